@@ -1,0 +1,18 @@
+/** Tests run from sources: the export condition @tersor/source leads to src, so nothing is built first. */
+export default {
+  testEnvironment: '<rootDir>/packages/testing/jest-environment.cjs',
+  testMatch: ['**/*.test.ts', '**/packages/*/docs/**/*.md', '**/packages/*/README.md', '<rootDir>/docs/guide/**/*.md'],
+  testPathIgnorePatterns: ['/node_modules/', '/dist/'],
+  modulePathIgnorePatterns: ['/dist/'],
+  moduleFileExtensions: ['ts', 'js', 'mjs', 'cjs', 'json', 'node', 'md'],
+  extensionsToTreatAsEsm: [],
+  moduleNameMapper: { '^(\\.{1,2}/.*)\\.js$': '$1' },
+  testEnvironmentOptions: { customExportConditions: ['@tersor/source', 'node', 'require', 'import', 'default'] },
+  transform: {
+    '\\.md$': '<rootDir>/packages/testing/markdown-transform.cjs',
+    '\\.[cm]?[tj]s$': ['@swc/jest', { jsc: { target: 'es2022', parser: { syntax: 'typescript' } }, module: { type: 'commonjs' } }],
+  },
+  transformIgnorePatterns: ['/node_modules/(?!(@huggingface/tokenizers|valibot)/)'],
+  reporters: ['default', '<rootDir>/scripts/count-reporter.cjs'],
+  testTimeout: 60_000,
+}
