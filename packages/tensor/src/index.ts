@@ -1,1 +1,7 @@
-export {}
+export * from './errors.js'
+export * from './dtype.js'
+export * from './float.js'
+export * from './bits.js'
+export * from './dense.js'
+export * from './parameter.js'
+export * from './store.js'

@@ -1,0 +1,92 @@
+import type { Tensor, Tensor2D } from '@tensorflow/tfjs-core'
+import type { Attrs, Parameter, ParameterSink } from '@tersor/tensor'
+import type { Model, Site } from './model.js'
+import type { Rng } from './rng.js'
+
+/** A tensor, or a record of tensors. */
+export type Stats = Tensor | { readonly [name: string]: Tensor } | void
+
+/** Statistics of the inputs a site sees. Pure: the runner keeps and frees the tensors. */
+export interface Calibration<S extends Stats> {
+  init(site: Site, columns: number): S
+  /** input: (tokens, columns); patches for a convolution. */
+  update(stats: S, input: Tensor2D, site: Site): S
+}
+
+/** What a method may know besides the weight. */
+export interface Job<S extends Stats = void> {
+  readonly site: Site
+  readonly stats: S
+  /** Rows of input that the statistics saw; 0 without calibration. */
+  readonly samples: number
+  readonly rng: Rng
+  readonly signal: AbortSignal
+  /** What stands at the site now: a tree, if an earlier step compressed it. */
+  readonly current: Parameter
+  /** 1 where an earlier step kept the weight and 0 where it removed it, (out, in); absent where nothing was removed. */
+  readonly mask?: Tensor2D
+  /** The weight as it was before the pipeline, (out, in); the caller of `original` disposes it. */
+  original(): Promise<Tensor2D>
+  /** Tells the user something that is legal but unwise. */
+  warn(message: string): void
+}
+
+/** Compresses one weight at a time. Write this for a new method. */
+export interface Method<S extends Stats = any> {
+  readonly kind: 'method'
+  readonly name: string
+  /** Recorded in the saved file. */
+  readonly options?: Attrs
+  /** Which sites, by name with * for any run of characters; all but embeddings and the head where absent. */
+  readonly only?: string
+  readonly calibrate?: Calibration<S>
+  /**
+   * 'payload' (the default) hands over the innermost part that may be compressed again and puts the result in its place;
+   * 'whole' hands over the decoded weight and replaces the whole tree.
+   */
+  readonly rewrites?: 'payload' | 'whole'
+  accepts?(site: Site): boolean
+  /** weight: (out, in), owned by the runner; returns host data. */
+  apply(weight: Tensor2D, job: Job<S>): Parameter | Promise<Parameter>
+}
+
+export type ProgressEvent =
+  | { readonly type: 'pass'; readonly pass: string; readonly index: number; readonly of: number }
+  | { readonly type: 'stage'; readonly pass: string; readonly stage: string; readonly index: number; readonly of: number }
+  | { readonly type: 'calibrated'; readonly pass: string; readonly stage: string; readonly batch: number }
+  | {
+      readonly type: 'compressed'
+      readonly pass: string
+      readonly site: string
+      /** Bytes. */
+      readonly before: number
+      readonly after: number
+      /** ‖W − Ŵ‖² / ‖W‖² against the weight before the pipeline. */
+      readonly error: number
+    }
+  | { readonly type: 'warning'; readonly pass: string; readonly site?: string; readonly message: string }
+  | { readonly type: 'trained'; readonly pass: string; readonly step: number; readonly of: number; readonly loss: number }
+
+/** Calibration inputs of the first stage, such as token ids (batch, positions); iterated once a pass, owned by the caller. */
+export type Batches = Iterable<Tensor> | AsyncIterable<Tensor>
+
+/** What a pass gets from the runner. */
+export interface Context {
+  readonly calibration?: Batches
+  readonly rng: Rng
+  readonly signal: AbortSignal
+  emit(event: ProgressEvent): void
+  sink(): ParameterSink
+  /** The model before the pipeline. */
+  readonly source: Model
+}
+
+/** Rewrites a whole model. Write this only when layers must be seen together. */
+export interface Pass {
+  readonly kind: 'pass'
+  readonly name: string
+  readonly options?: Attrs
+  run(model: Model, context: Context): Promise<Model>
+}
+
+export type Step = Pass | Method

@@ -1,0 +1,76 @@
+import type { Tensor } from '@tensorflow/tfjs-core'
+import type { ParameterStore } from '@tersor/tensor'
+import type { Provenance } from './provenance.js'
+
+/** How a convolution walks its input: what the runner needs to unfold patches. */
+export interface ConvolutionGeometry {
+  /** Height and width of the kernel. */
+  readonly kernel: readonly [number, number]
+  readonly strides: readonly [number, number]
+  /** Zeros around the input: top, bottom, left, right. */
+  readonly padding: readonly [number, number, number, number]
+}
+
+/** Where a weight meets an activation. */
+export interface Site {
+  /** The module's name, such as "model.layers.0.mlp.up_proj". */
+  readonly name: string
+  /** The name of its weight in the store. */
+  readonly weight: string
+  readonly kind: 'linear' | 'conv2d' | 'embedding'
+  readonly outAxis: number
+  readonly inAxis: number
+  /** Whether it makes the network's output; such sites and embeddings are left alone unless named by `only`. */
+  readonly head?: boolean
+  /** Set for conv2d; its weight is (out, in, height, width) and its taps are images (batch, height, width, in). */
+  readonly convolution?: ConvolutionGeometry
+}
+
+/** Decoded weights by parameter name; the provider owns the tensors. */
+export type Weights = (name: string) => Tensor
+/** Sees the input of a site: (…, in), or (batch, height, width, in) for a convolution. */
+export type Tap = (site: Site, input: Tensor) => void
+
+/** Keys and values of one layer, seen so far: (batch, heads, positions, size). */
+export interface LayerCache {
+  /** Appends the new positions and returns all of them; the cache owns what it returns. */
+  append(keys: Tensor, values: Tensor): { readonly keys: Tensor; readonly values: Tensor }
+  /** Positions held before the next append. */
+  readonly length: number
+}
+
+/** What a stage may ask for while it runs. */
+export interface Env {
+  readonly weights: Weights
+  readonly tap?: Tap
+  readonly cache?: LayerCache
+  /** Absolute position of each token, int32 (tokens); 0, 1, 2 … where absent. */
+  readonly positions?: Tensor
+}
+
+/** A stretch of the forward pass that fits in memory, such as one transformer block. */
+export interface Stage {
+  readonly name: string
+  /** Every parameter that `run` asks for. */
+  readonly parameters: readonly string[]
+  readonly sites: readonly Site[]
+  /** Maps the previous stage's output to this one's; the caller owns both. Runs inside the caller's tidy. */
+  run(x: Tensor, env: Env): Tensor
+}
+
+/** Axes that must shrink together when neurons go. */
+export interface Coupling {
+  readonly members: readonly { readonly weight: string; readonly axis: number }[]
+}
+
+/** A network: stages in order over a store of parameters. */
+export interface Model {
+  readonly params: ParameterStore
+  readonly stages: readonly Stage[]
+  readonly couplings?: readonly Coupling[]
+  /** What was done to the parameters so far, in order. */
+  readonly provenance?: readonly Provenance[]
+}
+
+/** All sites of a model, in order. */
+export const sitesOf = (model: Model): readonly Site[] => model.stages.flatMap(stage => stage.sites)

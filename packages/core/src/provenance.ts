@@ -1,0 +1,10 @@
+import type { Attrs } from '@tersor/tensor'
+
+/** One step that a model went through, as recorded in the saved file. */
+export interface Provenance {
+  readonly method: string
+  readonly options: Attrs
+  readonly seed: number
+  /** Version of @tersor/core that ran it. */
+  readonly version: string
+}

@@ -1,0 +1,146 @@
+import { packBits, unpackBits } from './bits.js'
+import { bytesOf, DTYPES, sizeOf, type DType, type Shape } from './dtype.js'
+import { CompressionError } from './errors.js'
+import { decodeF8e4m3, decodeF8e5m2, decodeF16, encodeBf16, encodeF8e4m3, encodeF8e5m2, encodeF16 } from './float.js'
+
+/** Typed bytes: immutable, on the host, never a tfjs tensor. */
+export interface Dense {
+  readonly kind: 'dense'
+  readonly dtype: DType
+  readonly shape: Shape
+  readonly bytes: Uint8Array
+}
+
+/** Wraps bytes, which must be exactly as long as dtype and shape say; throws SHAPE otherwise. */
+export const dense = (dtype: DType, shape: Shape, bytes: Uint8Array): Dense => {
+  const expected = bytesOf(dtype, shape)
+  if (bytes.byteLength !== expected) {
+    throw new CompressionError(
+      'SHAPE',
+      `${dtype} [${shape.join(', ')}] takes ${expected} bytes, got ${bytes.byteLength}.`,
+      'Pass the bytes of the whole tensor and nothing else.',
+      { dtype, shape, expected, got: bytes.byteLength },
+    )
+  }
+  return Object.freeze({ kind: 'dense', dtype, shape: Object.freeze([...shape]), bytes })
+}
+
+type View =
+  | Float32Array
+  | Float64Array
+  | Int8Array
+  | Int16Array
+  | Int32Array
+  | Uint8Array
+  | Uint16Array
+  | Uint32Array
+  | BigInt64Array
+  | BigUint64Array
+interface ViewType {
+  new (buffer: ArrayBufferLike, offset: number, length: number): View
+  readonly BYTES_PER_ELEMENT: number
+}
+
+/** A typed view of bytes; copies them where their offset is not aligned. */
+const viewOf = (bytes: Uint8Array, type: ViewType): View => {
+  const aligned = bytes.byteOffset % type.BYTES_PER_ELEMENT === 0 ? bytes : bytes.slice()
+  return new type(aligned.buffer, aligned.byteOffset, aligned.byteLength / type.BYTES_PER_ELEMENT)
+}
+
+const VIEWS: Partial<Record<DType, ViewType>> = {
+  f64: Float64Array as ViewType,
+  f32: Float32Array as ViewType,
+  i64: BigInt64Array as ViewType,
+  u64: BigUint64Array as ViewType,
+  i32: Int32Array as ViewType,
+  u32: Uint32Array as ViewType,
+  i16: Int16Array as ViewType,
+  u16: Uint16Array as ViewType,
+  f16: Uint16Array as ViewType,
+  bf16: Uint16Array as ViewType,
+  i8: Int8Array as ViewType,
+  u8: Uint8Array as ViewType,
+  f8e4m3: Uint8Array as ViewType,
+  f8e5m2: Uint8Array as ViewType,
+}
+
+const FLOAT_DECODERS: Partial<Record<DType, (code: number) => number>> = { f16: decodeF16, f8e4m3: decodeF8e4m3, f8e5m2: decodeF8e5m2 }
+const FLOAT_ENCODERS: Partial<Record<DType, (value: number) => number>> = {
+  f16: encodeF16,
+  bf16: encodeBf16,
+  f8e4m3: encodeF8e4m3,
+  f8e5m2: encodeF8e5m2,
+}
+
+const SIGN_OF_I4 = 8
+
+/** The elements as stored: codes of small floats stay codes, sub-byte integers are unpacked, i4 is signed. */
+const elementsOf = (tensor: Dense): ArrayLike<number> | ArrayLike<bigint> => {
+  const view = VIEWS[tensor.dtype]
+  if (view) return viewOf(tensor.bytes, view)
+  const codes = unpackBits(tensor.bytes, DTYPES[tensor.dtype].bits, sizeOf(tensor.shape))
+  return tensor.dtype === 'i4' ? Int8Array.from(codes, code => (code ^ SIGN_OF_I4) - SIGN_OF_I4) : codes
+}
+
+const bf16ToFloat32 = (codes: Uint16Array): Float32Array => {
+  const bits = new Uint32Array(codes.length)
+  for (let i = 0; i < codes.length; i++) bits[i] = codes[i] << 16
+  return new Float32Array(bits.buffer)
+}
+
+/** The values as float32, in a fresh array that the caller owns. */
+export const toFloat32 = (tensor: Dense): Float32Array => {
+  const elements = elementsOf(tensor)
+  if (tensor.dtype === 'f32') return (elements as Float32Array).slice()
+  if (tensor.dtype === 'bf16') return bf16ToFloat32(elements as Uint16Array)
+  const values = new Float32Array(elements.length)
+  const decode = FLOAT_DECODERS[tensor.dtype]
+  if (decode) for (let i = 0; i < values.length; i++) values[i] = decode(elements[i] as number)
+  else for (let i = 0; i < values.length; i++) values[i] = Number(elements[i])
+  return values
+}
+
+/** The values of an integer tensor as int32; throws DTYPE for floats. */
+export const toInt32 = (tensor: Dense): Int32Array => {
+  if (DTYPES[tensor.dtype].kind === 'float') throw dtypeError(tensor.dtype, 'an integer dtype')
+  return Int32Array.from(elementsOf(tensor) as ArrayLike<number>, Number)
+}
+
+const dtypeError = (got: DType, expected: string): CompressionError =>
+  new CompressionError('DTYPE', `Expected ${expected}, got ${got}.`, 'Convert the tensor first, or choose another dtype.', { got })
+
+const asBytes = (view: ArrayBufferView): Uint8Array => new Uint8Array(view.buffer, view.byteOffset, view.byteLength)
+
+const checkLength = (length: number, shape: Shape): void => {
+  if (length !== sizeOf(shape)) {
+    throw new CompressionError(
+      'SHAPE',
+      `[${shape.join(', ')}] holds ${sizeOf(shape)} values, got ${length}.`,
+      'Pass as many values as the shape says.',
+      { shape, got: length },
+    )
+  }
+}
+
+/** Stores values in a float dtype, rounded to nearest even; throws DTYPE for integers and SHAPE for a wrong count. */
+export const fromFloat32 = (values: ArrayLike<number>, dtype: DType, shape: Shape): Dense => {
+  checkLength(values.length, shape)
+  if (dtype === 'f32' || dtype === 'f64')
+    return dense(dtype, shape, asBytes(dtype === 'f32' ? Float32Array.from(values) : Float64Array.from(values)))
+  const encode = FLOAT_ENCODERS[dtype]
+  if (!encode) throw dtypeError(dtype, 'a float dtype')
+  const codes = DTYPES[dtype].bits === 16 ? new Uint16Array(values.length) : new Uint8Array(values.length)
+  for (let i = 0; i < codes.length; i++) codes[i] = encode(values[i])
+  return dense(dtype, shape, asBytes(codes))
+}
+
+/** Stores integers, wrapped to the width of the dtype; throws DTYPE for floats and SHAPE for a wrong count. */
+export const fromIntegers = (values: ArrayLike<number>, dtype: DType, shape: Shape): Dense => {
+  checkLength(values.length, shape)
+  const { bits, kind } = DTYPES[dtype]
+  if (kind === 'float') throw dtypeError(dtype, 'an integer dtype')
+  if (bits < 8) return dense(dtype, shape, packBits(values, bits))
+  if (bits === 64) return dense(dtype, shape, asBytes(BigInt64Array.from(values as ArrayLike<never>, (value: number) => BigInt(value))))
+  const type = { i32: Int32Array, u32: Uint32Array, i16: Int16Array, u16: Uint16Array, i8: Int8Array, u8: Uint8Array }[dtype as 'i32']
+  return dense(dtype, shape, asBytes(type.from(values)))
+}

@@ -1,0 +1,52 @@
+import type { Tensor } from '@tensorflow/tfjs-core'
+import type { Dense } from './dense.js'
+import { sizeOf, type Shape } from './dtype.js'
+
+export type Attrs = Readonly<Record<string, string | number | boolean | readonly number[]>>
+
+/** A parameter kept as named parts, which its codec turns back into a tensor. */
+export interface Encoded {
+  readonly kind: 'encoded'
+  readonly codec: Codec
+  /** Of the tensor it stands for. */
+  readonly shape: Shape
+  readonly parts: Readonly<Record<string, Parameter>>
+  readonly attrs: Attrs
+}
+
+export type Parameter = Dense | Encoded
+
+/** One storage form. A value you import, not a name you look up. */
+export interface Codec {
+  readonly name: string
+  /** The parts a later method may compress again: masked → values; factored → u, v. */
+  readonly payload?: readonly string[]
+  /** Whether the payload has the axes of the whole, so that the site's statistics hold for it. */
+  readonly aligned?: boolean
+  /** Turns decoded parts into the tensor; the caller owns parts and result. */
+  decode(parts: Readonly<Record<string, Tensor>>, attrs: Attrs, shape: Shape): Tensor
+}
+
+/** Makes a node of the tree. */
+export const encoded = (codec: Codec, shape: Shape, parts: Readonly<Record<string, Parameter>>, attrs: Attrs = {}): Encoded =>
+  Object.freeze({
+    kind: 'encoded',
+    codec,
+    shape: Object.freeze([...shape]),
+    parts: Object.freeze({ ...parts }),
+    attrs: Object.freeze({ ...attrs }),
+  })
+
+/** Bytes of all leaves of a tree. */
+export const byteLength = (parameter: Parameter): number =>
+  parameter.kind === 'dense' ? parameter.bytes.byteLength : Object.values(parameter.parts).reduce((sum, part) => sum + byteLength(part), 0)
+
+/** Bits that one element of the tensor takes at rest: 8 · bytes / size. */
+export const bitsPerWeight = (parameter: Parameter): number => (8 * byteLength(parameter)) / Math.max(1, sizeOf(parameter.shape))
+
+/** The tree in words, outermost codec first: "masked{values: affine{data: u4, scale: f16}, mask: u1}". */
+export const describe = (parameter: Parameter): string => {
+  if (parameter.kind === 'dense') return parameter.dtype
+  const parts = Object.entries(parameter.parts).map(([name, part]) => `${name}: ${describe(part)}`)
+  return `${parameter.codec.name}{${parts.join(', ')}}`
+}

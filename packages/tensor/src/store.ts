@@ -1,0 +1,80 @@
+import type { DType, Shape } from './dtype.js'
+import { CompressionError } from './errors.js'
+import { byteLength, type Parameter } from './parameter.js'
+
+/** What is known of a parameter before its bytes are read. */
+export interface ParameterInfo {
+  readonly shape: Shape
+  readonly byteLength: number
+  /** Of a dense parameter. */
+  readonly dtype?: DType
+  /** The name of the outermost codec of an encoded one. */
+  readonly codec?: string
+}
+
+export interface ReadOptions {
+  readonly signal?: AbortSignal
+}
+
+/** Parameters by name; only the header is in memory until `read`. */
+export interface ParameterStore {
+  names(): readonly string[]
+  info(name: string): ParameterInfo
+  read(name: string, options?: ReadOptions): Promise<Parameter>
+  /** Releases what the store holds open; a closed store is not read again. */
+  close?(): Promise<void>
+}
+
+/** Takes parameters in any order and becomes a store. */
+export interface ParameterSink {
+  write(name: string, parameter: Parameter): Promise<void>
+  finish(): Promise<ParameterStore>
+  /** Throws away what was written. */
+  abort(): Promise<void>
+}
+
+/** The error of a name that a store does not hold. */
+export const notFound = (name: string, names: readonly string[]): CompressionError =>
+  new CompressionError(
+    'NOT_FOUND',
+    `No parameter is called "${name}".`,
+    names.length === 0 ? 'The store is empty.' : `The store holds ${names.length}, among them ${names.slice(0, 3).join(', ')}.`,
+    { name },
+  )
+
+export const infoOf = (parameter: Parameter): ParameterInfo => ({
+  shape: parameter.shape,
+  byteLength: byteLength(parameter),
+  ...(parameter.kind === 'dense' ? { dtype: parameter.dtype } : { codec: parameter.codec.name }),
+})
+
+/** A store over values that are in memory already. */
+export const memoryStore = (parameters: Readonly<Record<string, Parameter>>): ParameterStore => {
+  const names = Object.freeze(Object.keys(parameters))
+  const get = (name: string): Parameter => {
+    if (!Object.hasOwn(parameters, name)) throw notFound(name, names)
+    return parameters[name]
+  }
+  return Object.freeze({
+    names: () => names,
+    info: (name: string) => infoOf(get(name)),
+    read: async (name: string, options: ReadOptions = {}) => {
+      options.signal?.throwIfAborted()
+      return get(name)
+    },
+  })
+}
+
+/** A sink that keeps what it is given in memory. */
+export const memorySink = (): ParameterSink => {
+  const written: Record<string, Parameter> = {}
+  return Object.freeze({
+    write: async (name: string, parameter: Parameter) => {
+      written[name] = parameter
+    },
+    finish: async () => memoryStore({ ...written }),
+    abort: async () => {
+      for (const name of Object.keys(written)) delete written[name]
+    },
+  })
+}
