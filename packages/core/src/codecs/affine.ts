@@ -1,0 +1,108 @@
+import * as tf from '@tensorflow/tfjs-core'
+import {
+  bytesOf,
+  CompressionError,
+  encoded,
+  fromFloat32,
+  fromIntegers,
+  type Codec,
+  type Dense,
+  type DType,
+  type Encoded,
+  type Parameter,
+} from '@tersor/tensor'
+
+/** How many neighbours share one scale: the whole tensor, a row, or a run of `group` columns. */
+export type Granularity = 'tensor' | 'row' | { readonly group: number }
+
+/**
+ * Codes on a regular grid: value = scale · (code − zero), one scale per tensor, row or run of columns.
+ * Parts: data u1-u8 (rows, columns), scale f16 or f32 (rows, groups), zero u1-u8 (rows, groups); without zero it is 2^(bits−1).
+ * Attrs: bits; group, columns that share a scale (the last run of a row may be shorter).
+ */
+export const affine: Codec = Object.freeze({
+  name: 'affine',
+  decode: ({ data, scale, zero }: Readonly<Record<string, tf.Tensor>>, attrs, shape) =>
+    tf.tidy(() => {
+      const [rows, columns] = matrixShape(shape)
+      const group = attrs.group as number
+      const groups = Math.ceil(columns / group)
+      const codes = tf.reshape(data, [rows, columns])
+      const padded = tf.pad(tf.cast(codes, 'float32'), [
+        [0, 0],
+        [0, groups * group - columns],
+      ]) // (rows, groups · group)
+      const offset =
+        zero === undefined ? tf.scalar(2 ** ((attrs.bits as number) - 1)) : tf.reshape(tf.cast(zero, 'float32'), [-1, zero.shape[1], 1])
+      const values = tf.mul(tf.sub(tf.reshape(padded, [rows, groups, group]), offset), tf.reshape(scale, [-1, scale.shape[1], 1]))
+      return tf.reshape(tf.slice(tf.reshape(values, [rows, groups * group]), [0, 0], [rows, columns]), [...shape])
+    }),
+})
+
+const matrixShape = (shape: readonly number[]): readonly [number, number] => {
+  const columns = shape.length === 0 ? 1 : shape[shape.length - 1]
+  const size = shape.reduce((product, extent) => product * extent, 1)
+  return [columns === 0 ? 0 : size / columns, columns]
+}
+
+const F16_SMALLEST_NORMAL = 2 ** -14
+const F16_LARGEST = 65504
+
+/** Scales as f16 where all of them are normal halves, else as f32: a scale that loses bits spoils every weight under it. */
+export const scaleDType = (scales: ArrayLike<number>): 'f16' | 'f32' => {
+  for (let i = 0; i < scales.length; i++) {
+    const magnitude = Math.abs(scales[i])
+    if (magnitude !== 0 && (magnitude < F16_SMALLEST_NORMAL || magnitude > F16_LARGEST)) return 'f32'
+  }
+  return 'f16'
+}
+
+export interface AffineParts {
+  readonly shape: readonly number[]
+  /** 1-8. */
+  readonly bits: number
+  /** Columns that share a scale. */
+  readonly group: number
+  /** Unsigned codes, (rows, columns). */
+  readonly codes: ArrayLike<number>
+  /** (rows or 1, groups), already rounded to the dtype of `scaleDType`. */
+  readonly scales: ArrayLike<number>
+  /** (rows or 1, groups), integers in 0 … 2^bits − 1; absent on a symmetric grid. */
+  readonly zeros?: ArrayLike<number>
+}
+
+/** Builds the tree; throws BAD_OPTION for bits outside 1-8. */
+export const affineOf = ({ shape, bits, group, codes, scales, zeros }: AffineParts): Encoded => {
+  if (!Number.isInteger(bits) || bits < 1 || bits > 8) {
+    throw new CompressionError('BAD_OPTION', `affine stores 1 to 8 bits, got ${bits}.`, 'Choose bits between 1 and 8.', { bits })
+  }
+  const dtype = `u${bits}` as DType
+  const [, columns] = matrixShape(shape)
+  const groups = Math.ceil(columns / group)
+  const scaleShape = [scales.length / groups, groups]
+  const parts: Record<string, Parameter> = {
+    data: fromIntegers(codes, dtype, shape),
+    scale: fromFloat32(scales, scaleDType(scales), scaleShape),
+    ...(zeros ? { zero: fromIntegers(zeros, dtype, scaleShape) } : {}),
+  }
+  return encoded(affine, shape, parts, { bits, group })
+}
+
+/** Bytes that an affine tensor of this grid takes, for planning. */
+export const affineBytes = (shape: readonly number[], bits: number, group: number, symmetric: boolean): number => {
+  const [rows, columns] = matrixShape(shape)
+  const scales = [rows, Math.ceil(columns / group)]
+  const dtype = `u${bits}` as DType
+  return bytesOf(dtype, shape) + bytesOf('f16', scales) + (symmetric ? 0 : bytesOf(dtype, scales))
+}
+
+/** The dense parts of an affine tree, typed. */
+export const affineParts = (
+  tree: Encoded,
+): { readonly data: Parameter; readonly scale: Dense; readonly zero?: Dense; readonly bits: number; readonly group: number } => ({
+  data: tree.parts.data,
+  scale: tree.parts.scale as Dense,
+  ...(tree.parts.zero ? { zero: tree.parts.zero as Dense } : {}),
+  bits: tree.attrs.bits as number,
+  group: tree.attrs.group as number,
+})

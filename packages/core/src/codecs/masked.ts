@@ -1,0 +1,18 @@
+import * as tf from '@tensorflow/tfjs-core'
+import { encoded, fromIntegers, type Codec, type Encoded, type Parameter } from '@tersor/tensor'
+
+/**
+ * A tensor with removed entries: value = mask · values.
+ * Parts: mask u1 (shape), values (shape). Whatever a later step does to the values, removed entries stay zero.
+ */
+export const masked: Codec = Object.freeze({
+  name: 'masked',
+  payload: ['values'],
+  aligned: true,
+  // where, not a product: a removed NaN stays removed
+  decode: ({ mask, values }: Readonly<Record<string, tf.Tensor>>) => tf.where(tf.cast(mask, 'bool'), values, tf.zerosLike(values)),
+})
+
+/** Builds the tree; kept: 1 where the entry stays, as many entries as the values. */
+export const maskedOf = (kept: ArrayLike<number>, values: Parameter): Encoded =>
+  encoded(masked, values.shape, { mask: fromIntegers(kept, 'u1', values.shape), values })
