@@ -20,7 +20,7 @@ export type Granularity = 'tensor' | 'row' | { readonly group: number }
  * Parts: data u1-u8 (rows, columns), scale f16 or f32 (rows, groups), zero u1-u8 (rows, groups); without zero it is 2^(bits−1).
  * Attrs: bits; group, columns that share a scale (the last run of a row may be shorter).
  */
-export const affine: Codec = Object.freeze({
+export const affine: Codec = Object.freeze<Codec>({
   name: 'affine',
   decode: ({ data, scale, zero }: Readonly<Record<string, tf.Tensor>>, attrs, shape) =>
     tf.tidy(() => {
@@ -33,8 +33,8 @@ export const affine: Codec = Object.freeze({
         [0, groups * group - columns],
       ]) // (rows, groups · group)
       const offset =
-        zero === undefined ? tf.scalar(2 ** ((attrs.bits as number) - 1)) : tf.reshape(tf.cast(zero, 'float32'), [-1, zero.shape[1], 1])
-      const values = tf.mul(tf.sub(tf.reshape(padded, [rows, groups, group]), offset), tf.reshape(scale, [-1, scale.shape[1], 1]))
+        zero === undefined ? tf.scalar(2 ** ((attrs.bits as number) - 1)) : tf.reshape(tf.cast(zero, 'float32'), [-1, scale.shape[1]!, 1])
+      const values = tf.mul(tf.sub(tf.reshape(padded, [rows, groups, group]), offset), tf.reshape(scale, [-1, scale.shape[1]!, 1]))
       return tf.reshape(tf.slice(tf.reshape(values, [rows, groups * group]), [0, 0], [rows, columns]), [...shape])
     }),
 })

@@ -2,7 +2,7 @@ import * as tf from '@tensorflow/tfjs-core'
 import { encoded, type Codec, type Encoded, type Parameter } from '@tersor/tensor'
 
 /** A product of two thin matrices: value = u · v. Parts: u (out, rank), v (rank, in). */
-export const factored: Codec = Object.freeze({
+export const factored: Codec = Object.freeze<Codec>({
   name: 'factored',
   payload: ['u', 'v'],
   aligned: false,

@@ -5,7 +5,7 @@ import { encoded, fromIntegers, type Codec, type Encoded, type Parameter } from 
  * A tensor with removed entries: value = mask · values.
  * Parts: mask u1 (shape), values (shape). Whatever a later step does to the values, removed entries stay zero.
  */
-export const masked: Codec = Object.freeze({
+export const masked: Codec = Object.freeze<Codec>({
   name: 'masked',
   payload: ['values'],
   aligned: true,

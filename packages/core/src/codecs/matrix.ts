@@ -5,7 +5,7 @@ import { encoded, type Codec, type Encoded, type Parameter, type Shape } from '@
  * A tensor kept as the (out, in) matrix that methods see, for convolutions and transposed linears.
  * Part: values (out, in). Attr: outAxis, where the output channels stand in the tensor's own shape.
  */
-export const matrix: Codec = Object.freeze({
+export const matrix: Codec = Object.freeze<Codec>({
   name: 'matrix',
   payload: ['values'],
   aligned: true,

@@ -2,7 +2,7 @@ import * as tf from '@tensorflow/tfjs-core'
 import { encoded, type Codec, type Encoded, type Parameter } from '@tersor/tensor'
 
 /** A tensor and its correction: value = base + update. Later steps compress the base. Parts: base, update (shape). */
-export const sum: Codec = Object.freeze({
+export const sum: Codec = Object.freeze<Codec>({
   name: 'sum',
   payload: ['base'],
   aligned: true,
