@@ -76,7 +76,10 @@ export interface Context {
   readonly rng: Rng
   readonly signal: AbortSignal
   emit(event: ProgressEvent): void
+  /** Where this pass writes its result. */
   sink(): ParameterSink
+  /** Where a step writes what only the next step reads. */
+  between(): ParameterSink
   /** The model before the pipeline. */
   readonly source: Model
 }

@@ -1,0 +1,71 @@
+import * as tf from '@tensorflow/tfjs-core'
+import type { Calibration, Stats } from './method.js'
+import type { Site, Stage, Tap, Weights } from './model.js'
+import { rowsOf } from './unfold.js'
+
+/** Statistics of one site; sites that see the same tensor share them. */
+export interface SiteStats {
+  readonly stats: Stats
+  /** Rows of input seen. */
+  readonly samples: number
+}
+
+export interface Collector {
+  readonly tap: Tap
+  of(site: Site): SiteStats
+  dispose(): void
+}
+
+const tensorsOf = (stats: Stats): tf.Tensor[] => (stats === undefined ? [] : stats instanceof tf.Tensor ? [stats] : Object.values(stats))
+
+const keep = (stats: Stats): Stats => {
+  tensorsOf(stats).forEach(tensor => tf.keep(tensor))
+  return stats
+}
+
+/** Gathers statistics of the chosen sites while a stage runs; q, k and v see one tensor and are counted once. */
+export const collector = (calibration: Calibration<any>, chosen: (site: Site) => boolean): Collector => {
+  const leaders = new Map<string, string>()
+  const gathered = new Map<string, SiteStats>()
+  let firstOfTensor = new Map<number, string>()
+
+  const leaderOf = (site: Site, input: tf.Tensor): string => {
+    const known = leaders.get(site.name)
+    if (known) return known
+    const key = site.convolution ? undefined : firstOfTensor.get(input.id)
+    const leader = key ?? site.name
+    if (!site.convolution && key === undefined) firstOfTensor.set(input.id, site.name)
+    leaders.set(site.name, leader)
+    return leader
+  }
+
+  const tap: Tap = (site, input) => {
+    if (!chosen(site) || leaderOf(site, input) !== site.name) return
+    tf.tidy(() => {
+      const rows = rowsOf(site, input)
+      const before = gathered.get(site.name) ?? { stats: keep(calibration.init(site, rows.shape[1])), samples: 0 }
+      const stats = keep(calibration.update(before.stats, rows, site))
+      const held = new Set(tensorsOf(stats))
+      for (const tensor of tensorsOf(before.stats)) if (!held.has(tensor)) tensor.dispose()
+      gathered.set(site.name, { stats, samples: before.samples + rows.shape[0] })
+    })
+  }
+  return {
+    tap: (site, input) => {
+      tap(site, input)
+    },
+    of: site => gathered.get(leaders.get(site.name) ?? site.name) ?? { stats: undefined, samples: 0 },
+    dispose: () => {
+      gathered.forEach(({ stats }) => tf.dispose(tensorsOf(stats)))
+      gathered.clear()
+      firstOfTensor = new Map()
+    },
+  }
+}
+
+/** Runs a stage without keeping anything but what the tap keeps. */
+export const observe = (stage: Stage, x: tf.Tensor, weights: Weights, tap: Tap): void => {
+  tf.tidy(() => {
+    stage.run(x, { weights, tap })
+  })
+}

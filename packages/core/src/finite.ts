@@ -1,0 +1,26 @@
+import { CompressionError, DTYPES, toFloat32, type Parameter } from '@tersor/tensor'
+
+const EXPONENT_BF16 = 0x7f80
+
+const firstBad = (parameter: Parameter): number => {
+  if (parameter.kind === 'encoded' || DTYPES[parameter.dtype].kind !== 'float') return -1
+  const { bytes, dtype } = parameter
+  if (dtype === 'bf16') {
+    // the exponent sits in the upper byte and the top bit of the lower one
+    for (let i = 0; i < bytes.length; i += 2) if ((((bytes[i + 1] << 8) | bytes[i]) & EXPONENT_BF16) === EXPONENT_BF16) return i / 2
+    return -1
+  }
+  return toFloat32(parameter).findIndex(value => !Number.isFinite(value))
+}
+
+/** Throws NOT_FINITE where a weight is NaN or infinite: every statistic after it would be too. */
+export const checkFinite = (name: string, parameter: Parameter): void => {
+  const index = firstBad(parameter)
+  if (index < 0) return
+  throw new CompressionError(
+    'NOT_FINITE',
+    `Weight ${index} of "${name}" is NaN or infinite.`,
+    'Repair or replace the checkpoint: nothing computed from it would hold.',
+    { name, index },
+  )
+}

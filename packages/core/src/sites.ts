@@ -1,0 +1,35 @@
+import type { Method } from './method.js'
+import { sitesOf, type Model, type Site } from './model.js'
+import { CompressionError } from '@tersor/tensor'
+
+/** "*.mlp.*" → a test of names; * stands for any run of characters. */
+export const matcher = (pattern: string): ((name: string) => boolean) => {
+  const source = pattern
+    .split('*')
+    .map(part => part.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'))
+    .join('.*')
+  const expression = new RegExp(`^${source}$`)
+  return name => expression.test(name)
+}
+
+/** Whether a method works on a site: named by `only`, or by default any but embeddings and the head. */
+export const selects = (method: Method, also?: (site: Site) => boolean): ((site: Site) => boolean) => {
+  const named = method.only === undefined ? undefined : matcher(method.only)
+  return site => {
+    const chosen = named ? named(site.name) : site.kind !== 'embedding' && !site.head
+    return chosen && (method.accepts?.(site) ?? true) && (also?.(site) ?? true)
+  }
+}
+
+/** The selected sites; throws NOT_FOUND where there is none, since a step that does nothing is a mistake. */
+export const selectedSites = (model: Model, method: Method, selected: (site: Site) => boolean): readonly Site[] => {
+  const sites = sitesOf(model).filter(selected)
+  if (sites.length > 0) return sites
+  const names = sitesOf(model).map(site => site.name)
+  throw new CompressionError(
+    'NOT_FOUND',
+    `${method.name} finds no site to work on${method.only === undefined ? '' : ` with only = "${method.only}"`}.`,
+    `The model's sites are ${names.slice(0, 4).join(', ')}${names.length > 4 ? ` … (${names.length})` : ''}.`,
+    { method: method.name, only: method.only },
+  )
+}

@@ -1,0 +1,63 @@
+import type * as tf from '@tensorflow/tfjs-core'
+import type { Shape } from '@tersor/tensor'
+import type { Rng } from '../rng.js'
+
+/** Tensors nested in arrays and records; the trainer keeps and frees them. */
+export type State = tf.TensorContainer
+
+/** What a transform may know besides the gradient. */
+export interface UpdateContext {
+  /** The parameter before the step; not to be disposed. */
+  readonly parameter: tf.Tensor
+  /** 0 for the first. */
+  readonly step: number
+  readonly rng: Rng
+}
+
+/** Turns a gradient into an update that is added to the parameter: state in, state out. */
+export interface GradientTransform<S extends State = any> {
+  readonly name: string
+  init(shape: Shape): S
+  update(gradient: tf.Tensor, state: S, context: UpdateContext): readonly [update: tf.Tensor, state: S]
+}
+
+/** Learning rate as a function of the step. */
+export type Schedule = (step: number) => number
+
+/** Runs transforms in order, each on the output of the one before. */
+export const chain = (...transforms: readonly GradientTransform[]): GradientTransform<State[]> =>
+  Object.freeze({
+    name: `chain(${transforms.map(transform => transform.name).join(', ')})`,
+    init: (shape: Shape) => transforms.map(transform => transform.init(shape) as State),
+    update: (gradient: tf.Tensor, states: State[], context: UpdateContext) => {
+      const next: State[] = []
+      const update = transforms.reduce((value, transform, i) => {
+        const [result, state] = transform.update(value, states[i], context)
+        next.push(state as State)
+        return result
+      }, gradient)
+      return [update, next] as const
+    },
+  })
+
+/**
+ * Warms up linearly, then falls along half a cosine to `floor · peak`.
+ * Loshchilov and Hutter 2016, https://arxiv.org/abs/1608.03983
+ */
+export const warmupCosine = ({
+  peak,
+  warmup,
+  steps,
+  floor = 0.1,
+}: {
+  peak: number
+  warmup: number
+  steps: number
+  floor?: number
+}): Schedule => {
+  return step => {
+    if (step < warmup) return (peak * (step + 1)) / warmup
+    const progress = Math.min(1, (step - warmup) / Math.max(1, steps - warmup))
+    return peak * (floor + (1 - floor) * 0.5 * (1 + Math.cos(Math.PI * progress)))
+  }
+}

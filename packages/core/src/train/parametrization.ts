@@ -1,0 +1,20 @@
+import type { Tensor } from '@tensorflow/tfjs-core'
+import type { Parameter } from '@tersor/tensor'
+import type { Site } from '../model.js'
+import type { Rng } from '../rng.js'
+
+/** Variables that stand for one weight while training. */
+export type TrainingState = Readonly<Record<string, Tensor>>
+
+/** Another way to make a site's weight: quantized, masked, multiplied from factors … */
+export interface Parametrization<S extends TrainingState = any> {
+  readonly name: string
+  /** The trained tensors that stand for the weight; their values are copied. */
+  init(site: Site, weight: Tensor, rng: Rng): S
+  /** The weight the network uses, differentiable in the state. */
+  weight(state: S): Tensor
+  /** What is stored at the end. */
+  finish(state: S): Parameter | Promise<Parameter>
+  /** New values for the state after each update, such as a projection. */
+  constraint?(state: S, step: number): S
+}
