@@ -7,7 +7,7 @@ export default {
   moduleFileExtensions: ['ts', 'js', 'mjs', 'cjs', 'json', 'node', 'md'],
   extensionsToTreatAsEsm: [],
   moduleNameMapper: { '^(\\.{1,2}/.*)\\.js$': '$1' },
-  testEnvironmentOptions: { customExportConditions: ['@tersor/source', 'node', 'require', 'import', 'default'] },
+  testEnvironmentOptions: { customExportConditions: ['@tersor/source', 'node', 'require', 'default'] },
   transform: {
     '\\.md$': '<rootDir>/packages/testing/markdown-transform.cjs',
     '\\.[cm]?[tj]s$': ['@swc/jest', { jsc: { target: 'es2022', parser: { syntax: 'typescript' } }, module: { type: 'commonjs' } }],
