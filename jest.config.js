@@ -6,8 +6,8 @@ export default {
   modulePathIgnorePatterns: ['/dist/'],
   moduleFileExtensions: ['ts', 'js', 'mjs', 'cjs', 'json', 'node', 'md'],
   extensionsToTreatAsEsm: [],
-  moduleNameMapper: { '^(\\.{1,2}/.*)\\.js$': '$1' },
-  testEnvironmentOptions: { customExportConditions: ['@tersor/source', 'node', 'require', 'default'] },
+  moduleNameMapper: { '^dedent$': '<rootDir>/node_modules/dedent/dist/dedent.js', '^(\\.{1,2}/.*)\\.js$': '$1' },
+  testEnvironmentOptions: { customExportConditions: ['@tersor/source', 'node', 'require', 'import', 'default'] },
   transform: {
     '\\.md$': '<rootDir>/packages/testing/markdown-transform.cjs',
     '\\.[cm]?[tj]s$': ['@swc/jest', { jsc: { target: 'es2022', parser: { syntax: 'typescript' } }, module: { type: 'commonjs' } }],

@@ -21,7 +21,7 @@ export interface Job<S extends Stats = void> {
   readonly samples: number
   readonly rng: Rng
   readonly signal: AbortSignal
-  /** What stands at the site now: a tree, if an earlier step compressed it. */
+  /** What `weight` was decoded from, (out, in): a tree, if an earlier step compressed it. */
   readonly current: Parameter
   /** 1 where an earlier step kept the weight and 0 where it removed it, (out, in); absent where nothing was removed. */
   readonly mask?: Tensor2D

@@ -1,0 +1,106 @@
+import { CompressionError } from '@tersor/tensor'
+
+/** The part of an open file that is used; node's FileHandle has it. */
+export interface OpenFile {
+  read(buffer: Uint8Array, offset: number, length: number, position: number): Promise<{ readonly bytesRead: number }>
+  write(buffer: Uint8Array, offset: number, length: number, position: number): Promise<{ readonly bytesWritten: number }>
+  stat(): Promise<{ readonly size: number }>
+  close(): Promise<void>
+}
+
+/** The part of a file system that is used; node:fs/promises has it. Pass another one to store elsewhere or to test failures. */
+export interface FileSystem {
+  open(path: string, flags: 'r' | 'wx+'): Promise<OpenFile>
+  stat(path: string): Promise<{ isDirectory(): boolean }>
+  readdir(path: string): Promise<string[]>
+  mkdir(path: string, options: { readonly recursive: true }): Promise<unknown>
+  rename(from: string, to: string): Promise<void>
+  rm(path: string, options: { readonly recursive: true; readonly force: true }): Promise<void>
+}
+
+/** The file system of Node; throws UNSUPPORTED where there is none. Looked up late, so that browsers can load this module. */
+export const nodeFileSystem = (): FileSystem => {
+  const lookUp = globalThis.process?.getBuiltinModule as ((name: 'node:fs/promises') => FileSystem) | undefined
+  if (lookUp) return lookUp('node:fs/promises')
+  throw new CompressionError('UNSUPPORTED', 'There is no file system here.', 'Pass a Blob instead of a path.')
+}
+
+const REMEDIES: Readonly<Record<string, string>> = {
+  ENOSPC: 'Free some space on the disk, or choose another folder.',
+  EDQUOT: 'Free some of your quota, or choose another folder.',
+  EROFS: 'The disk is read-only: choose another folder.',
+  EACCES: 'Check the permissions of the folder, or choose another one.',
+  EPERM: 'Check the permissions of the folder, or choose another one.',
+}
+
+/** What the codes of a system's errors look like: ENOSPC, not ERR_INVALID_ARG_TYPE nor a code of ours. */
+const SYSTEM_CODE = /^E[A-Z0-9]+$/
+
+/** The error of a failed operation: NOT_FOUND for a path that is not there, DISK for other system errors, anything else as it is. */
+export const diskError = (path: string, cause: unknown): unknown => {
+  const { code, message } = (cause ?? {}) as { code?: unknown; message?: string }
+  if (typeof code !== 'string' || !SYSTEM_CODE.test(code)) return cause
+  if (code === 'ENOENT') return new CompressionError('NOT_FOUND', `There is nothing at ${path}.`, 'Check the path.', { path }, cause)
+  return new CompressionError(
+    'DISK',
+    `${path}: ${message}.`,
+    REMEDIES[code] ?? 'Check the disk, then try again.',
+    { path, errno: code },
+    cause,
+  )
+}
+
+/** Bytes moved at once: large enough for speed, small enough for any machine. */
+const CHUNK_BYTES = 8 << 20
+
+/** Fills the buffer from a position of the file; returns how much there was. */
+export const readFully = async (file: OpenFile, buffer: Uint8Array, position: number, signal?: AbortSignal): Promise<number> => {
+  let done = 0
+  while (done < buffer.byteLength) {
+    signal?.throwIfAborted()
+    const { bytesRead } = await file.read(buffer, done, Math.min(CHUNK_BYTES, buffer.byteLength - done), position + done)
+    if (bytesRead === 0) break
+    done += bytesRead
+  }
+  return done
+}
+
+/** Writes all bytes at a position of the file. */
+export const writeFully = async (file: OpenFile, bytes: Uint8Array, position: number): Promise<void> => {
+  let done = 0
+  while (done < bytes.byteLength) {
+    const { bytesWritten } = await file.write(bytes, done, Math.min(CHUNK_BYTES, bytes.byteLength - done), position + done)
+    done += bytesWritten
+  }
+}
+
+/** Copies a range from one open file into another without holding more than a chunk. */
+export const copyRange = async (from: OpenFile, fromAt: number, to: OpenFile, toAt: number, length: number): Promise<void> => {
+  const buffer = new Uint8Array(Math.min(CHUNK_BYTES, length))
+  for (let done = 0; done < length; done += buffer.byteLength) {
+    const part = buffer.subarray(0, Math.min(buffer.byteLength, length - done))
+    await readFully(from, part, fromAt + done)
+    await writeFully(to, part, toAt + done)
+  }
+}
+
+/** Makes a file of a few bytes. */
+export const writeFile = async (fs: FileSystem, path: string, bytes: Uint8Array): Promise<void> => {
+  const file = await fs.open(path, 'wx+')
+  try {
+    await writeFully(file, bytes, 0)
+  } finally {
+    await file.close()
+  }
+}
+
+export const exists = (fs: FileSystem, path: string): Promise<boolean> =>
+  fs.stat(path).then(
+    () => true,
+    () => false,
+  )
+
+export const within = (folder: string, name: string): string => `${folder}/${name}`
+export const withoutSlash = (path: string): string => path.replace(/(?<=.)[/\\]+$/, '')
+export const nameOf = (path: string): string => /[^/\\]*$/.exec(path)![0]
+export const folderOf = (path: string): string => path.slice(0, path.length - nameOf(path).length) || '.'

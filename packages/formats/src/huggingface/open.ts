@@ -1,0 +1,76 @@
+import type { Provenance } from '@tersor/core'
+import { CompressionError, type ParameterStore } from '@tersor/tensor'
+import { badFile } from '../bad-file.js'
+import { readSmallFile } from '../byte-source.js'
+import { diskError, nodeFileSystem, within, withoutSlash, type FileSystem } from '../file-system.js'
+import { isRecord, parseJson, parseText } from '../json-text.js'
+import { openSafetensors, type OpenOptions } from '../safetensors/open.js'
+import { MAX_CONFIG_BYTES, MAX_CONFIG_DEPTH, MAX_SIDE_FILE_BYTES, SIDE_FILES } from './files.js'
+import { withoutTersor } from './quantization-config.js'
+
+/** An object of a JSON file. */
+export type Json = Readonly<Record<string, unknown>>
+
+/** A model as the Hugging Face hub stores it. */
+export interface HuggingFaceFolder {
+  /** config.json, without what Tersor wrote there for other loaders. */
+  readonly config: Json
+  readonly generationConfig?: Json
+  readonly params: ParameterStore
+  /** Tokenizer and other side files by name, to carry along. */
+  readonly files: Readonly<Record<string, Uint8Array>>
+  readonly provenance: readonly Provenance[]
+  close(): Promise<void>
+}
+
+const CONFIG = 'config.json'
+const GENERATION = 'generation_config.json'
+const WEIGHTS = /^model\.safetensors(\.index\.json)?$/
+
+const missing = (dir: string, what: string, names: readonly string[]): CompressionError =>
+  new CompressionError(
+    'NOT_FOUND',
+    `${dir} has no ${what}; it has ${names.slice(0, 8).join(', ') || 'nothing'}.`,
+    names.some(name => /\.(bin|pt|pth|h5|msgpack)$/.test(name))
+      ? 'Save the model as safetensors first.'
+      : 'Pass the folder that holds config.json and model.safetensors.',
+    { dir, names },
+  )
+
+const parseObject = (bytes: Uint8Array, path: string): Json => {
+  const value = parseJson(parseText(bytes, path), path, MAX_CONFIG_DEPTH)
+  if (!isRecord(value)) throw badFile(`${path} is not an object.`)
+  return value
+}
+
+const readFiles = async (dir: string, names: readonly string[], fs: FileSystem): Promise<Readonly<Record<string, Uint8Array>>> => {
+  const found = SIDE_FILES.filter(name => names.includes(name))
+  const entries = found.map(async name => [name, await readSmallFile(within(dir, name), MAX_SIDE_FILE_BYTES, fs)] as const)
+  return Object.freeze(Object.fromEntries(await Promise.all(entries)))
+}
+
+/**
+ * Opens a Hugging Face folder: config.json, model.safetensors or its shards, and the side files.
+ * Throws NOT_FOUND (saying what the folder has), BAD_FILE, UNKNOWN_CODEC, UNSUPPORTED and DISK.
+ */
+export const openHuggingFace = async (path: string, options: OpenOptions = {}): Promise<HuggingFaceFolder> => {
+  const dir = withoutSlash(path)
+  const fs = options.fileSystem ?? nodeFileSystem()
+  const names = await fs.readdir(dir).catch((cause: unknown) => {
+    throw diskError(dir, cause)
+  })
+  if (!names.includes(CONFIG)) throw missing(dir, CONFIG, names)
+  if (!names.some(name => WEIGHTS.test(name))) throw missing(dir, 'model.safetensors', names)
+  const config = parseObject(await readSmallFile(within(dir, CONFIG), MAX_CONFIG_BYTES, fs), within(dir, CONFIG))
+  const files = await readFiles(dir, names, fs)
+  const generation = files[GENERATION] && parseObject(files[GENERATION], within(dir, GENERATION))
+  const params = await openSafetensors(dir, options)
+  return Object.freeze({
+    config: withoutTersor(config),
+    ...(generation ? { generationConfig: generation } : {}),
+    params,
+    files,
+    provenance: params.provenance,
+    close: () => params.close(),
+  })
+}

@@ -1,0 +1,110 @@
+import { CompressionError } from '@tersor/tensor'
+import { diskError, exists, nodeFileSystem, within, withoutSlash, type FileSystem } from './file-system.js'
+
+/** What every writer of this package understands. */
+export interface OutputOptions {
+  /** Replace what stands at the path, at the very end; an error otherwise. */
+  readonly overwrite?: boolean
+  /** Where to write instead of Node's file system. */
+  readonly fileSystem?: FileSystem
+}
+
+interface Move {
+  readonly from: string
+  readonly to: string
+}
+
+/** An unfinished output: a folder beside the target that becomes the target or vanishes. */
+export interface Output {
+  readonly fs: FileSystem
+  /** Holds the unfinished files. */
+  readonly folder: string
+  /** Runs steps one after another; the first failure removes everything and is what later steps throw. */
+  step<T>(work: () => Promise<T>): Promise<T>
+  /** Moves the finished files to their places and what they make stale away, all or none. Call it inside the last step. */
+  publish(moves: readonly Move[], stale?: readonly string[]): Promise<void>
+  /** Removes everything. */
+  abort(): Promise<void>
+}
+
+const outputExists = (path: string): CompressionError =>
+  new CompressionError('OUTPUT_EXISTS', `${path} exists.`, 'Choose another path, or pass overwrite: true to replace it.', { path })
+
+const finished = (path: string): CompressionError =>
+  new CompressionError('BAD_OPTION', `${path} is finished or was aborted.`, 'Make a new sink for more.', { path })
+
+/** Puts every file in its place; a failure puts everything back. */
+const moveAll = async (output: Pick<Output, 'fs' | 'folder'>, moves: readonly Move[], overwrite: boolean): Promise<void> => {
+  const { fs, folder } = output
+  const undo: Move[] = []
+  const move = async (from: string, to: string): Promise<void> => {
+    await fs.rename(from, to)
+    undo.unshift({ from: to, to: from })
+  }
+  try {
+    for (const [index, { from, to }] of moves.entries()) {
+      if (await exists(fs, to)) {
+        if (!overwrite) throw outputExists(to)
+        await move(to, within(folder, `replaced-${index}`))
+      }
+      await move(from, to)
+    }
+  } catch (error) {
+    for (const { from, to } of undo) await fs.rename(from, to)
+    throw error
+  }
+}
+
+/**
+ * Prepares `<path>.partial-<id>` with the first step. `targets` are the paths that must not exist without `overwrite`.
+ * Steps throw OUTPUT_EXISTS, DISK, NOT_FOUND (a parent that vanished) or what the work throws.
+ */
+export const createOutput = (path: string, options: OutputOptions, targets: readonly string[] = [path]): Output => {
+  const fs = options.fileSystem ?? nodeFileSystem()
+  const overwrite = options.overwrite ?? false
+  const folder = `${withoutSlash(path)}.partial-${globalThis.crypto.randomUUID().slice(0, 8)}`
+  let prepared = false
+  let ended: unknown
+  let last: Promise<unknown> = Promise.resolve()
+
+  const prepare = async (): Promise<void> => {
+    if (prepared) return
+    for (const name of targets) if (!overwrite && (await exists(fs, name))) throw outputExists(name)
+    prepared = true
+    await fs.mkdir(folder, { recursive: true })
+  }
+  const remove = async (): Promise<void> => {
+    if (prepared) await fs.rm(folder, { recursive: true, force: true })
+  }
+  const attempt = async <T>(work: () => Promise<T>): Promise<T> => {
+    if (ended) throw ended
+    try {
+      await prepare()
+      return await work()
+    } catch (error) {
+      ended = diskError(path, error)
+      await remove().catch(() => {})
+      throw ended
+    }
+  }
+  return Object.freeze({
+    fs,
+    folder,
+    step: <T>(work: () => Promise<T>) => {
+      const result = last.then(() => attempt(work))
+      last = result.catch(() => {})
+      return result
+    },
+    publish: async (moves: readonly Move[], stale: readonly string[] = []) => {
+      const away = stale.map((path, index) => ({ from: path, to: within(folder, `stale-${index}`) }))
+      await moveAll({ fs, folder }, [...away, ...moves], overwrite)
+      ended = finished(path)
+      await remove().catch(() => {})
+    },
+    abort: async () => {
+      ended ??= finished(path)
+      await last
+      await remove()
+    },
+  })
+}

@@ -1,0 +1,125 @@
+import type { Provenance } from '@tersor/core'
+import { bytesOf, dense, notFound, type Codec, type Dense, type ParameterStore } from '@tersor/tensor'
+import { badFile } from '../bad-file.js'
+import { openSource, type ByteSource } from '../byte-source.js'
+import type { FileSystem } from '../file-system.js'
+import { parseSafetensorsHeader, safetensorsHeaderBytes, type TensorEntry } from './header.js'
+import { parseRecord, RECORD_KEY } from './record.js'
+import { checkIndex, findShards } from './shards.js'
+import { isNode, parseTree, readTree, storedLeaves, type StoredLeaf, type StoredTree } from './tree.js'
+
+export interface OpenOptions {
+  /** The codecs that trees of the file may use, passed as values. */
+  readonly codecs?: readonly Codec[]
+  /** Where to read instead of Node's file system. */
+  readonly fileSystem?: FileSystem
+}
+
+/** A store over safetensors files. */
+export interface SafetensorsStore extends ParameterStore {
+  /** What the writer put beside the tensors. */
+  readonly metadata: Readonly<Record<string, string>>
+  /** The steps that made the parameters, in order; empty for files of other tools. */
+  readonly provenance: readonly Provenance[]
+  close(): Promise<void>
+}
+
+interface Shard {
+  readonly source: ByteSource
+  readonly tensors: ReadonlyMap<string, TensorEntry>
+  readonly trees: ReadonlyMap<string, StoredTree>
+  readonly metadata: Readonly<Record<string, string>>
+  readonly provenance: readonly Provenance[]
+}
+
+const openShard = async (source: ByteSource, codecs: ReadonlyMap<string, Codec>): Promise<Shard> => {
+  const start = await source.read(0, Math.min(8, source.size))
+  const bytes = await source.read(0, safetensorsHeaderBytes(start, source.size))
+  const { tensors, metadata } = parseSafetensorsHeader(bytes, source.size)
+  const { trees, provenance } = parseRecord(metadata)
+  const parsed = Object.entries(trees).map(([name, json]) => [name, parseTree(name, json, tensors, codecs)] as const)
+  const { [RECORD_KEY]: _, ...others } = metadata
+  return { source, tensors, trees: new Map(parsed), metadata: others, provenance }
+}
+
+interface Located {
+  readonly shard: Shard
+  readonly tree: StoredTree
+}
+
+/** Parameters in the order of the header: a tree stands where its first leaf stands. Throws BAD_FILE for a name with two meanings. */
+const locate = (shards: readonly Shard[]): ReadonlyMap<string, Located> => {
+  const located = new Map<string, Located>()
+  const add = (name: string, at: Located): void => {
+    const { shard, tree } = located.get(name) ?? at
+    if (shard !== at.shard || tree !== at.tree)
+      throw badFile(`Two parameters are called "${name}".`, 'Names must differ: write the file again.', { name })
+    located.set(name, at)
+  }
+  for (const shard of shards) {
+    const trees = new Map([...shard.trees].map(([name, tree]) => [name, { shard, tree }] as const))
+    const owner = new Map([...shard.trees].flatMap(([name, tree]) => storedLeaves(tree).map(leaf => [leaf.raw, name] as const)))
+    for (const [raw, { dtype, shape }] of shard.tensors) {
+      const name = owner.get(raw)
+      if (name === undefined) add(raw, { shard, tree: { raw, dtype, shape } })
+      else add(name, trees.get(name)!)
+    }
+    for (const [name, tree] of trees) add(name, tree)
+  }
+  return located
+}
+
+const bytesOfTree = (tree: StoredTree): number => storedLeaves(tree).reduce((sum, leaf) => sum + bytesOf(leaf.dtype, leaf.shape), 0)
+
+const storeOf = (shards: readonly Shard[]): SafetensorsStore => {
+  const located = locate(shards)
+  const names = Object.freeze([...located.keys()])
+  const find = (name: string): Located => {
+    const found = located.get(name)
+    if (!found) throw notFound(name, names)
+    return found
+  }
+  return Object.freeze({
+    metadata: Object.freeze(Object.assign({}, ...shards.map(shard => shard.metadata))),
+    provenance: shards[0]?.provenance ?? [],
+    names: () => names,
+    info: (name: string) => {
+      const { tree } = find(name)
+      const size = { shape: tree.shape, byteLength: bytesOfTree(tree) }
+      return isNode(tree) ? { ...size, codec: tree.codec.name } : { ...size, dtype: tree.dtype }
+    },
+    read: async (name: string, { signal }: { readonly signal?: AbortSignal } = {}) => {
+      const { shard, tree } = find(name)
+      const read = async ({ raw, dtype, shape }: StoredLeaf): Promise<Dense> => {
+        const { offset, byteLength } = shard.tensors.get(raw)!
+        return dense(dtype, shape, await shard.source.read(offset, byteLength, signal))
+      }
+      return readTree(tree, read)
+    },
+    close: async () => {
+      await Promise.all(shards.map(shard => shard.source.close()))
+    },
+  })
+}
+
+/**
+ * Opens one safetensors file, a Blob of one, or a folder or index of shards; only headers are read until `read`.
+ * Throws NOT_FOUND, BAD_FILE, UNSUPPORTED (a dtype), UNKNOWN_CODEC (a codec that was not passed) and DISK.
+ */
+export const openSafetensors = async (from: string | Blob, { codecs = [], fileSystem }: OpenOptions = {}): Promise<SafetensorsStore> => {
+  const found = typeof from === 'string' ? await findShards(from, fileSystem) : { files: [from], index: undefined }
+  const byName = new Map(codecs.map(codec => [codec.name, codec]))
+  const sources: ByteSource[] = []
+  try {
+    const shards: Shard[] = []
+    for (const file of found.files) {
+      sources.push(await openSource(file, fileSystem))
+      shards.push(await openShard(sources.at(-1)!, byName))
+    }
+    if (found.index) checkIndex(found.index, new Map(shards.map(shard => [shard.source.name, shard.tensors])))
+    return storeOf(shards)
+  } catch (error) {
+    await Promise.all(sources.map(source => source.close()))
+    throw error
+  }
+}
