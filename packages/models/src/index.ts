@@ -1,1 +1,10 @@
-export {}
+export * from './language-model.js'
+export * from './llama-config.js'
+export * from './llama.js'
+export * from './llama-parameters.js'
+export * from './init-llama.js'
+export * from './pico-llama.js'
+export * from './byte-tokenizer.js'
+export * from './kv-cache.js'
+export * from './tokenizer.js'
+export * from './rope.js'
