@@ -5,7 +5,7 @@ import * as quantization from '@tersor/quantization'
 import * as core from '@tersor/core'
 import type { Description, Step } from '@tersor/core'
 import { CompressionError } from '@tersor/tensor'
-import { createRequire } from 'node:module'
+import { createJiti } from 'jiti'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { parseStep } from './step.js'
@@ -26,7 +26,8 @@ const PACKAGES: Readonly<Record<string, object>> = {
   '@tersor/models': models,
 }
 
-const isFactory = (value: unknown): value is StepFactory => typeof value === 'function' && typeof (value as Partial<StepFactory>).description?.name === 'string'
+const isFactory = (value: unknown): value is StepFactory =>
+  typeof value === 'function' && typeof (value as Partial<StepFactory>).description?.name === 'string'
 
 const factoriesOf = (name: string, exports: object): ListedMethod[] =>
   Object.values(exports)
@@ -37,25 +38,30 @@ const factoriesOf = (name: string, exports: object): ListedMethod[] =>
 export const listMethods = (): readonly ListedMethod[] => Object.entries(PACKAGES).flatMap(([name, exports]) => factoriesOf(name, exports))
 
 const unknown = (name: string, known: readonly string[]): CompressionError =>
-  new CompressionError('UNKNOWN_METHOD', `No step is called "${name}".`, `Known are ${known.join(', ')}; methods of other packages are written package:method(…).`, {
-    name,
-    known,
-  })
+  new CompressionError(
+    'UNKNOWN_METHOD',
+    `No step is called "${name}".`,
+    `Known are ${known.join(', ')}; methods of other packages are written package:method(…).`,
+    {
+      name,
+      known,
+    },
+  )
 
-/** Imports a package as the user's folder sees it. */
+/** Imports a package as the user's folder sees it; jiti also takes packages that ship TypeScript. */
 const importFrom = async (specifier: string, folder: string): Promise<object> => {
   try {
-    const path = createRequire(join(folder, 'tersor.config.js')).resolve.paths(specifier) ? await resolveFrom(specifier, folder) : specifier
-    return (await import(path)) as object
+    return await createJiti(pathToFileURL(join(folder, 'tersor.config.ts')).href).import<object>(specifier)
   } catch (cause) {
-    throw new CompressionError('UNKNOWN_METHOD', `The package "${specifier}" cannot be imported: ${(cause as Error).message.split('\n')[0]}.`, `Install it: npm install ${specifier}.`, { package: specifier }, cause)
+    const reason = (cause as Error).message.split('\n')[0]
+    throw new CompressionError(
+      'UNKNOWN_METHOD',
+      `The package "${specifier}" cannot be imported: ${reason}.`,
+      `Install it: npm install ${specifier}.`,
+      { package: specifier },
+      cause,
+    )
   }
-}
-
-/** ESM-only packages have no "require" export, so the package's own file is looked up and its "default" taken. */
-const resolveFrom = async (specifier: string, folder: string): Promise<string> => {
-  const { createJiti } = await import('jiti')
-  return pathToFileURL(createJiti(pathToFileURL(join(folder, 'tersor.config.ts')).href).esmResolve(specifier).replace(/^file:\/\//, '')).href
 }
 
 /** Makes the step that a command line names; throws UNKNOWN_METHOD or BAD_OPTION. */
@@ -63,6 +69,10 @@ export const makeStep = async (source: string, folder: string): Promise<Step> =>
   const call = parseStep(source)
   const listed = call.package ? factoriesOf(call.package, await importFrom(call.package, folder)) : listMethods()
   const found = listed.find(({ factory }) => factory.description.name === call.name)
-  if (!found) throw unknown(call.name, listed.map(({ factory }) => factory.description.name))
+  if (!found)
+    throw unknown(
+      call.name,
+      listed.map(({ factory }) => factory.description.name),
+    )
   return found.factory(call.options)
 }

@@ -16,13 +16,33 @@ export type Color = 'bold' | 'dim' | 'red' | 'green' | 'yellow' | 'cyan'
 export const paint = (text: string, color: Color): string => pc[color](text)
 
 /** Columns without a frame: names on the left, numbers on the right. */
-export const tableOf = (head: readonly string[], rows: readonly (readonly (string | number)[])[], right: readonly number[] = []): string => {
+export const tableOf = (
+  head: readonly string[],
+  rows: readonly (readonly (string | number)[])[],
+  right: readonly number[] = [],
+): string => {
   const table = new Table({
     head: head.map(name => paint(name, 'dim')),
     style: { head: [], border: [], 'padding-left': 0, 'padding-right': 2 },
     colAligns: head.map((_, i) => (right.includes(i) ? 'right' : 'left')),
     chars: Object.fromEntries(
-      ['top', 'top-mid', 'top-left', 'top-right', 'bottom', 'bottom-mid', 'bottom-left', 'bottom-right', 'left', 'left-mid', 'mid', 'mid-mid', 'right', 'right-mid', 'middle'].map(name => [name, '']),
+      [
+        'top',
+        'top-mid',
+        'top-left',
+        'top-right',
+        'bottom',
+        'bottom-mid',
+        'bottom-left',
+        'bottom-right',
+        'left',
+        'left-mid',
+        'mid',
+        'mid-mid',
+        'right',
+        'right-mid',
+        'middle',
+      ].map(name => [name, '']),
     ),
   })
   table.push(...rows.map(row => row.map(String)))

@@ -11,7 +11,15 @@ export interface Progress {
 /** A bar on stderr where it is a terminal; warnings as lines everywhere. */
 export const progressOn = (terminal: Terminal): Progress => {
   const shown = terminal.err.isTTY === true && !terminal.quiet
-  const bar = shown ? new SingleBar({ format: '{label} {bar} {value}/{total} {detail}', hideCursor: true, clearOnComplete: true, stream: terminal.err, barsize: 24 }) : undefined
+  const bar = shown
+    ? new SingleBar({
+        format: '{label} {bar} {value}/{total} {detail}',
+        hideCursor: true,
+        clearOnComplete: true,
+        stream: terminal.err,
+        barsize: 24,
+      })
+    : undefined
   let running = ''
   const show = (label: string, value: number, of: number, detail: string): void => {
     if (!bar) return

@@ -13,7 +13,12 @@ const CALL = /^\s*(?:(?<package>(?:@[\w.-]+\/)?[\w./-]+):)?(?<name>[\w-]+)\s*(?:
 const ARGUMENT = /\s*([A-Za-z_]\w*)\s*=\s*(?:"([^"]*)"|'([^']*)'|([^,"']*?))\s*(?:,|$)/y
 
 const badStep = (source: string, what: string): CompressionError =>
-  new CompressionError('BAD_OPTION', `The step ${JSON.stringify(source)} ${what}.`, "Write it as a call with named options, such as 'gptq(bits=4, group=32)'.", { step: source })
+  new CompressionError(
+    'BAD_OPTION',
+    `The step ${JSON.stringify(source)} ${what}.`,
+    "Write it as a call with named options, such as 'gptq(bits=4, group=32)'.",
+    { step: source },
+  )
 
 const valueOf = (bare: string): string | number | boolean => {
   if (bare === 'true' || bare === 'false') return bare === 'true'
