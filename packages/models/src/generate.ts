@@ -7,8 +7,8 @@ import type { LanguageModel } from './language-model.js'
 import { checkTemperature, greedy, sample } from './sampling.js'
 
 export interface GenerateOptions {
-  /** Ids to continue. */
-  readonly prompt: readonly number[]
+  /** A text or ids to continue. */
+  readonly prompt: string | readonly number[]
   /** How many at most; up to the end of the context where absent. */
   readonly tokens?: number
   /** 0 (the default) takes the likeliest token each time. */
@@ -17,6 +17,23 @@ export interface GenerateOptions {
   readonly signal?: AbortSignal
   /** Weights that the caller has loaded already and keeps. */
   readonly weights?: Weights
+}
+
+/** A token, and the text that it completes: empty while a character is unfinished, and without a tokenizer. */
+export interface Generated {
+  readonly id: number
+  readonly text: string
+}
+
+const noTokenizer = (): CompressionError =>
+  new CompressionError('BAD_DATA', 'The model has no tokenizer.', 'Put its tokenizer.json beside it, or pass the ids of the prompt.')
+
+/** The ids of a prompt; an empty text is the token that begins one. */
+const idsOf = (prompt: string | readonly number[], { tokenizer }: LanguageModel): readonly number[] => {
+  if (typeof prompt !== 'string') return prompt
+  if (!tokenizer) throw noTokenizer()
+  const ids = tokenizer.encode(prompt)
+  return ids.length === 0 && tokenizer.bos !== undefined ? [tokenizer.bos] : ids
 }
 
 const checkPrompt = (prompt: readonly number[], { contextLength, vocabularySize }: LanguageModel): void => {
@@ -68,14 +85,18 @@ export const endsOf = ({ config, tokenizer }: LanguageModel): ReadonlySet<number
 
 /**
  * Continues a prompt token by token with a cache of keys and values, until a token that ends a text, `tokens` or the end of the context.
- * Throws BAD_OPTION for tokens or temperature out of range and BAD_DATA for a prompt that is empty, too long or of another vocabulary.
+ * The texts joined are the continuation, without the prompt and without a last character that stayed unfinished.
+ * Throws BAD_OPTION for tokens or temperature out of range and BAD_DATA for a prompt that is empty, too long, of another vocabulary,
+ * or a text where the model has no tokenizer.
  */
-export async function* generate(model: LanguageModel, options: GenerateOptions): AsyncGenerator<number, void, undefined> {
-  const { prompt, temperature = 0, rng = createRng(0), signal, tokens = model.contextLength } = options
+export async function* generate(model: LanguageModel, options: GenerateOptions): AsyncGenerator<Generated, void, undefined> {
+  const { temperature = 0, rng = createRng(0), signal, tokens = model.contextLength } = options
+  const prompt = idsOf(options.prompt, model)
   checkPrompt(prompt, model)
   checkTemperature(temperature)
   checkCount(tokens)
   const ends = endsOf(model)
+  const complete = model.tokenizer ? detokenizer(model.tokenizer, prompt) : () => ''
   const count = Math.min(tokens, model.contextLength - prompt.length)
   const loaded = options.weights ? undefined : await loadModel(model, signal)
   const weights = options.weights ?? loaded!.weights
@@ -87,39 +108,11 @@ export async function* generate(model: LanguageModel, options: GenerateOptions):
       const logits = await step(model, ids, weights, caches)
       const next = temperature === 0 ? greedy(logits) : sample(logits, temperature, rng)
       if (ends.has(next)) return
-      yield next
+      yield { id: next, text: complete(next) }
       ids = [next]
     }
   } finally {
     caches.forEach(cache => cache.dispose())
     loaded?.dispose()
   }
-}
-
-export interface GenerateTextOptions extends Omit<GenerateOptions, 'prompt'> {
-  readonly prompt: string
-}
-
-/**
- * Continues a text, piece by piece as it comes; the pieces joined are the continuation without the prompt.
- * Throws what `generate` throws, and BAD_DATA for a model without tokenizer.
- */
-export async function* generateText(model: LanguageModel, options: GenerateTextOptions): AsyncGenerator<string, void, undefined> {
-  const { tokenizer } = model
-  if (!tokenizer) {
-    throw new CompressionError(
-      'BAD_DATA',
-      'The model has no tokenizer.',
-      'Put its tokenizer.json beside it, or use generate with token ids.',
-    )
-  }
-  const encoded = tokenizer.encode(options.prompt)
-  const prompt = encoded.length === 0 && tokenizer.bos !== undefined ? [tokenizer.bos] : encoded
-  const text = detokenizer(tokenizer, prompt)
-  for await (const id of generate(model, { ...options, prompt })) {
-    const piece = text.push(id)
-    if (piece !== '') yield piece
-  }
-  const rest = text.end()
-  if (rest !== '') yield rest
 }
