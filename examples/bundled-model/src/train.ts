@@ -121,12 +121,13 @@ let recent = 0
 let since = Date.now()
 
 const save = async (weights: Weights): Promise<void> => {
+  const bytes = (json: unknown): Uint8Array => new TextEncoder().encode(`${JSON.stringify(json, null, 1)}\n`)
   const files = {
-    'tokenizer.json': JSON.stringify(tokenizer),
-    'tokenizer_config.json': JSON.stringify(tokenizerConfig, null, 2),
-    'generation_config.json': JSON.stringify({ bos_token_id: 0, eos_token_id: 0 }, null, 2),
+    'tokenizer.json': bytes(tokenizer),
+    'tokenizer_config.json': bytes(tokenizerConfig),
+    'generation_config.json': bytes({ bos_token_id: 0, eos_token_id: 0 }),
   }
-  const sink = await huggingFaceSink(out, { config, files, overwrite: true })
+  const sink = huggingFaceSink(out, { config, files, overwrite: true })
   for (const name of fresh.params.names()) {
     const tensor = weights(name)
     await sink.write(name, fromFloat32(await tensor.data<'float32'>(), 'bf16', tensor.shape))

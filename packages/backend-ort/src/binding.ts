@@ -76,8 +76,7 @@ const REMEDY = `Run \`npm install onnxruntime-node@${ORT_VERSION} --save-exact\`
 export function loadNative(load: (name: string) => unknown = createRequire(import.meta.url)): LoadedNative {
   try {
     const { version } = load('onnxruntime-node/package.json') as { version: string }
-    if (version !== ORT_VERSION)
-      return { problem: `@tersor/backend-ort needs onnxruntime-node ${ORT_VERSION}, got ${version}.\n${REMEDY}` }
+    if (version !== ORT_VERSION) return { problem: `@tersor/backend-ort needs onnxruntime-node ${ORT_VERSION}, got ${version}.\n${REMEDY}` }
     const raw = load('onnxruntime-node/dist/binding.js') as RawBinding
     const { Tensor } = load('onnxruntime-common') as { Tensor: new (dtype: string, values: NativeArray, shape: Shape) => NativeTensor }
     raw.initOrt()

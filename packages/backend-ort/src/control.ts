@@ -23,5 +23,5 @@ export function flush(): void {
 
 /** Counts of flushes, compiled graphs and kernels that went to tfjs-cpu. */
 export function statistics(): Statistics {
-  return engineOfBackend().statistics
+  return engineOfBackend().statistics()
 }

@@ -1,44 +1,39 @@
-import type { Native } from './binding.js'
 import { OrtBackend } from './backend.js'
+import type { Native } from './binding.js'
 import { createBufferPool } from './buffers.js'
-import { runPlan } from './compile.js'
-import type { Plan } from './compile.js'
-import { createInterpreter } from './interpret.js'
-import { createPlans } from './plans.js'
+import type { BufferPool } from './buffers.js'
+import { createExecutor } from './executor.js'
+import type { Run } from './executor.js'
 import { resolveSettings } from './settings.js'
 import type { Settings } from './settings.js'
-import { skeletonOf } from './skeleton.js'
 import { createTrace } from './trace.js'
 import type { Trace } from './trace.js'
-import type { DType, Operand, TraceNode, Value } from './types.js'
-
-/** One compiled run, as `capture` wants to repeat it. */
-export interface Run {
-  readonly plan: Plan
-  readonly inputs: readonly Operand[]
-  readonly outputs: readonly { readonly value: Value; readonly shape: readonly number[]; readonly dtype: DType }[]
-}
+import type { TraceNode } from './types.js'
 
 /** Counts since the backend started. */
 export interface Statistics {
-  flushes: number
-  interpreted: number
-  compiled: number
+  readonly flushes: number
+  /** Flushes run node by node. */
+  readonly interpreted: number
+  /** Graphs compiled. */
+  readonly compiled: number
   /** Kernels that went to tfjs-cpu, by name. */
-  readonly fallbacks: Map<string, number>
+  readonly fallbacks: ReadonlyMap<string, number>
 }
 
 export interface OrtEngine {
   readonly backend: OrtBackend
   readonly trace: Trace
   readonly native: Native
-  readonly statistics: Statistics
+  readonly pool: BufferPool
+  statistics(): Statistics
+  countFallback(kernel: string): void
   configure(settings: Partial<Settings>): Settings
   /** Runs everything that is recorded. */
   flush(): void
   /** Flushes when the trace or the memory it keeps alive has grown large. */
   relieve(): void
-  /** Records the compiled runs of `work` and gives them back. */
+  /** Compiles what `work` records and gives the runs back. */
   observe(work: () => void): Run[]
   observing(): boolean
 }
@@ -56,56 +51,36 @@ function liveNodes(all: readonly TraceNode[]): TraceNode[] {
   return all.filter(node => node.live)
 }
 
-export function createEngine(native: Native): OrtEngine {
-  let settings = resolveSettings({})
-  const pool = createBufferPool(settings.poolBytes)
-  const trace = createTrace()
-  const plans = createPlans(native, () => settings.threads, settings.sessions)
-  const interpreter = createInterpreter(native, pool, () => settings.threads)
-  const statistics: Statistics = { flushes: 0, interpreted: 0, compiled: 0, fallbacks: new Map() }
-  let observed: Run[] | null = null
-  const release = (node: TraceNode) => {
-    for (const { value } of node.inputs) {
-      value.pins--
-      backend.recycle(value)
-    }
+function unpin(backend: OrtBackend, node: TraceNode): void {
+  for (const { value } of node.inputs) {
+    value.pins--
+    backend.recycle(value)
   }
-  const interpret = (nodes: readonly TraceNode[]) => {
-    for (const node of nodes) {
-      node.value.values = interpreter.run(node)
-      node.value.node = null
-      release(node)
-    }
-    statistics.interpreted++
+}
+
+/** Ends the pending state of every node; those that a failed run left behind tell the failure when they are read. */
+function settle(backend: OrtBackend, nodes: readonly TraceNode[], failure: unknown): void {
+  for (const node of nodes) {
+    if (node.value.node === null) continue // interpreted, and so settled already
+    node.value.node = null
+    if (failure !== undefined) node.value.failure = failure
+    unpin(backend, node)
   }
-  const runWhole = (plan: Plan, inputs: readonly Operand[], outputs: readonly TraceNode[]) => {
-    const arrays = runPlan(native, pool, plan, inputs, outputs)
-    outputs.forEach(({ value }, index) => (value.values = arrays[index]!))
-    observed?.push({ plan, inputs, outputs: outputs.map(({ value, shape, dtype }) => ({ value, shape, dtype })) })
-  }
-  const run = (nodes: readonly TraceNode[]) => {
-    const outputs = nodes.filter(node => node.value.owned)
-    const skeleton = skeletonOf(nodes)
-    const plan = plans.find(skeleton, nodes, outputs, observed !== null)
-    if (plan === null) interpret(nodes)
-    else runWhole(plan, skeleton.inputs, outputs)
-    statistics.compiled = plans.compiled()
-  }
-  const settle = (all: readonly TraceNode[], failure: unknown) => {
-    for (const node of all) {
-      if (node.value.node === null) continue // interpreted: already released
-      node.value.node = null
-      if (failure !== undefined) node.value.failure = failure
-      if (node.live) release(node)
-    }
-  }
-  const flush = () => {
+}
+
+type Observer = ((run: Run) => void) | null
+
+function createFlush(backend: () => OrtBackend, trace: Trace, run: (nodes: readonly TraceNode[]) => void) {
+  return () => {
     if (trace.length() === 0) return
     const all = trace.drain()
     const nodes = liveNodes(all)
-    for (const node of all) if (!node.live) release(node)
-    statistics.flushes++
-    backend.heldBytes = 0
+    backend().heldBytes = 0
+    settle(
+      backend(),
+      all.filter(node => !node.live),
+      undefined,
+    )
     let failure: unknown
     try {
       if (nodes.length > 0) run(nodes)
@@ -113,40 +88,58 @@ export function createEngine(native: Native): OrtEngine {
       failure = error
       throw error
     } finally {
-      settle(all, failure)
+      settle(backend(), nodes, failure)
     }
   }
+}
+
+/** The backend with everything behind it. */
+export function createEngine(native: Native): OrtEngine {
+  let settings = resolveSettings({})
+  let observer: Observer = null
+  let flushes = 0
+  const fallbacks = new Map<string, number>()
+  const trace = createTrace()
+  const pool = createBufferPool(settings.poolBytes)
+  const executor = createExecutor(native, pool, settings, node => unpin(backend, node))
+  const flush = createFlush(
+    () => backend,
+    trace,
+    nodes => {
+      flushes++
+      executor.run(nodes, observer)
+    },
+  )
   const backend = new OrtBackend({ pool, flush }, () => engine)
   const engine: OrtEngine = {
     backend,
     trace,
     native,
-    statistics,
+    pool,
+    statistics: () => ({ flushes, ...executor.counts(), fallbacks }),
+    countFallback: kernel => void fallbacks.set(kernel, (fallbacks.get(kernel) ?? 0) + 1),
     configure(given) {
       flush()
       settings = resolveSettings({ ...settings, ...given })
       pool.resize(settings.poolBytes)
-      plans.resize(settings.sessions)
-      if (given.threads !== undefined) {
-        plans.clear()
-        interpreter.clear()
-      }
+      executor.configure(settings)
       return settings
     },
     flush,
     relieve: () => void (trace.length() >= MOST_NODES || backend.heldBytes > settings.poolBytes ? flush() : undefined),
     observe(work) {
       flush()
-      const runs: Run[] = (observed = [])
+      const runs: Run[] = []
+      observer = run => void runs.push(run)
       try {
         work()
         flush()
       } finally {
-        observed = null
+        observer = null
       }
       return runs
     },
-    observing: () => observed !== null,
+    observing: () => observer !== null,
   }
   return engine
 }

@@ -124,7 +124,8 @@ const cases: Record<string, () => tf.Tensor> = {
   'slice of rows': () => tf.slice(tensor([80, 16]), [3, 0], [20, 16]),
   'slice of a vector': () => tf.slice(tensor([800]), [3], [200]),
   'empty slice': () => tf.slice(tensor([80, 16]), [3, 0], [0, 16]),
-  pad: () => tf.pad(
+  pad: () =>
+    tf.pad(
       tensor([8, 16, 12]),
       [
         [1, 0],
@@ -160,8 +161,7 @@ const cases: Record<string, () => tf.Tensor> = {
   'matMul of nothing': () => tf.matMul(tf.zeros([0, 64]), tensor([64, 47], 2)),
   'matMul over nothing': () => tf.matMul(tf.zeros([5, 0]), tf.zeros([0, 7])),
   'fused matMul': () => tf.fused.matMul({ a: tensor([33, 64], 1), b: tensor([64, 47], 2), bias: tensor([47], 3), activation: 'relu' }),
-  'picked log-probabilities': () =>
-    tf.sum(tf.mul(tf.logSoftmax(tensor([90, 50])), tf.cast(tf.oneHot(ints([90], 50), 50), 'float32')), -1),
+  'picked log-probabilities': () => tf.sum(tf.mul(tf.logSoftmax(tensor([90, 50])), tf.cast(tf.oneHot(ints([90], 50), 50), 'float32')), -1),
   'picked log-probabilities with an ignored label': () =>
     tf.sum(tf.mul(tf.logSoftmax(tensor([90, 50])), tf.oneHot(ints([90], 55, -2), 50, 1, 0, 'float32')), -1),
 }

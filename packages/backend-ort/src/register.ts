@@ -17,7 +17,9 @@ type Call = Parameters<KernelFunc>[0]
 const NATIVE_DTYPES = new Set(['float32', 'int32', 'bool'])
 
 function tensorsOf(inputs: Call['inputs']): TensorInfo[] {
-  return Object.values(inputs as Record<string, TensorInfo | undefined>).filter((tensor): tensor is TensorInfo => tensor?.dataId !== undefined)
+  return Object.values(inputs as Record<string, TensorInfo | undefined>).filter(
+    (tensor): tensor is TensorInfo => tensor?.dataId !== undefined,
+  )
 }
 
 function operandsOf(engine: OrtEngine, inputs: Call['inputs']): RuleInputs {
@@ -50,8 +52,7 @@ function record(engine: OrtEngine, rule: Rule, call: Call): TensorInfo | TensorI
 
 function runOnCpu(engine: OrtEngine, config: KernelConfig, tensors: readonly TensorInfo[], call: Call) {
   for (const { dataId } of tensors) engine.backend.materialise(engine.backend.valueFor(dataId))
-  const { fallbacks } = engine.statistics
-  fallbacks.set(config.kernelName, (fallbacks.get(config.kernelName) ?? 0) + 1)
+  engine.countFallback(config.kernelName)
   return config.kernelFunc(call)
 }
 

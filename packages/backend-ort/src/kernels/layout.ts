@@ -143,7 +143,8 @@ const reshapeRule: Rule = (_recorder, { x }, { shape }) => {
   const wanted = util.inferFromImplicitShape(shape, sizeOf(x!.shape))
   util.assert(
     sizeOf(wanted) === sizeOf(x!.shape),
-    () => `The new shape (${wanted}) has ${sizeOf(wanted)} elements and the old shape (${x!.shape}) has ${sizeOf(x!.shape)}.\nThey must be equal.`,
+    () =>
+      `The new shape (${wanted}) has ${sizeOf(wanted)} elements and the old shape (${x!.shape}) has ${sizeOf(x!.shape)}.\nThey must be equal.`,
   )
   return { ...x!, shape: wanted }
 }

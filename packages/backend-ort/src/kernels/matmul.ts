@@ -19,7 +19,8 @@ export interface MatMulOptions {
 function layout(a: Operand, b: Operand, transposeA: boolean, batch: Shape, rows: number, columns: number) {
   const flat = (operand: Operand): Operand => ({ ...operand, shape: operand.shape.slice(-2) })
   if (sizeOf(batch) === 1) return { left: flat(a), right: flat(b), shape: [rows, columns] }
-  if (transposeA || sizeOf(b.shape.slice(0, -2)) !== 1 || sizeOf(a.shape.slice(0, -2)) !== sizeOf(batch)) return { left: a, right: b, shape: [...batch, rows, columns] }
+  if (transposeA || sizeOf(b.shape.slice(0, -2)) !== 1 || sizeOf(a.shape.slice(0, -2)) !== sizeOf(batch))
+    return { left: a, right: b, shape: [...batch, rows, columns] }
   const tall = sizeOf(batch) * rows
   return { left: { ...a, shape: [tall, a.shape.at(-1)!] }, right: flat(b), shape: [tall, columns] }
 }

@@ -28,7 +28,9 @@ export function reduce(recorder: Recorder, op: string, x: Operand, axes: readonl
     dtype: 'float32',
     polymorphic: true,
     emit: (graph, [name]) =>
-      onnx === 'ReduceSum' ? graph.op(onnx, [name!, graph.int64(axes)], { keepdims }) : graph.op(onnx, [name!], { axes: [...axes], keepdims }),
+      onnx === 'ReduceSum'
+        ? graph.op(onnx, [name!, graph.int64(axes)], { keepdims })
+        : graph.op(onnx, [name!], { axes: [...axes], keepdims }),
   })
 }
 

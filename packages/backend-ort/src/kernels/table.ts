@@ -9,5 +9,13 @@ import { unaryKernels } from './unary.js'
 
 /** Every kernel that runs natively, by its tfjs name. */
 export function kernelTable(): RuleTable {
-  return { ...elementwiseKernels, ...unaryKernels, ...reductionKernels, ...matMulKernels, ...layoutKernels, ...indexingKernels, ...fillKernels }
+  return {
+    ...elementwiseKernels,
+    ...unaryKernels,
+    ...reductionKernels,
+    ...matMulKernels,
+    ...layoutKernels,
+    ...indexingKernels,
+    ...fillKernels,
+  }
 }

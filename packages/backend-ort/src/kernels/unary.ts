@@ -94,7 +94,14 @@ const clipByValue: Rule = (recorder, { x }, { clipValueMin, clipValueMax }) => {
 
 const logicalNot: Rule = (recorder, { x }) =>
   x!.dtype === 'bool'
-    ? recorder.record({ op: 'Not', inputs: [x!], shape: x!.shape, dtype: 'bool', polymorphic: true, emit: (graph, names) => graph.op('Not', names) })
+    ? recorder.record({
+        op: 'Not',
+        inputs: [x!],
+        shape: x!.shape,
+        dtype: 'bool',
+        polymorphic: true,
+        emit: (graph, names) => graph.op('Not', names),
+      })
     : null
 
 const softmaxRule: Rule = (recorder, { logits }, { dim }) =>

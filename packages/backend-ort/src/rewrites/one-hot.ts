@@ -92,7 +92,14 @@ export function rewriteOneHotDifference(recorder: Recorder, a: Operand, b: Opera
 /** −y, with the sign put on the small factor where y is a product. */
 function negated(recorder: Recorder, y: Operand, shape: Shape): Operand {
   const negative = (x: Operand) =>
-    recorder.record({ op: 'Neg', inputs: [x], shape: x.shape, dtype: 'float32', polymorphic: true, emit: (graph, names) => graph.op('Neg', names) })
+    recorder.record({
+      op: 'Neg',
+      inputs: [x],
+      shape: x.shape,
+      dtype: 'float32',
+      polymorphic: true,
+      emit: (graph, names) => graph.op('Neg', names),
+    })
   const product = pendingNode(y, 'Multiply')
   if (product === null) return negative(y)
   const [first, second] = product.inputs

@@ -34,7 +34,12 @@ function cheaperRowSums(recorder: Recorder, { probabilities, upstream, rowSums }
   if (context === undefined || upstreamProduct === null || upstreamProduct.attributes !== '01') return rowSums
   const [gradient, factor] = upstreamProduct.inputs
   const { product } = context
-  if (factor!.value !== context.factor.value || !sameShape(factor!.shape, context.factor.shape) || !sameShape(gradient!.shape, product.shape)) return rowSums
+  if (
+    factor!.value !== context.factor.value ||
+    !sameShape(factor!.shape, context.factor.shape) ||
+    !sameShape(gradient!.shape, product.shape)
+  )
+    return rowSums
   const reduced = reduce(recorder, 'Sum', binary(recorder, 'Multiply', gradient!, product), [product.shape.length - 1], true)
   return sameShape(reduced.shape, rowSums.shape) ? reduced : { ...reduced, shape: rowSums.shape }
 }

@@ -6,7 +6,7 @@ import type { ProgressEvent } from '../method.js'
 import { sitesOf, type Model, type Site, type Weights } from '../model.js'
 import { createRng, type Rng } from '../rng.js'
 import type { GradientTransform, State } from './gradient-transform.js'
-import { registerGradients } from './gradients.js'
+import { registerGradients } from '@tersor/kernels'
 import type { Batch, Loss } from './losses.js'
 import type { Parametrization, TrainingState } from './parametrization.js'
 
