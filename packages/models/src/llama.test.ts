@@ -161,7 +161,7 @@ describe('the Llama family', () => {
     const refusal = expect.objectContaining({
       code: 'SHAPE',
       message:
-        '"model.layers.0.mlp.gate_proj.weight" is [64, 32], but the config makes it [65, 32].\nTake the config.json that was saved with these weights.',
+        '"model.layers.0.mlp.gate_proj.weight" is [64, 32], but the config makes it [65, 32].\nTake the config that was saved with these weights.',
     })
     expect(() => llamaModel({ ...rawConfig, intermediate_size: 65 }, params)).toThrow(refusal)
   })

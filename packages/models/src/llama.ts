@@ -2,10 +2,12 @@ import * as tf from '@tensorflow/tfjs-core'
 import type { Provenance, Stage } from '@tersor/core'
 import { attention, causalMasks, type CausalMasks } from './attention.js'
 import type { ParameterStore } from '@tersor/tensor'
-import type { LanguageModel, ModelFiles, RawConfig } from './language-model.js'
+import { checkParameters } from './check-parameters.js'
+import type { LanguageModel } from './language-model.js'
+import type { ModelFiles, RawConfig } from './raw-config.js'
 import { embed, linear, rmsNorm, silu } from './layers.js'
 import { parseLlamaConfig, type LlamaConfig } from './llama-config.js'
-import { blockNames, blockParameters, checkLlamaParameters, EMBEDDING, FINAL_NORM, headSite } from './llama-parameters.js'
+import { blockNames, blockParameters, EMBEDDING, FINAL_NORM, headSite, llamaParameters } from './llama-parameters.js'
 import { rotations } from './rope.js'
 import type { Tokenizer } from './tokenizer.js'
 
@@ -89,7 +91,7 @@ export const llamaStages = (config: LlamaConfig): readonly Stage[] => {
  */
 export const llamaModel = (rawConfig: RawConfig, params: ParameterStore, extras: LanguageModelExtras = {}): LanguageModel => {
   const config = parseLlamaConfig(rawConfig)
-  checkLlamaParameters(config, params)
+  checkParameters(llamaParameters(config), params)
   return Object.freeze({
     ...extras,
     family: 'language' as const,
