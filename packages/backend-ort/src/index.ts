@@ -9,5 +9,7 @@ export type { Settings } from './settings.js'
 export type { Statistics } from './engine.js'
 
 const loaded = loadNative()
+/** Why the backend could not be registered; undefined when it is. */
+export const problem: string | undefined = loaded.problem
 if (loaded.native === undefined) console.warn(loaded.problem)
 else register(createEngine(loaded.native))
