@@ -11,7 +11,7 @@ const PRIORITY = 3
 /** Materialised tensors of at most this many elements are computed at once by tfjs-cpu. */
 const SMALL_ELEMENTS = 64
 /** These share the value and cost nothing, whatever the size. */
-const VIEWS = new Set(['Reshape', 'Identity'])
+const VIEWS = new Set(['Reshape', 'Identity', 'ExpandDims'])
 
 type Call = Parameters<KernelFunc>[0]
 const NATIVE_DTYPES = new Set(['float32', 'int32', 'bool'])

@@ -1,9 +1,13 @@
 import type { RuleTable } from '../types.js'
+import { activationKernels } from './activations.js'
+import { convolutionGradientKernels } from './convolution-gradients.js'
+import { convolutionKernels } from './convolution.js'
 import { elementwiseKernels } from './elementwise.js'
 import { fillKernels } from './fill.js'
 import { indexingKernels } from './indexing.js'
 import { layoutKernels } from './layout.js'
 import { matMulKernels } from './matmul.js'
+import { poolingKernels } from './pooling.js'
 import { reductionKernels } from './reductions.js'
 import { unaryKernels } from './unary.js'
 
@@ -17,5 +21,9 @@ export function kernelTable(): RuleTable {
     ...layoutKernels,
     ...indexingKernels,
     ...fillKernels,
+    ...activationKernels,
+    ...convolutionKernels,
+    ...convolutionGradientKernels,
+    ...poolingKernels,
   }
 }
