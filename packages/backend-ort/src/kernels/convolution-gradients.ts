@@ -1,4 +1,5 @@
 import type { Graph } from '../graph.js'
+import { sameShape } from '../shapes.js'
 import type { Rule, RuleTable } from '../types.js'
 import { convInfo, convKey, fitsOnnx, isChannelsLast, TO_NCHW, TO_NHWC, transposed } from './convolution.js'
 import type { ConvAttributes, ConvInfo } from './convolution.js'
@@ -47,7 +48,7 @@ const inputGradient: Rule = (recorder, { dy, filter }, attributes: ConvAttribute
   const { top, left } = info.padInfo
   const unit = info.strideHeight === 1 && info.strideWidth === 1
   const wide = (info.filterHeight - 1) * info.dilationHeight < top || (info.filterWidth - 1) * info.dilationWidth < left
-  if (!fitsOnnx(info) || wide) return null
+  if (!fitsOnnx(info) || wide || !sameShape(dy!.shape, info.outShape)) return null
   return recorder.record({
     op: 'ConvInputGradient',
     inputs: [dy!, filter!],
@@ -78,7 +79,7 @@ function patches(graph: Graph, info: ConvInfo, x: string): string {
 const filterGradient: Rule = (recorder, { x, dy }, attributes: ConvAttributes & { filterShape: number[] }) => {
   if (!areFloats(x, dy) || !isChannelsLast(attributes)) return null
   const info = convInfo(x!.shape, attributes.filterShape, attributes)
-  if (!fitsOnnx(info)) return null
+  if (!fitsOnnx(info) || !sameShape(dy!.shape, info.outShape)) return null
   return recorder.record({
     op: 'ConvFilterGradient',
     inputs: [x!, { ...dy!, shape: [info.batchSize * info.outHeight * info.outWidth, info.outChannels] }],

@@ -13,7 +13,7 @@ export interface ConvAttributes {
   readonly strides: number | [number, number]
   readonly pad: number | 'valid' | 'same' | backend_util.ExplicitPadding
   readonly dataFormat?: 'NHWC' | 'NCHW'
-  readonly dilations?: number | [number, number]
+  readonly dilations?: number | [number, number] | null
   readonly dimRoundingMode?: 'floor' | 'round' | 'ceil'
 }
 
@@ -21,8 +21,17 @@ type Sizes = [number, number, number, number]
 const asSizes = (shape: Shape) => [...shape] as Sizes
 
 export function convInfo(x: Shape, filter: Shape, attributes: ConvAttributes, depthwise = false): ConvInfo {
-  const { strides, pad, dilations = 1, dimRoundingMode } = attributes
-  return backend_util.computeConv2DInfo(asSizes(x), asSizes(filter), strides, dilations, pad, dimRoundingMode, depthwise, 'channelsLast')
+  const { strides, pad, dilations, dimRoundingMode } = attributes
+  return backend_util.computeConv2DInfo(
+    asSizes(x),
+    asSizes(filter),
+    strides,
+    dilations ?? 1,
+    pad,
+    dimRoundingMode,
+    depthwise,
+    'channelsLast',
+  )
 }
 
 /** All that a convolution's ONNX depends on besides the shapes of its operands. */

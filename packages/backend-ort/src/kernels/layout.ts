@@ -1,6 +1,6 @@
 import { backend_util, slice_util, util } from '@tensorflow/tfjs-core'
 import type { TensorInfo } from '@tensorflow/tfjs-core'
-import { sizeOf } from '../shapes.js'
+import { sameShape, sizeOf } from '../shapes.js'
 import type { Operand, Recorder, Rule, RuleTable, Shape } from '../types.js'
 import { expand } from './expand.js'
 import { copyConcat, copySlice } from './copy.js'
@@ -92,6 +92,7 @@ const concatRule: Rule = (recorder, inputs, { axis }) => {
 /** Stacking is concatenation of parts with one axis more. */
 const packRule: Rule = (recorder, inputs, { axis }) => {
   const parts = Object.values(inputs)
+  if (!parts.every(part => sameShape(part.shape, parts[0]!.shape))) return null
   if (parts.length < 2 || parts.some(part => part.dtype !== parts[0]!.dtype)) return null
   const widened = parts.map(part => ({ ...part, shape: [...part.shape.slice(0, axis), 1, ...part.shape.slice(axis)] }))
   return concat(recorder, widened, axis)
