@@ -1,5 +1,5 @@
 import { CompressionError } from '@tersor/tensor'
-import type { RawConfig } from './language-model.js'
+import type { RawConfig } from './raw-config.js'
 
 /** Larger extents than any network has: a config that names one is damaged, and must not make anyone allocate it. */
 export const LARGEST_EXTENT = 2 ** 24
@@ -11,7 +11,7 @@ export const badField = (field: string, got: unknown, expected: string): Compres
   new CompressionError(
     'BAD_FILE',
     `The config's "${field}" is ${got === undefined ? 'missing' : JSON.stringify(got)}; expected ${expected}.`,
-    'Take the config.json that was saved with these weights.',
+    'Take the config that was saved with these weights.',
     { field, got, expected },
   )
 

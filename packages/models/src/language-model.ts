@@ -1,12 +1,7 @@
 import type { Model } from '@tersor/core'
 import type { LlamaConfig } from './llama-config.js'
+import type { ModelFiles, RawConfig } from './raw-config.js'
 import type { Tokenizer } from './tokenizer.js'
-
-/** A `config.json` as its author wrote it. */
-export type RawConfig = Readonly<Record<string, unknown>>
-
-/** Files that travel with a model, such as tokenizer.json, by name. */
-export type ModelFiles = Readonly<Record<string, Uint8Array>>
 
 /** A network from token ids (batch, tokens) to logits (batch, tokens, vocabulary). */
 export interface LanguageModel extends Model {

@@ -15,7 +15,7 @@ const refusal = (change: Record<string, unknown>) => {
   return []
 }
 
-const badField = (text: string) => ['BAD_FILE', `The config's ${text}.\nTake the config.json that was saved with these weights.`]
+const badField = (text: string) => ['BAD_FILE', `The config's ${text}.\nTake the config that was saved with these weights.`]
 
 describe('parseLlamaConfig', () => {
   it('reads the same from transformers 4 and 5', () => {

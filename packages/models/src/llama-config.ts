@@ -1,6 +1,6 @@
 import { CompressionError } from '@tersor/tensor'
 import { badField, DEEPEST, extent, flag, perLayer, positive, record, tokenIds } from './config-fields.js'
-import type { RawConfig } from './language-model.js'
+import type { RawConfig } from './raw-config.js'
 import { parseRope, type Rope } from './rope.js'
 
 /** The config of a network of the Llama family, whoever wrote it. */

@@ -1,4 +1,4 @@
-import { CompressionError, notFound, type ParameterStore, type Shape } from '@tersor/tensor'
+import type { Shape } from '@tersor/tensor'
 import type { Site } from '@tersor/core'
 import type { LlamaConfig } from './llama-config.js'
 
@@ -70,19 +70,3 @@ export const llamaParameters = (config: LlamaConfig): readonly LlamaParameter[] 
   { name: FINAL_NORM, shape: [config.hidden], start: 'one' },
   ...(config.tied ? [] : [{ name: headSite(config).weight, shape: [config.vocabularySize, config.hidden], start: 'normal' as const }]),
 ]
-
-/** Holds a store against the config; throws NOT_FOUND for a missing parameter and SHAPE for one of another shape. */
-export const checkLlamaParameters = (config: LlamaConfig, params: ParameterStore): void => {
-  const names = new Set(params.names())
-  for (const { name, shape } of llamaParameters(config)) {
-    if (!names.has(name)) throw notFound(name, params.names())
-    const got = params.info(name).shape
-    if (got.length === shape.length && got.every((extent, axis) => extent === shape[axis])) continue
-    throw new CompressionError(
-      'SHAPE',
-      `"${name}" is [${got.join(', ')}], but the config makes it [${shape.join(', ')}].`,
-      'Take the config.json that was saved with these weights.',
-      { name, got, expected: shape },
-    )
-  }
-}

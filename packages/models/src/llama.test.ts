@@ -1,6 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core'
 import '@tensorflow/tfjs-backend-cpu'
-import { forward, loadModel, registerGradients } from '@tersor/core'
+import { forward, loadModel } from '@tersor/core'
+import { registerGradients } from '@tersor/kernels'
 import { memoryStore } from '@tersor/tensor'
 import { kvCaches } from './kv-cache.js'
 import { LLAMA_ARCHITECTURES } from './llama-config.js'
@@ -161,7 +162,7 @@ describe('the Llama family', () => {
     const refusal = expect.objectContaining({
       code: 'SHAPE',
       message:
-        '"model.layers.0.mlp.gate_proj.weight" is [64, 32], but the config makes it [65, 32].\nTake the config.json that was saved with these weights.',
+        '"model.layers.0.mlp.gate_proj.weight" is [64, 32], but the config makes it [65, 32].\nTake the config that was saved with these weights.',
     })
     expect(() => llamaModel({ ...rawConfig, intermediate_size: 65 }, params)).toThrow(refusal)
   })

@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { CompressionError } from '@tersor/tensor'
 import { badField, positive } from './config-fields.js'
-import type { RawConfig } from './language-model.js'
+import type { RawConfig } from './raw-config.js'
 
 /** How positions turn queries and keys. */
 export interface Rope {
