@@ -15,6 +15,8 @@ export interface Plan {
   readonly outputNames: readonly string[]
   /** The literals it was compiled with. */
   readonly baked: string
+  /** Held by a captured function, which disposes it: the cache may forget it but not free it. */
+  retained: boolean
 }
 
 export const feedName = (slot: number) => `x${slot}`
@@ -63,7 +65,7 @@ export function compile(
     used.add(unique)
     return graph.output(unique, node.dtype, node.shape)
   })
-  return { session: native.open(graph.model(), { threads, optimise: true }), fed, outputNames, baked }
+  return { session: native.open(graph.model(), { threads, optimise: true }), fed, outputNames, baked, retained: false }
 }
 
 /** Runs a plan over the given inputs and gives one array per output. */

@@ -180,6 +180,7 @@ const transposeRule: Rule = (recorder, { x }, { perm }) => transpose(recorder, x
 export const layoutKernels: RuleTable = {
   Reshape: reshapeRule,
   Identity: (_recorder, { x }) => x!,
+  ExpandDims: expandDimsRule,
   Transpose: transposeRule,
   Slice: sliceRule,
   SplitV: splitRule,
@@ -188,6 +189,5 @@ export const layoutKernels: RuleTable = {
   Unpack: unpackRule,
   PadV2: padRule,
   Tile: tileRule,
-  ExpandDims: expandDimsRule,
   Reverse: reverseRule,
 }

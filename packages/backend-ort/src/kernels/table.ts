@@ -11,19 +11,22 @@ import { poolingKernels } from './pooling.js'
 import { reductionKernels } from './reductions.js'
 import { unaryKernels } from './unary.js'
 
+/** The kernels that run natively, by what they do. */
+export const KERNEL_GROUPS: Readonly<Record<string, RuleTable>> = {
+  'arithmetic, comparison and choice': elementwiseKernels,
+  'functions of one operand': unaryKernels,
+  activations: activationKernels,
+  reductions: reductionKernels,
+  'matrix products': matMulKernels,
+  convolution: convolutionKernels,
+  'gradients of convolution': convolutionGradientKernels,
+  'pooling and normalisation': poolingKernels,
+  'layout (the first three share memory)': layoutKernels,
+  'indices and types': indexingKernels,
+  'filled tensors': fillKernels,
+}
+
 /** Every kernel that runs natively, by its tfjs name. */
 export function kernelTable(): RuleTable {
-  return {
-    ...elementwiseKernels,
-    ...unaryKernels,
-    ...reductionKernels,
-    ...matMulKernels,
-    ...layoutKernels,
-    ...indexingKernels,
-    ...fillKernels,
-    ...activationKernels,
-    ...convolutionKernels,
-    ...convolutionGradientKernels,
-    ...poolingKernels,
-  }
+  return Object.assign({}, ...Object.values(KERNEL_GROUPS)) as RuleTable
 }
