@@ -48,7 +48,7 @@ export const gptq = defineMethod({
       rows,
       columns,
       upper,
-      block: options.block,
+      block: alignedBlock(options.block, grid.group),
       signal: job.signal,
     }
     await columnSweep(input, visitor)
