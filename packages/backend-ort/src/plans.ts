@@ -28,7 +28,7 @@ interface Entry {
 /** Structures remembered; each costs some hundred bytes. */
 const STRUCTURES = 8192
 /** A graph of so few nodes gains nothing over its nodes run one by one. */
-const FEW_NODES = 2
+export const FEW_NODES = 2
 
 /**
  * A trace is compiled when it has been seen more often than it has siblings that differ only in shape:
