@@ -70,7 +70,7 @@ export const trainMerges = (documents: readonly string[], count: number): [strin
 }
 
 /** tokenizer.json with one special token, id 0, which also begins every encoded text. */
-export const tokenizerJson = (merges: readonly [string, string][], special: string): object => {
+export const tokenizerJson = (merges: readonly [string, string][], special: string): Readonly<Record<string, unknown>> => {
   const tokens = [special, ...byteCharacters(), ...merges.map(([left, right]) => left + right)]
   return {
     version: '1.0',

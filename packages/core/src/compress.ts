@@ -13,7 +13,7 @@ export interface RunOptions {
   readonly signal?: AbortSignal
   readonly onProgress?: (event: ProgressEvent) => void
   /** Where parameters go: memory where absent. 'between' is for results that the next step reads and nobody keeps. */
-  readonly sink?: (role: 'between' | 'final') => ParameterSink
+  readonly sink?: (role: 'between' | 'final', provenance: readonly Provenance[]) => ParameterSink
 }
 
 const asPass = (step: Step): Pass => (step.kind === 'pass' ? step : layerwise(step))
@@ -33,10 +33,12 @@ export const pipeline = (...steps: readonly Step[]): Pass => {
         const pass = asPass(step)
         const isLast = index === steps.length - 1
         context.emit({ type: 'pass', pass: pass.name, index, of: steps.length })
-        const inner: Context = { ...context, rng: context.rng.fork(`${index}:${pass.name}`), sink: isLast ? context.sink : context.between }
+        const provenance = [...(current.provenance ?? []), ...(pass.name === 'pipeline' ? [] : [provenanceOf(pass, context)])]
+        const sink: Context['sink'] = isLast ? deeper => context.sink(deeper ?? provenance) : context.between
+        const inner: Context = { ...context, rng: context.rng.fork(`${index}:${pass.name}`), sink }
         const next = await pass.run(current, inner)
         if (current !== model) await current.params.close?.()
-        current = pass.name === 'pipeline' ? next : { ...next, provenance: [...(current.provenance ?? []), provenanceOf(pass, context)] }
+        current = pass.name === 'pipeline' ? next : { ...next, provenance }
       }
       return current
     },
@@ -62,8 +64,8 @@ export const compress = async <M extends Model>(model: M, step: Step, options: R
     rng: createRng(seed),
     signal: options.signal ?? new AbortController().signal,
     emit: event => onProgress?.(event),
-    sink: () => sink('final'),
-    between: () => sink('between'),
+    sink: (provenance = []) => sink('final', provenance),
+    between: () => sink('between', []),
     source: model,
   }
   const pass = step.kind === 'pass' && step.name === 'pipeline' ? step : pipeline(step)

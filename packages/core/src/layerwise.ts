@@ -136,12 +136,7 @@ const gather = async (
   }
 }
 
-const compressSite = async (
-  { method, model, context }: Run,
-  stage: Stage,
-  site: Site,
-  stats: Collector | undefined,
-): Promise<Parameter> => {
+const compressSite = async ({ method, model, context }: Run, site: Site, stats: Collector | undefined): Promise<Parameter> => {
   context.signal.throwIfAborted()
   const current = await model.params.read(site.weight, { signal: context.signal })
   checkFinite(site.weight, current)
@@ -155,11 +150,12 @@ const compressSite = async (
     ...seen,
     rng: context.rng.fork(site.name),
     signal: context.signal,
-    current,
     original,
     warn: (message: string) => context.emit({ type: 'warning', pass: method.name, site: site.name, message }),
   }
-  const result = await rewrite(method, site, current, async (weight, mask) => method.apply(weight, mask ? { ...job, mask } : job))
+  const result = await rewrite(method, site, current, async (weight, standing, mask) =>
+    method.apply(weight, { ...job, current: standing, ...(mask ? { mask } : {}) }),
+  )
   const error = await relativeError(result, original, site.outAxis)
   context.emit({ type: 'compressed', pass: method.name, site: site.name, before: byteLength(current), after: byteLength(result), error })
   return result

@@ -1,6 +1,7 @@
 import type { Tensor, Tensor2D } from '@tensorflow/tfjs-core'
 import type { Attrs, Parameter, ParameterSink } from '@tersor/tensor'
 import type { Model, Site } from './model.js'
+import type { Provenance } from './provenance.js'
 import type { Rng } from './rng.js'
 
 /** A tensor, or a record of tensors. */
@@ -21,7 +22,7 @@ export interface Job<S extends Stats = void> {
   readonly samples: number
   readonly rng: Rng
   readonly signal: AbortSignal
-  /** What stands at the site now: a tree, if an earlier step compressed it. */
+  /** What `weight` was decoded from, (out, in): a tree, if an earlier step compressed it. */
   readonly current: Parameter
   /** 1 where an earlier step kept the weight and 0 where it removed it, (out, in); absent where nothing was removed. */
   readonly mask?: Tensor2D
@@ -76,8 +77,8 @@ export interface Context {
   readonly rng: Rng
   readonly signal: AbortSignal
   emit(event: ProgressEvent): void
-  /** Where this pass writes its result. */
-  sink(): ParameterSink
+  /** Where this pass writes its result; a pipeline adds what the saved file says of its steps. */
+  sink(provenance?: readonly Provenance[]): ParameterSink
   /** Where a step writes what only the next step reads. */
   between(): ParameterSink
   /** The model before the pipeline. */

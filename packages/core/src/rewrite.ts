@@ -1,13 +1,13 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { CompressionError, encoded, type Parameter } from '@tersor/tensor'
 import { masked } from './codecs/masked.js'
-import { matrix, matrixOf, toMatrix } from './codecs/matrix.js'
+import { asMatrix, matrix, matrixOf, toMatrix } from './codecs/matrix.js'
 import { decode } from './decode.js'
 import type { Method } from './method.js'
 import type { Site } from './model.js'
 
-/** Compresses one matrix: the method's apply with everything else bound. */
-export type Apply = (weight: tf.Tensor2D, mask: tf.Tensor2D | undefined) => Promise<Parameter>
+/** Compresses one matrix: the method's apply with everything else bound; standing is the parameter the matrix was decoded from. */
+export type Apply = (weight: tf.Tensor2D, standing: Parameter, mask: tf.Tensor2D | undefined) => Promise<Parameter>
 
 const composition = (method: Method, site: Site, what: string, remedy: string): CompressionError =>
   new CompressionError('COMPOSITION', `${method.name} at ${site.name}: ${what}`, remedy, { method: method.name, site: site.name })
@@ -27,7 +27,7 @@ export const rewrite = (method: Method, site: Site, current: Parameter, apply: A
     const weight = tf.tidy(() => toMatrix(decode(parameter), outAxis))
     const kept = mask ? (decode(mask) as tf.Tensor2D) : undefined
     try {
-      return matrixOf(await apply(weight, kept), outAxis, parameter.shape)
+      return matrixOf(await apply(weight, asMatrix(parameter, outAxis), kept), outAxis, parameter.shape)
     } finally {
       tf.dispose(kept ? [weight, kept] : [weight])
     }

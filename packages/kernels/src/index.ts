@@ -1,1 +1,11 @@
-export {}
+export * from './cholesky.js'
+export * from './column-sweep.js'
+export * from './gradients.js'
+export * from './hessian.js'
+export * from './inverse-cholesky-upper.js'
+export * from './nth-element.js'
+export * from './select-engine.js'
+export * from './svd.js'
+export * from './symmetric-eigen.js'
+export * from './top-k.js'
+export * from './triangular-inverse.js'

@@ -1,1 +1,129 @@
-export {}
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
+import { compress, type CompressFlags } from './commands/compress.js'
+import { evaluate, type EvaluateFlags } from './commands/evaluate.js'
+import { generate, type GenerateFlags } from './commands/generate.js'
+import { inspect } from './commands/inspect.js'
+import { methods } from './commands/methods.js'
+import { EXIT, exitCodeOf, writeError } from './errors.js'
+import type { Terminal } from './output.js'
+import { VERSION } from '@tersor/core'
+
+/** What the process gives a run; tests give their own. */
+export interface Surroundings {
+  readonly out: NodeJS.WritableStream
+  readonly err: Terminal['err']
+}
+
+const MODEL = 'a Hugging Face folder, a .gguf file, or NAME.safetensors with NAME.json beside it'
+
+const wholeNumber = (text: string): number => {
+  const value = Number(text)
+  if (!Number.isInteger(value) || value < 0) throw new InvalidArgumentError('Expected a whole number of at least 0.')
+  return value
+}
+
+const temperature = (text: string): number => {
+  const value = Number(text)
+  if (!Number.isFinite(value) || value < 0) throw new InvalidArgumentError('Expected a number of at least 0.')
+  return value
+}
+
+const collect = (value: string, list: readonly string[]): readonly string[] => [...list, value]
+
+type Run = (work: (terminal: Terminal, signal: AbortSignal) => Promise<void> | void, flags: Record<string, unknown>) => Promise<void>
+
+const withGlobals = (command: Command): Command =>
+  command
+    .option('--json', 'one JSON object on stdout, for programs', false)
+    .option('--quiet', 'no progress and no notes on stderr', false)
+    .option('--debug', 'the stack of an error', false)
+
+const addCommands = (program: Command, run: Run): void => {
+  withGlobals(program.command('inspect'))
+    .description('shows what a model holds, tensor by tensor')
+    .argument('<model>', MODEL)
+    .action((model: string, flags) => run(terminal => inspect(terminal, model), flags))
+  withGlobals(program.command('compress'))
+    .description('runs steps on a model and saves the result')
+    .argument('<model>', MODEL)
+    .requiredOption('--out <dir>', 'where the result goes; must not exist')
+    .option('--step <call>', "a step, such as 'wanda(sparsity=0.5)' or 'package:method(…)'; repeat it for more", collect, [])
+    .option('--config <file>', 'a TypeScript file that exports a pipeline')
+    .option('--calibrate <file>', 'text or images to learn from')
+    .addOption(new Option('--format <format>', 'how the result is stored').choices(['huggingface', 'gguf']).default('huggingface'))
+    .option('--seed <n>', 'decides everything that is random', wholeNumber, 0)
+    .option('--overwrite', 'replaces an output that exists', false)
+    .action((model: string, flags: CompressFlags & Record<string, unknown>) =>
+      run((terminal, signal) => compress(terminal, model, flags, signal), flags),
+    )
+  withGlobals(program.command('evaluate'))
+    .description('measures a model')
+    .argument('<model>', MODEL)
+    .requiredOption(
+      '--data <file>',
+      'a text with documents between lines <|endoftext|>, the .json of an image set, or a folder of images by class',
+    )
+    .addOption(new Option('--metric <metric>', 'what is measured').choices(['perplexity', 'top1', 'kl']))
+    .option('--reference <model>', 'the model that kl compares with')
+    .action((model: string, flags: EvaluateFlags & Record<string, unknown>) =>
+      run((terminal, signal) => evaluate(terminal, model, flags, signal), flags),
+    )
+  withGlobals(program.command('generate'))
+    .description('continues a text')
+    .argument('<model>', MODEL)
+    .requiredOption('--prompt <text>', 'what to continue')
+    .option('--tokens <n>', 'how many tokens at most', wholeNumber, 64)
+    .option('--temperature <t>', '0 takes the likeliest token every time', temperature, 0)
+    .option('--seed <n>', 'decides what is drawn', wholeNumber, 0)
+    .action((model: string, flags: GenerateFlags & Record<string, unknown>) =>
+      run((terminal, signal) => generate(terminal, model, flags, signal), flags),
+    )
+  withGlobals(program.command('methods'))
+    .description('lists every step with its options and paper')
+    .action(flags => run(terminal => methods(terminal), flags))
+}
+
+/** Aborts on Ctrl-C while the work runs. */
+const untilInterrupted = async (work: (signal: AbortSignal) => Promise<void>): Promise<void> => {
+  const controller = new AbortController()
+  const stop = (): void => controller.abort(new Error('Interrupted.'))
+  process.once('SIGINT', stop)
+  process.once('SIGTERM', stop)
+  try {
+    await work(controller.signal)
+  } finally {
+    process.off('SIGINT', stop)
+    process.off('SIGTERM', stop)
+  }
+}
+
+/** Runs one command line and returns its exit code: 0, 1 for a failure, 2 for wrong usage, 130 when interrupted. */
+export const main = async (
+  argv: readonly string[],
+  { out, err }: Surroundings = { out: process.stdout, err: process.stderr },
+): Promise<number> => {
+  let code = 0
+  const run: Run = (work, flags) =>
+    untilInterrupted(async signal => {
+      const terminal: Terminal = { out, err, json: flags.json === true, quiet: flags.quiet === true, debug: flags.debug === true }
+      try {
+        await work(terminal, signal)
+      } catch (error) {
+        writeError(terminal, error, signal)
+        code = exitCodeOf(error, signal)
+      }
+    })
+  const program = new Command('tersor').description('Neural-network compression for TypeScript.').version(VERSION)
+  program.exitOverride().configureOutput({ writeOut: text => out.write(text), writeErr: text => err.write(text) })
+  addCommands(program, run)
+  program.commands.forEach(command =>
+    command.exitOverride().configureOutput({ writeOut: text => out.write(text), writeErr: text => err.write(text) }),
+  )
+  try {
+    await program.parseAsync(argv, { from: 'user' })
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error
+    return error.exitCode === 0 ? 0 : EXIT.usage
+  }
+  return code
+}

@@ -1,1 +1,3 @@
-export {}
+export * from './pico-model.js'
+export * from './describe-method.js'
+export * from './describe-codec.js'

@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { encoded, type Codec, type Encoded, type Parameter, type Shape } from '@tersor/tensor'
+import { dense, encoded, fromFloat32, sizeOf, toFloat32, type Codec, type Encoded, type Parameter, type Shape } from '@tersor/tensor'
 
 /**
  * A tensor kept as the (out, in) matrix that methods see, for convolutions and transposed linears.
@@ -31,3 +31,26 @@ export const toMatrix = (tensor: tf.Tensor, outAxis: number): tf.Tensor2D => {
 /** Wraps a matrix so that it stands for the tensor; the matrix itself where nothing has to move. */
 export const matrixOf = (values: Parameter, outAxis: number, shape: Shape): Parameter =>
   outAxis === 0 && shape.length === 2 ? values : (encoded(matrix, shape, { values }, { outAxis }) satisfies Encoded)
+
+/** The (out, in) parameter that stands for the same numbers as a parameter of the tensor's own shape. */
+export const asMatrix = (parameter: Parameter, outAxis: number): Parameter => {
+  if (parameter.kind === 'encoded') return parameter.codec.name === matrix.name ? parameter.parts.values : parameter
+  if (outAxis === 0 && parameter.shape.length === 2) return parameter
+  const shape = [parameter.shape[outAxis], sizeOf(parameter.shape) / parameter.shape[outAxis]]
+  if (outAxis === 0) return dense(parameter.dtype, shape, parameter.bytes)
+  return fromFloat32(moveToFront(toFloat32(parameter), parameter.shape, outAxis), parameter.dtype, shape)
+}
+
+/** (before, out, after) → (out, before, after), in typed arrays. */
+const moveToFront = (values: Float32Array, shape: Shape, axis: number): Float32Array => {
+  const before = sizeOf(shape.slice(0, axis))
+  const after = sizeOf(shape.slice(axis + 1))
+  const moved = new Float32Array(values.length)
+  for (let o = 0; o < shape[axis]; o++) {
+    for (let b = 0; b < before; b++) {
+      const from = (b * shape[axis] + o) * after
+      moved.set(values.subarray(from, from + after), (o * before + b) * after)
+    }
+  }
+  return moved
+}

@@ -6,6 +6,7 @@ import type { ProgressEvent } from '../method.js'
 import { sitesOf, type Model, type Site, type Weights } from '../model.js'
 import { createRng, type Rng } from '../rng.js'
 import type { GradientTransform, State } from './gradient-transform.js'
+import { registerGradients } from '@tersor/kernels'
 import type { Batch, Loss } from './losses.js'
 import type { Parametrization, TrainingState } from './parametrization.js'
 
@@ -41,6 +42,7 @@ export const train = async (model: Model, options: TrainOptions): Promise<Model>
   if (!Number.isInteger(options.steps) || options.steps < 1) {
     throw new CompressionError('BAD_OPTION', `train takes steps of at least 1, got ${options.steps}.`, 'Pass a positive integer.')
   }
+  registerGradients()
   const rng = createRng(options.seed ?? 0).fork('train')
   const trained = await makeVariables(model, options, rng)
   const variables = trained.flatMap(entry => Object.values(entry.variables))

@@ -1,0 +1,90 @@
+import { createRequire } from 'node:module'
+import { selfTestModel } from './self-test.js'
+import type { DType, NativeArray, Shape } from './types.js'
+
+/** The one version whose native object this file was written against: its synchronous call is not a public interface. */
+export const ORT_VERSION = '1.30.0'
+
+export interface SessionOptions {
+  readonly threads: number
+  /** Whole traces are optimised fully; single nodes need no optimiser and no arena. */
+  readonly optimise: boolean
+}
+
+/** A tensor of onnxruntime-common, opaque to the rest of the package. */
+export type NativeTensor = { readonly nativeTensor: unique symbol }
+
+/** One loaded graph; `run` writes into the arrays behind `fetches`. */
+export interface NativeSession {
+  run(feeds: Record<string, NativeTensor>, fetches: Record<string, NativeTensor>): void
+  dispose(): void
+}
+
+/** The synchronous door to ONNX Runtime. */
+export interface Native {
+  open(model: Uint8Array, options: SessionOptions): NativeSession
+  /** Wraps an array without copying. */
+  tensor(dtype: DType, values: NativeArray, shape: Shape): NativeTensor
+}
+
+export type LoadedNative = { readonly native: Native; readonly problem?: never } | { readonly native?: never; readonly problem: string }
+
+interface RawSession {
+  loadModel(buffer: ArrayBufferLike, byteOffset: number, byteLength: number, options: object): void
+  run(feeds: object, fetches: object, options: object): object
+  dispose(): void
+}
+interface RawBinding {
+  readonly binding: { readonly InferenceSession: new () => RawSession }
+  initOrt(): void
+}
+
+/** Spinning is off because the sessions would steal each other's cores: 5 s a step instead of 1.6 s was measured. */
+function rawOptions(options: SessionOptions): object {
+  return {
+    intraOpNumThreads: options.threads,
+    interOpNumThreads: 1,
+    executionMode: 'sequential',
+    graphOptimizationLevel: options.optimise ? 'all' : 'basic',
+    enableCpuMemArena: options.optimise,
+    enableMemPattern: options.optimise,
+    logSeverityLevel: 3,
+    extra: { session: { intra_op: { allow_spinning: '0' } } },
+  }
+}
+
+function open(raw: RawBinding): Native['open'] {
+  return (model, options) => {
+    const session = new raw.binding.InferenceSession()
+    session.loadModel(model.buffer, model.byteOffset, model.byteLength, rawOptions(options))
+    return { run: (feeds, fetches) => void session.run(feeds, fetches, {}), dispose: () => session.dispose() }
+  }
+}
+
+/** Runs y = x + x once, so that a broken installation is told here and not in the middle of a training run. */
+function selfTest(native: Native): string | undefined {
+  const output = new Float32Array(2)
+  const session = native.open(selfTestModel(), { threads: 1, optimise: false })
+  session.run({ x: native.tensor('float32', Float32Array.of(1.5, -2), [2]) }, { t0: native.tensor('float32', output, [2]) })
+  session.dispose()
+  return output[0] === 3 && output[1] === -4 ? undefined : `its self-test gave [${output}] instead of [3, -4]`
+}
+
+const REMEDY = `Run \`npm install onnxruntime-node@${ORT_VERSION} --save-exact\` (put onnxruntime-node-install=skip into .npmrc to leave out the CUDA download); the plain CPU backend goes on meanwhile.`
+
+/** Loads ONNX Runtime, or says in two lines why it cannot be used. */
+export function loadNative(load: (name: string) => unknown = createRequire(import.meta.url)): LoadedNative {
+  try {
+    const { version } = load('onnxruntime-node/package.json') as { version: string }
+    if (version !== ORT_VERSION) return { problem: `@tersor/backend-ort needs onnxruntime-node ${ORT_VERSION}, got ${version}.\n${REMEDY}` }
+    const raw = load('onnxruntime-node/dist/binding.js') as RawBinding
+    const { Tensor } = load('onnxruntime-common') as { Tensor: new (dtype: string, values: NativeArray, shape: Shape) => NativeTensor }
+    raw.initOrt()
+    const native: Native = { open: open(raw), tensor: (dtype, values, shape) => new Tensor(dtype, values, shape) }
+    const fault = selfTest(native)
+    return fault === undefined ? { native } : { problem: `onnxruntime-node ${version} loads but ${fault}.\n${REMEDY}` }
+  } catch (error) {
+    const [reason] = String(error instanceof Error ? error.message : error).split('\n')
+    return { problem: `@tersor/backend-ort cannot load onnxruntime-node: ${reason}\n${REMEDY}` }
+  }
+}

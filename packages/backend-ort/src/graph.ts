@@ -1,0 +1,113 @@
+import { bytes, fieldBytes, fieldFloat, fieldText, fieldVarint } from './protobuf.js'
+import type { DType, Shape } from './types.js'
+
+export type OnnxType = DType | 'int64'
+/** ONNX TensorProto.DataType numbers. */
+export const ONNX_TYPE: Readonly<Record<OnnxType, number>> = { float32: 1, int32: 6, int64: 7, bool: 9 }
+
+/** A whole number, a float, a text or a list of whole numbers. */
+export type AttributeValue = number | { readonly float: number } | string | readonly number[]
+export type Attributes = Readonly<Record<string, AttributeValue>>
+
+/** Builds one ONNX model; every method returns the name of a value in it. */
+export interface Graph {
+  /** Without a shape the input may have any. */
+  input(name: string, dtype: DType, shape?: Shape): string
+  /** Declares a value as output and returns its name. */
+  output(name: string, dtype: DType, shape?: Shape): string
+  constant(dtype: OnnxType, shape: Shape, values: readonly number[]): string
+  int64(values: readonly number[]): string
+  float(value: number): string
+  op(type: string, inputs: readonly string[], attributes?: Attributes, domain?: string): string
+  /** An operator of the com.microsoft domain. */
+  microsoft(type: string, inputs: readonly string[], attributes?: Attributes): string
+  cast(input: string, dtype: OnnxType): string
+  reshape(input: string, shape: Shape): string
+  nodeCount(): number
+  model(): Uint8Array
+}
+
+const OPSET = 17
+const IR_VERSION = 8
+const INT = 2
+const FLOAT = 1
+const STRING = 3
+const INTS = 7
+
+function encodeAttribute(name: string, value: AttributeValue): Uint8Array {
+  if (typeof value === 'number') return bytes(fieldText(1, name), fieldVarint(3, value), fieldVarint(20, INT))
+  if (typeof value === 'string') return bytes(fieldText(1, name), fieldText(4, value), fieldVarint(20, STRING))
+  if ('float' in value) return bytes(fieldText(1, name), fieldFloat(2, value.float), fieldVarint(20, FLOAT))
+  return bytes(fieldText(1, name), ...value.map(item => fieldVarint(8, item)), fieldVarint(20, INTS))
+}
+
+function rawBytes(dtype: OnnxType, values: readonly number[]): Uint8Array {
+  if (dtype === 'float32') return new Uint8Array(Float32Array.from(values).buffer)
+  if (dtype === 'int32') return new Uint8Array(Int32Array.from(values).buffer)
+  if (dtype === 'int64') return new Uint8Array(BigInt64Array.from(values, BigInt).buffer)
+  return Uint8Array.from(values)
+}
+
+function encodeConstant(name: string, dtype: OnnxType, shape: Shape, values: readonly number[]): Uint8Array {
+  const dims = shape.map(size => fieldVarint(1, size))
+  return bytes(...dims, fieldVarint(2, ONNX_TYPE[dtype]), fieldText(8, name), fieldBytes(9, rawBytes(dtype, values)))
+}
+
+function encodeValueInfo(name: string, dtype: DType, shape: Shape | undefined): Uint8Array {
+  const dims = shape === undefined ? [] : [fieldBytes(2, bytes(...shape.map(size => fieldBytes(1, fieldVarint(1, size)))))]
+  return bytes(fieldText(1, name), fieldBytes(2, fieldBytes(1, bytes(fieldVarint(1, ONNX_TYPE[dtype]), ...dims))))
+}
+
+function encodeOpset(domain: string, version: number): Uint8Array {
+  return fieldBytes(8, bytes(fieldText(1, domain), fieldVarint(2, version)))
+}
+
+function encodeNode(label: string, type: string, inputs: readonly string[], output: string, attributes: Attributes, domain: string) {
+  return bytes(
+    ...inputs.map(name => fieldText(1, name)),
+    fieldText(2, output),
+    fieldText(3, label),
+    fieldText(4, type),
+    ...Object.entries(attributes).map(([name, value]) => fieldBytes(5, encodeAttribute(name, value))),
+    ...(domain === '' ? [] : [fieldText(7, domain)]),
+  )
+}
+
+/** An empty graph. */
+export function createGraph(): Graph {
+  const nodes: Uint8Array[] = []
+  const constants: Uint8Array[] = []
+  const inputs: Uint8Array[] = []
+  const outputs: Uint8Array[] = []
+  const constantNames = new Map<string, string>()
+  const graph: Graph = {
+    input: (name, dtype, shape) => (inputs.push(fieldBytes(11, encodeValueInfo(name, dtype, shape))), name),
+    output: (name, dtype, shape) => (outputs.push(fieldBytes(12, encodeValueInfo(name, dtype, shape))), name),
+    constant(dtype, shape, values) {
+      const key = `${dtype}[${shape}]${values.map(value => (Object.is(value, -0) ? '-0' : value))}`
+      const known = constantNames.get(key)
+      if (known !== undefined) return known
+      const name = `c${constantNames.size}`
+      constantNames.set(key, name)
+      constants.push(fieldBytes(5, encodeConstant(name, dtype, shape, values)))
+      return name
+    },
+    int64: values => graph.constant('int64', [values.length], values),
+    float: value => graph.constant('float32', [], [value]),
+    op(type, from, attributes = {}, domain = '') {
+      const output = `t${nodes.length}`
+      nodes.push(fieldBytes(1, encodeNode(`${type}_${nodes.length}`, type, from, output, attributes, domain)))
+      return output
+    },
+    microsoft: (type, from, attributes) => graph.op(type, from, attributes, 'com.microsoft'),
+    cast: (input, dtype) => graph.op('Cast', [input], { to: ONNX_TYPE[dtype] }),
+    reshape: (input, shape) => graph.op('Reshape', [input, graph.int64(shape)]),
+    nodeCount: () => nodes.length,
+    model() {
+      const body = bytes(...nodes, fieldText(2, 'trace'), ...constants, ...inputs, ...outputs)
+      const opsets = [encodeOpset('', OPSET), encodeOpset('com.microsoft', 1), encodeOpset('com.microsoft.nchwc', 1)]
+      return bytes(fieldVarint(1, IR_VERSION), fieldBytes(7, body), ...opsets)
+    },
+  }
+  return graph
+}

@@ -1,0 +1,59 @@
+import type { Native, NativeSession, NativeTensor } from './binding.js'
+import type { BufferPool } from './buffers.js'
+import { arrayOf, tensorOf } from './feeds.js'
+import { createGraph } from './graph.js'
+import { createRecency } from './recency.js'
+import { sizeOf } from './shapes.js'
+import type { NativeArray, TraceNode } from './types.js'
+
+/** Runs one node at a time, for traces seen too seldom to be worth compiling. */
+export interface Interpreter {
+  run(node: TraceNode): NativeArray
+  clear(): void
+  sessions(): number
+}
+
+interface NodeSession {
+  readonly session: NativeSession
+  readonly output: string
+}
+
+/** A one-node session holds some kilobytes. */
+const NODE_SESSIONS = 512
+/** Below this many elements waking the other threads costs more than it saves. */
+const PARALLEL_ELEMENTS = 65_536
+const HEAVY = new Set(['MatMul', 'Conv', 'ConvInputGradient', 'ConvFilterGradient'])
+
+function keyOf(node: TraceNode, threads: number): string {
+  const inputs = node.inputs.map(input => input.dtype + (node.polymorphic ? input.shape.length : `[${input.shape}]`))
+  return `${node.op}|${node.attributes}|${inputs}|${node.polymorphic ? '' : node.shape}|${threads}`
+}
+
+function open(native: Native, node: TraceNode, threads: number): NodeSession {
+  const graph = createGraph()
+  const shapeOf = (shape: readonly number[]) => (node.polymorphic ? undefined : shape)
+  const names = node.inputs.map((input, index) => graph.input(`x${index}`, input.dtype, shapeOf(input.shape)))
+  const output = graph.output(node.emit(graph, names), node.dtype, shapeOf(node.shape))
+  return { session: native.open(graph.model(), { threads, optimise: false }), output }
+}
+
+export function createInterpreter(native: Native, pool: BufferPool, threads: () => number): Interpreter {
+  const sessions = createRecency<NodeSession>(NODE_SESSIONS, ({ session }) => session.dispose())
+  return {
+    run(node) {
+      if (node.host !== undefined) return node.host(node.inputs.map(arrayOf), pool.take)
+      const parallel = HEAVY.has(node.op) || sizeOf(node.shape) >= PARALLEL_ELEMENTS ? threads() : 1
+      const key = keyOf(node, parallel)
+      const known = sessions.get(key)
+      const { session, output } = known ?? open(native, node, parallel)
+      if (known === undefined) sessions.set(key, { session, output })
+      const feeds: Record<string, NativeTensor> = {}
+      node.inputs.forEach((input, index) => (feeds[`x${index}`] = tensorOf(native, input)))
+      const array = pool.take(node.dtype, sizeOf(node.shape))
+      session.run(feeds, { [output]: native.tensor(node.dtype, array, node.shape) })
+      return array
+    },
+    clear: () => sessions.clear(),
+    sessions: () => sessions.size(),
+  }
+}

@@ -1,0 +1,192 @@
+import * as tf from '@tensorflow/tfjs-core'
+import '@tersor/backend-ort'
+import { statistics } from '@tersor/backend-ort'
+import { distance, outcome, positive, tensor } from './compare.reference.js'
+
+const strange = () => tf.tensor([NaN, Infinity, -Infinity, 0, -0, 1, -1, 1e38, -1e38, 1e-40, ...new Array(90).fill(0.5)], [100])
+const ints = (shape: number[], below: number, from = 0) =>
+  tf.tensor(
+    Array.from({ length: tf.util.sizeFromShape(shape) }, (_, index) => ((index * 7) % below) + from),
+    shape,
+    'int32',
+  )
+const bools = (shape: number[]) =>
+  tf.tensor(
+    Array.from({ length: tf.util.sizeFromShape(shape) }, (_, index) => index % 3 === 0),
+    shape,
+    'bool',
+  )
+
+const binaryShapes: [number[], number[]][] = [
+  [
+    [8, 16, 33],
+    [16, 1],
+  ],
+  [[8, 16, 33], [33]],
+  [
+    [8, 16, 33],
+    [8, 1, 33],
+  ],
+  [[200], [1]],
+  [[], [200]],
+  [
+    [0, 3],
+    [1, 3],
+  ],
+  [
+    [70, 1],
+    [1, 30],
+  ],
+]
+const binaryOps = {
+  add: tf.add,
+  sub: tf.sub,
+  mul: tf.mul,
+  div: tf.div,
+  maximum: tf.maximum,
+  minimum: tf.minimum,
+  squaredDifference: tf.squaredDifference,
+  greater: tf.greater,
+  greaterEqual: tf.greaterEqual,
+  less: tf.less,
+  lessEqual: tf.lessEqual,
+  equal: tf.equal,
+  notEqual: tf.notEqual,
+} as Record<string, (a: tf.Tensor, b: tf.Tensor) => tf.Tensor>
+const unaryOps = {
+  neg: tf.neg,
+  exp: tf.exp,
+  log: tf.log,
+  sqrt: tf.sqrt,
+  tanh: tf.tanh,
+  sigmoid: tf.sigmoid,
+  relu: tf.relu,
+  erf: tf.erf,
+  abs: tf.abs,
+  reciprocal: tf.reciprocal,
+  softplus: tf.softplus,
+  floor: tf.floor,
+  ceil: tf.ceil,
+  round: tf.round,
+  rsqrt: tf.rsqrt,
+  square: tf.square,
+  step: tf.step,
+} as Record<string, (a: tf.Tensor) => tf.Tensor>
+
+const cases: Record<string, () => tf.Tensor> = {
+  'pow of broadcast': () => tf.pow(positive([80, 64], 1), tensor([64], 2)),
+  'pow of strange values': () => tf.pow(strange(), tf.scalar(2)),
+  sin: () => tf.sin(tf.mul(tensor([4000]), 9)),
+  cos: () => tf.cos(tf.mul(tensor([4000]), 9)),
+  'step with alpha': () => tf.step(tensor([4000]), 0.25),
+  clipByValue: () => tf.clipByValue(tensor([4000]), -0.3, 0.4),
+  'clipByValue of strange values': () => tf.clipByValue(strange(), -0.3, 0.4),
+  where: () => tf.where(tf.greater(tensor([80, 64], 1), 0), tensor([80, 64], 2), tensor([80, 64], 3)),
+  'where with broadcasting': () => tf.where(bools([1, 64]), tensor([80, 64], 2), tf.scalar(-1e9)),
+  addN: () => tf.addN([tensor([80, 64], 1), tensor([80, 64], 2), tensor([80, 64], 3)]),
+  logicalAnd: () => tf.logicalAnd(bools([10, 30]), bools([30])),
+  logicalOr: () => tf.logicalOr(bools([10, 30]), bools([30])),
+  logicalNot: () => tf.logicalNot(bools([10, 30])),
+  'cast to int32': () => tf.cast(tf.mul(tensor([4000]), 100), 'int32'),
+  'cast of strange values to int32': () => tf.cast(strange(), 'int32'),
+  'cast int32 to float32': () => tf.cast(ints([400], 50), 'float32'),
+  'cast bool to float32': () => tf.cast(bools([400]), 'float32'),
+  'cast bool to int32': () => tf.cast(bools([400]), 'int32'),
+  'cast to bool': () => tf.cast(strange(), 'bool'),
+  zerosLike: () => tf.zerosLike(tensor([2000])),
+  onesLike: () => tf.onesLike(tensor([2000])),
+  fill: () => tf.fill([50, 50], 2.5),
+  'fill int32': () => tf.fill([50, 50], 2, 'int32'),
+  sum: () => tf.sum(tensor([16, 32, 40]), [0, 2]),
+  'sum of everything': () => tf.sum(tensor([16, 32, 40])),
+  'sum over many rows': () => tf.sum(tensor([64, 32, 40]), [0, 1]),
+  'sum of nothing': () => tf.sum(tf.zeros([0, 4]), 0),
+  'sum of int32': () => tf.sum(ints([100, 3], 7), 0),
+  'sum over strange values': () => tf.sum(strange()),
+  mean: () => tf.mean(tensor([16, 32, 40]), [1], true),
+  max: () => tf.max(tensor([16, 32, 40]), [2]),
+  'max of strange values': () => tf.max(strange()),
+  'max along strange rows': () => tf.max(tf.reshape(strange(), [10, 10]), 1),
+  'min of strange values': () => tf.min(strange()),
+  'min along strange columns': () => tf.min(tf.reshape(strange(), [10, 10]), 0),
+  min: () => tf.min(tensor([16, 32, 40]), [0], true),
+  argMax: () => tf.argMax(tensor([16, 32, 40]), 1),
+  'argMax of ties': () => tf.argMax(tf.ones([16, 32]), 1),
+  argMin: () => tf.argMin(tensor([16, 32, 40]), -1),
+  softmax: () => tf.softmax(tf.mul(tensor([16, 32, 40]), 10)),
+  'softmax of a masked row': () => tf.softmax(tf.concat([tf.fill([2, 50], -Infinity), tensor([2, 50])], 0)),
+  'softmax over another axis': () => tf.softmax(tensor([16, 40]), -1),
+  logSoftmax: () => tf.logSoftmax(tf.mul(tensor([16, 32, 40]), 10)),
+  'logSoftmax of large values': () => tf.logSoftmax(tf.mul(tensor([16, 32]), 1000)),
+  transpose: () => tf.transpose(tensor([8, 16, 9, 11]), [0, 2, 1, 3]),
+  'transpose int32': () => tf.transpose(ints([20, 30], 50)),
+  slice: () => tf.slice(tensor([8, 16, 9, 11]), [1, 2, 0, 3], [5, 10, 9, 7]),
+  'slice of rows': () => tf.slice(tensor([80, 16]), [3, 0], [20, 16]),
+  'slice of a vector': () => tf.slice(tensor([800]), [3], [200]),
+  'empty slice': () => tf.slice(tensor([80, 16]), [3, 0], [0, 16]),
+  pad: () =>
+    tf.pad(
+      tensor([8, 16, 12]),
+      [
+        [1, 0],
+        [2, 3],
+        [0, 1],
+      ],
+      0.5,
+    ),
+  concat: () => tf.concat([tensor([8, 16, 12], 1), tensor([8, 5, 12], 2)], 1),
+  'concat with nothing': () => tf.concat([tensor([8, 16], 1), tf.zeros([8, 0])], 1),
+  'concat int32': () => tf.concat([ints([80, 16], 9), ints([8, 16], 5)], 0),
+  split: () => tf.concat(tf.split(tensor([8, 16, 12]), [4, 10, 2], 1).reverse(), 1),
+  stack: () => tf.stack([tensor([80, 3], 1), tensor([80, 3], 2)], 1),
+  unstack: () => tf.add(...(tf.unstack(tensor([80, 2, 3]), 1) as [tf.Tensor, tf.Tensor])),
+  tile: () => tf.tile(tensor([8, 16, 12]), [2, 1, 3]),
+  'broadcastTo and more': () => tf.add(tf.broadcastTo(tensor([1, 16, 1]), [8, 16, 12]), tensor([8, 16, 12])),
+  gather: () => tf.gather(tensor([100, 32]), ints([2, 40], 100)),
+  'gather along the last axis': () => tf.gather(tensor([10, 32]), ints([40], 32), 1),
+  'gather int32': () => tf.gather(ints([100, 2], 50), ints([40], 100)),
+  unsortedSegmentSum: () => tf.unsortedSegmentSum(tensor([500, 32]), ints([500], 13) as tf.Tensor1D, 16),
+  'unsortedSegmentSum of ids outside': () => tf.unsortedSegmentSum(tensor([500, 32]), ints([500], 23, -2) as tf.Tensor1D, 16),
+  oneHot: () => tf.oneHot(ints([90], 50), 50),
+  'oneHot of indices outside': () => tf.oneHot(ints([90], 60, -3), 50, 1, 0, 'float32'),
+  'oneHot with other values': () => tf.oneHot(ints([90], 50), 50, 2, -1, 'float32'),
+  matMul: () => tf.matMul(tensor([33, 64], 1) as tf.Tensor2D, tensor([64, 47], 2)),
+  'matMul of batches': () => tf.matMul(tensor([3, 4, 33, 64], 1), tensor([3, 4, 64, 47], 2)),
+  'matMul, left transposed': () => tf.matMul(tensor([12, 64, 33], 1), tensor([12, 64, 47], 2), true, false),
+  'matMul, right transposed': () => tf.matMul(tensor([12, 33, 64], 1), tensor([12, 47, 64], 2), false, true),
+  'matMul, both transposed': () => tf.matMul(tensor([64, 33], 1) as tf.Tensor2D, tensor([47, 64], 2), true, true),
+  'matMul with a broadcast batch': () => tf.matMul(tensor([6, 33, 64], 1), tensor([1, 64, 47], 2)),
+  'matMul with a left broadcast batch': () => tf.matMul(tensor([1, 33, 64], 1), tensor([6, 64, 47], 2)),
+  'matMul with a right broadcast transposed batch': () => tf.matMul(tensor([6, 33, 64], 1), tensor([1, 47, 64], 2), false, true),
+  'matMul of nothing': () => tf.matMul(tf.zeros([0, 64]), tensor([64, 47], 2)),
+  'matMul over nothing': () => tf.matMul(tf.zeros([5, 0]), tf.zeros([0, 7])),
+  'fused matMul': () => tf.fused.matMul({ a: tensor([33, 64], 1), b: tensor([64, 47], 2), bias: tensor([47], 3), activation: 'relu' }),
+  'picked log-probabilities': () => tf.sum(tf.mul(tf.logSoftmax(tensor([90, 50])), tf.cast(tf.oneHot(ints([90], 50), 50), 'float32')), -1),
+  'picked log-probabilities with an ignored label': () =>
+    tf.sum(tf.mul(tf.logSoftmax(tensor([90, 50])), tf.oneHot(ints([90], 55, -2), 50, 1, 0, 'float32')), -1),
+}
+for (const [name, op] of Object.entries(binaryOps)) {
+  for (const [left, right] of binaryShapes) cases[`${name} of [${left}] and [${right}]`] = () => op(tensor(left, 1), positive(right, 2))
+  cases[`${name} of strange values`] = () => op(tf.reshape(strange(), [100, 1]), tf.reshape(strange(), [1, 100]))
+}
+for (const [name, op] of Object.entries(unaryOps)) {
+  cases[name] = () => op(tf.mul(tensor([4000]), 3))
+  cases[`${name} of strange values`] = () => op(strange())
+}
+
+describe('each kernel agrees with tfjs-cpu', () => {
+  for (const [name, compute] of Object.entries(cases))
+    it(name, async () => {
+      const expected = await outcome('cpu', compute)
+      const got = await outcome('ort', compute, 3)
+      expect({ shape: got.shape, dtype: got.dtype }).toEqual({ shape: expected.shape, dtype: expected.dtype })
+      const away = distance(expected.data, got.data)
+      if (away > 1e-5) expect(Array.from(got.data).slice(0, 110)).toEqual(Array.from(expected.data).slice(0, 110))
+      expect(away).toBeLessThanOrEqual(1e-5)
+    })
+
+  it('and leaves only the known cases to tfjs-cpu', () => {
+    expect(tf.getBackend()).toBe('ort')
+    expect([...statistics().fallbacks.keys()].sort()).toEqual(['BatchMatMul', 'Cast', 'Concat', 'Fill', 'OneHot', 'Slice', 'Sum'])
+  })
+})

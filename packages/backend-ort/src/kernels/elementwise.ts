@@ -1,0 +1,108 @@
+import { broadcastShape } from '../shapes.js'
+import type { Operand, Recorder, Rule, RuleTable, Shape } from '../types.js'
+import { rewriteBinary } from '../rewrites/binary.js'
+import { expand, peel } from './expand.js'
+
+/** Float arithmetic: tfjs kernel → ONNX operator. */
+const ARITHMETIC: Readonly<Record<string, string>> = {
+  Add: 'Add',
+  Sub: 'Sub',
+  Multiply: 'Mul',
+  RealDiv: 'Div',
+  Maximum: 'Max',
+  Minimum: 'Min',
+  Pow: 'Pow',
+}
+const COMPARISON: Readonly<Record<string, string>> = {
+  Greater: 'Greater',
+  GreaterEqual: 'GreaterOrEqual',
+  Less: 'Less',
+  LessEqual: 'LessOrEqual',
+  Equal: 'Equal',
+}
+const LOGICAL: Readonly<Record<string, string>> = { LogicalAnd: 'And', LogicalOr: 'Or' }
+
+export const areFloats = (...operands: readonly (Operand | undefined)[]) =>
+  operands.every(operand => operand === undefined || operand.dtype === 'float32')
+
+function recordBinary(recorder: Recorder, op: string, onnx: string, a: Operand, b: Operand, shape: Shape, dtype: Operand['dtype']) {
+  return recorder.record({ op, inputs: [a, b], shape, dtype, polymorphic: true, emit: (graph, names) => graph.op(onnx, names) })
+}
+
+/** An elementwise operation of two operands, computed on their smallest forms and broadcast afterwards. */
+export function binary(recorder: Recorder, op: string, a: Operand, b: Operand): Operand {
+  const full = broadcastShape(a.shape, b.shape)
+  const x = peel(a)
+  const y = peel(b)
+  const small = broadcastShape(x.shape, y.shape)
+  const onnx = ARITHMETIC[op] ?? COMPARISON[op] ?? LOGICAL[op]!
+  const dtype = op in ARITHMETIC ? 'float32' : 'bool'
+  const result = rewriteBinary(recorder, op, x, y, small) ?? recordBinary(recorder, op, onnx, x, y, small, dtype)
+  return expand(recorder, result, full)
+}
+
+const floatRule =
+  (op: string): Rule =>
+  (recorder, { a, b }) =>
+    areFloats(a, b) ? binary(recorder, op, a!, b!) : null
+
+const logicalRule =
+  (op: string): Rule =>
+  (recorder, { a, b }) =>
+    a!.dtype === 'bool' && b!.dtype === 'bool' ? binary(recorder, op, a!, b!) : null
+
+const squaredDifference: Rule = (recorder, { a, b }) => {
+  if (!areFloats(a, b)) return null
+  const difference = binary(recorder, 'Sub', a!, b!)
+  return binary(recorder, 'Multiply', difference, difference)
+}
+
+/** not (a = b), which is true for NaN as in JavaScript. */
+const notEqual: Rule = (recorder, { a, b }) => {
+  if (!areFloats(a, b)) return null
+  const shape = broadcastShape(a!.shape, b!.shape)
+  return recorder.record({
+    op: 'NotEqual',
+    inputs: [a!, b!],
+    shape,
+    dtype: 'bool',
+    polymorphic: true,
+    emit: (graph, names) => graph.op('Not', [graph.op('Equal', names)]),
+  })
+}
+
+const select: Rule = (recorder, { condition, t, e }) => {
+  if (!areFloats(t, e) || condition!.dtype !== 'bool' || condition!.shape.length !== t!.shape.length) return null
+  return recorder.record({
+    op: 'Where',
+    inputs: [peel(condition!), peel(t!), peel(e!)],
+    shape: t!.shape,
+    dtype: 'float32',
+    emit: (graph, names) => graph.op('Expand', [graph.op('Where', names), graph.int64(t!.shape)]),
+  })
+}
+
+const addN: Rule = (recorder, inputs) => {
+  const list = inputs as readonly Operand[]
+  if (!areFloats(...list)) return null
+  return recorder.record({
+    op: 'AddN',
+    inputs: list,
+    shape: list[0]!.shape,
+    dtype: 'float32',
+    polymorphic: true,
+    emit: (graph, names) => graph.op('Sum', names),
+  })
+}
+
+const rulesOf = (names: object, rule: (op: string) => Rule) => Object.fromEntries(Object.keys(names).map(op => [op, rule(op)]))
+
+export const elementwiseKernels: RuleTable = {
+  ...rulesOf(ARITHMETIC, floatRule),
+  ...rulesOf(COMPARISON, floatRule),
+  ...rulesOf(LOGICAL, logicalRule),
+  SquaredDifference: squaredDifference,
+  NotEqual: notEqual,
+  Select: select,
+  AddN: addN,
+}

@@ -1,0 +1,103 @@
+import { util } from '@tensorflow/tfjs-core'
+import { sizeOf } from '../shapes.js'
+import { pendingNode } from '../trace.js'
+import type { OneHotNote } from '../rewrites/notes.js'
+import type { Operand, Recorder, Rule, RuleTable } from '../types.js'
+import { areFloats } from './elementwise.js'
+
+/** Tells of an index outside the axis as tfjs-cpu does, as far as the indices are known yet. */
+function checkIndices(indices: Operand, length: number): void {
+  const { values } = indices.value
+  if (values === null) return
+  for (const index of values as Int32Array)
+    if (index < 0 || index >= length) throw new Error(`GatherV2: the index value ${index} is not in [0, ${length - 1}]`)
+}
+
+const gather: Rule = (recorder, { x, indices }, { axis, batchDims }) => {
+  if (batchDims || indices!.dtype !== 'int32' || x!.shape.length === 0) return null
+  const along = util.parseAxisParam(axis, [...x!.shape])[0]!
+  checkIndices(indices!, x!.shape[along]!)
+  return recorder.record({
+    op: 'Gather',
+    inputs: [x!, indices!],
+    attributes: `${along}`,
+    shape: [...x!.shape.slice(0, along), ...indices!.shape, ...x!.shape.slice(along + 1)],
+    dtype: x!.dtype,
+    polymorphic: true,
+    emit: (graph, names) => graph.op('Gather', names, { axis: along }),
+  })
+}
+
+/**
+ * y[s] = sum of the rows i with ids[i] = s, the gradient of gathering.
+ * ScatterElements is used because ScatterND adds duplicates from several threads at once.
+ * Rows whose id lies outside are sent to an extra row that is cut off, as tfjs-cpu leaves them out.
+ */
+const segmentSum: Rule = (recorder, { x, segmentIds }, { numSegments }) => {
+  if (!areFloats(x) || segmentIds!.shape.length !== 1 || segmentIds!.dtype !== 'int32') return null
+  const rows = segmentIds!.shape[0]!
+  const width = sizeOf(x!.shape) / rows
+  const shape = [numSegments as number, ...x!.shape.slice(1)]
+  const result = recorder.record({
+    op: 'SegmentSum',
+    inputs: [
+      { ...x!, shape: [rows, width] },
+      { ...segmentIds!, shape: [rows, 1] },
+    ],
+    shape: [numSegments, width],
+    dtype: 'float32',
+    emit(graph, [values, ids]) {
+      const last = graph.constant('int32', [], [numSegments])
+      const valid = graph.op('And', [graph.op('GreaterOrEqual', [ids!, graph.constant('int32', [], [0])]), graph.op('Less', [ids!, last])])
+      const rowOf = graph.op('Expand', [graph.op('Where', [valid, ids!, last]), graph.int64([rows, width])])
+      const zeros = graph.op('Expand', [graph.float(0), graph.int64([numSegments + 1, width])])
+      const sums = graph.op('ScatterElements', [zeros, rowOf, values!], { axis: 0, reduction: 'add' })
+      return graph.op('Slice', [sums, graph.int64([0]), graph.int64([numSegments]), graph.int64([0])])
+    },
+  })
+  return { ...result, shape }
+}
+
+/** 1 at the index and 0 elsewhere; an index outside gives a row of zeros. */
+export function oneHot(recorder: Recorder, indices: Operand, dtype: 'float32' | 'int32', depth: number): Operand {
+  return recorder.record({
+    op: 'OneHot',
+    inputs: [indices],
+    attributes: `${depth}${dtype}`,
+    shape: [...indices.shape, depth],
+    dtype,
+    note: { depth } satisfies OneHotNote,
+    emit(graph, [name]) {
+      const column = graph.reshape(name!, [...indices.shape, 1])
+      const positions = graph.constant(
+        'int32',
+        [depth],
+        Array.from({ length: depth }, (_, index) => index),
+      )
+      return graph.cast(graph.op('Equal', [column, positions]), dtype)
+    },
+  })
+}
+
+const oneHotRule: Rule = (recorder, { indices }, { dtype = 'int32', depth, onValue, offValue }) => {
+  if (indices!.dtype !== 'int32' || onValue !== 1 || offValue !== 0 || (dtype !== 'int32' && dtype !== 'float32') || depth < 1) return null
+  return oneHot(recorder, indices!, dtype, depth)
+}
+
+const cast: Rule = (recorder, { x }, { dtype }) => {
+  if (x!.dtype === dtype) return x!
+  if (dtype !== 'float32' && !(dtype === 'int32' && x!.dtype === 'bool') && dtype !== 'bool') return null
+  const hot = pendingNode(x!, 'OneHot')
+  if (hot !== null && dtype === 'float32') return oneHot(recorder, hot.inputs[0]!, 'float32', (hot.note as OneHotNote).depth)
+  return recorder.record({
+    op: 'Cast',
+    inputs: [x!],
+    attributes: dtype,
+    shape: x!.shape,
+    dtype,
+    polymorphic: true,
+    emit: (graph, [name]) => graph.cast(name!, dtype),
+  })
+}
+
+export const indexingKernels: RuleTable = { GatherV2: gather, UnsortedSegmentSum: segmentSum, OneHot: oneHotRule, Cast: cast }

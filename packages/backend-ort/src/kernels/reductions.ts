@@ -1,0 +1,65 @@
+import { util } from '@tensorflow/tfjs-core'
+import { rewriteSum } from '../rewrites/sum.js'
+import type { Operand, Recorder, Rule, RuleTable, Shape } from '../types.js'
+import { areFloats } from './elementwise.js'
+
+const REDUCTION: Readonly<Record<string, string>> = { Sum: 'ReduceSum', Mean: 'ReduceMean', Max: 'ReduceMax', Min: 'ReduceMin' }
+
+function reducedShape(shape: Shape, axes: readonly number[], keepDims: boolean): Shape {
+  if (keepDims) return shape.map((length, axis) => (axes.includes(axis) ? 1 : length))
+  return shape.filter((_, axis) => !axes.includes(axis))
+}
+
+/** Attribute text of a reduction, which rewrites recognise. */
+export const reductionKey = (axes: readonly number[], keepDims: boolean) => `${axes}${keepDims ? 'k' : ''}`
+
+/** A reduction over axes given in ascending order. */
+export function reduce(recorder: Recorder, op: string, x: Operand, axes: readonly number[], keepDims: boolean): Operand {
+  const shape = reducedShape(x.shape, axes, keepDims)
+  const rewritten = op === 'Sum' ? rewriteSum(recorder, x, axes, shape) : null
+  if (rewritten !== null) return rewritten
+  const keepdims = Number(keepDims)
+  const onnx = REDUCTION[op]!
+  return recorder.record({
+    op,
+    inputs: [x],
+    attributes: reductionKey(axes, keepDims),
+    shape,
+    dtype: 'float32',
+    polymorphic: true,
+    emit: (graph, [name]) =>
+      onnx === 'ReduceSum'
+        ? graph.op(onnx, [name!, graph.int64(axes)], { keepdims })
+        : graph.op(onnx, [name!], { axes: [...axes], keepdims }),
+  })
+}
+
+const reductionRule =
+  (op: string): Rule =>
+  (recorder, { x }, { axis, reductionIndices, keepDims }) => {
+    const axes = [...util.parseAxisParam(axis ?? reductionIndices, [...x!.shape])].sort((p, q) => p - q)
+    return areFloats(x) && axes.length > 0 ? reduce(recorder, op, x!, axes, !!keepDims) : null
+  }
+
+/** The first position of the largest or smallest value. */
+const positionRule =
+  (op: string): Rule =>
+  (recorder, { x }, { axis }) => {
+    const [along] = util.parseAxisParam(axis, [...x!.shape])
+    if (!areFloats(x) || along === undefined) return null
+    return recorder.record({
+      op,
+      inputs: [x!],
+      attributes: `${along}`,
+      shape: reducedShape(x!.shape, [along], false),
+      dtype: 'int32',
+      polymorphic: true,
+      emit: (graph, names) => graph.cast(graph.op(op, names, { axis: along, keepdims: 0 }), 'int32'),
+    })
+  }
+
+export const reductionKernels: RuleTable = {
+  ...Object.fromEntries(Object.keys(REDUCTION).map(op => [op, reductionRule(op)])),
+  ArgMax: positionRule('ArgMax'),
+  ArgMin: positionRule('ArgMin'),
+}

@@ -1,0 +1,74 @@
+import type { Native } from './binding.js'
+import { compile } from './compile.js'
+import type { Plan } from './compile.js'
+import { createRecency } from './recency.js'
+import type { Skeleton } from './skeleton.js'
+import type { TraceNode } from './types.js'
+
+/** Compiled graphs by structure, and the decision when compiling pays. */
+export interface Plans {
+  /** The plan for a trace, or null when it should be interpreted. */
+  find(skeleton: Skeleton, nodes: readonly TraceNode[], outputs: readonly TraceNode[], force: boolean): Plan | null
+  clear(): void
+  resize(sessions: number): void
+  compiled(): number
+}
+
+interface Family {
+  members: number
+}
+interface Entry {
+  sightings: number
+  readonly family: Family
+  /** Positions of the literals that were seen to change: they are inputs for ever. */
+  readonly varying: Set<number>
+  last: readonly number[] | null
+}
+
+/** Structures remembered; each costs some hundred bytes. */
+const STRUCTURES = 8192
+/** A graph of so few nodes gains nothing over its nodes run one by one. */
+const FEW_NODES = 2
+
+/**
+ * A trace is compiled when it has been seen more often than it has siblings that differ only in shape:
+ * a training step at its second run, the steps of token-by-token decoding, whose shapes grow, practically never.
+ */
+export function createPlans(native: Native, threads: () => number, capacity: number): Plans {
+  const plans = createRecency<Plan>(capacity, plan => plan.session.dispose())
+  const entries = createRecency<Entry>(STRUCTURES, () => {})
+  const families = createRecency<Family>(STRUCTURES, () => {})
+  let compiled = 0
+  const entryOf = (skeleton: Skeleton): Entry => {
+    const known = entries.get(skeleton.key)
+    if (known !== undefined) return known
+    const family = families.get(skeleton.family) ?? { members: 0 }
+    family.members++
+    families.set(skeleton.family, family)
+    const entry: Entry = { sightings: 0, family, varying: new Set(), last: null }
+    entries.set(skeleton.key, entry)
+    return entry
+  }
+  return {
+    find(skeleton, nodes, outputs, force) {
+      const entry = entryOf(skeleton)
+      const literals = skeleton.literals.map(slot => (skeleton.inputs[slot]!.value.values as Float32Array)[0]!)
+      const { last, varying } = entry
+      if (last !== null) literals.forEach((value, position) => !Object.is(value, last[position]) && varying.add(position))
+      entry.last = literals
+      entry.sightings++
+      const baked = literals.map((value, position) => (varying.has(position) ? '*' : value)).join()
+      const known = plans.get(skeleton.key)
+      if (known?.baked === baked) return known
+      if (known === undefined && !force && (nodes.length <= FEW_NODES || entry.sightings <= entry.family.members)) return null
+      plans.delete(skeleton.key)
+      const plan = compile(native, threads(), skeleton, nodes, outputs, varying, baked)
+      plans.set(skeleton.key, plan)
+      compiled++
+      return plan
+    },
+    clear: () => plans.clear(),
+    resize: sessions => plans.resize(sessions),
+    compiled: () => compiled,
+  }
+}

@@ -1,0 +1,12 @@
+import type { Operand } from '../types.js'
+
+/** Left on a pending Softmax by the product P·V that reads it: attention's context, which the gradient of the softmax can use. */
+export interface MatMulNote {
+  readonly factor: Operand
+  readonly product: Operand
+}
+
+/** Left on a pending OneHot. */
+export interface OneHotNote {
+  readonly depth: number
+}

@@ -1,0 +1,31 @@
+import { availableParallelism } from 'node:os'
+
+/** What a user may set with `configure`. */
+export interface Settings {
+  /** Threads of one native kernel. Default: all cores, or the environment's TERSOR_THREADS. */
+  readonly threads: number
+  /** Upper bound of the free arrays kept for reuse. */
+  readonly poolBytes: number
+  /** Upper bound of the compiled graphs kept. */
+  readonly sessions: number
+}
+
+const DEFAULT_POOL_BYTES = 512 * 1024 * 1024
+/** A whole-trace session of a language model holds tens to hundreds of megabytes. */
+const DEFAULT_SESSIONS = 24
+
+function positive(name: string, value: number): number {
+  if (Number.isInteger(value) && value > 0) return value
+  throw new RangeError(`${name} must be a whole number above 0, got ${value}.\nLeave it out to use the default.`)
+}
+
+/** Fills in defaults and refuses numbers that make no sense. */
+export function resolveSettings(given: Partial<Settings>, environment: Record<string, string | undefined> = process.env): Settings {
+  const wanted = environment['TERSOR_THREADS']
+  const threads = given.threads ?? (wanted ? positive('TERSOR_THREADS', Number(wanted)) : availableParallelism())
+  return {
+    threads: positive('threads', threads),
+    poolBytes: positive('poolBytes', given.poolBytes ?? DEFAULT_POOL_BYTES),
+    sessions: positive('sessions', given.sessions ?? DEFAULT_SESSIONS),
+  }
+}

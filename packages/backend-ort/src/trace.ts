@@ -1,0 +1,46 @@
+import { sameShape } from './shapes.js'
+import type { DType, NodeSpec, Operand, Recorder, Shape, TraceNode, Value } from './types.js'
+
+/** The kernels recorded since the last flush, in order. */
+export interface Trace extends Recorder {
+  length(): number
+  /** Hands over all nodes and starts anew. */
+  drain(): TraceNode[]
+}
+
+/** A value that no tensor owns yet: rewrites make many that stay so, and those must not become outputs. */
+export function newValue(dtype: DType, node: TraceNode | null = null): Value {
+  return { values: null, dtype, refCount: 0, owned: false, node, pins: 0, literal: false }
+}
+
+/** A float scalar known while recording, in any shape of one element. */
+export function literal(number: number, shape: Shape = []): Operand {
+  const value: Value = { ...newValue('float32'), values: Float32Array.of(number), literal: true }
+  return { value, shape, dtype: 'float32' }
+}
+
+export function createTrace(): Trace {
+  let nodes: TraceNode[] = []
+  return {
+    record(spec: NodeSpec): Operand {
+      const value = newValue(spec.dtype)
+      const node: TraceNode = { attributes: '', ...spec, value, index: -1, live: false }
+      value.node = node
+      for (const input of spec.inputs) input.value.pins++
+      nodes.push(node)
+      return { value, shape: spec.shape, dtype: spec.dtype }
+    },
+    length: () => nodes.length,
+    drain() {
+      const all = nodes
+      nodes = []
+      return all
+    },
+  }
+}
+
+/** The pending node behind an operand, if it is of this kind and is used in the shape it has. */
+export function pendingNode(operand: Operand, op: string): TraceNode | null {
+  const node = operand.value.node
+  return node !== null && node.op === op && sameShape(node.shape, operand.shape) ? node : null
+}

@@ -1,0 +1,23 @@
+import * as tf from '@tensorflow/tfjs-core'
+import { encoded, fromIntegers, type Codec, type Encoded, type Parameter } from '@tersor/tensor'
+
+/**
+ * A matrix of which only the kept entries are stored, row by row, as many in each row.
+ * Parts: mask u1 (rows, columns), values (rows, kept). Made by `pack`.
+ */
+export const bitmask: Codec = Object.freeze<Codec>({
+  name: 'bitmask',
+  decode: ({ mask, values }, _attrs, shape) =>
+    tf.tidy(() => {
+      // the i-th kept entry of the flattened mask is the i-th value: an exclusive running count is its index
+      const kept = tf.reshape(tf.cast(mask, 'int32'), [-1])
+      const index = tf.cumsum(kept, 0, true)
+      const flat = tf.reshape(values, [-1])
+      const gathered = tf.gather(flat, tf.minimum(index, Math.max(0, flat.size - 1)) as tf.Tensor1D)
+      return tf.reshape(tf.where(tf.cast(kept, 'bool'), gathered, tf.zerosLike(gathered)), [...shape])
+    }),
+})
+
+/** Builds the tree; kept: 1 where an entry is stored, with the same count in each row. */
+export const bitmaskOf = (kept: ArrayLike<number>, shape: readonly number[], values: Parameter): Encoded =>
+  encoded(bitmask, shape, { mask: fromIntegers(kept, 'u1', shape), values })

@@ -1,0 +1,39 @@
+import * as tf from '@tensorflow/tfjs-core'
+import { binaryGradients } from './gradients/binary.js'
+import { convolutionGradients } from './gradients/convolution.js'
+import { indexingGradients } from './gradients/indexing.js'
+import { layoutGradients } from './gradients/layout.js'
+import { matMulGradients } from './gradients/matmul.js'
+import { reductionGradients } from './gradients/reductions.js'
+import type { GradientTable } from './gradients/rules.js'
+import { unaryGradients } from './gradients/unary.js'
+
+const GRADIENTS: GradientTable = {
+  ...unaryGradients,
+  ...binaryGradients,
+  ...reductionGradients,
+  ...layoutGradients,
+  ...indexingGradients,
+  ...matMulGradients,
+  ...convolutionGradients,
+}
+
+/**
+ * Registers a gradient for every kernel that has none, and gives the names of those.
+ * tfjs-core as Node loads it brings no gradients at all: they come with the large packages above it.
+ * Calling it again does nothing.
+ */
+export function registerGradients(): readonly string[] {
+  const missing = Object.keys(GRADIENTS).filter(name => tf.getGradient(name) === undefined)
+  for (const kernelName of missing) {
+    const { inputs, outputs, allInputs, gradient } = GRADIENTS[kernelName]!
+    tf.registerGradient({
+      kernelName,
+      ...(inputs === undefined ? {} : { inputsToSave: [...inputs] }),
+      ...(outputs === undefined ? {} : { outputsToSave: [...outputs] }),
+      ...(allInputs === undefined ? {} : { saveAllInputs: allInputs }),
+      gradFunc: gradient as never,
+    })
+  }
+  return missing
+}

@@ -1,0 +1,181 @@
+import * as tf from '@tensorflow/tfjs-core'
+import fc from 'fast-check'
+import '@tersor/backend-ort'
+import { cholesky, inverseCholeskyUpper, nthElement, svd, symmetricEigen, topK, triangularInverse } from '@tersor/kernels'
+import * as reference from './linear-algebra.reference.js'
+import { values } from './values.reference.js'
+
+const { away, identity, positiveDefinite, product, transpose } = reference
+const seeds = fc.integer({ min: 1, max: 1000 })
+
+beforeAll(async () => {
+  await tf.setBackend('ort')
+  expect(tf.getBackend()).toBe('ort')
+})
+
+let tensors = 0
+beforeEach(() => void (tensors = tf.memory().numTensors))
+afterEach(() => expect(tf.memory().numTensors).toBe(tensors))
+
+describe('cholesky', () => {
+  it('gives the factor computed by hand', async () => {
+    expect(await cholesky(Float32Array.of(4, 99, 2, 10), 2)).toEqual(Float32Array.of(2, 0, 1, 3))
+  })
+
+  it('agrees with the textbook, within and beyond one panel', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.constantFrom(1, 2, 17, 128, 129, 300), seeds, async (n, seed) => {
+        const a = positiveDefinite(n, seed)
+        expect(away(reference.cholesky(a, n), await cholesky(a, n))).toBeLessThan(1e-5)
+      }),
+      { numRuns: 12 },
+    )
+  })
+
+  it('tells of a matrix that is not positive definite', async () => {
+    await expect(cholesky(Float32Array.of(1, 2, 2, 1), 2)).rejects.toMatchObject({
+      code: 'NOT_POSITIVE_DEFINITE',
+      message:
+        'The matrix is not positive definite: pivot 1 is -3.\nRaise the damping, calibrate with more data, or look for NaN in the inputs.',
+      fields: { index: 1, pivot: -3 },
+    })
+    await expect(cholesky(Float32Array.of(NaN), 1)).rejects.toMatchObject({ code: 'NOT_POSITIVE_DEFINITE' })
+  })
+})
+
+it('triangularInverse times the matrix is the identity', async () => {
+  for (const n of [1, 5, 128, 200, 300]) {
+    const lower = await cholesky(positiveDefinite(n, n), n)
+    expect(away(identity(n), product(await triangularInverse(lower, n), lower, n, n, n))).toBeLessThan(1e-5)
+  }
+})
+
+describe('inverseCholeskyUpper', () => {
+  it('gives an upper factor with U·H·Uᵀ = I', async () => {
+    for (const n of [1, 3, 130, 300]) {
+      const h = positiveDefinite(n, n + 1)
+      const upper = await inverseCholeskyUpper(h, n)
+      for (let row = 0; row < n; row++) for (let column = 0; column < row; column++) expect(upper[row * n + column]).toBe(0)
+      expect(away(identity(n), product(product(upper, h, n, n, n), transpose(upper, n, n), n, n, n))).toBeLessThan(1e-4)
+    }
+  })
+
+  it('stays sound when the matrix is nearly singular', async () => {
+    const n = 200
+    const x = values(50 * n, 3)
+    const gram = product(transpose(x, 50, n), x, n, 50, n)
+    const trace = gram.reduce((sum, value, at) => (at % (n + 1) === 0 ? sum + value : sum), 0)
+    const h = Float32Array.from(gram, (value, at) => (at % (n + 1) === 0 ? value + (0.01 * trace) / n : value))
+    const upper = await inverseCholeskyUpper(h, n)
+    expect(away(identity(n), product(product(upper, h, n, n, n), transpose(upper, n, n), n, n, n))).toBeLessThan(1e-3)
+  })
+})
+
+describe('symmetricEigen', () => {
+  it('gives the values of a 2 × 2 matrix computed by hand', () => {
+    const { values, vectors } = symmetricEigen([2, 0, 1, 2], 2)
+    expect(away([1, 3], values)).toBeLessThan(1e-15)
+    expect(Math.abs(vectors[2]! - vectors[3]!)).toBeLessThan(1e-15)
+  })
+
+  it('puts the matrix together again, with orthonormal vectors', () => {
+    fc.assert(
+      fc.property(fc.constantFrom(1, 2, 3, 10, 61), seeds, fc.boolean(), (n, seed, block) => {
+        const x = values(n * n, seed)
+        const a = Float64Array.from({ length: n * n }, (_, at) => {
+          const [i, j] = [Math.floor(at / n), at % n]
+          return block && i % 2 !== j % 2 ? 0 : x[Math.max(i, j) * n + Math.min(i, j)]!
+        })
+        const { values: d, vectors: rows } = symmetricEigen(a, n)
+        const scaled = Float64Array.from(rows, (value, at) => value * d[Math.floor(at / n)]!)
+        expect(away(a, product(transpose(rows, n, n), scaled, n, n, n))).toBeLessThan(1e-12)
+        expect(away(identity(n), product(rows, transpose(rows, n, n), n, n, n))).toBeLessThan(1e-12)
+        expect([...d]).toEqual([...d].sort((p, q) => p - q))
+      }),
+      { numRuns: 40 },
+    )
+  })
+
+  it('finds repeated values, zeros and the identity', () => {
+    expect(away([1, 1, 1, 1], symmetricEigen(identity(4), 4).values)).toBe(0)
+    expect(away([0, 0, 0], symmetricEigen(new Float64Array(9), 3).values)).toBe(0)
+    expect(away([0, 0, 3], symmetricEigen(new Float64Array(9).fill(1), 3).values)).toBeLessThan(1e-15)
+  })
+
+  it('tells of NaN', () => {
+    expect(() => symmetricEigen([1, NaN, NaN, 1], 2)).toThrow('The eigenvalues do not converge.\nLook for NaN or infinity in the matrix.')
+  })
+})
+
+describe('svd', () => {
+  it('puts the matrix together again, wide and tall and of low rank', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.integer({ min: 1, max: 40 }),
+        fc.integer({ min: 1, max: 40 }),
+        fc.integer({ min: 0, max: 40 }),
+        seeds,
+        async (rows, columns, rank, seed) => {
+          const a = Float32Array.from(product(values(rows * rank, seed), values(rank * columns, seed + 1), rows, rank, columns))
+          const k = Math.min(rows, columns)
+          const { u, s, v } = await svd(a, rows, columns)
+          const scaled = Float64Array.from(u, (value, at) => value * s[at % k]!)
+          const rebuilt = product(scaled, transpose(v, columns, k), rows, k, columns)
+          expect(away([...a, 1], [...rebuilt, 1])).toBeLessThan(1e-5)
+          for (const [vectors, length] of [
+            [u, rows],
+            [v, columns],
+          ] as const)
+            // prettier-ignore
+            expect(away(identity(k), product(transpose(vectors, length, k), vectors, k, length, k))).toBeLessThan(1e-4)
+          expect([...s]).toEqual([...s].sort((p, q) => q - p))
+        },
+      ),
+      { numRuns: 60 },
+    )
+  })
+
+  it('takes less than 1.5 s for 768 × 256', async () => {
+    const start = performance.now()
+    const { s } = await svd(values(768 * 256, 5), 768, 256)
+    expect(s[0]!).toBeGreaterThan(s[255]!)
+    expect(performance.now() - start).toBeLessThan(1500)
+  })
+})
+
+describe('nthElement', () => {
+  it('gives what sorting gives', () => {
+    fc.assert(
+      fc.property(fc.array(fc.float({ noNaN: false }), { minLength: 1, maxLength: 200 }), fc.nat(), (list, pick) => {
+        const index = pick % list.length
+        const sorted = Float32Array.from(list).sort()
+        const got = nthElement(Float32Array.from(list), index)
+        expect(got === sorted[index] || Object.is(got, sorted[index])).toBe(true)
+      }),
+    )
+  })
+
+  it('is quick on equal and on sorted values', () => {
+    const equal = new Float32Array(1_000_000)
+    expect(nthElement(equal, 500_000)).toBe(0)
+    const sorted = Float32Array.from({ length: 1_000_000 }, (_, at) => at)
+    expect(nthElement(sorted, 777_777)).toBe(777_777)
+  })
+})
+
+describe('topK', () => {
+  it('gives the positions of the largest, first ones first among equals', () => {
+    expect([...topK(Float32Array.of(1, 5, NaN, 5, 2, 9), 4)]).toEqual([5, 1, 3, 4])
+    expect([...topK(Float32Array.of(1, 2), 9)]).toEqual([1, 0])
+    expect([...topK(Float32Array.of(1, 2), 0)]).toEqual([])
+  })
+
+  it('gives what sorting gives', () => {
+    fc.assert(
+      fc.property(fc.array(fc.integer({ min: -5, max: 5 }), { maxLength: 100 }), fc.nat(100), (list, k) => {
+        const order = list.map((_, at) => at).sort((a, b) => list[b]! - list[a]! || a - b)
+        expect([...topK(Float32Array.from(list), k)]).toEqual(order.slice(0, k))
+      }),
+    )
+  })
+})

@@ -1,0 +1,77 @@
+import type { Model, Pass } from '@tersor/core'
+import { CompressionError, fromFloat32, toFloat32, type Dense, type ParameterSink, type ParameterStore } from '@tersor/tensor'
+import type { ImageClassifier } from './image-classifier.js'
+import { convolutionsOf, isFolded, resNetStages, type NormedConvolution } from './resnet.js'
+
+const classifierOf = (model: Model): ImageClassifier => {
+  const candidate = model as Partial<ImageClassifier>
+  if (candidate.family === 'image' && candidate.config && !isFolded(model.params)) return model as ImageClassifier
+  throw new CompressionError(
+    'COMPOSITION',
+    'fold-batch-norm found no batch norms to fold.',
+    'Use it once, on a ResNet that was opened with its norms apart.',
+  )
+}
+
+const readDense = async (params: ParameterStore, name: string, signal: AbortSignal): Promise<Dense> => {
+  const parameter = await params.read(name, { signal })
+  if (parameter.kind === 'dense') return parameter
+  throw new CompressionError(
+    'COMPOSITION',
+    `"${name}" is compressed already (${parameter.codec.name}), and folding would change it.`,
+    'Put fold-batch-norm before the steps that compress.',
+    { name, codec: parameter.codec.name },
+  )
+}
+
+/** W′ = W · s and b′ = bias − mean · s with s = weight / √(variance + ε), output channel by channel. */
+const fold = async (each: NormedConvolution, epsilon: number, params: ParameterStore, sink: ParameterSink, signal: AbortSignal) => {
+  const { site, norm, outputs } = each
+  const read = async (name: string): Promise<Float32Array> => toFloat32(await readDense(params, name, signal))
+  const kernel = await readDense(params, site.weight, signal)
+  const [values, gain, bias, mean, variance] = [
+    toFloat32(kernel),
+    await read(`${norm}.weight`),
+    await read(`${norm}.bias`),
+    await read(`${norm}.running_mean`),
+    await read(`${norm}.running_var`),
+  ]
+  const scale = gain.map((value, channel) => value / Math.sqrt(variance[channel] + epsilon))
+  const perChannel = values.length / outputs
+  const scaled = values.map((value, i) => value * scale[Math.floor(i / perChannel)])
+  await sink.write(site.weight, fromFloat32(scaled, kernel.dtype, kernel.shape))
+  await sink.write(
+    `${site.name}.bias`,
+    fromFloat32(
+      bias.map((value, channel) => value - mean[channel] * scale[channel]),
+      'f32',
+      [outputs],
+    ),
+  )
+}
+
+/**
+ * Folds each batch norm into the convolution before it: the same function with fewer parameters and steps.
+ * Jacob et al. 2018, https://arxiv.org/abs/1712.05877, section 3.2.
+ * Throws COMPOSITION for a model without batch norms and for convolutions that are compressed already.
+ */
+export const foldBatchNorm = (): Pass =>
+  Object.freeze<Pass>({
+    kind: 'pass',
+    name: 'fold-batch-norm',
+    run: async (model, { signal, sink }) => {
+      const { config, params } = classifierOf(model)
+      const out = sink()
+      try {
+        for (const each of convolutionsOf(config)) {
+          signal.throwIfAborted()
+          await fold(each, config.epsilon, params, out, signal)
+        }
+        for (const name of ['linear.weight', 'linear.bias']) await out.write(name, await params.read(name, { signal }))
+        return { ...model, params: await out.finish(), stages: resNetStages(config, true) }
+      } catch (error) {
+        await out.abort()
+        throw error
+      }
+    },
+  })

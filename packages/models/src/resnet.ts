@@ -1,0 +1,185 @@
+import * as tf from '@tensorflow/tfjs-core'
+import type { ConvolutionGeometry, Env, Provenance, Site, Stage } from '@tersor/core'
+import type { ParameterStore, Shape } from '@tersor/tensor'
+import { checkParameters } from './check-parameters.js'
+import type { ImageClassifier } from './image-classifier.js'
+import { linear } from './layers.js'
+import type { RawConfig } from './raw-config.js'
+import { parseResNetConfig, type ResNetConfig, type ResNetGroup } from './resnet-config.js'
+
+const KERNEL = 3
+const MEASURES = ['weight', 'bias', 'running_mean', 'running_var'] as const
+
+/** A convolution and the batch norm behind it, or the bias that the norm was folded into. */
+export interface NormedConvolution {
+  readonly site: Site & { readonly convolution: ConvolutionGeometry }
+  readonly inputs: number
+  readonly outputs: number
+  /** Prefix of the norm's parameters. */
+  readonly norm: string
+}
+
+const convolution = (prefix: string, index: number, inputs: number, outputs: number, stride: number): NormedConvolution => {
+  const name = `${prefix}conv${index}`
+  const geometry: ConvolutionGeometry = { kernel: [KERNEL, KERNEL], strides: [stride, stride], padding: [1, 1, 1, 1] }
+  return {
+    site: Object.freeze({ name, weight: `${name}.weight`, kind: 'conv2d', outAxis: 0, inAxis: 1, convolution: geometry }),
+    inputs,
+    outputs,
+    norm: `${prefix}bn${index}`,
+  }
+}
+
+const stemOf = ({ groups, imageShape }: ResNetConfig): NormedConvolution => convolution('', 1, imageShape[2], groups[0].inputs, 1)
+
+interface Block {
+  readonly name: string
+  readonly first: NormedConvolution
+  readonly second: NormedConvolution
+  readonly stride: number
+}
+
+const blocksOf = ({ name, blocks, inputs, outputs, stride }: ResNetGroup): readonly Block[] =>
+  Array.from({ length: blocks }, (_, i) => {
+    const prefix = `${name}.${i}.`
+    const step = i === 0 ? stride : 1
+    return {
+      name: `${name}.${i}`,
+      first: convolution(prefix, 1, i === 0 ? inputs : outputs, outputs, step),
+      second: convolution(prefix, 2, outputs, outputs, 1),
+      stride: step,
+    }
+  })
+
+/** Every convolution of a network with its norm, in the order of the forward pass. */
+export const convolutionsOf = (config: ResNetConfig): readonly NormedConvolution[] => [
+  stemOf(config),
+  ...config.groups.flatMap(blocksOf).flatMap(({ first, second }) => [first, second]),
+]
+
+const HEAD: Site = Object.freeze({ name: 'linear', weight: 'linear.weight', kind: 'linear', outAxis: 0, inAxis: 1, head: true })
+
+const namesOf = ({ site, norm }: NormedConvolution, folded: boolean): readonly string[] => [
+  site.weight,
+  ...(folded ? [`${site.name}.bias`] : MEASURES.map(measure => `${norm}.${measure}`)),
+]
+
+/** Every parameter with its shape, in the order of the forward pass. */
+export const resNetParameters = (config: ResNetConfig, folded: boolean): readonly { readonly name: string; readonly shape: Shape }[] => [
+  ...convolutionsOf(config).flatMap(each =>
+    namesOf(each, folded).map((name, i) => ({
+      name,
+      shape: i === 0 ? [each.outputs, each.inputs, KERNEL, KERNEL] : [each.outputs],
+    })),
+  ),
+  { name: HEAD.weight, shape: [config.classes.length, config.groups[config.groups.length - 1].outputs] },
+  { name: `${HEAD.name}.bias`, shape: [config.classes.length] },
+]
+
+interface Shared {
+  readonly config: ResNetConfig
+  readonly folded: boolean
+}
+
+/** x ∗ W, then the norm (y − mean) / √(variance + ε) · weight + bias or the folded bias; x: (batch, height, width, in). */
+const convolve = (x: tf.Tensor, each: NormedConvolution, env: Env, { config, folded }: Shared): tf.Tensor4D => {
+  const { site, norm } = each
+  env.tap?.(site, x)
+  const [top, bottom, left, right] = site.convolution.padding
+  const filter = tf.transpose(env.weights(site.weight), [2, 3, 1, 0]) as tf.Tensor4D // (height, width, in, out)
+  const padding: [[0, 0], [number, number], [number, number], [0, 0]] = [
+    [0, 0],
+    [top, bottom],
+    [left, right],
+    [0, 0],
+  ]
+  const y = tf.conv2d(x as tf.Tensor4D, filter, [...site.convolution.strides], padding)
+  if (folded) return tf.add(y, env.weights(`${site.name}.bias`))
+  const [weight, bias, mean, variance] = MEASURES.map(measure => env.weights(`${norm}.${measure}`) as tf.Tensor1D)
+  return tf.batchNorm(y, mean, variance, bias, weight, config.epsilon) as tf.Tensor4D
+}
+
+/** The way around a block: every stride-th pixel, and zeros for the channels that the block adds, half before and half after. */
+const shortcut = (x: tf.Tensor, { first, second, stride }: Block): tf.Tensor => {
+  if (stride === 1 && first.inputs === second.outputs) return x
+  const beside = (second.outputs - first.inputs) / 2
+  const picked = tf.stridedSlice(x, [0, 0, 0, 0], x.shape as number[], [1, stride, stride, 1])
+  return tf.pad(picked as tf.Tensor4D, [
+    [0, 0],
+    [0, 0],
+    [0, 0],
+    [beside, beside],
+  ])
+}
+
+/** Pixels 0 … 255, normalised as the network was trained, then the first convolution; this is the one place that knows of pixels. */
+const stemStage = (shared: Shared): Stage => {
+  const { mean, deviation } = shared.config
+  const stem = stemOf(shared.config)
+  return {
+    name: 'stem',
+    parameters: namesOf(stem, shared.folded),
+    sites: [stem.site],
+    run: (images, env) =>
+      tf.tidy(() => {
+        const scale = tf.tensor1d(deviation.map(value => 1 / (255 * value)))
+        const shift = tf.tensor1d(deviation.map((value, channel) => mean[channel] / value))
+        const x = tf.sub(tf.mul(tf.cast(images, 'float32'), scale), shift) // (batch, height, width, 3)
+        return tf.relu(convolve(x, stem, env, shared))
+      }),
+  }
+}
+
+/** relu(norm(conv(relu(norm(conv(x))))) + shortcut(x)). */
+const blockStage = (block: Block, shared: Shared): Stage => ({
+  name: block.name,
+  parameters: [...namesOf(block.first, shared.folded), ...namesOf(block.second, shared.folded)],
+  sites: [block.first.site, block.second.site],
+  run: (x, env) =>
+    tf.tidy(() => {
+      const inner = tf.relu(convolve(x, block.first, env, shared))
+      return tf.relu(tf.add(convolve(inner, block.second, env, shared), shortcut(x, block)))
+    }),
+})
+
+/** The mean over all pixels, then the linear head; (batch, height, width, channels) → (batch, classes). */
+const headStage = (): Stage => ({
+  name: HEAD.name,
+  parameters: [HEAD.weight, `${HEAD.name}.bias`],
+  sites: [HEAD],
+  run: (x, env) => tf.tidy(() => linear(tf.mean(x, [1, 2]), HEAD, env, true)),
+})
+
+/** The stages of a network: stem, blocks, head. */
+export const resNetStages = (config: ResNetConfig, folded: boolean): readonly Stage[] => {
+  const shared = { config, folded }
+  return Object.freeze([stemStage(shared), ...config.groups.flatMap(blocksOf).map(block => blockStage(block, shared)), headStage()])
+}
+
+/** Whether the batch norms of a store stand in its convolutions. */
+export const isFolded = (params: ParameterStore): boolean => params.names().includes('conv1.bias')
+
+/**
+ * A ResNet for small images over a store with PyTorch's parameter names, its batch norms apart or folded.
+ * Throws UNSUPPORTED and BAD_FILE as `parseResNetConfig` does, NOT_FOUND and SHAPE where the store does not fit the description.
+ */
+export const resNetModel = (
+  rawConfig: RawConfig,
+  params: ParameterStore,
+  extras: { readonly provenance?: readonly Provenance[]; readonly close?: () => Promise<void> } = {},
+): ImageClassifier => {
+  const config = parseResNetConfig(rawConfig)
+  const folded = isFolded(params)
+  checkParameters(resNetParameters(config, folded), params)
+  return Object.freeze({
+    ...extras,
+    family: 'image' as const,
+    architecture: config.name,
+    config,
+    rawConfig,
+    classes: config.classes,
+    imageShape: config.imageShape,
+    params,
+    stages: resNetStages(config, folded),
+  })
+}

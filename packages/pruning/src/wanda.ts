@@ -1,0 +1,33 @@
+import * as tf from '@tensorflow/tfjs-core'
+import { defineMethod } from '@tersor/core'
+import { prune, removalOptions } from './prune.js'
+
+/**
+ * Wanda: keeps the largest |w|·‖x‖₂ of each output row; no weight is changed.
+ * score = |W| · √Σ x², W: (out, in), x: (tokens, in). Throws BAD_OPTION, NO_CALIBRATION.
+ * Sun et al. 2023, https://arxiv.org/abs/2306.11695
+ * Differs from the paper: the norm is over all tokens at once instead of a mean over sequences, a constant factor.
+ */
+export const wanda = defineMethod({
+  name: 'wanda',
+  summary: 'keeps the largest |w|·‖x‖ of each row',
+  paper: {
+    title: 'A Simple and Effective Pruning Approach for Large Language Models',
+    authors: 'Sun et al.',
+    year: 2023,
+    url: 'https://arxiv.org/abs/2306.11695',
+  },
+  options: removalOptions,
+  calibrate: {
+    init: (_site, columns) => tf.zeros([columns]) as tf.Tensor,
+    update: (sum, x) => tf.add(sum as tf.Tensor, tf.sum(tf.square(x), 0)), // (in)
+  },
+  apply: async (weight, job, { sparsity, pattern }) => {
+    const scores = tf.tidy(() => tf.mul(tf.abs(weight), tf.sqrt(job.stats as tf.Tensor)) as tf.Tensor2D) // (out, in)
+    try {
+      return await prune(weight, scores, job, { sparsity, pattern, within: 'row' })
+    } finally {
+      scores.dispose()
+    }
+  },
+})

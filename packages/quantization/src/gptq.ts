@@ -1,0 +1,126 @@
+import * as tf from '@tensorflow/tfjs-core'
+import { boolean, defineMethod, integer, positive, type Job } from '@tersor/core'
+import { columnSweep, damped, gram, inverseCholeskyUpper, type ColumnVisitor } from '@tersor/kernels'
+import type { Encoded } from '@tersor/tensor'
+import { affineFrom, checkGrid, codeOf, gridOf, gridOptions, lineOf, linesOf, type Grid, type Line } from './grid.js'
+
+/**
+ * GPTQ: rounds column by column and lets the columns behind make up for each error.
+ * H = XᵀX + damping · mean(diag) · I, H⁻¹ = UᵀU; q_j = round(w_j), then the sweep of `columnSweep`.
+ * W: (out, in), X: (tokens, in). Removed weights of an earlier mask stay exactly zero. Throws BAD_OPTION, NO_CALIBRATION.
+ * Frantar et al. 2022, https://arxiv.org/abs/2210.17323
+ * Differs from the paper: a group's grid is taken from the weights as compensated up to its first column, also inside a block.
+ */
+export const gptq = defineMethod({
+  name: 'gptq',
+  summary: 'rounds by column and compensates in the columns behind',
+  paper: {
+    title: 'GPTQ: Accurate Post-Training Quantization for Generative Pre-trained Transformers',
+    authors: 'Frantar et al.',
+    year: 2022,
+    url: 'https://arxiv.org/abs/2210.17323',
+  },
+  options: {
+    ...gridOptions,
+    damping: positive({ default: 0.01, doc: 'part of the mean diagonal of H that is added to it' }),
+    block: integer({ min: 1, default: 128, doc: 'columns that are finished before the rest hears of their errors' }),
+    actOrder: boolean({ default: false, doc: 'whether columns with the largest inputs go first' }),
+    staticGroups: boolean({ default: false, doc: 'whether grids are taken from the weights as they were; actOrder implies it' }),
+  },
+  check: checkGrid,
+  calibrate: gram,
+  apply: async (weight, job, options) => {
+    const [rows, columns] = weight.shape
+    const grid = gridOf(options, columns)
+    warnOfFewTokens(job, columns)
+    const values = await weight.data<'float32'>()
+    const mask = await job.mask?.data()
+    const hessian = await damped(job.stats as tf.Tensor2D, options.damping)
+    for (const j of hessian.dead) for (let r = 0; r < rows; r++) values[r * columns + j] = 0
+    const order = options.actOrder ? byDiagonal(hessian.values, columns) : undefined
+    const upper = await inverseCholeskyUpper(order ? permuteBoth(hessian.values, order) : hessian.values, columns)
+    const lines = linesOf(values, rows, columns, grid)
+    const codes = new Uint8Array(rows * columns)
+    const fixed = options.staticGroups || options.actOrder || grid.joint || grid.group === columns
+    const visitor = rounding({ codes, lines, grid, columns, order, mask, fixed })
+    const input = {
+      weight: order ? permuteColumns(values, rows, order) : values,
+      rows,
+      columns,
+      upper,
+      block: options.block,
+      signal: job.signal,
+    }
+    await columnSweep(input, visitor)
+    return affineFrom(codes, lines, rows, columns, grid) satisfies Encoded
+  },
+})
+
+const warnOfFewTokens = ({ samples, warn }: Job<any>, columns: number): void => {
+  if (samples >= columns) return
+  warn(
+    `${samples} calibration tokens for ${columns} columns: rounding to nearest would do better. Give at least ${4 * columns} tokens, or use rtn.`,
+  )
+}
+
+interface Rounding {
+  readonly codes: Uint8Array
+  readonly lines: Line[]
+  readonly grid: Grid
+  readonly columns: number
+  /** Where each column of the sweep stands in the weight. */
+  readonly order: Uint32Array | undefined
+  readonly mask: ArrayLike<number> | undefined
+  /** Whether the lines stay as they were before the sweep. */
+  readonly fixed: boolean
+}
+
+const rounding = ({ codes, lines, grid, columns, order, mask, fixed }: Rounding): ColumnVisitor => {
+  const groups = Math.ceil(columns / grid.group)
+  return {
+    compress: (j, weights, compressed, state) => {
+      const place = order ? order[j] : j
+      const group = Math.floor(place / grid.group)
+      if (!fixed && j % grid.group === 0) {
+        const end = Math.min(j + grid.group, columns)
+        for (let r = 0; r < weights.length; r++) lines[r * groups + group] = currentLine(state.column, r, j, end, grid)
+      }
+      for (let r = 0; r < weights.length; r++) {
+        const line = lines[grid.joint ? group : r * groups + group]
+        const removed = mask !== undefined && !mask[r * columns + place]
+        const code = removed ? line.zero : codeOf(weights[r], line, grid.bits)
+        codes[r * columns + place] = code
+        compressed[r] = (code - line.zero) * line.scale
+      }
+    },
+  }
+}
+
+const currentLine = (column: (j: number) => Float32Array, row: number, start: number, end: number, grid: Grid): Line => {
+  let low = Infinity
+  let high = -Infinity
+  for (let j = start; j < end; j++) {
+    const value = column(j)[row]
+    if (value < low) low = value
+    if (value > high) high = value
+  }
+  return lineOf(low, high, grid)
+}
+
+/** Columns by falling diagonal of H, ties in their own order. */
+const byDiagonal = (hessian: Float32Array, columns: number): Uint32Array =>
+  Uint32Array.from({ length: columns }, (_, j) => j).sort((a, b) => hessian[b * columns + b] - hessian[a * columns + a] || a - b)
+
+const permuteColumns = (values: Float32Array, rows: number, order: Uint32Array): Float32Array => {
+  const columns = order.length
+  const result = new Float32Array(values.length)
+  for (let r = 0; r < rows; r++) for (let j = 0; j < columns; j++) result[r * columns + j] = values[r * columns + order[j]]
+  return result
+}
+
+const permuteBoth = (hessian: Float32Array, order: Uint32Array): Float32Array => {
+  const n = order.length
+  const result = new Float32Array(hessian.length)
+  for (let i = 0; i < n; i++) for (let j = 0; j < n; j++) result[i * n + j] = hessian[order[i] * n + order[j]]
+  return result
+}

@@ -1,0 +1,48 @@
+import { fromFloat32 } from './dense.js'
+import { CompressionError, hasCode } from './errors.js'
+import { bitsPerWeight, byteLength, describe as describeTree, encoded, type Codec } from './parameter.js'
+import { memorySink, memoryStore } from './store.js'
+
+const pair: Codec = { name: 'pair', decode: parts => parts.a }
+const tree = encoded(pair, [2], { a: fromFloat32([1, 2], 'f32', [2]), b: fromFloat32([1, 2], 'f16', [2]) })
+
+it('counts the leaves of a tree', () => {
+  expect(byteLength(tree)).toBe(12)
+  expect(bitsPerWeight(tree)).toBe(48)
+  expect(describeTree(tree)).toBe('pair{a: f32, b: f16}')
+})
+
+it('gives back what was written, with its info', async () => {
+  const sink = memorySink()
+  await sink.write('w', tree)
+  const store = await sink.finish()
+  expect(store.names()).toEqual(['w'])
+  expect(store.info('w')).toEqual({ shape: [2], byteLength: 12, codec: 'pair' })
+  expect(await store.read('w')).toBe(tree)
+})
+
+it('tells a name it does not hold', async () => {
+  const store = memoryStore({ w: tree })
+  await expect(store.read('v')).rejects.toThrow('No parameter is called "v".\nThe store holds 1, among them w.')
+  expect(() => memoryStore({}).info('toString')).toThrow('The store is empty.')
+})
+
+it('stops reading when the signal says so', async () => {
+  await expect(memoryStore({ w: tree }).read('w', { signal: AbortSignal.abort(new Error('enough')) })).rejects.toThrow('enough')
+})
+
+it('drops what was written when it is aborted', async () => {
+  const sink = memorySink()
+  await sink.write('w', tree)
+  await sink.abort()
+  expect((await sink.finish()).names()).toEqual([])
+})
+
+it('carries code, fields and cause in an error of two lines', () => {
+  const cause = new Error('why')
+  const error = new CompressionError('BAD_FILE', 'What was got.', 'What to do.', { at: 3 }, cause)
+  expect(error.message.split('\n')).toEqual(['What was got.', 'What to do.'])
+  expect(error).toMatchObject({ code: 'BAD_FILE', fields: { at: 3 }, cause })
+  expect(hasCode(error, 'BAD_FILE')).toBe(true)
+  expect(hasCode(new Error('x'), 'BAD_FILE')).toBe(false)
+})

@@ -1,0 +1,51 @@
+import * as tf from '@tensorflow/tfjs-core'
+import { readDocuments, readImages, windowsOf } from '@tersor/evaluation'
+import type { OpenedModel } from '@tersor/models'
+import { CompressionError } from '@tersor/tensor'
+
+/** Enough for the methods of this repository on layers of up to 8,192 columns. */
+const MOST_TOKENS = 32_768
+const MOST_IMAGES = 512
+const ROWS_PER_BATCH = 8
+
+/** Inputs to learn from: windows of token ids from a text, or images; the caller disposes them. */
+export const readCalibration = async (model: OpenedModel, file: string): Promise<tf.Tensor[]> =>
+  model.family === 'language' ? textBatches(model, file) : imageBatches(file)
+
+const textBatches = async (model: OpenedModel & { family: 'language' }, file: string): Promise<tf.Tensor[]> => {
+  const documents = await readDocuments(file)
+  if (!model.tokenizer)
+    throw new CompressionError(
+      'UNSUPPORTED',
+      'The model has no tokenizer.json, so text cannot be read for it.',
+      'Put its tokenizer.json into the folder.',
+    )
+  const length = model.contextLength
+  const windows = windowsOf(documents, model.tokenizer, length).filter(window => window.length === length)
+  if (windows.length === 0) {
+    throw new CompressionError(
+      'NO_CALIBRATION',
+      `${file} has no text of ${length} tokens in one document.`,
+      'Give a longer text to learn from.',
+      { file },
+    )
+  }
+  const spread = pickSpread(windows, Math.max(1, Math.floor(MOST_TOKENS / length)))
+  return inBatches(spread, ROWS_PER_BATCH).map(rows =>
+    tf.tensor2d(Int32Array.from(rows.flatMap(row => [...row])), [rows.length, length], 'int32'),
+  )
+}
+
+const imageBatches = async (file: string): Promise<tf.Tensor[]> => {
+  const images = await readImages(file)
+  const count = Math.min(images.count, MOST_IMAGES)
+  const starts = Array.from({ length: Math.ceil(count / 64) }, (_, i) => i * 64)
+  return starts.map(start => images.batch(start, Math.min(start + 64, count)))
+}
+
+/** At most `most` of a list, evenly spread over it. */
+const pickSpread = <T>(list: readonly T[], most: number): T[] =>
+  list.length <= most ? [...list] : Array.from({ length: most }, (_, i) => list[Math.floor((i * list.length) / most)])
+
+const inBatches = <T>(list: readonly T[], size: number): T[][] =>
+  Array.from({ length: Math.ceil(list.length / size) }, (_, i) => list.slice(i * size, (i + 1) * size))

@@ -1,0 +1,113 @@
+import * as tf from '@tensorflow/tfjs-core'
+import { compress as run, pack, pipeline, type ProgressEvent, type Step } from '@tersor/core'
+import { sizeOfModel } from '@tersor/evaluation'
+import type { OpenedModel } from '@tersor/models'
+import { CompressionError } from '@tersor/tensor'
+import { readCalibration } from '../calibration.js'
+import { loadConfig } from '../config.js'
+import { makeStep } from '../methods.js'
+import { openOutput, type OutputFormat } from '../model-output.js'
+import { bytesText, paint, tableOf, writeResult, type Terminal } from '../output.js'
+import { progressOn } from '../progress.js'
+import { withModel } from '../session.js'
+
+export interface CompressFlags {
+  readonly out: string
+  readonly step: readonly string[]
+  readonly config?: string
+  readonly calibrate?: string
+  readonly format: OutputFormat
+  readonly seed: number
+  readonly overwrite: boolean
+}
+
+interface StepReport {
+  readonly method: string
+  readonly options: object
+  sites: number
+  /** Mean over sites of ‖W − Ŵ‖² / ‖W‖². */
+  error: number
+}
+
+/** `tersor compress MODEL --out DIR`: runs a pipeline and saves the result. */
+export const compress = (terminal: Terminal, path: string, flags: CompressFlags, signal: AbortSignal): Promise<void> =>
+  withModel(terminal, path, async model => {
+    const started = Date.now()
+    const steps = await stepsOf(flags)
+    const output = await openOutput(model, flags)
+    const calibration = flags.calibrate === undefined ? [] : await readCalibration(model, flags.calibrate)
+    const progress = progressOn(terminal)
+    const reports: StepReport[] = []
+    try {
+      const onProgress = (event: ProgressEvent): void => {
+        progress.onProgress(event)
+        record(reports, event)
+      }
+      const small = await run(model, pipeline(...steps, pack()), {
+        seed: flags.seed,
+        signal,
+        onProgress,
+        sink: output.sink,
+        ...(calibration.length > 0 ? { calibration } : {}),
+      })
+      const saved = await output.finish(small)
+      progress.stop()
+      report(
+        terminal,
+        model,
+        saved,
+        (small.provenance ?? []).slice(model.provenance?.length ?? 0, -1),
+        reports,
+        (Date.now() - started) / 1000,
+      )
+      await saved.close?.()
+    } catch (error) {
+      await output.abort()
+      throw error
+    } finally {
+      progress.stop()
+      tf.dispose(calibration)
+    }
+  })
+
+const stepsOf = async ({ step, config }: CompressFlags): Promise<Step[]> => {
+  const folder = process.cwd()
+  const steps = await Promise.all(step.map(source => makeStep(source, folder)))
+  if (config !== undefined) steps.push(await loadConfig(config))
+  if (steps.length > 0) return steps
+  throw new CompressionError('BAD_OPTION', 'No step was given.', "Pass --step 'gptq(bits=4)' or --config tersor.config.ts.")
+}
+
+const record = (reports: StepReport[], event: ProgressEvent): void => {
+  if (event.type === 'pass' && event.pass !== 'pipeline') reports.push({ method: event.pass, options: {}, sites: 0, error: 0 })
+  if (event.type !== 'compressed') return
+  const current = reports[reports.length - 1]
+  current.error = (current.error * current.sites + event.error) / (current.sites + 1)
+  current.sites++
+}
+
+const report = (
+  terminal: Terminal,
+  before: OpenedModel,
+  saved: Awaited<ReturnType<Awaited<ReturnType<typeof openOutput>>['finish']>>,
+  provenance: readonly { readonly method: string; readonly options: object }[],
+  reports: readonly StepReport[],
+  seconds: number,
+): void => {
+  const bytesBefore = sizeOfModel(before).bytes
+  const { bytes: bytesAfter, parameters } = saved
+  const done = reports.filter(({ method }) => method !== 'pack')
+  const steps = done.map((entry, i) => ({ ...entry, options: provenance[i]?.options ?? {} }))
+  const result = { out: saved.path, bytesBefore, bytesAfter, bitsPerWeight: (8 * bytesAfter) / parameters, seconds, steps }
+  const rows = steps.map(({ method, options, sites, error }) => [
+    paint(method, 'cyan'),
+    Object.entries(options)
+      .map(([name, value]) => `${name}=${String(value)}`)
+      .join(' '),
+    sites,
+    error.toExponential(2),
+  ])
+  const summary = `${paint(saved.path, 'bold')}  ${bytesText(bytesBefore)} → ${bytesText(bytesAfter)}  ${result.bitsPerWeight.toFixed(2)} bits/weight  ${seconds.toFixed(1)} s`
+  const notes = saved.notes.length > 0 ? `\n${saved.notes.join('\n')}` : ''
+  writeResult(terminal, result, `${tableOf(['step', 'options', 'sites', 'error'], rows, [2, 3])}\n\n${summary}${notes}`)
+}

@@ -1,0 +1,42 @@
+import { createRng } from '@tersor/core'
+import { generate as stream } from '@tersor/models'
+import { CompressionError } from '@tersor/tensor'
+import { writeResult, type Terminal } from '../output.js'
+import { withModel } from '../session.js'
+
+export interface GenerateFlags {
+  readonly prompt: string
+  readonly tokens: number
+  readonly temperature: number
+  readonly seed: number
+}
+
+/** `tersor generate MODEL --prompt TEXT`: continues a text, token by token as they come. */
+export const generate = (
+  terminal: Terminal,
+  path: string,
+  { prompt, tokens, temperature, seed }: GenerateFlags,
+  signal: AbortSignal,
+): Promise<void> =>
+  withModel(terminal, path, async model => {
+    if (model.family !== 'language' || !model.tokenizer) {
+      throw new CompressionError(
+        'UNSUPPORTED',
+        `${path} is no language model with a tokenizer.`,
+        'Pass a language model whose folder has tokenizer.json.',
+        { path },
+      )
+    }
+    let text = ''
+    const started = Date.now()
+    let count = 0
+    const pieces = stream(model, { prompt, tokens, temperature, rng: createRng(seed).fork('generate'), signal })
+    for await (const piece of pieces) {
+      text += piece.text
+      count++
+      if (!terminal.json) terminal.out.write(piece.text)
+    }
+    const seconds = (Date.now() - started) / 1000
+    if (terminal.json) writeResult(terminal, { prompt, text, tokens: count, tokensPerSecond: count / seconds }, '')
+    else terminal.out.write('\n')
+  })

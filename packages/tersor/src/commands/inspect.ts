@@ -1,0 +1,23 @@
+import { sizeOfModel } from '@tersor/evaluation'
+import { openModel } from '@tersor/models'
+import { bytesText, paint, tableOf, writeResult, type Terminal } from '../output.js'
+
+/** `tersor inspect MODEL`: what a model holds, tensor by tensor, from its header alone. */
+export const inspect = async (terminal: Terminal, path: string): Promise<void> => {
+  const model = await openModel(path)
+  try {
+    const { parameters, bytes, tensors } = sizeOfModel(model)
+    const result = { architecture: model.architecture, parameters, bytes, tensors }
+    const rows = tensors.map(({ name, codec, dtype, shape, bytes: size, bitsPerWeight }) => [
+      name,
+      codec ? paint(codec, 'cyan') : (dtype ?? ''),
+      shape.join(' × '),
+      bytesText(size),
+      bitsPerWeight.toFixed(2),
+    ])
+    const title = `${paint(model.architecture, 'bold')}  ${parameters.toLocaleString('en')} parameters  ${bytesText(bytes)}`
+    writeResult(terminal, result, `${title}\n\n${tableOf(['tensor', 'stored as', 'shape', 'bytes', 'bits/weight'], rows, [3, 4])}`)
+  } finally {
+    await model.close?.()
+  }
+}

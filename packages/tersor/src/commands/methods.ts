@@ -1,0 +1,33 @@
+import type { Option } from '@tersor/core'
+import { listMethods } from '../methods.js'
+import { paint, writeResult, type Terminal } from '../output.js'
+
+const optionLine = (name: string, { accepts, doc, default: initial, required }: Option<any>): string => {
+  const value = required ? 'required' : initial === undefined ? '' : `default ${String(initial)}`
+  return `    ${paint(name.padEnd(14), 'cyan')}${accepts}${value ? paint(`  (${value})`, 'dim') : ''}\n${' '.repeat(18)}${paint(doc, 'dim')}`
+}
+
+/** `tersor methods`: every step with its package, kind, options and paper. */
+export const methods = (terminal: Terminal): void => {
+  const listed = listMethods()
+  const result = listed.map(({ package: from, factory: { description } }) => ({
+    name: description.name,
+    package: from,
+    kind: description.kind,
+    summary: description.summary,
+    ...(description.paper ? { paper: description.paper } : {}),
+    options: Object.fromEntries(
+      Object.entries(description.options).map(([name, { accepts, doc, required, default: initial }]) => [
+        name,
+        { accepts, doc, required, ...(initial === undefined ? {} : { default: initial }) },
+      ]),
+    ),
+  }))
+  const text = listed.map(({ package: from, factory: { description } }) => {
+    const { name, kind, summary, paper, options } = description
+    const source = paper ? `\n  ${paint(`${paper.authors} ${paper.year}, ${paper.title}, ${paper.url}`, 'dim')}` : ''
+    const lines = Object.entries(options).map(([option, entry]) => optionLine(option, entry))
+    return `${paint(name, 'bold')}  ${kind} of ${from}: ${summary}${source}${lines.length > 0 ? `\n${lines.join('\n')}` : ''}`
+  })
+  writeResult(terminal, result, text.join('\n\n'))
+}

@@ -1,0 +1,73 @@
+import Table from 'cli-table3'
+import pc from 'picocolors'
+
+/** Where a command writes: results to `out`, progress and warnings to `err`. */
+export interface Terminal {
+  readonly out: NodeJS.WritableStream
+  readonly err: NodeJS.WritableStream & { readonly isTTY?: boolean }
+  readonly json: boolean
+  readonly quiet: boolean
+  readonly debug: boolean
+}
+
+export type Color = 'bold' | 'dim' | 'red' | 'green' | 'yellow' | 'cyan'
+
+/** Colours text where the terminal has colours; NO_COLOR turns them off. */
+export const paint = (text: string, color: Color): string => pc[color](text)
+
+/** Columns without a frame: names on the left, numbers on the right. */
+export const tableOf = (
+  head: readonly string[],
+  rows: readonly (readonly (string | number)[])[],
+  right: readonly number[] = [],
+): string => {
+  const table = new Table({
+    head: head.map(name => paint(name, 'dim')),
+    style: { head: [], border: [], 'padding-left': 0, 'padding-right': 2 },
+    colAligns: head.map((_, i) => (right.includes(i) ? 'right' : 'left')),
+    chars: Object.fromEntries(
+      [
+        'top',
+        'top-mid',
+        'top-left',
+        'top-right',
+        'bottom',
+        'bottom-mid',
+        'bottom-left',
+        'bottom-right',
+        'left',
+        'left-mid',
+        'mid',
+        'mid-mid',
+        'right',
+        'right-mid',
+        'middle',
+      ].map(name => [name, '']),
+    ),
+  })
+  table.push(...rows.map(row => row.map(String)))
+  return table
+    .toString()
+    .split('\n')
+    .map(line => line.trimEnd())
+    .filter(line => line !== '')
+    .join('\n')
+}
+
+const UNITS = ['B', 'kB', 'MB', 'GB', 'TB']
+
+/** 12345678 → "12.3 MB", in powers of 1000. */
+export const bytesText = (bytes: number): string => {
+  const power = bytes < 1 ? 0 : Math.min(UNITS.length - 1, Math.floor(Math.log10(bytes) / 3))
+  return `${power === 0 ? bytes : (bytes / 1000 ** power).toFixed(1)} ${UNITS[power]}`
+}
+
+/** Writes a result: JSON for programs, the text otherwise. */
+export const writeResult = (terminal: Terminal, result: unknown, text: string): void => {
+  terminal.out.write(terminal.json ? `${JSON.stringify(result)}\n` : `${text}\n`)
+}
+
+/** Writes a line for people, unless they asked for quiet. */
+export const note = (terminal: Terminal, text: string): void => {
+  if (!terminal.quiet) terminal.err.write(`${text}\n`)
+}

@@ -1,0 +1,15 @@
+import { selectEngine } from '@tersor/kernels'
+import { openModel, type OpenedModel } from '@tersor/models'
+import { note, paint, type Terminal } from './output.js'
+
+/** Chooses the engine and says which; then opens the model and closes it after the work. */
+export const withModel = async <T>(terminal: Terminal, path: string, work: (model: OpenedModel) => Promise<T>): Promise<T> => {
+  const { engine, reason } = await selectEngine()
+  note(terminal, paint(`engine ${engine}: ${reason}`, 'dim'))
+  const model = await openModel(path)
+  try {
+    return await work(model)
+  } finally {
+    await model.close?.()
+  }
+}
