@@ -1,1 +1,9 @@
-export {}
+export * from './documents.js'
+export * from './windows.js'
+export * from './perplexity.js'
+export * from './kl-divergence.js'
+export * from './top-one.js'
+export * from './image-set.js'
+export * from './size-of-model.js'
+export * from './tokens-per-second.js'
+export type { EvaluationOptions } from './each-output.js'

@@ -1,6 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core'
 import '@tensorflow/tfjs-backend-cpu'
-import { forward, loadModel, registerGradients } from '@tersor/core'
+import { forward, loadModel } from '@tersor/core'
+import { registerGradients } from '@tersor/kernels'
 import { memoryStore } from '@tersor/tensor'
 import { kvCaches } from './kv-cache.js'
 import { LLAMA_ARCHITECTURES } from './llama-config.js'

@@ -3,6 +3,7 @@ import type { Provenance, Stage } from '@tersor/core'
 import { attention, causalMasks, type CausalMasks } from './attention.js'
 import type { ParameterStore } from '@tersor/tensor'
 import { checkParameters } from './check-parameters.js'
+import { tokenIds } from './config-fields.js'
 import type { LanguageModel } from './language-model.js'
 import type { ModelFiles, RawConfig } from './raw-config.js'
 import { embed, linear, rmsNorm, silu } from './layers.js'
@@ -16,6 +17,8 @@ export interface LanguageModelExtras {
   readonly tokenizer?: Tokenizer
   readonly files?: ModelFiles
   readonly provenance?: readonly Provenance[]
+  /** A generation_config.json: the tokens that end a text stand there in newer models. */
+  readonly generationConfig?: RawConfig
   readonly close?: () => Promise<void>
 }
 
@@ -90,10 +93,13 @@ export const llamaStages = (config: LlamaConfig): readonly Stage[] => {
  * Throws UNSUPPORTED and BAD_FILE as `parseLlamaConfig` does, NOT_FOUND and SHAPE where the store does not fit the config.
  */
 export const llamaModel = (rawConfig: RawConfig, params: ParameterStore, extras: LanguageModelExtras = {}): LanguageModel => {
-  const config = parseLlamaConfig(rawConfig)
+  const { generationConfig = {}, ...rest } = extras
+  const parsed = parseLlamaConfig(rawConfig)
+  const eos = tokenIds(generationConfig, 'eos_token_id')
+  const config = eos.length > 0 ? { ...parsed, eos } : parsed
   checkParameters(llamaParameters(config), params)
   return Object.freeze({
-    ...extras,
+    ...rest,
     family: 'language' as const,
     architecture: config.architecture,
     config,

@@ -1,0 +1,140 @@
+import * as tf from '@tensorflow/tfjs-core'
+import '@tensorflow/tfjs-backend-cpu'
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { readDocuments, splitDocuments } from './documents.js'
+import { loadSharp, readImageFolder, type Decoder } from './image-folder.js'
+import { readImages } from './image-set.js'
+
+let folder = ''
+beforeEach(async () => (folder = await mkdtemp(join(tmpdir(), 'tersor-evaluation-'))))
+afterEach(() => rm(folder, { recursive: true, force: true }))
+
+const refusal = async (work: Promise<unknown>) => {
+  const error = (await work.catch((reason: unknown) => reason)) as { code: string; message: string }
+  return [error.code, ...error.message.replaceAll(folder, '').split('\n')]
+}
+
+describe('readDocuments', () => {
+  it('splits at lines with the separator and nowhere else', () => {
+    expect(splitDocuments(' a\nb \n<|endoftext|>\n\n<|endoftext|>\r\nc <|endoftext|> d\n<|endoftext|>')).toEqual([
+      'a\nb',
+      'c <|endoftext|> d',
+    ])
+  })
+
+  it('refuses a file without text, and none', async () => {
+    const path = join(folder, 'text.txt')
+    await writeFile(path, ' \n<|endoftext|>\n')
+    expect(await refusal(readDocuments(path))).toEqual([
+      'BAD_DATA',
+      '/text.txt holds no text.',
+      'Pass a file of text; lines <|endoftext|> separate documents.',
+    ])
+    expect(await refusal(readDocuments(join(folder, 'none.txt')))).toEqual([
+      'NOT_FOUND',
+      'There is nothing at /none.txt.',
+      'Check the path.',
+    ])
+    const [code, what, remedy] = await refusal(readDocuments(folder))
+    expect([code, remedy]).toEqual(['DISK', 'Check that it is a file and may be read.'])
+    expect(what).toContain('cannot be read: EISDIR')
+  })
+})
+
+const write = async (description: object, images: number[], labels: number[]): Promise<string> => {
+  await writeFile(join(folder, 'set.json'), JSON.stringify(description))
+  await writeFile(join(folder, 'set.images.u8'), Uint8Array.from(images))
+  await writeFile(join(folder, 'set.labels.u8'), Uint8Array.from(labels))
+  return join(folder, 'set.json')
+}
+
+describe('readImages', () => {
+  const description = { images: { shape: [2, 1, 2, 3] }, classes: ['cat', 'dog'] }
+  const pixels = Array.from({ length: 12 }, (_, i) => i)
+  const remedy = 'It names NAME.images.u8 (count, height, width, 3) and NAME.labels.u8 (count).'
+
+  it('reads a description with its pixels and labels', async () => {
+    const images = await readImages(await write(description, pixels, [1, 0]))
+    expect(images).toMatchObject({ count: 2, shape: [1, 2, 3], classes: ['cat', 'dog'], labels: Uint8Array.of(1, 0) })
+    const batch = images.batch(1, 2)
+    expect([batch.shape, [...(await batch.data())]]).toEqual([[1, 1, 2, 3], pixels.slice(6)])
+    batch.dispose()
+    expect(tf.memory().numTensors).toBe(0)
+  })
+
+  it.each([
+    [{ classes: ['cat'] }, pixels, [0, 0], 'has no shape of four extents for its images'],
+    [{ images: { shape: [2, 1, 2, 3] } }, pixels, [0, 0], 'names no classes'],
+    [description, [1, 2], [0, 0], 'promises 12 bytes of images, but there are 2'],
+    [description, pixels, [0], 'promises 2 labels, but there are 1'],
+    [description, pixels, [0, 2], 'names 2 classes, but a label is 2'],
+  ])('refuses %j', async (json, images, labels, what) => {
+    expect(await refusal(readImages(await write(json, images, labels)))).toEqual(['BAD_DATA', `/set.json ${what}.`, remedy])
+  })
+
+  it('refuses a description that is no JSON, and files that are not there', async () => {
+    await writeFile(join(folder, 'set.json'), '{')
+    expect(await refusal(readImages(join(folder, 'set.json')))).toEqual(['BAD_DATA', '/set.json is no JSON.', remedy])
+    expect(await refusal(readImages(join(folder, 'none.json')))).toEqual([
+      'NOT_FOUND',
+      'There is nothing at /none.json.',
+      'Check the path.',
+    ])
+  })
+})
+
+/** Stands in for sharp: an image is as many gray pixels as its name says. */
+const decoder: Decoder = path => {
+  const width = Number(/(\d+)\.\w+$/.exec(path)![1])
+  const picture = {
+    removeAlpha: () => picture,
+    toColourspace: () => picture,
+    raw: () => picture,
+    toBuffer: async () => ({ data: new Uint8Array(3 * width).fill(width), info: { width, height: 1, channels: 3 } }),
+  }
+  return picture
+}
+
+describe('readImageFolder', () => {
+  const put = async (...files: string[]): Promise<void> => {
+    for (const file of files) {
+      await mkdir(join(folder, file, '..'), { recursive: true })
+      await writeFile(join(folder, file), '')
+    }
+  }
+
+  it('takes the classes from the names of the folders', async () => {
+    await put('dog/b2.PNG', 'cat/x2.jpg', 'cat/a2.jpeg', 'cat/notes.txt')
+    const { pixels, shape, labels, classes } = await readImageFolder(folder, async () => decoder)
+    expect([[...pixels], shape, [...labels], classes]).toEqual([Array.from({ length: 18 }, () => 2), [1, 2, 3], [0, 0, 1], ['cat', 'dog']])
+  })
+
+  it('refuses images of two sizes', async () => {
+    await put('cat/a2.png', 'cat/b3.png')
+    expect(await refusal(readImageFolder(folder, async () => decoder))).toEqual([
+      'BAD_DATA',
+      '/cat/b3.png is 1 × 3, the images before it 1 × 2.',
+      'Scale all images to one size.',
+    ])
+  })
+
+  it('refuses a folder without images', async () => {
+    expect(await refusal(readImages(folder))).toEqual([
+      'BAD_DATA',
+      ' has no folder with PNG or JPEG files.',
+      'Put the images of each class into a folder of its name.',
+    ])
+  })
+
+  it('says what to install', async () => {
+    const missing = loadSharp(() => Promise.reject(new Error("Cannot find package 'sharp'")))
+    expect(await refusal(missing)).toEqual([
+      'UNSUPPORTED',
+      'Reading PNG and JPEG files takes sharp, which is not installed.',
+      'npm install sharp',
+    ])
+    expect(await loadSharp(async () => ({ default: decoder }))).toBe(decoder)
+  })
+})

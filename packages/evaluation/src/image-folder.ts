@@ -1,0 +1,84 @@
+import { CompressionError } from '@tersor/tensor'
+import { fileSystem } from './read-bytes.js'
+
+const IMAGE = /\.(png|jpe?g)$/i
+
+/** The part of sharp that is used. */
+interface Picture {
+  removeAlpha(): Picture
+  toColourspace(space: 'srgb'): Picture
+  raw(): Picture
+  toBuffer(options: { resolveWithObject: true }): Promise<{ data: Uint8Array; info: { width: number; height: number; channels: number } }>
+}
+export type Decoder = (path: string) => Picture
+
+/** Loads sharp when an image has to be decoded and not before: most uses need none. */
+export const loadSharp = async (load: () => Promise<unknown> = () => import('sharp' as string)): Promise<Decoder> => {
+  try {
+    const loaded = (await load()) as { default?: Decoder }
+    return loaded.default ?? (loaded as unknown as Decoder)
+  } catch (cause) {
+    throw new CompressionError(
+      'UNSUPPORTED',
+      'Reading PNG and JPEG files takes sharp, which is not installed.',
+      'npm install sharp',
+      {},
+      cause,
+    )
+  }
+}
+
+interface Listed {
+  readonly path: string
+  readonly label: number
+}
+
+const badFolder = (what: string, remedy: string, fields: Readonly<Record<string, unknown>>): CompressionError =>
+  new CompressionError('BAD_DATA', what, remedy, fields)
+
+/** The images of each class, classes and files in the order of their names. */
+const list = async (folder: string): Promise<{ readonly classes: readonly string[]; readonly files: readonly Listed[] }> => {
+  const fs = fileSystem()
+  const entries = await fs.readdir(folder, { withFileTypes: true })
+  const classes = entries
+    .filter(entry => entry.isDirectory())
+    .map(entry => entry.name)
+    .sort()
+  const files = await Promise.all(
+    classes.map(async (name, label) => {
+      const found = await fs.readdir(`${folder}/${name}`)
+      return found
+        .filter(file => IMAGE.test(file))
+        .sort()
+        .map(file => ({ path: `${folder}/${name}/${file}`, label }))
+    }),
+  )
+  if (files.flat().length > 0) return { classes, files: files.flat() }
+  throw badFolder(`${folder} has no folder with PNG or JPEG files.`, 'Put the images of each class into a folder of its name.', { folder })
+}
+
+/** Decodes a folder with a folder of images a class; all images must have one size. Throws BAD_DATA and UNSUPPORTED. */
+export const readImageFolder = async (folder: string, load: () => Promise<Decoder> = loadSharp) => {
+  const { classes, files } = await list(folder)
+  const decode = await load()
+  const images: Uint8Array[] = []
+  let shape: readonly [number, number, number] | undefined
+  for (const { path } of files) {
+    const { data, info } = await decode(path).removeAlpha().toColourspace('srgb').raw().toBuffer({ resolveWithObject: true })
+    shape ??= [info.height, info.width, info.channels]
+    if (shape[0] !== info.height || shape[1] !== info.width || shape[2] !== info.channels) {
+      throw badFolder(
+        `${path} is ${info.height} × ${info.width}, the images before it ${shape[0]} × ${shape[1]}.`,
+        'Scale all images to one size.',
+        {
+          path,
+        },
+      )
+    }
+    images.push(data)
+  }
+  const size = images[0].length
+  const pixels = new Uint8Array(images.length * size)
+  images.forEach((image, i) => pixels.set(image, i * size))
+  return { pixels, shape: shape!, labels: Uint16Array.from(files, ({ label }) => label), classes }
+}

@@ -1,0 +1,95 @@
+import * as tf from '@tensorflow/tfjs-core'
+import { CompressionError } from '@tersor/tensor'
+import { readImageFolder } from './image-folder.js'
+import { fileSystem, readBytes } from './read-bytes.js'
+
+/** Labelled images of one size. */
+export interface ImageSet {
+  readonly count: number
+  /** Height, width and channels. */
+  readonly shape: readonly [number, number, number]
+  readonly classes: readonly string[]
+  /** The class of each image, an index of `classes`. */
+  readonly labels: Uint8Array | Uint16Array
+  /** Images start … end − 1 as (images, height, width, channels), 0 … 255; the caller owns the tensor. */
+  batch(start: number, end: number): tf.Tensor
+}
+
+/** A set over bytes (count, height, width, channels) and labels. */
+export const imageSet = (
+  pixels: Uint8Array,
+  shape: readonly [number, number, number],
+  labels: ImageSet['labels'],
+  classes: readonly string[],
+): ImageSet => {
+  const size = shape[0] * shape[1] * shape[2]
+  return Object.freeze({
+    count: labels.length,
+    shape,
+    classes,
+    labels,
+    batch: (start: number, end: number) =>
+      tf.tensor4d(Float32Array.from(pixels.subarray(start * size, end * size)), [end - start, ...shape]),
+  })
+}
+
+const bad = (path: string, what: string, cause?: unknown): CompressionError =>
+  new CompressionError(
+    'BAD_DATA',
+    `${path} ${what}.`,
+    'It names NAME.images.u8 (count, height, width, 3) and NAME.labels.u8 (count).',
+    { path },
+    cause,
+  )
+
+const isSize = (value: unknown): value is number => typeof value === 'number' && Number.isInteger(value) && value > 0
+
+interface Description {
+  readonly shape: readonly [number, number, number, number]
+  readonly classes: readonly string[]
+}
+
+const parseDescription = (path: string, bytes: Uint8Array): Description => {
+  let value: { images?: { shape?: unknown }; classes?: unknown }
+  try {
+    value = (JSON.parse(new TextDecoder().decode(bytes)) ?? {}) as typeof value
+  } catch (cause) {
+    throw bad(path, 'is no JSON', cause)
+  }
+  const shape = value.images?.shape
+  if (!Array.isArray(shape) || shape.length !== 4 || !shape.every(isSize)) throw bad(path, 'has no shape of four extents for its images')
+  const { classes } = value
+  if (!Array.isArray(classes) || classes.length === 0 || !classes.every(name => typeof name === 'string'))
+    throw bad(path, 'names no classes')
+  return { shape: shape as unknown as Description['shape'], classes }
+}
+
+/** Reads NAME.images.u8 and NAME.labels.u8 beside NAME.json. */
+const readTriple = async (path: string): Promise<ImageSet> => {
+  const { shape, classes } = parseDescription(path, await readBytes(path))
+  const stem = path.replace(/\.json$/, '')
+  const [pixels, labels] = await Promise.all([readBytes(`${stem}.images.u8`), readBytes(`${stem}.labels.u8`)])
+  const [count, height, width, channels] = shape
+  const expected = count * height * width * channels
+  if (pixels.length !== expected) throw bad(path, `promises ${expected} bytes of images, but there are ${pixels.length}`)
+  if (labels.length !== count) throw bad(path, `promises ${count} labels, but there are ${labels.length}`)
+  const stranger = labels.find(label => label >= classes.length)
+  if (stranger !== undefined) throw bad(path, `names ${classes.length} classes, but a label is ${stranger}`)
+  return imageSet(pixels, [height, width, channels], labels, classes)
+}
+
+/**
+ * Reads labelled images: a NAME.json with NAME.images.u8 and NAME.labels.u8 beside it, or a folder with a folder of PNG or JPEG files a class.
+ * Throws NOT_FOUND or DISK for files, BAD_DATA for what does not fit together, UNSUPPORTED where a folder needs `sharp` and it is not installed.
+ */
+export const readImages = async (path: string): Promise<ImageSet> => {
+  const isFolder = await fileSystem()
+    .stat(path)
+    .then(
+      stat => stat.isDirectory(),
+      () => false,
+    )
+  if (!isFolder) return readTriple(path)
+  const { pixels, shape, labels, classes } = await readImageFolder(path)
+  return imageSet(pixels, shape, labels, classes)
+}

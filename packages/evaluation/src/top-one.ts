@@ -1,0 +1,66 @@
+import * as tf from '@tensorflow/tfjs-core'
+import type { Model } from '@tersor/core'
+import { CompressionError } from '@tersor/tensor'
+import { eachOutput, type EvaluationOptions } from './each-output.js'
+import type { ImageSet } from './image-set.js'
+
+/** What a classifier tells of itself; without names, labels are indices of its logits. */
+export interface Classifier extends Model {
+  readonly classes?: readonly string[]
+  /** Height, width and channels. */
+  readonly imageShape?: readonly number[]
+}
+
+const IMAGES_PER_BATCH = 64
+
+/** The model's index of each class of the images; throws BAD_DATA for a class that the model does not know. */
+const indicesOf = ({ classes }: Classifier, images: ImageSet): readonly number[] => {
+  if (!classes) return images.classes.map((_, label) => label)
+  const stranger = images.classes.find(name => !classes.includes(name))
+  if (stranger === undefined) return images.classes.map(name => classes.indexOf(name))
+  throw new CompressionError(
+    'BAD_DATA',
+    `The images have a class "${stranger}", which the model does not know.`,
+    `Its classes are ${classes.slice(0, 20).join(', ')}.`,
+    { stranger, classes },
+  )
+}
+
+const checkShape = ({ imageShape }: Classifier, { shape }: ImageSet): void => {
+  if (!imageShape || imageShape.every((extent, axis) => extent === shape[axis])) return
+  throw new CompressionError(
+    'BAD_DATA',
+    `The images are ${shape.join(' × ')}, but the model takes ${imageShape.join(' × ')}.`,
+    'Scale them to that size first.',
+    { got: shape, expected: imageShape },
+  )
+}
+
+/**
+ * How many images get the right class: the share whose largest logit stands at their label.
+ * Throws BAD_DATA where classes or size of the images do not fit the model, or the signal's reason.
+ */
+export const topOne = async (
+  model: Classifier,
+  images: ImageSet,
+  options: EvaluationOptions = {},
+): Promise<{ readonly top1: number; readonly correct: number; readonly count: number }> => {
+  checkShape(model, images)
+  const indices = indicesOf(model, images)
+  let correct = 0
+  const batches = Array.from({ length: Math.ceil(images.count / IMAGES_PER_BATCH) }, (_, i) => {
+    const start = i * IMAGES_PER_BATCH
+    const end = Math.min(start + IMAGES_PER_BATCH, images.count)
+    return {
+      size: end - start,
+      input: () => images.batch(start, end),
+      visit: async (logits: tf.Tensor) => {
+        const chosen = tf.argMax(logits, -1)
+        const best = await chosen.data().finally(() => chosen.dispose())
+        best.forEach((index, row) => (correct += index === indices[images.labels[start + row]] ? 1 : 0))
+      },
+    }
+  })
+  await eachOutput(model, batches, options)
+  return { top1: correct / images.count, correct, count: images.count }
+}

@@ -1,0 +1,123 @@
+import * as tf from '@tensorflow/tfjs-core'
+import '@tensorflow/tfjs-backend-cpu'
+import { mkdtemp, mkdir, rm, writeFile, copyFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import * as core from '@tersor/core'
+import { huggingFaceSink } from '@tersor/formats/huggingface'
+import type { Codec, ParameterSink } from '@tersor/tensor'
+import { generate } from './generate.js'
+import { CORE_CODECS, openModel, type OpenedModel } from './open-model.js'
+import { picoLlama } from './pico-llama.js'
+import { DATA, describeData } from './shared-data.testing.js'
+
+let folder = ''
+beforeEach(async () => (folder = await mkdtemp(join(tmpdir(), 'tersor-models-'))))
+afterEach(() => rm(folder, { recursive: true, force: true }))
+
+const save = async (model: core.Model, sink: ParameterSink): Promise<void> => {
+  for (const name of model.params.names()) await sink.write(name, await model.params.read(name))
+  const store = await sink.finish()
+  await store.close?.()
+}
+
+const textFile = (value: object): Uint8Array => new TextEncoder().encode(JSON.stringify(value))
+
+const refusal = async (path: string) => {
+  const error = (await openModel(path).catch((reason: unknown) => reason)) as { code: string; message: string }
+  return [error.code, ...error.message.replaceAll(folder, '').split('\n')]
+}
+
+const logitsOf = async (model: OpenedModel, x: tf.Tensor): Promise<Float32Array> => {
+  const { weights, dispose } = await core.loadModel(model)
+  const logits = core.forward(model, x, { weights })
+  const values = await logits.data<'float32'>()
+  tf.dispose([logits, x])
+  dispose()
+  return values
+}
+
+const accepted = 'Pass a Hugging Face folder (config.json, model.safetensors), a .gguf file, or NAME.safetensors with NAME.json beside it.'
+
+describe('openModel', () => {
+  it('opens a Hugging Face folder with everything that travels with it', async () => {
+    const model = picoLlama({ vocabulary: 20 })
+    const path = join(folder, 'model')
+    const files = { 'generation_config.json': textFile({ eos_token_id: [7, 9] }) }
+    await save(model, huggingFaceSink(path, { config: model.rawConfig, files }))
+    const opened = await openModel(path)
+    expect(opened).toMatchObject({ family: 'language', architecture: 'llama', rawConfig: model.rawConfig, provenance: [] })
+    expect(opened.family === 'language' && opened.config.eos).toEqual([7, 9])
+    expect(opened.family === 'language' && Object.keys(opened.files!)).toEqual(['generation_config.json'])
+    const ids = () => tf.tensor2d([[1, 2, 3]], [1, 3], 'int32')
+    expect(await logitsOf(opened, ids())).toEqual(await logitsOf(model, ids()))
+    await opened.close?.()
+  })
+
+  it('reads trees of every codec of core', () => {
+    const isCodec = (value: unknown): value is Codec =>
+      typeof (value as Codec)?.decode === 'function' && typeof (value as Codec).name === 'string'
+    const known = new Set(Object.values(core).filter(isCodec))
+    expect(new Set(CORE_CODECS)).toEqual(known)
+  })
+
+  it('says what is not there', async () => {
+    expect(await refusal(join(folder, 'nowhere'))).toEqual(['NOT_FOUND', 'There is nothing at /nowhere.', accepted])
+  })
+
+  it('says what it does not open', async () => {
+    await writeFile(join(folder, 'model.onnx'), 'x')
+    expect(await refusal(join(folder, 'model.onnx'))).toEqual(['UNSUPPORTED', '/model.onnx is no model that this package opens.', accepted])
+  })
+
+  it('wants the description beside the weights', async () => {
+    const path = join(folder, 'net.safetensors')
+    await writeFile(path, 'x')
+    expect(await refusal(path)).toEqual(['NOT_FOUND', '/net.safetensors has no /net.json beside it.', accepted])
+    const remedy = 'Take the description that was saved with these weights.'
+    await writeFile(join(folder, 'net.json'), '{')
+    expect(await refusal(path)).toEqual(['BAD_FILE', '/net.json is no JSON.', remedy])
+    await writeFile(join(folder, 'net.json'), '[]')
+    expect(await refusal(path)).toEqual(['BAD_FILE', '/net.json is not an object.', remedy])
+    await writeFile(join(folder, 'net.json'), '{}')
+    expect((await refusal(path))[1]).toBe(`The config's "name" is missing; expected the name of a network, such as "resnet20".`)
+    await writeFile(join(folder, 'net.json'), ' '.repeat((1 << 20) + 1))
+    expect(await refusal(path)).toEqual(['BAD_FILE', '/net.json has 1048577 bytes, too many for a description.', remedy])
+  })
+
+  it('says what a folder lacks', async () => {
+    await mkdir(join(folder, 'empty'))
+    expect((await refusal(join(folder, 'empty')))[0]).toBe('NOT_FOUND')
+  })
+
+  it('refuses an architecture that is not known, and leaves no file open', async () => {
+    const model = picoLlama({ vocabulary: 20 })
+    const path = join(folder, 'model')
+    await save(model, huggingFaceSink(path, { config: { ...model.rawConfig, model_type: 'mamba' } }))
+    expect((await refusal(path))[0]).toBe('UNSUPPORTED')
+  })
+})
+
+describeData('lm/shakespeare-llama', 'the character model from its folder', () => {
+  it('brings its tokenizer', async () => {
+    const opened = await openModel(join(DATA, 'lm/shakespeare-llama'))
+    if (opened.family !== 'language') throw new Error('It is a language model.')
+    let text = ''
+    for await (const piece of generate(opened, { prompt: 'ROMEO:\n', tokens: 9 })) text += piece.text
+    expect(text).toBe('The shall')
+    await opened.close?.()
+  })
+})
+
+describeData('cifar10-resnet', 'ResNet-20 from its file', () => {
+  it('opens with its description, also from a folder', async () => {
+    const opened = await openModel(join(DATA, 'cifar10-resnet/resnet20.safetensors'))
+    expect(opened).toMatchObject({ family: 'image', architecture: 'resnet20', imageShape: [32, 32, 3] })
+    await opened.close?.()
+    await copyFile(join(DATA, 'cifar10-resnet/resnet20.safetensors'), join(folder, 'model.safetensors'))
+    await copyFile(join(DATA, 'cifar10-resnet/resnet20.json'), join(folder, 'config.json'))
+    const again = await openModel(folder)
+    expect(again).toMatchObject({ family: 'image', architecture: 'resnet20' })
+    await again.close?.()
+  })
+})

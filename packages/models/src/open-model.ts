@@ -1,0 +1,108 @@
+import { affine, bitmask, factored, masked, matrix, sum } from '@tersor/core'
+import { openHuggingFace } from '@tersor/formats/huggingface'
+import { openSafetensors } from '@tersor/formats/safetensors'
+import { CompressionError, type Codec } from '@tersor/tensor'
+import { badField } from './config-fields.js'
+import type { ImageClassifier } from './image-classifier.js'
+import type { LanguageModel } from './language-model.js'
+import { llamaModel } from './llama.js'
+import type { RawConfig } from './raw-config.js'
+import { resNetModel } from './resnet.js'
+import { openTokenizer } from './tokenizer.js'
+
+/** A model with its files open; `close` releases them. */
+export type OpenedModel = LanguageModel | ImageClassifier
+
+export interface OpenModelOptions {
+  /** Besides those of @tersor/core: the codecs that its trees may use. */
+  readonly codecs?: readonly Codec[]
+}
+
+/** The storage forms of @tersor/core, which a model may always use. */
+export const CORE_CODECS: readonly Codec[] = Object.freeze([affine, bitmask, factored, masked, matrix, sum])
+
+const fileSystem = () => globalThis.process.getBuiltinModule('node:fs/promises')
+
+/** A description may name this much; beyond it the file is no description. */
+const MAX_DESCRIPTION_BYTES = 1 << 20
+
+const accepted = 'Pass a Hugging Face folder (config.json, model.safetensors), a .gguf file, or NAME.safetensors with NAME.json beside it.'
+
+const unknownKind = (path: string): CompressionError =>
+  new CompressionError('UNSUPPORTED', `${path} is no model that this package opens.`, accepted, { path })
+
+/** Reads the description beside a file of weights; throws NOT_FOUND where there is none and BAD_FILE where it cannot be read. */
+const readDescription = async (weights: string): Promise<RawConfig> => {
+  const path = weights.replace(/\.safetensors$/, '.json')
+  const fs = fileSystem()
+  const size = await fs.stat(path).then(
+    stat => stat.size,
+    (cause: unknown) => {
+      throw new CompressionError('NOT_FOUND', `${weights} has no ${path} beside it.`, accepted, { path }, cause)
+    },
+  )
+  const bad = (what: string, cause?: unknown): CompressionError =>
+    new CompressionError('BAD_FILE', `${path} ${what}.`, 'Take the description that was saved with these weights.', { path }, cause)
+  if (size > MAX_DESCRIPTION_BYTES) throw bad(`has ${size} bytes, too many for a description`)
+  try {
+    const value: unknown = JSON.parse(await fs.readFile(path, 'utf8'))
+    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as RawConfig
+  } catch (cause) {
+    throw bad('is no JSON', cause)
+  }
+  throw bad('is not an object')
+}
+
+/** Builds a model over an open store, and closes the store where that fails. */
+const over = async <T>(store: { close(): Promise<void> }, build: () => T): Promise<T> => {
+  try {
+    return build()
+  } catch (error) {
+    await store.close()
+    throw error
+  }
+}
+
+const openFolder = async (path: string, codecs: readonly Codec[]): Promise<OpenedModel> => {
+  const { config, generationConfig, params, files, provenance, close } = await openHuggingFace(path, { codecs })
+  return over({ close }, () => {
+    if (config.model_type === undefined && config.stages !== undefined) return resNetModel(config, params, { provenance, close })
+    const tokenizer = files['tokenizer.json'] ? { tokenizer: openTokenizer(files) } : {}
+    return llamaModel(config, params, {
+      files,
+      provenance,
+      close,
+      ...tokenizer,
+      ...(generationConfig ? { generationConfig } : {}),
+    })
+  })
+}
+
+const openDescribed = async (path: string, codecs: readonly Codec[]): Promise<OpenedModel> => {
+  const description = await readDescription(path)
+  if (typeof description.name !== 'string') throw badField('name', description.name, 'the name of a network, such as "resnet20"')
+  const params = await openSafetensors(path, { codecs })
+  return over(params, () => resNetModel(description, params, { provenance: params.provenance, close: () => params.close() }))
+}
+
+/** How a file is opened, by the end of its name. */
+const OPENERS: Readonly<Record<string, (path: string, codecs: readonly Codec[]) => Promise<OpenedModel>>> = {
+  '.safetensors': openDescribed,
+}
+
+/**
+ * Opens the model at a path: a Hugging Face folder, a GGUF file, or a ResNet's weights with their description beside them.
+ * Only headers and small files are read. Throws NOT_FOUND, UNSUPPORTED (saying what is accepted) and what the reader of the format throws.
+ */
+export const openModel = async (path: string, { codecs = [] }: OpenModelOptions = {}): Promise<OpenedModel> => {
+  const all = [...CORE_CODECS, ...codecs]
+  const stat = await fileSystem()
+    .stat(path)
+    .catch((cause: unknown) => {
+      throw new CompressionError('NOT_FOUND', `There is nothing at ${path}.`, accepted, { path }, cause)
+    })
+  if (stat.isDirectory()) return openFolder(path, all)
+  const kind = Object.keys(OPENERS).find(end => path.toLowerCase().endsWith(end))
+  if (kind === undefined) throw unknownKind(path)
+  return OPENERS[kind](path, all)
+}
