@@ -2,7 +2,7 @@
 export default {
   testEnvironment: '<rootDir>/packages/testing/jest-environment.cjs',
   testMatch: ['**/*.test.ts', '**/packages/*/docs/**/*.md', '**/packages/*/README.md', '<rootDir>/docs/guide/**/*.md'],
-  testPathIgnorePatterns: ['/node_modules/', '/dist/'],
+  testPathIgnorePatterns: ['/node_modules/', '/dist/', '<rootDir>/conformance/'],
   modulePathIgnorePatterns: ['/dist/'],
   moduleFileExtensions: ['ts', 'js', 'mjs', 'cjs', 'json', 'node', 'md'],
   extensionsToTreatAsEsm: [],
