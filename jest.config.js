@@ -14,5 +14,6 @@ export default {
   },
   transformIgnorePatterns: ['/node_modules/(?!(@huggingface/tokenizers|valibot)/)'],
   reporters: ['default', '<rootDir>/scripts/count-reporter.cjs'],
+  setupFiles: ['<rootDir>/scripts/quiet-tfjs.cjs'],
   testTimeout: 60_000,
 }

@@ -1,2 +1,3 @@
 export * from './safetensors.js'
 export * from './huggingface.js'
+export * from './gguf.js'

@@ -1,1 +1,2 @@
-export {}
+export * from './eora.js'
+export * from './svd.js'

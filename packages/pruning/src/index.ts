@@ -1,1 +1,5 @@
-export {}
+export * from './magnitude.js'
+export * from './patterns.js'
+export * from './prune.js'
+export * from './sparse-gpt.js'
+export * from './wanda.js'

@@ -28,7 +28,7 @@ export const sparseGpt = defineMethod({
   calibrate: gram,
   apply: async (weight, job, { sparsity, pattern, damping }) => {
     const [rows, columns] = weight.shape
-    const hessian = await damped(job.stats as tf.Tensor2D, damping)
+    const hessian = await damped(job.stats as unknown as tf.Tensor2D, damping)
     const upper = await inverseCholeskyUpper(hessian.values, columns)
     const values = await weight.data<'float32'>()
     for (const j of hessian.dead) for (let r = 0; r < rows; r++) values[r * columns + j] = 0

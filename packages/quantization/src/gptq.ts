@@ -35,7 +35,7 @@ export const gptq = defineMethod({
     warnOfFewTokens(job, columns)
     const values = await weight.data<'float32'>()
     const mask = await job.mask?.data()
-    const hessian = await damped(job.stats as tf.Tensor2D, options.damping)
+    const hessian = await damped(job.stats as unknown as tf.Tensor2D, options.damping)
     for (const j of hessian.dead) for (let r = 0; r < rows; r++) values[r * columns + j] = 0
     const order = options.actOrder ? byDiagonal(hessian.values, columns) : undefined
     const upper = await inverseCholeskyUpper(order ? permuteBoth(hessian.values, order) : hessian.values, columns)
@@ -48,13 +48,21 @@ export const gptq = defineMethod({
       rows,
       columns,
       upper,
-      block: options.block,
+      block: alignedBlock(options.block, grid.group),
       signal: job.signal,
     }
     await columnSweep(input, visitor)
     return affineFrom(codes, lines, rows, columns, grid) satisfies Encoded
   },
 })
+
+/** The largest block that no group straddles: its weights would be compensated for only a part of what came before. */
+const alignedBlock = (block: number, group: number): number => {
+  if (group <= block) return Math.floor(block / group) * group
+  let aligned = block
+  while (group % aligned !== 0) aligned--
+  return aligned
+}
 
 const warnOfFewTokens = ({ samples, warn }: Job<any>, columns: number): void => {
   if (samples >= columns) return

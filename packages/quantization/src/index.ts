@@ -1,1 +1,3 @@
-export {}
+export * from './gptq.js'
+export * from './grid.js'
+export * from './rtn.js'

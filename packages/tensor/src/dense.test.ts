@@ -36,7 +36,8 @@ it('reads floats of every width, also from bytes at an odd offset', () => {
   const shifted = new Uint8Array(stored.bytes.byteLength + 1)
   shifted.set(stored.bytes, 1)
   expect([...toFloat32(dense('f32', [3], shifted.subarray(1)))]).toEqual([1, -2.5, 0.15625])
-  for (const dtype of ['f64', 'f16', 'bf16', 'f8e4m3', 'f8e5m2'] as const) expect([...toFloat32(fromFloat32([1, -2.5], dtype, [2]))]).toEqual([1, -2.5])
+  for (const dtype of ['f64', 'f16', 'bf16', 'f8e4m3', 'f8e5m2'] as const)
+    expect([...toFloat32(fromFloat32([1, -2.5], dtype, [2]))]).toEqual([1, -2.5])
 })
 
 it('gives an array that the caller owns', () => {
@@ -54,12 +55,16 @@ it('knows sizes', () => {
 })
 
 it('tells a byte count that does not fit the shape', () => {
-  expect(() => dense('f16', [3], new Uint8Array(5))).toThrow('f16 [3] takes 6 bytes, got 5.\nPass the bytes of the whole tensor and nothing else.')
+  expect(() => dense('f16', [3], new Uint8Array(5))).toThrow(
+    'f16 [3] takes 6 bytes, got 5.\nPass the bytes of the whole tensor and nothing else.',
+  )
   expect(() => fromFloat32([1], 'f32', [2])).toThrow('[2] holds 2 values, got 1.\nPass as many values as the shape says.')
 })
 
 it('tells a dtype of the wrong kind', () => {
-  expect(() => fromFloat32([1], 'u4', [1])).toThrow(expect.objectContaining({ code: 'DTYPE', message: expect.stringContaining('Expected a float dtype, got u4.\n') }))
+  expect(() => fromFloat32([1], 'u4', [1])).toThrow(
+    expect.objectContaining({ code: 'DTYPE', message: expect.stringContaining('Expected a float dtype, got u4.\n') }),
+  )
   expect(() => fromIntegers([1], 'f16', [1])).toThrow(expect.objectContaining({ code: 'DTYPE' }))
   expect(() => toInt32(fromFloat32([1], 'f16', [1]))).toThrow(expect.objectContaining({ code: 'DTYPE' }))
 })

@@ -6,6 +6,8 @@ import { picoBatches, picoModel } from './pico-model.js'
 export interface MethodSuite {
   /** The method at an option that changes nothing, such as sparsity 0 or full rank; its output must equal the input. */
   readonly neutral?: () => Method
+  /** How far the neutral result may be off, relative to 1 + |w|; 2e-3 where absent. */
+  readonly tolerance?: number
   /** Whether the result takes fewer bytes as it stands; masks do so only once packed. */
   readonly smaller?: boolean
   /** A step that must run before, for methods that repair what another did. */
@@ -46,7 +48,7 @@ const everySecond: Method = {
 }
 
 /** The promises that every method keeps; call it first in the method's test. */
-export const describeMethod = (make: () => Method, { neutral, smaller = true, after }: MethodSuite = {}): void => {
+export const describeMethod = (make: () => Method, { neutral, tolerance = 2e-3, smaller = true, after }: MethodSuite = {}): void => {
   const steps = (...last: Method[]) => pipeline(...(after ? [after()] : []), ...last)
   const run = (model: Model, step = steps(make()), extra: { signal?: AbortSignal; onProgress?: (event: ProgressEvent) => void } = {}) =>
     compress(model, step, { calibration: batches, seed: 3, ...extra })
@@ -89,7 +91,7 @@ export const describeMethod = (make: () => Method, { neutral, smaller = true, af
         const result = await run(source, steps(neutral()))
         for (const name of [FIRST, SECOND]) {
           const [before, now] = [await valuesOf(source, name), await valuesOf(result, name)]
-          now.forEach((value, i) => expect(Math.abs(value - before[i])).toBeLessThan(2e-3 * (1 + Math.abs(before[i]))))
+          now.forEach((value, i) => expect(Math.abs(value - before[i])).toBeLessThan(tolerance * (1 + Math.abs(before[i]))))
         }
       })
     }

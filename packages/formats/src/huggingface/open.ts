@@ -37,7 +37,8 @@ const missing = (dir: string, what: string, names: readonly string[]): Compressi
     { dir, names },
   )
 
-const parseObject = (bytes: Uint8Array, path: string): Json => {
+/** A JSON file that must hold an object; throws BAD_FILE. */
+export const parseObject = (bytes: Uint8Array, path: string): Json => {
   const value = parseJson(parseText(bytes, path), path, MAX_CONFIG_DEPTH)
   if (!isRecord(value)) throw badFile(`${path} is not an object.`)
   return value

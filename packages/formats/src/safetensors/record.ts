@@ -1,6 +1,7 @@
 import type { Provenance } from '@tersor/core'
 import { badFile } from '../bad-file.js'
 import { isRecord, parseJson } from '../json-text.js'
+import { checkProvenance } from '../provenance.js'
 import { MAX_TREE_DEPTH } from './tree.js'
 
 /** The key of __metadata__ that holds what Tersor knows beyond tensors. */
@@ -15,13 +16,6 @@ export interface TersorRecord {
 }
 
 const EMPTY: TersorRecord = Object.freeze({ trees: {}, provenance: [] })
-
-const isProvenance = (value: unknown): value is Provenance =>
-  isRecord(value) &&
-  typeof value.method === 'string' &&
-  isRecord(value.options) &&
-  typeof value.seed === 'number' &&
-  typeof value.version === 'string'
 
 /** The record of a file's metadata; empty for files of other tools. Throws BAD_FILE, also for a later version. */
 export const parseRecord = (metadata: Readonly<Record<string, string>>): TersorRecord => {
@@ -38,8 +32,7 @@ export const parseRecord = (metadata: Readonly<Record<string, string>>): TersorR
       'Update @tersor/formats, or get the file again.',
     )
   if (!isRecord(trees)) throw badFile(`${what} has no trees.`)
-  if (!Array.isArray(provenance) || !provenance.every(isProvenance)) throw badFile(`${what} has a provenance that is no list of steps.`)
-  return { trees, provenance }
+  return { trees, provenance: checkProvenance(provenance, what) }
 }
 
 export const recordToText = (record: TersorRecord): string => JSON.stringify({ version: RECORD_VERSION, ...record })

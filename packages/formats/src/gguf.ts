@@ -1,0 +1,18 @@
+export { openGguf, PROVENANCE_KEY, type Gguf } from './gguf/open.js'
+export { ggufSink, type GgufReport, type GgufSink, type GgufSinkOptions } from './gguf/sink.js'
+export { decodeBlocks, encodeBlocks } from './gguf/blocks.js'
+export {
+  MAX_ALIGNMENT,
+  MAX_DIMENSIONS,
+  MAX_GGUF_HEADER_BYTES,
+  MAX_LIST_LENGTH,
+  MAX_TENSOR_NAME_BYTES,
+  parseGgufHeader,
+  type GgufHeader,
+  type GgufTensor,
+  type GgufValue,
+  type Metadata,
+} from './gguf/header.js'
+export { MAX_STRING_BYTES } from './gguf/cursor.js'
+export { TENSOR_TYPES, type BlockTypeName, type TensorTypeName } from './gguf/tables/tensor-types.js'
+export type { Fallback } from './gguf/store-tensor.js'

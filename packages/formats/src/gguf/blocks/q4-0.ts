@@ -1,0 +1,87 @@
+import { affine } from '@tersor/core'
+import { decodeF16, dense, encoded, encodeF16, sizeOf, type Shape } from '@tersor/tensor'
+import { BLOCK, type BlockFormat, type ScaledIntegers } from './block-format.js'
+
+const BYTES = 18
+const HALF = BLOCK / 2
+const ZERO = 8
+
+/** The signed value of largest magnitude, the first one of equals. */
+const extreme = (values: Float32Array, from: number): number => {
+  let magnitude = 0
+  let value = 0
+  for (let i = from; i < from + BLOCK; i++) {
+    const candidate = Math.abs(values[i])
+    if (candidate > magnitude) {
+      magnitude = candidate
+      value = values[i]
+    }
+  }
+  return value
+}
+
+const encode = (values: Float32Array): Uint8Array => {
+  const { fround, min } = Math
+  const blocks = values.length / BLOCK
+  const bytes = new Uint8Array(blocks * BYTES)
+  for (let b = 0, from = 0, at = 0; b < blocks; b++, from += BLOCK, at += BYTES) {
+    const scale = fround(extreme(values, from) / -ZERO)
+    const inverse = scale === 0 ? 0 : fround(1 / scale)
+    const code = encodeF16(scale)
+    bytes[at] = code & 0xff
+    bytes[at + 1] = code >>> 8
+    for (let i = 0; i < HALF; i++) {
+      const low = min(15, fround(fround(values[from + i] * inverse) + 8.5) | 0)
+      const high = min(15, fround(fround(values[from + HALF + i] * inverse) + 8.5) | 0)
+      bytes[at + 2 + i] = low | (high << 4)
+    }
+  }
+  return bytes
+}
+
+const decode = (blocks: Uint8Array): Float32Array => {
+  const values = new Float32Array((blocks.length / BYTES) * BLOCK)
+  for (let at = 0, to = 0; at < blocks.length; at += BYTES, to += BLOCK) {
+    const scale = decodeF16(blocks[at] | (blocks[at + 1] << 8))
+    for (let i = 0; i < HALF; i++) {
+      values[to + i] = scale * ((blocks[at + 2 + i] & 15) - ZERO)
+      values[to + HALF + i] = scale * ((blocks[at + 2 + i] >>> 4) - ZERO)
+    }
+  }
+  return values
+}
+
+const pack = ({ integers, scales }: ScaledIntegers): Uint8Array => {
+  const bytes = new Uint8Array(scales.length * BYTES)
+  for (let b = 0, from = 0, at = 0; b < scales.length; b++, from += BLOCK, at += BYTES) {
+    bytes[at] = scales[b] & 0xff
+    bytes[at + 1] = scales[b] >>> 8
+    for (let i = 0; i < HALF; i++) bytes[at + 2 + i] = (integers[from + i] + ZERO) | ((integers[from + HALF + i] + ZERO) << 4)
+  }
+  return bytes
+}
+
+/** A block holds element i beside element i + 16, a tree element i beside i + 1. */
+const toTree = (blocks: Uint8Array, shape: Shape) => {
+  const size = sizeOf(shape)
+  const codes = new Uint8Array(size / 2)
+  const scales = new Uint8Array((size / BLOCK) * 2)
+  for (let at = 0, to = 0, s = 0; at < blocks.length; at += BYTES, to += HALF, s += 2) {
+    scales[s] = blocks[at]
+    scales[s + 1] = blocks[at + 1]
+    for (let i = 0; i < HALF; i += 2) {
+      const first = blocks[at + 2 + i]
+      const second = blocks[at + 3 + i]
+      codes[to + i / 2] = (first & 15) | ((second & 15) << 4)
+      codes[to + HALF / 2 + i / 2] = (first >>> 4) | (second & 0xf0)
+    }
+  }
+  const parts = {
+    data: dense('u4', shape, codes),
+    scale: dense('f16', [sizeOf(shape.slice(0, -1)), shape[shape.length - 1] / BLOCK], scales),
+  }
+  return encoded(affine, shape, parts, { bits: 4, group: BLOCK })
+}
+
+/** Four bits: f16 scale, 16 bytes with elements 0-15 in the low and 16-31 in the high halves. value = scale · (code − 8). */
+export const Q4_0: BlockFormat = Object.freeze({ lowest: -8, highest: 7, encode, decode, pack, toTree })

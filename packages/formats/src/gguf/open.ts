@@ -1,0 +1,140 @@
+import type { Provenance } from '@tersor/core'
+import { dense, DTYPES, fromFloat32, notFound, toFloat32, type Parameter, type ParameterStore } from '@tersor/tensor'
+import { badFile } from '../bad-file.js'
+import { openSource, type ByteSource } from '../byte-source.js'
+import type { FileSystem } from '../file-system.js'
+import type { Json } from '../huggingface/open.js'
+import { parseProvenance } from '../provenance.js'
+import { attentionOf, metadataToConfig } from './config.js'
+import { MAX_GGUF_HEADER_BYTES, parseGgufHeader, type GgufHeader, type GgufTensor, type Metadata } from './header.js'
+import { toHubName } from './names.js'
+import { halvesOrder, permuteRows } from './rope.js'
+import { scalingOf } from './rope-factors.js'
+import { ARCHITECTURES, ROPE_FACTORS } from './tables/architectures.js'
+import { TENSOR_TYPES, type TensorType } from './tables/tensor-types.js'
+import { metadataToTokenizer } from './tokenizer.js'
+
+/** A GGUF file: a model in one file, as llama.cpp runs it. */
+export interface Gguf {
+  readonly metadata: Metadata
+  /** Named and ordered as on the Hugging Face hub where the architecture is known, as in the file otherwise. */
+  readonly params: ParameterStore
+  /** What config.json would say; absent for architectures that are not known. */
+  readonly config?: Json
+  /** What tokenizer.json would say; absent for tokenizers that are not byte-pair. */
+  readonly tokenizer?: Json
+  /** tokenizer.json and tokenizer_config.json as files of a Hugging Face folder. */
+  readonly files: Readonly<Record<string, Uint8Array>>
+  readonly provenance: readonly Provenance[]
+  close(): Promise<void>
+}
+
+/** Where the provenance is kept, as JSON. */
+export const PROVENANCE_KEY = 'tersor.provenance'
+
+const FIRST_READ_BYTES = 1 << 20
+
+const readHeader = async (source: ByteSource): Promise<GgufHeader> => {
+  for (let length = FIRST_READ_BYTES; ; length *= 4) {
+    const bytes = await source.read(0, Math.min(length, source.size))
+    const header = parseGgufHeader(bytes, source.size)
+    if (header) return header
+    if (length >= MAX_GGUF_HEADER_BYTES)
+      throw badFile(`The header is longer than ${MAX_GGUF_HEADER_BYTES} bytes.`, 'Check that it is the right file.')
+  }
+}
+
+/** What a tensor's bytes are as a parameter: plain, or a tree with the same codes. */
+const parameterOf = ({ type, shape }: GgufTensor, bytes: Uint8Array): Parameter => {
+  const { dtype, format }: TensorType = TENSOR_TYPES[type]
+  return format ? format.toTree(bytes, shape) : dense(dtype!, shape, bytes)
+}
+
+/** The order that turns a parameter's rows from pairs into halves; undefined where none is needed. */
+type RowOrder = (name: string, rows: number) => Uint32Array | undefined
+
+const rowOrderOf = (architecture: unknown, config: Json | undefined): RowOrder => {
+  if (!config || !ARCHITECTURES[architecture as string]?.interleaved) return () => undefined
+  const { heads, keyHeads } = attentionOf(config)
+  return (name, rows) => {
+    const projection = /\.self_attn\.([qk])_proj\./.exec(name)?.[1]
+    if (projection === undefined) return undefined
+    const count = projection === 'q' ? heads : keyHeads
+    if (rows % (2 * count) !== 0)
+      throw badFile(`Tensor "${name}" has ${rows} rows, which ${count} heads do not divide.`, undefined, { name })
+    return halvesOrder(rows, count)
+  }
+}
+
+const storeOf = (source: ByteSource, tensors: ReadonlyMap<string, GgufTensor>, orderOf: RowOrder): ParameterStore => {
+  const names = Object.freeze([...tensors.keys()])
+  const find = (name: string): GgufTensor => {
+    const tensor = tensors.get(name)
+    if (!tensor) throw notFound(name, names)
+    return tensor
+  }
+  return Object.freeze({
+    names: () => names,
+    info: (name: string) => {
+      const { type, shape, byteLength } = find(name)
+      const { dtype }: TensorType = TENSOR_TYPES[type]
+      return { shape, byteLength, ...(dtype ? { dtype } : { codec: 'affine' }) }
+    },
+    read: async (name: string, { signal }: { readonly signal?: AbortSignal } = {}) => {
+      const tensor = find(name)
+      const order = tensor.byteLength > 0 ? orderOf(name, tensor.shape[0]) : undefined
+      const parameter = parameterOf(tensor, await source.read(tensor.offset, tensor.byteLength, signal))
+      return order ? permuteRows(parameter, order)! : parameter
+    },
+    close: () => source.close(),
+  })
+}
+
+const hubNames = (tensors: ReadonlyMap<string, GgufTensor>): ReadonlyMap<string, GgufTensor> =>
+  new Map([...tensors].flatMap(([name, tensor]) => (name === ROPE_FACTORS ? [] : [[toHubName(name) ?? name, tensor] as const])))
+
+/** The config with the scaling that the file's tensor of factors stands for. */
+const withFactors = async (config: Json, { tensors }: GgufHeader, source: ByteSource): Promise<Json> => {
+  const tensor = tensors.get(ROPE_FACTORS)
+  if (!tensor) return config
+  const values = parameterOf(tensor, await source.read(tensor.offset, tensor.byteLength))
+  const size = config.head_dim as number
+  if (values.kind !== 'dense' || DTYPES[values.dtype].kind !== 'float' || values.shape.length !== 1 || values.shape[0] !== size / 2)
+    throw badFile(`${ROPE_FACTORS} is not a list of ${size / 2} numbers.`)
+  const factors = toFloat32(fromFloat32(toFloat32(values), 'f32', values.shape))
+  return { ...config, rope_scaling: scalingOf(factors, size, config.rope_theta as number, config.max_position_embeddings as number) }
+}
+
+const toFile = (json: Json): Uint8Array => new TextEncoder().encode(JSON.stringify(json, null, 2))
+
+const assemble = async (source: ByteSource): Promise<Gguf> => {
+  const header = await readHeader(source)
+  const { metadata, tensors } = header
+  const plainConfig = metadataToConfig(metadata, tensors.keys())
+  const config = plainConfig && (await withFactors(plainConfig, header, source))
+  const tokenizer = metadataToTokenizer(metadata)
+  const orderOf = rowOrderOf(metadata.get('general.architecture')?.value, config)
+  return Object.freeze({
+    metadata,
+    params: storeOf(source, config ? hubNames(tensors) : tensors, orderOf),
+    ...(config ? { config } : {}),
+    ...(tokenizer ? { tokenizer: tokenizer.tokenizer } : {}),
+    files: tokenizer ? { 'tokenizer.json': toFile(tokenizer.tokenizer), 'tokenizer_config.json': toFile(tokenizer.tokenizerConfig) } : {},
+    provenance: parseProvenance(metadata.get(PROVENANCE_KEY)?.value, PROVENANCE_KEY),
+    close: () => source.close(),
+  })
+}
+
+/**
+ * Opens a GGUF file or a Blob of one; only the header is read until `params.read`. Quantized tensors come as affine trees.
+ * Throws NOT_FOUND, BAD_FILE, UNSUPPORTED (a version or tensor type) and DISK.
+ */
+export const openGguf = async (from: string | Blob, { fileSystem }: { readonly fileSystem?: FileSystem } = {}): Promise<Gguf> => {
+  const source = await openSource(from, fileSystem)
+  try {
+    return await assemble(source)
+  } catch (error) {
+    await source.close()
+    throw error
+  }
+}

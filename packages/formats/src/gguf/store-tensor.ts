@@ -1,0 +1,151 @@
+import {
+  decodeF16,
+  dense,
+  DTYPES,
+  encodeF16,
+  sizeOf,
+  toFloat32,
+  toInt32,
+  unpackBits,
+  type Dense,
+  type Parameter,
+  type Shape,
+} from '@tersor/tensor'
+import type { ScaledIntegers } from './blocks/block-format.js'
+import { BLOCK } from './blocks/block-format.js'
+import { encodeBlocks } from './blocks.js'
+import { TENSOR_TYPES, type BlockTypeName, type TensorTypeName } from './tables/tensor-types.js'
+
+/** What a tree becomes that no block type holds without loss. */
+export type Fallback = 'f16' | 'f32' | 'q8_0'
+
+export interface StoreOptions {
+  readonly fallback: Fallback
+  /** The values of a tree, row by row. */
+  decode(parameter: Parameter): Promise<Float32Array>
+}
+
+/** The content of a tensor of the file. */
+export interface StoredTensor {
+  readonly type: TensorTypeName
+  readonly bytes: Uint8Array
+  /** Whether it reads back to the same values. */
+  readonly lossless: boolean
+}
+
+const isDense = (parameter: Parameter | undefined, shape: Shape): parameter is Dense =>
+  parameter?.kind === 'dense' && sizeOf(parameter.shape) === sizeOf(shape)
+
+const codesOf = (data: Dense): ArrayLike<number> =>
+  DTYPES[data.dtype].bits === 8 ? data.bytes : unpackBits(data.bytes, DTYPES[data.dtype].bits, sizeOf(data.shape))
+
+/** f16 codes of the scales; undefined where a half cannot hold one. */
+const halvesOf = (scale: Dense): Uint16Array | undefined => {
+  const values = toFloat32(scale)
+  const halves = Uint16Array.from(values, encodeF16)
+  return values.every((value, i) => Object.is(decodeF16(halves[i]), value)) ? halves : undefined
+}
+
+/** An affine tree as integers with a scale for every block; undefined where its groups or scales do not fit. */
+const integersOfAffine = (parameter: Parameter): ScaledIntegers | undefined => {
+  if (parameter.kind === 'dense' || parameter.codec.name !== 'affine') return undefined
+  const { shape, parts, attrs } = parameter
+  const columns = shape[shape.length - 1]
+  const group = Math.min(attrs.group as number, columns)
+  const { data, scale, zero } = parts
+  if (!(columns % BLOCK === 0 && group % BLOCK === 0) || !isDense(data, shape) || scale?.kind !== 'dense' || zero?.kind === 'encoded')
+    return undefined
+  const halves = halvesOf(scale)
+  if (!halves) return undefined
+  const codes = codesOf(data)
+  const zeros = zero && toInt32(zero)
+  const middle = 2 ** ((attrs.bits as number) - 1)
+  const groups = Math.ceil(columns / group)
+  const integers = new Int8Array(codes.length)
+  const scales = new Uint16Array(codes.length / BLOCK)
+  for (let b = 0; b < scales.length; b++) {
+    const start = b * BLOCK
+    const row = scale.shape[0] === 1 ? 0 : Math.floor(start / columns)
+    const at = row * groups + Math.floor((start % columns) / group)
+    scales[b] = halves[at]
+    const offset = zeros ? zeros[at] : middle
+    for (let i = start; i < start + BLOCK; i++) {
+      const integer = codes[i] - offset
+      if (integer < -128 || integer > 127) return undefined
+      integers[i] = integer
+    }
+  }
+  return { integers, scales }
+}
+
+const integersOf = (parameter: Parameter): ScaledIntegers | undefined => {
+  if (parameter.kind === 'dense' || parameter.codec.name !== 'masked') return integersOfAffine(parameter)
+  const { mask, values } = parameter.parts
+  const content = isDense(mask, parameter.shape) ? integersOfAffine(values) : undefined
+  if (!content) return undefined
+  const kept = codesOf(mask as Dense)
+  const { integers } = content
+  for (let i = 0; i < integers.length; i++) if (kept[i] === 0) integers[i] = 0
+  return content
+}
+
+/** Dtypes that are tensor types as they are. */
+const PLAIN: readonly string[] = ['f32', 'f16', 'bf16']
+
+/** A mask over plain values is plain values. */
+const maskedDense = (parameter: Parameter): Dense | undefined => {
+  if (parameter.kind === 'dense') return parameter
+  const { mask, values } = parameter.parts
+  if (
+    parameter.codec.name !== 'masked' ||
+    !isDense(mask, parameter.shape) ||
+    !isDense(values, parameter.shape) ||
+    !PLAIN.includes(values.dtype)
+  )
+    return undefined
+  const kept = codesOf(mask)
+  const bytes = values.bytes.slice()
+  const width = DTYPES[values.dtype].bits / 8
+  for (let i = 0; i < kept.length; i++) if (kept[i] === 0) bytes.fill(0, i * width, (i + 1) * width)
+  return dense(values.dtype, values.shape, bytes)
+}
+
+const asBytes = (view: ArrayBufferView): Uint8Array => new Uint8Array(view.buffer, view.byteOffset, view.byteLength)
+
+const FALLBACKS: Readonly<Record<Fallback, (values: Float32Array) => Uint8Array>> = {
+  f32: asBytes,
+  f16: values => asBytes(Uint16Array.from(values, encodeF16)),
+  q8_0: values => encodeBlocks('q8_0', values),
+}
+
+/** Block types from small to large: the first that holds all integers is taken. */
+const CANDIDATES: readonly BlockTypeName[] = ['q4_0', 'q8_0']
+
+const storeIntegers = (content: ScaledIntegers): StoredTensor | undefined => {
+  let lowest = 0
+  let highest = 0
+  for (const integer of content.integers) {
+    if (integer < lowest) lowest = integer
+    else if (integer > highest) highest = integer
+  }
+  const type = CANDIDATES.find(name => TENSOR_TYPES[name].format.lowest <= lowest && TENSOR_TYPES[name].format.highest >= highest)
+  return type && { type, bytes: TENSOR_TYPES[type].format.pack(content), lossless: true }
+}
+
+/**
+ * Chooses how a parameter is stored: vectors as f32, plain matrices as they are, affine trees as the smallest block type that
+ * holds their integers, everything else decoded and as the fallback says (f16 where rows do not fill blocks).
+ */
+export const storeTensor = async (parameter: Parameter, { fallback, decode }: StoreOptions): Promise<StoredTensor> => {
+  const integers = parameter.shape.length < 2 ? undefined : integersOf(parameter)
+  const stored = integers && storeIntegers(integers)
+  if (stored) return stored
+  const plain = maskedDense(parameter)
+  const isFloat = plain !== undefined && PLAIN.includes(plain.dtype)
+  if (isFloat && parameter.shape.length >= 2) return { type: plain.dtype as TensorTypeName, bytes: plain.bytes, lossless: true }
+  const values = plain ? toFloat32(plain) : await decode(parameter)
+  if (parameter.shape.length < 2) return { type: 'f32', bytes: asBytes(values), lossless: isFloat }
+  const fits = parameter.shape[parameter.shape.length - 1] % TENSOR_TYPES[fallback].block === 0
+  const type = fits ? fallback : 'f16'
+  return { type, bytes: FALLBACKS[type](values), lossless: false }
+}

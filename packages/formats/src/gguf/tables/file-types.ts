@@ -1,0 +1,12 @@
+import type { TensorTypeName } from './tensor-types.js'
+
+/** general.file_type: what most of a file is. */
+const FILE_TYPES: Partial<Record<TensorTypeName, number>> = { f32: 0, f16: 1, q4_0: 2, q8_0: 7, bf16: 32 }
+
+/** The file type of the tensors that take the most bytes. */
+export const fileTypeOf = (tensors: readonly { readonly type: TensorTypeName; readonly byteLength: number }[]): number => {
+  const bytes = new Map<TensorTypeName, number>()
+  for (const { type, byteLength } of tensors) bytes.set(type, (bytes.get(type) ?? 0) + byteLength)
+  const [largest] = [...bytes].sort(([, a], [, b]) => b - a)
+  return (largest && FILE_TYPES[largest[0]]) ?? 0
+}

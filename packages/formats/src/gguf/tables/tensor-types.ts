@@ -1,0 +1,65 @@
+import type { DType } from '@tersor/tensor'
+import { Q4_0 } from '../blocks/q4-0.js'
+import { Q8_0 } from '../blocks/q8-0.js'
+import type { BlockFormat } from '../blocks/block-format.js'
+
+export interface TensorType {
+  /** The number in the file. */
+  readonly id: number
+  /** Elements of a block, all of one row. */
+  readonly block: number
+  /** Bytes of a block. */
+  readonly bytes: number
+  /** Set where elements are plain. */
+  readonly dtype?: DType
+  /** Set where blocks of quantized elements are known. */
+  readonly format?: BlockFormat
+}
+
+/** Tensor types that are read and written: a new block type is a row here and a file in blocks/. */
+export const TENSOR_TYPES = {
+  f32: { id: 0, block: 1, bytes: 4, dtype: 'f32' },
+  f16: { id: 1, block: 1, bytes: 2, dtype: 'f16' },
+  bf16: { id: 30, block: 1, bytes: 2, dtype: 'bf16' },
+  f64: { id: 28, block: 1, bytes: 8, dtype: 'f64' },
+  i8: { id: 24, block: 1, bytes: 1, dtype: 'i8' },
+  i16: { id: 25, block: 1, bytes: 2, dtype: 'i16' },
+  i32: { id: 26, block: 1, bytes: 4, dtype: 'i32' },
+  i64: { id: 27, block: 1, bytes: 8, dtype: 'i64' },
+  q4_0: { id: 2, block: 32, bytes: 18, format: Q4_0 },
+  q8_0: { id: 8, block: 32, bytes: 34, format: Q8_0 },
+} as const satisfies Record<string, TensorType>
+
+export type TensorTypeName = keyof typeof TENSOR_TYPES
+export type BlockTypeName = { [N in TensorTypeName]: (typeof TENSOR_TYPES)[N] extends { format: BlockFormat } ? N : never }[TensorTypeName]
+
+export const TENSOR_TYPE_OF: ReadonlyMap<number, TensorTypeName> = new Map(
+  Object.entries(TENSOR_TYPES).map(([name, { id }]) => [id, name as TensorTypeName]),
+)
+
+/** The others of llama.cpp, so that an error can name them. */
+export const OTHER_TYPES: Readonly<Record<number, string>> = {
+  3: 'Q4_1',
+  6: 'Q5_0',
+  7: 'Q5_1',
+  9: 'Q8_1',
+  10: 'Q2_K',
+  11: 'Q3_K',
+  12: 'Q4_K',
+  13: 'Q5_K',
+  14: 'Q6_K',
+  15: 'Q8_K',
+  16: 'IQ2_XXS',
+  17: 'IQ2_XS',
+  18: 'IQ3_XXS',
+  19: 'IQ1_S',
+  20: 'IQ4_NL',
+  21: 'IQ3_S',
+  22: 'IQ2_S',
+  23: 'IQ4_XS',
+  29: 'IQ1_M',
+  34: 'TQ1_0',
+  35: 'TQ2_0',
+  39: 'MXFP4',
+  40: 'NVFP4',
+}
