@@ -1,7 +1,7 @@
 /** Tests run from sources: the export condition @tersor/source leads to src, so nothing is built first. */
 export default {
   testEnvironment: '<rootDir>/packages/testing/jest-environment.cjs',
-  testMatch: ['**/*.test.ts', '**/packages/*/docs/**/*.md', '**/packages/*/README.md', '<rootDir>/docs/guide/**/*.md'],
+  testMatch: ['**/*.test.ts', '**/packages/*/docs/**/*.md', '**/packages/*/README.md', '**/examples/custom-method/README.md', '<rootDir>/docs/guide/**/*.md'],
   testPathIgnorePatterns: ['/node_modules/', '/dist/', '<rootDir>/conformance/'],
   modulePathIgnorePatterns: ['/dist/'],
   moduleFileExtensions: ['ts', 'js', 'mjs', 'cjs', 'json', 'node', 'md'],
