@@ -37,7 +37,7 @@ writeFileSync(join(out, 'jasmine-stub.cjs'), 'exports.core = () => ({})') // tfj
 const entry = [`import './setup.mjs'`, ...tests.map(name => `import ${JSON.stringify(join(core, 'dist', `${name}.js`))}`)].join('\n')
 await build({
   stdin: { contents: entry, resolveDir: out, loader: 'js' },
-  outfile: join(root, 'packages/backend-ort/dist/published-tests.mjs'), // beside the package, so that onnxruntime-node is found
+  outfile: join(out, 'published-tests.mjs'),
   bundle: true,
   format: 'esm',
   platform: 'node',
@@ -79,7 +79,7 @@ for (const name of [
   'pending',
 ])
   globalThis[name] = env[name].bind(env)
-await import(pathToFileURL(join(root, 'packages/backend-ort/dist/published-tests.mjs')).href)
+await import(pathToFileURL(join(out, 'published-tests.mjs')).href)
 const failures = []
 let passed = 0
 let skipped = 0

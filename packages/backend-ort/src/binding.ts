@@ -52,7 +52,7 @@ function rawOptions(options: SessionOptions): object {
     graphOptimizationLevel: options.optimise ? 'all' : 'basic',
     enableCpuMemArena: options.optimise,
     enableMemPattern: options.optimise,
-    logSeverityLevel: 3,
+    logSeverityLevel: 4, // errors are thrown, and told by whoever reads the value
     extra: { session: { intra_op: { allow_spinning: '0' } } },
   }
 }

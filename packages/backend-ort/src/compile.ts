@@ -15,11 +15,21 @@ export interface Plan {
   readonly outputNames: readonly string[]
   /** The literals it was compiled with. */
   readonly baked: string
+  /** Estimate of what the session keeps between runs. */
+  readonly bytes: number
   /** Held by a captured function, which disposes it: the cache may forget it but not free it. */
   retained: boolean
 }
 
 export const feedName = (slot: number) => `x${slot}`
+
+/** ONNX Runtime's plan lets about four values in turn share one place. */
+const SHARING = 4
+const BYTES_PER_ELEMENT = 4
+
+function estimateBytes(nodes: readonly TraceNode[]): number {
+  return (nodes.reduce((sum, node) => sum + sizeOf(node.shape), 0) * BYTES_PER_ELEMENT) / SHARING
+}
 
 /** Writes the trace as ONNX and loads it; every shape is static, which lets ONNX Runtime plan its memory. */
 export function compile(
@@ -41,7 +51,8 @@ export function compile(
   })
   const outputNames = emitTrace(graph, skeleton, nodes, outputs, inputNames)
   outputs.forEach((node, index) => graph.output(outputNames[index]!, node.dtype, node.shape))
-  return { session: native.open(graph.model(), { threads, optimise: true }), fed, outputNames, baked, retained: false }
+  const session = native.open(graph.model(), { threads, optimise: true })
+  return { session, fed, outputNames, baked, bytes: estimateBytes(nodes), retained: false }
 }
 
 /** Runs a plan over the given inputs and gives one array per output. */

@@ -122,8 +122,8 @@ const FAMILIES = 1024
 const MOST_COMPILES = 4
 
 export function createFamilies(native: Native, threads: () => number, capacity: number): Families {
-  const entries = createRecency<Entry>(FAMILIES, () => {})
-  const withPlan = createRecency<Entry>(capacity, entry => {
+  const entries = createRecency<Entry>({ entries: FAMILIES }, () => {})
+  const withPlan = createRecency<Entry>({ entries: capacity }, entry => {
     entry.plan?.session.dispose()
     entry.plan = null
   })

@@ -38,7 +38,7 @@ function open(native: Native, node: TraceNode, threads: number): NodeSession {
 }
 
 export function createInterpreter(native: Native, pool: BufferPool, threads: () => number): Interpreter {
-  const sessions = createRecency<NodeSession>(NODE_SESSIONS, ({ session }) => session.dispose())
+  const sessions = createRecency<NodeSession>({ entries: NODE_SESSIONS }, ({ session }) => session.dispose())
   return {
     run(node) {
       if (node.host !== undefined) return node.host(node.inputs.map(arrayOf), pool.take)

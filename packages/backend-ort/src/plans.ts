@@ -1,3 +1,4 @@
+import { totalmem } from 'node:os'
 import type { Native } from './binding.js'
 import { compile } from './compile.js'
 import type { Plan } from './compile.js'
@@ -27,6 +28,8 @@ interface Entry {
 
 /** Structures remembered; each costs some hundred bytes. */
 const STRUCTURES = 8192
+/** Compiled graphs may hold this part of the machine's memory, by estimate. */
+const MEMORY_PART = 3
 /** A graph of so few nodes gains nothing over its nodes run one by one. */
 export const FEW_NODES = 2
 
@@ -35,9 +38,12 @@ export const FEW_NODES = 2
  * a training step at its second run, the steps of token-by-token decoding, whose shapes grow, practically never.
  */
 export function createPlans(native: Native, threads: () => number, capacity: number): Plans {
-  const plans = createRecency<Plan>(capacity, plan => void (plan.retained || plan.session.dispose()))
-  const entries = createRecency<Entry>(STRUCTURES, () => {})
-  const families = createRecency<Family>(STRUCTURES, () => {})
+  const plans = createRecency<Plan>(
+    { entries: capacity, weight: totalmem() / MEMORY_PART, weigh: plan => plan.bytes },
+    plan => void (plan.retained || plan.session.dispose()),
+  )
+  const entries = createRecency<Entry>({ entries: STRUCTURES }, () => {})
+  const families = createRecency<Family>({ entries: STRUCTURES }, () => {})
   let compiled = 0
   const entryOf = (skeleton: Skeleton): Entry => {
     const known = entries.get(skeleton.key)

@@ -1,4 +1,11 @@
-/** A map that holds at most `capacity` entries and lets go of the one unused for longest. */
+/** How much a map may hold: entries, and the sum of what they weigh. */
+export interface Bounds<V> {
+  readonly entries: number
+  readonly weight?: number
+  readonly weigh?: (value: V) => number
+}
+
+/** A map that stays within bounds by letting go of what is unused for longest; the newest entry always stays. */
 export interface Recency<V> {
   get(key: string): V | undefined
   set(key: string, value: V): void
@@ -8,14 +15,20 @@ export interface Recency<V> {
   size(): number
 }
 
-export function createRecency<V>(capacity: number, release: (value: V) => void): Recency<V> {
+export function createRecency<V>(bounds: Bounds<V>, release: (value: V) => void): Recency<V> {
+  const { weight = Infinity, weigh = () => 0 } = bounds
   const entries = new Map<string, V>()
-  let limit = capacity
+  let limit = bounds.entries
+  let total = 0
+  const drop = (key: string, value: V) => {
+    entries.delete(key)
+    total -= weigh(value)
+    release(value)
+  }
   const shrink = () => {
     for (const [key, value] of entries) {
-      if (entries.size <= limit) return
-      entries.delete(key)
-      release(value)
+      if (entries.size <= 1 || (entries.size <= limit && total <= weight)) return
+      drop(key, value)
     }
   }
   return {
@@ -27,19 +40,21 @@ export function createRecency<V>(capacity: number, release: (value: V) => void):
       return value
     },
     set(key, value) {
-      entries.delete(key)
+      const replaced = entries.get(key)
+      if (replaced !== undefined) {
+        entries.delete(key)
+        total -= weigh(replaced)
+      }
       entries.set(key, value)
+      total += weigh(value)
       shrink()
     },
     delete(key) {
       const value = entries.get(key)
-      if (value === undefined) return
-      entries.delete(key)
-      release(value)
+      if (value !== undefined) drop(key, value)
     },
     clear() {
-      for (const value of entries.values()) release(value)
-      entries.clear()
+      for (const [key, value] of entries) drop(key, value)
     },
     resize(size) {
       limit = size

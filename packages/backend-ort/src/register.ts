@@ -1,5 +1,6 @@
 import { getKernelsForBackend, registerBackend, registerKernel } from '@tensorflow/tfjs-core'
 import type { KernelConfig, KernelFunc, TensorInfo } from '@tensorflow/tfjs-core'
+import { registerAdam } from './adam.js'
 import type { OrtEngine } from './engine.js'
 import { kernelTable } from './kernels/table.js'
 import { sizeOf } from './shapes.js'
@@ -74,4 +75,5 @@ export function register(engine: OrtEngine): void {
   const table = kernelTable()
   for (const config of getKernelsForBackend('cpu'))
     registerKernel({ ...config, backendName: BACKEND_NAME, kernelFunc: dispatch(engine, config, table[config.kernelName]) })
+  registerAdam(engine, BACKEND_NAME)
 }

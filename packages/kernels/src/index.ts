@@ -1,3 +1,4 @@
+export * from './adam-update.js'
 export * from './cholesky.js'
 export * from './column-sweep.js'
 export * from './gradients.js'

@@ -73,13 +73,17 @@ const notEqual: Rule = (recorder, { a, b }) => {
 
 const select: Rule = (recorder, { condition, t, e }) => {
   if (!areFloats(t, e) || condition!.dtype !== 'bool' || condition!.shape.length !== t!.shape.length) return null
-  return recorder.record({
+  const inputs = [peel(condition!), peel(t!), peel(e!)]
+  const small = inputs.reduce((shape: Shape, input) => broadcastShape(shape, input.shape), inputs[0]!.shape)
+  const chosen = recorder.record({
     op: 'Where',
-    inputs: [peel(condition!), peel(t!), peel(e!)],
-    shape: t!.shape,
+    inputs,
+    shape: small,
     dtype: 'float32',
-    emit: (graph, names) => graph.op('Expand', [graph.op('Where', names), graph.int64(t!.shape)]),
+    polymorphic: true,
+    emit: (graph, names) => graph.op('Where', names),
   })
+  return expand(recorder, chosen, t!.shape)
 }
 
 const addN: Rule = (recorder, inputs) => {

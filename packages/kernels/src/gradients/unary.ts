@@ -19,7 +19,6 @@ const FROM_INPUT: Readonly<Record<string, FromInput>> = {
   LeakyRelu: (dy, x, { alpha }) => tf.mul(dy, tf.step(x, alpha)),
   Log: (dy, x) => tf.div(dy, x),
   Log1p: (dy, x) => tf.div(dy, tf.add(1, x)),
-  Relu: (dy, x) => tf.mul(dy, tf.step(x)),
   Relu6: (dy, x) => tf.mul(dy, tf.mul(tf.step(x), tf.cast(tf.lessEqual(x, 6), 'float32'))),
   Sin: (dy, x) => tf.mul(dy, tf.cos(x)),
   Sinh: (dy, x) => tf.mul(dy, tf.cosh(x)),
@@ -30,6 +29,7 @@ const FROM_INPUT: Readonly<Record<string, FromInput>> = {
 
 /** dx as a function of dy and y, which saves computing y again. */
 const FROM_OUTPUT: Readonly<Record<string, FromOutput>> = {
+  Relu: (dy, y) => tf.where(tf.greater(y, 0), dy, tf.zerosLike(dy)),
   Elu: (dy, y) => tf.mul(dy, tf.where(tf.greater(y, 0), tf.onesLike(y), tf.add(y, 1))),
   Exp: (dy, y) => tf.mul(dy, y),
   Reciprocal: (dy, y) => tf.neg(tf.mul(dy, tf.square(y))),

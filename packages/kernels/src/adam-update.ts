@@ -1,0 +1,71 @@
+import * as tf from '@tensorflow/tfjs-core'
+
+/** A parameter with what Adam keeps about it. */
+export interface AdamSlot {
+  readonly parameter: tf.Variable
+  /** Running mean of gradients, of the parameter's shape. */
+  readonly mean: tf.Variable
+  /** Running mean of squared gradients. */
+  readonly square: tf.Variable
+}
+
+export interface AdamUpdateOptions {
+  readonly rate: number
+  /** 1 for the first step. */
+  readonly step: number
+  readonly beta1?: number
+  readonly beta2?: number
+  readonly epsilon?: number
+  /** Part of the parameter that a rate of 1 would take away. */
+  readonly weightDecay?: number
+}
+
+interface Factors {
+  readonly beta1: number
+  readonly beta2: number
+  readonly rate: number
+  readonly epsilon: number
+  readonly keep: number
+}
+
+/** The bias corrections put into two scalars: η√(1−β₂ᵗ)/(1−β₁ᵗ) and ε√(1−β₂ᵗ). */
+function factorsOf({ rate, step, beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8, weightDecay = 0 }: AdamUpdateOptions): Factors {
+  const root = Math.sqrt(1 - beta2 ** step)
+  return { beta1, beta2, rate: (rate * root) / (1 - beta1 ** step), epsilon: epsilon * root, keep: 1 - rate * weightDecay }
+}
+
+function inTensors({ parameter, mean, square }: AdamSlot, gradient: tf.Tensor, factors: Factors): tf.Tensor[] {
+  const { beta1, beta2, rate, epsilon, keep } = factors
+  const m = tf.add(tf.mul(mean, beta1), tf.mul(gradient, 1 - beta1))
+  const v = tf.add(tf.mul(square, beta2), tf.mul(tf.square(gradient), 1 - beta2))
+  const moved = tf.div(tf.mul(m, rate), tf.add(tf.sqrt(v), epsilon))
+  return [tf.sub(keep === 1 ? parameter : tf.mul(parameter, keep), moved), m, v]
+}
+
+/** The kernel of @tersor/backend-ort that does it in one pass. */
+const FUSED = 'OrtAdam'
+
+/**
+ * One step of Adam with decoupled weight decay on every slot; the variables are assigned, the gradients stay the caller's.
+ * m ← β₁m + (1−β₁)g, v ← β₂v + (1−β₂)g², w ← (1−ηλ)w − η·m̂/(√v̂ + ε).
+ * Where the backend has the fused kernel, one pass over memory on the host instead of twelve; it runs the gradients first.
+ * Kingma and Ba 2014, https://arxiv.org/abs/1412.6980; Loshchilov and Hutter 2017, https://arxiv.org/abs/1711.05101
+ */
+export function adamUpdate(slots: readonly AdamSlot[], gradients: readonly tf.Tensor[], options: AdamUpdateOptions): void {
+  const factors = factorsOf(options)
+  const fused = tf.getKernel(FUSED, tf.getBackend()) !== undefined
+  slots.forEach((slot, index) => {
+    const gradient = gradients[index]!
+    const { parameter, mean, square } = slot
+    tf.tidy(() => {
+      const [w, m, v] = fused
+        ? (tf
+            .engine()
+            .runKernel(FUSED, { parameter, gradient, mean, square }, factors as unknown as tf.NamedAttrMap) as unknown as tf.Tensor[])
+        : inTensors(slot, gradient, factors)
+      parameter.assign(w!)
+      mean.assign(m!)
+      square.assign(v!)
+    })
+  })
+}
