@@ -6,7 +6,11 @@ export default {
   modulePathIgnorePatterns: ['/dist/'],
   moduleFileExtensions: ['ts', 'js', 'mjs', 'cjs', 'json', 'node', 'md'],
   extensionsToTreatAsEsm: [],
-  moduleNameMapper: { '^dedent$': '<rootDir>/node_modules/dedent/dist/dedent.js', '^(\\.{1,2}/.*)\\.js$': '$1' },
+  moduleNameMapper: {
+    '^sharp$': '<rootDir>/node_modules/sharp/dist/index.cjs',
+    '^dedent$': '<rootDir>/node_modules/dedent/dist/dedent.js',
+    '^(\\.{1,2}/.*)\\.js$': '$1',
+  },
   testEnvironmentOptions: { customExportConditions: ['@tersor/source', 'node', 'require', 'import', 'default'] },
   transform: {
     '\\.md$': '<rootDir>/packages/testing/markdown-transform.cjs',

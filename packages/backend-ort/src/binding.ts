@@ -1,4 +1,6 @@
 import { createRequire } from 'node:module'
+import { arrayFor } from './graph.js'
+import type { OnnxType } from './graph.js'
 import { selfTestModel } from './self-test.js'
 import type { DType, NativeArray, Shape } from './types.js'
 
@@ -25,6 +27,8 @@ export interface Native {
   open(model: Uint8Array, options: SessionOptions): NativeSession
   /** Wraps an array without copying. */
   tensor(dtype: DType, values: NativeArray, shape: Shape): NativeTensor
+  /** Makes a small tensor of numbers, which may be int64. */
+  constant(dtype: OnnxType, values: readonly number[], shape: Shape): NativeTensor
 }
 
 export type LoadedNative = { readonly native: Native; readonly problem?: never } | { readonly native?: never; readonly problem: string }
@@ -78,9 +82,15 @@ export function loadNative(load: (name: string) => unknown = createRequire(impor
     const { version } = load('onnxruntime-node/package.json') as { version: string }
     if (version !== ORT_VERSION) return { problem: `@tersor/backend-ort needs onnxruntime-node ${ORT_VERSION}, got ${version}.\n${REMEDY}` }
     const raw = load('onnxruntime-node/dist/binding.js') as RawBinding
-    const { Tensor } = load('onnxruntime-common') as { Tensor: new (dtype: string, values: NativeArray, shape: Shape) => NativeTensor }
+    const { Tensor } = load('onnxruntime-common') as {
+      Tensor: new (dtype: string, values: NativeArray | BigInt64Array, shape: Shape) => NativeTensor
+    }
     raw.initOrt()
-    const native: Native = { open: open(raw), tensor: (dtype, values, shape) => new Tensor(dtype, values, shape) }
+    const native: Native = {
+      open: open(raw),
+      tensor: (dtype, values, shape) => new Tensor(dtype, values, shape),
+      constant: (dtype, values, shape) => new Tensor(dtype, arrayFor(dtype, values), shape),
+    }
     const fault = selfTest(native)
     return fault === undefined ? { native } : { problem: `onnxruntime-node ${version} loads but ${fault}.\n${REMEDY}` }
   } catch (error) {

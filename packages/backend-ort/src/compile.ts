@@ -1,9 +1,9 @@
 import type { Native, NativeSession, NativeTensor } from './binding.js'
 import type { BufferPool } from './buffers.js'
+import { emitTrace } from './emit.js'
 import { tensorOf } from './feeds.js'
 import { createGraph } from './graph.js'
-import type { Graph } from './graph.js'
-import { sameShape, sizeOf } from './shapes.js'
+import { sizeOf } from './shapes.js'
 import type { Skeleton } from './skeleton.js'
 import type { NativeArray, Operand, TraceNode } from './types.js'
 
@@ -15,26 +15,11 @@ export interface Plan {
   readonly outputNames: readonly string[]
   /** The literals it was compiled with. */
   readonly baked: string
+  /** Held by a captured function, which disposes it: the cache may forget it but not free it. */
+  retained: boolean
 }
 
 export const feedName = (slot: number) => `x${slot}`
-
-/** Names values as they are asked for: a value used in another shape gets one Reshape. */
-function createNaming(graph: Graph, skeleton: Skeleton, inputNames: readonly string[]) {
-  const names = new Map<TraceNode, string>()
-  const views = new Map<string, string>()
-  const nameOf = (operand: Operand): string => {
-    const producer = operand.value.node
-    if (producer === null) return inputNames[skeleton.slotOf(operand)]!
-    const plain = names.get(producer)!
-    if (sameShape(producer.shape, operand.shape)) return plain
-    const key = `${producer.index}@${operand.shape}`
-    const view = views.get(key) ?? graph.reshape(plain, operand.shape)
-    views.set(key, view)
-    return view
-  }
-  return { names, nameOf }
-}
 
 /** Writes the trace as ONNX and loads it; every shape is static, which lets ONNX Runtime plan its memory. */
 export function compile(
@@ -54,27 +39,21 @@ export function compile(
     fed.push(slot)
     return graph.input(feedName(slot), operand.dtype, operand.shape)
   })
-  const { names, nameOf } = createNaming(graph, skeleton, inputNames)
-  for (const node of nodes) names.set(node, node.emit(graph, node.inputs.map(nameOf)))
-  const used = new Set<string>()
-  const outputNames = outputs.map(node => {
-    const name = names.get(node)!
-    const unique = used.has(name) || inputNames.includes(name) ? graph.op('Identity', [name]) : name
-    used.add(unique)
-    return graph.output(unique, node.dtype, node.shape)
-  })
-  return { session: native.open(graph.model(), { threads, optimise: true }), fed, outputNames, baked }
+  const outputNames = emitTrace(graph, skeleton, nodes, outputs, inputNames)
+  outputs.forEach((node, index) => graph.output(outputNames[index]!, node.dtype, node.shape))
+  return { session: native.open(graph.model(), { threads, optimise: true }), fed, outputNames, baked, retained: false }
 }
 
 /** Runs a plan over the given inputs and gives one array per output. */
 export function runPlan(
   native: Native,
   pool: BufferPool,
-  plan: Plan,
+  plan: Pick<Plan, 'session' | 'fed' | 'outputNames'>,
   inputs: readonly Operand[],
   outputs: readonly Pick<TraceNode, 'dtype' | 'shape'>[],
+  more: Readonly<Record<string, NativeTensor>> = {},
 ): NativeArray[] {
-  const feeds: Record<string, NativeTensor> = {}
+  const feeds: Record<string, NativeTensor> = { ...more }
   for (const slot of plan.fed) feeds[feedName(slot)] = tensorOf(native, inputs[slot]!)
   const fetches: Record<string, NativeTensor> = {}
   const arrays = outputs.map(({ dtype, shape }, index) => {

@@ -29,6 +29,7 @@ export interface OrtEngine {
   statistics(): Statistics
   countFallback(kernel: string): void
   configure(settings: Partial<Settings>): Settings
+  settings(): Settings
   /** Runs everything that is recorded. */
   flush(): void
   /** Flushes when the trace or the memory it keeps alive has grown large. */
@@ -125,6 +126,7 @@ export function createEngine(native: Native): OrtEngine {
       executor.configure(settings)
       return settings
     },
+    settings: () => settings,
     flush,
     relieve: () => void (trace.length() >= MOST_NODES || backend.heldBytes > settings.poolBytes ? flush() : undefined),
     observe(work) {

@@ -1,11 +1,14 @@
 import type { Native } from './binding.js'
 import type { BufferPool } from './buffers.js'
 import { runPlan } from './compile.js'
+import { createFamilies } from './families.js'
+import type { FamilyMember } from './families.js'
 import type { Plan } from './compile.js'
 import { createInterpreter } from './interpret.js'
-import { createPlans } from './plans.js'
+import { createPlans, FEW_NODES } from './plans.js'
 import type { Settings } from './settings.js'
 import { skeletonOf } from './skeleton.js'
+import type { Skeleton } from './skeleton.js'
 import type { DType, Operand, TraceNode, Value } from './types.js'
 
 /** One compiled run, as `capture` wants to repeat it. */
@@ -28,7 +31,20 @@ export function createExecutor(native: Native, pool: BufferPool, initial: Settin
   let interpreted = 0
   const threads = () => settings.threads
   const plans = createPlans(native, threads, settings.sessions)
+  const families = createFamilies(native, threads, settings.sessions)
   const interpreter = createInterpreter(native, pool, threads)
+  /** Whether a graph compiled from a trace of other shapes could serve. */
+  const runAsMember = (member: FamilyMember, skeleton: Skeleton, outputs: readonly TraceNode[]): boolean => {
+    const open = Object.fromEntries(member.constants.map(({ name, dtype, shape, values }) => [name, native.constant(dtype, values, shape)]))
+    try {
+      const arrays = runPlan(native, pool, member.plan, skeleton.inputs, outputs, open)
+      outputs.forEach(({ value }, index) => (value.values = arrays[index]!))
+      return true
+    } catch {
+      families.abandon(skeleton) // the interpreter gives the result, or the true error
+      return false
+    }
+  }
   const interpret = (nodes: readonly TraceNode[]) => {
     interpreted++
     for (const node of nodes) {
@@ -42,7 +58,11 @@ export function createExecutor(native: Native, pool: BufferPool, initial: Settin
       const outputs = nodes.filter(node => node.value.owned)
       const skeleton = skeletonOf(nodes)
       const plan = plans.find(skeleton, nodes, outputs, observe !== null)
-      if (plan === null) return interpret(nodes)
+      if (plan === null) {
+        const member = nodes.length > FEW_NODES ? families.find(skeleton, nodes, outputs) : null
+        if (member === null || !runAsMember(member, skeleton, outputs)) interpret(nodes)
+        return
+      }
       const arrays = runPlan(native, pool, plan, skeleton.inputs, outputs)
       outputs.forEach(({ value }, index) => (value.values = arrays[index]!))
       observe?.({ plan, inputs: skeleton.inputs, outputs: outputs.map(({ value, shape, dtype }) => ({ value, shape, dtype })) })
@@ -50,10 +70,12 @@ export function createExecutor(native: Native, pool: BufferPool, initial: Settin
     configure(wanted) {
       if (wanted.threads !== settings.threads) {
         plans.clear()
+        families.clear()
         interpreter.clear()
       }
       settings = wanted
       plans.resize(wanted.sessions)
+      families.resize(wanted.sessions)
     },
     counts: () => ({ compiled: plans.compiled(), interpreted }),
   }

@@ -12,7 +12,7 @@ export type Attributes = Readonly<Record<string, AttributeValue>>
 /** Builds one ONNX model; every method returns the name of a value in it. */
 export interface Graph {
   /** Without a shape the input may have any. */
-  input(name: string, dtype: DType, shape?: Shape): string
+  input(name: string, dtype: OnnxType, shape?: Shape): string
   /** Declares a value as output and returns its name. */
   output(name: string, dtype: DType, shape?: Shape): string
   constant(dtype: OnnxType, shape: Shape, values: readonly number[]): string
@@ -41,19 +41,19 @@ function encodeAttribute(name: string, value: AttributeValue): Uint8Array {
   return bytes(fieldText(1, name), ...value.map(item => fieldVarint(8, item)), fieldVarint(20, INTS))
 }
 
-function rawBytes(dtype: OnnxType, values: readonly number[]): Uint8Array {
-  if (dtype === 'float32') return new Uint8Array(Float32Array.from(values).buffer)
-  if (dtype === 'int32') return new Uint8Array(Int32Array.from(values).buffer)
-  if (dtype === 'int64') return new Uint8Array(BigInt64Array.from(values, BigInt).buffer)
-  return Uint8Array.from(values)
+/** Numbers as an array of the type. */
+export function arrayFor(dtype: OnnxType, values: readonly number[]) {
+  if (dtype === 'float32') return Float32Array.from(values)
+  if (dtype === 'int32') return Int32Array.from(values)
+  return dtype === 'int64' ? BigInt64Array.from(values, BigInt) : Uint8Array.from(values)
 }
 
 function encodeConstant(name: string, dtype: OnnxType, shape: Shape, values: readonly number[]): Uint8Array {
   const dims = shape.map(size => fieldVarint(1, size))
-  return bytes(...dims, fieldVarint(2, ONNX_TYPE[dtype]), fieldText(8, name), fieldBytes(9, rawBytes(dtype, values)))
+  return bytes(...dims, fieldVarint(2, ONNX_TYPE[dtype]), fieldText(8, name), fieldBytes(9, new Uint8Array(arrayFor(dtype, values).buffer)))
 }
 
-function encodeValueInfo(name: string, dtype: DType, shape: Shape | undefined): Uint8Array {
+function encodeValueInfo(name: string, dtype: OnnxType, shape: Shape | undefined): Uint8Array {
   const dims = shape === undefined ? [] : [fieldBytes(2, bytes(...shape.map(size => fieldBytes(1, fieldVarint(1, size)))))]
   return bytes(fieldText(1, name), fieldBytes(2, fieldBytes(1, bytes(fieldVarint(1, ONNX_TYPE[dtype]), ...dims))))
 }

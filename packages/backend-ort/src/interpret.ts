@@ -22,7 +22,7 @@ interface NodeSession {
 const NODE_SESSIONS = 512
 /** Below this many elements waking the other threads costs more than it saves. */
 const PARALLEL_ELEMENTS = 65_536
-const HEAVY = new Set(['MatMul', 'Conv', 'ConvInputGradient', 'ConvFilterGradient'])
+const HEAVY = new Set(['MatMul', 'Conv', 'ConvInputGradient', 'ConvFilterGradient', 'MaxPool', 'AveragePool'])
 
 function keyOf(node: TraceNode, threads: number): string {
   const inputs = node.inputs.map(input => input.dtype + (node.polymorphic ? input.shape.length : `[${input.shape}]`))

@@ -165,6 +165,75 @@ const cases: Record<string, () => tf.Tensor> = {
   'picked log-probabilities with an ignored label': () =>
     tf.sum(tf.mul(tf.logSoftmax(tensor([90, 50])), tf.oneHot(ints([90], 55, -2), 50, 1, 0, 'float32')), -1),
 }
+Object.assign(cases, {
+  leakyRelu: () => tf.leakyRelu(tensor([4000]), 0.3),
+  'leakyRelu of strange values': () => tf.leakyRelu(strange(), 0.3),
+  prelu: () => tf.prelu(tensor([40, 30]), positive([30], 2)),
+  relu6: () => tf.relu6(tf.mul(tensor([4000]), 9)),
+  'relu6 of strange values': () => tf.relu6(strange()),
+  elu: () => tf.elu(tensor([4000])),
+  isNaN: () => tf.isNaN(strange()),
+  cumsum: () => tf.cumsum(tensor([8, 16, 12]), 1),
+  'cumsum, exclusive and reversed': () => tf.cumsum(tensor([8, 16, 12]), 0, true, true),
+  reverse: () => tf.reverse(tensor([8, 16, 12]), [0, 2]),
+  expandDims: () => tf.expandDims(tf.add(tensor([8, 16]), 1), -1),
+  scatterND: () => tf.scatterND(ints([500, 1], 13) as tf.Tensor2D, tensor([500, 32]), [16, 32]),
+  'scatterND over two axes': () => tf.scatterND(ints([50, 2], 13) as tf.Tensor2D, tensor([50, 32]), [16, 16, 32] as never),
+  'scatterND of scalars': () => tf.scatterND(ints([500, 1], 13) as tf.Tensor2D, tensor([500]), [16] as never),
+  batchNorm: () =>
+    tf.batchNorm(
+      tensor([4, 6, 6, 8]),
+      tensor([8], 2) as tf.Tensor1D,
+      positive([8], 3) as tf.Tensor1D,
+      tensor([8], 4) as tf.Tensor1D,
+      positive([8], 5) as tf.Tensor1D,
+    ),
+  'batchNorm without scale and offset': () => tf.batchNorm(tensor([40, 8]), tensor([8], 2) as tf.Tensor1D, positive([8], 3) as tf.Tensor1D),
+})
+const image = (side: number, channels: number, seed = 1) => tensor([4, side, side, channels], seed) as tf.Tensor4D
+const convolutions: [stride: number, pad: 'same' | 'valid' | number, kernel: number, dilation: number, side: number][] = [
+  [1, 'same', 3, 1, 16],
+  [2, 'same', 3, 1, 16],
+  [2, 'same', 3, 1, 15],
+  [1, 'valid', 5, 1, 17],
+  [2, 'valid', 3, 1, 16],
+  [2, 'valid', 3, 1, 17],
+  [1, 'same', 1, 1, 16],
+  [2, 'same', 1, 1, 16],
+  [1, 'same', 3, 2, 16],
+  [3, 2, 5, 1, 19],
+  [3, 0, 1, 1, 16],
+]
+for (const [stride, pad, kernel, dilation, side] of convolutions) {
+  const name = `${kernel}×${kernel} over ${side}, stride ${stride}, ${pad}, dilation ${dilation}`
+  const filter = (inputs: number, outputs: number) => tensor([kernel, kernel, inputs, outputs], 2) as tf.Tensor4D
+  const info = () => tf.backend_util.computeConv2DInfo([4, side, side, 8], [kernel, kernel, 8, 12], stride, dilation, pad)
+  const run = (op: string, inputs: Record<string, tf.Tensor>, attributes: object) =>
+    tf
+      .engine()
+      .runKernel(op, inputs, { strides: stride, pad, dataFormat: 'NHWC', dimRoundingMode: undefined, ...attributes } as never) as tf.Tensor
+  cases[`conv2d ${name}`] = () => tf.conv2d(image(side, 8), filter(8, 12), stride, pad, 'NHWC', dilation)
+  cases[`depthwiseConv2d ${name}`] = () => tf.depthwiseConv2d(image(side, 8), filter(8, 2), stride, pad, 'NHWC', dilation)
+  if (dilation !== 1) continue
+  cases[`conv2d gradient of the input ${name}`] = () =>
+    run('Conv2DBackpropInput', { dy: tensor(info().outShape), filter: filter(8, 12) }, { inputShape: [4, side, side, 8] })
+  cases[`conv2d gradient of the filter ${name}`] = () =>
+    run('Conv2DBackpropFilter', { x: image(side, 8), dy: tensor(info().outShape) }, { filterShape: [kernel, kernel, 8, 12] })
+  if (pad === 2) continue
+  cases[`maxPool ${name}`] = () => tf.maxPool(image(side, 8), kernel, stride, pad)
+  cases[`avgPool ${name}`] = () => tf.avgPool(image(side, 8), kernel, stride, pad)
+}
+cases['fused conv2d'] = () =>
+  tf.fused.conv2d({
+    x: image(16, 8),
+    filter: tensor([3, 3, 8, 12], 2) as tf.Tensor4D,
+    strides: 1,
+    pad: 'same',
+    bias: tensor([12], 3),
+    activation: 'relu',
+  })
+cases['conv2d rounding up'] = () => tf.conv2d(image(16, 8), tensor([3, 3, 8, 12], 2) as tf.Tensor4D, 2, 1, 'NHWC', 1, 'ceil')
+cases['maxPool rounding up'] = () => tf.maxPool(image(16, 8), 3, 2, 1, 'ceil')
 for (const [name, op] of Object.entries(binaryOps)) {
   for (const [left, right] of binaryShapes) cases[`${name} of [${left}] and [${right}]`] = () => op(tensor(left, 1), positive(right, 2))
   cases[`${name} of strange values`] = () => op(tf.reshape(strange(), [100, 1]), tf.reshape(strange(), [1, 100]))
@@ -187,6 +256,18 @@ describe('each kernel agrees with tfjs-cpu', () => {
 
   it('and leaves only the known cases to tfjs-cpu', () => {
     expect(tf.getBackend()).toBe('ort')
-    expect([...statistics().fallbacks.keys()].sort()).toEqual(['BatchMatMul', 'Cast', 'Concat', 'Fill', 'OneHot', 'Slice', 'Sum'])
+    expect([...statistics().fallbacks.keys()].sort()).toEqual([
+      'AvgPool',
+      'BatchMatMul',
+      'Cast',
+      'Concat',
+      'Conv2D',
+      'Fill',
+      'MaxPool',
+      'OneHot',
+      'ScatterNd',
+      'Slice',
+      'Sum',
+    ])
   })
 })

@@ -117,6 +117,34 @@ describe('traces', () => {
     expect(statistics().compiled).toBe(before)
   })
 
+  it('that grow, as in decoding with a cache, run as one graph for all lengths', async () => {
+    const decode = async (backend: string) => {
+      await tf.setBackend(backend)
+      const results: number[] = []
+      let keys = tensor([2, 1, 90]) as tf.Tensor
+      const before = statistics().interpreted
+      for (let step = 0; step < 12; step++) {
+        const [grown, mixed] = tf.tidy(() => {
+          const grown = tf.concat([keys, tf.mul(tensor([2, 1, 90], step), 2)], 1)
+          const scores = tf.matMul(tf.reshape(tensor([2, 90], step + 9), [2, 1, 90]), grown, false, true)
+          const flat = tf.reshape(tf.softmax(scores), [2, step + 2])
+          const tail = tf.slice(flat, [0, step + 1], [2, 1])
+          return [grown, tf.sum(tf.mul(tail, tf.matMul(tf.reshape(flat, [2, 1, step + 2]), grown)))] as [tf.Tensor, tf.Tensor]
+        })
+        keys.dispose()
+        keys = grown
+        results.push((await mixed.data())[0]!)
+        mixed.dispose()
+      }
+      keys.dispose()
+      return { results, interpreted: statistics().interpreted - before }
+    }
+    const expected = await decode('cpu')
+    const got = await decode('ort')
+    expect(distance(expected.results, got.results)).toBeLessThan(1e-5)
+    expect(got.interpreted).toBeLessThanOrEqual(3)
+  })
+
   it('take a number that changes as an input, without compiling again', async () => {
     const scaled = (factor: number) => tf.tidy(() => tf.sum(tf.sqrt(tf.exp(tf.mul(tensor([500]), factor)))))
     await scaled(1).data()

@@ -28,14 +28,14 @@ interface Entry {
 /** Structures remembered; each costs some hundred bytes. */
 const STRUCTURES = 8192
 /** A graph of so few nodes gains nothing over its nodes run one by one. */
-const FEW_NODES = 2
+export const FEW_NODES = 2
 
 /**
  * A trace is compiled when it has been seen more often than it has siblings that differ only in shape:
  * a training step at its second run, the steps of token-by-token decoding, whose shapes grow, practically never.
  */
 export function createPlans(native: Native, threads: () => number, capacity: number): Plans {
-  const plans = createRecency<Plan>(capacity, plan => plan.session.dispose())
+  const plans = createRecency<Plan>(capacity, plan => void (plan.retained || plan.session.dispose()))
   const entries = createRecency<Entry>(STRUCTURES, () => {})
   const families = createRecency<Family>(STRUCTURES, () => {})
   let compiled = 0
@@ -59,7 +59,7 @@ export function createPlans(native: Native, threads: () => number, capacity: num
       entry.sightings++
       const baked = literals.map((value, position) => (varying.has(position) ? '*' : value)).join()
       const known = plans.get(skeleton.key)
-      if (known?.baked === baked) return known
+      if (known?.baked === baked && !known.retained) return known
       if (known === undefined && !force && (nodes.length <= FEW_NODES || entry.sightings <= entry.family.members)) return null
       plans.delete(skeleton.key)
       const plan = compile(native, threads(), skeleton, nodes, outputs, varying, baked)

@@ -8,10 +8,8 @@ import type { Rule, RuleInputs, Operand } from './types.js'
 export const BACKEND_NAME = 'ort'
 /** Above tfjs-cpu (1) and wasm (2), so that tfjs prefers it once imported. */
 const PRIORITY = 3
-/** Materialised tensors of at most this many elements are computed at once by tfjs-cpu. */
-const SMALL_ELEMENTS = 64
 /** These share the value and cost nothing, whatever the size. */
-const VIEWS = new Set(['Reshape', 'Identity'])
+const VIEWS = new Set(['Reshape', 'Identity', 'ExpandDims'])
 
 type Call = Parameters<KernelFunc>[0]
 const NATIVE_DTYPES = new Set(['float32', 'int32', 'bool'])
@@ -34,7 +32,8 @@ function operandsOf(engine: OrtEngine, inputs: Call['inputs']): RuleInputs {
 /** Whether the kernel is cheaper in JavaScript: all its inputs are there and small. */
 function isSmall(engine: OrtEngine, tensors: readonly TensorInfo[]): boolean {
   if (tensors.length === 0 || engine.observing()) return false
-  return tensors.every(({ dataId, shape }) => sizeOf(shape) <= SMALL_ELEMENTS && engine.backend.valueFor(dataId).node === null)
+  const { smallElements } = engine.settings()
+  return tensors.every(({ dataId, shape }) => sizeOf(shape) <= smallElements && engine.backend.valueFor(dataId).node === null)
 }
 
 /** Strings, complex numbers and tensors without elements stay with tfjs-cpu. */

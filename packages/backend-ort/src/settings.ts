@@ -8,11 +8,14 @@ export interface Settings {
   readonly poolBytes: number
   /** Upper bound of the compiled graphs kept. */
   readonly sessions: number
+  /** Kernels whose inputs are known and of at most so many elements are left to tfjs-cpu, which is quicker there. */
+  readonly smallElements: number
 }
 
 const DEFAULT_POOL_BYTES = 512 * 1024 * 1024
 /** A whole-trace session of a language model holds tens to hundreds of megabytes. */
 const DEFAULT_SESSIONS = 24
+const DEFAULT_SMALL_ELEMENTS = 64
 
 function positive(name: string, value: number): number {
   if (Number.isInteger(value) && value > 0) return value
@@ -27,5 +30,6 @@ export function resolveSettings(given: Partial<Settings>, environment: Record<st
     threads: positive('threads', threads),
     poolBytes: positive('poolBytes', given.poolBytes ?? DEFAULT_POOL_BYTES),
     sessions: positive('sessions', given.sessions ?? DEFAULT_SESSIONS),
+    smallElements: given.smallElements ?? DEFAULT_SMALL_ELEMENTS,
   }
 }

@@ -67,8 +67,8 @@ export interface Recorder {
   record(spec: NodeSpec): Operand
 }
 
-/** Operands by the names tfjs gives them, or a list for kernels such as Concat. */
-export type RuleInputs = Record<string, Operand> & readonly Operand[]
+/** Operands by the names tfjs gives them, or by position for kernels such as Concat. */
+export type RuleInputs = Readonly<Record<string, Operand>>
 
 /**
  * One row of the kernel table: how a tfjs kernel becomes ONNX nodes.

@@ -83,7 +83,7 @@ const select: Rule = (recorder, { condition, t, e }) => {
 }
 
 const addN: Rule = (recorder, inputs) => {
-  const list = inputs as readonly Operand[]
+  const list = Object.values(inputs)
   if (!areFloats(...list)) return null
   return recorder.record({
     op: 'AddN',

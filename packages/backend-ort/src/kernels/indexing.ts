@@ -58,6 +58,38 @@ const segmentSum: Rule = (recorder, { x, segmentIds }, { numSegments }) => {
   return { ...result, shape }
 }
 
+/** Adds rows of updates into zeros: the same as summing segments when one index says where a row goes. */
+const scatterNd: Rule = (recorder, { indices, updates }, { shape }) => {
+  const rank = indices!.shape.length
+  const rows = sizeOf(indices!.shape)
+  if (!areFloats(updates) || indices!.dtype !== 'int32' || rank < 1 || (rank > 1 && indices!.shape[rank - 1] !== 1)) return null
+  if (rank === 1 && updates!.shape.length !== shape.length) return null // the list is one index of several axes
+  checkScattered(indices!, shape)
+  const segments = { x: { ...updates!, shape: [rows, ...shape.slice(1)] }, segmentIds: { ...indices!, shape: [rows] } }
+  return segmentSum(recorder, segments as never, { numSegments: shape[0] })
+}
+
+function checkScattered(indices: Operand, shape: readonly number[]): void {
+  for (const index of (indices.value.values as Int32Array | null) ?? [])
+    if (index < 0 || index >= shape[0]!) throw new Error(`Invalid indices: ${index} does not index into ${shape}`)
+}
+
+/** Running sums along an axis. */
+const cumsum: Rule = (recorder, { x }, { axis, exclusive, reverse }) => {
+  if (!areFloats(x) || x!.shape.length === 0) return null
+  const [along] = util.parseAxisParam(axis, [...x!.shape])
+  return recorder.record({
+    op: 'Cumsum',
+    inputs: [x!],
+    attributes: `${along},${exclusive},${reverse}`,
+    shape: x!.shape,
+    dtype: 'float32',
+    polymorphic: true,
+    emit: (graph, [name]) =>
+      graph.op('CumSum', [name!, graph.constant('int32', [], [along!])], { exclusive: Number(!!exclusive), reverse: Number(!!reverse) }),
+  })
+}
+
 /** 1 at the index and 0 elsewhere; an index outside gives a row of zeros. */
 export function oneHot(recorder: Recorder, indices: Operand, dtype: 'float32' | 'int32', depth: number): Operand {
   return recorder.record({
@@ -100,4 +132,11 @@ const cast: Rule = (recorder, { x }, { dtype }) => {
   })
 }
 
-export const indexingKernels: RuleTable = { GatherV2: gather, UnsortedSegmentSum: segmentSum, OneHot: oneHotRule, Cast: cast }
+export const indexingKernels: RuleTable = {
+  GatherV2: gather,
+  UnsortedSegmentSum: segmentSum,
+  OneHot: oneHotRule,
+  Cast: cast,
+  ScatterNd: scatterNd,
+  Cumsum: cumsum,
+}

@@ -1,6 +1,6 @@
 import { backend_util, slice_util, util } from '@tensorflow/tfjs-core'
 import type { TensorInfo } from '@tensorflow/tfjs-core'
-import { sizeOf } from '../shapes.js'
+import { sameShape, sizeOf } from '../shapes.js'
 import type { Operand, Recorder, Rule, RuleTable, Shape } from '../types.js'
 import { expand } from './expand.js'
 import { copyConcat, copySlice } from './copy.js'
@@ -79,7 +79,7 @@ const splitRule: Rule = (recorder, { x }, { numOrSizeSplits, axis }) => {
 }
 
 const concatRule: Rule = (recorder, inputs, { axis }) => {
-  const parts = inputs as readonly Operand[]
+  const parts = Object.values(inputs)
   if (parts.length < 2 || parts.some(part => part.dtype !== parts[0]!.dtype)) return null
   const along = util.parseAxisParam(axis, [...parts[0]!.shape])[0]!
   backend_util.assertParamsConsistent(
@@ -91,7 +91,8 @@ const concatRule: Rule = (recorder, inputs, { axis }) => {
 
 /** Stacking is concatenation of parts with one axis more. */
 const packRule: Rule = (recorder, inputs, { axis }) => {
-  const parts = inputs as readonly Operand[]
+  const parts = Object.values(inputs)
+  if (!parts.every(part => sameShape(part.shape, parts[0]!.shape))) return null
   if (parts.length < 2 || parts.some(part => part.dtype !== parts[0]!.dtype)) return null
   const widened = parts.map(part => ({ ...part, shape: [...part.shape.slice(0, axis), 1, ...part.shape.slice(axis)] }))
   return concat(recorder, widened, axis)
@@ -149,11 +150,37 @@ const reshapeRule: Rule = (_recorder, { x }, { shape }) => {
   return { ...x!, shape: wanted }
 }
 
+const expandDimsRule: Rule = (_recorder, { input }, { dim }) => {
+  const { shape } = input!
+  util.assert(-(shape.length + 1) <= dim, () => `Axis must be in the interval [${-(shape.length + 1)}, ${shape.length}]`)
+  const at = dim < 0 ? shape.length + 1 + dim : dim
+  return { ...input!, shape: [...shape.slice(0, at), 1, ...shape.slice(at)] }
+}
+
+/** Reverses axes by slices with a negative step. */
+const reverseRule: Rule = (recorder, { x }, { dims }) => {
+  const axes = util.parseAxisParam(dims, [...x!.shape])
+  if (x!.shape.length === 0 || axes.length === 0) return null
+  return recorder.record({
+    op: 'Reverse',
+    inputs: [x!],
+    attributes: `${axes}`,
+    shape: x!.shape,
+    dtype: x!.dtype,
+    polymorphic: true,
+    emit: (graph, [name]) => {
+      const all = (value: number) => graph.int64(axes.map(() => value))
+      return graph.op('Slice', [name!, all(-1), all(-1_000_000_000_000), graph.int64(axes), all(-1)])
+    },
+  })
+}
+
 const transposeRule: Rule = (recorder, { x }, { perm }) => transpose(recorder, x!, perm)
 
 export const layoutKernels: RuleTable = {
   Reshape: reshapeRule,
   Identity: (_recorder, { x }) => x!,
+  ExpandDims: expandDimsRule,
   Transpose: transposeRule,
   Slice: sliceRule,
   SplitV: splitRule,
@@ -162,4 +189,5 @@ export const layoutKernels: RuleTable = {
   Unpack: unpackRule,
   PadV2: padRule,
   Tile: tileRule,
+  Reverse: reverseRule,
 }

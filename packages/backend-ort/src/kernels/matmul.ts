@@ -53,12 +53,19 @@ export function matMul(recorder: Recorder, a: Operand, b: Operand, options: MatM
   return { ...result, shape: [...batch, rows, columns] }
 }
 
+/** Whether the inner axes meet; tfjs-cpu tells of the others. */
+function fits(a: Operand, b: Operand, transposeA: boolean, transposeB: boolean): boolean {
+  return a.shape.length >= 2 && b.shape.length >= 2 && a.shape.at(transposeA ? -2 : -1) === b.shape.at(transposeB ? -1 : -2)
+}
+
 const batchMatMul: Rule = (recorder, { a, b }, { transposeA, transposeB }) =>
-  areFloats(a, b) ? matMul(recorder, a!, b!, { transposeA: !!transposeA, transposeB: !!transposeB }) : null
+  areFloats(a, b) && fits(a!, b!, transposeA, transposeB)
+    ? matMul(recorder, a!, b!, { transposeA: !!transposeA, transposeB: !!transposeB })
+    : null
 
 const fusedMatMul: Rule = (recorder, { a, b, bias, preluActivationWeights }, { transposeA, transposeB, activation }) => {
   if (!areFloats(a, b, bias) || preluActivationWeights !== undefined || !knowsActivation(activation)) return null
-  if (bias !== undefined && bias.shape.length > 1) return null
+  if (!fits(a!, b!, transposeA, transposeB) || (bias !== undefined && bias.shape.length > 1)) return null
   return matMul(recorder, a!, b!, { transposeA: !!transposeA, transposeB: !!transposeB, bias, activation })
 }
 

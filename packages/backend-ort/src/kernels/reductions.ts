@@ -1,5 +1,6 @@
 import { util } from '@tensorflow/tfjs-core'
 import { rewriteSum } from '../rewrites/sum.js'
+import type { Graph } from '../graph.js'
 import type { Operand, Recorder, Rule, RuleTable, Shape } from '../types.js'
 import { areFloats } from './elementwise.js'
 
@@ -12,6 +13,12 @@ function reducedShape(shape: Shape, axes: readonly number[], keepDims: boolean):
 
 /** Attribute text of a reduction, which rewrites recognise. */
 export const reductionKey = (axes: readonly number[], keepDims: boolean) => `${axes}${keepDims ? 'k' : ''}`
+
+/** NaN where any element is NaN: ONNX Runtime's extremes may pass it over. */
+function withNaN(graph: Graph, x: string, reduced: string, axes: readonly number[], keepdims: number): string {
+  const found = graph.op('ReduceMax', [graph.cast(graph.op('IsNaN', [x]), 'float32')], { axes: [...axes], keepdims })
+  return graph.op('Where', [graph.op('Greater', [found, graph.float(0)]), graph.float(NaN), reduced])
+}
 
 /** A reduction over axes given in ascending order. */
 export function reduce(recorder: Recorder, op: string, x: Operand, axes: readonly number[], keepDims: boolean): Operand {
@@ -27,10 +34,11 @@ export function reduce(recorder: Recorder, op: string, x: Operand, axes: readonl
     shape,
     dtype: 'float32',
     polymorphic: true,
-    emit: (graph, [name]) =>
-      onnx === 'ReduceSum'
-        ? graph.op(onnx, [name!, graph.int64(axes)], { keepdims })
-        : graph.op(onnx, [name!], { axes: [...axes], keepdims }),
+    emit(graph, [name]) {
+      if (onnx === 'ReduceSum') return graph.op(onnx, [name!, graph.int64(axes)], { keepdims })
+      const reduced = graph.op(onnx, [name!], { axes: [...axes], keepdims })
+      return op === 'Mean' ? reduced : withNaN(graph, name!, reduced, axes, keepdims)
+    },
   })
 }
 
@@ -41,7 +49,7 @@ const reductionRule =
     return areFloats(x) && axes.length > 0 ? reduce(recorder, op, x!, axes, !!keepDims) : null
   }
 
-/** The first position of the largest or smallest value. */
+/** The first position of the largest or smallest value; NaN is passed over. */
 const positionRule =
   (op: string): Rule =>
   (recorder, { x }, { axis }) => {
@@ -54,7 +62,11 @@ const positionRule =
       shape: reducedShape(x!.shape, [along], false),
       dtype: 'int32',
       polymorphic: true,
-      emit: (graph, names) => graph.cast(graph.op(op, names, { axis: along, keepdims: 0 }), 'int32'),
+      emit(graph, [name]) {
+        const last = graph.float(op === 'ArgMax' ? -Infinity : Infinity)
+        const numbers = graph.op('Where', [graph.op('IsNaN', [name!]), last, name!])
+        return graph.cast(graph.op(op, [numbers], { axis: along, keepdims: 0 }), 'int32')
+      },
     })
   }
 

@@ -1,0 +1,114 @@
+import * as tf from '@tensorflow/tfjs-core'
+import { capture, statistics } from '@tersor/backend-ort'
+import { distance, tensor } from './compare.reference.js'
+
+beforeAll(async () => {
+  await tf.setBackend('ort')
+  expect(tf.getBackend()).toBe('ort')
+})
+
+/** A step that moves weights against x: w ← w − rate·xᵀ(x·w − y), and gives the loss. */
+function problem() {
+  const weight = tf.variable(tensor([30, 5], 3))
+  const step = (x: tf.Tensor, y: tf.Tensor, rate: tf.Tensor): tf.Tensor => {
+    const error = tf.sub(tf.matMul(x, weight), y)
+    weight.assign(tf.sub(weight, tf.mul(rate, tf.matMul(x, error, true))) as tf.Variable)
+    return tf.mean(tf.square(error))
+  }
+  return { weight, step }
+}
+
+async function train(step: (x: tf.Tensor, y: tf.Tensor, rate: tf.Tensor) => tf.Tensor): Promise<number[]> {
+  const losses: number[] = []
+  for (let time = 0; time < 8; time++) {
+    const inputs = [tensor([20, 30], time), tensor([20, 5], time + 50), tf.scalar(0.01 / (time + 1))] as const
+    const loss = step(...inputs)
+    losses.push((await loss.data())[0]!)
+    tf.dispose([loss, ...inputs])
+  }
+  return losses
+}
+
+describe('capture', () => {
+  it('gives what the function gives, with arguments and variables that change', async () => {
+    const plain = problem()
+    const expected = await train((x, y, rate) => tf.tidy(() => plain.step(x, y, rate)))
+    const other = problem()
+    const step = capture(other.step as (...inputs: tf.Tensor[]) => tf.Tensor)
+    const before = tf.memory().numTensors
+    expect(distance(expected, await train(step))).toBeLessThan(1e-6)
+    expect(distance(await plain.weight.data(), await other.weight.data())).toBeLessThan(1e-6)
+    expect(tf.memory().numTensors).toBe(before)
+    step.dispose()
+    tf.dispose([plain.weight, other.weight])
+  })
+
+  it('runs no JavaScript of the function from the third call on', async () => {
+    let calls = 0
+    const double = capture(x => {
+      calls++
+      return tf.mul(tf.add(x!, x!), tf.exp(x!))
+    })
+    for (let time = 0; time < 5; time++) {
+      const x = tensor([200], time)
+      const y = double(x)
+      expect(distance(await tf.tidy(() => tf.mul(tf.mul(x, 2), tf.exp(x))).data(), await y.data())).toBeLessThan(1e-6)
+    }
+    expect(calls).toBe(2)
+    double(tensor([300]))
+    expect(calls).toBe(3)
+    double.dispose()
+  })
+
+  it('keeps the constants it uses', async () => {
+    const constant = tensor([300], 8)
+    const added = capture(x => tf.mul(tf.add(x!, constant), 3))
+    added(tensor([300]))
+    added(tensor([300]))
+    const expected = await tf.mul(tf.add(tensor([300]), constant), 3).data()
+    constant.dispose()
+    for (let time = 0; time < 3; time++) await tf.add(tensor([300], time), 1).data()
+    expect(distance(expected, await added(tensor([300])).data())).toBeLessThan(1e-6)
+    added.dispose()
+  })
+
+  it('gives several tensors', async () => {
+    const both = capture(x => [tf.mul(x!, 2), tf.reshape(tf.sub(x!, 2), [10, 20])])
+    for (let time = 0; time < 4; time++) {
+      const [twice, less] = both(tensor([200], time))
+      expect(less!.shape).toEqual([10, 20])
+      expect(distance(await tf.mul(tensor([200], time), 2).data(), await twice!.data())).toBe(0)
+    }
+    both.dispose()
+  })
+
+  it('refuses a function that reads values', () => {
+    const reading = capture(x => tf.mul(x!, tf.sum(tf.exp(x!)).dataSync()[0]!))
+    reading(tensor([200]))
+    expect(() => reading(tensor([200]))).toThrow('capture: the function ran 2 graphs instead of one.\nRead no values in it')
+  })
+
+  it('refuses a function that keeps tensors', () => {
+    const keeping = capture(x => {
+      tf.keep(tf.add(x!, 1))
+      return tf.mul(x!, 2)
+    })
+    keeping(tensor([200]))
+    expect(() => keeping(tensor([200]))).toThrow('keeps a tensor that it neither returns nor assigns')
+  })
+
+  it('compiles once', async () => {
+    const square = capture(x => tf.sum(tf.sqrt(tf.exp(tf.square(x!)))))
+    const before = statistics().compiled
+    for (let time = 0; time < 5; time++) await square(tensor([400], time)).data()
+    expect(statistics().compiled).toBe(before + 1)
+    square.dispose()
+  })
+
+  it('is the function itself on another backend', async () => {
+    await tf.setBackend('cpu')
+    const double = capture(x => tf.mul(x!, 2))
+    for (let time = 0; time < 3; time++) expect((await double(tf.scalar(time)).data())[0]).toBe(2 * time)
+    await tf.setBackend('ort')
+  })
+})

@@ -1,0 +1,139 @@
+import * as tf from '@tensorflow/tfjs-core'
+import { runPlan } from './compile.js'
+import { engineOfBackend } from './control.js'
+import type { OrtEngine } from './engine.js'
+import type { Run } from './executor.js'
+import { BACKEND_NAME } from './register.js'
+import { newValue } from './trace.js'
+import type { DType, NativeArray, Operand, Shape, Value } from './types.js'
+
+type Tensors = tf.Tensor | tf.Tensor[]
+
+/** A function that replays its recorded graph. */
+export interface Captured<R extends Tensors> {
+  (...inputs: tf.Tensor[]): R
+  /** Frees the graph and the constants it holds. */
+  dispose(): void
+}
+
+/** Where the value of a graph input comes from at each call. */
+type Source = { readonly variable: tf.Variable } | { readonly argument: number } | { readonly constant: Operand }
+
+interface Program {
+  readonly run: Run
+  readonly sources: readonly Source[]
+  /** Per output: the variable it becomes, if any. */
+  readonly assigned: readonly (tf.Variable | undefined)[]
+  /** Per returned tensor: the output it is, and its shape. */
+  readonly returned: readonly { readonly output: number; readonly shape: Shape }[]
+  readonly single: boolean
+}
+
+const variables = () => Object.values(tf.engine().registeredVariables)
+const listOf = (tensors: Tensors): tf.Tensor[] => (Array.isArray(tensors) ? tensors : [tensors])
+const refuse = (what: string, remedy: string) => new Error(`capture: ${what}\n${remedy}`)
+
+function sourceOf(operand: Operand, before: ReadonlyMap<Value, Source>): Source {
+  const known = before.get(operand.value)
+  if (known !== undefined) return known
+  operand.value.pins++ // a constant: keep its array as long as the program lives
+  return { constant: operand }
+}
+
+/** Runs the function once under observation and writes down where its inputs come from and its outputs go. */
+function record<R extends Tensors>(engine: OrtEngine, compute: (...inputs: tf.Tensor[]) => R, inputs: tf.Tensor[]): [R, Program] {
+  const { backend } = engine
+  const valueOf = (tensor: tf.Tensor) => backend.valueFor(tensor.dataId)
+  engine.flush()
+  const before = new Map<Value, Source>()
+  for (const variable of variables()) before.set(valueOf(variable), { variable })
+  inputs.forEach((input, argument) => before.set(valueOf(input), { argument }))
+  for (const value of before.keys()) value.literal = false // a scalar argument would become a constant of the graph
+  let result: R | undefined
+  const runs = engine.observe(() => (result = tf.tidy(() => compute(...inputs))))
+  const [run] = runs
+  if (runs.length !== 1 || run === undefined)
+    throw refuse(`the function ran ${runs.length} graphs instead of one.`, 'Read no values in it, and use kernels that run natively.')
+  const targets = new Map(variables().map(variable => [valueOf(variable), variable]))
+  const assigned = run.outputs.map(({ value }) => targets.get(value))
+  const returned = listOf(result!).map(tensor => ({
+    output: run.outputs.findIndex(({ value }) => value === valueOf(tensor)),
+    shape: tensor.shape,
+  }))
+  if (returned.some(({ output }) => output < 0))
+    throw refuse('the function returns a tensor that it did not compute.', 'Return computed tensors only.')
+  const taken = new Set(returned.map(({ output }) => output))
+  if (assigned.some((variable, output) => variable === undefined && !taken.has(output)))
+    throw refuse(
+      'the function keeps a tensor that it neither returns nor assigns to a variable.',
+      'Make its state variables and assign to them.',
+    )
+  run.plan.retained = true
+  const sources = run.plan.fed.map(slot => sourceOf(run.inputs[slot]!, before))
+  return [result!, { run, sources, assigned, returned, single: !Array.isArray(result) }]
+}
+
+function currentOperand(engine: OrtEngine, source: Source, recorded: Operand, inputs: readonly tf.Tensor[]): Operand {
+  if ('constant' in source) return source.constant
+  const tensor = 'variable' in source ? source.variable : inputs[source.argument]!
+  const value = engine.backend.valueFor(tensor.dataId)
+  engine.backend.materialise(value)
+  return { ...recorded, value }
+}
+
+function tensorFrom(engine: OrtEngine, array: NativeArray, dtype: DType, shape: Shape): tf.Tensor {
+  const value: Value = { ...newValue(dtype), values: array }
+  return tf.engine().makeTensorFromTensorInfo(engine.backend.own({ value, shape, dtype }), engine.backend) as tf.Tensor
+}
+
+function replay<R extends Tensors>(engine: OrtEngine, program: Program, inputs: readonly tf.Tensor[]): R {
+  const { run, sources, assigned, returned, single } = program
+  engine.flush()
+  const operands = [...run.inputs]
+  run.plan.fed.forEach((slot, index) => (operands[slot] = currentOperand(engine, sources[index]!, run.inputs[slot]!, inputs)))
+  const arrays = runPlan(engine.native, engine.pool, run.plan, operands, run.outputs)
+  const tensors = run.outputs.map(({ dtype, shape }, output) => tensorFrom(engine, arrays[output]!, dtype, shape))
+  const results = returned.map(({ output, shape }) => tf.reshape(tensors[output]!, [...shape]))
+  assigned.forEach((variable, output) => variable?.assign(tf.reshape(tensors[output]!, variable.shape)))
+  return (single ? results[0]! : results) as R
+}
+
+/**
+ * Makes a function that runs its JavaScript twice, the second time to record it, and from then on replays the compiled graph alone.
+ * The function may read and assign variables and use its arguments and constant tensors; it may not read values.
+ * JavaScript numbers in it are frozen: pass what changes as a tensor. Other shapes of the arguments are recorded anew.
+ * On another backend it is the function itself.
+ */
+export function capture<R extends Tensors>(compute: (...inputs: tf.Tensor[]) => R): Captured<R> {
+  const programs = new Map<string, Program | null>()
+  const call = (...inputs: tf.Tensor[]): R => {
+    if (tf.getBackend() !== BACKEND_NAME) return tf.tidy(() => compute(...inputs))
+    const engine = engineOfBackend()
+    const key = inputs.map(input => `${input.dtype}[${input.shape}]`).join()
+    const program = programs.get(key)
+    if (program) return tf.tidy(() => replay<R>(engine, program, inputs))
+    if (program === undefined) {
+      programs.set(key, null) // the first call may create variables, such as an optimiser's
+      return tf.tidy(() => compute(...inputs))
+    }
+    const [result, recorded] = record(engine, compute, inputs)
+    programs.set(key, recorded)
+    return result
+  }
+  const dispose = () => {
+    for (const program of programs.values()) if (program) release(program)
+    programs.clear()
+  }
+  return Object.assign(call, { dispose })
+}
+
+function release({ run, sources }: Program): void {
+  run.plan.retained = false
+  run.plan.session.dispose()
+  const { backend } = engineOfBackend()
+  for (const source of sources) {
+    if (!('constant' in source)) continue
+    source.constant.value.pins--
+    backend.recycle(source.constant.value)
+  }
+}

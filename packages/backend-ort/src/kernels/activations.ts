@@ -1,0 +1,62 @@
+import type { AttributeValue, Graph } from '../graph.js'
+import { broadcastShape } from '../shapes.js'
+import type { Rule, RuleTable } from '../types.js'
+import { areFloats } from './elementwise.js'
+
+type Write = (graph: Graph, x: string) => string
+
+const simple =
+  (op: string, write: Write, attributes = ''): Rule =>
+  (recorder, { x }) =>
+    areFloats(x)
+      ? recorder.record({
+          op,
+          inputs: [x!],
+          attributes,
+          shape: x!.shape,
+          dtype: 'float32',
+          polymorphic: true,
+          emit: (graph, [name]) => write(graph, name!),
+        })
+      : null
+
+const named =
+  (op: string, attributes: Record<string, AttributeValue> = {}): Write =>
+  (graph, x) =>
+    graph.op(op, [x], attributes)
+
+const leakyRelu: Rule = (recorder, inputs, { alpha }) =>
+  simple('LeakyRelu', named('LeakyRelu', { alpha: { float: alpha } }), `${alpha}`)(recorder, inputs, {})
+
+/** x where it is at least 0, else alpha · x. */
+const prelu: Rule = (recorder, { x, alpha }) => {
+  if (!areFloats(x, alpha)) return null
+  return recorder.record({
+    op: 'Prelu',
+    inputs: [x!, alpha!],
+    shape: broadcastShape(x!.shape, alpha!.shape),
+    dtype: 'float32',
+    polymorphic: true,
+    emit: (graph, [name, slope]) => graph.op('Where', [graph.op('Less', [name!, graph.float(0)]), graph.op('Mul', [name!, slope!]), name!]),
+  })
+}
+
+const isNaNRule: Rule = (recorder, { x }) =>
+  areFloats(x)
+    ? recorder.record({
+        op: 'IsNaN',
+        inputs: [x!],
+        shape: x!.shape,
+        dtype: 'bool',
+        polymorphic: true,
+        emit: (graph, names) => graph.op('IsNaN', names),
+      })
+    : null
+
+export const activationKernels: RuleTable = {
+  LeakyRelu: leakyRelu,
+  Prelu: prelu,
+  Relu6: simple('Relu6', (graph, x) => graph.op('Min', [graph.op('Max', [x, graph.float(0)]), graph.float(6)])),
+  Elu: simple('Elu', named('Elu')),
+  IsNan: isNaNRule,
+}

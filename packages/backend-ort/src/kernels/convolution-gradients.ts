@@ -1,0 +1,97 @@
+import type { Graph } from '../graph.js'
+import { sameShape } from '../shapes.js'
+import type { Rule, RuleTable } from '../types.js'
+import { convInfo, convKey, fitsOnnx, isChannelsLast, TO_NCHW, TO_NHWC, transposed } from './convolution.js'
+import type { ConvAttributes, ConvInfo } from './convolution.js'
+import { areFloats } from './elementwise.js'
+
+/** Far enough back for a slice with a negative step to reach the first element. */
+const BEFORE_ALL = -1_000_000_000
+
+/** dx for stride 1: the full correlation of dy with the flipped filter. */
+function fullCorrelation(graph: Graph, info: ConvInfo, dy: string, filter: string): string {
+  const { top, left } = info.padInfo
+  const flipped = graph.op('Slice', [
+    filter,
+    graph.int64([-1, -1]),
+    graph.int64([BEFORE_ALL, BEFORE_ALL]),
+    graph.int64([0, 1]),
+    graph.int64([-1, -1]),
+  ])
+  const reach = { height: (info.filterHeight - 1) * info.dilationHeight, width: (info.filterWidth - 1) * info.dilationWidth }
+  return graph.op('Conv', [transposed(graph, dy, TO_NCHW), transposed(graph, flipped, [2, 3, 0, 1])], {
+    kernel_shape: [info.filterHeight, info.filterWidth],
+    dilations: [info.dilationHeight, info.dilationWidth],
+    pads: [reach.height - top, reach.width - left, info.inHeight - info.outHeight + top, info.inWidth - info.outWidth + left],
+  })
+}
+
+/** dx for larger strides, with the input's rows and columns that no window reached added at the end. */
+function transposedConvolution(graph: Graph, info: ConvInfo, dy: string, filter: string): string {
+  const { top, left } = info.padInfo
+  const span = (out: number, stride: number, window: number, dilation: number) => (out - 1) * stride + (window - 1) * dilation + 1
+  const missingHeight = info.inHeight + top - span(info.outHeight, info.strideHeight, info.filterHeight, info.dilationHeight)
+  const missingWidth = info.inWidth + left - span(info.outWidth, info.strideWidth, info.filterWidth, info.dilationWidth)
+  const y = graph.op('ConvTranspose', [transposed(graph, dy, TO_NCHW), transposed(graph, filter, [3, 2, 0, 1])], {
+    kernel_shape: [info.filterHeight, info.filterWidth],
+    strides: [info.strideHeight, info.strideWidth],
+    dilations: [info.dilationHeight, info.dilationWidth],
+    pads: [top, left, Math.max(0, -missingHeight), Math.max(0, -missingWidth)],
+  })
+  if (missingHeight <= 0 && missingWidth <= 0) return y
+  return graph.op('Pad', [y, graph.int64([0, 0, 0, 0, 0, 0, Math.max(0, missingHeight), Math.max(0, missingWidth)]), graph.float(0)])
+}
+
+const inputGradient: Rule = (recorder, { dy, filter }, attributes: ConvAttributes & { inputShape: number[] }) => {
+  if (!areFloats(dy, filter) || !isChannelsLast(attributes)) return null
+  const info = convInfo(attributes.inputShape, filter!.shape, attributes)
+  const { top, left } = info.padInfo
+  const unit = info.strideHeight === 1 && info.strideWidth === 1
+  const wide = (info.filterHeight - 1) * info.dilationHeight < top || (info.filterWidth - 1) * info.dilationWidth < left
+  if (!fitsOnnx(info) || wide || !sameShape(dy!.shape, info.outShape)) return null
+  return recorder.record({
+    op: 'ConvInputGradient',
+    inputs: [dy!, filter!],
+    attributes: convKey(info),
+    shape: info.inShape,
+    dtype: 'float32',
+    emit: (graph, [gradient, weights]) =>
+      transposed(graph, (unit ? fullCorrelation : transposedConvolution)(graph, info, gradient!, weights!), TO_NHWC),
+  })
+}
+
+/** Patches side by side, (batch·height·width of the output, filter height·width·channels), by slices. */
+function patches(graph: Graph, info: ConvInfo, x: string): string {
+  const { top, left, bottom, right } = info.padInfo
+  const padded = top || left || bottom || right ? graph.op('Pad', [x, graph.int64([0, top, left, 0, 0, bottom, right, 0])]) : x
+  const slices: string[] = []
+  for (let row = 0; row < info.filterHeight; row++)
+    for (let column = 0; column < info.filterWidth; column++) {
+      const start = [row * info.dilationHeight, column * info.dilationWidth]
+      const end = [start[0]! + (info.outHeight - 1) * info.strideHeight + 1, start[1]! + (info.outWidth - 1) * info.strideWidth + 1]
+      const steps = graph.int64([info.strideHeight, info.strideWidth])
+      slices.push(graph.op('Slice', [padded, graph.int64(start), graph.int64(end), graph.int64([1, 2]), steps]))
+    }
+  const joined = slices.length === 1 ? slices[0]! : graph.op('Concat', slices, { axis: 3 })
+  return graph.reshape(joined, [info.batchSize * info.outHeight * info.outWidth, slices.length * info.inChannels])
+}
+
+const filterGradient: Rule = (recorder, { x, dy }, attributes: ConvAttributes & { filterShape: number[] }) => {
+  if (!areFloats(x, dy) || !isChannelsLast(attributes)) return null
+  const info = convInfo(x!.shape, attributes.filterShape, attributes)
+  if (!fitsOnnx(info) || !sameShape(dy!.shape, info.outShape)) return null
+  return recorder.record({
+    op: 'ConvFilterGradient',
+    inputs: [x!, { ...dy!, shape: [info.batchSize * info.outHeight * info.outWidth, info.outChannels] }],
+    attributes: convKey(info),
+    shape: attributes.filterShape,
+    dtype: 'float32',
+    emit(graph, [input, gradient]) {
+      // the wide side is kept as columns, over which the product is vectorised; the small result is transposed
+      const product = graph.microsoft('FusedMatMul', [gradient!, patches(graph, info, input!)], { transA: 1 })
+      return graph.reshape(transposed(graph, product, [1, 0]), attributes.filterShape)
+    },
+  })
+}
+
+export const convolutionGradientKernels: RuleTable = { Conv2DBackpropInput: inputGradient, Conv2DBackpropFilter: filterGradient }
