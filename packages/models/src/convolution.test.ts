@@ -2,7 +2,7 @@ import * as tf from '@tensorflow/tfjs-core'
 import '@tensorflow/tfjs-backend-cpu'
 import '@tersor/backend-ort'
 import type { ConvolutionGeometry } from '@tersor/core'
-import { convolution, everyNth } from './convolution.js'
+import { convolution } from './convolution.js'
 
 const wave = (...shape: number[]): tf.Tensor =>
   tf.tidy(() => tf.reshape(tf.sin(tf.mul(tf.range(1, 1 + shape.reduce((a, b) => a * b, 1)), 1.3)), shape))
@@ -33,15 +33,5 @@ describe('convolution', () => {
       expect(unfolded.shape).toEqual(direct.shape)
       direct.values.forEach((value, i) => expect(Math.abs(value - unfolded.values[i])).toBeLessThan(1e-4))
     }
-  })
-})
-
-describe('everyNth', () => {
-  it('picks the first of every so many pixels', async () => {
-    const { shape, values } = await on('cpu', () => everyNth(tf.reshape(tf.range(0, 15), [1, 3, 5, 1]), 2))
-    expect([shape, [...values]]).toEqual([
-      [1, 2, 3, 1],
-      [0, 2, 4, 10, 12, 14],
-    ])
   })
 })

@@ -1,7 +1,8 @@
 import * as tf from '@tensorflow/tfjs-core'
 import type { ConvolutionGeometry, Env, Provenance, Site, Stage } from '@tersor/core'
+import { everyNth } from '@tersor/core/unfold'
 import type { ParameterStore, Shape } from '@tersor/tensor'
-import { convolution, everyNth } from './convolution.js'
+import { convolution } from './convolution.js'
 import { checkParameters } from './check-parameters.js'
 import type { ImageClassifier } from './image-classifier.js'
 import { linear } from './layers.js'
@@ -95,7 +96,7 @@ const convolve = (x: tf.Tensor, { site, norm }: NormedConvolution, env: Env, { c
 const shortcut = (x: tf.Tensor, { first, second, stride }: Block): tf.Tensor => {
   if (stride === 1 && first.inputs === second.outputs) return x
   const beside = (second.outputs - first.inputs) / 2
-  return tf.pad(everyNth(x, stride) as tf.Tensor4D, [
+  return tf.pad(everyNth(x, [stride, stride]) as tf.Tensor4D, [
     [0, 0],
     [0, 0],
     [0, 0],
