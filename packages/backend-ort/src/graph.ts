@@ -1,5 +1,5 @@
 import { bytes, fieldBytes, fieldFloat, fieldText, fieldVarint } from './protobuf.js'
-import type { DType, Shape } from './types.js'
+import type { DType, Shape } from './dtype.js'
 
 export type OnnxType = DType | 'int64'
 /** ONNX TensorProto.DataType numbers. */

@@ -1,10 +1,9 @@
 import type { BackendValues, DataType, TensorInfo } from '@tensorflow/tfjs-core'
+import type { DType, Shape } from './dtype.js'
 import type { Graph } from './graph.js'
 
-/** The dtypes that ONNX Runtime computes for us; strings and complex numbers stay with tfjs-cpu. */
-export type DType = 'float32' | 'int32' | 'bool'
+export type { DType, Shape }
 export type NativeArray = Float32Array | Int32Array | Uint8Array
-export type Shape = readonly number[]
 
 /** What tfjs's data map holds for a tensor: an array, or the trace node that will make it. */
 export interface Value {
@@ -66,6 +65,9 @@ export interface TraceNode extends NodeSpec {
 export interface Recorder {
   record(spec: NodeSpec): Operand
 }
+
+/** Records an elementwise operation of two operands. */
+export type Binary = (recorder: Recorder, op: string, a: Operand, b: Operand) => Operand
 
 /** Operands by the names tfjs gives them, or by position for kernels such as Concat. */
 export type RuleInputs = Readonly<Record<string, Operand>>

@@ -1,5 +1,8 @@
 import { badFile } from './bad-file.js'
 
+/** An object of a JSON file. */
+export type Json = Readonly<Record<string, unknown>>
+
 interface Outline {
   readonly depth: number
   /** Where the keys of the outermost object start and end, quotes included. */

@@ -1,7 +1,7 @@
 import type { AttributeValue, Graph } from '../graph.js'
 import { broadcastShape } from '../shapes.js'
 import type { Rule, RuleTable } from '../types.js'
-import { areFloats } from './elementwise.js'
+import { areFloats } from './are-floats.js'
 
 type Write = (graph: Graph, x: string) => string
 

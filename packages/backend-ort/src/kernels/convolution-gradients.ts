@@ -3,7 +3,7 @@ import { sameShape } from '../shapes.js'
 import type { Rule, RuleTable } from '../types.js'
 import { convInfo, convKey, fitsOnnx, isChannelsLast, TO_NCHW, TO_NHWC, transposed } from './convolution.js'
 import type { ConvAttributes, ConvInfo } from './convolution.js'
-import { areFloats } from './elementwise.js'
+import { areFloats } from './are-floats.js'
 
 /** Far enough back for a slice with a negative step to reach the first element. */
 const BEFORE_ALL = -1_000_000_000

@@ -1,7 +1,7 @@
 import { backend_util } from '@tensorflow/tfjs-core'
 import type { Graph } from '../graph.js'
 import type { Operand, Recorder, Rule, RuleTable, Shape } from '../types.js'
-import { areFloats } from './elementwise.js'
+import { areFloats } from './are-floats.js'
 import { ACTIVATION, knowsActivation } from './matmul.js'
 
 export type ConvInfo = backend_util.Conv2DInfo

@@ -1,6 +1,7 @@
 import { broadcastShape } from '../shapes.js'
 import type { Operand, Recorder, Rule, RuleTable, Shape } from '../types.js'
 import { rewriteBinary } from '../rewrites/binary.js'
+import { areFloats } from './are-floats.js'
 import { expand, peel } from './expand.js'
 
 /** Float arithmetic: tfjs kernel → ONNX operator. */
@@ -22,9 +23,6 @@ const COMPARISON: Readonly<Record<string, string>> = {
 }
 const LOGICAL: Readonly<Record<string, string>> = { LogicalAnd: 'And', LogicalOr: 'Or' }
 
-export const areFloats = (...operands: readonly (Operand | undefined)[]) =>
-  operands.every(operand => operand === undefined || operand.dtype === 'float32')
-
 function recordBinary(recorder: Recorder, op: string, onnx: string, a: Operand, b: Operand, shape: Shape, dtype: Operand['dtype']) {
   return recorder.record({ op, inputs: [a, b], shape, dtype, polymorphic: true, emit: (graph, names) => graph.op(onnx, names) })
 }
@@ -37,7 +35,7 @@ export function binary(recorder: Recorder, op: string, a: Operand, b: Operand): 
   const small = broadcastShape(x.shape, y.shape)
   const onnx = ARITHMETIC[op] ?? COMPARISON[op] ?? LOGICAL[op]!
   const dtype = op in ARITHMETIC ? 'float32' : 'bool'
-  const result = rewriteBinary(recorder, op, x, y, small) ?? recordBinary(recorder, op, onnx, x, y, small, dtype)
+  const result = rewriteBinary(recorder, op, x, y, small, binary) ?? recordBinary(recorder, op, onnx, x, y, small, dtype)
   return expand(recorder, result, full)
 }
 

@@ -3,7 +3,7 @@ import { sizeOf } from '../shapes.js'
 import { pendingNode } from '../trace.js'
 import type { OneHotNote } from '../rewrites/notes.js'
 import type { Operand, Recorder, Rule, RuleTable } from '../types.js'
-import { areFloats } from './elementwise.js'
+import { areFloats } from './are-floats.js'
 
 /** Tells of an index outside the axis as tfjs-cpu does, as far as the indices are known yet. */
 function checkIndices(indices: Operand, length: number): void {

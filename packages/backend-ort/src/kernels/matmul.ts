@@ -2,7 +2,7 @@ import { broadcastShape, sizeOf } from '../shapes.js'
 import type { MatMulNote } from '../rewrites/notes.js'
 import { pendingNode } from '../trace.js'
 import type { Operand, Recorder, Rule, RuleTable, Shape } from '../types.js'
-import { areFloats } from './elementwise.js'
+import { areFloats } from './are-floats.js'
 
 /** Activations that tfjs may fuse and ONNX has. */
 export const ACTIVATION: Readonly<Record<string, string>> = { relu: 'Relu', sigmoid: 'Sigmoid', elu: 'Elu' }

@@ -3,7 +3,7 @@ import { sameShape } from '../shapes.js'
 import type { Rule, RuleTable } from '../types.js'
 import { binary } from './elementwise.js'
 import { convAttributes, convKey, fitsOnnx, TO_NCHW, TO_NHWC, transposed } from './convolution.js'
-import { areFloats } from './elementwise.js'
+import { areFloats } from './are-floats.js'
 import { literal } from '../trace.js'
 import { unary } from './unary.js'
 

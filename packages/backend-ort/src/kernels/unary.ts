@@ -1,7 +1,7 @@
 import { pendingNode } from '../trace.js'
 import type { Graph } from '../graph.js'
 import type { Operand, Recorder, Rule, RuleTable } from '../types.js'
-import { areFloats } from './elementwise.js'
+import { areFloats } from './are-floats.js'
 import { expand, peel } from './expand.js'
 
 /** How a float function of one operand is written in ONNX. */

@@ -1,11 +1,13 @@
-import type { Operand, Recorder, Shape } from '../types.js'
+import type { Binary, Operand, Recorder, Shape } from '../types.js'
 import { rewriteLogSoftmax } from './log-softmax.js'
 import { rewriteOneHotProduct, rewriteOneHotDifference } from './one-hot.js'
 import { rewriteSoftmaxGradient } from './softmax-gradient.js'
 
-/** Recognises what tfjs spells in several kernels and ONNX has, or computes, in fewer. */
-export function rewriteBinary(recorder: Recorder, op: string, a: Operand, b: Operand, shape: Shape): Operand | null {
+/** Recognises what tfjs spells in several kernels and ONNX has, or computes, in fewer; binary records what it needs anew. */
+export function rewriteBinary(recorder: Recorder, op: string, a: Operand, b: Operand, shape: Shape, binary: Binary): Operand | null {
   if (op === 'Multiply') return rewriteOneHotProduct(recorder, a, b, shape)
   if (op !== 'Sub') return null
-  return rewriteLogSoftmax(recorder, a, b) ?? rewriteSoftmaxGradient(recorder, a, b) ?? rewriteOneHotDifference(recorder, a, b, shape)
+  return (
+    rewriteLogSoftmax(recorder, a, b) ?? rewriteSoftmaxGradient(recorder, a, b, binary) ?? rewriteOneHotDifference(recorder, a, b, shape)
+  )
 }

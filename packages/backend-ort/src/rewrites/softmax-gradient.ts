@@ -1,8 +1,7 @@
-import { binary } from '../kernels/elementwise.js'
 import { reduce } from '../kernels/reductions.js'
 import { sameShape } from '../shapes.js'
 import { pendingNode } from '../trace.js'
-import type { Operand, Recorder, TraceNode } from '../types.js'
+import type { Binary, Operand, Recorder, TraceNode } from '../types.js'
 import type { MatMulNote } from './notes.js'
 
 interface Parts {
@@ -28,7 +27,7 @@ function match(a: Operand, b: Operand): Parts | null {
 }
 
 /** With O = P·V and dP = dO·Vᵀ the row sums Σ dP∘P equal Σ dO∘O, over a much smaller tensor. */
-function cheaperRowSums(recorder: Recorder, { probabilities, upstream, rowSums }: Parts): Operand {
+function cheaperRowSums(recorder: Recorder, { probabilities, upstream, rowSums }: Parts, binary: Binary): Operand {
   const context = (probabilities.value.node as TraceNode).note as MatMulNote | undefined
   const upstreamProduct = pendingNode(upstream, 'MatMul')
   if (context === undefined || upstreamProduct === null || upstreamProduct.attributes !== '01') return rowSums
@@ -45,9 +44,9 @@ function cheaperRowSums(recorder: Recorder, { probabilities, upstream, rowSums }
 }
 
 /** dP∘P − Σ(dP∘P)∘P becomes P∘(dP − δ). */
-export function rewriteSoftmaxGradient(recorder: Recorder, a: Operand, b: Operand): Operand | null {
+export function rewriteSoftmaxGradient(recorder: Recorder, a: Operand, b: Operand, binary: Binary): Operand | null {
   const parts = match(a, b)
   if (parts === null) return null
-  const difference = binary(recorder, 'Sub', parts.upstream, cheaperRowSums(recorder, parts))
+  const difference = binary(recorder, 'Sub', parts.upstream, cheaperRowSums(recorder, parts, binary))
   return binary(recorder, 'Multiply', parts.probabilities, difference)
 }

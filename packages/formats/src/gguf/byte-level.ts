@@ -1,4 +1,4 @@
-import type { Json } from '../huggingface/open.js'
+import type { Json } from '../json-text.js'
 import { isRecord } from '../json-text.js'
 import type { Metadata } from './header.js'
 import { PRE_TOKENIZERS } from './tables/pre-tokenizers.js'

@@ -1,6 +1,6 @@
 import { CompressionError } from '@tersor/tensor'
 import { badFile } from '../bad-file.js'
-import type { Json } from '../huggingface/open.js'
+import type { Json } from '../json-text.js'
 import type { GgufValue, Metadata } from './header.js'
 import { ARCHITECTURES, type Architecture } from './tables/architectures.js'
 import type { ValueType } from './tables/value-types.js'

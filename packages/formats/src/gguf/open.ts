@@ -3,7 +3,7 @@ import { dense, DTYPES, fromFloat32, notFound, toFloat32, type Parameter, type P
 import { badFile } from '../bad-file.js'
 import { openSource, type ByteSource } from '../byte-source.js'
 import type { FileSystem } from '../file-system.js'
-import type { Json } from '../huggingface/open.js'
+import type { Json } from '../json-text.js'
 import { parseProvenance } from '../provenance.js'
 import { attentionOf, metadataToConfig } from './config.js'
 import { MAX_GGUF_HEADER_BYTES, parseGgufHeader, type GgufHeader, type GgufTensor, type Metadata } from './header.js'

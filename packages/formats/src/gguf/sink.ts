@@ -9,7 +9,7 @@ import {
   type ParameterStore,
 } from '@tersor/tensor'
 import { copyRange, within, writeFully, type OpenFile } from '../file-system.js'
-import type { Json } from '../huggingface/open.js'
+import type { Json } from '../json-text.js'
 import { parseObject } from '../huggingface/open.js'
 import { createOutput, type Output, type OutputOptions } from '../output.js'
 import { architectureOf, attentionOf, configToMetadata, ropeOf } from './config.js'

@@ -1,4 +1,4 @@
-import type { Json } from '../huggingface/open.js'
+import type { Json } from '../json-text.js'
 import { isRecord } from '../json-text.js'
 import { byteLevel, byteLevelFields } from './byte-level.js'
 import type { GgufValue, Metadata } from './header.js'

@@ -3,13 +3,10 @@ import { CompressionError, type ParameterStore } from '@tersor/tensor'
 import { badFile } from '../bad-file.js'
 import { readSmallFile } from '../byte-source.js'
 import { diskError, nodeFileSystem, within, withoutSlash, type FileSystem } from '../file-system.js'
-import { isRecord, parseJson, parseText } from '../json-text.js'
+import { isRecord, parseJson, parseText, type Json } from '../json-text.js'
 import { openSafetensors, type OpenOptions } from '../safetensors/open.js'
 import { MAX_CONFIG_BYTES, MAX_CONFIG_DEPTH, MAX_SIDE_FILE_BYTES, SIDE_FILES } from './files.js'
 import { withoutTersor } from './quantization-config.js'
-
-/** An object of a JSON file. */
-export type Json = Readonly<Record<string, unknown>>
 
 /** A model as the Hugging Face hub stores it. */
 export interface HuggingFaceFolder {

@@ -5,7 +5,7 @@ import { createOutput, type OutputOptions } from '../output.js'
 import { openSafetensors, type SafetensorsStore } from '../safetensors/open.js'
 import { safetensorsSink } from '../safetensors/sink.js'
 import { codecsOf } from '../safetensors/tree.js'
-import type { Json } from './open.js'
+import type { Json } from '../json-text.js'
 import { withTersor } from './quantization-config.js'
 
 export interface HuggingFaceSinkOptions extends OutputOptions {
