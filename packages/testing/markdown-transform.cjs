@@ -48,13 +48,14 @@ const testsOf = text => {
   return [...imports, ...tests].join('\n')
 }
 
-module.exports = {
-  testsOf,
-  process: (text, filename) =>
-    transformSync(testsOf(text), {
-      filename: `${filename}.ts`,
-      jsc: { target: 'es2022', parser: { syntax: 'typescript' } },
-      module: { type: 'commonjs' },
-      sourceMaps: 'inline',
-    }),
-}
+/** What Jest asks of a transform. */
+const compile = (text, filename) =>
+  transformSync(testsOf(text), {
+    filename: `${filename}.ts`,
+    jsc: { target: 'es2022', parser: { syntax: 'typescript' } },
+    module: { type: 'commonjs' },
+    sourceMaps: 'inline',
+  })
+
+exports.testsOf = testsOf
+exports.process = compile
