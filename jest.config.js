@@ -1,12 +1,16 @@
 /** Tests run from sources: the export condition @tersor/source leads to src, so nothing is built first. */
 export default {
   testEnvironment: '<rootDir>/packages/testing/jest-environment.cjs',
-  testMatch: ['**/*.test.ts', '**/packages/*/docs/**/*.md', '**/packages/*/README.md', '<rootDir>/docs/guide/**/*.md'],
-  testPathIgnorePatterns: ['/node_modules/', '/dist/'],
+  testMatch: ['**/*.test.ts', '**/packages/*/docs/**/*.md', '**/packages/*/README.md', '**/examples/custom-method/README.md', '<rootDir>/docs/guide/**/*.md'],
+  testPathIgnorePatterns: ['/node_modules/', '/dist/', '<rootDir>/conformance/'],
   modulePathIgnorePatterns: ['/dist/'],
   moduleFileExtensions: ['ts', 'js', 'mjs', 'cjs', 'json', 'node', 'md'],
   extensionsToTreatAsEsm: [],
-  moduleNameMapper: { '^dedent$': '<rootDir>/node_modules/dedent/dist/dedent.js', '^(\\.{1,2}/.*)\\.js$': '$1' },
+  moduleNameMapper: {
+    '^sharp$': '<rootDir>/node_modules/sharp/dist/index.cjs',
+    '^dedent$': '<rootDir>/node_modules/dedent/dist/dedent.js',
+    '^(\\.{1,2}/.*)\\.js$': '$1',
+  },
   testEnvironmentOptions: { customExportConditions: ['@tersor/source', 'node', 'require', 'import', 'default'] },
   transform: {
     '\\.md$': '<rootDir>/packages/testing/markdown-transform.cjs',

@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { DTYPES, fromFloat32, toFloat32, toInt32, type Dense, type DType, type Parameter, type Shape } from '@tersor/tensor'
+import { DTYPES, toFloat32, toInt32, type Dense, type Parameter } from '@tersor/tensor'
 
 const upload = (leaf: Dense): tf.Tensor =>
   DTYPES[leaf.dtype].kind === 'float'
@@ -14,13 +14,3 @@ export const decode = (parameter: Parameter): tf.Tensor =>
         const parts = Object.fromEntries(Object.entries(parameter.parts).map(([name, part]) => [name, decode(part)]))
         return parameter.codec.decode(parts, parameter.attrs, parameter.shape)
       })
-
-/** The float dtype that a parameter is stored in: that of its first float leaf, f32 where it has none. */
-export const floatDTypeOf = (parameter: Parameter): DType => {
-  if (parameter.kind === 'dense') return DTYPES[parameter.dtype].kind === 'float' ? parameter.dtype : 'f32'
-  return floatDTypeOf(parameter.parts[parameter.codec.payload?.[0] ?? ''] ?? Object.values(parameter.parts)[0])
-}
-
-/** Stores new values in the dtype of the parameter they take the place of. */
-export const storedLike = (parameter: Parameter, values: Float32Array, shape: Shape): Dense =>
-  fromFloat32(values, floatDTypeOf(parameter), shape)

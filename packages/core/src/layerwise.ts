@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { byteLength, CompressionError, type Parameter, type ParameterSink } from '@tersor/tensor'
+import { byteLength, CompressionError, DTYPES, type DType, type Parameter, type ParameterSink } from '@tersor/tensor'
 import { collector, observe, type Collector } from './calibrate.js'
 import { toMatrix } from './codecs/matrix.js'
 import { decode } from './decode.js'
@@ -151,6 +151,7 @@ const compressSite = async ({ method, model, context }: Run, site: Site, stats: 
     rng: context.rng.fork(site.name),
     signal: context.signal,
     original,
+    dtype: floatDType(context.source.params.info(site.weight).dtype),
     warn: (message: string) => context.emit({ type: 'warning', pass: method.name, site: site.name, message }),
   }
   const result = await rewrite(method, site, current, async (weight, standing, mask) =>
@@ -160,6 +161,8 @@ const compressSite = async ({ method, model, context }: Run, site: Site, stats: 
   context.emit({ type: 'compressed', pass: method.name, site: site.name, before: byteLength(current), after: byteLength(result), error })
   return result
 }
+
+const floatDType = (dtype: DType | undefined): DType => (dtype && DTYPES[dtype].kind === 'float' ? dtype : 'f32')
 
 /** ‖W − Ŵ‖² / ‖W‖². */
 const relativeError = async (result: Parameter, original: () => Promise<tf.Tensor2D>, outAxis: number): Promise<number> => {

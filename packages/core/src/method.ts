@@ -1,5 +1,5 @@
 import type { Tensor, Tensor2D } from '@tensorflow/tfjs-core'
-import type { Attrs, Parameter, ParameterSink } from '@tersor/tensor'
+import type { Attrs, DType, Parameter, ParameterSink } from '@tersor/tensor'
 import type { Model, Site } from './model.js'
 import type { Provenance } from './provenance.js'
 import type { Rng } from './rng.js'
@@ -24,6 +24,8 @@ export interface Job<S extends Stats = void> {
   readonly signal: AbortSignal
   /** What `weight` was decoded from, (out, in): a tree, if an earlier step compressed it. */
   readonly current: Parameter
+  /** How the weight was stored before the pipeline; new float values are stored likewise. */
+  readonly dtype: DType
   /** 1 where an earlier step kept the weight and 0 where it removed it, (out, in); absent where nothing was removed. */
   readonly mask?: Tensor2D
   /** The weight as it was before the pipeline, (out, in); the caller of `original` disposes it. */

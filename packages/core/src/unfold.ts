@@ -1,5 +1,51 @@
 import * as tf from '@tensorflow/tfjs-core'
-import type { Site } from './model.js'
+import type { ConvolutionGeometry, Site } from './model.js'
+
+/** Every so many pixels of images (batch, height, width, channels), without a strided slice, which few engines do fast. */
+export const everyNth = (x: tf.Tensor, [down, across]: readonly [number, number]): tf.Tensor => {
+  if (down === 1 && across === 1) return x
+  const [batch, height, width, channels] = x.shape
+  const [rows, columns] = [Math.ceil(height / down), Math.ceil(width / across)]
+  const whole =
+    rows * down === height && columns * across === width
+      ? x
+      : tf.pad(x as tf.Tensor4D, [
+          [0, 0],
+          [0, rows * down - height],
+          [0, columns * across - width],
+          [0, 0],
+        ])
+  const cells = tf.reshape(whole, [batch, rows, down, columns, across, channels])
+  return tf.reshape(tf.slice(cells, [0, 0, 0, 0, 0, 0], [batch, rows, 1, columns, 1, channels]), [batch, rows, columns, channels])
+}
+
+/** Patches of images, (batch · outHeight · outWidth, kernelHeight · kernelWidth · in), and the shape they stand in: channel fastest. */
+export interface Unfolded {
+  readonly rows: tf.Tensor2D
+  readonly batch: number
+  readonly outHeight: number
+  readonly outWidth: number
+}
+
+/** Unfolds the patches that a convolution multiplies; x: (batch, height, width, in). */
+export const unfold = (x: tf.Tensor, { kernel, strides, padding }: ConvolutionGeometry): Unfolded => {
+  const [top, bottom, left, right] = padding
+  const [batch, height, width, channels] = x.shape
+  const outHeight = Math.floor((height + top + bottom - kernel[0]) / strides[0]) + 1
+  const outWidth = Math.floor((width + left + right - kernel[1]) / strides[1]) + 1
+  const padded = tf.pad(x as tf.Tensor4D, [
+    [0, 0],
+    [top, bottom + strides[0] - 1],
+    [left, right + strides[1] - 1],
+    [0, 0],
+  ])
+  const size = [batch, outHeight * strides[0], outWidth * strides[1], channels]
+  const shifted = Array.from({ length: kernel[0] * kernel[1] }, (_, i) =>
+    everyNth(tf.slice(padded, [0, Math.floor(i / kernel[1]), i % kernel[1], 0], size), strides),
+  )
+  const rows = tf.reshape(tf.concat(shifted, 3), [batch * outHeight * outWidth, shifted.length * channels]) as tf.Tensor2D
+  return { rows, batch, outHeight, outWidth }
+}
 
 /**
  * The input of a site as rows: (…, in) → (rows, in);
@@ -7,25 +53,9 @@ import type { Site } from './model.js'
  */
 export const rowsOf = (site: Site, input: tf.Tensor): tf.Tensor2D => {
   if (!site.convolution) return tf.reshape(input, [-1, input.shape[input.rank - 1]!]) as tf.Tensor2D
-  const { kernel, strides, padding } = site.convolution
-  const [top, bottom, left, right] = padding
-  const padded = tf.pad(input as tf.Tensor4D, [
-    [0, 0],
-    [top, bottom],
-    [left, right],
-    [0, 0],
-  ])
-  const [batch, height, width, channels] = padded.shape as [number, number, number, number]
-  const outHeight = Math.floor((height - kernel[0]) / strides[0]) + 1
-  const outWidth = Math.floor((width - kernel[1]) / strides[1]) + 1
-  const offsets = Array.from({ length: kernel[0] * kernel[1] }, (_, i) => [Math.floor(i / kernel[1]), i % kernel[1]] as const)
-  const shifted = offsets.map(([y, x]) =>
-    tf.stridedSlice(
-      padded,
-      [0, y, x, 0],
-      [batch, y + (outHeight - 1) * strides[0] + 1, x + (outWidth - 1) * strides[1] + 1, channels],
-      [1, strides[0], strides[1], 1],
-    ),
-  )
-  return tf.reshape(tf.stack(shifted, 4), [batch * outHeight * outWidth, channels * offsets.length]) as tf.Tensor2D // (b, oh, ow, c, k) → rows
+  const { rows } = unfold(input, site.convolution)
+  const [count, columns] = rows.shape
+  const channels = input.shape[3]!
+  const byOffset = tf.reshape(rows, [count, columns / channels, channels])
+  return tf.reshape(tf.transpose(byOffset, [0, 2, 1]), [count, columns]) as tf.Tensor2D // (rows, in · kernel)
 }

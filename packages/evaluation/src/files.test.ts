@@ -3,6 +3,7 @@ import '@tensorflow/tfjs-backend-cpu'
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import sharp from 'sharp'
 import { readDocuments, splitDocuments } from './documents.js'
 import { loadSharp, readImageFolder, type Decoder } from './image-folder.js'
 import { readImages } from './image-set.js'
@@ -109,6 +110,38 @@ describe('readImageFolder', () => {
     await put('dog/b2.PNG', 'cat/x2.jpg', 'cat/a2.jpeg', 'cat/notes.txt')
     const { pixels, shape, labels, classes } = await readImageFolder(folder, async () => decoder)
     expect([[...pixels], shape, [...labels], classes]).toEqual([Array.from({ length: 18 }, () => 2), [1, 2, 3], [0, 0, 1], ['cat', 'dog']])
+  })
+
+  it('decodes PNG and JPEG, gray and with transparency, to three channels', async () => {
+    const colours = { red: [255, 0, 0], green: [0, 255, 0] } as const
+    for (const [name, [r, g, b]] of Object.entries(colours)) {
+      await mkdir(join(folder, name))
+      const picture = sharp({ create: { width: 4, height: 2, channels: 4, background: { r, g, b, alpha: 0.5 } } })
+      await picture.png().toFile(join(folder, name, 'a.png'))
+    }
+    await sharp({ create: { width: 4, height: 2, channels: 3, background: '#808080' } })
+      .toColourspace('b-w')
+      .jpeg()
+      .toFile(join(folder, 'red', 'b.jpg'))
+    const images = await readImages(folder)
+    expect(images).toMatchObject({ count: 3, shape: [2, 4, 3], classes: ['green', 'red'], labels: Uint16Array.of(0, 1, 1) })
+    const batch = images.batch(0, 3)
+    const values = await batch.data()
+    expect([0, 24, 48].map(at => [...values.slice(at, at + 3)])).toEqual([
+      [0, 255, 0],
+      [255, 0, 0],
+      [128, 128, 128],
+    ])
+    batch.dispose()
+  })
+
+  it('refuses a file that only calls itself an image', async () => {
+    await put('cat/a.png')
+    expect(await refusal(readImages(folder))).toEqual([
+      'BAD_DATA',
+      '/cat/a.png cannot be decoded.',
+      'Take it out of the folder, or save it again as PNG or JPEG.',
+    ])
   })
 
   it('refuses images of two sizes', async () => {

@@ -57,6 +57,17 @@ const list = async (folder: string): Promise<{ readonly classes: readonly string
   throw badFolder(`${folder} has no folder with PNG or JPEG files.`, 'Put the images of each class into a folder of its name.', { folder })
 }
 
+const pixelsOf = (decode: Decoder, path: string) =>
+  decode(path)
+    .removeAlpha()
+    .toColourspace('srgb')
+    .raw()
+    .toBuffer({ resolveWithObject: true })
+    .catch((cause: unknown) => {
+      const remedy = 'Take it out of the folder, or save it again as PNG or JPEG.'
+      throw new CompressionError('BAD_DATA', `${path} cannot be decoded.`, remedy, { path }, cause)
+    })
+
 /** Decodes a folder with a folder of images a class; all images must have one size. Throws BAD_DATA and UNSUPPORTED. */
 export const readImageFolder = async (folder: string, load: () => Promise<Decoder> = loadSharp) => {
   const { classes, files } = await list(folder)
@@ -64,7 +75,7 @@ export const readImageFolder = async (folder: string, load: () => Promise<Decode
   const images: Uint8Array[] = []
   let shape: readonly [number, number, number] | undefined
   for (const { path } of files) {
-    const { data, info } = await decode(path).removeAlpha().toColourspace('srgb').raw().toBuffer({ resolveWithObject: true })
+    const { data, info } = await pixelsOf(decode, path)
     shape ??= [info.height, info.width, info.channels]
     if (shape[0] !== info.height || shape[1] !== info.width || shape[2] !== info.channels) {
       throw badFolder(

@@ -1,9 +1,18 @@
 import { CompressionError } from '@tersor/tensor'
 
+/** Names in files are as long as they like; errors are not. */
+const LONGEST = 400
+
+/** Text of a file made fit for the first line of an error. */
+export const oneLine = (text: string): string => {
+  const line = text.replace(/[\p{Cc}\u2028\u2029]+/gu, ' ')
+  return line.length > LONGEST ? `${line.slice(0, LONGEST)}…` : line
+}
+
 /** The error of a file whose content cannot be what it claims. */
 export const badFile = (
   what: string,
   remedy = 'The file is damaged or was not written completely: get it again.',
   fields: Readonly<Record<string, unknown>> = {},
   cause?: unknown,
-): CompressionError => new CompressionError('BAD_FILE', what, remedy, fields, cause)
+): CompressionError => new CompressionError('BAD_FILE', oneLine(what), remedy, fields, cause)

@@ -3,9 +3,11 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { affineOf, createRng, factoredOf, maskedOf, sumOf } from '@tersor/core'
 import { fromFloat32, fromIntegers, toFloat32, type Dense, type Encoded, type Parameter } from '@tersor/tensor'
+import { blobSource } from './byte-source.js'
 import { failingFileSystem, failure, temporaryFolder } from './failing-file-system.reference.js'
 import { decodeBlocks, encodeBlocks, ggufSink, openGguf, parseGgufHeader, type GgufSinkOptions, type GgufValue } from './gguf.js'
 import { encodeGgufHeader, type TensorInfo } from './gguf/encode-header.js'
+import { readHeader } from './gguf/open.js'
 
 const config = {
   architectures: ['LlamaForCausalLM'],
@@ -380,8 +382,12 @@ describe('any GGUF file', () => {
 
   it('reads headers that are longer than the first read', async () => {
     const long: GgufValue = { type: 'list', of: 'string', value: Array.from({ length: 200_000 }, (_, i) => `token ${i}`) }
-    const { metadata } = await openGguf(blob(encodeGgufHeader(new Map([['long', long]]), [])))
+    const content = blob(encodeGgufHeader(new Map([['long', long]]), []))
+    const { metadata } = await openGguf(content)
     expect(metadata.get('long')).toEqual(long)
+    expect(await failure(() => readHeader(blobSource(content), 1 << 20))).toBe(
+      'BAD_FILE: The header is longer than 1048576 bytes.\nCheck that it is the right file.',
+    )
   })
 
   const bytes = (...pieces: (number | string | bigint | Uint8Array)[]): Uint8Array =>

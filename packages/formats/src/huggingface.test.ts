@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { failingFileSystem, failure, temporaryFolder } from './failing-file-system.reference.js'
 import { huggingFaceSink, openHuggingFace, type HuggingFaceSinkOptions } from './huggingface.js'
@@ -134,6 +134,14 @@ describe('a Hugging Face folder', () => {
     writeFileSync(`${dir}/config.json`, ' '.repeat((64 << 20) + 1))
     expect(await open()).toMatch(
       /^BAD_FILE: .*config\.json has 67108865 bytes; at most 67108864 are read\.\nCheck that it is the right file\.$/,
+    )
+  })
+
+  it('refuses a side file that is too large before it reads it', async () => {
+    await save()
+    truncateSync(`${dir}/tokenizer.json`, (256 << 20) + 1)
+    expect(await failure(() => openHuggingFace(dir, { codecs }))).toMatch(
+      /^BAD_FILE: .*tokenizer\.json has 268435457 bytes; at most 268435456 are read\./,
     )
   })
 

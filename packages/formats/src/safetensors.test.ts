@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs'
 import { mkdir, rm } from 'node:fs/promises'
 import { dense, describe as inWords, fromFloat32, type Encoded, type Parameter } from '@tersor/tensor'
 import { failingFileSystem, failure, temporaryFolder } from './failing-file-system.reference.js'
@@ -332,6 +332,26 @@ describe('paths that are not what they should be', () => {
     expect(await failure(() => openSafetensors(dir))).toMatch(
       /^BAD_FILE: .* names 1001 shards; at most 1000 are opened\.\nUse larger shards\.$/,
     )
+  })
+
+  it('refuses an index that is too long before it reads it', async () => {
+    writeFileSync(`${dir}/model.safetensors.index.json`, '')
+    truncateSync(`${dir}/model.safetensors.index.json`, 100_000_001)
+    expect(await failure(() => openSafetensors(dir))).toMatch(
+      /^BAD_FILE: .*index\.json has 100000001 bytes; at most 100000000 are read\.\n/,
+    )
+  })
+
+  it('says that a browser has no paths', async () => {
+    const { getBuiltinModule } = process
+    try {
+      Object.assign(process, { getBuiltinModule: undefined })
+      expect(await failure(() => openSafetensors('model.safetensors'))).toBe(
+        'UNSUPPORTED: There is no file system here.\nPass a Blob instead of a path.',
+      )
+    } finally {
+      Object.assign(process, { getBuiltinModule })
+    }
   })
 
   it('notices a file that shrank after it was opened', async () => {

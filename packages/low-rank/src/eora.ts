@@ -41,7 +41,7 @@ export const eora = defineMethod({
       space === 'plain'
         ? await truncate(error, rows, columns, rank)
         : await repairIn(await eigenspace(job.stats as unknown as tf.Tensor2D), error, rows, columns, rank)
-    return sumOf(job.current, factoredFrom(job.current, repair, rows, columns))
+    return sumOf(job.current, factoredFrom(job.dtype, repair, rows, columns))
   },
 })
 

@@ -16,8 +16,8 @@ export const svd = defineMethod({
     url: 'https://doi.org/10.1007/BF02288367',
   },
   options: { rank: required(integer({ min: 1, doc: 'singular values kept, at most the smaller side of the weight' })) },
-  apply: async (weight, { current }, { rank }) => {
+  apply: async (weight, { dtype }, { rank }) => {
     const [rows, columns] = weight.shape
-    return factoredFrom(current, await truncate(await weight.data<'float32'>(), rows, columns, rank), rows, columns)
+    return factoredFrom(dtype, await truncate(await weight.data<'float32'>(), rows, columns, rank), rows, columns)
   },
 })

@@ -1,6 +1,6 @@
-import { factoredOf, storedLike } from '@tersor/core'
+import { factoredOf } from '@tersor/core'
 import { svd } from '@tersor/kernels'
-import type { Encoded, Parameter } from '@tersor/tensor'
+import { fromFloat32, type DType, type Encoded } from '@tersor/tensor'
 
 /** The r leading singular triplets of a matrix, Σ shared evenly: left = U √Σ, right = √Σ Vᵀ. */
 export interface Truncated {
@@ -25,6 +25,6 @@ export const truncate = async (matrix: ArrayLike<number>, rows: number, columns:
   return { rank, left, right }
 }
 
-/** The tree of two factors, in the dtype of the parameter they stand for. */
-export const factoredFrom = (like: Parameter, { rank, left, right }: Truncated, rows: number, columns: number): Encoded =>
-  factoredOf(storedLike(like, left, [rows, rank]), storedLike(like, right, [rank, columns]))
+/** The tree of two factors, stored in a dtype. */
+export const factoredFrom = (dtype: DType, { rank, left, right }: Truncated, rows: number, columns: number): Encoded =>
+  factoredOf(fromFloat32(left, dtype, [rows, rank]), fromFloat32(right, dtype, [rank, columns]))

@@ -1,4 +1,4 @@
-import type { Model, Pass } from '@tersor/core'
+import { definePass, type Model } from '@tersor/core'
 import { CompressionError, fromFloat32, toFloat32, type Dense, type ParameterSink, type ParameterStore } from '@tersor/tensor'
 import type { ImageClassifier } from './image-classifier.js'
 import { convolutionsOf, isFolded, resNetStages, type NormedConvolution } from './resnet.js'
@@ -55,23 +55,29 @@ const fold = async (each: NormedConvolution, epsilon: number, params: ParameterS
  * Jacob et al. 2018, https://arxiv.org/abs/1712.05877, section 3.2.
  * Throws COMPOSITION for a model without batch norms and for convolutions that are compressed already.
  */
-export const foldBatchNorm = (): Pass =>
-  Object.freeze<Pass>({
-    kind: 'pass',
-    name: 'fold-batch-norm',
-    run: async (model, { signal, sink }) => {
-      const { config, params } = classifierOf(model)
-      const out = sink()
-      try {
-        for (const each of convolutionsOf(config)) {
-          signal.throwIfAborted()
-          await fold(each, config.epsilon, params, out, signal)
-        }
-        for (const name of ['linear.weight', 'linear.bias']) await out.write(name, await params.read(name, { signal }))
-        return { ...model, params: await out.finish(), stages: resNetStages(config, true) }
-      } catch (error) {
-        await out.abort()
-        throw error
+export const foldBatchNorm = definePass({
+  name: 'fold-batch-norm',
+  summary: 'folds batch norms into the convolutions before them',
+  paper: {
+    title: 'Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only Inference',
+    authors: 'Jacob et al.',
+    year: 2018,
+    url: 'https://arxiv.org/abs/1712.05877',
+  },
+  options: {},
+  run: async (model, { signal, sink }) => {
+    const { config, params } = classifierOf(model)
+    const out = sink()
+    try {
+      for (const each of convolutionsOf(config)) {
+        signal.throwIfAborted()
+        await fold(each, config.epsilon, params, out, signal)
       }
-    },
-  })
+      for (const name of ['linear.weight', 'linear.bias']) await out.write(name, await params.read(name, { signal }))
+      return { ...model, params: await out.finish(), stages: resNetStages(config, true) }
+    } catch (error) {
+      await out.abort()
+      throw error
+    }
+  },
+})

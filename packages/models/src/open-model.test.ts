@@ -4,9 +4,11 @@ import { mkdtemp, mkdir, rm, writeFile, copyFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import * as core from '@tersor/core'
+import { ggufSink } from '@tersor/formats/gguf'
 import { huggingFaceSink } from '@tersor/formats/huggingface'
 import type { Codec, ParameterSink } from '@tersor/tensor'
 import { generate } from './generate.js'
+import type { LanguageModel } from './language-model.js'
 import { CORE_CODECS, openModel, type OpenedModel } from './open-model.js'
 import { picoLlama } from './pico-llama.js'
 import { DATA, describeData } from './shared-data.testing.js'
@@ -54,6 +56,35 @@ describe('openModel', () => {
     await opened.close?.()
   })
 
+  it.each([{}, { model_type: 'qwen2' }, { model_type: 'qwen3', head_dim: 16 }, { attention_bias: true, tie_word_embeddings: true }])(
+    'opens a GGUF file: %j',
+    async config => {
+      const model = picoLlama({ vocabulary: 20, config })
+      const path = join(folder, 'model.gguf')
+      await save(model, ggufSink(path, { config: model.rawConfig }))
+      const opened = await openModel(path)
+      expect(opened).toMatchObject({ family: 'language', architecture: model.architecture, contextLength: 64 })
+      const ids = () => tf.tensor2d([[1, 2, 3, 19]], [1, 4], 'int32')
+      const [got, expected] = [await logitsOf(opened, ids()), await logitsOf(model, ids())]
+      got.forEach((value, i) => expect(Math.abs(value - expected[i])).toBeLessThan(1e-4))
+      await opened.close?.()
+    },
+  )
+
+  it('says which architecture a GGUF file holds that it does not run', async () => {
+    const path = join(folder, 'model.gguf')
+    const text = (value: string) => Buffer.concat([Buffer.from(BigUint64Array.of(BigInt(value.length)).buffer), Buffer.from(value)])
+    const counts = Buffer.from(BigUint64Array.of(0n, 1n).buffer)
+    const STRING = Buffer.from(Uint32Array.of(8).buffer)
+    const head = [Buffer.from('GGUF'), Buffer.from(Uint32Array.of(3).buffer), counts]
+    await writeFile(path, Buffer.concat([...head, text('general.architecture'), STRING, text('rwkv'), Buffer.alloc(64)]))
+    expect(await refusal(path)).toEqual([
+      'UNSUPPORTED',
+      '/model.gguf holds the architecture "rwkv", which this package does not run.',
+      'Known are llama, mistral, qwen2, qwen3, smollm3.',
+    ])
+  })
+
   it('reads trees of every codec of core', () => {
     const isCodec = (value: unknown): value is Codec =>
       typeof (value as Codec)?.decode === 'function' && typeof (value as Codec).name === 'string'
@@ -99,6 +130,19 @@ describe('openModel', () => {
 })
 
 describeData('lm/shakespeare-llama', 'the character model from its folder', () => {
+  it('writes the same from a GGUF file', async () => {
+    const model = (await openModel(join(DATA, 'lm/shakespeare-llama'))) as LanguageModel
+    const path = join(folder, 'shakespeare.gguf')
+    await save(model, ggufSink(path, { config: model.rawConfig, files: model.files! }))
+    const opened = (await openModel(path)) as LanguageModel
+    expect(opened.tokenizer!.encode('ROMEO:\n')).toEqual(model.tokenizer!.encode('ROMEO:\n'))
+    let text = ''
+    for await (const piece of generate(opened, { prompt: 'ROMEO:\n', tokens: 9 })) text += piece.text
+    expect(text).toBe('The shall')
+    await model.close?.()
+    await opened.close?.()
+  })
+
   it('brings its tokenizer', async () => {
     const opened = await openModel(join(DATA, 'lm/shakespeare-llama'))
     if (opened.family !== 'language') throw new Error('It is a language model.')

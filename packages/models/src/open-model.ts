@@ -1,14 +1,16 @@
 import { affine, bitmask, factored, masked, matrix, sum } from '@tersor/core'
+import { openGguf } from '@tersor/formats/gguf'
 import { openHuggingFace } from '@tersor/formats/huggingface'
 import { openSafetensors } from '@tersor/formats/safetensors'
 import { CompressionError, type Codec } from '@tersor/tensor'
 import { badField } from './config-fields.js'
 import type { ImageClassifier } from './image-classifier.js'
 import type { LanguageModel } from './language-model.js'
+import { LLAMA_ARCHITECTURES } from './llama-config.js'
 import { llamaModel } from './llama.js'
-import type { RawConfig } from './raw-config.js'
+import type { ModelFiles, RawConfig } from './raw-config.js'
 import { resNetModel } from './resnet.js'
-import { openTokenizer } from './tokenizer.js'
+import { openTokenizer, type Tokenizer } from './tokenizer.js'
 
 /** A model with its files open; `close` releases them. */
 export type OpenedModel = LanguageModel | ImageClassifier
@@ -63,16 +65,18 @@ const over = async <T>(store: { close(): Promise<void> }, build: () => T): Promi
   }
 }
 
+const tokenizerOf = (files: ModelFiles): { readonly tokenizer?: Tokenizer } =>
+  files['tokenizer.json'] ? { tokenizer: openTokenizer(files) } : {}
+
 const openFolder = async (path: string, codecs: readonly Codec[]): Promise<OpenedModel> => {
   const { config, generationConfig, params, files, provenance, close } = await openHuggingFace(path, { codecs })
   return over({ close }, () => {
     if (config.model_type === undefined && config.stages !== undefined) return resNetModel(config, params, { provenance, close })
-    const tokenizer = files['tokenizer.json'] ? { tokenizer: openTokenizer(files) } : {}
     return llamaModel(config, params, {
       files,
       provenance,
       close,
-      ...tokenizer,
+      ...tokenizerOf(files),
       ...(generationConfig ? { generationConfig } : {}),
     })
   })
@@ -85,8 +89,25 @@ const openDescribed = async (path: string, codecs: readonly Codec[]): Promise<Op
   return over(params, () => resNetModel(description, params, { provenance: params.provenance, close: () => params.close() }))
 }
 
+const openGgufFile = async (path: string): Promise<OpenedModel> => {
+  const { config, metadata, params, files, provenance, close } = await openGguf(path)
+  return over({ close }, () => {
+    if (!config) {
+      const architecture = String(metadata.get('general.architecture')?.value)
+      throw new CompressionError(
+        'UNSUPPORTED',
+        `${path} holds the architecture "${architecture}", which this package does not run.`,
+        `Known are ${LLAMA_ARCHITECTURES.join(', ')}.`,
+        { path, architecture, known: LLAMA_ARCHITECTURES },
+      )
+    }
+    return llamaModel(config, params, { files, provenance, close, ...tokenizerOf(files) })
+  })
+}
+
 /** How a file is opened, by the end of its name. */
 const OPENERS: Readonly<Record<string, (path: string, codecs: readonly Codec[]) => Promise<OpenedModel>>> = {
+  '.gguf': openGgufFile,
   '.safetensors': openDescribed,
 }
 

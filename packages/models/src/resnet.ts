@@ -1,6 +1,8 @@
 import * as tf from '@tensorflow/tfjs-core'
 import type { ConvolutionGeometry, Env, Provenance, Site, Stage } from '@tersor/core'
+import { everyNth } from '@tersor/core/unfold'
 import type { ParameterStore, Shape } from '@tersor/tensor'
+import { convolution } from './convolution.js'
 import { checkParameters } from './check-parameters.js'
 import type { ImageClassifier } from './image-classifier.js'
 import { linear } from './layers.js'
@@ -19,7 +21,7 @@ export interface NormedConvolution {
   readonly norm: string
 }
 
-const convolution = (prefix: string, index: number, inputs: number, outputs: number, stride: number): NormedConvolution => {
+const normedConvolution = (prefix: string, index: number, inputs: number, outputs: number, stride: number): NormedConvolution => {
   const name = `${prefix}conv${index}`
   const geometry: ConvolutionGeometry = { kernel: [KERNEL, KERNEL], strides: [stride, stride], padding: [1, 1, 1, 1] }
   return {
@@ -30,7 +32,7 @@ const convolution = (prefix: string, index: number, inputs: number, outputs: num
   }
 }
 
-const stemOf = ({ groups, imageShape }: ResNetConfig): NormedConvolution => convolution('', 1, imageShape[2], groups[0].inputs, 1)
+const stemOf = ({ groups, imageShape }: ResNetConfig): NormedConvolution => normedConvolution('', 1, imageShape[2], groups[0].inputs, 1)
 
 interface Block {
   readonly name: string
@@ -45,8 +47,8 @@ const blocksOf = ({ name, blocks, inputs, outputs, stride }: ResNetGroup): reado
     const step = i === 0 ? stride : 1
     return {
       name: `${name}.${i}`,
-      first: convolution(prefix, 1, i === 0 ? inputs : outputs, outputs, step),
-      second: convolution(prefix, 2, outputs, outputs, 1),
+      first: normedConvolution(prefix, 1, i === 0 ? inputs : outputs, outputs, step),
+      second: normedConvolution(prefix, 2, outputs, outputs, 1),
       stride: step,
     }
   })
@@ -81,30 +83,20 @@ interface Shared {
   readonly folded: boolean
 }
 
-/** x ∗ W, then the norm (y − mean) / √(variance + ε) · weight + bias or the folded bias; x: (batch, height, width, in). */
-const convolve = (x: tf.Tensor, each: NormedConvolution, env: Env, { config, folded }: Shared): tf.Tensor4D => {
-  const { site, norm } = each
+/** The convolution at a site with what follows it: its norm, or the bias that the norm was folded into. */
+const convolve = (x: tf.Tensor, { site, norm }: NormedConvolution, env: Env, { config, folded }: Shared): tf.Tensor => {
   env.tap?.(site, x)
-  const [top, bottom, left, right] = site.convolution.padding
-  const filter = tf.transpose(env.weights(site.weight), [2, 3, 1, 0]) as tf.Tensor4D // (height, width, in, out)
-  const padding: [[0, 0], [number, number], [number, number], [0, 0]] = [
-    [0, 0],
-    [top, bottom],
-    [left, right],
-    [0, 0],
-  ]
-  const y = tf.conv2d(x as tf.Tensor4D, filter, [...site.convolution.strides], padding)
-  if (folded) return tf.add(y, env.weights(`${site.name}.bias`))
-  const [weight, bias, mean, variance] = MEASURES.map(measure => env.weights(`${norm}.${measure}`) as tf.Tensor1D)
-  return tf.batchNorm(y, mean, variance, bias, weight, config.epsilon) as tf.Tensor4D
+  const weight = env.weights(site.weight)
+  if (folded) return convolution(x, weight, site.convolution, env.weights(`${site.name}.bias`))
+  const [gain, bias, mean, variance] = MEASURES.map(measure => env.weights(`${norm}.${measure}`))
+  return convolution(x, weight, site.convolution, { gain, bias, mean, variance, epsilon: config.epsilon })
 }
 
 /** The way around a block: every stride-th pixel, and zeros for the channels that the block adds, half before and half after. */
 const shortcut = (x: tf.Tensor, { first, second, stride }: Block): tf.Tensor => {
   if (stride === 1 && first.inputs === second.outputs) return x
   const beside = (second.outputs - first.inputs) / 2
-  const picked = tf.stridedSlice(x, [0, 0, 0, 0], x.shape as number[], [1, stride, stride, 1])
-  return tf.pad(picked as tf.Tensor4D, [
+  return tf.pad(everyNth(x, [stride, stride]) as tf.Tensor4D, [
     [0, 0],
     [0, 0],
     [0, 0],

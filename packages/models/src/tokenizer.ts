@@ -36,9 +36,12 @@ const parse = (file: JsonFile, name: string): Readonly<Record<string, unknown>> 
   throw badTokenizer(`${name} is not an object.`)
 }
 
+/** Parts that a tokenizer may lack; the library wants them named. */
+const ABSENT = { added_tokens: [], normalizer: null, pre_tokenizer: null, post_processor: null, decoder: null }
+
 const create = (json: object, config: object): HuggingFaceTokenizer => {
   try {
-    return new HuggingFaceTokenizer(json, config)
+    return new HuggingFaceTokenizer({ ...ABSENT, ...json }, config)
   } catch (cause) {
     throw badTokenizer(`tokenizer.json describes no tokenizer: ${(cause as Error).message}.`, cause)
   }

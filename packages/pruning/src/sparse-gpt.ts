@@ -1,6 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { defineMethod, maskedOf, positive, storedLike } from '@tersor/core'
+import { defineMethod, maskedOf, positive } from '@tersor/core'
 import { columnSweep, damped, gram, inverseCholeskyUpper, type ColumnVisitor } from '@tersor/kernels'
+import { fromFloat32 } from '@tersor/tensor'
 import { keepLargest, parsePattern, type Removal } from './patterns.js'
 import { removalOptions } from './prune.js'
 
@@ -35,7 +36,7 @@ export const sparseGpt = defineMethod({
     const kept = new Uint8Array(rows * columns) // (out, in)
     const visitor = choosing(kept, upper, columns, { sparsity, pattern, within: 'layer' })
     const swept = await columnSweep({ weight: values, rows, columns, upper, block: blockFor(pattern), signal: job.signal }, visitor)
-    return maskedOf(kept, storedLike(job.current, swept.values, [rows, columns]))
+    return maskedOf(kept, fromFloat32(swept.values, job.dtype, [rows, columns]))
   },
 })
 

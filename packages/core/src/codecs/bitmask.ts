@@ -13,7 +13,7 @@ export const bitmask: Codec = Object.freeze<Codec>({
       const kept = tf.reshape(tf.cast(mask, 'int32'), [-1])
       const index = tf.cumsum(kept, 0, true)
       const flat = tf.reshape(values, [-1])
-      const gathered = tf.gather(flat, tf.minimum(index, Math.max(0, flat.size - 1)) as tf.Tensor1D)
+      const gathered = tf.gather(flat, tf.cast(tf.minimum(index, Math.max(0, flat.size - 1)), 'int32') as tf.Tensor1D)
       return tf.reshape(tf.where(tf.cast(kept, 'bool'), gathered, tf.zerosLike(gathered)), [...shape])
     }),
 })

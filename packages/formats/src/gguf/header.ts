@@ -1,5 +1,5 @@
 import { CompressionError, sizeOf, type Shape } from '@tersor/tensor'
-import { badFile } from '../bad-file.js'
+import { badFile, oneLine } from '../bad-file.js'
 import { createCursor, NEEDS_MORE, type Cursor } from './cursor.js'
 import { OTHER_TYPES, TENSOR_TYPE_OF, TENSOR_TYPES, type TensorTypeName } from './tables/tensor-types.js'
 import { LIST_ID, VALUE_TYPE_OF, VALUE_TYPES, type ValueType } from './tables/value-types.js'
@@ -92,7 +92,7 @@ const tensorTypeOf = (id: number, name: string): TensorTypeName => {
   if (other === undefined) throw badFile(`Tensor "${name}" has the unknown type ${id}.`, undefined, { name, type: id })
   throw new CompressionError(
     'UNSUPPORTED',
-    `Tensor "${name}" has type ${other}.`,
+    oneLine(`Tensor "${name}" has type ${other}.`),
     `Use a file of ${Object.keys(TENSOR_TYPES).join(', ')}.`,
     { name, type: other },
   )

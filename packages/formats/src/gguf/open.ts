@@ -34,13 +34,13 @@ export const PROVENANCE_KEY = 'tersor.provenance'
 
 const FIRST_READ_BYTES = 1 << 20
 
-const readHeader = async (source: ByteSource): Promise<GgufHeader> => {
+/** Reads as much as the header needs, starting small; throws BAD_FILE beyond the limit. */
+export const readHeader = async (source: ByteSource, limit = MAX_GGUF_HEADER_BYTES): Promise<GgufHeader> => {
   for (let length = FIRST_READ_BYTES; ; length *= 4) {
     const bytes = await source.read(0, Math.min(length, source.size))
     const header = parseGgufHeader(bytes, source.size)
     if (header) return header
-    if (length >= MAX_GGUF_HEADER_BYTES)
-      throw badFile(`The header is longer than ${MAX_GGUF_HEADER_BYTES} bytes.`, 'Check that it is the right file.')
+    if (length >= limit) throw badFile(`The header is longer than ${limit} bytes.`, 'Check that it is the right file.', { limit })
   }
 }
 

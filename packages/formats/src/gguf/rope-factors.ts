@@ -21,31 +21,38 @@ export const ropeFactors = (scaling: Json, size: number, theta: number): Float32
   })
 }
 
-/** The smallest blend that float32 tells from the ends. */
-const EPSILON = 1e-5
+/** The smallest blend that float32 tells from the ends, and the largest error of a scaling that is the same. */
+const EPSILON = 1e-4
 
 /**
- * The llama3 scaling that gives these factors, with low_freq_factor 1, which the factors leave open;
- * the same factors as longrope where fewer than two pairs are blended.
+ * Where blending starts and ends in frequencies, with low_freq_factor 1, which factors leave open:
+ * through the first and last blended pair, beside a single one, or between the slowest fast and the fastest slow pair.
  */
-export const scalingOf = (factors: Float32Array, size: number, theta: number, trained: number): Json => {
-  const factor = factors.reduce((largest, value) => Math.max(largest, value), 1)
-  const points = [...frequencies(size, theta)]
-    .map((frequency, i) => ({ frequency, smooth: (1 / factors[i] - 1 / factor) / (1 - 1 / factor) }))
-    .filter(({ smooth }) => smooth > EPSILON && smooth < 1 - EPSILON)
-  const [first, last] = [points[0], points.at(-1)]
-  if (first === undefined || last === undefined || first === last) {
-    const list = [...factors]
-    return { rope_type: 'longrope', short_factor: list, long_factor: list, attention_factor: 1, original_max_position_embeddings: trained }
+const bounds = (factors: Float32Array, factor: number, frequencies: Float64Array): { readonly context: number; readonly high: number } => {
+  const smooth = Array.from(factors, value => (1 / value - 1 / factor) / (1 - 1 / factor))
+  const blended = [...smooth.keys()].filter(i => smooth[i] > EPSILON && smooth[i] < 1 - EPSILON)
+  const [first, last] = [blended[0], blended.at(-1)!]
+  // A step of half a neighbour's distance, so that no other pair falls into the blend.
+  const high = 1 + (frequencies[0] / (frequencies[1] ?? 0.5) - 1) / 2
+  if (blended.length === 0) {
+    const slow = smooth.findIndex(value => value <= EPSILON)
+    return { context: (2 * Math.PI) / frequencies[slow], high }
   }
+  if (first === last) return { context: (2 * Math.PI * (1 + smooth[first] * (high - 1))) / frequencies[first], high }
   // smooth = slope · frequency − offset, with slope = context / (2π (high − low)) and offset = low / (high − low)
-  const slope = (first.smooth - last.smooth) / (first.frequency - last.frequency)
-  const offset = slope * last.frequency - last.smooth
-  return {
-    rope_type: 'llama3',
-    factor,
-    low_freq_factor: 1,
-    high_freq_factor: 1 + 1 / offset,
-    original_max_position_embeddings: (slope * 2 * Math.PI) / offset,
-  }
+  const slope = (smooth[first] - smooth[last]) / (frequencies[first] - frequencies[last])
+  const offset = slope * frequencies[last] - smooth[last]
+  return { context: (slope * 2 * Math.PI) / offset, high: 1 + 1 / offset }
+}
+
+/** A scaling of config.json that gives these factors: llama3 where one does, else the factors themselves as longrope. */
+export const scalingOf = (factors: Float32Array, size: number, theta: number, trained: number): Json | null => {
+  const factor = factors.reduce((largest, value) => Math.max(largest, value), 1)
+  if (factors.every(value => value === 1)) return null
+  const { context, high } = bounds(factors, factor, frequencies(size, theta))
+  const scaling = { rope_type: 'llama3', factor, low_freq_factor: 1, high_freq_factor: high, original_max_position_embeddings: context }
+  const same = ropeFactors(scaling, size, theta).every((value, i) => Math.abs(value / factors[i] - 1) < EPSILON)
+  if (same) return scaling
+  const list = [...factors]
+  return { rope_type: 'longrope', short_factor: list, long_factor: list, attention_factor: 1, original_max_position_embeddings: trained }
 }

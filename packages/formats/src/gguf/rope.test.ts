@@ -64,13 +64,26 @@ describe('llama3 factors', () => {
     })
   })
 
-  it('keeps the factors as they are where too few are blended', () => {
-    expect(scalingOf(Float32Array.of(1, 1, 8, 8), 8, 10000, 2048)).toEqual({
+  it.each([
+    ['two blended pairs', 128, 10000],
+    ['one blended pair', 16, 32],
+    ['no blended pair', 8, 20],
+    ['slow pairs only', 8, 0.01],
+  ])('finds a scaling with the same factors from %s', (_, size, context) => {
+    const factors = ropeFactors({ ...scaling, original_max_position_embeddings: context }, size, 500000)
+    const found = scalingOf(factors, size, 500000, 256)!
+    expect(found.rope_type).toBe('llama3')
+    ropeFactors(found, size, 500000).forEach((value, i) => expect(value).toBeCloseTo(factors[i], 4))
+  })
+
+  it('keeps factors that no llama3 scaling gives', () => {
+    expect(scalingOf(Float32Array.of(1, 3, 2, 8), 8, 10000, 2048)).toEqual({
       rope_type: 'longrope',
-      short_factor: [1, 1, 8, 8],
-      long_factor: [1, 1, 8, 8],
+      short_factor: [1, 3, 2, 8],
+      long_factor: [1, 3, 2, 8],
       attention_factor: 1,
       original_max_position_embeddings: 2048,
     })
+    expect(scalingOf(Float32Array.of(1, 1), 4, 10000, 2048)).toBeNull()
   })
 })

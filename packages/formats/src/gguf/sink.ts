@@ -51,11 +51,18 @@ export interface GgufSink extends ParameterSink {
   finish(): Promise<ParameterStore & { readonly report: readonly GgufReport[] }>
 }
 
+/** Decodes on tfjs's backend; throws NO_ENGINE where it has none. */
 const decodeWithTfjs = async (parameter: Parameter): Promise<Float32Array> => {
-  const tensor = decodeTree(parameter)
-  const values = await tensor.data()
-  tensor.dispose()
-  return Float32Array.from(values)
+  try {
+    const tensor = decodeTree(parameter)
+    const values = await tensor.data()
+    tensor.dispose()
+    return Float32Array.from(values)
+  } catch (cause) {
+    if (!(cause as Error).message.startsWith('No backend found')) throw cause
+    const remedy = 'Call selectEngine() of @tersor/kernels first, or pass decode.'
+    throw new CompressionError('NO_ENGINE', 'A tree that no block type holds must be decoded, but tfjs has no backend.', remedy, {}, cause)
+  }
 }
 
 const parseFile = (files: Readonly<Record<string, Uint8Array>>, name: string): Json | undefined =>

@@ -36,11 +36,12 @@ export interface StoredTensor {
 const isDense = (parameter: Parameter | undefined, shape: Shape): parameter is Dense =>
   parameter?.kind === 'dense' && sizeOf(parameter.shape) === sizeOf(shape)
 
-const codesOf = (data: Dense): ArrayLike<number> =>
+const codesOf = (data: Dense): Uint8Array =>
   DTYPES[data.dtype].bits === 8 ? data.bytes : unpackBits(data.bytes, DTYPES[data.dtype].bits, sizeOf(data.shape))
 
 /** f16 codes of the scales; undefined where a half cannot hold one. */
 const halvesOf = (scale: Dense): Uint16Array | undefined => {
+  if (scale.dtype === 'f16') return new Uint16Array(scale.bytes.slice().buffer)
   const values = toFloat32(scale)
   const halves = Uint16Array.from(values, encodeF16)
   return values.every((value, i) => Object.is(decodeF16(halves[i]), value)) ? halves : undefined
@@ -122,11 +123,12 @@ const FALLBACKS: Readonly<Record<Fallback, (values: Float32Array) => Uint8Array>
 const CANDIDATES: readonly BlockTypeName[] = ['q4_0', 'q8_0']
 
 const storeIntegers = (content: ScaledIntegers): StoredTensor | undefined => {
+  const { integers } = content
   let lowest = 0
   let highest = 0
-  for (const integer of content.integers) {
-    if (integer < lowest) lowest = integer
-    else if (integer > highest) highest = integer
+  for (let i = 0; i < integers.length; i++) {
+    if (integers[i] < lowest) lowest = integers[i]
+    else if (integers[i] > highest) highest = integers[i]
   }
   const type = CANDIDATES.find(name => TENSOR_TYPES[name].format.lowest <= lowest && TENSOR_TYPES[name].format.highest >= highest)
   return type && { type, bytes: TENSOR_TYPES[type].format.pack(content), lossless: true }

@@ -1,5 +1,6 @@
 import { failure } from '../failing-file-system.reference.js'
 import type { Json } from '../huggingface.js'
+import type { GgufValue } from './header.js'
 import { metadataToTokenizer, tokenizerToMetadata } from './tokenizer.js'
 import { PRE_TOKENIZERS } from './tables/pre-tokenizers.js'
 
@@ -81,7 +82,11 @@ describe('tokenizer keys', () => {
 
   it.each<[string, object, string]>([
     ['Unigram', { model: { type: 'Unigram' } }, 'A tokenizer of type Unigram'],
-    ['byte fallback', { model: { type: 'BPE', byte_fallback: true, vocab: {}, merges: [] } }, 'A tokenizer of type BPE with byte_fallback'],
+    [
+      'byte fallback without marked spaces',
+      { model: { type: 'BPE', byte_fallback: true, vocab: {}, merges: [] } },
+      'A tokenizer of type BPE with byte_fallback that does not mark spaces',
+    ],
     ['no model', { model: undefined }, 'A tokenizer of type none'],
     ['another pre-tokenizer', { pre_tokenizer: { type: 'Whitespace' } }, 'The pre-tokenizer Whitespace'],
     ['no pre-tokenizer but merges', { pre_tokenizer: null }, 'The pre-tokenizer none'],
@@ -92,8 +97,81 @@ describe('tokenizer keys', () => {
     )
   })
 
+  it('refuses a tokenizer without vocabulary', async () => {
+    for (const model of [{ type: 'BPE' }, { type: 'BPE', vocab: { a: -1 }, merges: [] }, { type: 'BPE', vocab: {}, merges: [1] }])
+      expect(await failure(() => write(bytePair({ model })))).toBe(
+        "BAD_FILE: tokenizer.json has no vocabulary with merges.\nTake the tokenizer.json of the model's own folder.",
+      )
+  })
+
+  it('keeps byte pairs with marked spaces, the order of merges as scores', () => {
+    const vocab = { '<unk>': 0, '<s>': 1, '<0x0A>': 2, '▁': 3, a: 4, b: 5, ab: 6, '▁ab': 7, '▁a': 8 }
+    const merges = [
+      ['a', 'b'],
+      ['▁', 'ab'],
+      ['▁a', 'b'],
+      ['▁', 'a'],
+    ]
+    const tokenizer: Json = {
+      added_tokens: [
+        { id: 0, content: '<unk>', special: true },
+        { id: 1, content: '<s>', special: true },
+      ],
+      normalizer: {
+        type: 'Sequence',
+        normalizers: [
+          { type: 'Prepend', prepend: '▁' },
+          { type: 'Replace', pattern: { String: ' ' }, content: '▁' },
+        ],
+      },
+      pre_tokenizer: null,
+      post_processor: {
+        type: 'TemplateProcessing',
+        single: [{ SpecialToken: { id: '<s>', type_id: 0 } }, { Sequence: { id: 'A', type_id: 0 } }],
+      },
+      model: { type: 'BPE', unk_token: '<unk>', byte_fallback: true, vocab, merges },
+    }
+    const metadata = write(tokenizer, {}, { bos_token: '<s>' })
+    expect(Object.fromEntries([...metadata].map(([key, entry]) => [key.replace('tokenizer.ggml.', ''), entry.value]))).toEqual({
+      model: 'llama',
+      pre: 'default',
+      tokens: Object.keys(vocab),
+      token_type: [2, 3, 6, 1, 1, 1, 1, 1, 1],
+      scores: [-4, -4, -4, -4, -4, -4, -0, -1, -3],
+      add_space_prefix: true,
+      add_bos_token: true,
+      bos_token_id: 1,
+    })
+    const back = metadataToTokenizer(metadata)!.tokenizer
+    expect(back).toMatchObject({ normalizer: tokenizer.normalizer, pre_tokenizer: null, added_tokens: tokenizer.added_tokens as object[] })
+    expect(back.model).toMatchObject({ vocab, merges, unk_token: '<unk>', byte_fallback: true })
+    const metaspace = { type: 'Metaspace', replacement: '▁', prepend_scheme: 'never' }
+    expect(value({ ...tokenizer, normalizer: null, pre_tokenizer: metaspace }, 'ggml.add_space_prefix')).toBe(false)
+    expect(
+      value({ ...tokenizer, normalizer: null, pre_tokenizer: { ...metaspace, prepend_scheme: 'first' } }, 'ggml.add_space_prefix'),
+    ).toBe(true)
+  })
+
+  it('splits no piece that is longer than pieces are', () => {
+    const tokens = ['a', 'a'.repeat(127), 'a'.repeat(128), 'a'.repeat(129)]
+    const entry = (of: 'string' | 'i32' | 'f32', list: readonly (string | number)[]) => ({ type: 'list', of, value: list }) as const
+    const { tokenizer } = metadataToTokenizer(
+      new Map<string, GgufValue>([
+        ['tokenizer.ggml.model', { type: 'string', value: 'llama' }],
+        ['tokenizer.ggml.tokens', entry('string', tokens)],
+        ['tokenizer.ggml.token_type', entry('i32', [1, 1, 1, 1])],
+        ['tokenizer.ggml.scores', entry('f32', [0, 0, 0, 0])],
+      ]),
+    )!
+    expect((tokenizer.model as { merges: unknown }).merges).toEqual([
+      ['a', 'a'.repeat(127)],
+      ['a'.repeat(127), 'a'],
+    ])
+  })
+
   it('gives no tokenizer for kinds that it does not know', () => {
     expect(metadataToTokenizer(new Map())).toBeUndefined()
-    expect(metadataToTokenizer(new Map([['tokenizer.ggml.model', { type: 'string', value: 'llama' }]]))).toBeUndefined()
+    expect(metadataToTokenizer(new Map([['tokenizer.ggml.model', { type: 'string', value: 'bert' }]]))).toBeUndefined()
+    expect(metadataToTokenizer(new Map([['tokenizer.ggml.model', { type: 'string', value: 'gpt2' }]]))).toBeUndefined()
   })
 })

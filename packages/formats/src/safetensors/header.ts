@@ -1,5 +1,5 @@
 import { bytesOf, CompressionError, DTYPES, sizeOf, type DType, type Shape } from '@tersor/tensor'
-import { badFile } from '../bad-file.js'
+import { badFile, oneLine } from '../bad-file.js'
 import { isCounts, isRecord, parseJson, parseText } from '../json-text.js'
 import { DTYPE_OF, UNSUPPORTED_DTYPES } from './tables.js'
 
@@ -50,7 +50,7 @@ const parseMetadata = (value: unknown): Readonly<Record<string, string>> => {
 const dtypeOf = (name: string, stored: unknown): DType => {
   if (typeof stored === 'string' && Object.hasOwn(DTYPE_OF, stored)) return DTYPE_OF[stored]
   if (UNSUPPORTED_DTYPES.includes(stored as string))
-    throw new CompressionError('UNSUPPORTED', `Tensor "${name}" has dtype ${stored}.`, 'Convert it to another dtype first.', {
+    throw new CompressionError('UNSUPPORTED', oneLine(`Tensor "${name}" has dtype ${stored}.`), 'Convert it to another dtype first.', {
       name,
       dtype: stored,
     })

@@ -11,7 +11,7 @@ import {
   type Parameter,
   type Shape,
 } from '@tersor/tensor'
-import { badFile } from '../bad-file.js'
+import { badFile, oneLine } from '../bad-file.js'
 import { isCounts, isRecord } from '../json-text.js'
 import type { TensorEntry } from './header.js'
 import { DTYPE_OF, NAME_OF } from './tables.js'
@@ -82,10 +82,10 @@ export const storageOf = (leaf: Dense): { readonly dtype: string; readonly shape
 const camelCase = (name: string): string => name.replace(/[-_.](\w)/g, (_, letter: string) => letter.toUpperCase())
 
 const unknownCodec = (name: string, codec: string): CompressionError => {
-  const value = camelCase(codec)
+  const value = oneLine(camelCase(codec))
   return new CompressionError(
     'UNKNOWN_CODEC',
-    `"${name}" is stored with the codec ${codec}, which was not passed.`,
+    oneLine(`"${name}" is stored with the codec ${codec}, which was not passed.`),
     `Add: import { ${value} } from '@tersor/core' and pass codecs: [${value}], or import it from the package that made the file.`,
     { name, codec },
   )

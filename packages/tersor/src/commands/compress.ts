@@ -6,7 +6,7 @@ import { CompressionError } from '@tersor/tensor'
 import { readCalibration } from '../calibration.js'
 import { loadConfig } from '../config.js'
 import { makeStep } from '../methods.js'
-import { openOutput, type OutputFormat } from '../model-output.js'
+import { openOutput, type OutputFormat, type SavedModel } from '../model-output.js'
 import { bytesText, paint, tableOf, writeResult, type Terminal } from '../output.js'
 import { progressOn } from '../progress.js'
 import { withModel } from '../session.js'
@@ -43,27 +43,17 @@ export const compress = (terminal: Terminal, path: string, flags: CompressFlags,
         progress.onProgress(event)
         record(reports, event)
       }
-      const small = await run(model, pipeline(...steps, pack()), {
+      const small = await run(model, pipeline(...steps, ...(flags.format === 'huggingface' ? [pack()] : [])), {
         seed: flags.seed,
         signal,
         onProgress,
         sink: output.sink,
         ...(calibration.length > 0 ? { calibration } : {}),
       })
-      const saved = await output.finish(small)
+      const saved = await output.saved(small)
       progress.stop()
-      report(
-        terminal,
-        model,
-        saved,
-        (small.provenance ?? []).slice(model.provenance?.length ?? 0, -1),
-        reports,
-        (Date.now() - started) / 1000,
-      )
-      await saved.close?.()
-    } catch (error) {
-      await output.abort()
-      throw error
+      report(terminal, model, saved, (small.provenance ?? []).slice(model.provenance?.length ?? 0), reports, (Date.now() - started) / 1000)
+      await saved.close()
     } finally {
       progress.stop()
       tf.dispose(calibration)
@@ -89,7 +79,7 @@ const record = (reports: StepReport[], event: ProgressEvent): void => {
 const report = (
   terminal: Terminal,
   before: OpenedModel,
-  saved: Awaited<ReturnType<Awaited<ReturnType<typeof openOutput>>['finish']>>,
+  saved: SavedModel,
   provenance: readonly { readonly method: string; readonly options: object }[],
   reports: readonly StepReport[],
   seconds: number,

@@ -1,0 +1,43 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { createRng } from '@tersor/core'
+import { decodeBlocks, encodeBlocks, TENSOR_TYPES, type BlockTypeName } from '@tersor/formats/gguf'
+import { loadGgml } from './ggml.js'
+import { millionWeights } from './weights.js'
+
+const ggml = loadGgml()
+const weights = millionWeights()
+const TYPES = Object.keys(TENSOR_TYPES).filter((name): name is BlockTypeName => 'format' in TENSOR_TYPES[name as BlockTypeName])
+
+/** Where two lists differ first, for a message that helps; numbers by their bits. */
+const firstDifference = (a: ArrayLike<number>, b: ArrayLike<number>): number => {
+  if (a.length !== b.length) return Math.min(a.length, b.length)
+  for (let i = 0; i < a.length; i++) if (!Object.is(a[i], b[i])) return i
+  return -1
+}
+
+for (const type of TYPES) {
+  test(`${type}: our bytes are ggml's on a million weights`, () => {
+    const started = performance.now()
+    const ours = encodeBlocks(type, weights)
+    const elapsed = performance.now() - started
+    const theirs = ggml.quantize(TENSOR_TYPES[type].id, weights, 1024)
+    const at = firstDifference(ours, theirs)
+    assert.equal(at, -1, `byte ${at} is ${ours[at]}, ggml has ${theirs[at]}`)
+    console.log(`  ${type}: ${(weights.length / elapsed / 1e3).toFixed(0)} million weights a second`)
+  })
+
+  test(`${type}: decoding any bytes gives ggml's values bit for bit`, () => {
+    const { bytes, block } = TENSOR_TYPES[type]
+    const rng = createRng(7)
+    const blocks = Uint8Array.from({ length: bytes * 20_000 }, () => rng.integer(256))
+    // Scales that are no NaN or infinity: their payloads are not defined.
+    for (let at = 1; at < blocks.length; at += bytes) if ((blocks[at] & 0x7c) === 0x7c) blocks[at] &= 0x83
+    for (const source of [blocks, encodeBlocks(type, weights)]) {
+      const ours = decodeBlocks(type, source)
+      const theirs = ggml.dequantize(type, source, (source.length / bytes) * block)
+      const at = firstDifference(ours, theirs)
+      assert.equal(at, -1, `value ${at} is ${ours[at]}, ggml has ${theirs[at]}`)
+    }
+  })
+}

@@ -1,0 +1,154 @@
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { before, test } from 'node:test'
+import { affineOf, createRng, maskedOf } from '@tersor/core'
+import { openGguf } from '@tersor/formats/gguf'
+import { openHuggingFace } from '@tersor/formats/huggingface'
+import { openSafetensors } from '@tersor/formats/safetensors'
+import { selectEngine } from '@tersor/kernels'
+import { initLlama, llamaModel, picoLlama, type LanguageModel } from '@tersor/models'
+import { toFloat32, toInt32, type Dense, type Encoded, type Parameter } from '@tersor/tensor'
+import { DATA, missing } from './data.js'
+import { anyTokenizer, withFolder, writeGguf } from './files.js'
+import { loadInLlamaCpp } from './llama-cpp.js'
+import { furthest, logSoftmax, ours, perplexity } from './perplexity.js'
+
+/** llama.cpp keeps keys and values as halves, so log-probabilities differ in the third digit. */
+const TOLERANCE = 0.01
+const PERPLEXITY_TOLERANCE = 0.01
+
+before(async () => {
+  const { engine } = await selectEngine()
+  console.log(`  our forward pass runs on ${engine}`)
+})
+
+const within = (got: number, expected: number): void =>
+  assert.ok(Math.abs(got / expected - 1) < PERPLEXITY_TOLERANCE, `perplexity ${got}, expected ${expected}`)
+
+const SHAKESPEARE = 'lm/shakespeare-llama'
+const TEXT = 'text/tinyshakespeare.txt'
+
+test('a trained Llama gives its recorded logits and perplexity in llama.cpp', { skip: missing(SHAKESPEARE, TEXT) }, () =>
+  withFolder(async folder => {
+    const source = await openHuggingFace(join(DATA, SHAKESPEARE))
+    const path = join(folder, 'model.gguf')
+    await writeGguf(path, source.params, { config: source.config, files: source.files })
+    await source.close()
+    const reference = JSON.parse(readFileSync(join(DATA, SHAKESPEARE, 'reference.json'), 'utf8'))
+    const runner = await loadInLlamaCpp(path, 128, 68)
+    const text = readFileSync(join(DATA, TEXT), 'utf8')
+    const { vocab } = JSON.parse(Buffer.from(source.files['tokenizer.json']).toString()).model
+    const encode = (part: string): number[] => Array.from(part, character => vocab[character])
+
+    const held = text.slice(Math.floor(0.9 * text.length))
+    assert.deepEqual(runner.tokenize(held.slice(0, 1000)), encode(held.slice(0, 1000)), 'llama.cpp reads the tokenizer as we do')
+    assert.equal(runner.detokenize(encode(held.slice(0, 200))), held.slice(0, 200))
+
+    const rows = await runner.logProbabilities(encode(reference.greedy.prompt))
+    const off = furthest([rows.at(-1)!], [logSoftmax(reference.last_position_logits_for_prompt)])
+    assert.ok(off < TOLERANCE, `log-probabilities are off by ${off}`)
+
+    const ids = encode(held)
+    const windows = Array.from({ length: Math.floor((ids.length - 1) / 128) }, (_, i) => ids.slice(i * 128, i * 128 + 129))
+    const theirs = await perplexity(runner.logProbabilities, windows)
+    await runner.close()
+    console.log(`  llama.cpp ${theirs.toFixed(4)}, recorded ${reference.validation.perplexity.toFixed(4)}`)
+    within(theirs, reference.validation.perplexity)
+
+    const file = await openGguf(path)
+    const mine = await perplexity(await ours(llamaModel(file.config!, file.params)), windows.slice(0, 50))
+    const again = await loadInLlamaCpp(path, 128, 68)
+    within(await perplexity(again.logProbabilities, windows.slice(0, 50)), mine)
+    await again.close()
+    await file.close()
+  }),
+)
+
+for (const name of ['llama', 'llama3-rope', 'llama-linear-rope', 'qwen2', 'qwen3']) {
+  const folderName = `picomodels/${name}`
+  test(`${name}: llama.cpp gives the official logits`, { skip: missing(folderName) }, () =>
+    withFolder(async folder => {
+      const source = await openHuggingFace(join(DATA, folderName))
+      const golden = await openSafetensors(join(DATA, folderName, 'golden.safetensors'))
+      const ids = toInt32((await golden.read('input_ids')) as Dense)
+      const logits = (await golden.read('logits')) as Dense
+      const [batch, tokens, width] = logits.shape
+      const path = join(folder, 'model.gguf')
+      await writeGguf(path, source.params, { config: source.config, files: anyTokenizer(width) })
+      const runner = await loadInLlamaCpp(path, 64, width)
+      const values = toFloat32(logits)
+      for (let b = 0; b < batch; b++) {
+        const rows = await runner.logProbabilities([...ids.subarray(b * tokens, (b + 1) * tokens)])
+        const expected = rows.map((_, i) => logSoftmax(values.subarray((b * tokens + i) * width, (b * tokens + i + 1) * width)))
+        const off = furthest(rows, expected)
+        assert.ok(off < TOLERANCE, `sequence ${b} is off by ${off}`)
+      }
+      await runner.close()
+      await Promise.all([source.close(), golden.close()])
+
+      const file = await openGguf(path)
+      const rows = await (await ours(llamaModel(file.config!, file.params)))([...ids.subarray(0, tokens)])
+      const expected = rows.map((_, i) => logSoftmax(values.subarray(i * width, (i + 1) * width)))
+      const off = furthest(rows, expected)
+      assert.ok(off < 1e-3, `what we read back is off by ${off}`)
+      await file.close()
+    }),
+  )
+}
+
+/** Random weights that say little, so that the rounding of activations inside llama.cpp is not blown up. */
+const wideLlama = (vocabulary: number): LanguageModel => {
+  const shape = { hidden: 256, feedForward: 512, layers: 2, heads: 8, keyValueHeads: 4, vocabulary, context: 128 }
+  const { config, rawConfig } = picoLlama(shape)
+  return llamaModel(rawConfig, initLlama(config, createRng(8), { deviation: 0.05 }))
+}
+
+/** Round-to-nearest on a symmetric grid in groups of 32. */
+const rounded = (weight: Dense, bits: number): Encoded => {
+  const values = toFloat32(weight)
+  const middle = 2 ** (bits - 1)
+  const codes = new Uint8Array(values.length)
+  const scales = new Float32Array(values.length / 32)
+  for (let g = 0; g < scales.length; g++) {
+    const group = values.subarray(g * 32, (g + 1) * 32)
+    scales[g] = Math.ceil((group.reduce((most, value) => Math.max(most, Math.abs(value)), 0) / (middle - 1)) * 1024) / 1024
+    group.forEach((value, i) => (codes[g * 32 + i] = Math.round(value / (scales[g] || 1)) + middle))
+  }
+  return affineOf({ shape: weight.shape, bits, group: 32, codes, scales })
+}
+
+for (const [type, bits, sparse] of [
+  ['q4_0', 4, false],
+  ['q4_0', 4, true],
+  ['q8_0', 8, false],
+] as const)
+  test(`a Llama 256 wide with ${sparse ? 'masked ' : ''}${bits}-bit trees loads as ${type} with our perplexity`, () =>
+    withFolder(async folder => {
+      const vocabulary = 320
+      const model = wideLlama(vocabulary)
+      const isMatrix = (name: string): boolean => /_proj\.weight$/.test(name)
+      const compress = (name: string, parameter: Parameter): Parameter => {
+        if (!isMatrix(name)) return parameter
+        const tree = rounded(parameter as Dense, bits)
+        return sparse
+          ? maskedOf(
+              Array.from({ length: parameter.shape[0] * parameter.shape[1] }, (_, i) => (i % 4 < 2 ? 1 : 0)),
+              tree,
+            )
+          : tree
+      }
+      const path = join(folder, 'model.gguf')
+      const report = await writeGguf(path, model.params, { config: model.rawConfig, files: anyTokenizer(vocabulary) }, compress)
+      assert.ok(report.filter(({ name }) => isMatrix(name)).every(entry => entry.type === type && entry.lossless))
+      const rng = createRng(5)
+      const windows = Array.from({ length: 4 }, () => Array.from({ length: 97 }, () => rng.integer(vocabulary)))
+      const runner = await loadInLlamaCpp(path, 128, vocabulary)
+      const theirs = await perplexity(runner.logProbabilities, windows)
+      await runner.close()
+      const file = await openGguf(path)
+      const mine = await perplexity(await ours(llamaModel(file.config!, file.params)), windows)
+      await file.close()
+      console.log(`  llama.cpp ${theirs.toFixed(4)}, ours ${mine.toFixed(4)}`)
+      within(theirs, mine)
+    }))
