@@ -1,3 +1,5 @@
+import { loadNative } from './binding.js'
+import { detectBlock } from './blocks.js'
 import { createBufferPool } from './buffers.js'
 import { createRecency } from './recency.js'
 import { resolveSettings } from './settings.js'
@@ -70,5 +72,18 @@ describe('settings', () => {
     expect(() => resolveSettings({}, { TERSOR_THREADS: 'all' })).toThrow(
       'TERSOR_THREADS must be a whole number above 0, got NaN.\nLeave it out',
     )
+  })
+})
+
+describe('the block of channels', () => {
+  it('is found out by looking, and is a size that ONNX Runtime uses', () => {
+    const { native } = loadNative()
+    expect([1, 8, 16]).toContain(detectBlock(native!))
+  })
+
+  it('is 1 where the layout is refused', () => {
+    const { native } = loadNative()
+    const refusing = { ...native!, open: () => { throw new Error('no such operator') } } // prettier-ignore
+    expect(detectBlock(refusing)).toBe(1)
   })
 })

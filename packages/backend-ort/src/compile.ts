@@ -34,7 +34,7 @@ function estimateBytes(nodes: readonly TraceNode[]): number {
 /** Writes the trace as ONNX and loads it; every shape is static, which lets ONNX Runtime plan its memory. */
 export function compile(
   native: Native,
-  threads: number,
+  { threads, block }: { readonly threads: number; readonly block: number },
   skeleton: Skeleton,
   nodes: readonly TraceNode[],
   outputs: readonly TraceNode[],
@@ -49,7 +49,7 @@ export function compile(
     fed.push(slot)
     return graph.input(feedName(slot), operand.dtype, operand.shape)
   })
-  const outputNames = emitTrace(graph, skeleton, nodes, outputs, inputNames)
+  const outputNames = emitTrace(graph, skeleton, nodes, outputs, inputNames, block)
   outputs.forEach((node, index) => graph.output(outputNames[index]!, node.dtype, node.shape))
   const session = native.open(graph.model(), { threads, optimise: true })
   return { session, fed, outputNames, baked, bytes: estimateBytes(nodes), retained: false }

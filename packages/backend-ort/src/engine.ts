@@ -1,5 +1,6 @@
 import { OrtBackend } from './backend.js'
 import type { Native } from './binding.js'
+import { detectBlock } from './blocks.js'
 import { createBufferPool } from './buffers.js'
 import type { BufferPool } from './buffers.js'
 import { createExecutor } from './executor.js'
@@ -100,9 +101,9 @@ export function createEngine(native: Native): OrtEngine {
   let observer: Observer = null
   let flushes = 0
   const fallbacks = new Map<string, number>()
-  const trace = createTrace()
+  const trace = createTrace(detectBlock(native))
   const pool = createBufferPool(settings.poolBytes)
-  const executor = createExecutor(native, pool, settings, node => unpin(backend, node))
+  const executor = createExecutor(native, pool, trace.block, settings, node => unpin(backend, node))
   const flush = createFlush(
     () => backend,
     trace,

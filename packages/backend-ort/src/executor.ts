@@ -26,11 +26,17 @@ export interface Executor {
   counts(): { readonly compiled: number; readonly interpreted: number }
 }
 
-export function createExecutor(native: Native, pool: BufferPool, initial: Settings, release: (node: TraceNode) => void): Executor {
+export function createExecutor(
+  native: Native,
+  pool: BufferPool,
+  block: number,
+  initial: Settings,
+  release: (node: TraceNode) => void,
+): Executor {
   let settings = initial
   let interpreted = 0
   const threads = () => settings.threads
-  const plans = createPlans(native, threads, settings.sessions)
+  const plans = createPlans(native, threads, block, settings.sessions)
   const families = createFamilies(native, threads, settings.sessions)
   const interpreter = createInterpreter(native, pool, threads)
   /** Whether a graph compiled from a trace of other shapes could serve. */

@@ -19,9 +19,10 @@ export function literal(number: number, shape: Shape = []): Operand {
   return { value, shape, dtype: 'float32' }
 }
 
-export function createTrace(): Trace {
+export function createTrace(block = 1): Trace {
   let nodes: TraceNode[] = []
   return {
+    block,
     record(spec: NodeSpec): Operand {
       const value = newValue(spec.dtype)
       const node: TraceNode = { attributes: '', ...spec, value, index: -1, live: false }

@@ -48,6 +48,10 @@ export interface NodeSpec {
   /** True when `emit` mentions no shape, so that one session serves every shape of the same rank. */
   readonly polymorphic?: boolean
   readonly host?: Host
+  /** True when element i of the result depends on element i of the operands only, whatever their common layout. */
+  readonly elementwise?: boolean
+  /** The same over the blocked layout of its first operand; see `blocks.ts`. */
+  readonly emitBlocked?: Emit
   /** What later rewrites want to know. */
   readonly note?: unknown
 }
@@ -63,6 +67,8 @@ export interface TraceNode extends NodeSpec {
 }
 
 export interface Recorder {
+  /** Channels in a block of ONNX Runtime's convolution layout; 1 where there are none. */
+  readonly block: number
   record(spec: NodeSpec): Operand
 }
 

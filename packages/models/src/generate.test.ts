@@ -1,6 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core'
 import '@tensorflow/tfjs-backend-cpu'
 import { createRng, forward, loadModel } from '@tersor/core'
+import { fromFloat32 } from '@tersor/tensor'
 import { byteTokenizer } from './byte-tokenizer.js'
 import { detokenizer } from './detokenize.js'
 import { generate, type GenerateOptions } from './generate.js'
@@ -8,7 +9,7 @@ import { llamaModel } from './llama.js'
 import type { LanguageModel } from './language-model.js'
 import { picoLlama } from './pico-llama.js'
 import { greedy, sample } from './sampling.js'
-import { describeData, readJson, readTensors } from './shared-data.testing.js'
+import { describeData, readJson, readTensors } from './shared-data.reference.js'
 import { openTokenizer } from './tokenizer.js'
 
 const collect = async <T>(stream: AsyncIterable<T>): Promise<T[]> => {
@@ -83,6 +84,16 @@ describe('generate', () => {
 
   it('frees everything when the reader leaves early', async () => {
     for await (const _ of generate(model, { prompt: [1, 2], tokens: 9 })) break
+  })
+
+  it('says when the model predicts no numbers', async () => {
+    const norm = fromFloat32(new Float32Array(32).fill(NaN), 'f32', [32])
+    const params = { ...model.params, read: async (name: string) => (name === 'model.norm.weight' ? norm : model.params.read(name)) }
+    expect(await refusal({ ...model, params }, { prompt: [1] })).toEqual([
+      'NOT_FINITE',
+      'The model predicts NaN or infinity.',
+      'Look for NaN or infinite weights, or compress it more gently.',
+    ])
   })
 
   it('uses weights that the caller keeps', async () => {

@@ -63,6 +63,15 @@ const checkCount = (tokens: number): void => {
   })
 }
 
+const checkLogit = (logit: number): void => {
+  if (Number.isFinite(logit)) return
+  throw new CompressionError(
+    'NOT_FINITE',
+    'The model predicts NaN or infinity.',
+    'Look for NaN or infinite weights, or compress it more gently.',
+  )
+}
+
 /** Logits after the last of the new ids. The head sees that position only. */
 const step = async (model: LanguageModel, ids: readonly number[], weights: Weights, caches: readonly KvCache[]): Promise<Float32Array> => {
   const logits = tf.tidy(() => {
@@ -87,7 +96,7 @@ export const endsOf = ({ config, tokenizer }: LanguageModel): ReadonlySet<number
  * Continues a prompt token by token with a cache of keys and values, until a token that ends a text, `tokens` or the end of the context.
  * The texts joined are the continuation, without the prompt and without a last character that stayed unfinished.
  * Throws BAD_OPTION for tokens or temperature out of range and BAD_DATA for a prompt that is empty, too long, of another vocabulary,
- * or a text where the model has no tokenizer.
+ * or a text where the model has no tokenizer; NOT_FINITE where the logits are no numbers.
  */
 export async function* generate(model: LanguageModel, options: GenerateOptions): AsyncGenerator<Generated, void, undefined> {
   const { temperature = 0, rng = createRng(0), signal, tokens = model.contextLength } = options
@@ -107,6 +116,7 @@ export async function* generate(model: LanguageModel, options: GenerateOptions):
       signal?.throwIfAborted()
       const logits = await step(model, ids, weights, caches)
       const next = temperature === 0 ? greedy(logits) : sample(logits, temperature, rng)
+      checkLogit(logits[next])
       if (ends.has(next)) return
       yield { id: next, text: complete(next) }
       ids = [next]

@@ -79,6 +79,10 @@ describe('parseLlamaConfig', () => {
     ],
     [{ hidden_act: 'gelu' }, ['UNSUPPORTED', 'The activation "gelu" is not one this package runs.\nKnown are silu.']],
     [
+      { rope_parameters: { full_attention: { rope_theta: 1e6 } } },
+      ['UNSUPPORTED', 'The rotary scaling "one for each kind of layer" is not one this package runs.\nKnown are default, linear, llama3.'],
+    ],
+    [
       { rope_scaling: { rope_type: 'yarn' } },
       ['UNSUPPORTED', 'The rotary scaling "yarn" is not one this package runs.\nKnown are default, linear, llama3.'],
     ],

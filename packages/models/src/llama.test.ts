@@ -8,7 +8,7 @@ import { LLAMA_ARCHITECTURES } from './llama-config.js'
 import { llamaModel } from './llama.js'
 import type { LanguageModel } from './language-model.js'
 import { picoLlama } from './pico-llama.js'
-import { describeData, readJson, readTensor, readTensors } from './shared-data.testing.js'
+import { describeData, readJson, readTensor, readTensors } from './shared-data.reference.js'
 
 const largestDifference = async (a: tf.Tensor, b: tf.Tensor): Promise<number> => {
   const difference = tf.tidy(() => tf.max(tf.abs(tf.sub(a, b))))

@@ -11,7 +11,7 @@ import { generate } from './generate.js'
 import type { LanguageModel } from './language-model.js'
 import { CORE_CODECS, openModel, type OpenedModel } from './open-model.js'
 import { picoLlama } from './pico-llama.js'
-import { DATA, describeData } from './shared-data.testing.js'
+import { DATA, describeData } from './shared-data.reference.js'
 
 let folder = ''
 beforeEach(async () => (folder = await mkdtemp(join(tmpdir(), 'tersor-models-'))))

@@ -8,7 +8,7 @@ import { fromFloat32, memoryStore, sizeOf, type ParameterStore } from '@tersor/t
 import { foldBatchNorm } from './fold-batch-norm.js'
 import { parseResNetConfig } from './resnet-config.js'
 import { resNetModel, resNetParameters } from './resnet.js'
-import { DATA, describeData, readJson, readTensors } from './shared-data.testing.js'
+import { DATA, describeData, readJson, readTensors } from './shared-data.reference.js'
 import { picoLlama } from './pico-llama.js'
 
 const tiny = {

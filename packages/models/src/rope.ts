@@ -40,7 +40,8 @@ const SCALINGS: Readonly<Record<string, (raw: RawConfig, defaults: Defaults) => 
 
 /** Reads `rope_parameters`, or `rope_scaling` with its `rope_theta`; throws UNSUPPORTED for another kind of scaling. */
 export const parseRope = (raw: RawConfig, defaults: Defaults): Rope => {
-  const type = raw.rope_type ?? raw.type ?? 'default'
+  const nested = Object.values(raw).some(value => typeof value === 'object' && value !== null && !Array.isArray(value))
+  const type = nested ? 'one for each kind of layer' : (raw.rope_type ?? raw.type ?? 'default')
   if (typeof type !== 'string' || !Object.hasOwn(SCALINGS, type)) {
     throw new CompressionError(
       'UNSUPPORTED',

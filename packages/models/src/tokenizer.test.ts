@@ -1,5 +1,5 @@
 import { byteTokenizer } from './byte-tokenizer.js'
-import { describeData, readJson } from './shared-data.testing.js'
+import { describeData, readJson } from './shared-data.reference.js'
 import { openTokenizer } from './tokenizer.js'
 
 const json = {

@@ -1,6 +1,7 @@
+import { blockedConv, blockFilter, isBlockable } from '../blocks.js'
 import type { Graph } from '../graph.js'
 import { sameShape } from '../shapes.js'
-import type { Rule, RuleTable } from '../types.js'
+import type { Emit, Rule, RuleTable } from '../types.js'
 import { convInfo, convKey, fitsOnnx, isChannelsLast, TO_NCHW, TO_NHWC, transposed } from './convolution.js'
 import type { ConvAttributes, ConvInfo } from './convolution.js'
 import { areFloats } from './are-floats.js'
@@ -8,22 +9,28 @@ import { areFloats } from './are-floats.js'
 /** Far enough back for a slice with a negative step to reach the first element. */
 const BEFORE_ALL = -1_000_000_000
 
-/** dx for stride 1: the full correlation of dy with the flipped filter. */
-function fullCorrelation(graph: Graph, info: ConvInfo, dy: string, filter: string): string {
+/** The filter turned by half a turn. */
+function flipped(graph: Graph, filter: string): string {
+  const both = (value: number) => graph.int64([value, value])
+  return graph.op('Slice', [filter, both(-1), both(BEFORE_ALL), graph.int64([0, 1]), both(-1)])
+}
+
+/** dx for stride 1 is the full correlation of dy with the flipped filter. */
+function fullAttributes(info: ConvInfo) {
   const { top, left } = info.padInfo
-  const flipped = graph.op('Slice', [
-    filter,
-    graph.int64([-1, -1]),
-    graph.int64([BEFORE_ALL, BEFORE_ALL]),
-    graph.int64([0, 1]),
-    graph.int64([-1, -1]),
-  ])
-  const reach = { height: (info.filterHeight - 1) * info.dilationHeight, width: (info.filterWidth - 1) * info.dilationWidth }
-  return graph.op('Conv', [transposed(graph, dy, TO_NCHW), transposed(graph, flipped, [2, 3, 0, 1])], {
+  const height = (info.filterHeight - 1) * info.dilationHeight
+  const width = (info.filterWidth - 1) * info.dilationWidth
+  return {
     kernel_shape: [info.filterHeight, info.filterWidth],
+    strides: [1, 1],
     dilations: [info.dilationHeight, info.dilationWidth],
-    pads: [reach.height - top, reach.width - left, info.inHeight - info.outHeight + top, info.inWidth - info.outWidth + left],
-  })
+    pads: [height - top, width - left, info.inHeight - info.outHeight + top, info.inWidth - info.outWidth + left],
+  }
+}
+
+function fullCorrelation(graph: Graph, info: ConvInfo, dy: string, filter: string): string {
+  const weights = transposed(graph, flipped(graph, filter), [2, 3, 0, 1])
+  return graph.op('Conv', [transposed(graph, dy, TO_NCHW), weights], fullAttributes(info))
 }
 
 /** dx for larger strides, with the input's rows and columns that no window reached added at the end. */
@@ -49,6 +56,13 @@ const inputGradient: Rule = (recorder, { dy, filter }, attributes: ConvAttribute
   const unit = info.strideHeight === 1 && info.strideWidth === 1
   const wide = (info.filterHeight - 1) * info.dilationHeight < top || (info.filterWidth - 1) * info.dilationWidth < left
   if (!fitsOnnx(info) || wide || !sameShape(dy!.shape, info.outShape)) return null
+  const { block } = recorder
+  const size = { height: info.filterHeight, width: info.filterWidth, inputs: info.outChannels, outputs: info.inChannels }
+  const emitBlocked: Emit = (graph, [gradient, weights]) => {
+    const swapped = transposed(graph, flipped(graph, weights!), [0, 1, 3, 2])
+    return blockedConv(graph, [gradient!, blockFilter(graph, swapped, size, block)], fullAttributes(info))
+  }
+  const blockable = unit && info.outChannels % block === 0 && isBlockable(info.outChannels, info.inChannels, block)
   return recorder.record({
     op: 'ConvInputGradient',
     inputs: [dy!, filter!],
@@ -57,6 +71,7 @@ const inputGradient: Rule = (recorder, { dy, filter }, attributes: ConvAttribute
     dtype: 'float32',
     emit: (graph, [gradient, weights]) =>
       transposed(graph, (unit ? fullCorrelation : transposedConvolution)(graph, info, gradient!, weights!), TO_NHWC),
+    ...(blockable ? { emitBlocked } : {}),
   })
 }
 

@@ -1,6 +1,8 @@
 import { backend_util } from '@tensorflow/tfjs-core'
+import { blockedConv, blockFilter, isBlockable } from '../blocks.js'
 import type { Graph } from '../graph.js'
-import type { Operand, Recorder, Rule, RuleTable, Shape } from '../types.js'
+import type { Emit, Operand, Recorder, Rule, RuleTable, Shape } from '../types.js'
+import type { ConvNote } from '../rewrites/notes.js'
 import { areFloats } from './are-floats.js'
 import { ACTIVATION, knowsActivation } from './matmul.js'
 
@@ -65,13 +67,24 @@ export const isChannelsLast = ({ dataFormat }: ConvAttributes) => dataFormat ===
 export const transposed = (graph: Graph, x: string, permutation: readonly number[]) => graph.op('Transpose', [x], { perm: permutation })
 
 /** NHWC outside, NCHW inside; ONNX Runtime cancels the pairs of transpositions between layers. */
-function convolve(
+export function convolve(
   recorder: Recorder,
   info: ConvInfo,
   inputs: readonly Operand[],
   activation: string | undefined,
   depthwise: boolean,
 ): Operand {
+  const plain = activation === undefined || activation === 'linear'
+  const { block } = recorder
+  const size = { height: info.filterHeight, width: info.filterWidth, inputs: info.inChannels, outputs: info.outChannels }
+  const emitBlocked: Emit = (graph, [x, filter, bias]) => {
+    const y = blockedConv(
+      graph,
+      [x!, blockFilter(graph, filter!, size, block), ...(bias === undefined ? [] : [bias])],
+      convAttributes(info),
+    )
+    return plain ? y : graph.op(ACTIVATION[activation]!, [y])
+  }
   return recorder.record({
     op: 'Conv',
     inputs,
@@ -84,9 +97,10 @@ function convolve(
         : transposed(graph, filter!, [3, 2, 0, 1])
       const names = [transposed(graph, x!, TO_NCHW), weights, ...(bias === undefined ? [] : [bias])]
       const y = graph.op('Conv', names, { ...convAttributes(info), group: depthwise ? info.inChannels : 1 })
-      const known = activation === undefined || activation === 'linear'
-      return transposed(graph, known ? y : graph.op(ACTIVATION[activation]!, [y]), TO_NHWC)
+      return transposed(graph, plain ? y : graph.op(ACTIVATION[activation]!, [y]), TO_NHWC)
     },
+    note: { info, activation, depthwise } satisfies ConvNote,
+    ...(!depthwise && isBlockable(info.inChannels, info.outChannels, block) ? { emitBlocked } : {}),
   })
 }
 

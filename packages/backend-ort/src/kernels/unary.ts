@@ -52,7 +52,9 @@ export function unary(recorder: Recorder, op: string, x: Operand): Operand {
   const rewritten = op === 'Exp' ? rewriteExp(recorder, source) : null
   const write = UNARY[op]!
   const emit = (graph: Graph, names: string[]) => (typeof write === 'string' ? graph.op(write, names) : write(graph, names[0]!))
-  const result = rewritten ?? recorder.record({ op, inputs: [source], shape: source.shape, dtype: 'float32', polymorphic: true, emit })
+  const result =
+    rewritten ??
+    recorder.record({ op, inputs: [source], shape: source.shape, dtype: 'float32', polymorphic: true, elementwise: true, emit })
   return expand(recorder, result, x.shape)
 }
 
@@ -66,6 +68,7 @@ const step: Rule = (recorder, { x }, { alpha = 0 }) => {
   if (!areFloats(x)) return null
   return recorder.record({
     op: 'Step',
+    elementwise: true,
     inputs: [x!],
     attributes: `${alpha}`,
     shape: x!.shape,
@@ -83,6 +86,7 @@ const clipByValue: Rule = (recorder, { x }, { clipValueMin, clipValueMax }) => {
   if (!areFloats(x) || Number.isNaN(clipValueMin) || Number.isNaN(clipValueMax)) return null
   return recorder.record({
     op: 'Clip',
+    elementwise: true,
     inputs: [x!],
     attributes: `${clipValueMin},${clipValueMax}`,
     shape: x!.shape,

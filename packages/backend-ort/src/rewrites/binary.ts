@@ -1,4 +1,5 @@
 import type { Binary, Operand, Recorder, Shape } from '../types.js'
+import { rewriteConvBias } from './conv-bias.js'
 import { rewriteLogSoftmax } from './log-softmax.js'
 import { rewriteOneHotProduct, rewriteOneHotDifference } from './one-hot.js'
 import { rewriteSoftmaxGradient } from './softmax-gradient.js'
@@ -6,6 +7,7 @@ import { rewriteSoftmaxGradient } from './softmax-gradient.js'
 /** Recognises what tfjs spells in several kernels and ONNX has, or computes, in fewer; binary records what it needs anew. */
 export function rewriteBinary(recorder: Recorder, op: string, a: Operand, b: Operand, shape: Shape, binary: Binary): Operand | null {
   if (op === 'Multiply') return rewriteOneHotProduct(recorder, a, b, shape)
+  if (op === 'Add') return rewriteConvBias(recorder, a, b) ?? rewriteConvBias(recorder, b, a)
   if (op !== 'Sub') return null
   return (
     rewriteLogSoftmax(recorder, a, b) ?? rewriteSoftmaxGradient(recorder, a, b, binary) ?? rewriteOneHotDifference(recorder, a, b, shape)
