@@ -1,17 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core'
 import '@tensorflow/tfjs-backend-cpu'
 import { describeCodec } from '@tersor/testing'
-import {
-  bitsPerWeight,
-  byteLength,
-  dense,
-  describe as describeTree,
-  encoded,
-  fromFloat32,
-  toFloat32,
-  type Encoded,
-  type Parameter,
-} from '@tersor/tensor'
+import { byteLength, dense, encoded, fromFloat32, toFloat32, type Encoded, type Parameter } from '@tersor/tensor'
 import { affineOf, scaleDType } from './codecs/affine.js'
 import { bitmaskOf } from './codecs/bitmask.js'
 import { factoredOf } from './codecs/factored.js'
@@ -19,7 +9,6 @@ import { maskedOf } from './codecs/masked.js'
 import { asMatrix, matrixOf } from './codecs/matrix.js'
 import { sumOf } from './codecs/sum.js'
 import { decode } from './decode.js'
-import { packTree } from './pack.js'
 
 const f32 = (values: number[], shape: number[]) => fromFloat32(values, 'f32', shape)
 const valuesOf = async (parameter: Parameter) => {
@@ -70,54 +59,6 @@ it('sees a transposed or four-dimensional weight as its matrix', () => {
   const weight = dense('f32', [2, 3], f32([1, 2, 3, 4, 5, 6], [2, 3]).bytes)
   expect(Array.from(toFloat32(asMatrix(weight, 1) as typeof weight))).toEqual([1, 4, 2, 5, 3, 6])
   expect(asMatrix(f32([1, 2, 3, 4], [1, 2, 1, 2]), 0).shape).toEqual([1, 4])
-})
-
-describe('pack', () => {
-  const mask = [1, 0, 1, 0, 0, 1, 0, 1]
-  const codes = affineOf({ shape: [1, 8], bits: 4, group: 4, codes: [9, 3, 10, 3, 3, 11, 3, 12], scales: [1, 0.5] })
-
-  it('keeps codes and scales of an N:M mask over a quantized matrix', async () => {
-    const tree = maskedOf(mask, codes)
-    const packed = packTree(tree)
-    expect(describeTree(packed)).toBe('bitmask{mask: u1, values: affine{data: u4, scale: f16}}')
-    expect(packed.kind === 'encoded' && (packed.parts.values as Encoded).attrs).toEqual({ bits: 4, group: 2 })
-    expect(await valuesOf(packed)).toEqual(await valuesOf(tree))
-    expect(byteLength(packed)).toBeLessThan(byteLength(tree))
-  })
-
-  it('keeps the values of a free mask, also where rows differ', async () => {
-    const tree = maskedOf([1, 1, 0, 0, 0, 1], fromFloat32([1, 2, 3, 4, 5, 6], 'bf16', [2, 3]))
-    const packed = packTree(tree)
-    expect(describeTree(packed)).toBe('bitmask{mask: u1, values: bf16}')
-    expect(await valuesOf(packed)).toEqual([1, 2, 0, 0, 0, 6])
-  })
-
-  it('leaves alone what would not be the same', async () => {
-    const uneven = maskedOf([1, 1, 1, 0, 0, 0, 0, 1], codes)
-    expect(describeTree(packTree(uneven))).toBe('masked{mask: u1, values: affine{data: u4, scale: f16}}')
-    const nothing = maskedOf([0, 0], f32([1, 2], [1, 2]))
-    expect(await valuesOf(packTree(nothing))).toEqual([0, 0])
-  })
-
-  it('packs inside other trees', () => {
-    const packed = packTree(sumOf(maskedOf(mask, codes), f32(new Array(8).fill(0), [1, 8])))
-    expect(describeTree(packed)).toBe('sum{base: bitmask{mask: u1, values: affine{data: u4, scale: f16}}, update: f32}')
-  })
-
-  it('spends 3 bits and scales on 2:4 over 4 bits', () => {
-    const size = 1024
-    const all = affineOf({ shape: [1, size], bits: 4, group: size, codes: new Uint8Array(size), scales: [1] })
-    expect(
-      bitsPerWeight(
-        packTree(
-          maskedOf(
-            Uint8Array.from({ length: size }, (_, i) => (i % 4 < 2 ? 1 : 0)),
-            all,
-          ),
-        ),
-      ),
-    ).toBeCloseTo(3 + 16 / size, 6)
-  })
 })
 
 it('decodes nested trees without leaving parts behind', async () => {

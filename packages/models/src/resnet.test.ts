@@ -2,57 +2,12 @@ import * as tf from '@tensorflow/tfjs-core'
 import '@tensorflow/tfjs-backend-cpu'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { compress, createRng, forward, loadModel, maskedOf } from '@tersor/core'
+import { forward, loadModel } from '@tersor/core'
 import { rowsOf } from '@tersor/core/unfold'
-import { fromFloat32, memoryStore, sizeOf, type ParameterStore } from '@tersor/tensor'
-import { foldBatchNorm } from './fold-batch-norm.js'
 import { parseResNetConfig } from './resnet-config.js'
-import { resNetModel, resNetParameters } from './resnet.js'
+import { resNetModel } from './resnet.js'
 import { DATA, describeData, readJson, readTensors } from './shared-data.reference.js'
-import { picoLlama } from './pico-llama.js'
-
-const tiny = {
-  name: 'resnet8',
-  input: { shape: [3, 8, 8], normalization: { mean: [0.5, 0.4, 0.3], std: [0.2, 0.3, 0.25] } },
-  classes: ['a', 'b', 'c'],
-  bn_eps: 1e-5,
-  stages: [
-    { name: 'layer1', blocks: 1, in: 4, planes: 4, stride: 1 },
-    { name: 'layer2', blocks: 2, in: 4, planes: 8, stride: 2 },
-  ],
-}
-
-const tinyStore = (): ParameterStore => {
-  const rng = createRng(5)
-  const value = (name: string) => (name.endsWith('running_var') ? 0.5 + rng.uniform() : 0.3 * rng.normal())
-  return memoryStore(
-    Object.fromEntries(
-      resNetParameters(parseResNetConfig(tiny), false).map(({ name, shape }) => [
-        name,
-        fromFloat32(
-          Float32Array.from({ length: sizeOf(shape) }, () => value(name)),
-          'f32',
-          shape,
-        ),
-      ]),
-    ),
-  )
-}
-
-const pixels = (count: number): tf.Tensor4D => {
-  const rng = createRng(9)
-  return tf.tensor4d(
-    Float32Array.from({ length: count * 192 }, () => rng.integer(256)),
-    [count, 8, 8, 3],
-  )
-}
-
-const differ = async (a: tf.Tensor, b: tf.Tensor): Promise<number> => {
-  const difference = tf.tidy(() => tf.max(tf.abs(tf.sub(a, b))))
-  const [value] = await difference.data()
-  difference.dispose()
-  return value
-}
+import { differ, pixels, tiny, tinyStore } from './tiny-resnet.reference.js'
 
 describe('ResNets for small images', () => {
   it('shows each convolution the images whose patches give its output', async () => {
@@ -92,48 +47,6 @@ describe('ResNets for small images', () => {
     tf.dispose([x, logits, products.patches, products.direct])
     dispose()
     expect(tf.memory().numTensors).toBe(before)
-  })
-
-  it('computes the same with its batch norms folded, from fewer parameters', async () => {
-    const model = resNetModel(tiny, tinyStore())
-    const before = tf.memory().numTensors
-    const folded = await compress(model, foldBatchNorm())
-    expect(folded.params.names()).toHaveLength(7 * 2 + 2)
-    expect(folded.provenance).toEqual([expect.objectContaining({ method: 'fold-batch-norm' })])
-    const reopened = resNetModel(tiny, folded.params)
-    const x = pixels(3)
-    const outputs: tf.Tensor[] = []
-    for (const each of [model, folded, reopened]) {
-      const { weights, dispose } = await loadModel(each)
-      outputs.push(forward(each, x, { weights }))
-      dispose()
-    }
-    expect(await differ(outputs[0], outputs[1])).toBeLessThan(1e-4)
-    expect(await differ(outputs[1], outputs[2])).toBe(0)
-    tf.dispose([x, ...outputs])
-    expect(tf.memory().numTensors).toBe(before)
-  })
-
-  it('does not fold what has no norms', async () => {
-    const refusal = {
-      code: 'COMPOSITION',
-      message: 'fold-batch-norm found no batch norms to fold.\nUse it once, on a ResNet that was opened with its norms apart.',
-    }
-    await expect(compress(picoLlama(), foldBatchNorm())).rejects.toMatchObject(refusal)
-    const folded = await compress(resNetModel(tiny, tinyStore()), foldBatchNorm())
-    await expect(compress(folded, foldBatchNorm())).rejects.toMatchObject(refusal)
-  })
-
-  it('does not fold what is compressed', async () => {
-    const model = resNetModel(tiny, tinyStore())
-    const dense = await model.params.read('conv1.weight')
-    const pruned = maskedOf(new Uint8Array(sizeOf(dense.shape)).fill(1), dense)
-    const params = { ...model.params, read: async (name: string) => (name === 'conv1.weight' ? pruned : model.params.read(name)) }
-    await expect(compress({ ...model, params }, foldBatchNorm())).rejects.toMatchObject({
-      code: 'COMPOSITION',
-      message:
-        '"conv1.weight" is compressed already (masked), and folding would change it.\nPut fold-batch-norm before the steps that compress.',
-    })
   })
 
   it.each([

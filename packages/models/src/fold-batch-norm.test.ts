@@ -1,0 +1,50 @@
+import * as tf from '@tensorflow/tfjs-core'
+import '@tensorflow/tfjs-backend-cpu'
+import { compress, forward, loadModel, maskedOf } from '@tersor/core'
+import { sizeOf } from '@tersor/tensor'
+import { foldBatchNorm } from './fold-batch-norm.js'
+import { picoLlama } from './pico-llama.js'
+import { resNetModel } from './resnet.js'
+import { differ, pixels, tiny, tinyStore } from './tiny-resnet.reference.js'
+
+it('computes the same with its batch norms folded, from fewer parameters', async () => {
+  const model = resNetModel(tiny, tinyStore())
+  const before = tf.memory().numTensors
+  const folded = await compress(model, foldBatchNorm())
+  expect(folded.params.names()).toHaveLength(7 * 2 + 2)
+  expect(folded.provenance).toEqual([expect.objectContaining({ method: 'fold-batch-norm' })])
+  const reopened = resNetModel(tiny, folded.params)
+  const x = pixels(3)
+  const outputs: tf.Tensor[] = []
+  for (const each of [model, folded, reopened]) {
+    const { weights, dispose } = await loadModel(each)
+    outputs.push(forward(each, x, { weights }))
+    dispose()
+  }
+  expect(await differ(outputs[0], outputs[1])).toBeLessThan(1e-4)
+  expect(await differ(outputs[1], outputs[2])).toBe(0)
+  tf.dispose([x, ...outputs])
+  expect(tf.memory().numTensors).toBe(before)
+})
+
+it('does not fold what has no norms', async () => {
+  const refusal = {
+    code: 'COMPOSITION',
+    message: 'fold-batch-norm found no batch norms to fold.\nUse it once, on a ResNet that was opened with its norms apart.',
+  }
+  await expect(compress(picoLlama(), foldBatchNorm())).rejects.toMatchObject(refusal)
+  const folded = await compress(resNetModel(tiny, tinyStore()), foldBatchNorm())
+  await expect(compress(folded, foldBatchNorm())).rejects.toMatchObject(refusal)
+})
+
+it('does not fold what is compressed', async () => {
+  const model = resNetModel(tiny, tinyStore())
+  const dense = await model.params.read('conv1.weight')
+  const pruned = maskedOf(new Uint8Array(sizeOf(dense.shape)).fill(1), dense)
+  const params = { ...model.params, read: async (name: string) => (name === 'conv1.weight' ? pruned : model.params.read(name)) }
+  await expect(compress({ ...model, params }, foldBatchNorm())).rejects.toMatchObject({
+    code: 'COMPOSITION',
+    message:
+      '"conv1.weight" is compressed already (masked), and folding would change it.\nPut fold-batch-norm before the steps that compress.',
+  })
+})
