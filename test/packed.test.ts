@@ -1,0 +1,118 @@
+import { execFile } from 'node:child_process'
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import ts from 'typescript'
+import { readPackages, ROOT } from './workspace.js'
+
+const MINUTES = 60_000
+const TFJS = '4.22.0'
+
+const packages = readPackages().filter(({ manifest }) => !manifest.private)
+let folder = ''
+let tarballs: readonly Tarball[] = []
+
+interface Tarball {
+  readonly name: string
+  readonly filename: string
+  readonly files: readonly { readonly path: string }[]
+}
+
+const run = async (cwd: string, command: string, args: readonly string[]): Promise<string> => {
+  // npm tells its scripts its own settings; a project of a user has none of them, nor our export condition
+  const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(npm_|NODE_OPTIONS$|JEST_|TERSOR_)/i.test(name)))
+  const options = { cwd, env: { ...env, NO_COLOR: '1' }, maxBuffer: 2 ** 26 }
+  return (await promisify(execFile)(command, [...args], options)).stdout
+}
+
+/** The library example of the README, as it stands there. */
+const example = async (): Promise<string> => {
+  const readme = await readFile(join(ROOT, 'README.md'), 'utf8')
+  return /^## Use it\n[\s\S]*?^```ts\n([\s\S]*?)^```/m.exec(readme)![1]
+}
+
+const asserted = (text: string): string =>
+  ["import assert from 'node:assert/strict'", text.replace(/^(.+?);?\s*\/\/ => (.+)$/gm, 'assert.deepEqual($1, $2)')].join('\n')
+
+const pack = async (into: string): Promise<readonly Tarball[]> => {
+  const chosen = packages.flatMap(each => ['-w', `packages/${each.folder}`])
+  return JSON.parse(await run(ROOT, 'npm', ['pack', '--json', '--ignore-scripts', '--pack-destination', into, ...chosen])) as Tarball[]
+}
+
+const install = async (project: string): Promise<void> => {
+  const ours = Object.fromEntries(tarballs.map(({ name, filename }) => [name, `file:../${filename}`]))
+  const dependencies = { '@tensorflow/tfjs-backend-cpu': TFJS, '@tensorflow/tfjs-core': TFJS, ...ours }
+  await mkdir(project)
+  await writeFile(join(project, 'package.json'), JSON.stringify({ name: 'project', private: true, type: 'module', dependencies }))
+  await writeFile(join(project, '.npmrc'), 'onnxruntime-node-install=skip\n')
+  await run(project, 'npm', ['install', '--prefer-offline', '--no-audit', '--no-fund', '--ignore-scripts', '--loglevel=error'])
+}
+
+const project = (): string => join(folder, 'project')
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'tersor-packed-'))
+  await run(ROOT, 'npm', ['run', 'build', '--', '--output-logs=errors-only'])
+  tarballs = await pack(folder)
+  await install(project())
+}, 10 * MINUTES)
+
+afterAll(() => rm(folder, { recursive: true, force: true }))
+
+it('packs what each package needs and nothing that only tests need', () => {
+  expect(tarballs.map(({ name }) => name).sort()).toEqual(packages.map(({ manifest }) => manifest.name).sort())
+  for (const { name, files } of tarballs) {
+    const paths = files.map(({ path }) => path)
+    expect([name, paths]).toEqual([
+      name,
+      expect.arrayContaining(['LICENSE', 'README.md', 'package.json', 'dist/index.js', 'dist/index.d.ts', 'src/index.ts']),
+    ])
+    expect([name, paths.filter(path => /\.(test|test-d|testing|reference)\.|tsbuildinfo|node_modules/.test(path))]).toEqual([name, []])
+    // every file that was built comes from one that is shipped, so that source maps lead somewhere
+    const stale = paths.filter(path => /^dist\/.*\.js$/.test(path) && !paths.includes(path.replace(/^dist(.*)\.js$/, 'src$1.ts')))
+    expect([name, stale]).toEqual([name, []])
+  }
+})
+
+it(
+  'runs the library example of the README with plain node',
+  async () => {
+    const text = await example()
+    expect(text).toContain('// =>')
+    const { outputText } = ts.transpileModule(asserted(text), {
+      compilerOptions: { target: ts.ScriptTarget.ES2022, module: ts.ModuleKind.ESNext },
+    })
+    await writeFile(join(project(), 'example.js'), `${outputText}\nconsole.log('done')\n`)
+    expect(await run(project(), process.execPath, ['example.js'])).toContain('done')
+  },
+  MINUTES,
+)
+
+it(
+  'types the library example of the README from the declarations shipped',
+  async () => {
+    await writeFile(
+      join(project(), 'typed.ts'),
+      `${await example()}\n// @ts-expect-error there is no such option\nwanda({ sparsty: 0.5 })\n`,
+    )
+    const compilerOptions = { noEmit: true, strict: true, skipLibCheck: true, module: 'nodenext', target: 'es2022', types: [] }
+    await writeFile(join(project(), 'tsconfig.json'), JSON.stringify({ compilerOptions, files: ['typed.ts'] }))
+    const checked = run(project(), process.execPath, [join(ROOT, 'node_modules/typescript/bin/tsc'), '-p', '.'])
+    await expect(checked.catch((error: { stdout: string }) => error.stdout)).resolves.toBe('')
+  },
+  MINUTES,
+)
+
+it(
+  'has a command line that starts and lists every method',
+  async () => {
+    const version = packages.find(({ manifest }) => manifest.name === 'tersor')!.manifest.version
+    expect((await run(project(), 'npx', ['--no-install', 'tersor', '--version'])).trim()).toBe(version)
+    const listed = JSON.parse(await run(project(), 'npx', ['--no-install', 'tersor', 'methods', '--json'])) as { name: string }[]
+    expect(listed.map(({ name }) => name)).toEqual(
+      expect.arrayContaining(['magnitude', 'wanda', 'sparse-gpt', 'rtn', 'gptq', 'svd', 'eora', 'pack', 'fold-batch-norm']),
+    )
+  },
+  MINUTES,
+)
