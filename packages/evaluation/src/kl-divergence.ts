@@ -1,9 +1,9 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { forward, loadModel, type Model } from '@tersor/core'
+import { forward, loadModel } from '@tersor/core'
 import { CompressionError } from '@tersor/tensor'
 import { eachOutput, type EvaluationOptions } from './each-output.js'
 import { checkFinite, logSumExp } from './log-softmax.js'
-import { batchWindows, inputOf } from './window-batches.js'
+import { batchWindows, inputOf, type TokenModel } from './window-batches.js'
 import type { Window } from './windows.js'
 
 const checkVocabularies = (got: number, expected: number): void => {
@@ -30,17 +30,17 @@ const divergence = (model: Float32Array, reference: Float32Array, from: number, 
 
 /**
  * How far a model's predictions are from a reference's: the mean over positions of KL(reference ‖ model), in nats.
- * The reference is held whole; throws BAD_DATA for other vocabularies and where no window has two tokens, NOT_FINITE for logits that are no numbers, or the signal's reason.
+ * The reference is held whole; throws BAD_DATA for other vocabularies and where no window has two tokens and for ids of another vocabulary, NOT_FINITE for logits that are no numbers, or the signal's reason.
  */
 export const klDivergence = async (
-  model: Model,
-  reference: Model,
+  model: TokenModel,
+  reference: TokenModel,
   windows: readonly Window[],
   options: EvaluationOptions = {},
 ): Promise<{ readonly kl: number; readonly tokens: number }> => {
   let sum = 0
   let tokens = 0
-  const batched = batchWindows(windows)
+  const batched = batchWindows(windows, model)
   const { weights, dispose } = await loadModel(reference, options.signal)
   const batches = batched.map(batch => ({
     size: batch.windows.length,

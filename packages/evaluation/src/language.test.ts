@@ -99,6 +99,13 @@ describe('perplexity', () => {
     })
   })
 
+  it('refuses ids of another vocabulary', async () => {
+    await expect(perplexity(model, [[1, 20]])).rejects.toMatchObject({
+      code: 'BAD_DATA',
+      message: "The text has token 20, but the model knows tokens 0 to 19.\nEncode it with the model's own tokenizer.",
+    })
+  })
+
   it('says when the model predicts no numbers', async () => {
     const norm = fromFloat32(new Float32Array(32).fill(NaN), 'f32', [32])
     const params = { ...model.params, read: async (name: string) => (name === 'model.norm.weight' ? norm : model.params.read(name)) }

@@ -1,0 +1,28 @@
+/** `npm run claims`: every claim in turn, each in its own process; those whose data is missing are skipped with a message. */
+import { spawnSync } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+const FOLDER = fileURLToPath(new URL('.', import.meta.url))
+const DATA = process.env.TERSOR_DATA ?? join(FOLDER, '../../../shared/data')
+
+/** Script, and the data it needs besides the repository's own. */
+const CLAIMS: readonly (readonly [script: string, data?: string])[] = [
+  ['language.ts'],
+  ['shakespeare-llama.ts', 'lm/shakespeare-llama'],
+  ['resnet.ts', 'cifar10-resnet'],
+]
+
+for (const [script, data] of CLAIMS) {
+  console.log(`\n== ${script}`)
+  if (data !== undefined && !existsSync(join(DATA, data))) {
+    console.log(`skipped: there is no ${join(DATA, data)}; set TERSOR_DATA to a folder that has ${data}.`)
+    continue
+  }
+  const { status } = spawnSync('npx', ['tsx', '--conditions=@tersor/source', join(FOLDER, script)], {
+    stdio: 'inherit',
+    env: { ...process.env, TERSOR_DATA: DATA },
+  })
+  if (status !== 0) process.exitCode = 1
+}

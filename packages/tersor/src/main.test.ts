@@ -1,0 +1,301 @@
+import '@tensorflow/tfjs-backend-cpu'
+import { createRng } from '@tersor/core'
+import { huggingFaceSink } from '@tersor/formats/huggingface'
+import { openModel, picoLlama } from '@tersor/models'
+import { fromFloat32, type Dense, type Parameter } from '@tersor/tensor'
+import { cp, mkdir, mkdtemp, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { Writable } from 'node:stream'
+import { main } from './index.js'
+
+let folder = ''
+let model = ''
+let text = ''
+
+/** A tokenizer.json of single bytes, as the model's vocabulary has them. */
+const byteLevel = (): object => {
+  const printable = (byte: number) => (byte >= 33 && byte <= 126) || (byte >= 161 && byte <= 172) || byte >= 174
+  let moved = 0
+  const characters = Array.from({ length: 256 }, (_, byte) => String.fromCodePoint(printable(byte) ? byte : 256 + moved++))
+  return {
+    version: '1.0',
+    added_tokens: [{ id: 256, content: '<s>', special: true, normalized: false, lstrip: false, rstrip: false, single_word: false }],
+    normalizer: null,
+    pre_tokenizer: { type: 'ByteLevel', add_prefix_space: false, trim_offsets: true, use_regex: true },
+    post_processor: null,
+    decoder: { type: 'ByteLevel' },
+    model: { type: 'BPE', vocab: Object.fromEntries([...characters, '<s>'].map((character, id) => [character, id])), merges: [] },
+  }
+}
+
+const save = async (
+  path: string,
+  edit: (name: string, parameter: Parameter) => Parameter = (_name, parameter) => parameter,
+): Promise<void> => {
+  const pico = picoLlama({ dtype: 'bf16', context: 32, seed: 3 })
+  const files = { 'tokenizer.json': new TextEncoder().encode(JSON.stringify(byteLevel())) }
+  const sink = huggingFaceSink(path, { config: pico.rawConfig, files })
+  for (const name of pico.params.names()) await sink.write(name, edit(name, await pico.params.read(name)))
+  await (await sink.finish()).close?.()
+}
+
+beforeAll(async () => {
+  process.env.TERSOR_ENGINE = 'cpu'
+  folder = await mkdtemp(join(tmpdir(), 'tersor-cli-'))
+  model = join(folder, 'pico')
+  text = join(folder, 'text.txt')
+  await save(model)
+  const rng = createRng(1)
+  const words = Array.from({ length: 160 }, () => ['the', 'old', 'man', 'sea', 'and', 'boat'][rng.integer(6)])
+  await writeFile(text, `${words.slice(0, 80).join(' ')}\n<|endoftext|>\n${words.slice(80).join(' ')}\n`)
+})
+afterAll(() => rm(folder, { recursive: true, force: true }))
+
+interface Result {
+  readonly code: number
+  readonly out: string
+  readonly err: string
+}
+
+const run = async (...argv: string[]): Promise<Result> => {
+  const texts = { out: '', err: '' }
+  const stream = (name: 'out' | 'err') => new Writable({ write: (chunk, _encoding, done) => ((texts[name] += String(chunk)), done()) })
+  const code = await main(argv, { out: stream('out'), err: stream('err') })
+  return { code, ...texts }
+}
+
+const json = async (...argv: string[]): Promise<any> => {
+  const { code, out, err } = await run(...argv, '--json', '--quiet')
+  expect({ code, err }).toEqual({ code: 0, err: '' })
+  return JSON.parse(out)
+}
+
+const fresh = (name: string): string => join(folder, name)
+const entries = () => readdir(folder)
+
+it('inspects a model from its header', async () => {
+  const result = await json('inspect', model)
+  expect(result).toMatchObject({ architecture: 'llama', bytes: 2 * result.parameters })
+  expect(result.tensors[0]).toMatchObject({
+    name: expect.any(String),
+    shape: expect.any(Array),
+    dtype: 'bf16',
+    bytes: expect.any(Number),
+    bitsPerWeight: 16,
+  })
+  expect((await run('inspect', model)).out).toContain('model.layers.0.self_attn.q_proj.weight')
+})
+
+it('compresses with steps in order, reports them, and reads back to the same numbers', async () => {
+  const out = fresh('small')
+  const result = await json(
+    'compress',
+    model,
+    '--out',
+    out,
+    '--calibrate',
+    text,
+    '--step',
+    'wanda(pattern=2:4)',
+    '--step',
+    'gptq(bits=4, group=8)',
+    '--step',
+    'eora(rank=2)',
+    '--seed',
+    '5',
+  )
+  expect(result).toMatchObject({ out, bytesBefore: expect.any(Number), bitsPerWeight: expect.any(Number), seconds: expect.any(Number) })
+  expect(result.steps.map((step: any) => [step.method, step.sites])).toEqual([['wanda', 14], ['gptq', 14], ['eora', 14]]) // prettier-ignore
+  expect(result.steps[1].options).toMatchObject({ bits: 4, group: 8 })
+  expect(result.steps[0].error).toBeGreaterThan(0)
+  const opened = await openModel(out)
+  expect(opened.provenance).toMatchObject([{ method: 'wanda', seed: 5 }, { method: 'gptq' }, { method: 'eora' }, { method: 'pack' }])
+  await opened.close?.()
+  const again = fresh('small-again')
+  await json(
+    'compress',
+    model,
+    '--out',
+    again,
+    '--calibrate',
+    text,
+    '--step',
+    'wanda(pattern=2:4)',
+    '--step',
+    'gptq(bits=4, group=8)',
+    '--step',
+    'eora(rank=2)',
+    '--seed',
+    '5',
+  )
+  expect(await readFile(join(again, 'model.safetensors'))).toEqual(await readFile(join(out, 'model.safetensors')))
+})
+
+it('writes GGUF that measures the same as the folder', async () => {
+  const [folderOut, file] = [fresh('eight'), fresh('eight-gguf')]
+  await json('compress', model, '--out', folderOut, '--step', 'rtn(bits=8, group=32)')
+  const { out } = await json('compress', model, '--out', file, '--step', 'rtn(bits=8, group=32)', '--format', 'gguf')
+  expect(out).toBe(join(file, 'model.gguf'))
+  const [a, b] = [await json('evaluate', folderOut, '--data', text), await json('evaluate', out, '--data', text)]
+  expect(b.tokens).toBe(a.tokens)
+  expect(b.perplexity / a.perplexity).toBeCloseTo(1, 3)
+})
+
+it('measures perplexity and divergence', async () => {
+  const own = await json('evaluate', model, '--data', text)
+  expect(own.perplexity).toBeGreaterThan(1)
+  const kl = await json('evaluate', model, '--data', text, '--metric', 'kl', '--reference', model)
+  expect(kl).toEqual({ kl: expect.closeTo(0, 6), tokens: expect.any(Number) })
+})
+
+it('generates the same text for the same seed', async () => {
+  const options = ['--prompt', 'the old', '--tokens', '8', '--temperature', '1', '--seed', '3']
+  const first = await json('generate', model, ...options)
+  expect(first).toMatchObject({ prompt: 'the old', tokens: 8 })
+  expect((await json('generate', model, ...options)).text).toBe(first.text)
+  expect((await run('generate', model, ...options, '--quiet')).out).toBe(`${first.text}\n`)
+})
+
+it('lists every method with its options and paper', async () => {
+  const listed = await json('methods')
+  expect(listed.map((method: any) => method.name)).toEqual(
+    expect.arrayContaining(['magnitude', 'wanda', 'sparse-gpt', 'rtn', 'gptq', 'svd', 'eora', 'pack']),
+  )
+  expect(listed.find((method: any) => method.name === 'gptq')).toMatchObject({
+    package: '@tersor/quantization',
+    kind: 'method',
+    paper: { year: 2022 },
+    options: { bits: { default: 4 } },
+  })
+})
+
+describe('wrong usage exits with 2', () => {
+  it.each([
+    [['compress', 'MODEL', '--step', 'rtn'], "required option '--out <dir>' not specified"],
+    [['compress', 'MODEL', '--out', 'OUT'], 'error BAD_OPTION No step was given.\nPass --step'],
+    [['compress', 'MODEL', '--out', 'OUT', '--step', 'prune(x=1)'], 'error UNKNOWN_METHOD No step is called "prune".\nKnown are '],
+    [['compress', 'MODEL', '--out', 'OUT', '--step', 'rtn(bits=99)'], 'error BAD_OPTION rtn got bits = 99.\nPass an integer from 1 to 8'],
+    [['compress', 'MODEL', '--out', 'OUT', '--step', 'rtn(bitz=4)'], 'error BAD_OPTION rtn has no option "bitz".\nIts options are bits'],
+    [['compress', 'MODEL', '--out', 'OUT', '--step', 'rtn', '--format', 'onnx'], 'Allowed choices are huggingface, gguf'],
+    [['compress', 'MODEL', '--out', 'OUT', '--step', 'rtn', '--seed', 'x'], 'Expected a whole number of at least 0'],
+    [['evaluate', 'MODEL', '--data', 'TEXT', '--metric', 'top1'], 'error BAD_OPTION top1 does not measure a model of the kind language.'],
+    [['evaluate', 'MODEL', '--data', 'TEXT', '--metric', 'kl'], 'error BAD_OPTION kl compares with a reference, and none was given.'],
+    [['destroy'], "unknown command 'destroy'"],
+  ])('%p', async (argv, message) => {
+    const before = await entries()
+    const { code, err } = await run(
+      ...argv.map(word => ({ MODEL: model, OUT: fresh('never'), TEXT: text })[word] ?? word),
+      ...(argv[0] === 'destroy' ? [] : ['--quiet']),
+    )
+    expect(err).toContain(message)
+    expect(code).toBe(2)
+    expect(await entries()).toEqual(before)
+  })
+})
+
+describe('a failure exits with 1, says two lines and leaves nothing', () => {
+  const fails = async (argv: string[], message: string): Promise<void> => {
+    const before = await entries()
+    const { code, err, out } = await run(...argv, '--quiet', '--json')
+    expect(err).toContain(message)
+    expect(err.trimEnd().split('\n')).toHaveLength(2)
+    expect(code).toBe(1)
+    expect(JSON.parse(out).error.code).toBe(/error (\w+)/.exec(err)![1])
+    expect(await entries()).toEqual(before)
+  }
+  const compressed = (path: string, ...more: string[]) => [
+    'compress',
+    path,
+    '--out',
+    fresh('never'),
+    '--step',
+    'rtn(bits=4, group=8)',
+    ...more,
+  ]
+  const broken = async (name: string, edit: (path: string) => Promise<void>): Promise<string> => {
+    const path = fresh(name)
+    await cp(model, path, { recursive: true })
+    await edit(path)
+    return path
+  }
+
+  it('nothing at the path', () => fails(compressed(fresh('nowhere')), 'error NOT_FOUND There is nothing at'))
+
+  it('an output that exists', async () => {
+    await mkdir(fresh('taken'))
+    await fails(['compress', model, '--out', fresh('taken'), '--step', 'rtn'], 'error OUTPUT_EXISTS')
+  })
+
+  it('a truncated file', async () => {
+    const path = await broken('truncated', where => truncate(join(where, 'model.safetensors'), 4000))
+    await fails(compressed(path), 'error BAD_FILE')
+  })
+
+  it('a header longer than the file', async () => {
+    const path = await broken('absurd', where =>
+      writeFile(join(where, 'model.safetensors'), new Uint8Array([255, 255, 255, 255, 255, 0, 0, 0, 123, 125])),
+    )
+    await fails(compressed(path), 'error BAD_FILE')
+  })
+
+  it('a missing tensor', async () => {
+    const path = fresh('missing')
+    const pico = picoLlama({ context: 32 })
+    const sink = huggingFaceSink(path, { config: pico.rawConfig })
+    for (const name of pico.params.names().slice(1)) await sink.write(name, await pico.params.read(name))
+    await (await sink.finish()).close?.()
+    await fails(compressed(path), 'error NOT_FOUND')
+  })
+
+  it('weights that are not finite', async () => {
+    const path = fresh('broken-weights')
+    await save(path, (name, parameter) =>
+      name.endsWith('1.mlp.up_proj.weight')
+        ? fromFloat32(new Float32Array((parameter as Dense).bytes.length / 2).fill(NaN), 'bf16', parameter.shape)
+        : parameter,
+    )
+    await fails(compressed(path), 'error NOT_FINITE Weight 0 of "model.layers.1.mlp.up_proj.weight" is NaN or infinite.')
+  })
+
+  it('calibration that is missing, empty or too short', async () => {
+    const gptq = ['compress', model, '--out', fresh('never'), '--step', 'gptq(group=8)']
+    await fails(gptq, 'error NO_CALIBRATION gptq learns from inputs')
+    await writeFile(fresh('empty.txt'), ' \n')
+    await fails([...gptq, '--calibrate', fresh('empty.txt')], 'error BAD_DATA')
+    await writeFile(fresh('short.txt'), 'a few')
+    await fails([...gptq, '--calibrate', fresh('short.txt')], 'error NO_CALIBRATION')
+  })
+
+  it('steps that cannot follow each other', () =>
+    fails(compressed(model, '--step', 'magnitude'), 'error COMPOSITION magnitude at model.layers.0'))
+
+  it('an image metric for a format without place', async () => fails(['evaluate', model, '--data', fresh('none.txt')], 'error NOT_FOUND'))
+})
+
+it('replaces an output only when told to', async () => {
+  const out = fresh('twice')
+  await json('compress', model, '--out', out, '--step', 'rtn(bits=8)')
+  const { bytesAfter } = await json('compress', model, '--out', out, '--step', 'rtn(bits=2, group=16)', '--overwrite')
+  expect((await json('inspect', out)).bytes).toBe(bytesAfter)
+})
+
+it('shows the stack only with --debug', async () => {
+  expect((await run('inspect', fresh('nowhere'), '--debug')).err).toContain('    at ')
+  expect((await run('inspect', fresh('nowhere'))).err).not.toContain('    at ')
+})
+
+it('prints help and version with exit 0', async () => {
+  expect(await run('--version')).toMatchObject({ code: 0, out: '0.1.0\n' })
+  expect((await run('compress', '--help')).out).toContain('--calibrate <file>')
+})
+
+it('stops on Ctrl-C with exit 130 and takes away what it began', async () => {
+  const before = await entries()
+  const running = run('compress', model, '--out', fresh('never'), '--calibrate', text, '--step', 'gptq(group=8)')
+  setTimeout(() => process.emit('SIGINT'), 400)
+  const { code, err } = await running
+  expect(err).toContain('Stopped; nothing was left behind.')
+  expect(code).toBe(130)
+  expect(await entries()).toEqual(before)
+})
