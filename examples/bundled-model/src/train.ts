@@ -62,10 +62,17 @@ console.log(`engine: ${engine.engine} (${engine.reason})`)
 const corpus = await readCorpus()
 const started = Date.now()
 /** Texts that examples and benchmarks calibrate and measure on, one document between two separators. */
-const writeText = (name: string, documents: readonly string[]): Promise<void> => writeFile(join(FOLDER, 'text', name), documents.join(`\n${SPECIAL}\n`))
+const writeText = (name: string, documents: readonly string[]): Promise<void> =>
+  writeFile(join(FOLDER, 'text', name), documents.join(`\n${SPECIAL}\n`))
 await mkdir(join(FOLDER, 'text'), { recursive: true })
-await writeText('validation.txt', corpus.validation.filter((_, i) => i % 2 === 0))
-await writeText('calibration.txt', corpus.train.filter((_, i) => i % 15 === 0))
+await writeText(
+  'validation.txt',
+  corpus.validation.filter((_, i) => i % 2 === 0),
+)
+await writeText(
+  'calibration.txt',
+  corpus.train.filter((_, i) => i % 15 === 0),
+)
 const tokenizer = tokenizerJson(trainMerges(corpus.train, VOCABULARY - 257), SPECIAL)
 const tokenizerConfig = {
   tokenizer_class: 'PreTrainedTokenizerFast',

@@ -43,7 +43,9 @@ const original = await openLanguageModel(join(BUNDLED, 'model'))
 const tokenizer = original.tokenizer!
 const windowsFrom = async (name: string, documents: number) =>
   windowsOf((await readDocuments(join(BUNDLED, 'text', name))).slice(0, documents), tokenizer, original.contextLength)
-const learned = (await windowsFrom('calibration.txt', Infinity)).filter(window => window.length === original.contextLength).slice(0, CALIBRATION_WINDOWS)
+const learned = (await windowsFrom('calibration.txt', Infinity))
+  .filter(window => window.length === original.contextLength)
+  .slice(0, CALIBRATION_WINDOWS)
 const calibration = learned.map(window => tf.tensor2d(Int32Array.from(window), [1, window.length], 'int32'))
 const validation = await windowsFrom('validation.txt', VALIDATION_DOCUMENTS)
 
@@ -60,7 +62,14 @@ const measure = async (title: string, model: LanguageModel): Promise<Row> => {
     }
   }
   const speed = await tokensPerSecond(stream())
-  return { title, bytes, bitsPerWeight: (8 * bytes) / parameters, perplexity: measured.perplexity, tokensPerSecond: speed.tokensPerSecond, sample: PROMPT + pieces.join('') }
+  return {
+    title,
+    bytes,
+    bitsPerWeight: (8 * bytes) / parameters,
+    perplexity: measured.perplexity,
+    tokensPerSecond: speed.tokensPerSecond,
+    sample: PROMPT + pieces.join(''),
+  }
 }
 
 const rows: Row[] = [await measure('original, bf16', original)]

@@ -21,7 +21,14 @@ export const resultTable = (rows: readonly Row[]): string => {
   })
   for (const row of rows) {
     const after = row === before ? '' : row.perplexity.toFixed(2)
-    table.push([row.title, row.bytes.toLocaleString('en'), row.bitsPerWeight.toFixed(2), before.perplexity.toFixed(2), after, row.tokensPerSecond.toFixed(0)])
+    table.push([
+      row.title,
+      row.bytes.toLocaleString('en'),
+      row.bitsPerWeight.toFixed(2),
+      before.perplexity.toFixed(2),
+      after,
+      row.tokensPerSecond.toFixed(0),
+    ])
   }
   return table.toString()
 }
@@ -31,7 +38,8 @@ export const progressLine = (title: string): { onProgress: (event: ProgressEvent
   const shown = process.stderr.isTTY
   return {
     onProgress: event => {
-      if (shown && event.type === 'stage') process.stderr.write(`\r\u001b[2K${title}: ${event.pass}, ${event.stage} (${event.index + 1} of ${event.of})`)
+      if (shown && event.type === 'stage')
+        process.stderr.write(`\r\u001b[2K${title}: ${event.pass}, ${event.stage} (${event.index + 1} of ${event.of})`)
     },
     stop: () => void (shown && process.stderr.write('\r\u001b[2K')),
   }

@@ -1,4 +1,4 @@
-import * as tf from '@tensorflow/tfjs-core'
+import type * as tf from '@tensorflow/tfjs-core'
 import { defineMethod, maskedOf, positive } from '@tersor/core'
 import { columnSweep, damped, gram, inverseCholeskyUpper, type ColumnVisitor } from '@tersor/kernels'
 import { fromFloat32 } from '@tersor/tensor'

@@ -1,4 +1,4 @@
-import * as tf from '@tensorflow/tfjs-core'
+import type * as tf from '@tensorflow/tfjs-core'
 import { boolean, defineMethod, integer, positive, type Job } from '@tersor/core'
 import { columnSweep, damped, gram, inverseCholeskyUpper, type ColumnVisitor } from '@tersor/kernels'
 import type { Encoded } from '@tersor/tensor'
