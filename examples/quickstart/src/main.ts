@@ -27,7 +27,7 @@ const quantized = gptq({ bits: 4, group: 32 })
 /** What is compared: a name, where it is saved, and the steps; each is a pipeline you could write yourself. */
 const RECIPES: readonly (readonly [title: string, folder: string, steps: Pass])[] = [
   ['GPTQ 4-bit', 'gptq', pipeline(quantized)],
-  ['SparseGPT 2:4, GPTQ 4-bit, EoRA', 'sparse-gptq-eora', pipeline(sparseGpt({ pattern: '2:4' }), quantized, eora({ rank: 16 }))],
+  ['SparseGPT 2:4, GPTQ 4-bit, EoRA', 'sparse-gptq-eora', pipeline(sparseGpt({ pattern: '2:4' }), quantized, eora({ rank: 8 }))],
 ]
 
 const { engine, reason } = await selectEngine()
