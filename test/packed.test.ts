@@ -116,3 +116,29 @@ it(
   },
   MINUTES,
 )
+
+describe('the method of a third party, from its own folder', () => {
+  const example = join(ROOT, 'examples/custom-method')
+  const compressed = async (...how: string[]): Promise<{ steps: { method: string; sites: number }[] }> => {
+    const args = ['compress', '../bundled-model/model', '--out', join(folder, how[0].slice(2)), '--json', '--quiet', ...how]
+    return JSON.parse(await run(example, process.execPath, [join(ROOT, 'packages/tersor/bin/tersor.js'), ...args]))
+  }
+
+  it(
+    'runs from --step',
+    async () => {
+      const { steps } = await compressed('--step', 'tersor-random-pruning:random-pruning(sparsity=0.1)')
+      expect(steps).toMatchObject([{ method: 'random-pruning', sites: 28, options: { sparsity: 0.1 } }])
+    },
+    MINUTES,
+  )
+
+  it(
+    'runs from a config file, by plain import',
+    async () => {
+      const { steps } = await compressed('--config', 'tersor.config.ts')
+      expect(steps.map(step => step.method)).toEqual(['random-pruning', 'rtn'])
+    },
+    MINUTES,
+  )
+})

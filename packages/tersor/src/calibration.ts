@@ -5,6 +5,10 @@ import { CompressionError } from '@tersor/tensor'
 
 /** Enough for the methods of this repository on layers of up to 8,192 columns. */
 const MOST_TOKENS = 32_768
+/** Windows are no longer than this, however long the model's context. */
+const LONGEST_WINDOW = 2048
+/** Fewer tokens than this say nothing about a model. */
+const FEWEST_TOKENS = 32
 const MOST_IMAGES = 512
 const ROWS_PER_BATCH = 8
 
@@ -20,20 +24,31 @@ const textBatches = async (model: OpenedModel & { family: 'language' }, file: st
       'The model has no tokenizer.json, so text cannot be read for it.',
       'Put its tokenizer.json into the folder.',
     )
-  const length = model.contextLength
-  const windows = windowsOf(documents, model.tokenizer, length).filter(window => window.length === length)
-  if (windows.length === 0) {
-    throw new CompressionError(
-      'NO_CALIBRATION',
-      `${file} has no text of ${length} tokens in one document.`,
-      'Give a longer text to learn from.',
-      { file },
-    )
-  }
-  const spread = pickSpread(windows, Math.max(1, Math.floor(MOST_TOKENS / length)))
+  const length = Math.min(model.contextLength, LONGEST_WINDOW)
+  const windows = windowsOf(documents, model.tokenizer, length)
+  const full = windows.filter(window => window.length === length)
+  if (full.length === 0) return shortBatches(windows, file)
+  const spread = pickSpread(full, Math.max(1, Math.floor(MOST_TOKENS / length)))
   return inBatches(spread, ROWS_PER_BATCH).map(rows =>
     tf.tensor2d(Int32Array.from(rows.flatMap(row => [...row])), [rows.length, length], 'int32'),
   )
+}
+
+/** Each window by itself, where no document fills a whole one. */
+const shortBatches = (windows: readonly (readonly number[] | Int32Array)[], file: string): tf.Tensor[] => {
+  const tokens = windows.reduce((sum, window) => sum + window.length, 0)
+  if (tokens < FEWEST_TOKENS) {
+    throw new CompressionError(
+      'NO_CALIBRATION',
+      `${file} has ${tokens} tokens, and fewer than ${FEWEST_TOKENS} teach nothing.`,
+      'Give a longer text to learn from.',
+      {
+        file,
+        tokens,
+      },
+    )
+  }
+  return windows.map(window => tf.tensor2d(Int32Array.from(window), [1, window.length], 'int32'))
 }
 
 const imageBatches = async (file: string): Promise<tf.Tensor[]> => {

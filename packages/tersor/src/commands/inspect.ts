@@ -7,7 +7,12 @@ export const inspect = async (terminal: Terminal, path: string): Promise<void> =
   const model = await openModel(path)
   try {
     const { parameters, bytes, tensors } = sizeOfModel(model)
-    const result = { architecture: model.architecture, parameters, bytes, tensors }
+    const result = {
+      architecture: model.architecture,
+      parameters,
+      bytes,
+      tensors: tensors.map(tensor => ({ ...tensor, dtype: tensor.dtype ?? null, codec: tensor.codec ?? null })),
+    }
     const rows = tensors.map(({ name, codec, dtype, shape, bytes: size, bitsPerWeight }) => [
       name,
       codec ? paint(codec, 'cyan') : (dtype ?? ''),
