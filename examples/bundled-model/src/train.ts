@@ -144,7 +144,7 @@ const save = async (weights: Weights): Promise<void> => {
     const tensor = weights(name)
     await sink.write(name, fromFloat32(await tensor.data<'float32'>(), 'bf16', tensor.shape))
   }
-  await sink.finish()
+  await (await sink.finish()).close?.()
   await mkdir(out, { recursive: true })
   await writeFile(
     join(out, 'README.md'),
