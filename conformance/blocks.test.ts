@@ -3,10 +3,12 @@ import { test } from 'node:test'
 import { createRng } from '@tersor/core'
 import { decodeBlocks, encodeBlocks, TENSOR_TYPES, type BlockTypeName } from '@tersor/formats/gguf'
 import { loadGgml } from './ggml.js'
-import { millionWeights } from './weights.js'
+import { importanceOf, millionWeights } from './weights.js'
 
 const ggml = loadGgml()
+const COLUMNS = 1024
 const weights = millionWeights()
+const importance = importanceOf(COLUMNS)
 const TYPES = Object.keys(TENSOR_TYPES).filter((name): name is BlockTypeName => 'format' in TENSOR_TYPES[name as BlockTypeName])
 
 /** Where two lists differ first, for a message that helps; numbers by their bits. */
@@ -16,15 +18,26 @@ const firstDifference = (a: ArrayLike<number>, b: ArrayLike<number>): number => 
   return -1
 }
 
+/** Types whose search takes no weights. */
+const WITHOUT_IMPORTANCE: readonly BlockTypeName[] = ['q8_0']
+
 for (const type of TYPES) {
   test(`${type}: our bytes are ggml's on a million weights`, () => {
     const started = performance.now()
     const ours = encodeBlocks(type, weights)
     const elapsed = performance.now() - started
-    const theirs = ggml.quantize(TENSOR_TYPES[type].id, weights, 1024)
+    const theirs = ggml.quantize(TENSOR_TYPES[type].id, weights, COLUMNS)
     const at = firstDifference(ours, theirs)
     assert.equal(at, -1, `byte ${at} is ${ours[at]}, ggml has ${theirs[at]}`)
     console.log(`  ${type}: ${(weights.length / elapsed / 1e3).toFixed(0)} million weights a second`)
+  })
+
+  test(`${type}: our bytes are ggml's with an importance matrix`, () => {
+    const ours = encodeBlocks(type, weights, { importance })
+    const theirs = ggml.quantize(TENSOR_TYPES[type].id, weights, COLUMNS, importance)
+    const at = firstDifference(ours, theirs)
+    assert.equal(at, -1, `byte ${at} is ${ours[at]}, ggml has ${theirs[at]}`)
+    assert.equal(firstDifference(ours, encodeBlocks(type, weights)) === -1, WITHOUT_IMPORTANCE.includes(type), 'whether it changes bytes')
   })
 
   test(`${type}: decoding any bytes gives ggml's values bit for bit`, () => {
@@ -35,7 +48,7 @@ for (const type of TYPES) {
     for (let at = 1; at < blocks.length; at += bytes) if ((blocks[at] & 0x7c) === 0x7c) blocks[at] &= 0x83
     for (const source of [blocks, encodeBlocks(type, weights)]) {
       const ours = decodeBlocks(type, source)
-      const theirs = ggml.dequantize(type, source, (source.length / bytes) * block)
+      const theirs = ggml.dequantize(type.replace(/_k$/, '_K'), source, (source.length / bytes) * block)
       const at = firstDifference(ours, theirs)
       assert.equal(at, -1, `value ${at} is ${ours[at]}, ggml has ${theirs[at]}`)
     }

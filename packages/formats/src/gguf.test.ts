@@ -141,8 +141,9 @@ describe('a Llama in GGUF', () => {
     ['groups of 64', grid([64, 64], 4, 64), 'q4_0'],
     ['2-bit codes', grid([64, 64], 2, 32), 'q4_0'],
     ['symmetric 8-bit codes', grid([64, 64], 8, 32), 'q8_0'],
-    ['5-bit codes', grid([64, 64], 5, 64), 'q8_0'],
-    ['4-bit codes off the middle', grid([64, 64], 4, 32, 3), 'q8_0'],
+    ['5-bit codes', grid([64, 64], 5, 64), 'q5_0'],
+    ['6-bit codes', grid([64, 64], 6, 64), 'q8_0'],
+    ['4-bit codes off the middle', grid([64, 64], 4, 32, 3), 'q5_0'],
     ['4-bit codes with the middle spelled out', grid([64, 64], 4, 32, 8), 'q4_0'],
     [
       'masked codes',

@@ -1,6 +1,6 @@
 export { openGguf, PROVENANCE_KEY, type Gguf } from './gguf/open.js'
 export { ggufSink, type GgufReport, type GgufSink, type GgufSinkOptions } from './gguf/sink.js'
-export { decodeBlocks, encodeBlocks } from './gguf/blocks.js'
+export { decodeBlocks, encodeBlocks, type EncodeOptions } from './gguf/blocks.js'
 export {
   MAX_ALIGNMENT,
   MAX_DIMENSIONS,

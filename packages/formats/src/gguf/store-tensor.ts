@@ -120,7 +120,7 @@ const FALLBACKS: Readonly<Record<Fallback, (values: Float32Array) => Uint8Array>
 }
 
 /** Block types from small to large: the first that holds all integers is taken. */
-const CANDIDATES: readonly BlockTypeName[] = ['q4_0', 'q8_0']
+const CANDIDATES = ['q4_0', 'q5_0', 'q8_0'] as const satisfies readonly BlockTypeName[]
 
 const storeIntegers = (content: ScaledIntegers): StoredTensor | undefined => {
   const { integers } = content

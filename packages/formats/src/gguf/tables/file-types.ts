@@ -1,7 +1,16 @@
 import type { TensorTypeName } from './tensor-types.js'
 
 /** general.file_type: what most of a file is. */
-const FILE_TYPES: Partial<Record<TensorTypeName, number>> = { f32: 0, f16: 1, q4_0: 2, q8_0: 7, bf16: 32 }
+const FILE_TYPES: Partial<Record<TensorTypeName, number>> = {
+  f32: 0,
+  f16: 1,
+  q4_0: 2,
+  q4_1: 3,
+  q8_0: 7,
+  q5_0: 8,
+  q5_1: 9,
+  bf16: 32,
+}
 
 /** The file type of the tensors that take the most bytes. */
 export const fileTypeOf = (tensors: readonly { readonly type: TensorTypeName; readonly byteLength: number }[]): number => {

@@ -1,4 +1,6 @@
 import type { DType } from '@tersor/tensor'
+import { Q5_0 } from '../blocks/q5-0.js'
+import { Q4_1, Q5_1 } from '../blocks/ranged.js'
 import { Q4_0 } from '../blocks/q4-0.js'
 import { Q8_0 } from '../blocks/q8-0.js'
 import type { BlockFormat } from '../blocks/block-format.js'
@@ -27,6 +29,9 @@ export const TENSOR_TYPES = {
   i32: { id: 26, block: 1, bytes: 4, dtype: 'i32' },
   i64: { id: 27, block: 1, bytes: 8, dtype: 'i64' },
   q4_0: { id: 2, block: 32, bytes: 18, format: Q4_0 },
+  q4_1: { id: 3, block: 32, bytes: 20, format: Q4_1 },
+  q5_0: { id: 6, block: 32, bytes: 22, format: Q5_0 },
+  q5_1: { id: 7, block: 32, bytes: 24, format: Q5_1 },
   q8_0: { id: 8, block: 32, bytes: 34, format: Q8_0 },
 } as const satisfies Record<string, TensorType>
 
@@ -39,9 +44,6 @@ export const TENSOR_TYPE_OF: ReadonlyMap<number, TensorTypeName> = new Map(
 
 /** The others of llama.cpp, so that an error can name them. */
 export const OTHER_TYPES: Readonly<Record<number, string>> = {
-  3: 'Q4_1',
-  6: 'Q5_0',
-  7: 'Q5_1',
   9: 'Q8_1',
   10: 'Q2_K',
   11: 'Q3_K',
