@@ -457,8 +457,8 @@ describe('any GGUF file', () => {
     ['an unknown tensor type', bytes(start(1n, 0n), info(1, [4n], 99, 0n), pad), 'BAD_FILE: Tensor "a" has the unknown type 99.'],
     [
       'a tensor type that Tersor lacks',
-      bytes(start(1n, 0n), info(1, [256n], 12, 0n), pad),
-      'UNSUPPORTED: Tensor "a" has type Q4_K.\nUse a file of f32, f16,',
+      bytes(start(1n, 0n), info(1, [256n], 22, 0n), pad),
+      'UNSUPPORTED: Tensor "a" has type IQ2_S.\nUse a file of f32, f16,',
     ],
     [
       'rows that do not fill blocks',

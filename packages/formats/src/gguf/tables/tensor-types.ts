@@ -1,4 +1,8 @@
 import type { DType } from '@tersor/tensor'
+import { Q2_K } from '../blocks/q2-k.js'
+import { Q3_K } from '../blocks/q3-k.js'
+import { Q4_K, Q5_K } from '../blocks/q4-q5-k.js'
+import { Q6_K } from '../blocks/q6-k.js'
 import { Q5_0 } from '../blocks/q5-0.js'
 import { Q4_1, Q5_1 } from '../blocks/ranged.js'
 import { Q4_0 } from '../blocks/q4-0.js'
@@ -33,6 +37,11 @@ export const TENSOR_TYPES = {
   q5_0: { id: 6, block: 32, bytes: 22, format: Q5_0 },
   q5_1: { id: 7, block: 32, bytes: 24, format: Q5_1 },
   q8_0: { id: 8, block: 32, bytes: 34, format: Q8_0 },
+  q2_k: { id: 10, block: 256, bytes: 84, format: Q2_K },
+  q3_k: { id: 11, block: 256, bytes: 110, format: Q3_K },
+  q4_k: { id: 12, block: 256, bytes: 144, format: Q4_K },
+  q5_k: { id: 13, block: 256, bytes: 176, format: Q5_K },
+  q6_k: { id: 14, block: 256, bytes: 210, format: Q6_K },
 } as const satisfies Record<string, TensorType>
 
 export type TensorTypeName = keyof typeof TENSOR_TYPES
@@ -45,11 +54,6 @@ export const TENSOR_TYPE_OF: ReadonlyMap<number, TensorTypeName> = new Map(
 /** The others of llama.cpp, so that an error can name them. */
 export const OTHER_TYPES: Readonly<Record<number, string>> = {
   9: 'Q8_1',
-  10: 'Q2_K',
-  11: 'Q3_K',
-  12: 'Q4_K',
-  13: 'Q5_K',
-  14: 'Q6_K',
   15: 'Q8_K',
   16: 'IQ2_XXS',
   17: 'IQ2_XS',
