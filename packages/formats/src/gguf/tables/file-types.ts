@@ -14,7 +14,10 @@ const FILE_TYPES: Partial<Record<TensorTypeName, number>> = {
   q4_k: 14,
   q5_k: 16,
   q6_k: 18,
+  iq4_nl: 25,
+  iq4_xs: 30,
   bf16: 32,
+  mxfp4: 38,
 }
 
 /** The file type of the tensors that take the most bytes. */

@@ -1,4 +1,6 @@
 import type { DType } from '@tersor/tensor'
+import { IQ4_NL, IQ4_XS } from '../blocks/iq4.js'
+import { MXFP4 } from '../blocks/mxfp4.js'
 import { Q2_K } from '../blocks/q2-k.js'
 import { Q3_K } from '../blocks/q3-k.js'
 import { Q4_K, Q5_K } from '../blocks/q4-q5-k.js'
@@ -42,6 +44,9 @@ export const TENSOR_TYPES = {
   q4_k: { id: 12, block: 256, bytes: 144, format: Q4_K },
   q5_k: { id: 13, block: 256, bytes: 176, format: Q5_K },
   q6_k: { id: 14, block: 256, bytes: 210, format: Q6_K },
+  iq4_nl: { id: 20, block: 32, bytes: 18, format: IQ4_NL },
+  iq4_xs: { id: 23, block: 256, bytes: 136, format: IQ4_XS },
+  mxfp4: { id: 39, block: 32, bytes: 17, format: MXFP4 },
 } as const satisfies Record<string, TensorType>
 
 export type TensorTypeName = keyof typeof TENSOR_TYPES
@@ -59,13 +64,10 @@ export const OTHER_TYPES: Readonly<Record<number, string>> = {
   17: 'IQ2_XS',
   18: 'IQ3_XXS',
   19: 'IQ1_S',
-  20: 'IQ4_NL',
   21: 'IQ3_S',
   22: 'IQ2_S',
-  23: 'IQ4_XS',
   29: 'IQ1_M',
   34: 'TQ1_0',
   35: 'TQ2_0',
-  39: 'MXFP4',
   40: 'NVFP4',
 }
