@@ -3,12 +3,12 @@ import { test } from 'node:test'
 import { createRng } from '@tersor/core'
 import { decodeBlocks, encodeBlocks, encodeIq4NlReference, TENSOR_TYPES, type BlockTypeName } from '@tersor/formats/gguf'
 import { loadGgml } from './ggml.js'
-import { importanceOf, millionWeights } from './weights.js'
+import { harshImportanceOf, importanceOf, millionWeights } from './weights.js'
 
 const ggml = loadGgml()
 const COLUMNS = 1024
 const weights = millionWeights()
-const importance = importanceOf(COLUMNS)
+const IMPORTANCE = { 'an importance matrix': importanceOf(COLUMNS), 'one without measure': harshImportanceOf(COLUMNS) }
 const TYPES = Object.keys(TENSOR_TYPES).filter((name): name is BlockTypeName => 'format' in TENSOR_TYPES[name as BlockTypeName])
 
 /** Where two lists differ first, for a message that helps; numbers by their bits. */
@@ -32,13 +32,14 @@ for (const type of TYPES) {
     console.log(`  ${type}: ${(weights.length / elapsed / 1e3).toFixed(0)} million weights a second`)
   })
 
-  test(`${type}: our bytes are ggml's with an importance matrix`, () => {
-    const ours = encodeBlocks(type, weights, { importance })
-    const theirs = ggml.quantize(TENSOR_TYPES[type].id, weights, COLUMNS, importance)
-    const at = firstDifference(ours, theirs)
-    assert.equal(at, -1, `byte ${at} is ${ours[at]}, ggml has ${theirs[at]}`)
-    assert.equal(firstDifference(ours, encodeBlocks(type, weights)) === -1, WITHOUT_IMPORTANCE.includes(type), 'whether it changes bytes')
-  })
+  for (const [words, importance] of Object.entries(IMPORTANCE))
+    test(`${type}: our bytes are ggml's with ${words}`, () => {
+      const ours = encodeBlocks(type, weights, { importance })
+      const theirs = ggml.quantize(TENSOR_TYPES[type].id, weights, COLUMNS, importance)
+      const at = firstDifference(ours, theirs)
+      assert.equal(at, -1, `byte ${at} is ${ours[at]}, ggml has ${theirs[at]}`)
+      assert.equal(firstDifference(ours, encodeBlocks(type, weights)) === -1, WITHOUT_IMPORTANCE.includes(type), 'whether it changes bytes')
+    })
 
   test(`${type}: decoding any bytes gives ggml's values bit for bit`, () => {
     const { bytes, block } = TENSOR_TYPES[type]

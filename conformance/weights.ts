@@ -49,3 +49,9 @@ export const importanceOf = (columns: number): Float32Array => {
   const rng = createRng(7)
   return Float32Array.from({ length: columns }, (_, i) => (i % 96 < 20 || rng.uniform() < 0.02 ? 0 : rng.normal() ** 4 + 1e-6))
 }
+
+/** Importance without measure: half of the columns never seen, the rest over forty orders of magnitude. Searches leave their paths. */
+export const harshImportanceOf = (columns: number): Float32Array => {
+  const rng = createRng(106)
+  return Float32Array.from({ length: columns }, () => (rng.uniform() < 0.5 ? 0 : rng.normal() ** 8 * 10 ** (rng.integer(20) - 10)))
+}

@@ -6,12 +6,16 @@ const TENTH = fround(0.1)
 const SHIFTS = 4
 const ROUNDS = 5
 
-/** The weighted squared error of codes round(x / scale), at most `top`. */
-const errorAt = (x: Float32Array, top: number, inverse: number, weights: Float32Array): number => {
+/**
+ * The weighted squared error of codes round(x / scale), at most `top`. The first candidate's codes are bytes in ggml: where
+ * rounding left a value just below zero, its code there is one just below 256, which decides what else is tried.
+ */
+const errorAt = (x: Float32Array, top: number, inverse: number, weights: Float32Array, asBytes: boolean): number => {
   const scale = fround(1 / inverse)
   let error = 0
   for (let i = 0; i < x.length; i++) {
-    const code = Math.min(top, nearestInt(fround(inverse * x[i])))
+    const nearest = nearestInt(fround(inverse * x[i]))
+    const code = asBytes ? nearest & 0xff : Math.min(top, nearest)
     const difference = fround(x[i] - fround(scale * code))
     error = fround(error + fround(fround(weights[i] * difference) * difference))
   }
@@ -21,11 +25,11 @@ const errorAt = (x: Float32Array, top: number, inverse: number, weights: Float32
 /** The inverse scale of least error among the one that puts the largest value on `top` and eight beside it. */
 const bestInverse = (x: Float32Array, top: number, largest: number, weights: Float32Array): number => {
   let best = fround(top / largest)
-  let bestError = errorAt(x, top, best, weights)
+  let bestError = errorAt(x, top, best, weights, true)
   for (let shift = -SHIFTS; shift <= SHIFTS; shift++) {
     if (shift === 0) continue
     const inverse = fround(fround(fround(TENTH * shift) + top) / largest)
-    const error = errorAt(x, top, inverse, weights)
+    const error = errorAt(x, top, inverse, weights, false)
     if (!(error < bestError)) continue
     bestError = error
     best = inverse
