@@ -1,12 +1,14 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { createRng } from '@tersor/core'
-import { decodeBlocks, encodeBlocks, TENSOR_TYPES, type BlockTypeName } from '@tersor/formats/gguf'
+import { decodeBlocks, encodeBlocks, encodeIq4NlReference, TENSOR_TYPES, type BlockTypeName } from '@tersor/formats/gguf'
 import { loadGgml } from './ggml.js'
-import { millionWeights } from './weights.js'
+import { harshImportanceOf, importanceOf, millionWeights } from './weights.js'
 
 const ggml = loadGgml()
+const COLUMNS = 1024
 const weights = millionWeights()
+const IMPORTANCE = { 'an importance matrix': importanceOf(COLUMNS), 'one without measure': harshImportanceOf(COLUMNS) }
 const TYPES = Object.keys(TENSOR_TYPES).filter((name): name is BlockTypeName => 'format' in TENSOR_TYPES[name as BlockTypeName])
 
 /** Where two lists differ first, for a message that helps; numbers by their bits. */
@@ -16,16 +18,28 @@ const firstDifference = (a: ArrayLike<number>, b: ArrayLike<number>): number => 
   return -1
 }
 
+/** Types whose search takes no weights. */
+const WITHOUT_IMPORTANCE: readonly BlockTypeName[] = ['q8_0', 'mxfp4']
+
 for (const type of TYPES) {
   test(`${type}: our bytes are ggml's on a million weights`, () => {
     const started = performance.now()
     const ours = encodeBlocks(type, weights)
     const elapsed = performance.now() - started
-    const theirs = ggml.quantize(TENSOR_TYPES[type].id, weights, 1024)
+    const theirs = ggml.quantize(TENSOR_TYPES[type].id, weights, COLUMNS)
     const at = firstDifference(ours, theirs)
     assert.equal(at, -1, `byte ${at} is ${ours[at]}, ggml has ${theirs[at]}`)
     console.log(`  ${type}: ${(weights.length / elapsed / 1e3).toFixed(0)} million weights a second`)
   })
+
+  for (const [words, importance] of Object.entries(IMPORTANCE))
+    test(`${type}: our bytes are ggml's with ${words}`, () => {
+      const ours = encodeBlocks(type, weights, { importance })
+      const theirs = ggml.quantize(TENSOR_TYPES[type].id, weights, COLUMNS, importance)
+      const at = firstDifference(ours, theirs)
+      assert.equal(at, -1, `byte ${at} is ${ours[at]}, ggml has ${theirs[at]}`)
+      assert.equal(firstDifference(ours, encodeBlocks(type, weights)) === -1, WITHOUT_IMPORTANCE.includes(type), 'whether it changes bytes')
+    })
 
   test(`${type}: decoding any bytes gives ggml's values bit for bit`, () => {
     const { bytes, block } = TENSOR_TYPES[type]
@@ -35,9 +49,18 @@ for (const type of TYPES) {
     for (let at = 1; at < blocks.length; at += bytes) if ((blocks[at] & 0x7c) === 0x7c) blocks[at] &= 0x83
     for (const source of [blocks, encodeBlocks(type, weights)]) {
       const ours = decodeBlocks(type, source)
-      const theirs = ggml.dequantize(type, source, (source.length / bytes) * block)
+      const theirs = ggml.dequantize(type.replace(/_k$/, '_K'), source, (source.length / bytes) * block)
       const at = firstDifference(ours, theirs)
       assert.equal(at, -1, `value ${at} is ${ours[at]}, ggml has ${theirs[at]}`)
     }
   })
 }
+
+test('iq4_nl: the reference function, which ggml_quantize_chunk does not call, gives our bytes for it', () => {
+  // ggml leaves the codes of a first block of zeros to chance.
+  const values = weights.subarray(64)
+  const ours = encodeIq4NlReference(values)
+  const theirs = ggml.reference('iq4_nl', TENSOR_TYPES.iq4_nl.id, values)
+  const at = firstDifference(ours, theirs)
+  assert.equal(at, -1, `byte ${at} is ${ours[at]}, ggml has ${theirs[at]}`)
+})

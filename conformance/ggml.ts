@@ -9,7 +9,9 @@ export const LIBRARIES = join(import.meta.dirname, 'node_modules/@node-llama-cpp
 /** ggml's own quantizers, called as C functions. */
 export interface Ggml {
   rowBytes(type: number, length: number): number
-  quantize(type: number, values: Float32Array, perRow: number): Uint8Array
+  quantize(type: number, values: Float32Array, perRow: number, importance?: Float32Array): Uint8Array
+  /** The function that ggml calls the reference of a type, without importance. */
+  reference(name: string, type: number, values: Float32Array): Uint8Array
   dequantize(name: string, blocks: Uint8Array, length: number): Float32Array
 }
 
@@ -23,10 +25,15 @@ export const loadGgml = (): Ggml => {
   const rowBytes = (type: number, length: number): number => Number(rowSize(type, length))
   return {
     rowBytes,
-    quantize: (type, values, perRow) => {
+    quantize: (type, values, perRow, importance) => {
       const bytes = Buffer.alloc(rowBytes(type, values.length))
-      const written = Number(chunk(type, values, bytes, 0, values.length / perRow, perRow, null))
+      const written = Number(chunk(type, values, bytes, 0, values.length / perRow, perRow, importance ?? null))
       if (written !== bytes.length) throw new Error(`ggml wrote ${written} of ${bytes.length} bytes`)
+      return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+    },
+    reference: (name, type, values) => {
+      const bytes = Buffer.alloc(rowBytes(type, values.length))
+      library.func(`void quantize_row_${name}_ref(const float* x, void* y, int64_t k)`)(values, bytes, values.length)
       return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength)
     },
     dequantize: (name, blocks, length) => {

@@ -3,8 +3,9 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { before, test } from 'node:test'
 import { affineOf, createRng, maskedOf } from '@tersor/core'
-import { openGguf } from '@tersor/formats/gguf'
+import { openGguf, TENSOR_TYPES, type BlockTypeName } from '@tersor/formats/gguf'
 import { openHuggingFace } from '@tersor/formats/huggingface'
+import { openImatrix, writeImatrix } from '@tersor/formats/imatrix'
 import { openSafetensors } from '@tersor/formats/safetensors'
 import { selectEngine } from '@tersor/kernels'
 import { initLlama, llamaModel, picoLlama, type LanguageModel } from '@tersor/models'
@@ -150,5 +151,44 @@ for (const [type, bits, sparse] of [
       const mine = await perplexity(await ours(llamaModel(file.config!, file.params)), windows)
       await file.close()
       console.log(`  llama.cpp ${theirs.toFixed(4)}, ours ${mine.toFixed(4)}`)
+      within(theirs, mine)
+    }))
+
+const BLOCK_TYPES = Object.keys(TENSOR_TYPES).filter((name): name is BlockTypeName => 'format' in TENSOR_TYPES[name as BlockTypeName])
+
+for (const type of BLOCK_TYPES)
+  test(`a Llama 256 wide quantized to ${type} with importance loads with our perplexity`, () =>
+    withFolder(async folder => {
+      const vocabulary = 320
+      const model = wideLlama(vocabulary)
+      const rng = createRng(6)
+      const imatrix = {
+        entries: new Map(
+          [0, 1].map(layer => [
+            `blk.${layer}.attn_q.weight`,
+            { sums: Float32Array.from({ length: 256 }, () => rng.normal() ** 2), calls: [1] },
+          ]),
+        ),
+        chunks: 1,
+        datasets: [],
+      }
+      // By way of a file, as users have it.
+      await writeImatrix(join(folder, 'imatrix.gguf'), imatrix)
+      const path = join(folder, 'model.gguf')
+      const report = await writeGguf(path, model.params, {
+        config: model.rawConfig,
+        files: anyTokenizer(vocabulary),
+        type,
+        imatrix: await openImatrix(join(folder, 'imatrix.gguf')),
+      })
+      assert.ok(report.every(entry => entry.type === type || (entry.type === 'f32' && /norm/.test(entry.name))))
+      const windows = Array.from({ length: 2 }, () => Array.from({ length: 97 }, () => rng.integer(vocabulary)))
+      const runner = await loadInLlamaCpp(path, 128, vocabulary)
+      const theirs = await perplexity(runner.logProbabilities, windows)
+      await runner.close()
+      const file = await openGguf(path)
+      const mine = await perplexity(await ours(llamaModel(file.config!, file.params)), windows)
+      await file.close()
+      console.log(`  ${type}: llama.cpp ${theirs.toFixed(4)}, ours ${mine.toFixed(4)}`)
       within(theirs, mine)
     }))

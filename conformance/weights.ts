@@ -23,5 +23,35 @@ export const millionWeights = (): Float32Array => {
     values[128 + i] = 1e-40 * i
     values[160 + i] = i % 2 ? 3e38 : -3e38
   }
+  // The same for super-blocks of 256, and what their searches treat apart.
+  const specials: readonly ((i: number) => number)[] = [
+    () => 0,
+    () => -0,
+    () => 0.75,
+    () => -0.75,
+    i => 1 + i / 256, // no value below zero
+    i => -1 - i / 256,
+    i => (i < 240 ? 0 : rng.normal()), // groups of zeros beside others
+    i => (i % 16 === 0 ? 1000 : 1e-3) * rng.normal(),
+    i => 1e-15 * (i - 128), // about the size that is taken for zero
+    i => 2 ** ((i % 60) - 30) * (1 - 2 ** -24 * (i % 3)), // powers of two and their neighbours
+    i => (i % 7) - 3,
+    i => (i === 77 ? 1e30 : rng.normal()),
+  ]
+  specials.forEach((special, index) => {
+    for (let i = 0; i < 256; i++) values[1024 + index * 256 + i] = special(i)
+  })
   return values
+}
+
+/** Importance of columns as calibration gives it: of any size, with columns that never saw anything. */
+export const importanceOf = (columns: number): Float32Array => {
+  const rng = createRng(7)
+  return Float32Array.from({ length: columns }, (_, i) => (i % 96 < 20 || rng.uniform() < 0.02 ? 0 : rng.normal() ** 4 + 1e-6))
+}
+
+/** Importance without measure: half of the columns never seen, the rest over forty orders of magnitude. Searches leave their paths. */
+export const harshImportanceOf = (columns: number): Float32Array => {
+  const rng = createRng(106)
+  return Float32Array.from({ length: columns }, () => (rng.uniform() < 0.5 ? 0 : rng.normal() ** 8 * 10 ** (rng.integer(20) - 10)))
 }

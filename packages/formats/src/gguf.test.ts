@@ -141,8 +141,9 @@ describe('a Llama in GGUF', () => {
     ['groups of 64', grid([64, 64], 4, 64), 'q4_0'],
     ['2-bit codes', grid([64, 64], 2, 32), 'q4_0'],
     ['symmetric 8-bit codes', grid([64, 64], 8, 32), 'q8_0'],
-    ['5-bit codes', grid([64, 64], 5, 64), 'q8_0'],
-    ['4-bit codes off the middle', grid([64, 64], 4, 32, 3), 'q8_0'],
+    ['5-bit codes', grid([64, 64], 5, 64), 'q5_0'],
+    ['6-bit codes', grid([64, 64], 6, 64), 'q8_0'],
+    ['4-bit codes off the middle', grid([64, 64], 4, 32, 3), 'q5_0'],
     ['4-bit codes with the middle spelled out', grid([64, 64], 4, 32, 8), 'q4_0'],
     [
       'masked codes',
@@ -224,6 +225,59 @@ describe('a Llama in GGUF', () => {
     expect(await save({ [UP]: product(64) }, { fallback: 'q8_0' })).toMatchObject([{ type: 'q8_0', byteLength: 128 * 34, lossless: false }])
     expect(await save({ [UP]: product(40) }, { fallback: 'q8_0', overwrite: true })).toMatchObject([{ type: 'f16' }])
     expect(await save({ [UP]: product(40) }, { fallback: 'f32', overwrite: true })).toMatchObject([{ type: 'f32' }])
+  })
+
+  it.each<[GgufSinkOptions['type'], number, string, string | undefined]>([
+    ['q4_k', 256, 'q4_k', undefined],
+    ['q2_k', 96, 'iq4_nl', 'q2_k'],
+    ['q3_k', 96, 'iq4_nl', 'q3_k'],
+    ['iq4_xs', 96, 'iq4_nl', 'iq4_xs'],
+    ['q4_k', 96, 'q5_0', 'q4_k'],
+    ['q5_k', 96, 'q5_1', 'q5_k'],
+    ['q6_k', 96, 'q8_0', 'q6_k'],
+    ['q6_k', 40, 'f16', 'q6_k'],
+    ['mxfp4', 40, 'f16', 'mxfp4'],
+  ])('quantizes matrices to %s where rows of %i allow, else to %s', async (type, columns, stored, insteadOf) => {
+    const weight = normals([16, columns])
+    const norm = normals([columns])
+    const report = await save({ [UP]: weight, 'model.norm.weight': norm }, { type })
+    expect(report).toEqual([
+      { name: UP, type: stored, byteLength: expect.any(Number), lossless: false, ...(insteadOf ? { insteadOf } : {}) },
+      { name: 'model.norm.weight', type: 'f32', byteLength: 4 * columns, lossless: true },
+    ])
+    const file = await openGguf(path)
+    const read = await file.params.read(UP)
+    if (stored === 'q4_k') {
+      expect(file.params.info(UP)).toEqual({ shape: [16, columns], byteLength: 16 * 144, dtype: 'f32' })
+      expect(toFloat32(read as Dense)).toEqual(decodeBlocks('q4_k', encodeBlocks('q4_k', toFloat32(weight))))
+      expect(file.metadata.get('general.file_type')).toEqual({ type: 'u32', value: 14 })
+    }
+    await file.close()
+  })
+
+  it('quantizes with importance, leaves trees of a block type alone and puts rows in order first', async () => {
+    const sums = Float32Array.from({ length: 64 }, (_, i) => 1 + (i % 5))
+    const imatrix = { entries: new Map([['blk.0.attn_q.weight', { sums, calls: [2] }]]) }
+    const weight = normals([64, 64])
+    const report = await save({ [Q]: weight, [UP]: grid([64, 64], 4, 32) }, { type: 'q4_1', imatrix })
+    expect(report).toMatchObject([
+      { type: 'q4_1', lossless: false },
+      { type: 'q4_0', lossless: true },
+    ])
+    const importance = sums.map(sum => sum / 2)
+    const expected = decodeBlocks('q4_1', encodeBlocks('q4_1', toFloat32(weight), { importance }))
+    expect(toFloat32((await readBack(Q)) as Dense)).toEqual(expected)
+    expect(decodeBlocks('q4_1', encodeBlocks('q4_1', toFloat32(weight)))).not.toEqual(expected)
+  })
+
+  it('refuses block types that do not exist and importance of another width', async () => {
+    expect(await failure(() => save({ [UP]: normals([4, 64]) }, { type: 'q4_9' as never }))).toMatch(
+      /^BAD_OPTION: There is no block type "q4_9"\.\nTypes are q4_0, q4_1, /,
+    )
+    const imatrix = { entries: new Map([['blk.0.ffn_up.weight', { sums: new Float32Array(32), calls: [1] }]]) }
+    expect(await failure(() => save({ [UP]: normals([4, 64]) }, { type: 'q4_0', imatrix }))).toBe(
+      'SHAPE: The importance matrix has 32 numbers for 64 columns.\nPass the matrix of this model.',
+    )
   })
 
   it('stores vectors as f32 whatever they are', async () => {
@@ -456,8 +510,8 @@ describe('any GGUF file', () => {
     ['an unknown tensor type', bytes(start(1n, 0n), info(1, [4n], 99, 0n), pad), 'BAD_FILE: Tensor "a" has the unknown type 99.'],
     [
       'a tensor type that Tersor lacks',
-      bytes(start(1n, 0n), info(1, [256n], 12, 0n), pad),
-      'UNSUPPORTED: Tensor "a" has type Q4_K.\nUse a file of f32, f16,',
+      bytes(start(1n, 0n), info(1, [256n], 22, 0n), pad),
+      'UNSUPPORTED: Tensor "a" has type IQ2_S.\nUse a file of f32, f16,',
     ],
     [
       'rows that do not fill blocks',

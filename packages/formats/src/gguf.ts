@@ -1,6 +1,7 @@
 export { openGguf, PROVENANCE_KEY, type Gguf } from './gguf/open.js'
 export { ggufSink, type GgufReport, type GgufSink, type GgufSinkOptions } from './gguf/sink.js'
-export { decodeBlocks, encodeBlocks } from './gguf/blocks.js'
+export { decodeBlocks, encodeBlocks, type EncodeOptions } from './gguf/blocks.js'
+export { encodeIq4NlReference } from './gguf/blocks/iq4.js'
 export {
   MAX_ALIGNMENT,
   MAX_DIMENSIONS,

@@ -1,3 +1,4 @@
 export * from './safetensors.js'
 export * from './huggingface.js'
 export * from './gguf.js'
+export * from './imatrix.js'

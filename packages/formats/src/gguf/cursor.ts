@@ -12,6 +12,8 @@ export interface Cursor {
   expect(bytes: number, what: string): void
   read(type: Exclude<ValueType, 'string'>, what: string): number | bigint | boolean
   string(what: string): string
+  /** Passes over bytes; returns where they start. */
+  take(bytes: number, what: string): number
 }
 
 /** Thrown where the header goes on beyond the bytes at hand, though not beyond the file. */
@@ -50,6 +52,7 @@ export const createCursor = (bytes: Uint8Array, fileSize: number): Cursor => {
     position: () => at,
     expect,
     read,
+    take,
     string: (what: string) => {
       const length = Number(read('u64', what))
       expect(length, what)

@@ -5,6 +5,7 @@ import { openSource, type ByteSource } from '../byte-source.js'
 import type { FileSystem } from '../file-system.js'
 import type { Json } from '../json-text.js'
 import { parseProvenance } from '../provenance.js'
+import { isTreeFormat } from './blocks/block-format.js'
 import { attentionOf, metadataToConfig } from './config.js'
 import { MAX_GGUF_HEADER_BYTES, parseGgufHeader, type GgufHeader, type GgufTensor, type Metadata } from './header.js'
 import { toHubName } from './names.js'
@@ -44,10 +45,11 @@ export const readHeader = async (source: ByteSource, limit = MAX_GGUF_HEADER_BYT
   }
 }
 
-/** What a tensor's bytes are as a parameter: plain, or a tree with the same codes. */
+/** What a tensor's bytes are as a parameter: plain, a tree with the same codes, or the values where no tree holds them. */
 const parameterOf = ({ type, shape }: GgufTensor, bytes: Uint8Array): Parameter => {
   const { dtype, format }: TensorType = TENSOR_TYPES[type]
-  return format ? format.toTree(bytes, shape) : dense(dtype!, shape, bytes)
+  if (!format) return dense(dtype!, shape, bytes)
+  return isTreeFormat(format) ? format.toTree(bytes, shape) : fromFloat32(format.decode(bytes), 'f32', shape)
 }
 
 /** The order that turns a parameter's rows from pairs into halves; undefined where none is needed. */
@@ -77,8 +79,9 @@ const storeOf = (source: ByteSource, tensors: ReadonlyMap<string, GgufTensor>, o
     names: () => names,
     info: (name: string) => {
       const { type, shape, byteLength } = find(name)
-      const { dtype }: TensorType = TENSOR_TYPES[type]
-      return { shape, byteLength, ...(dtype ? { dtype } : { codec: 'affine' }) }
+      const { dtype, format }: TensorType = TENSOR_TYPES[type]
+      if (format && isTreeFormat(format)) return { shape, byteLength, codec: 'affine' }
+      return { shape, byteLength, dtype: dtype ?? 'f32' }
     },
     read: async (name: string, { signal }: { readonly signal?: AbortSignal } = {}) => {
       const tensor = find(name)
@@ -126,7 +129,8 @@ const assemble = async (source: ByteSource): Promise<Gguf> => {
 }
 
 /**
- * Opens a GGUF file or a Blob of one; only the header is read until `params.read`. Quantized tensors come as affine trees.
+ * Opens a GGUF file or a Blob of one; only the header is read until `params.read`. Quantized tensors come as affine trees where one holds
+ * the same codes, else decoded.
  * Throws NOT_FOUND, BAD_FILE, UNSUPPORTED (a version or tensor type) and DISK.
  */
 export const openGguf = async (from: string | Blob, { fileSystem }: { readonly fileSystem?: FileSystem } = {}): Promise<Gguf> => {

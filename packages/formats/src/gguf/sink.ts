@@ -11,6 +11,7 @@ import {
 import { copyRange, within, writeFully, type OpenFile } from '../file-system.js'
 import type { Json } from '../json-text.js'
 import { parseObject } from '../huggingface/open.js'
+import { importanceOf, type Imatrix } from '../imatrix/imatrix.js'
 import { createOutput, type Output, type OutputOptions } from '../output.js'
 import { architectureOf, attentionOf, configToMetadata, ropeOf } from './config.js'
 import { aligned, encodeGgufHeader, type TensorInfo } from './encode-header.js'
@@ -22,7 +23,7 @@ import { ropeFactors } from './rope-factors.js'
 import { storeTensor, type Fallback, type StoredTensor, type StoreOptions } from './store-tensor.js'
 import { ROPE_FACTORS } from './tables/architectures.js'
 import { fileTypeOf } from './tables/file-types.js'
-import type { TensorTypeName } from './tables/tensor-types.js'
+import { TENSOR_TYPES, type BlockTypeName, type TensorTypeName } from './tables/tensor-types.js'
 import { tokenizerToMetadata } from './tokenizer.js'
 
 export interface GgufSinkOptions extends OutputOptions {
@@ -35,6 +36,10 @@ export interface GgufSinkOptions extends OutputOptions {
   readonly provenance?: readonly Provenance[] | (() => readonly Provenance[])
   /** What trees become that no block type holds without loss; f16 where absent. */
   readonly fallback?: Fallback
+  /** What matrices become that are no block type already; plain ones stay as they are where absent. */
+  readonly type?: BlockTypeName | undefined
+  /** Weighs the columns of matrices that are quantized; openImatrix of @tersor/formats/imatrix reads one. */
+  readonly imatrix?: Pick<Imatrix, 'entries'>
   /** The values of such a tree; decodes with tfjs where absent. */
   readonly decode?: (parameter: Parameter) => Promise<Float32Array>
 }
@@ -45,6 +50,8 @@ export interface GgufReport {
   readonly type: TensorTypeName
   readonly byteLength: number
   readonly lossless: boolean
+  /** The type that was wanted, where the rows do not fill its blocks. */
+  readonly insteadOf?: TensorTypeName
 }
 
 export interface GgufSink extends ParameterSink {
@@ -63,6 +70,12 @@ const decodeWithTfjs = async (parameter: Parameter): Promise<Float32Array> => {
     const remedy = 'Call selectEngine() of @tersor/kernels first, or pass decode.'
     throw new CompressionError('NO_ENGINE', 'A tree that no block type holds must be decoded, but tfjs has no backend.', remedy, {}, cause)
   }
+}
+
+const checkType = (type: BlockTypeName | undefined): void => {
+  if (type === undefined || (Object.hasOwn(TENSOR_TYPES, type) && 'format' in TENSOR_TYPES[type])) return
+  const types = Object.entries(TENSOR_TYPES).flatMap(([name, row]) => ('format' in row ? [name] : []))
+  throw new CompressionError('BAD_OPTION', `There is no block type "${String(type)}".`, `Types are ${types.join(', ')}.`, { type })
 }
 
 const parseFile = (files: Readonly<Record<string, Uint8Array>>, name: string): Json | undefined =>
@@ -126,7 +139,8 @@ const isDerived = (name: string, config: Json): boolean =>
  * steps throw OUTPUT_EXISTS, DISK, UNSUPPORTED (a name without place), SHAPE and BAD_DATA (a name twice).
  */
 export const ggufSink = (path: string, options: GgufSinkOptions): GgufSink => {
-  const { config, fallback = 'f16', decode = decodeWithTfjs } = options
+  const { config, fallback = 'f16', decode = decodeWithTfjs, type, imatrix } = options
+  checkType(type)
   const fixed = fixedMetadata(options)
   const output = createOutput(path, options)
   const infos: TensorInfo[] = []
@@ -138,11 +152,13 @@ export const ggufSink = (path: string, options: GgufSinkOptions): GgufSink => {
     if (infos.some(info => info.name === ggufName))
       throw new CompressionError('BAD_DATA', `The name "${name}" is taken already.`, 'Write every parameter once.', { name })
     const order = rowOrder(name, parameter.shape[0], config)
-    const { type, bytes, lossless } = await storeInOrder(parameter, order, { fallback, decode })
+    const entry = imatrix?.entries.get(ggufName)
+    const importance = entry && importanceOf(entry)
+    const { bytes, ...stored } = await storeInOrder(parameter, order, { fallback, decode, type, importance })
     data ??= await output.fs.open(within(output.folder, 'data'), 'wx+')
     await writeFully(data, bytes, length)
-    infos.push({ name: ggufName, type, shape: parameter.shape, offset: length })
-    report.push({ name, type, byteLength: bytes.byteLength, lossless })
+    infos.push({ name: ggufName, type: stored.type, shape: parameter.shape, offset: length })
+    report.push({ name, byteLength: bytes.byteLength, ...stored })
     const end = length + bytes.byteLength
     length = aligned(end)
     await writeFully(data, new Uint8Array(length - end), end)

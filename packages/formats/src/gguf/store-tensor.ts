@@ -1,4 +1,5 @@
 import {
+  CompressionError,
   decodeF16,
   dense,
   DTYPES,
@@ -21,6 +22,10 @@ export type Fallback = 'f16' | 'f32' | 'q8_0'
 
 export interface StoreOptions {
   readonly fallback: Fallback
+  /** What all matrices become that are no block type already; where absent, plain ones stay as they are. */
+  readonly type?: BlockTypeName | undefined
+  /** A weight for each column. */
+  readonly importance?: Float32Array | undefined
   /** The values of a tree, row by row. */
   decode(parameter: Parameter): Promise<Float32Array>
 }
@@ -31,6 +36,8 @@ export interface StoredTensor {
   readonly bytes: Uint8Array
   /** Whether it reads back to the same values. */
   readonly lossless: boolean
+  /** The type that was wanted, where the rows do not fill its blocks. */
+  readonly insteadOf?: TensorTypeName
 }
 
 const isDense = (parameter: Parameter | undefined, shape: Shape): parameter is Dense =>
@@ -113,14 +120,44 @@ const maskedDense = (parameter: Parameter): Dense | undefined => {
 
 const asBytes = (view: ArrayBufferView): Uint8Array => new Uint8Array(view.buffer, view.byteOffset, view.byteLength)
 
-const FALLBACKS: Readonly<Record<Fallback, (values: Float32Array) => Uint8Array>> = {
-  f32: asBytes,
-  f16: values => asBytes(Uint16Array.from(values, encodeF16)),
-  q8_0: values => encodeBlocks('q8_0', values),
+/** What llama.cpp takes where rows do not fill the super-blocks of a type: the nearest type with blocks of 32. */
+const SMALLER_BLOCKS: Partial<Record<TensorTypeName, TensorTypeName>> = {
+  q2_k: 'iq4_nl',
+  q3_k: 'iq4_nl',
+  iq4_xs: 'iq4_nl',
+  q4_k: 'q5_0',
+  q5_k: 'q5_1',
+  q6_k: 'q8_0',
+}
+
+const fitting = (type: TensorTypeName, columns: number): TensorTypeName => {
+  if (columns % TENSOR_TYPES[type].block === 0) return type
+  const smaller = SMALLER_BLOCKS[type]
+  return smaller ? fitting(smaller, columns) : 'f16'
+}
+
+const encodeAs = (type: TensorTypeName, values: Float32Array, importance?: Float32Array): Uint8Array => {
+  if (type === 'f32') return asBytes(values)
+  if (type === 'f16') return asBytes(Uint16Array.from(values, encodeF16))
+  return encodeBlocks(type as BlockTypeName, values, importance ? { importance } : {})
+}
+
+const storeQuantized = (values: Float32Array, columns: number, { type, fallback, importance }: StoreOptions): StoredTensor => {
+  if (importance && importance.length !== columns)
+    throw new CompressionError(
+      'SHAPE',
+      `The importance matrix has ${importance.length} numbers for ${columns} columns.`,
+      'Pass the matrix of this model.',
+      { expected: columns, got: importance.length },
+    )
+  const wanted = type ?? fallback
+  const stored = fitting(wanted, columns)
+  const bytes = encodeAs(stored, values, importance)
+  return { type: stored, bytes, lossless: false, ...(stored === wanted ? {} : { insteadOf: wanted }) }
 }
 
 /** Block types from small to large: the first that holds all integers is taken. */
-const CANDIDATES: readonly BlockTypeName[] = ['q4_0', 'q8_0']
+const CANDIDATES = ['q4_0', 'q5_0', 'q8_0'] as const satisfies readonly BlockTypeName[]
 
 const storeIntegers = (content: ScaledIntegers): StoredTensor | undefined => {
   const { integers } = content
@@ -135,19 +172,18 @@ const storeIntegers = (content: ScaledIntegers): StoredTensor | undefined => {
 }
 
 /**
- * Chooses how a parameter is stored: vectors as f32, plain matrices as they are, affine trees as the smallest block type that
- * holds their integers, everything else decoded and as the fallback says (f16 where rows do not fill blocks).
+ * Chooses how a parameter is stored: vectors as f32, affine trees as the smallest block type that holds their integers, plain
+ * matrices as they are or as the type says, everything else decoded and as the type or the fallback says.
  */
-export const storeTensor = async (parameter: Parameter, { fallback, decode }: StoreOptions): Promise<StoredTensor> => {
-  const integers = parameter.shape.length < 2 ? undefined : integersOf(parameter)
+export const storeTensor = async (parameter: Parameter, options: StoreOptions): Promise<StoredTensor> => {
+  const isVector = parameter.shape.length < 2
+  const integers = isVector ? undefined : integersOf(parameter)
   const stored = integers && storeIntegers(integers)
   if (stored) return stored
   const plain = maskedDense(parameter)
   const isFloat = plain !== undefined && PLAIN.includes(plain.dtype)
-  if (isFloat && parameter.shape.length >= 2) return { type: plain.dtype as TensorTypeName, bytes: plain.bytes, lossless: true }
-  const values = plain ? toFloat32(plain) : await decode(parameter)
-  if (parameter.shape.length < 2) return { type: 'f32', bytes: asBytes(values), lossless: isFloat }
-  const fits = parameter.shape[parameter.shape.length - 1] % TENSOR_TYPES[fallback].block === 0
-  const type = fits ? fallback : 'f16'
-  return { type, bytes: FALLBACKS[type](values), lossless: false }
+  if (isFloat && !isVector && !options.type) return { type: plain.dtype as TensorTypeName, bytes: plain.bytes, lossless: true }
+  const values = plain ? toFloat32(plain) : await options.decode(parameter)
+  if (isVector) return { type: 'f32', bytes: asBytes(values), lossless: isFloat }
+  return storeQuantized(values, parameter.shape[parameter.shape.length - 1], options)
 }

@@ -1,43 +1,16 @@
 import { affine } from '@tersor/core'
-import { decodeF16, dense, encoded, encodeF16, sizeOf, type Shape } from '@tersor/tensor'
-import { BLOCK, type BlockFormat, type ScaledIntegers } from './block-format.js'
+import { decodeF16, dense, encoded, sizeOf, type Shape } from '@tersor/tensor'
+import { BLOCK, type ScaledIntegers, type TreeFormat } from './block-format.js'
+import { packNibbles } from './halves.js'
+import { encodeSymmetric } from './symmetric.js'
 
 const BYTES = 18
 const HALF = BLOCK / 2
 const ZERO = 8
 
-/** The signed value of largest magnitude, the first one of equals. */
-const extreme = (values: Float32Array, from: number): number => {
-  let magnitude = 0
-  let value = 0
-  for (let i = from; i < from + BLOCK; i++) {
-    const candidate = Math.abs(values[i])
-    if (candidate > magnitude) {
-      magnitude = candidate
-      value = values[i]
-    }
-  }
-  return value
-}
+const LAYOUT = Object.freeze({ bytes: BYTES, half: ZERO, pack: packNibbles })
 
-const encode = (values: Float32Array): Uint8Array => {
-  const { fround, min } = Math
-  const blocks = values.length / BLOCK
-  const bytes = new Uint8Array(blocks * BYTES)
-  for (let b = 0, from = 0, at = 0; b < blocks; b++, from += BLOCK, at += BYTES) {
-    const scale = fround(extreme(values, from) / -ZERO)
-    const inverse = scale === 0 ? 0 : fround(1 / scale)
-    const code = encodeF16(scale)
-    bytes[at] = code & 0xff
-    bytes[at + 1] = code >>> 8
-    for (let i = 0; i < HALF; i++) {
-      const low = min(15, fround(fround(values[from + i] * inverse) + 8.5) | 0)
-      const high = min(15, fround(fround(values[from + HALF + i] * inverse) + 8.5) | 0)
-      bytes[at + 2 + i] = low | (high << 4)
-    }
-  }
-  return bytes
-}
+const encode = (values: Float32Array, importance?: Float32Array): Uint8Array => encodeSymmetric(values, importance, LAYOUT)
 
 const decode = (blocks: Uint8Array): Float32Array => {
   const values = new Float32Array((blocks.length / BYTES) * BLOCK)
@@ -84,4 +57,4 @@ const toTree = (blocks: Uint8Array, shape: Shape) => {
 }
 
 /** Four bits: f16 scale, 16 bytes with elements 0-15 in the low and 16-31 in the high halves. value = scale · (code − 8). */
-export const Q4_0: BlockFormat = Object.freeze({ lowest: -8, highest: 7, encode, decode, pack, toTree })
+export const Q4_0: TreeFormat = Object.freeze({ lowest: -8, highest: 7, encode, decode, pack, toTree })

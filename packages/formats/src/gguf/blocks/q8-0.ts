@@ -1,6 +1,6 @@
 import { affine } from '@tersor/core'
 import { decodeF16, dense, encoded, encodeF16, sizeOf, type Shape } from '@tersor/tensor'
-import { BLOCK, type BlockFormat, type ScaledIntegers } from './block-format.js'
+import { BLOCK, type ScaledIntegers, type TreeFormat } from './block-format.js'
 
 const BYTES = 34
 const ZERO = 128
@@ -60,4 +60,4 @@ const toTree = (blocks: Uint8Array, shape: Shape) => {
 }
 
 /** Eight bits: f16 scale, 32 signed bytes. value = scale · byte; scale = largest magnitude / 127. */
-export const Q8_0: BlockFormat = Object.freeze({ lowest: -128, highest: 127, encode, decode, pack, toTree })
+export const Q8_0: TreeFormat = Object.freeze({ lowest: -128, highest: 127, encode, decode, pack, toTree })

@@ -1,4 +1,12 @@
 import type { DType } from '@tersor/tensor'
+import { IQ4_NL, IQ4_XS } from '../blocks/iq4.js'
+import { MXFP4 } from '../blocks/mxfp4.js'
+import { Q2_K } from '../blocks/q2-k.js'
+import { Q3_K } from '../blocks/q3-k.js'
+import { Q4_K, Q5_K } from '../blocks/q4-q5-k.js'
+import { Q6_K } from '../blocks/q6-k.js'
+import { Q5_0 } from '../blocks/q5-0.js'
+import { Q4_1, Q5_1 } from '../blocks/ranged.js'
 import { Q4_0 } from '../blocks/q4-0.js'
 import { Q8_0 } from '../blocks/q8-0.js'
 import type { BlockFormat } from '../blocks/block-format.js'
@@ -27,7 +35,18 @@ export const TENSOR_TYPES = {
   i32: { id: 26, block: 1, bytes: 4, dtype: 'i32' },
   i64: { id: 27, block: 1, bytes: 8, dtype: 'i64' },
   q4_0: { id: 2, block: 32, bytes: 18, format: Q4_0 },
+  q4_1: { id: 3, block: 32, bytes: 20, format: Q4_1 },
+  q5_0: { id: 6, block: 32, bytes: 22, format: Q5_0 },
+  q5_1: { id: 7, block: 32, bytes: 24, format: Q5_1 },
   q8_0: { id: 8, block: 32, bytes: 34, format: Q8_0 },
+  q2_k: { id: 10, block: 256, bytes: 84, format: Q2_K },
+  q3_k: { id: 11, block: 256, bytes: 110, format: Q3_K },
+  q4_k: { id: 12, block: 256, bytes: 144, format: Q4_K },
+  q5_k: { id: 13, block: 256, bytes: 176, format: Q5_K },
+  q6_k: { id: 14, block: 256, bytes: 210, format: Q6_K },
+  iq4_nl: { id: 20, block: 32, bytes: 18, format: IQ4_NL },
+  iq4_xs: { id: 23, block: 256, bytes: 136, format: IQ4_XS },
+  mxfp4: { id: 39, block: 32, bytes: 17, format: MXFP4 },
 } as const satisfies Record<string, TensorType>
 
 export type TensorTypeName = keyof typeof TENSOR_TYPES
@@ -39,27 +58,16 @@ export const TENSOR_TYPE_OF: ReadonlyMap<number, TensorTypeName> = new Map(
 
 /** The others of llama.cpp, so that an error can name them. */
 export const OTHER_TYPES: Readonly<Record<number, string>> = {
-  3: 'Q4_1',
-  6: 'Q5_0',
-  7: 'Q5_1',
   9: 'Q8_1',
-  10: 'Q2_K',
-  11: 'Q3_K',
-  12: 'Q4_K',
-  13: 'Q5_K',
-  14: 'Q6_K',
   15: 'Q8_K',
   16: 'IQ2_XXS',
   17: 'IQ2_XS',
   18: 'IQ3_XXS',
   19: 'IQ1_S',
-  20: 'IQ4_NL',
   21: 'IQ3_S',
   22: 'IQ2_S',
-  23: 'IQ4_XS',
   29: 'IQ1_M',
   34: 'TQ1_0',
   35: 'TQ2_0',
-  39: 'MXFP4',
   40: 'NVFP4',
 }

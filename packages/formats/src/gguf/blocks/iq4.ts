@@ -1,0 +1,175 @@
+import { decodeF16, encodeF16 } from '@tersor/tensor'
+import { BLOCK, putU16, SUPER, u16At, type BlockFormat } from './block-format.js'
+import { extremeOf, TINY } from './fit-symmetric.js'
+import { packNibbles, unpackNibbles } from './halves.js'
+import { clamp, nearestInt } from './nearest.js'
+import { sumOfSquares, weigh } from './spread.js'
+
+const { fround, abs } = Math
+
+/** What the codes stand for: closer together near zero, as weights are. */
+const GRID = Int8Array.of(-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113)
+const LAST = GRID.length - 1
+const TRIES = 7
+const NL_BYTES = 18
+const XS_BYTES = 136
+const XS_HEAD = 8
+const GROUPS = SUPER / BLOCK
+const SCALE_HALF = 32
+
+/** The code of the nearest number of the grid, the upper one of two as near. */
+const nearestCode = (value: number): number => {
+  if (value <= GRID[0]) return 0
+  if (value >= GRID[LAST]) return LAST
+  let low = 0
+  let high = LAST
+  while (high - low > 1) {
+    const middle = (low + high) >> 1
+    if (value < GRID[middle]) high = middle
+    else low = middle
+  }
+  return fround(value - GRID[high - 1]) < fround(GRID[high] - value) ? high - 1 : high
+}
+
+/**
+ * The scale for a group: the one that puts the extreme value on the last number of the grid, and fifteen that put it near the
+ * first, are each refined by weighted least squares; the least weighted error wins. Zero for a group of zeros.
+ */
+const fitScale = (x: Float32Array, from: number, weights: Float32Array): number => {
+  const extreme = extremeOf(x, from, BLOCK)
+  if (abs(extreme) < TINY) return 0
+  let scale = 0
+  let best = 0
+  for (let trial = -TRIES - 1; trial <= TRIES; trial++) {
+    const isFirst = trial < -TRIES
+    const inverse = isFirst ? fround(1 / fround(-extreme / GRID[0])) : fround((trial + GRID[0]) / extreme)
+    let xq = 0
+    let qq = 0
+    for (let i = 0; i < BLOCK; i++) {
+      const value = x[from + i]
+      const q = GRID[nearestCode(fround(inverse * value))]
+      const weighted = fround(weights[i] * q)
+      xq = fround(xq + fround(weighted * value))
+      qq = fround(qq + fround(weighted * q))
+    }
+    if (isFirst) scale = qq > 0 ? fround(xq / qq) : 0
+    else if (qq > 0 && fround(xq * xq) > fround(best * qq)) scale = fround(xq / qq)
+    else continue
+    best = fround(scale * xq)
+  }
+  return scale
+}
+
+/**
+ * What ggml keeps as quantize_row_iq4_nl_ref, which differs from what ggml_quantize_chunk and so llama-quantize do: the extreme
+ * value on the first number of the grid, codes for that, and then the best scale for the codes. For comparison; `IQ4_NL` fits
+ * better. Blocks of zeros repeat the codes before them under a scale of zero, as there.
+ */
+export const encodeIq4NlReference = (values: Float32Array): Uint8Array => {
+  const bytes = new Uint8Array((values.length / BLOCK) * NL_BYTES)
+  const codes = new Uint8Array(BLOCK)
+  for (let from = 0, at = 0; from < values.length; from += BLOCK, at += NL_BYTES) {
+    const extreme = extremeOf(values, from, BLOCK)
+    if (abs(extreme) >= TINY) {
+      round(values, from, fround(extreme / GRID[0]), codes)
+      let xq = 0
+      let qq = 0
+      for (let i = 0; i < BLOCK; i++) {
+        const value = values[from + i]
+        const weighted = fround(fround(value * value) * GRID[codes[i]])
+        xq = fround(xq + fround(weighted * value))
+        qq = fround(qq + fround(weighted * GRID[codes[i]]))
+      }
+      putU16(bytes, at, qq > 0 ? encodeF16(fround(xq / qq)) : 0)
+    }
+    packNibbles(codes, 0, bytes, at + 2)
+  }
+  return bytes
+}
+
+/** Weights of a group: squares, or importance · √(2 · mean square of the block + x²). */
+const fillWeights = (x: Float32Array, from: number, spread: number, weights: Float32Array, importance?: Float32Array): void => {
+  if (importance) weigh(x, from, importance, from % importance.length, spread, BLOCK, weights)
+  else for (let i = 0; i < BLOCK; i++) weights[i] = x[from + i] * x[from + i]
+}
+
+const spreadOf = (x: Float32Array, from: number, size: number): number => fround(sumOfSquares(x, from, size) * (2 / size))
+
+const round = (x: Float32Array, from: number, scale: number, codes: Uint8Array): void => {
+  const inverse = scale === 0 ? 0 : fround(1 / scale)
+  for (let i = 0; i < BLOCK; i++) codes[i] = nearestCode(fround(inverse * x[from + i]))
+}
+
+const encodeNl = (values: Float32Array, importance?: Float32Array): Uint8Array => {
+  const bytes = new Uint8Array((values.length / BLOCK) * NL_BYTES)
+  const codes = new Uint8Array(BLOCK)
+  const weights = new Float32Array(BLOCK)
+  for (let from = 0, at = 0; from < values.length; from += BLOCK, at += NL_BYTES) {
+    fillWeights(values, from, spreadOf(values, from, BLOCK), weights, importance)
+    const scale = fitScale(values, from, weights)
+    round(values, from, scale, codes)
+    putU16(bytes, at, encodeF16(scale))
+    packNibbles(codes, 0, bytes, at + 2)
+  }
+  return bytes
+}
+
+const decodeNl = (blocks: Uint8Array): Float32Array => {
+  const values = new Float32Array((blocks.length / NL_BYTES) * BLOCK)
+  const codes = new Uint8Array(BLOCK)
+  for (let at = 0, to = 0; at < blocks.length; at += NL_BYTES, to += BLOCK) {
+    const scale = decodeF16(u16At(blocks, at))
+    unpackNibbles(blocks, at + 2, codes)
+    for (let i = 0; i < BLOCK; i++) values[to + i] = scale * GRID[codes[i]]
+  }
+  return values
+}
+
+/** The elements are coded for scales that are multiples of the unrounded d. */
+const encodeXs = (values: Float32Array, importance?: Float32Array): Uint8Array => {
+  const bytes = new Uint8Array((values.length / SUPER) * XS_BYTES)
+  const codes = new Uint8Array(BLOCK)
+  const weights = new Float32Array(BLOCK)
+  const scales = new Float32Array(GROUPS)
+  for (let from = 0, at = 0; from < values.length; from += SUPER, at += XS_BYTES) {
+    const spread = spreadOf(values, from, SUPER)
+    for (let j = 0; j < GROUPS; j++) {
+      fillWeights(values, from + j * BLOCK, spread, weights, importance)
+      scales[j] = fitScale(values, from + j * BLOCK, weights)
+    }
+    const d = fround(-extremeOf(scales, 0, GROUPS) / SCALE_HALF)
+    const inverse = d === 0 ? 0 : fround(1 / d)
+    putU16(bytes, at, encodeF16(d))
+    for (let j = 0; j < GROUPS; j++) {
+      const code = clamp(nearestInt(fround(inverse * scales[j])), -SCALE_HALF, SCALE_HALF - 1)
+      round(values, from + j * BLOCK, fround(d * code), codes)
+      const stored = code + SCALE_HALF
+      bytes[at + 2 + (j >> 2)] |= (stored >> 4) << (2 * (j & 3))
+      bytes[at + 4 + (j >> 1)] |= (stored & 15) << (4 * (j & 1))
+      packNibbles(codes, 0, bytes, at + XS_HEAD + j * (BLOCK / 2))
+    }
+  }
+  return bytes
+}
+
+const decodeXs = (blocks: Uint8Array): Float32Array => {
+  const values = new Float32Array((blocks.length / XS_BYTES) * SUPER)
+  const codes = new Uint8Array(BLOCK)
+  for (let at = 0, to = 0; at < blocks.length; at += XS_BYTES) {
+    const d = decodeF16(u16At(blocks, at))
+    for (let j = 0; j < GROUPS; j++, to += BLOCK) {
+      const low = (blocks[at + 4 + (j >> 1)] >> (4 * (j & 1))) & 15
+      const high = (blocks[at + 2 + (j >> 2)] >> (2 * (j & 3))) & 3
+      const scale = fround(d * ((low | (high << 4)) - SCALE_HALF))
+      unpackNibbles(blocks, at + XS_HEAD + j * (BLOCK / 2), codes)
+      for (let i = 0; i < BLOCK; i++) values[to + i] = scale * GRID[codes[i]]
+    }
+  }
+  return values
+}
+
+/** 4.5 bits: f16 scale, 16 bytes as in Q4_0. value = scale · grid[code]. */
+export const IQ4_NL: BlockFormat = Object.freeze({ encode: encodeNl, decode: decodeNl })
+
+/** 4.25 bits: f16 d, 2 bytes of high pairs of the 8 scales, 4 of their low fours, 128 bytes of codes. value = d · scale · grid[code]. */
+export const IQ4_XS: BlockFormat = Object.freeze({ encode: encodeXs, decode: decodeXs })

@@ -1,0 +1,58 @@
+import { BLOCK, type BlockFormat } from './block-format.js'
+import { packNibbles, unpackNibbles } from './halves.js'
+
+const { fround, abs, floor, log2 } = Math
+const BYTES = 17
+
+/** Twice what E2M1 codes stand for: a sign, two bits of exponent, one of mantissa. */
+const GRID = Int8Array.of(0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12)
+const BIAS = 127
+/** E2M1 ends at 6 = 1.5 · 2². */
+const LARGEST_EXPONENT = 2
+
+/** Half of the scale that an E8M0 code stands for. */
+const halfScale = (code: number): number => 2 ** (code - BIAS - 1)
+
+/** The nearest number of the grid, the first one of equals. */
+const nearestCode = (value: number, scale: number): number => {
+  let best = 0
+  let bestError = abs(value)
+  for (let code = 1; code < GRID.length; code++) {
+    const error = abs(fround(fround(GRID[code] * scale) - value))
+    if (error < bestError) {
+      best = code
+      bestError = error
+    }
+  }
+  return best
+}
+
+/** The exponent is that of the largest magnitude, by a float32 logarithm: numbers just below a power of two count as it. */
+const encode = (values: Float32Array): Uint8Array => {
+  const bytes = new Uint8Array((values.length / BLOCK) * BYTES)
+  const codes = new Uint8Array(BLOCK)
+  for (let from = 0, at = 0; from < values.length; from += BLOCK, at += BYTES) {
+    let largest = 0
+    for (let i = from; i < from + BLOCK; i++) if (abs(values[i]) > largest) largest = abs(values[i])
+    const exponent = largest > 0 ? floor(fround(log2(largest))) - LARGEST_EXPONENT + BIAS : 0
+    bytes[at] = exponent
+    const scale = halfScale(bytes[at])
+    for (let i = 0; i < BLOCK; i++) codes[i] = nearestCode(values[from + i], scale)
+    packNibbles(codes, 0, bytes, at + 1)
+  }
+  return bytes
+}
+
+const decode = (blocks: Uint8Array): Float32Array => {
+  const values = new Float32Array((blocks.length / BYTES) * BLOCK)
+  const codes = new Uint8Array(BLOCK)
+  for (let at = 0, to = 0; at < blocks.length; at += BYTES, to += BLOCK) {
+    const scale = halfScale(blocks[at])
+    unpackNibbles(blocks, at + 1, codes)
+    for (let i = 0; i < BLOCK; i++) values[to + i] = scale * GRID[codes[i]]
+  }
+  return values
+}
+
+/** 4.25 bits: an E8M0 scale, 16 bytes as in Q4_0 of E2M1 codes. Importance changes nothing. */
+export const MXFP4: BlockFormat = Object.freeze({ encode, decode })
