@@ -75,17 +75,31 @@ const errorOf = (
   return error
 }
 
-/** The weighted regression of x on the trial's codes, with a minimum that is not positive; false where the codes are all one. */
-const regress = (x: Float32Array, from: number, { size, weights, trial, lines }: AffineRoom, sumW: number, sumX: number): boolean => {
+/**
+ * Writes the trial's codes round((x − smallest) · inverse) and the weighted regression of x on them, with a minimum that is not
+ * positive; false where the codes are all one. One loop for both: the sums wait for each other less.
+ */
+const attempt = (
+  x: Float32Array,
+  from: number,
+  top: number,
+  inverse: number,
+  smallest: number,
+  { size, weights, trial, lines }: AffineRoom,
+  sumW: number,
+  sumX: number,
+): boolean => {
   let sumL = 0
   let sumLL = 0
   let sumXL = 0
   for (let i = 0; i < size; i++) {
-    const code = trial[i]
+    const value = x[from + i]
+    const code = clamp(nearestInt(fround(inverse * fround(value - smallest))), 0, top)
+    trial[i] = code
     const weighted = fround(weights[i] * code)
     sumL = fround(sumL + weighted)
     sumLL = fround(sumLL + fround(weighted * code))
-    sumXL = fround(sumXL + fround(weighted * x[from + i]))
+    sumXL = fround(sumXL + fround(weighted * value))
   }
   const determinant = fround(fround(sumW * sumLL) - fround(sumL * sumL))
   if (!(determinant > 0)) return false
@@ -130,15 +144,15 @@ export const fitAffine = (
     return
   }
   const range = fround(largest - smallest)
-  const inverse = fround(top / range)
-  lines[0] = 1 / inverse
-  round(x, from, size, top, inverse, smallest, codes, at)
+  const first = fround(top / range)
+  lines[0] = 1 / first
+  round(x, from, size, top, first, smallest, codes, at)
   let best = errorOf(x, from, room, codes, at, lines[0], smallest, tries.absolute)
   for (let i = 0; i <= tries.steps; i++) {
     const shifted = fround(fround(tries.start + fround(tries.step * i)) + top)
     // Candidates count from the minimum of the best line so far.
-    round(x, from, size, top, fround(shifted / fround(largest - lines[1])), lines[1], trial, 0)
-    if (!regress(x, from, room, sumW, sumX)) continue
+    const inverse = fround(shifted / fround(largest - lines[1]))
+    if (!attempt(x, from, top, inverse, lines[1], room, sumW, sumX)) continue
     const error = errorOf(x, from, room, trial, 0, lines[CANDIDATE], lines[CANDIDATE + 1], tries.absolute)
     if (!(error < best)) continue
     best = error
