@@ -34,9 +34,9 @@ export const failingFileSystem = ({ capacity = Infinity, failingRename = -1, rea
   return {
     ...(node as unknown as FileSystem),
     open,
-    mkdir: async (path, options) => {
+    mkdir: async path => {
       if (readOnly) throw systemError('EROFS', `read-only file system, mkdir '${path}'`)
-      return node.mkdir(path, options)
+      return node.mkdir(path)
     },
     rename: async (from, to) => {
       if (renames++ === failingRename) throw systemError('EIO', 'i/o error, rename')

@@ -13,7 +13,7 @@ export interface FileSystem {
   open(path: string, flags: 'r' | 'wx+'): Promise<OpenFile>
   stat(path: string): Promise<{ isDirectory(): boolean }>
   readdir(path: string): Promise<string[]>
-  mkdir(path: string, options: { readonly recursive: true }): Promise<unknown>
+  mkdir(path: string): Promise<unknown>
   rename(from: string, to: string): Promise<void>
   rm(path: string, options: { readonly recursive: true; readonly force: true }): Promise<void>
 }
@@ -48,6 +48,25 @@ export const diskError = (path: string, cause: unknown): unknown => {
     { path, errno: code },
     cause,
   )
+}
+
+/** The folder above a path; the path itself at the root. */
+const parentOf = (path: string): string => path.replace(/[/\\]+[^/\\]*$/, '') || '/'
+
+/**
+ * Makes a folder and those above it, one by one: Node's own recursive mkdir never ends where a folder that exists
+ * says that it is not there, as those of /proc do.
+ */
+export const makeFolder = async (fs: FileSystem, path: string): Promise<void> => {
+  const make = () => fs.mkdir(path).catch((cause: { code?: unknown }) => (cause.code === 'EEXIST' ? undefined : Promise.reject(cause)))
+  try {
+    await make()
+  } catch (cause) {
+    const parent = parentOf(path)
+    if ((cause as { code?: unknown }).code !== 'ENOENT' || parent === path || !/[/\\]/.test(path)) throw cause
+    await makeFolder(fs, parent)
+    await make()
+  }
 }
 
 /** Bytes moved at once: large enough for speed, small enough for any machine. */

@@ -1,5 +1,5 @@
 import { CompressionError } from '@tersor/tensor'
-import { diskError, exists, nodeFileSystem, within, withoutSlash, type FileSystem } from './file-system.js'
+import { diskError, exists, nodeFileSystem, within, withoutSlash, type FileSystem, makeFolder } from './file-system.js'
 
 /** What every writer of this package understands. */
 export interface OutputOptions {
@@ -71,7 +71,7 @@ export const createOutput = (path: string, options: OutputOptions, targets: read
     if (prepared) return
     for (const name of targets) if (!overwrite && (await exists(fs, name))) throw outputExists(name)
     prepared = true
-    await fs.mkdir(folder, { recursive: true })
+    await makeFolder(fs, folder)
   }
   const remove = async (): Promise<void> => {
     if (prepared) await fs.rm(folder, { recursive: true, force: true })

@@ -20,6 +20,6 @@ export const writeError = (terminal: Terminal, error: unknown, signal: AbortSign
   }
   const [what, ...remedy] = message.split('\n')
   if (terminal.json) terminal.out.write(`${JSON.stringify({ error: { code, what, remedy: remedy.join(' ') } })}\n`)
-  terminal.err.write(`${paint(`error ${code}`, 'red')} ${what}\n${remedy.join(' ')}${remedy.length > 0 ? '\n' : ''}`)
+  terminal.err.write(`${paint(terminal, `error ${code}`, 'red')} ${what}\n${remedy.join(' ')}${remedy.length > 0 ? '\n' : ''}`)
   if (terminal.debug && stack) terminal.err.write(`${stack}\n`)
 }

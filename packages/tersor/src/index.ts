@@ -5,12 +5,12 @@ import { generate, type GenerateFlags } from './commands/generate.js'
 import { inspect } from './commands/inspect.js'
 import { methods } from './commands/methods.js'
 import { EXIT, exitCodeOf, writeError } from './errors.js'
-import type { Terminal } from './output.js'
+import { wantsColors, type Terminal } from './output.js'
 import { VERSION } from '@tersor/core'
 
 /** What the process gives a run; tests give their own. */
 export interface Surroundings {
-  readonly out: NodeJS.WritableStream
+  readonly out: Terminal['out']
   readonly err: Terminal['err']
 }
 
@@ -105,7 +105,14 @@ export const main = async (
   let code = 0
   const run: Run = (work, flags) =>
     untilInterrupted(async signal => {
-      const terminal: Terminal = { out, err, json: flags.json === true, quiet: flags.quiet === true, debug: flags.debug === true }
+      const terminal: Terminal = {
+        out,
+        err,
+        json: flags.json === true,
+        quiet: flags.quiet === true,
+        debug: flags.debug === true,
+        colors: wantsColors(out, err),
+      }
       try {
         await work(terminal, signal)
       } catch (error) {

@@ -299,3 +299,18 @@ it('stops on Ctrl-C with exit 130 and takes away what it began', async () => {
   expect(code).toBe(130)
   expect(await entries()).toEqual(before)
 })
+
+it('has colours only for terminals, or where FORCE_COLOR asks for them and NO_COLOR does not forbid it', async () => {
+  const { FORCE_COLOR, NO_COLOR } = process.env
+  const colored = async () => (await run('inspect', model)).out.includes('\u001b[')
+  delete process.env.FORCE_COLOR
+  delete process.env.NO_COLOR
+  expect(await colored()).toBe(false)
+  process.env.FORCE_COLOR = '1'
+  expect(await colored()).toBe(true)
+  process.env.NO_COLOR = '1'
+  expect(await colored()).toBe(false)
+  Object.assign(process.env, { FORCE_COLOR, NO_COLOR })
+  if (FORCE_COLOR === undefined) delete process.env.FORCE_COLOR
+  if (NO_COLOR === undefined) delete process.env.NO_COLOR
+})

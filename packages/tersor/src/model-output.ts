@@ -4,7 +4,7 @@ import { ggufSink, type GgufReport } from '@tersor/formats/gguf'
 import { huggingFaceSink } from '@tersor/formats/huggingface'
 import type { OpenedModel } from '@tersor/models'
 import { CompressionError, memorySink, type ParameterSink } from '@tersor/tensor'
-import { mkdir, rmdir, stat } from 'node:fs/promises'
+import { rmdir, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 
 export type OutputFormat = 'huggingface' | 'gguf'
@@ -53,15 +53,11 @@ const openSink = (
   return format === 'gguf' ? inFolder(dirname(path), () => ggufSink(path, options)) : huggingFaceSink(path, options)
 }
 
-/** Makes the folder of a file with its first parameter, and takes it away again where nothing came of it. */
+/** Takes the folder that was made for a file away again where nothing came of it. */
 const inFolder = (folder: string, make: () => ParameterSink): ParameterSink => {
   const sink = make()
   return {
-    write: async (name, parameter) => {
-      await mkdir(folder, { recursive: true })
-      await sink.write(name, parameter)
-    },
-    finish: () => sink.finish(),
+    ...sink,
     abort: async () => {
       await sink.abort()
       await rmdir(folder).catch(() => undefined) // not empty, or never made

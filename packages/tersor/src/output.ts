@@ -3,26 +3,32 @@ import pc from 'picocolors'
 
 /** Where a command writes: results to `out`, progress and warnings to `err`. */
 export interface Terminal {
-  readonly out: NodeJS.WritableStream
+  readonly out: NodeJS.WritableStream & { readonly isTTY?: boolean }
   readonly err: NodeJS.WritableStream & { readonly isTTY?: boolean }
   readonly json: boolean
   readonly quiet: boolean
   readonly debug: boolean
+  readonly colors: boolean
 }
 
 export type Color = 'bold' | 'dim' | 'red' | 'green' | 'yellow' | 'cyan'
 
-/** Colours text where the terminal has colours; NO_COLOR turns them off. */
-export const paint = (text: string, color: Color): string => pc[color](text)
+/** Whether results and notes both go to a terminal; NO_COLOR turns colours off and FORCE_COLOR on. */
+export const wantsColors = (out: { readonly isTTY?: boolean }, err: { readonly isTTY?: boolean }): boolean =>
+  !process.env.NO_COLOR && (Boolean(process.env.FORCE_COLOR) || (out.isTTY === true && err.isTTY === true))
+
+/** Colours text where the terminal has colours. */
+export const paint = ({ colors }: Pick<Terminal, 'colors'>, text: string, color: Color): string => pc.createColors(colors)[color](text)
 
 /** Columns without a frame: names on the left, numbers on the right. */
 export const tableOf = (
+  terminal: Terminal,
   head: readonly string[],
   rows: readonly (readonly (string | number)[])[],
   right: readonly number[] = [],
 ): string => {
   const table = new Table({
-    head: head.map(name => paint(name, 'dim')),
+    head: head.map(name => paint(terminal, name, 'dim')),
     style: { head: [], border: [], 'padding-left': 0, 'padding-right': 2 },
     colAligns: head.map((_, i) => (right.includes(i) ? 'right' : 'left')),
     chars: Object.fromEntries(

@@ -32,7 +32,7 @@ export const progressOn = (terminal: Terminal): Progress => {
   const warn = (text: string): void => {
     bar?.stop()
     running = ''
-    note(terminal, `${paint('warning', 'yellow')} ${text}`)
+    note(terminal, `${paint(terminal, 'warning', 'yellow')} ${text}`)
   }
   let step = ''
   const handlers: Partial<Record<ProgressEvent['type'], (event: any) => void>> = {

@@ -5,7 +5,7 @@ import { note, paint, type Terminal } from './output.js'
 /** Chooses the engine and says which; then opens the model and closes it after the work. */
 export const withModel = async <T>(terminal: Terminal, path: string, work: (model: OpenedModel) => Promise<T>): Promise<T> => {
   const { engine, reason } = await selectEngine()
-  note(terminal, paint(`engine ${engine}: ${reason}`, 'dim'))
+  note(terminal, paint(terminal, `engine ${engine}: ${reason}`, 'dim'))
   const model = await openModel(path)
   try {
     return await work(model)

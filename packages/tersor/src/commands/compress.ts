@@ -90,14 +90,14 @@ const report = (
   const steps = done.map((entry, i) => ({ ...entry, options: provenance[i]?.options ?? {} }))
   const result = { out: saved.path, bytesBefore, bytesAfter, bitsPerWeight: (8 * bytesAfter) / parameters, seconds, steps }
   const rows = steps.map(({ method, options, sites, error }) => [
-    paint(method, 'cyan'),
+    paint(terminal, method, 'cyan'),
     Object.entries(options)
       .map(([name, value]) => `${name}=${String(value)}`)
       .join(' '),
     sites,
     error.toExponential(2),
   ])
-  const summary = `${paint(saved.path, 'bold')}  ${bytesText(bytesBefore)} → ${bytesText(bytesAfter)}  ${result.bitsPerWeight.toFixed(2)} bits/weight  ${seconds.toFixed(1)} s`
+  const summary = `${paint(terminal, saved.path, 'bold')}  ${bytesText(bytesBefore)} → ${bytesText(bytesAfter)}  ${result.bitsPerWeight.toFixed(2)} bits/weight  ${seconds.toFixed(1)} s`
   const notes = saved.notes.length > 0 ? `\n${saved.notes.join('\n')}` : ''
-  writeResult(terminal, result, `${tableOf(['step', 'options', 'sites', 'error'], rows, [2, 3])}\n\n${summary}${notes}`)
+  writeResult(terminal, result, `${tableOf(terminal, ['step', 'options', 'sites', 'error'], rows, [2, 3])}\n\n${summary}${notes}`)
 }

@@ -15,13 +15,17 @@ export const inspect = async (terminal: Terminal, path: string): Promise<void> =
     }
     const rows = tensors.map(({ name, codec, dtype, shape, bytes: size, bitsPerWeight }) => [
       name,
-      codec ? paint(codec, 'cyan') : (dtype ?? ''),
+      codec ? paint(terminal, codec, 'cyan') : (dtype ?? ''),
       shape.join(' × '),
       bytesText(size),
       bitsPerWeight.toFixed(2),
     ])
-    const title = `${paint(model.architecture, 'bold')}  ${parameters.toLocaleString('en')} parameters  ${bytesText(bytes)}`
-    writeResult(terminal, result, `${title}\n\n${tableOf(['tensor', 'stored as', 'shape', 'bytes', 'bits/weight'], rows, [3, 4])}`)
+    const title = `${paint(terminal, model.architecture, 'bold')}  ${parameters.toLocaleString('en')} parameters  ${bytesText(bytes)}`
+    writeResult(
+      terminal,
+      result,
+      `${title}\n\n${tableOf(terminal, ['tensor', 'stored as', 'shape', 'bytes', 'bits/weight'], rows, [3, 4])}`,
+    )
   } finally {
     await model.close?.()
   }

@@ -2,9 +2,9 @@ import type { Option } from '@tersor/core'
 import { listMethods } from '../methods.js'
 import { paint, writeResult, type Terminal } from '../output.js'
 
-const optionLine = (name: string, { accepts, doc, default: initial, required }: Option<any>): string => {
+const optionLine = (terminal: Terminal, name: string, { accepts, doc, default: initial, required }: Option<any>): string => {
   const value = required ? 'required' : initial === undefined ? '' : `default ${String(initial)}`
-  return `    ${paint(name.padEnd(14), 'cyan')}${accepts}${value ? paint(`  (${value})`, 'dim') : ''}\n${' '.repeat(18)}${paint(doc, 'dim')}`
+  return `    ${paint(terminal, name.padEnd(14), 'cyan')}${accepts}${value ? paint(terminal, `  (${value})`, 'dim') : ''}\n${' '.repeat(18)}${paint(terminal, doc, 'dim')}`
 }
 
 /** `tersor methods`: every step with its package, kind, options and paper. */
@@ -25,9 +25,9 @@ export const methods = (terminal: Terminal): void => {
   }))
   const text = listed.map(({ package: from, factory: { description } }) => {
     const { name, kind, summary, paper, options } = description
-    const source = paper ? `\n  ${paint(`${paper.authors} ${paper.year}, ${paper.title}, ${paper.url}`, 'dim')}` : ''
-    const lines = Object.entries(options).map(([option, entry]) => optionLine(option, entry))
-    return `${paint(name, 'bold')}  ${kind} of ${from}: ${summary}${source}${lines.length > 0 ? `\n${lines.join('\n')}` : ''}`
+    const source = paper ? `\n  ${paint(terminal, `${paper.authors} ${paper.year}, ${paper.title}, ${paper.url}`, 'dim')}` : ''
+    const lines = Object.entries(options).map(([option, entry]) => optionLine(terminal, option, entry))
+    return `${paint(terminal, name, 'bold')}  ${kind} of ${from}: ${summary}${source}${lines.length > 0 ? `\n${lines.join('\n')}` : ''}`
   })
   writeResult(terminal, result, text.join('\n\n'))
 }
