@@ -24,7 +24,7 @@ export default {
     '\\.[cm]?[tj]s$': ['@swc/jest', { jsc: { target: 'es2022', parser: { syntax: 'typescript' } }, module: { type: 'commonjs' } }],
   },
   transformIgnorePatterns: ['/node_modules/(?!(@huggingface/tokenizers|valibot)/)'],
-  reporters: ['default', 'summary', '<rootDir>/scripts/count-reporter.cjs'],
+  reporters: ['default', '<rootDir>/scripts/count-reporter.cjs'],
   setupFiles: ['<rootDir>/scripts/quiet-tfjs.cjs'],
   testTimeout: 60_000,
 }
