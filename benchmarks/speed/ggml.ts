@@ -4,7 +4,7 @@ import { serve, type Settings } from './serve.js'
 import { normalValues } from './values.js'
 
 /** GGML_TYPE_Q4_0 and GGML_TYPE_Q8_0. */
-const TYPES: Readonly<Record<string, number>> = { Q4_0: 2, Q8_0: 8 }
+const TYPES: Readonly<Record<string, number>> = { q4_0: 2, q8_0: 8 }
 const ROW = 4096
 
 const { values, type } = JSON.parse(process.argv[3]) as Settings

@@ -47,7 +47,10 @@ export const startSide = async ({ name, command, arguments: given, environment =
   child.stdin.on('error', () => {}) // the side has ended; its output tells why
   const failed = new Promise<never>((_, reject) => child.on('error', reject))
   failed.catch(() => {})
-  const last = () => errors.trim().split('\n').slice(-3).join(' | ') || 'it ended without a word'
+  const last = () => {
+    const lines = errors.trim().split('\n')
+    return lines.findLast(line => /Error\b/.test(line)) ?? (lines.at(-1) || 'it ended without a word')
+  }
   const answer = answersOf(createInterface({ input: child.stdout }), () => `${name} failed: ${last()}`)
   const info = (await Promise.race([answer(), failed])) as SideInfo
   return {
