@@ -1,6 +1,6 @@
 import type { Benchmark } from './benchmarks.js'
 import { startSide, type Side, type SideInfo } from './side.js'
-import { oursOf, peerOf } from './sides.js'
+import { oursOf, peersOf } from './sides.js'
 
 /** How a side fared. */
 export interface SideResult {
@@ -54,9 +54,14 @@ export const duel = async (benchmark: Benchmark, threads: number, load: number):
   const sides = [ours]
   const absent: string[] = []
   for (const peer of benchmark.peers) {
-    const command = peerOf(peer, benchmark, threads)
-    if (typeof command === 'string') absent.push(`${peer}: ${command}`)
-    else await startSide(command).then(side => sides.push(side), error => absent.push(`${peer}: ${firstLine(error)}`)) // prettier-ignore
+    const commands = peersOf(peer, benchmark, threads)
+    if (typeof commands === 'string') absent.push(`${peer}: ${commands}`)
+    else
+      for (const command of commands)
+        await startSide(command).then(
+          side => sides.push(side),
+          error => absent.push(`${command.name}: ${firstLine(error)}`),
+        )
   }
   try {
     const runs = sides.map((): number[] => [])

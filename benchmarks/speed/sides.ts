@@ -17,19 +17,21 @@ const inNode = (name: string, script: string, { job, settings }: Benchmark, thre
   environment: { TERSOR_ENGINE: engine, TERSOR_THREADS: String(threads) },
 })
 
-/** The other side, or why there is none. */
-export const peerOf = (peer: PeerName, benchmark: Benchmark, threads: number): SideCommand | string => {
-  if (peer === 'tfjs-wasm' || peer === 'tfjs-cpu') return inNode(peer, 'worker.ts', benchmark, threads, peer.slice('tfjs-'.length))
-  if (peer === 'ggml') {
-    const installed = existsSync(join(FOLDER, '../../conformance/node_modules/koffi'))
-    return installed ? inNode(peer, 'ggml.ts', benchmark, 1, 'cpu') : 'run `npm install` in conformance to compare with ggml'
-  }
-  const script = join(FOLDER, 'peers', `${benchmark.job.replaceAll('-', '_')}.py`)
-  return {
-    name: peer,
-    command: process.env.TERSOR_PYTHON ?? 'python3',
-    arguments: [script, JSON.stringify(benchmark.settings)],
-    // waiting threads sleep, as ours do: no slower on a quiet machine, and many times faster on a busy one
-    environment: { TERSOR_THREADS: String(threads), OMP_WAIT_POLICY: 'PASSIVE', PYTHONDONTWRITEBYTECODE: '1' },
-  }
+/** PyTorch, with threads that wait as it lets them and with threads that sleep. */
+const inPython = ({ job, settings }: Benchmark, threads: number): readonly SideCommand[] =>
+  [{ name: 'pytorch' }, { name: 'pytorch, threads sleeping', environment: { OMP_WAIT_POLICY: 'PASSIVE' } }].map(
+    ({ name, environment }) => ({
+      name,
+      command: process.env.TERSOR_PYTHON ?? 'python3',
+      arguments: [join(FOLDER, 'peers', `${job.replaceAll('-', '_')}.py`), JSON.stringify(settings)],
+      environment: { TERSOR_THREADS: String(threads), PYTHONDONTWRITEBYTECODE: '1', ...environment },
+    }),
+  )
+
+/** The other sides that a peer stands for, or why there are none. */
+export const peersOf = (peer: PeerName, benchmark: Benchmark, threads: number): readonly SideCommand[] | string => {
+  if (peer === 'pytorch') return inPython(benchmark, threads)
+  if (peer !== 'ggml') return [inNode(peer, 'worker.ts', benchmark, threads, peer.slice('tfjs-'.length))]
+  const installed = existsSync(join(FOLDER, '../../conformance/node_modules/koffi'))
+  return installed ? [inNode(peer, 'ggml.ts', benchmark, 1, 'cpu')] : 'run `npm install` in conformance to compare with ggml'
 }
