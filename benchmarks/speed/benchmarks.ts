@@ -1,0 +1,118 @@
+import type { Settings } from './serve.js'
+
+export type PeerName = 'pytorch' | 'tfjs-wasm' | 'tfjs-cpu' | 'ggml'
+
+export interface Benchmark {
+  readonly name: string
+  readonly title: string
+  /** The file of jobs/, and with underscores of peers/. */
+  readonly job: string
+  readonly settings: Settings
+  /** The first is the one that the ratio is against. */
+  readonly peers: readonly PeerName[]
+  /** The least ratio of speeds, peer's time to ours, that issue 3 asks for. */
+  readonly target?: number
+  /** Times each side runs. */
+  readonly rounds: number
+  /** What one run gets done, so that a rate can be told. */
+  readonly amount: number
+  readonly unit: string
+  /** What the reader must know. */
+  readonly note?: string
+}
+
+const matmul = (n: number, target: number | undefined, repeat: number, peers: readonly PeerName[]): Benchmark => ({
+  name: `matmul-${n}`,
+  title: `matmul ${n}`,
+  job: 'matmul',
+  settings: { n, repeat },
+  peers,
+  ...(target === undefined ? {} : { target }),
+  rounds: 9,
+  amount: (2 * n ** 3 * repeat) / 1e9,
+  unit: 'GFLOP/s',
+})
+
+const language = (what: string, batch: number, target: number, peers: readonly PeerName[], rounds: number): Benchmark => ({
+  name: `lm-${what}-${batch}`,
+  title: what === 'train' ? `LM training step, batch ${batch}` : `LM forward, batch ${batch}`,
+  job: 'language-model',
+  settings: { what, batch },
+  peers,
+  target,
+  rounds,
+  amount: batch * 256,
+  unit: 'tokens/s',
+  ...(what === 'train' ? { note: '`capture` of plain operations, `adamUpdate` behind it' } : {}),
+})
+
+const algebra = (what: string, n: number, title: string, rounds: number, rest: Partial<Benchmark>): Benchmark => ({
+  name: `${what}-${n}`,
+  title,
+  job: 'linear-algebra',
+  settings: { what, n, warm: 1 },
+  peers: ['pytorch'],
+  rounds,
+  amount: 1,
+  unit: 'per s',
+  ...rest,
+})
+
+const sweep = (what: string, title: string): Benchmark => ({
+  name: `${what}-4096`,
+  title: `${title} of a 4096 × 4096 layer`,
+  job: 'sweep',
+  settings: { what, n: 4096, warm: 0 },
+  peers: ['pytorch'],
+  target: 1,
+  rounds: 2,
+  amount: 1,
+  unit: 'per s',
+  note: 'ours is the whole method with its encoding, the Hessian given; PyTorch stops at the values',
+})
+
+const encoding = (type: string): Benchmark => ({
+  name: `encode-${type}`,
+  title: `GGUF ${type.toUpperCase()} encoding`,
+  job: 'encoding',
+  settings: { type, values: 2 ** 22 },
+  peers: ['ggml'],
+  target: 0.5,
+  rounds: 9,
+  amount: 2 ** 22 / 1e6,
+  unit: 'million weights/s',
+  note: 'one thread each',
+})
+
+const SIZE = { hidden: 512, feedForward: 1408, layers: 8, heads: 8, vocabulary: 8192 }
+
+/** The most telling first; the last take long. */
+export const BENCHMARKS: readonly Benchmark[] = [
+  matmul(256, undefined, 4, ['tfjs-wasm', 'tfjs-cpu']),
+  matmul(512, 0.85, 20, ['pytorch', 'tfjs-wasm']),
+  matmul(1024, 0.9, 5, ['pytorch', 'tfjs-wasm']),
+  matmul(2048, 0.9, 1, ['pytorch']),
+  matmul(4096, 0.9, 1, ['pytorch']),
+  language('train', 8, 1.05, ['pytorch'], 11),
+  language('train', 1, 1.05, ['pytorch'], 21),
+  language('forward', 8, 1.3, ['pytorch', 'tfjs-wasm'], 11),
+  {
+    ...{ name: 'resnet-8', title: 'ResNet-8 training step, batch 64', job: 'resnet', settings: { batch: 64 }, peers: ['pytorch'] },
+    ...{ target: 1.05, rounds: 15, amount: 64, unit: 'images/s', note: '`capture`; biases in place of norms, plain gradient descent' },
+  },
+  algebra('cholesky', 4096, 'Cholesky 4096', 3, { target: 0.8 }),
+  algebra('eigen', 1024, 'symmetric eigendecomposition 1024', 3, { target: 0.8, note: 'ours in doubles, PyTorch in float32' }),
+  algebra('svd', 512, 'exact SVD 512', 3, { note: 'no target; the issue asks for randomized SVD 2048, which is not written' }),
+  encoding('q4_0'),
+  encoding('q8_0'),
+  {
+    ...{ name: 'decode', title: 'decoding in float32, batch 1', job: 'language-use', settings: { what: 'decode', tokens: 64, ...SIZE } },
+    ...{ peers: ['pytorch'], rounds: 5, amount: 64, unit: 'tokens/s', note: 'no target: 4-bit decoding, which has one, is not written' },
+  },
+  {
+    ...{ name: 'perplexity', title: 'perplexity', job: 'language-use', settings: { what: 'perplexity', windows: 14, ...SIZE } },
+    ...{ peers: ['pytorch'], target: 1.2, rounds: 5, amount: 14 * 256, unit: 'tokens/s', note: 'the function, without starting a command' },
+  },
+  sweep('gptq', 'GPTQ'),
+  sweep('sparse-gpt', 'SparseGPT'),
+]

@@ -1,0 +1,37 @@
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import type { Benchmark, PeerName } from './benchmarks.js'
+import type { SideCommand } from './side.js'
+
+const FOLDER = fileURLToPath(new URL('.', import.meta.url))
+const NODE = ['--conditions=@tersor/source', '--import', 'tsx']
+
+/** Our side: the job on @tersor/backend-ort. */
+export const oursOf = (benchmark: Benchmark, threads: number): SideCommand => inNode('tersor', 'worker.ts', benchmark, threads, 'ort')
+
+const inNode = (name: string, script: string, { job, settings }: Benchmark, threads: number, engine: string): SideCommand => ({
+  name,
+  command: process.execPath,
+  arguments: [...NODE, join(FOLDER, script), job, JSON.stringify(settings)],
+  environment: { TERSOR_ENGINE: engine, TERSOR_THREADS: String(threads) },
+})
+
+/** PyTorch, with threads that wait as it lets them and with threads that sleep. */
+const inPython = ({ job, settings }: Benchmark, threads: number): readonly SideCommand[] =>
+  [{ name: 'pytorch' }, { name: 'pytorch, threads sleeping', environment: { OMP_WAIT_POLICY: 'PASSIVE' } }].map(
+    ({ name, environment }) => ({
+      name,
+      command: process.env.TERSOR_PYTHON ?? 'python3',
+      arguments: [join(FOLDER, 'peers', `${job.replaceAll('-', '_')}.py`), JSON.stringify(settings)],
+      environment: { TERSOR_THREADS: String(threads), PYTHONDONTWRITEBYTECODE: '1', ...environment },
+    }),
+  )
+
+/** The other sides that a peer stands for, or why there are none. */
+export const peersOf = (peer: PeerName, benchmark: Benchmark, threads: number): readonly SideCommand[] | string => {
+  if (peer === 'pytorch') return inPython(benchmark, threads)
+  if (peer !== 'ggml') return [inNode(peer, 'worker.ts', benchmark, threads, peer.slice('tfjs-'.length))]
+  const installed = existsSync(join(FOLDER, '../../conformance/node_modules/koffi'))
+  return installed ? [inNode(peer, 'ggml.ts', benchmark, 1, 'cpu')] : 'run `npm install` in conformance to compare with ggml'
+}
