@@ -29,11 +29,16 @@ describe('selectEngine', () => {
     expect((await selectEngine()).engine).toBe('cpu')
   })
 
+  it('starts the engine that is asked for', async () => {
+    expect(await selectEngine({ engine: 'wasm' })).toMatchObject({ engine: 'wasm', reason: 'WebAssembly on the CPU, as asked' })
+    expect(tf.getBackend()).toBe('wasm')
+  })
+
   it('refuses an engine that cannot start', async () => {
-    await expect(selectEngine({ engine: 'wasm' })).rejects.toMatchObject({
+    await expect(selectEngine({ engine: 'node-gpu' })).rejects.toMatchObject({
       code: 'NO_ENGINE',
       message:
-        'The engine "wasm" cannot start: @tensorflow/tfjs-backend-wasm is not installed.\nInstall it with `npm install @tensorflow/tfjs-backend-wasm`, or leave the choice open (unset TERSOR_ENGINE).',
+        'The engine "node-gpu" cannot start: @tensorflow/tfjs-node-gpu is not installed.\nInstall it with `npm install @tensorflow/tfjs-node-gpu`, or leave the choice open (unset TERSOR_ENGINE).',
     })
   })
 
