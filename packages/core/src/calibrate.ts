@@ -27,7 +27,7 @@ const keep = (stats: Stats): Stats => {
 export const collector = (calibration: Calibration<any>, chosen: (site: Site) => boolean): Collector => {
   const leaders = new Map<string, string>()
   const gathered = new Map<string, SiteStats>()
-  let firstOfTensor = new Map<number, string>()
+  const firstOfTensor = new Map<number, string>()
 
   const leaderOf = (site: Site, input: tf.Tensor): string => {
     const known = leaders.get(site.name)
@@ -51,14 +51,11 @@ export const collector = (calibration: Calibration<any>, chosen: (site: Site) =>
     })
   }
   return {
-    tap: (site, input) => {
-      tap(site, input)
-    },
+    tap,
     of: site => gathered.get(leaders.get(site.name) ?? site.name) ?? { stats: undefined, samples: 0 },
     dispose: () => {
       gathered.forEach(({ stats }) => tf.dispose(tensorsOf(stats)))
       gathered.clear()
-      firstOfTensor = new Map()
     },
   }
 }

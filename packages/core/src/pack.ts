@@ -1,4 +1,4 @@
-import { encoded, fromFloat32, fromIntegers, toFloat32, toInt32, type Dense, type Encoded, type Parameter } from '@tersor/tensor'
+import { encoded, fromFloat32, toFloat32, toInt32, type Dense, type Encoded, type Parameter } from '@tersor/tensor'
 import { affine, affineOf } from './codecs/affine.js'
 import { bitmaskOf } from './codecs/bitmask.js'
 import { masked } from './codecs/masked.js'
@@ -65,26 +65,21 @@ const packUneven = (shape: readonly number[], mask: Int32Array, values: Paramete
   return bitmaskOf(mask, shape, stored)
 }
 
+/** What is stored of a matrix whose rows keep the same count; undefined where its form cannot be cut to that. */
+const packEven = (values: Parameter, kept: readonly Uint32Array[]): Parameter | undefined => {
+  if (values.kind === 'dense') return packDense(values, kept)
+  return values.codec.name === affine.name ? packAffine(values, kept) : undefined
+}
+
 const packMasked = (tree: Encoded): Parameter => {
   const [rows, columns] = tree.shape
   const values = packTree(tree.parts.values)
   const mask = toInt32(tree.parts.mask as Dense)
   const kept = tree.shape.length === 2 ? keptColumns(mask, rows, columns) : undefined
-  const packed =
-    kept && kept[0].length > 0
-      ? values.kind === 'dense'
-        ? bitmaskOf(mask, tree.shape, packDense(values, kept))
-        : values.codec.name === affine.name
-          ? packedAffine(mask, tree.shape, packAffine(values, kept))
-          : undefined
-      : undefined
-  return (
-    packed ?? packUneven(tree.shape, mask, values) ?? encoded(masked, tree.shape, { mask: fromIntegers(mask, 'u1', tree.shape), values })
-  )
+  const even = kept && kept[0].length > 0 ? packEven(values, kept) : undefined
+  if (even) return bitmaskOf(mask, tree.shape, even)
+  return packUneven(tree.shape, mask, values) ?? encoded(masked, tree.shape, { mask: tree.parts.mask, values })
 }
-
-const packedAffine = (mask: Int32Array, shape: readonly number[], values: Encoded | undefined): Encoded | undefined =>
-  values && bitmaskOf(mask, shape, values)
 
 /** Packs every mask of a tree that can be packed; the decoded tensor is the same. */
 export const packTree = (parameter: Parameter): Parameter => {

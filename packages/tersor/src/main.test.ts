@@ -89,22 +89,8 @@ it('inspects a model from its header', async () => {
 
 it('compresses with steps in order, reports them, and reads back to the same numbers', async () => {
   const out = fresh('small')
-  const result = await json(
-    'compress',
-    model,
-    '--out',
-    out,
-    '--calibrate',
-    text,
-    '--step',
-    'wanda(pattern=2:4)',
-    '--step',
-    'gptq(bits=4, group=8)',
-    '--step',
-    'eora(rank=2)',
-    '--seed',
-    '5',
-  )
+  const steps = ['--step', 'wanda(pattern=2:4)', '--step', 'gptq(bits=4, group=8)', '--step', 'eora(rank=2)', '--seed', '5']
+  const result = await json('compress', model, '--out', out, '--calibrate', text, ...steps)
   expect(result).toMatchObject({ out, bytesBefore: expect.any(Number), bitsPerWeight: expect.any(Number), seconds: expect.any(Number) })
   expect(result.steps.map((step: any) => [step.method, step.sites])).toEqual([['wanda', 14], ['gptq', 14], ['eora', 14]]) // prettier-ignore
   expect(result.steps[1].options).toMatchObject({ bits: 4, group: 8 })
@@ -113,22 +99,7 @@ it('compresses with steps in order, reports them, and reads back to the same num
   expect(opened.provenance).toMatchObject([{ method: 'wanda', seed: 5 }, { method: 'gptq' }, { method: 'eora' }, { method: 'pack' }])
   await opened.close?.()
   const again = fresh('small-again')
-  await json(
-    'compress',
-    model,
-    '--out',
-    again,
-    '--calibrate',
-    text,
-    '--step',
-    'wanda(pattern=2:4)',
-    '--step',
-    'gptq(bits=4, group=8)',
-    '--step',
-    'eora(rank=2)',
-    '--seed',
-    '5',
-  )
+  await json('compress', model, '--out', again, '--calibrate', text, ...steps)
   expect(await readFile(join(again, 'model.safetensors'))).toEqual(await readFile(join(out, 'model.safetensors')))
 })
 

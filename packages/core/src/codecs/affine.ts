@@ -1,16 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core'
-import {
-  bytesOf,
-  CompressionError,
-  encoded,
-  fromFloat32,
-  fromIntegers,
-  type Codec,
-  type Dense,
-  type DType,
-  type Encoded,
-  type Parameter,
-} from '@tersor/tensor'
+import { CompressionError, encoded, fromFloat32, fromIntegers, type Codec, type DType, type Encoded, type Parameter } from '@tersor/tensor'
 
 /** How many neighbours share one scale: the whole tensor, a row, or a run of `group` columns. */
 export type Granularity = 'tensor' | 'row' | { readonly group: number }
@@ -87,22 +76,3 @@ export const affineOf = ({ shape, bits, group, codes, scales, zeros }: AffinePar
   }
   return encoded(affine, shape, parts, { bits, group })
 }
-
-/** Bytes that an affine tensor of this grid takes, for planning. */
-export const affineBytes = (shape: readonly number[], bits: number, group: number, symmetric: boolean): number => {
-  const [rows, columns] = matrixShape(shape)
-  const scales = [rows, Math.ceil(columns / group)]
-  const dtype = `u${bits}` as DType
-  return bytesOf(dtype, shape) + bytesOf('f16', scales) + (symmetric ? 0 : bytesOf(dtype, scales))
-}
-
-/** The dense parts of an affine tree, typed. */
-export const affineParts = (
-  tree: Encoded,
-): { readonly data: Parameter; readonly scale: Dense; readonly zero?: Dense; readonly bits: number; readonly group: number } => ({
-  data: tree.parts.data,
-  scale: tree.parts.scale as Dense,
-  ...(tree.parts.zero ? { zero: tree.parts.zero as Dense } : {}),
-  bits: tree.attrs.bits as number,
-  group: tree.attrs.group as number,
-})
