@@ -1,5 +1,5 @@
 import { createRequire } from 'node:module'
-import { arrayFor } from './graph.js'
+import { arrayFor, STOP } from './graph.js'
 import type { OnnxType } from './graph.js'
 import { selfTestModel } from './self-test.js'
 import type { DType, NativeArray, Shape } from './types.js'
@@ -35,7 +35,7 @@ export type LoadedNative = { readonly native: Native; readonly problem?: never }
 
 interface RawSession {
   loadModel(buffer: ArrayBufferLike, byteOffset: number, byteLength: number, options: object): void
-  run(feeds: object, fetches: object, options: object): object
+  run(feeds: object, fetches: object): object
   dispose(): void
 }
 interface RawBinding {
@@ -57,11 +57,31 @@ function rawOptions(options: SessionOptions): object {
   }
 }
 
+/** Copying outputs of fewer bytes in all costs less than throwing an error. */
+const BYTES_WORTH_AN_ERROR = 262_144
+const STOPPED = 'Non tensor type is temporarily not supported'
+
+/** The binding copies every output into a fresh array even where it was written in place: fetching what it cannot hand over ends it before. */
+function runWithoutCopies(session: RawSession, feeds: Record<string, NativeTensor>, fetches: Record<string, NativeTensor>): void {
+  let bytes = 0
+  for (const name in fetches) bytes += (fetches[name] as unknown as { readonly data: NativeArray }).data.byteLength
+  if (bytes < BYTES_WORTH_AN_ERROR) return void session.run(feeds, fetches)
+  const depth = Error.stackTraceLimit
+  Error.stackTraceLimit = 0
+  try {
+    session.run(feeds, { ...fetches, [STOP]: null })
+  } catch (error) {
+    if (!String(error).includes(STOPPED)) throw error
+  } finally {
+    Error.stackTraceLimit = depth
+  }
+}
+
 function open(raw: RawBinding): Native['open'] {
   return (model, options) => {
     const session = new raw.binding.InferenceSession()
     session.loadModel(model.buffer, model.byteOffset, model.byteLength, rawOptions(options))
-    return { run: (feeds, fetches) => void session.run(feeds, fetches, {}), dispose: () => session.dispose() }
+    return { run: (feeds, fetches) => runWithoutCopies(session, feeds, fetches), dispose: () => session.dispose() }
   }
 }
 

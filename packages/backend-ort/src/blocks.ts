@@ -33,6 +33,9 @@ export function detectBlock(native: Native): number {
 const blockedOp = (graph: Graph, type: string, inputs: readonly string[], attributes: Record<string, AttributeValue>) =>
   graph.op(type, inputs, attributes, BLOCKED_DOMAIN)
 
+/** NCHW → blocked. */
+export const reorderedInput = (graph: Graph, x: string) => blockedOp(graph, 'ReorderInput', [x], { channels_last: 0 })
+
 /** NHWC → blocked; with fewer channels than a block a convolution wants NCHW. */
 export function toBlocked(graph: Graph, x: string, shape: Shape, block: number): string {
   if (shape[3]! < block) return graph.op('Transpose', [x], { perm: [0, 3, 1, 2] })
@@ -67,4 +70,38 @@ export function blockFilter(graph: Graph, filter: string, { height, width, input
 
 export function blockedConv(graph: Graph, inputs: readonly string[], attributes: Record<string, AttributeValue>): string {
   return blockedOp(graph, 'Conv', inputs, { ...attributes, group: 1 })
+}
+
+/** One product (rows, inner) · (inner, columns), of operands that may be stored transposed. */
+export interface ProductSize {
+  readonly rows: number
+  readonly inner: number
+  readonly columns: number
+  readonly transposeA: boolean
+  readonly transposeB: boolean
+}
+
+/** Multiplications per number read or written from which on the reordering pays; ONNX Runtime's own product is slow over a transposed left side. */
+const REUSE = { plain: 600, transposed: 200 }
+
+/**
+ * Whether a product runs faster as a blocked 1 × 1 convolution: measured with blocks of 16, where it reaches 0.92 of MKL at 4096
+ * and ONNX Runtime's matrix product 0.67, whose rows of a power of two in bytes fall on the same lines of the cache.
+ */
+export function isBlockableProduct({ rows, inner, columns, transposeA }: ProductSize, block: number): boolean {
+  const reuse = (rows * inner * columns) / (rows * inner + inner * columns + rows * columns)
+  return block === 16 && inner % block === 0 && columns % block === 0 && reuse >= (transposeA ? REUSE.transposed : REUSE.plain)
+}
+
+/** a · b as a convolution: pixels are rows, input channels the inner axis, output channels columns. */
+export function blockedProduct(graph: Graph, a: string, b: string, size: ProductSize): string {
+  const { rows, inner, columns, transposeA, transposeB } = size
+  const reorder = (x: string, pixels: number, channels: number, channelsFirst: boolean) =>
+    blockedOp(graph, 'ReorderInput', [graph.reshape(x, channelsFirst ? [1, channels, 1, pixels] : [1, 1, pixels, channels])], {
+      channels_last: +!channelsFirst,
+    })
+  const pixels = reorder(a, rows, inner, transposeA) // inner/16, rows, 16
+  const filter = reorder(b, inner, columns, transposeB) // columns/16, inner, 16: also the order of a 1 × 1 filter
+  const product = blockedConv(graph, [pixels, graph.reshape(filter, [columns, inner, 1, 1])], { kernel_shape: [1, 1] })
+  return graph.reshape(fromBlocked(graph, product, [1, 1, rows, columns]), [rows, columns])
 }

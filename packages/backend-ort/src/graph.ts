@@ -73,6 +73,15 @@ function encodeNode(label: string, type: string, inputs: readonly string[], outp
   )
 }
 
+/**
+ * The first output of every graph: an empty sequence, which the binding of ONNX Runtime cannot hand to JavaScript.
+ * A run that fetches it stops there with an error, when all the others are computed and none is copied yet.
+ */
+export const STOP = 'stop'
+const STOP_NODE = fieldBytes(1, encodeNode(STOP, 'SequenceEmpty', [], STOP, {}, ''))
+const SEQUENCE_OF_FLOATS = fieldBytes(4, fieldBytes(1, fieldBytes(1, fieldVarint(1, ONNX_TYPE.float32))))
+const STOP_OUTPUT = fieldBytes(12, bytes(fieldText(1, STOP), fieldBytes(2, SEQUENCE_OF_FLOATS)))
+
 /** An empty graph. */
 export function createGraph(): Graph {
   const nodes: Uint8Array[] = []
@@ -104,7 +113,7 @@ export function createGraph(): Graph {
     reshape: (input, shape) => graph.op('Reshape', [input, graph.int64(shape)]),
     nodeCount: () => nodes.length,
     model() {
-      const body = bytes(...nodes, fieldText(2, 'trace'), ...constants, ...inputs, ...outputs)
+      const body = bytes(...nodes, STOP_NODE, fieldText(2, 'trace'), ...constants, ...inputs, STOP_OUTPUT, ...outputs)
       const opsets = [encodeOpset('', OPSET), encodeOpset('com.microsoft', 1), encodeOpset('com.microsoft.nchwc', 1)]
       return bytes(fieldVarint(1, IR_VERSION), fieldBytes(7, body), ...opsets)
     },

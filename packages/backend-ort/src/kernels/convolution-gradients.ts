@@ -1,8 +1,8 @@
-import { blockedConv, blockFilter, isBlockable } from '../blocks.js'
+import { blockedConv, blockFilter, fromBlocked, isBlockable, reorderedInput } from '../blocks.js'
 import type { Graph } from '../graph.js'
 import { sameShape } from '../shapes.js'
 import type { Emit, Rule, RuleTable } from '../types.js'
-import { convInfo, convKey, fitsOnnx, isChannelsLast, TO_NCHW, TO_NHWC, transposed } from './convolution.js'
+import { convAttributes, convInfo, convKey, fitsOnnx, isChannelsLast, TO_NCHW, TO_NHWC, transposed } from './convolution.js'
 import type { ConvAttributes, ConvInfo } from './convolution.js'
 import { areFloats } from './are-floats.js'
 
@@ -91,21 +91,54 @@ function patches(graph: Graph, info: ConvInfo, x: string): string {
   return graph.reshape(joined, [info.batchSize * info.outHeight * info.outWidth, slices.length * info.inChannels])
 }
 
+/** The filter gradient by patches: one product, (outputs, pixels) · (pixels, filter height·width·channels). */
+function gradientByPatches(graph: Graph, info: ConvInfo, x: string, dy: string): string {
+  const pixels = graph.reshape(dy, [info.batchSize * info.outHeight * info.outWidth, info.outChannels])
+  // the wide side is kept as columns, over which the product is vectorised; the small result is transposed
+  const product = graph.microsoft('FusedMatMul', [pixels, patches(graph, info, x)], { transA: 1 })
+  return graph.reshape(transposed(graph, product, [1, 0]), [info.filterHeight, info.filterWidth, info.inChannels, info.outChannels])
+}
+
+const takesBlockedGradient = (info: ConvInfo, block: number) =>
+  block > 1 && info.batchSize % block === 0 && info.outChannels % block === 0 && info.filterHeight * info.filterWidth > 1
+
+/**
+ * The filter gradient as a blocked convolution, without patches: input channels stand for images, images for input channels,
+ * dy is the filter, strides and dilations change places.
+ */
+function gradientByConvolution(graph: Graph, info: ConvInfo, block: number, x: string, dy: string): string {
+  const { batchSize, inHeight, inWidth, inChannels, outHeight, outWidth, outChannels } = info
+  const flat = transposed(graph, graph.reshape(x, [batchSize * inHeight * inWidth, inChannels]), [1, 0])
+  const images = reorderedInput(graph, graph.reshape(flat, [inChannels, batchSize, inHeight, inWidth])) // channels, N/b, H, W, b
+  const split = graph.reshape(dy, [batchSize / block, block, outHeight, outWidth, outChannels / block, block])
+  const filter = graph.reshape(transposed(graph, split, [4, 0, 2, 3, 1, 5]), [outChannels, batchSize, outHeight, outWidth])
+  const attributes = convAttributes(info)
+  const y = blockedConv(graph, [images, filter], {
+    ...attributes,
+    kernel_shape: [outHeight, outWidth],
+    strides: attributes.dilations,
+    dilations: attributes.strides,
+  })
+  const gradient = fromBlocked(graph, y, [inChannels, 0, 0, outChannels]) // channels, filter height or more, filter width or more, outputs
+  const cut = graph.op('Slice', [gradient, graph.int64([0, 0]), graph.int64([info.filterHeight, info.filterWidth]), graph.int64([1, 2])])
+  return transposed(graph, cut, [1, 2, 0, 3])
+}
+
 const filterGradient: Rule = (recorder, { x, dy }, attributes: ConvAttributes & { filterShape: number[] }) => {
   if (!areFloats(x, dy) || !isChannelsLast(attributes)) return null
   const info = convInfo(x!.shape, attributes.filterShape, attributes)
   if (!fitsOnnx(info) || !sameShape(dy!.shape, info.outShape)) return null
+  const { block } = recorder
   return recorder.record({
     op: 'ConvFilterGradient',
-    inputs: [x!, { ...dy!, shape: [info.batchSize * info.outHeight * info.outWidth, info.outChannels] }],
+    inputs: [x!, dy!],
     attributes: convKey(info),
     shape: attributes.filterShape,
     dtype: 'float32',
-    emit(graph, [input, gradient]) {
-      // the wide side is kept as columns, over which the product is vectorised; the small result is transposed
-      const product = graph.microsoft('FusedMatMul', [gradient!, patches(graph, info, input!)], { transA: 1 })
-      return graph.reshape(transposed(graph, product, [1, 0]), attributes.filterShape)
-    },
+    emit: (graph, [input, gradient]) =>
+      takesBlockedGradient(info, block)
+        ? gradientByConvolution(graph, info, block, input!, gradient!)
+        : gradientByPatches(graph, info, input!, gradient!),
   })
 }
 

@@ -1,3 +1,6 @@
+import { blockedProduct, isBlockableProduct } from '../blocks.js'
+import type { ProductSize } from '../blocks.js'
+import type { Graph } from '../graph.js'
 import { broadcastShape, sizeOf } from '../shapes.js'
 import type { MatMulNote } from '../rewrites/notes.js'
 import { pendingNode } from '../trace.js'
@@ -25,6 +28,11 @@ function layout(a: Operand, b: Operand, transposeA: boolean, batch: Shape, rows:
   return { left: { ...a, shape: [tall, a.shape.at(-1)!] }, right: flat(b), shape: [tall, columns] }
 }
 
+function plainProduct(graph: Graph, a: string, b: string, { transposeA, transposeB }: ProductSize): string {
+  if (!transposeA && !transposeB) return graph.op('MatMul', [a, b])
+  return graph.microsoft('FusedMatMul', [a, b], { transA: +transposeA, transB: +transposeB })
+}
+
 /** a · b over the last two axes, with broadcasting of the others. */
 export function matMul(recorder: Recorder, a: Operand, b: Operand, options: MatMulOptions): Operand {
   const { transposeA, transposeB, bias, activation } = options
@@ -32,18 +40,18 @@ export function matMul(recorder: Recorder, a: Operand, b: Operand, options: MatM
   const rows = a.shape.at(transposeA ? -1 : -2)!
   const columns = b.shape.at(transposeB ? -2 : -1)!
   const { left, right, shape } = layout(a, b, transposeA, batch, rows, columns)
+  const inner = left.shape.at(transposeA ? -2 : -1)!
+  const size: ProductSize = { rows: shape.at(-2)!, inner, columns, transposeA, transposeB }
+  const blocked = shape.length === 2 && isBlockableProduct(size, recorder.block)
   const result = recorder.record({
     op: 'MatMul',
     inputs: bias === undefined ? [left, right] : [left, right, bias],
     attributes: `${+transposeA}${+transposeB}${activation ?? ''}`,
     shape,
     dtype: 'float32',
-    polymorphic: true,
+    polymorphic: !blocked,
     emit(graph, [x, y, c]) {
-      const transposed = transposeA || transposeB
-      const product = transposed
-        ? graph.microsoft('FusedMatMul', [x!, y!], { transA: +transposeA, transB: +transposeB })
-        : graph.op('MatMul', [x!, y!])
+      const product = blocked ? blockedProduct(graph, x!, y!, size) : plainProduct(graph, x!, y!, size)
       const sum = c === undefined ? product : graph.op('Add', [product, c])
       return activation === undefined || activation === 'linear' ? sum : graph.op(ACTIVATION[activation]!, [sum])
     },
