@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core'
 import '@tensorflow/tfjs-backend-cpu'
-import { describeCodec } from '@tersor/testing'
+import { describeCodec, useEngine } from '@tersor/testing'
 import { byteLength, dense, encoded, fromFloat32, toFloat32, type Encoded, type Parameter } from '@tersor/tensor'
 import { affineOf, scaleDType } from './codecs/affine.js'
 import { bitmaskOf } from './codecs/bitmask.js'
@@ -36,7 +36,7 @@ describeCodec('sum', () => ({ tree: sumOf(f32([1, 2], [1, 2]), f32([0.5, -2], [1
 describeCodec('matrix', () => ({ tree: matrixOf(f32([1, 2, 3, 4, 5, 6], [3, 2]), 1, [2, 3]) as Encoded, values: [1, 3, 5, 2, 4, 6] }))
 describeCodec('bitmask', () => ({ tree: bitmaskOf([1, 0, 1, 0, 1, 1], [2, 3], f32([7, 8, 9, 10], [2, 2])), values: [7, 0, 8, 0, 9, 10] }))
 
-beforeAll(() => tf.setBackend('cpu'))
+useEngine()
 
 it.each([1, 2, 3, 4, 5, 6, 7, 8])('affine stores every code of %i bits', async bits => {
   const codes = Array.from({ length: 2 ** bits }, (_, code) => code)

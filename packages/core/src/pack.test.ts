@@ -1,6 +1,5 @@
-import * as tf from '@tensorflow/tfjs-core'
 import '@tensorflow/tfjs-backend-cpu'
-import { picoModel } from '@tersor/testing'
+import { picoModel, useEngine } from '@tersor/testing'
 import { bitsPerWeight, byteLength, describe as describeTree, fromFloat32, type Encoded, type Parameter } from '@tersor/tensor'
 import { affineOf } from './codecs/affine.js'
 import { maskedOf } from './codecs/masked.js'
@@ -17,7 +16,7 @@ const valuesOf = async (parameter: Parameter) => {
   return values
 }
 
-beforeAll(() => tf.setBackend('cpu'))
+useEngine()
 
 const mask = [1, 0, 1, 0, 0, 1, 0, 1]
 const codes = affineOf({ shape: [1, 8], bits: 4, group: 4, codes: [9, 3, 10, 3, 3, 11, 3, 12], scales: [1, 0.5] })

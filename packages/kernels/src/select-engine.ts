@@ -45,14 +45,21 @@ const ENGINES = Object.keys(CANDIDATES) as EngineName[]
 
 const firstLine = (error: unknown) => String(error instanceof Error ? error.message : error).split('\n')[0]!
 
-/** Imports the package and switches tfjs to its backend; the reason tells what happened. */
+/** Imports the package that registers the backend and tells what went wrong; a bundle for the browser imports it itself beforehand. */
+async function register(backend: string, packageName: string): Promise<string | undefined> {
+  const loaded = (await import(/* @vite-ignore */ /* webpackIgnore: true */ packageName)) as { readonly problem?: string }
+  return tf.findBackendFactory(backend) == null
+    ? firstLine(loaded.problem ?? `${packageName} registered no backend "${backend}"`)
+    : undefined
+}
+
+/** Switches tfjs to the engine's backend; the reason tells what happened. */
 async function start(engine: EngineName): Promise<EngineAttempt> {
   const { backend, packageName, about } = CANDIDATES[engine]
   const failed = (reason: string): EngineAttempt => ({ engine, started: false, reason })
   try {
-    const loaded = (await import(packageName)) as { readonly problem?: string }
-    if (tf.findBackendFactory(backend) == null)
-      return failed(firstLine(loaded.problem ?? `${packageName} registered no backend "${backend}"`))
+    const problem = tf.findBackendFactory(backend) == null ? await register(backend, packageName) : undefined
+    if (problem !== undefined) return failed(problem)
     const accepted = await tf.setBackend(backend)
     await tf.ready()
     if (!accepted || tf.getBackend() !== backend) return failed(`tfjs went to "${tf.getBackend()}" instead of "${backend}"`)

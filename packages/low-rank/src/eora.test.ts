@@ -1,7 +1,6 @@
-import * as tf from '@tensorflow/tfjs-core'
 import '@tensorflow/tfjs-backend-cpu'
 import { maskedOf, type Method } from '@tersor/core'
-import { describeMethod, randomRows, runMethod, valuesOf, type Rows } from '@tersor/testing'
+import { describeMethod, randomRows, runMethod, valuesOf, type Rows, useEngine } from '@tersor/testing'
 import { fromFloat32, type Encoded, type Parameter } from '@tersor/tensor'
 import { dampedMoment } from '../../kernels/src/column-sweep.reference.js'
 import { eora } from './eora.js'
@@ -15,7 +14,7 @@ const halved: Method = {
 
 describeMethod(() => eora({ rank: 2 }), { after: () => halved, smaller: false })
 
-beforeAll(() => tf.setBackend('cpu'))
+useEngine()
 
 /** A tree that decodes to a matrix. */
 const standing = (rows: Rows): Parameter =>

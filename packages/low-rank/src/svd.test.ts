@@ -1,12 +1,11 @@
-import * as tf from '@tensorflow/tfjs-core'
 import '@tensorflow/tfjs-backend-cpu'
-import { describeMethod, randomRows, runMethod, valuesOf } from '@tersor/testing'
+import { describeMethod, randomRows, runMethod, valuesOf, useEngine } from '@tersor/testing'
 import type { Encoded } from '@tersor/tensor'
 import { svd } from './svd.js'
 
 describeMethod(() => svd({ rank: 2 }), { neutral: () => svd({ rank: 16 }) })
 
-beforeAll(() => tf.setBackend('cpu'))
+useEngine()
 
 it('keeps the largest singular value, by hand', async () => {
   const [[a, b], [c, d]] = await valuesOf(await runMethod(svd({ rank: 1 }), { weight: [[3, 0], [0, 2]] })) // prettier-ignore

@@ -1,11 +1,10 @@
-import * as tf from '@tensorflow/tfjs-core'
 import '@tensorflow/tfjs-backend-cpu'
-import { describeMethod, runMethod, valuesOf } from '@tersor/testing'
+import { describeMethod, runMethod, valuesOf, useEngine } from '@tersor/testing'
 import { magnitude } from './magnitude.js'
 
 describeMethod(() => magnitude({ sparsity: 0.5 }), { neutral: () => magnitude({ sparsity: 0 }), smaller: false })
 
-beforeAll(() => tf.setBackend('cpu'))
+useEngine()
 
 const weight = [[5, -6, 7, 8], [1, 2, -3, 4]] // prettier-ignore
 

@@ -1,12 +1,11 @@
-import * as tf from '@tensorflow/tfjs-core'
 import '@tensorflow/tfjs-backend-cpu'
-import { describeMethod, randomRows, runMethod, valuesOf } from '@tersor/testing'
+import { describeMethod, randomRows, runMethod, valuesOf, useEngine } from '@tersor/testing'
 import { dampedMoment, eliminatedDiagonal, sweepReference } from '../../kernels/src/column-sweep.reference.js'
 import { sparseGpt } from './sparse-gpt.js'
 
 describeMethod(() => sparseGpt({ sparsity: 0.5 }), { neutral: () => sparseGpt({ sparsity: 0 }), smaller: false })
 
-beforeAll(() => tf.setBackend('cpu'))
+useEngine()
 
 it('equals the plain-loop reference of its formula', async () => {
   const weight = randomRows(6, 20, 1)

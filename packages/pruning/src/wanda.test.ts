@@ -1,11 +1,10 @@
-import * as tf from '@tensorflow/tfjs-core'
 import '@tensorflow/tfjs-backend-cpu'
-import { describeMethod, randomRows, runMethod, valuesOf } from '@tersor/testing'
+import { describeMethod, randomRows, runMethod, valuesOf, useEngine } from '@tersor/testing'
 import { wanda } from './wanda.js'
 
 describeMethod(() => wanda({ sparsity: 0.5 }), { neutral: () => wanda({ sparsity: 0 }), smaller: false })
 
-beforeAll(() => tf.setBackend('cpu'))
+useEngine()
 
 it('weighs magnitude by the norm of the inputs, within each row', async () => {
   // norms 10 and 1: scores [[10, 2], [30, 0.1]], so column 1 goes in both rows

@@ -1,7 +1,6 @@
-import * as tf from '@tensorflow/tfjs-core'
 import '@tensorflow/tfjs-backend-cpu'
 import { maskedOf } from '@tersor/core'
-import { describeMethod, randomRows, runMethod, valuesOf } from '@tersor/testing'
+import { describeMethod, randomRows, runMethod, valuesOf, useEngine } from '@tersor/testing'
 import { fromFloat32 } from '@tersor/tensor'
 import { dampedMoment, sweepReference } from '../../kernels/src/column-sweep.reference.js'
 import { gptq } from './gptq.js'
@@ -10,7 +9,7 @@ import { rtn } from './rtn.js'
 
 describeMethod(() => gptq({ bits: 4, group: 8 }), { neutral: () => gptq({ bits: 8, granularity: 'row' }), tolerance: 0.02 })
 
-beforeAll(() => tf.setBackend('cpu'))
+useEngine()
 
 const outputError = (weight: number[][], other: number[][], inputs: number[][]): number =>
   inputs.reduce(

@@ -1,6 +1,5 @@
-import * as tf from '@tensorflow/tfjs-core'
 import '@tensorflow/tfjs-backend-cpu'
-import { describeMethod, randomRows, runMethod, valuesOf } from '@tersor/testing'
+import { describeMethod, randomRows, runMethod, valuesOf, useEngine } from '@tersor/testing'
 import { toInt32, type Dense, type Encoded } from '@tersor/tensor'
 import { rtn } from './rtn.js'
 
@@ -9,7 +8,7 @@ describeMethod(() => rtn({ bits: 3, symmetric: false, granularity: 'row' }), {
   tolerance: 0.01,
 })
 
-beforeAll(() => tf.setBackend('cpu'))
+useEngine()
 
 const codesOf = (tree: unknown): number[] => [...toInt32((tree as Encoded).parts.data as Dense)]
 

@@ -1,6 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { decode } from '@tersor/core'
 import { byteLength, type Encoded } from '@tersor/tensor'
+import { useEngine } from './use-engine.js'
 
 /** The promises that every codec keeps; make: a tree of it with the values it stands for. */
 export const describeCodec = (
@@ -8,7 +9,7 @@ export const describeCodec = (
   make: () => { readonly tree: Encoded; readonly values: readonly number[]; readonly tolerance?: number },
 ): void => {
   describe(`${name} as a codec`, () => {
-    beforeAll(() => tf.setBackend('cpu'))
+    useEngine()
 
     it('decodes to its values and shape', async () => {
       const { tree, values, tolerance = 1e-6 } = make()

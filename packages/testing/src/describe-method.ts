@@ -2,6 +2,7 @@ import * as tf from '@tensorflow/tfjs-core'
 import { compress, decode, pipeline, type Method, type Model, type ProgressEvent } from '@tersor/core'
 import { byteLength, encoded, fromIntegers, sizeOf, type Codec, type Parameter } from '@tersor/tensor'
 import { picoBatches, picoModel } from './pico-model.js'
+import { useEngine } from './use-engine.js'
 
 export interface MethodSuite {
   /** The method at an option that changes nothing, such as sparsity 0 or full rank; its output must equal the input. */
@@ -55,10 +56,8 @@ export const describeMethod = (make: () => Method, { neutral, tolerance = 2e-3, 
   let batches: tf.Tensor2D[] = []
 
   describe(`${make().name} as a method`, () => {
-    beforeAll(async () => {
-      await tf.setBackend('cpu')
-      batches = picoBatches()
-    })
+    useEngine()
+    beforeAll(() => void (batches = picoBatches()))
     afterAll(() => tf.dispose(batches))
 
     it('gives the same bytes for the same seed', async () => {

@@ -1,3 +1,4 @@
+export * from './use-engine.js'
 export * from './pico-model.js'
 export * from './describe-method.js'
 export * from './describe-codec.js'
