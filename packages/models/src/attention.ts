@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core'
 import type { Env, Site } from '@tersor/core'
-import { linear, rmsNorm } from './layers.js'
+import { linear, rmsNorm, softCap } from './layers.js'
 import type { LlamaConfig } from './llama-config.js'
 import { rotate, type Rotation } from './rope.js'
 
@@ -30,11 +30,53 @@ export const causalMasks = () => {
 
 export type CausalMasks = ReturnType<typeof causalMasks>
 
+/** What `attend` does besides the plain softmax. */
+export interface AttendOptions {
+  readonly scale: number
+  /** Added to the scores (batch · key heads, groups, tokens, keys). */
+  readonly mask?: tf.Tensor
+  /** Soft limit of the scores. */
+  readonly cap?: number | null
+}
+
+/**
+ * softmax(scale · q · kᵀ + mask) · v, heads side by side: (batch · tokens, heads · size).
+ * Query heads that share keys stand as rows of one product, so keys are never repeated.
+ * q: (batch, heads, tokens, size); k and v: (batch, key heads, keys, size).
+ */
+export const attend = (q: tf.Tensor, k: tf.Tensor, v: tf.Tensor, { scale, mask, cap = null }: AttendOptions): tf.Tensor => {
+  const [batch, heads, tokens, size] = q.shape as [number, number, number, number]
+  const [, keyHeads, length] = k.shape as [number, number, number, number]
+  const groups = heads / keyHeads
+  const asMatrices = (t: tf.Tensor, rows: number, columns: number) => tf.reshape(t, [batch * keyHeads, rows, columns]) as tf.Tensor3D
+  const scaled = tf.mul(asMatrices(q, groups * tokens, size), scale) as tf.Tensor3D
+  const scores = tf.matMul(scaled, asMatrices(k, length, size), false, true) // (batch · key heads, groups · tokens, keys)
+  const grid = tf.reshape(cap === null ? scores : softCap(scores, cap), [batch * keyHeads, groups, tokens, length])
+  const shares = tf.softmax(mask ? tf.add(grid, mask) : grid, -1)
+  const mixed = tf.matMul(asMatrices(shares, groups * tokens, length), asMatrices(v, length, size))
+  const rows = tf.transpose(tf.reshape(mixed, [batch, heads, tokens, size]), [0, 2, 1, 3]) // (batch, tokens, heads, size)
+  return tf.reshape(rows, [batch * tokens, heads * size])
+}
+
+/** (batch · tokens, heads · size) → (batch, heads, tokens, size). */
+export const splitHeads = (rows: tf.Tensor, batch: number, tokens: number, heads: number): tf.Tensor =>
+  tf.transpose(tf.reshape(rows, [batch, tokens, heads, rows.shape[1]! / heads]), [0, 2, 1, 3])
+
+/** Queries, keys and values of some rows, from one site for all three or one for each; `sizes` are their widths. */
+export const project = (x: tf.Tensor, inputs: readonly Site[], sizes: readonly number[], env: Env, bias: boolean): readonly tf.Tensor[] =>
+  inputs.length === 1 ? tf.split(linear(x, inputs[0], env, bias), [...sizes], -1) : inputs.map(site => linear(x, site, env, bias))
+
+/** What keys a padded batch must not show, (batch · heads, 1, 1, keys), from 1 for a token and 0 for padding, (batch, keys). */
+export const paddingMask = (attended: tf.Tensor, heads: number): tf.Tensor => {
+  const [batch, keys] = attended.shape as [number, number]
+  const hidden = tf.mul(tf.sub(1, tf.cast(attended, 'float32')), HIDDEN_FROM_SIGHT)
+  return tf.reshape(tf.tile(tf.reshape(hidden, [batch, 1, keys]), [1, heads, 1]), [batch * heads, 1, 1, keys])
+}
+
 /** The linear layers of one attention block. */
 export interface AttentionSites {
-  readonly query: Site
-  readonly key: Site
-  readonly value: Site
+  /** Query, key and value, or one that gives all three side by side. */
+  readonly inputs: readonly Site[]
   readonly output: Site
   /** Weights of the norms of queries and keys, where there are any. */
   readonly norms?: { readonly query: string; readonly key: string }
@@ -51,31 +93,19 @@ export interface AttentionOptions {
   readonly window: number | null
 }
 
-/**
- * Grouped-query attention: softmax(q · kᵀ / √size + mask) · v, then the output projection; x: (batch · tokens, hidden).
- * Query heads that share keys stand as rows of one product, so keys are never repeated.
- */
+/** Grouped-query attention of the Llama family, with the output projection; x: (batch · tokens, hidden). */
 export const attention = (x: tf.Tensor, env: Env, options: AttentionOptions): tf.Tensor => {
   const { config, sites, batch, tokens, rotation, masks, window } = options
-  const { heads, keyValueHeads, headSize, biases, epsilon } = config
-  const groups = heads / keyValueHeads
-  const split = (rows: tf.Tensor, count: number, norm?: string): tf.Tensor => {
-    const each = tf.reshape(rows, [batch, tokens, count, headSize])
-    return tf.transpose(norm ? rmsNorm(each, env.weights(norm), epsilon) : each, [0, 2, 1, 3]) // (batch, heads, tokens, size)
-  }
-  const turn = (rows: tf.Tensor): tf.Tensor => (rotation ? rotate(rows, rotation) : rows)
-  const q = turn(split(linear(x, sites.query, env, biases.queryKeyValue), heads, sites.norms?.query))
-  const k = turn(split(linear(x, sites.key, env, biases.queryKeyValue), keyValueHeads, sites.norms?.key))
-  const v = split(linear(x, sites.value, env, biases.queryKeyValue), keyValueHeads)
+  const { heads, keyValueHeads, headSize, biases, epsilon, scoreScale, scoreCap } = config
+  const normed = (t: tf.Tensor, norm?: string): tf.Tensor => (norm ? rmsNorm(t, env.weights(norm), epsilon) : t)
+  const turn = (t: tf.Tensor): tf.Tensor => (rotation ? rotate(t, rotation) : t)
+  const sizes = [heads, keyValueHeads, keyValueHeads].map(count => count * headSize)
+  const [query, key, value] = project(x, sites.inputs, sizes, env, biases.queryKeyValue)
+  const q = turn(normed(splitHeads(query, batch, tokens, heads), sites.norms?.query))
+  const k = turn(normed(splitHeads(key, batch, tokens, keyValueHeads), sites.norms?.key))
+  const v = splitHeads(value, batch, tokens, keyValueHeads)
   const { keys, values } = env.cache ? env.cache.append(k, v) : { keys: k, values: v }
-  const length = keys.shape[2]!
-  const asMatrices = (t: tf.Tensor, rows: number, columns: number) => tf.reshape(t, [batch * keyValueHeads, rows, columns]) as tf.Tensor3D
-  const scaled = tf.mul(asMatrices(q, groups * tokens, headSize), 1 / Math.sqrt(headSize)) as tf.Tensor3D
-  const scores = tf.matMul(scaled, asMatrices(keys, length, headSize), false, true) // (batch · kv heads, groups · tokens, keys)
-  const grid = tf.reshape(scores, [batch * keyValueHeads, groups, tokens, length])
-  const mask = masks(tokens, length, window)
-  const shares = tf.softmax(mask ? tf.add(grid, mask) : grid, -1)
-  const mixed = tf.matMul(asMatrices(shares, groups * tokens, length), asMatrices(values, length, headSize))
-  const rows = tf.transpose(tf.reshape(mixed, [batch, heads, tokens, headSize]), [0, 2, 1, 3]) // (batch, tokens, heads, size)
-  return linear(tf.reshape(rows, [batch * tokens, heads * headSize]), sites.output, env, biases.output)
+  const mask = masks(tokens, keys.shape[2]!, window)
+  const mixed = attend(q, keys, values, { scale: scoreScale, cap: scoreCap, ...(mask ? { mask } : {}) })
+  return linear(mixed, sites.output, env, biases.output)
 }

@@ -15,8 +15,36 @@ export const linear = (x: tf.Tensor, site: Site, env: Env, bias = false): tf.Ten
 export const rmsNorm = (x: tf.Tensor, weight: tf.Tensor, epsilon: number): tf.Tensor =>
   tf.mul(tf.mul(x, tf.rsqrt(tf.add(tf.mean(tf.square(x), -1, true), epsilon))), weight)
 
+/** (x − mean(x)) / √(variance(x) + ε) · weight + bias, row by row; the parameters are `name`.weight and `name`.bias; x: (…, size). */
+export const layerNorm = (x: tf.Tensor, name: string, env: Env, epsilon: number): tf.Tensor => {
+  const centred = tf.sub(x, tf.mean(x, -1, true))
+  const normal = tf.mul(centred, tf.rsqrt(tf.add(tf.mean(tf.square(centred), -1, true), epsilon)))
+  return tf.add(tf.mul(normal, env.weights(`${name}.weight`)), env.weights(`${name}.bias`))
+}
+
 /** x · σ(x). */
 export const silu = (x: tf.Tensor): tf.Tensor => tf.mul(x, tf.sigmoid(x))
+
+/** x · Φ(x), with the error function. */
+export const gelu = (x: tf.Tensor): tf.Tensor => tf.mul(tf.mul(x, 0.5), tf.add(tf.erf(tf.mul(x, Math.SQRT1_2)), 1))
+
+/** x · Φ(x), with Φ approximated by a hyperbolic tangent. */
+export const geluTanh = (x: tf.Tensor): tf.Tensor => {
+  const inner = tf.mul(tf.mul(x, Math.sqrt(2 / Math.PI)), tf.add(tf.mul(tf.square(x), 0.044715), 1))
+  return tf.mul(tf.mul(x, 0.5), tf.add(tf.tanh(inner), 1))
+}
+
+/** cap · tanh(x / cap): keeps values within ± cap. */
+export const softCap = (x: tf.Tensor, cap: number): tf.Tensor => tf.mul(tf.tanh(tf.div(x, cap)), cap)
+
+/** Activations by the names that configs give them. */
+export const ACTIVATIONS: Readonly<Record<string, (x: tf.Tensor) => tf.Tensor>> = Object.freeze({
+  silu,
+  gelu,
+  gelu_new: geluTanh,
+  gelu_pytorch_tanh: geluTanh,
+  relu: tf.relu,
+})
 
 /** Rows of a table by id. Its gradient adds rows up by scattering: tfjs's own compares every id with every row. */
 export const embed = (table: tf.Tensor, ids: tf.Tensor): tf.Tensor => {

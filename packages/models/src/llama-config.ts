@@ -1,5 +1,7 @@
 import { CompressionError } from '@tersor/tensor'
-import { badField, DEEPEST, extent, flag, perLayer, positive, record, tokenIds } from './config-fields.js'
+import { badField, DEEPEST, extent, flag, positive, record, tokenIds } from './config-fields.js'
+import { ACTIVATIONS } from './layers.js'
+import { ARCHITECTURES, type Architecture, type Biases, type Experts } from './llama-architectures.js'
 import type { RawConfig } from './raw-config.js'
 import { parseRope, type Rope } from './rope.js'
 
@@ -21,76 +23,32 @@ export interface LlamaConfig {
   readonly rope: Rope
   /** Whether the output head is the embedding. */
   readonly tied: boolean
-  readonly biases: { readonly queryKeyValue: boolean; readonly output: boolean; readonly feedForward: boolean }
+  readonly biases: Biases
   /** Whether queries and keys are normalised head by head. */
   readonly queryKeyNorm: boolean
   /** Per layer, the keys a query sees, itself included; null for all. */
   readonly windows: readonly (number | null)[]
   /** Per layer, whether queries and keys are rotated by position. */
   readonly rotated: readonly boolean[]
+  /** Between gate and up, by the name the config gives it. */
+  readonly activation: string
+  /** Whether query, key and value stand in one weight, and gate and up in another. */
+  readonly fused: boolean
+  /** Per layer, the experts its feed-forward is chosen from; null for a single one. */
+  readonly experts: readonly (Experts | null)[]
+  /** Added to the weights of all norms but those of queries and keys. */
+  readonly normOffset: number
+  /** Whether what attention and feed-forward give is normalised before it is added. */
+  readonly normsAfter: boolean
+  /** Factor of the embeddings. */
+  readonly embeddingScale: number
+  /** Factor of query · key. */
+  readonly scoreScale: number
+  /** Soft limits of scores and logits. */
+  readonly scoreCap: number | null
+  readonly logitCap: number | null
   readonly bos?: number
   readonly eos: readonly number[]
-}
-
-/** What sets one architecture of the family apart from another. */
-interface Architecture {
-  readonly biases: (raw: RawConfig) => LlamaConfig['biases']
-  readonly queryKeyNorm: boolean
-  readonly tied: boolean
-  readonly theta: number
-  readonly headSize?: number
-  readonly windows: (raw: RawConfig, layers: number) => readonly (number | null)[]
-  readonly rotated: (raw: RawConfig, layers: number) => readonly boolean[]
-}
-
-const everywhere = <T>(layers: number, value: T): readonly T[] => Array.from({ length: layers }, () => value)
-
-const configuredBiases = (raw: RawConfig): LlamaConfig['biases'] => {
-  const attention = flag(raw, 'attention_bias', false)
-  return { queryKeyValue: attention, output: attention, feedForward: flag(raw, 'mlp_bias', false) }
-}
-
-/** Mistral slides in every layer; its window of 4096 was once left out of the file. */
-const mistralWindows = (raw: RawConfig, layers: number): readonly (number | null)[] =>
-  everywhere(layers, raw.sliding_window === null ? null : extent(raw, 'sliding_window', 4096))
-
-/** Qwen slides where `layer_types` says so or, in older files, from layer `max_window_layers` on. */
-const qwenWindows = (raw: RawConfig, layers: number): readonly (number | null)[] => {
-  if (!flag(raw, 'use_sliding_window', false)) return everywhere(layers, null)
-  const window = extent(raw, 'sliding_window')
-  const types = perLayer(raw, 'layer_types', layers)
-  const first = typeof raw.max_window_layers === 'number' ? raw.max_window_layers : layers
-  return Array.from({ length: layers }, (_, layer) => ((types ? types[layer] === 'sliding_attention' : layer >= first) ? window : null))
-}
-
-/** SmolLM3 leaves every fourth layer without rotation; `no_rope_layers` holds 1 where a layer rotates. */
-const smolRotations = (raw: RawConfig, layers: number): readonly boolean[] => {
-  const list = perLayer(raw, 'no_rope_layers', layers)
-  const interval = extent(raw, 'no_rope_layer_interval', 4)
-  return Array.from({ length: layers }, (_, layer) => (list ? list[layer] === 1 : (layer + 1) % interval !== 0))
-}
-
-const LLAMA: Architecture = {
-  biases: configuredBiases,
-  queryKeyNorm: false,
-  tied: false,
-  theta: 10000,
-  windows: (_raw, layers) => everywhere(layers, null),
-  rotated: (_raw, layers) => everywhere(layers, true),
-}
-
-const ARCHITECTURES: Readonly<Record<string, Architecture>> = {
-  llama: LLAMA,
-  mistral: { ...LLAMA, biases: () => ({ queryKeyValue: false, output: false, feedForward: false }), windows: mistralWindows },
-  qwen2: { ...LLAMA, biases: () => ({ queryKeyValue: true, output: false, feedForward: false }), windows: qwenWindows },
-  qwen3: {
-    ...LLAMA,
-    biases: raw => ({ ...configuredBiases(raw), feedForward: false }),
-    queryKeyNorm: true,
-    headSize: 128,
-    windows: qwenWindows,
-  },
-  smollm3: { ...LLAMA, tied: true, theta: 2_000_000, windows: qwenWindows, rotated: smolRotations },
 }
 
 /** The values of `model_type` that `llamaModel` runs. */
@@ -108,11 +66,23 @@ const architectureOf = (raw: RawConfig): readonly [string, Architecture] => {
   return [name, ARCHITECTURES[name]]
 }
 
-const checkActivation = (raw: RawConfig): void => {
-  const name = raw.hidden_act ?? 'silu'
-  if (name !== 'silu')
-    throw unsupported(`The activation ${JSON.stringify(name)} is not one this package runs.`, ['silu'], { activation: name })
+const activationOf = (raw: RawConfig): string => {
+  const name = raw.hidden_activation ?? raw.hidden_act ?? 'silu'
+  if (typeof name === 'string' && Object.hasOwn(ACTIVATIONS, name)) return name
+  throw unsupported(`The activation ${JSON.stringify(name)} is not one this package runs.`, Object.keys(ACTIVATIONS), { activation: name })
 }
+
+const limit = (raw: RawConfig, field: string): number | null => (typeof raw[field] === 'number' ? positive(raw, field) : null)
+
+/** What Gemma does to norms, embeddings, scores and logits, and others do not. */
+const scalesOf = (raw: RawConfig, gemma: boolean, hidden: number, headSize: number) => ({
+  normOffset: gemma ? 1 : 0,
+  normsAfter: gemma,
+  embeddingScale: gemma ? Math.sqrt(hidden) : 1,
+  scoreScale: 1 / Math.sqrt(gemma ? positive(raw, 'query_pre_attn_scalar', headSize) : headSize),
+  scoreCap: gemma ? limit(raw, 'attn_logit_softcapping') : null,
+  logitCap: gemma ? limit(raw, 'final_logit_softcapping') : null,
+})
 
 const headsOf = (raw: RawConfig, hidden: number, headSize?: number) => {
   const heads = extent(raw, 'num_attention_heads')
@@ -129,11 +99,11 @@ const headsOf = (raw: RawConfig, hidden: number, headSize?: number) => {
  */
 export const parseLlamaConfig = (raw: RawConfig): LlamaConfig => {
   const [name, architecture] = architectureOf(raw)
-  checkActivation(raw)
   const hidden = extent(raw, 'hidden_size')
   const layers = extent(raw, 'num_hidden_layers', undefined, DEEPEST)
   const rotation = { rope_theta: raw.rope_theta, ...(record(raw, 'rope_parameters') ?? record(raw, 'rope_scaling')) }
   const contextLength = extent(raw, 'max_position_embeddings', 2048)
+  const heads = headsOf(raw, hidden, architecture.headSize)
   const [bos] = tokenIds(raw, 'bos_token_id')
   return Object.freeze({
     architecture: name,
@@ -141,7 +111,7 @@ export const parseLlamaConfig = (raw: RawConfig): LlamaConfig => {
     hidden,
     feedForward: extent(raw, 'intermediate_size'),
     layers,
-    ...headsOf(raw, hidden, architecture.headSize),
+    ...heads,
     contextLength,
     epsilon: positive(raw, 'rms_norm_eps', 1e-6),
     rope: parseRope(rotation, { theta: architecture.theta, contextLength }),
@@ -150,6 +120,10 @@ export const parseLlamaConfig = (raw: RawConfig): LlamaConfig => {
     queryKeyNorm: architecture.queryKeyNorm,
     windows: architecture.windows(raw, layers),
     rotated: architecture.rotated(raw, layers),
+    activation: activationOf(raw),
+    fused: architecture.fused,
+    experts: architecture.experts(raw, layers),
+    ...scalesOf(raw, architecture.gemma, hidden, heads.headSize),
     ...(bos === undefined ? {} : { bos }),
     eos: tokenIds(raw, 'eos_token_id'),
   })

@@ -1,5 +1,6 @@
 import type { Shape } from '@tersor/tensor'
 import type { Site } from '@tersor/core'
+import type { Experts } from './llama-architectures.js'
 import type { LlamaConfig } from './llama-config.js'
 
 /** A parameter of the network and how training starts it. */
@@ -18,48 +19,94 @@ export const FINAL_NORM = 'model.norm.weight'
 export const headSite = ({ tied }: LlamaConfig): Site =>
   Object.freeze({ ...site('lm_head'), ...(tied ? { weight: EMBEDDING.weight } : {}), head: true })
 
+/** The linear layers of a gated feed-forward network: gate and up, or one that gives both side by side. */
+export interface GatedSites {
+  readonly inputs: readonly Site[]
+  readonly down: Site
+}
+
+/** A feed-forward network, or the experts that a router chooses from. */
+export type FeedForwardSites = GatedSites | { readonly router: string; readonly experts: readonly GatedSites[]; readonly chosen: Experts }
+
+const feedForwardNames = (block: string, experts: Experts | null, fused: boolean): FeedForwardSites => {
+  const gated = (place: string, [gate, up, down]: readonly [string, string, string]): GatedSites => ({
+    inputs: fused ? [site(`${place}.gate_up_proj`)] : [site(`${place}.${gate}`), site(`${place}.${up}`)],
+    down: site(`${place}.${down}`),
+  })
+  if (experts === null) return gated(`${block}.mlp`, ['gate_proj', 'up_proj', 'down_proj'])
+  const place = `${block}.${experts.place}`
+  const each = Array.from({ length: experts.count }, (_, expert) => gated(`${place}.experts.${expert}`, experts.names))
+  return { router: `${place}.gate.weight`, experts: each, chosen: experts }
+}
+
 /** The names of one block. */
-export const blockNames = (layer: number, { queryKeyNorm }: LlamaConfig) => {
+export const blockNames = (layer: number, { queryKeyNorm, fused, experts, normsAfter }: LlamaConfig) => {
   const block = `model.layers.${layer}`
   const norm = (name: string): string => `${block}.${name}.weight`
+  const projections = fused ? ['qkv_proj'] : ['q_proj', 'k_proj', 'v_proj']
   return {
     name: block,
     attentionNorm: norm('input_layernorm'),
-    feedForwardNorm: norm('post_attention_layernorm'),
+    ...(normsAfter ? { attentionAfter: norm('post_attention_layernorm'), feedForwardAfter: norm('post_feedforward_layernorm') } : {}),
+    feedForwardNorm: norm(normsAfter ? 'pre_feedforward_layernorm' : 'post_attention_layernorm'),
     attention: {
-      query: site(`${block}.self_attn.q_proj`),
-      key: site(`${block}.self_attn.k_proj`),
-      value: site(`${block}.self_attn.v_proj`),
+      inputs: projections.map(name => site(`${block}.self_attn.${name}`)),
       output: site(`${block}.self_attn.o_proj`),
       ...(queryKeyNorm ? { norms: { query: norm('self_attn.q_norm'), key: norm('self_attn.k_norm') } } : {}),
     },
-    gate: site(`${block}.mlp.gate_proj`),
-    up: site(`${block}.mlp.up_proj`),
-    down: site(`${block}.mlp.down_proj`),
+    feedForward: feedForwardNames(block, experts[layer], fused),
   }
+}
+
+type Start = LlamaParameter['start']
+const weight = (at: Site, rows: number, columns: number, bias: boolean, start: Start = 'normal'): LlamaParameter[] => [
+  { name: at.weight, shape: [rows, columns], start },
+  ...(bias ? [{ name: `${at.name}.bias`, shape: [rows], start: 'zero' as const }] : []),
+]
+
+/** The parameters of a projection that is one weight or several, whose widths are given. */
+const side = (sites: readonly Site[], widths: readonly number[], columns: number, bias: boolean): readonly LlamaParameter[] =>
+  sites.length === 1
+    ? weight(
+        sites[0],
+        widths.reduce((sum, width) => sum + width),
+        columns,
+        bias,
+      )
+    : sites.flatMap((at, index) => weight(at, widths[index], columns, bias))
+
+const feedForwardParameters = (sites: FeedForwardSites, { hidden, feedForward, biases }: LlamaConfig): readonly LlamaParameter[] => {
+  const gated = ({ inputs, down }: GatedSites, width: number): readonly LlamaParameter[] => [
+    ...side(inputs, [width, width], hidden, biases.feedForward),
+    ...weight(down, hidden, width, biases.feedForward, 'residual'),
+  ]
+  if (!('router' in sites)) return gated(sites, feedForward)
+  const { router, experts, chosen } = sites
+  return [{ name: router, shape: [chosen.count, hidden], start: 'normal' }, ...experts.flatMap(expert => gated(expert, chosen.feedForward))]
 }
 
 /** The parameters of one block, in the order of the forward pass. */
 export const blockParameters = (layer: number, config: LlamaConfig): readonly LlamaParameter[] => {
-  const { hidden, feedForward, heads, keyValueHeads, headSize, biases } = config
+  const { hidden, heads, keyValueHeads, headSize, biases, normOffset } = config
   const names = blockNames(layer, config)
-  const { query, key, value, output, norms } = names.attention
-  const one = (name: string, extent: number): LlamaParameter => ({ name, shape: [extent], start: 'one' })
-  const weight = (at: Site, rows: number, columns: number, bias: boolean, start: 'normal' | 'residual' = 'normal'): LlamaParameter[] => [
-    { name: at.weight, shape: [rows, columns], start },
-    ...(bias ? [{ name: `${at.name}.bias`, shape: [rows], start: 'zero' as const }] : []),
-  ]
+  const { inputs, output, norms } = names.attention
+  const norm = (name: string | undefined): readonly LlamaParameter[] =>
+    name === undefined ? [] : [{ name, shape: [hidden], start: normOffset === 0 ? 'one' : 'zero' }]
+  const headNorm = (name: string): LlamaParameter => ({ name, shape: [headSize], start: 'one' })
   return [
-    one(names.attentionNorm, hidden),
-    ...weight(query, heads * headSize, hidden, biases.queryKeyValue),
-    ...weight(key, keyValueHeads * headSize, hidden, biases.queryKeyValue),
-    ...weight(value, keyValueHeads * headSize, hidden, biases.queryKeyValue),
-    ...(norms ? [one(norms.query, headSize), one(norms.key, headSize)] : []),
+    ...norm(names.attentionNorm),
+    ...side(
+      inputs,
+      [heads, keyValueHeads, keyValueHeads].map(count => count * headSize),
+      hidden,
+      biases.queryKeyValue,
+    ),
+    ...(norms ? [headNorm(norms.query), headNorm(norms.key)] : []),
     ...weight(output, hidden, heads * headSize, biases.output, 'residual'),
-    one(names.feedForwardNorm, hidden),
-    ...weight(names.gate, feedForward, hidden, biases.feedForward),
-    ...weight(names.up, feedForward, hidden, biases.feedForward),
-    ...weight(names.down, hidden, feedForward, biases.feedForward, 'residual'),
+    ...norm(names.attentionAfter),
+    ...norm(names.feedForwardNorm),
+    ...feedForwardParameters(names.feedForward, config),
+    ...norm(names.feedForwardAfter),
   ]
 }
 
@@ -67,6 +114,6 @@ export const blockParameters = (layer: number, config: LlamaConfig): readonly Ll
 export const llamaParameters = (config: LlamaConfig): readonly LlamaParameter[] => [
   { name: EMBEDDING.weight, shape: [config.vocabularySize, config.hidden], start: 'normal' },
   ...Array.from({ length: config.layers }, (_, layer) => blockParameters(layer, config)).flat(),
-  { name: FINAL_NORM, shape: [config.hidden], start: 'one' },
+  { name: FINAL_NORM, shape: [config.hidden], start: config.normOffset === 0 ? 'one' : 'zero' },
   ...(config.tied ? [] : [{ name: headSite(config).weight, shape: [config.vocabularySize, config.hidden], start: 'normal' as const }]),
 ]

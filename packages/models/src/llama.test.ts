@@ -53,6 +53,22 @@ const VARIANTS: Record<string, Record<string, unknown>> = {
   'a window in the last layer': { model_type: 'qwen2', use_sliding_window: true, sliding_window: 3, max_window_layers: 1 },
   'normalised queries and keys, heads of their own size': { model_type: 'qwen3', head_dim: 6 },
   'layers without rotation': { model_type: 'smollm3', no_rope_layers: [0, 1] },
+  'fused projections': { model_type: 'phi3' },
+  'experts in each layer': { model_type: 'mixtral', num_local_experts: 3 },
+  'experts in every second layer': {
+    model_type: 'qwen3_moe',
+    num_experts: 3,
+    moe_intermediate_size: 8,
+    decoder_sparse_step: 2,
+    head_dim: 6,
+  },
+  'norms on both sides and caps': {
+    model_type: 'gemma2',
+    sliding_window: 5,
+    head_dim: 6,
+    attn_logit_softcapping: 4,
+    final_logit_softcapping: 3,
+  },
 }
 
 describe('the Llama family', () => {
@@ -168,8 +184,8 @@ describe('the Llama family', () => {
   })
 })
 
-const RUN = ['llama', 'llama3-rope', 'llama-linear-rope', 'mistral-sliding', 'qwen2', 'qwen3']
-const REFUSED = ['gemma2', 'gpt2', 'bert', 'vit', 'mixtral', 'qwen3-moe', 'phi3', 'mamba2', 'bert-mlm']
+const RUN = ['llama', 'llama3-rope', 'llama-linear-rope', 'mistral-sliding', 'qwen2', 'qwen3', 'mixtral', 'qwen3-moe', 'phi3', 'gemma2']
+const REFUSED = ['gpt2', 'bert', 'vit', 'mamba2', 'bert-mlm']
 
 describeData('picomodels', "the official implementation's networks", () => {
   it.each(RUN)('gives its logits: %s', async name => {

@@ -1,12 +1,13 @@
 import * as tf from '@tensorflow/tfjs-core'
-import type { Provenance, Stage } from '@tersor/core'
+import type { Env, Provenance, Stage } from '@tersor/core'
 import { attention, causalMasks, type CausalMasks } from './attention.js'
 import type { ParameterStore } from '@tersor/tensor'
 import { checkParameters } from './check-parameters.js'
 import { tokenIds } from './config-fields.js'
 import type { LanguageModel } from './language-model.js'
 import type { ModelFiles, RawConfig } from './raw-config.js'
-import { embed, linear, rmsNorm, silu } from './layers.js'
+import { feedForward, feedForwardSites } from './feed-forward.js'
+import { embed, linear, rmsNorm, softCap } from './layers.js'
 import { parseLlamaConfig, type LlamaConfig } from './llama-config.js'
 import { blockNames, blockParameters, EMBEDDING, FINAL_NORM, headSite, llamaParameters } from './llama-parameters.js'
 import { rotations } from './rope.js'
@@ -30,34 +31,45 @@ interface Shared {
 }
 
 /** Ids (batch, tokens) → (batch, tokens, hidden). */
-const embedStage = (): Stage => ({
+const embedStage = ({ embeddingScale }: LlamaConfig): Stage => ({
   name: EMBEDDING.name,
   parameters: [EMBEDDING.weight],
   sites: [EMBEDDING],
-  run: (ids, env) => tf.tidy(() => embed(env.weights(EMBEDDING.weight), ids)),
+  run: (ids, env) =>
+    tf.tidy(() => {
+      const x = embed(env.weights(EMBEDDING.weight), ids)
+      return embeddingScale === 1 ? x : tf.mul(x, embeddingScale)
+    }),
 })
 
-/** x + attention(norm(x)), then x + down(silu(gate(y)) · up(y)) with y = norm(x); x: (batch, tokens, hidden). */
+/** The norm of a stage; nothing where it has no name. */
+const normalise = (x: tf.Tensor, name: string | undefined, env: Env, { epsilon, normOffset }: LlamaConfig): tf.Tensor => {
+  if (name === undefined) return x
+  const weight = env.weights(name)
+  return rmsNorm(x, normOffset === 0 ? weight : tf.add(weight, normOffset), epsilon)
+}
+
+/** y = x + attention(norm(x)), then y + feedForward(norm(y)); in Gemma what is added is normalised too; x: (batch, tokens, hidden). */
 const blockStage = (layer: number, { config, rotation, masks }: Shared): Stage => {
-  const { name, attentionNorm, feedForwardNorm, attention: sites, gate, up, down } = blockNames(layer, config)
-  const bias = config.biases.feedForward
+  const names = blockNames(layer, config)
+  const { name, attention: sites, feedForward: feedForwardNames } = names
   const window = config.windows[layer]
   return {
     name,
     parameters: blockParameters(layer, config).map(parameter => parameter.name),
-    sites: [sites.query, sites.key, sites.value, sites.output, gate, up, down],
+    sites: [...sites.inputs, sites.output, ...feedForwardSites(feedForwardNames)],
     run: (x, env) => {
       const [batch, tokens] = x.shape
       const rows = tf.reshape(x, [batch * tokens, config.hidden])
       const attended = tf.tidy(() => {
-        const y = rmsNorm(rows, env.weights(attentionNorm), config.epsilon)
+        const y = normalise(rows, names.attentionNorm, env, config)
         const turned = config.rotated[layer] ? { rotation: rotation(env.cache?.length ?? 0, tokens, env.positions) } : {}
-        return tf.add(rows, attention(y, env, { config, sites, batch, tokens, masks, window, ...turned }))
+        const mixed = attention(y, env, { config, sites, batch, tokens, masks, window, ...turned })
+        return tf.add(rows, normalise(mixed, names.attentionAfter, env, config))
       })
       const fed = tf.tidy(() => {
-        const y = rmsNorm(attended, env.weights(feedForwardNorm), config.epsilon)
-        const gated = tf.mul(silu(linear(y, gate, env, bias)), linear(y, up, env, bias))
-        return tf.add(attended, linear(gated, down, env, bias))
+        const y = feedForward(normalise(attended, names.feedForwardNorm, env, config), feedForwardNames, env, config)
+        return tf.add(attended, normalise(y, names.feedForwardAfter, env, config))
       })
       return tf.reshape(fed, [batch, tokens, config.hidden])
     },
@@ -74,8 +86,9 @@ const headStage = (config: LlamaConfig): Stage => {
     run: (x, env) =>
       tf.tidy(() => {
         const [batch, tokens] = x.shape
-        const rows = rmsNorm(tf.reshape(x, [batch * tokens, config.hidden]), env.weights(FINAL_NORM), config.epsilon)
-        return tf.reshape(linear(rows, head, env), [batch, tokens, config.vocabularySize])
+        const rows = normalise(tf.reshape(x, [batch * tokens, config.hidden]), FINAL_NORM, env, config)
+        const logits = linear(rows, head, env)
+        return tf.reshape(config.logitCap === null ? logits : softCap(logits, config.logitCap), [batch, tokens, config.vocabularySize])
       }),
   }
 }
@@ -84,11 +97,11 @@ const headStage = (config: LlamaConfig): Stage => {
 export const llamaStages = (config: LlamaConfig): readonly Stage[] => {
   const shared = { config, rotation: rotations(config.rope, config.headSize), masks: causalMasks() }
   const blocks = Array.from({ length: config.layers }, (_, layer) => blockStage(layer, shared))
-  return Object.freeze([embedStage(), ...blocks, headStage(config)])
+  return Object.freeze([embedStage(config), ...blocks, headStage(config)])
 }
 
 /**
- * A network of the Llama family (Llama, Mistral, Qwen2, Qwen3, SmolLM) over a store with Hugging Face's parameter names.
+ * A network of the Llama family (Llama, Mistral, Mixtral, Qwen2, Qwen3 and its experts, SmolLM, Phi-3, Gemma 2) over a store with Hugging Face's parameter names.
  * With `env.cache` a stage continues after the positions it holds, each block with a cache of its own.
  * Throws UNSUPPORTED and BAD_FILE as `parseLlamaConfig` does, NOT_FOUND and SHAPE where the store does not fit the config.
  */

@@ -1,0 +1,46 @@
+import * as tf from '@tensorflow/tfjs-core'
+import type { Env, Site } from '@tersor/core'
+import { project } from './attention.js'
+import type { Experts } from './llama-architectures.js'
+import type { LlamaConfig } from './llama-config.js'
+import type { FeedForwardSites, GatedSites } from './llama-parameters.js'
+import { ACTIVATIONS, linear } from './layers.js'
+
+/** Every linear layer of a feed-forward network, in order. */
+export const feedForwardSites = (sites: FeedForwardSites): readonly Site[] =>
+  'router' in sites ? sites.experts.flatMap(feedForwardSites) : [...sites.inputs, sites.down]
+
+/** down(activation(gate(x)) · up(x)); x: (rows, hidden). */
+const gated = (x: tf.Tensor, { inputs, down }: GatedSites, width: number, env: Env, { activation, biases }: LlamaConfig): tf.Tensor => {
+  const [gate, up] = project(x, inputs, [width, width], env, biases.feedForward)
+  return linear(tf.mul(ACTIVATIONS[activation](gate), up), down, env, biases.feedForward)
+}
+
+/** Each row's share of each expert, zero for those not chosen; (rows, experts). */
+const sharesOf = (logits: tf.Tensor, { count, perToken, normalised }: Experts): tf.Tensor => {
+  const all = tf.softmax(logits, -1)
+  const { indices } = tf.topk(all, perToken)
+  const chosen = tf.mul(all, tf.sum(tf.oneHot(indices, count, 1, 0, 'float32'), 1)) // (rows, experts)
+  return normalised ? tf.div(chosen, tf.sum(chosen, -1, true)) : chosen
+}
+
+/**
+ * Σ share · expert(x) over the experts that the router chooses for each row.
+ * Every expert runs over all rows, with zeros in those that others take: experts / chosen times the work, but nothing is read back,
+ * and a tap sees of an expert's input just what reaches it.
+ */
+const mixture = (x: tf.Tensor, sites: Extract<FeedForwardSites, { router: string }>, env: Env, config: LlamaConfig): tf.Tensor => {
+  const { router, experts, chosen } = sites
+  const shares = sharesOf(tf.matMul(x, env.weights(router), false, true), chosen)
+  const taken = tf.cast(tf.greater(shares, 0), 'float32')
+  const column = (t: tf.Tensor, expert: number) => tf.slice(t, [0, expert], [-1, 1]) // (rows, 1)
+  const outputs = experts.map((expert, index) => {
+    const y = gated(tf.mul(x, column(taken, index)), expert, chosen.feedForward, env, config)
+    return tf.mul(y, column(shares, index))
+  })
+  return tf.addN(outputs)
+}
+
+/** The feed-forward network of a block of the Llama family; x: (rows, hidden). */
+export const feedForward = (x: tf.Tensor, sites: FeedForwardSites, env: Env, config: LlamaConfig): tf.Tensor =>
+  'router' in sites ? mixture(x, sites, env, config) : gated(x, sites, config.feedForward, env, config)
