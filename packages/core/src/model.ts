@@ -46,6 +46,8 @@ export interface Env {
   readonly cache?: LayerCache
   /** Absolute position of each token, int32 (tokens); 0, 1, 2 … where absent. */
   readonly positions?: Tensor
+  /** 1 for a token and 0 for padding, (batch, tokens); all are tokens where absent. Encoders read it. */
+  readonly attended?: Tensor
 }
 
 /** A stretch of the forward pass that fits in memory, such as one transformer block. */

@@ -82,6 +82,26 @@ export interface AttentionSites {
   readonly norms?: { readonly query: string; readonly key: string }
 }
 
+/** Multi-head attention with biases everywhere, as GPT-2, BERT and ViT have it; x: (batch · tokens, hidden). */
+export const multiHeadAttention = (
+  x: tf.Tensor,
+  env: Env,
+  {
+    sites,
+    batch,
+    heads,
+    mask,
+  }: { sites: Pick<AttentionSites, 'inputs' | 'output'>; batch: number; heads: number; mask?: (keys: number) => tf.Tensor | undefined },
+): tf.Tensor => {
+  const [rows, hidden] = x.shape as [number, number]
+  const split = (t: tf.Tensor) => splitHeads(t, batch, rows / batch, heads)
+  const [q, k, v] = project(x, sites.inputs, [hidden, hidden, hidden], env, true).map(split)
+  const { keys, values } = env.cache ? env.cache.append(k, v) : { keys: k, values: v }
+  const hides = mask?.(keys.shape[2]!)
+  const mixed = attend(q, keys, values, { scale: 1 / Math.sqrt(hidden / heads), ...(hides ? { mask: hides } : {}) })
+  return linear(mixed, sites.output, env, true)
+}
+
 export interface AttentionOptions {
   readonly config: LlamaConfig
   readonly sites: AttentionSites

@@ -1,11 +1,12 @@
 import { definePass, type Model } from '@tersor/core'
 import { CompressionError, fromFloat32, toFloat32, type Dense, type ParameterSink, type ParameterStore } from '@tersor/tensor'
 import type { ImageClassifier } from './image-classifier.js'
+import type { ResNetConfig } from './resnet-config.js'
 import { convolutionsOf, isFolded, resNetStages, type NormedConvolution } from './resnet.js'
 
-const classifierOf = (model: Model): ImageClassifier => {
-  const candidate = model as Partial<ImageClassifier>
-  if (candidate.family === 'image' && candidate.config && !isFolded(model.params)) return model as ImageClassifier
+const classifierOf = (model: Model): ImageClassifier<ResNetConfig> => {
+  const candidate = model as Partial<ImageClassifier<ResNetConfig>>
+  if (candidate.family === 'image' && candidate.config?.groups && !isFolded(model.params)) return model as ImageClassifier<ResNetConfig>
   throw new CompressionError(
     'COMPOSITION',
     'fold-batch-norm found no batch norms to fold.',

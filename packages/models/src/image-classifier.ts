@@ -1,13 +1,12 @@
 import type { Model } from '@tersor/core'
 import type { RawConfig } from './raw-config.js'
-import type { ResNetConfig } from './resnet-config.js'
 
 /** A network from images (batch, height, width, 3) of 0 … 255 to logits (batch, classes). */
-export interface ImageClassifier extends Model {
+export interface ImageClassifier<Config = unknown> extends Model {
   readonly family: 'image'
   /** Such as "resnet20". */
   readonly architecture: string
-  readonly config: ResNetConfig
+  readonly config: Config
   readonly rawConfig: RawConfig
   readonly classes: readonly string[]
   /** Height, width and channels of an image. */

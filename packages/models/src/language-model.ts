@@ -1,14 +1,30 @@
-import type { Model } from '@tersor/core'
-import type { LlamaConfig } from './llama-config.js'
+import type { Model, Provenance } from '@tersor/core'
 import type { ModelFiles, RawConfig } from './raw-config.js'
 import type { Tokenizer } from './tokenizer.js'
 
+/** What generation needs to know of a config. */
+export interface LanguageConfig {
+  readonly bos?: number
+  /** Tokens that end a text. */
+  readonly eos: readonly number[]
+}
+
+/** What travels with a language model besides its weights. */
+export interface LanguageModelExtras {
+  readonly tokenizer?: Tokenizer
+  readonly files?: ModelFiles
+  readonly provenance?: readonly Provenance[]
+  /** A generation_config.json: the tokens that end a text stand there in newer models. */
+  readonly generationConfig?: RawConfig
+  readonly close?: () => Promise<void>
+}
+
 /** A network from token ids (batch, tokens) to logits (batch, tokens, vocabulary). */
-export interface LanguageModel extends Model {
+export interface LanguageModel<Config extends LanguageConfig = LanguageConfig> extends Model {
   readonly family: 'language'
   /** The `model_type` of its config, such as "qwen2". */
   readonly architecture: string
-  readonly config: LlamaConfig
+  readonly config: Config
   readonly rawConfig: RawConfig
   /** Positions that it was made for. */
   readonly contextLength: number

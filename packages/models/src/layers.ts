@@ -1,13 +1,16 @@
 import * as tf from '@tensorflow/tfjs-core'
 import type { Env, Site } from '@tersor/core'
 
+/** A linear layer whose weight is (out, in). */
+export const linearSite = (name: string): Site => Object.freeze({ name, weight: `${name}.weight`, kind: 'linear', outAxis: 0, inAxis: 1 })
+
 /** The name of a linear layer's bias. */
 export const biasOf = (site: Site): string => `${site.name}.bias`
 
-/** x · Wᵀ (+ bias) at a site, after showing x to the tap; x: (rows, in), result (rows, out). */
+/** x · Wᵀ (+ bias) at a site, or x · W where it stores (in, out), after showing x to the tap; x: (rows, in), result (rows, out). */
 export const linear = (x: tf.Tensor, site: Site, env: Env, bias = false): tf.Tensor => {
   env.tap?.(site, x)
-  const product = tf.matMul(x, env.weights(site.weight), false, true)
+  const product = tf.matMul(x, env.weights(site.weight), false, site.outAxis === 0)
   return bias ? tf.add(product, env.weights(biasOf(site))) : product
 }
 

@@ -75,9 +75,15 @@ describe('parseLlamaConfig', () => {
     ],
     [
       { model_type: 'rwkv' },
-      ['UNSUPPORTED', 'The architecture "rwkv" is not one this package runs.\nKnown are llama, mistral, mixtral, qwen2, qwen3, qwen3_moe, phi3, gemma2, smollm3.'],
+      [
+        'UNSUPPORTED',
+        'The architecture "rwkv" is not one this package runs.\nKnown are llama, mistral, mixtral, qwen2, qwen3, qwen3_moe, phi3, gemma2, smollm3.',
+      ],
     ],
-    [{ hidden_act: 'swish2' }, ['UNSUPPORTED', 'The activation "swish2" is not one this package runs.\nKnown are silu, gelu, gelu_new, gelu_pytorch_tanh, relu.']],
+    [
+      { hidden_act: 'swish2' },
+      ['UNSUPPORTED', 'The activation "swish2" is not one this package runs.\nKnown are silu, gelu, gelu_new, gelu_pytorch_tanh, relu.'],
+    ],
     [
       { rope_parameters: { full_attention: { rope_theta: 1e6 } } },
       ['UNSUPPORTED', 'The rotary scaling "one for each kind of layer" is not one this package runs.\nKnown are default, linear, llama3.'],

@@ -2,6 +2,7 @@ import type { Shape } from '@tersor/tensor'
 import type { Site } from '@tersor/core'
 import type { Experts } from './llama-architectures.js'
 import type { LlamaConfig } from './llama-config.js'
+import { linearSite as site } from './layers.js'
 
 /** A parameter of the network and how training starts it. */
 export interface LlamaParameter {
@@ -9,8 +10,6 @@ export interface LlamaParameter {
   readonly shape: Shape
   readonly start: 'normal' | 'residual' | 'one' | 'zero'
 }
-
-const site = (name: string): Site => Object.freeze({ name, weight: `${name}.weight`, kind: 'linear', outAxis: 0, inAxis: 1 })
 
 export const EMBEDDING: Site = Object.freeze({ ...site('model.embed_tokens'), kind: 'embedding' })
 export const FINAL_NORM = 'model.norm.weight'

@@ -1,27 +1,16 @@
 import * as tf from '@tensorflow/tfjs-core'
-import type { Env, Provenance, Stage } from '@tersor/core'
+import type { Env, Stage } from '@tersor/core'
 import { attention, causalMasks, type CausalMasks } from './attention.js'
 import type { ParameterStore } from '@tersor/tensor'
 import { checkParameters } from './check-parameters.js'
 import { tokenIds } from './config-fields.js'
-import type { LanguageModel } from './language-model.js'
-import type { ModelFiles, RawConfig } from './raw-config.js'
+import type { LanguageModel, LanguageModelExtras } from './language-model.js'
+import type { RawConfig } from './raw-config.js'
 import { feedForward, feedForwardSites } from './feed-forward.js'
 import { embed, linear, rmsNorm, softCap } from './layers.js'
 import { parseLlamaConfig, type LlamaConfig } from './llama-config.js'
 import { blockNames, blockParameters, EMBEDDING, FINAL_NORM, headSite, llamaParameters } from './llama-parameters.js'
 import { rotations } from './rope.js'
-import type { Tokenizer } from './tokenizer.js'
-
-/** What travels with a language model besides its weights. */
-export interface LanguageModelExtras {
-  readonly tokenizer?: Tokenizer
-  readonly files?: ModelFiles
-  readonly provenance?: readonly Provenance[]
-  /** A generation_config.json: the tokens that end a text stand there in newer models. */
-  readonly generationConfig?: RawConfig
-  readonly close?: () => Promise<void>
-}
 
 /** What all blocks of one model share. */
 interface Shared {
@@ -105,7 +94,7 @@ export const llamaStages = (config: LlamaConfig): readonly Stage[] => {
  * With `env.cache` a stage continues after the positions it holds, each block with a cache of its own.
  * Throws UNSUPPORTED and BAD_FILE as `parseLlamaConfig` does, NOT_FOUND and SHAPE where the store does not fit the config.
  */
-export const llamaModel = (rawConfig: RawConfig, params: ParameterStore, extras: LanguageModelExtras = {}): LanguageModel => {
+export const llamaModel = (rawConfig: RawConfig, params: ParameterStore, extras: LanguageModelExtras = {}): LanguageModel<LlamaConfig> => {
   const { generationConfig = {}, ...rest } = extras
   const parsed = parseLlamaConfig(rawConfig)
   const eos = tokenIds(generationConfig, 'eos_token_id')

@@ -6,6 +6,9 @@ import { CompressionError, type Codec } from '@tersor/tensor'
 import { badField } from './config-fields.js'
 import type { ImageClassifier } from './image-classifier.js'
 import type { LanguageModel } from './language-model.js'
+import { gpt2Model } from './gpt2.js'
+import { bertModel, type TextEncoder } from './bert.js'
+import { vitModel } from './vit.js'
 import { LLAMA_ARCHITECTURES } from './llama-config.js'
 import { llamaModel } from './llama.js'
 import type { ModelFiles, RawConfig } from './raw-config.js'
@@ -13,7 +16,7 @@ import { resNetModel } from './resnet.js'
 import { openTokenizer, type Tokenizer } from './tokenizer.js'
 
 /** A model with its files open; `close` releases them. */
-export type OpenedModel = LanguageModel | ImageClassifier
+export type OpenedModel = LanguageModel | TextEncoder | ImageClassifier
 
 export interface OpenModelOptions {
   /** Besides those of @tersor/core: the codecs that its trees may use. */
@@ -68,17 +71,28 @@ const over = async <T>(store: { close(): Promise<void> }, build: () => T): Promi
 const tokenizerOf = (files: ModelFiles): { readonly tokenizer?: Tokenizer } =>
   files['tokenizer.json'] ? { tokenizer: openTokenizer(files) } : {}
 
+/** A small file of settings beside the weights; empty where it is missing. */
+const jsonOf = (files: ModelFiles, name: string): RawConfig => {
+  const bytes = files[name]
+  if (bytes === undefined) return {}
+  try {
+    return JSON.parse(new TextDecoder().decode(bytes)) as RawConfig
+  } catch (cause) {
+    throw new CompressionError('BAD_FILE', `${name} is no JSON.`, 'Take the file that was saved with these weights.', { name }, cause)
+  }
+}
+
 const openFolder = async (path: string, codecs: readonly Codec[]): Promise<OpenedModel> => {
   const { config, generationConfig, params, files, provenance, close } = await openHuggingFace(path, { codecs })
+  const extras = { files, provenance, close }
   return over({ close }, () => {
     if (config.model_type === undefined && config.stages !== undefined) return resNetModel(config, params, { provenance, close })
-    return llamaModel(config, params, {
-      files,
-      provenance,
-      close,
-      ...tokenizerOf(files),
-      ...(generationConfig ? { generationConfig } : {}),
-    })
+    if (config.model_type === 'vit')
+      return vitModel(config, params, { provenance, close, preprocessor: jsonOf(files, 'preprocessor_config.json') })
+    const text = { ...extras, ...tokenizerOf(files) }
+    if (config.model_type === 'bert') return bertModel(config, params, text)
+    const build = config.model_type === 'gpt2' ? gpt2Model : llamaModel
+    return build(config, params, { ...text, ...(generationConfig ? { generationConfig } : {}) })
   })
 }
 

@@ -159,7 +159,7 @@ export const resNetModel = (
   rawConfig: RawConfig,
   params: ParameterStore,
   extras: { readonly provenance?: readonly Provenance[]; readonly close?: () => Promise<void> } = {},
-): ImageClassifier => {
+): ImageClassifier<ResNetConfig> => {
   const config = parseResNetConfig(rawConfig)
   const folded = isFolded(params)
   checkParameters(resNetParameters(config, folded), params)

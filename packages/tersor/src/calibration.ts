@@ -14,9 +14,9 @@ const ROWS_PER_BATCH = 8
 
 /** Inputs to learn from: windows of token ids from a text, or images; the caller disposes them. */
 export const readCalibration = async (model: OpenedModel, file: string): Promise<tf.Tensor[]> =>
-  model.family === 'language' ? textBatches(model, file) : imageBatches(file)
+  model.family === 'image' ? imageBatches(file) : textBatches(model, file)
 
-const textBatches = async (model: OpenedModel & { family: 'language' }, file: string): Promise<tf.Tensor[]> => {
+const textBatches = async (model: Exclude<OpenedModel, { family: 'image' }>, file: string): Promise<tf.Tensor[]> => {
   const documents = await readDocuments(file)
   if (!model.tokenizer)
     throw new CompressionError(

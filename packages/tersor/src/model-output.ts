@@ -48,7 +48,7 @@ const openSink = (
   { format, overwrite }: OutputFlags,
   provenance: readonly Provenance[],
 ): ParameterSink => {
-  const files = model.family === 'language' && model.files ? { files: model.files } : {}
+  const files = model.family !== 'image' && model.files ? { files: model.files } : {}
   const options = { config: model.rawConfig, provenance, overwrite, ...files }
   return format === 'gguf' ? inFolder(dirname(path), () => ggufSink(path, options)) : huggingFaceSink(path, options)
 }

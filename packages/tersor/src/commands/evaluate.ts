@@ -15,19 +15,20 @@ export interface EvaluateFlags {
 
 type Language = OpenedModel & { readonly family: 'language' }
 
-const wrongKind = (metric: Metric, family: string): CompressionError =>
-  new CompressionError(
-    'BAD_OPTION',
-    `${metric} does not measure a model of the kind ${family}.`,
-    family === 'image' ? 'Use --metric top1.' : 'Use --metric perplexity or kl.',
-    { metric, family },
-  )
+const REMEDIES: Readonly<Record<OpenedModel['family'], string>> = {
+  image: 'Use --metric top1.',
+  language: 'Use --metric perplexity or kl.',
+  encoder: 'Encoders have no metric here: compare what they give before and after.',
+}
+
+const wrongKind = (metric: Metric, family: OpenedModel['family']): CompressionError =>
+  new CompressionError('BAD_OPTION', `${metric} does not measure a model of the kind ${family}.`, REMEDIES[family], { metric, family })
 
 /** `tersor evaluate MODEL --data FILE`: one metric of one model. */
 export const evaluate = (terminal: Terminal, path: string, flags: EvaluateFlags, signal: AbortSignal): Promise<void> =>
   withModel(terminal, path, async model => {
-    const metric = flags.metric ?? (model.family === 'language' ? 'perplexity' : 'top1')
-    if ((metric === 'top1') !== (model.family === 'image')) throw wrongKind(metric, model.family)
+    const metric = flags.metric ?? (model.family === 'image' ? 'top1' : 'perplexity')
+    if (model.family === 'encoder' || (metric === 'top1') !== (model.family === 'image')) throw wrongKind(metric, model.family)
     const progress = progressOn(terminal)
     const run = { signal, onProgress: (done: number, of: number) => progress.advance(done, of, metric) }
     try {

@@ -1,0 +1,30 @@
+import { badField, DEEPEST, extent, positive, record } from './config-fields.js'
+import type { EncoderConfig } from './encoder-block.js'
+import { ACTIVATIONS } from './layers.js'
+import type { RawConfig } from './raw-config.js'
+
+/** Class names in their order; as many as `num_labels`, or two, where the config names none. */
+const classesOf = (raw: RawConfig): readonly string[] => {
+  const named = record(raw, 'id2label')
+  const count = named ? Object.keys(named).length : extent(raw, 'num_labels', 2)
+  return Array.from({ length: count }, (_, index) => (typeof named?.[index] === 'string' ? (named[index] as string) : `LABEL_${index}`))
+}
+
+/** Reads what BERT and ViT configs share; throws BAD_FILE for missing or absurd fields. */
+export const parseEncoderConfig = (raw: RawConfig): EncoderConfig & { readonly classes: readonly string[] } => {
+  const hidden = extent(raw, 'hidden_size')
+  const heads = extent(raw, 'num_attention_heads')
+  if (hidden % heads !== 0) throw badField('num_attention_heads', heads, `a divisor of the width ${hidden}`)
+  const activation = raw.hidden_act ?? 'gelu'
+  const known = Object.keys(ACTIVATIONS)
+  if (typeof activation !== 'string' || !known.includes(activation)) throw badField('hidden_act', activation, `one of ${known.join(', ')}`)
+  return {
+    hidden,
+    heads,
+    feedForward: extent(raw, 'intermediate_size'),
+    layers: extent(raw, 'num_hidden_layers', undefined, DEEPEST),
+    epsilon: positive(raw, 'layer_norm_eps', 1e-12),
+    activation,
+    classes: classesOf(raw),
+  }
+}

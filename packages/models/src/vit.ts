@@ -1,0 +1,134 @@
+import * as tf from '@tensorflow/tfjs-core'
+import type { ConvolutionGeometry, Provenance, Site, Stage } from '@tersor/core'
+import type { ParameterStore } from '@tersor/tensor'
+import { checkParameters } from './check-parameters.js'
+import { badField, extent } from './config-fields.js'
+import { convolution } from './convolution.js'
+import { parseEncoderConfig } from './encoder-config.js'
+import { biased, encoderBlock, encoderNames, encoderParameters, encoderSites, type EncoderConfig } from './encoder-block.js'
+import type { ImageClassifier } from './image-classifier.js'
+import { biasOf, layerNorm, linear, linearSite } from './layers.js'
+import type { RawConfig } from './raw-config.js'
+
+/** The config of a vision transformer. */
+export interface VitConfig extends EncoderConfig {
+  readonly imageSize: number
+  readonly patchSize: number
+  readonly classes: readonly string[]
+  /** Pixels become (pixel / 255 − mean) / deviation, channel by channel. */
+  readonly mean: readonly number[]
+  readonly deviation: readonly number[]
+}
+
+const CHANNELS = 3
+const FIRST = 'vit.embeddings.cls_token'
+const POSITIONS = 'vit.embeddings.position_embeddings'
+const PATCHES = 'vit.embeddings.patch_embeddings.projection'
+const FINAL_NORM = 'vit.layernorm'
+const HEAD: Site = Object.freeze({ ...linearSite('classifier'), head: true })
+
+const namesOf = (layer: number) =>
+  encoderNames(`vit.encoder.layer.${layer}`, 'attention.attention', ['layernorm_before', 'layernorm_after'])
+
+const perChannel = (raw: RawConfig, field: string): readonly number[] => {
+  const value = raw[field] ?? [0.5, 0.5, 0.5]
+  if (Array.isArray(value) && value.length === CHANNELS && value.every(item => Number.isFinite(item))) return value as readonly number[]
+  throw badField(field, value, `${CHANNELS} numbers`)
+}
+
+/** Reads a config.json of ViT, and `image_mean` and `image_std` of its preprocessor_config.json; throws BAD_FILE. */
+export const parseVitConfig = (raw: RawConfig, preprocessor: RawConfig = {}): VitConfig => {
+  const imageSize = extent(raw, 'image_size')
+  const patchSize = extent(raw, 'patch_size')
+  if (imageSize % patchSize !== 0) throw badField('patch_size', patchSize, `a divisor of the image's ${imageSize}`)
+  if (extent(raw, 'num_channels', CHANNELS) !== CHANNELS) throw badField('num_channels', raw.num_channels, `${CHANNELS}`)
+  return Object.freeze({
+    ...parseEncoderConfig(raw),
+    imageSize,
+    patchSize,
+    mean: perChannel(preprocessor, 'image_mean'),
+    deviation: perChannel(preprocessor, 'image_std'),
+  })
+}
+
+/** Pixels 0 … 255, normalised, cut into patches and projected, behind the token of the class; (batch, height, width, 3) → (batch, 1 + patches, hidden). */
+const embedStage = ({ hidden, patchSize, mean, deviation }: VitConfig): Stage => {
+  const geometry: ConvolutionGeometry = { kernel: [patchSize, patchSize], strides: [patchSize, patchSize], padding: [0, 0, 0, 0] }
+  const site: Site = { name: PATCHES, weight: `${PATCHES}.weight`, kind: 'conv2d', outAxis: 0, inAxis: 1, convolution: geometry }
+  return {
+    name: 'vit.embeddings',
+    parameters: [site.weight, biasOf(site), FIRST, POSITIONS],
+    sites: [site],
+    run: (images, env) =>
+      tf.tidy(() => {
+        const scale = tf.tensor1d(deviation.map(value => 1 / (255 * value)))
+        const shift = tf.tensor1d(deviation.map((value, channel) => mean[channel] / value))
+        const x = tf.sub(tf.mul(tf.cast(images, 'float32'), scale), shift)
+        env.tap?.(site, x)
+        const patches = convolution(x, env.weights(site.weight), geometry, env.weights(biasOf(site)))
+        const [batch, height, width] = patches.shape
+        const first = tf.tile(env.weights(FIRST) as tf.Tensor3D, [batch, 1, 1])
+        return tf.add(tf.concat([first, tf.reshape(patches, [batch, height * width, hidden])], 1), env.weights(POSITIONS))
+      }),
+  }
+}
+
+const blockStage = (layer: number, config: VitConfig): Stage => {
+  const names = namesOf(layer)
+  return {
+    name: names.name,
+    parameters: encoderParameters(names, config).map(({ name }) => name),
+    sites: encoderSites(names),
+    run: (x, env) => tf.tidy(() => encoderBlock(x, env, names, config, { before: true })),
+  }
+}
+
+/** classifier(norm(first token)); (batch, tokens, hidden) → (batch, classes). */
+const headStage = ({ hidden, epsilon }: VitConfig): Stage => ({
+  name: HEAD.name,
+  parameters: [`${FINAL_NORM}.weight`, `${FINAL_NORM}.bias`, HEAD.weight, biasOf(HEAD)],
+  sites: [HEAD],
+  run: (x, env) =>
+    tf.tidy(() => {
+      const first = tf.reshape(tf.slice(x, [0, 0, 0], [-1, 1, -1]), [-1, hidden])
+      return linear(layerNorm(first, FINAL_NORM, env, epsilon), HEAD, env, true)
+    }),
+})
+
+const parametersOf = (config: VitConfig) => {
+  const { hidden, imageSize, patchSize, layers, classes } = config
+  return [
+    { name: FIRST, shape: [1, 1, hidden] },
+    { name: POSITIONS, shape: [1, 1 + (imageSize / patchSize) ** 2, hidden] },
+    ...biased(PATCHES, [hidden, CHANNELS, patchSize, patchSize]),
+    ...Array.from({ length: layers }, (_, layer) => encoderParameters(namesOf(layer), config)).flat(),
+    ...biased(FINAL_NORM, [hidden]),
+    ...biased(HEAD.name, [classes.length, hidden]),
+  ]
+}
+
+/**
+ * A vision transformer (Dosovitskiy et al. 2021, https://arxiv.org/abs/2010.11929) for classification, over Hugging Face's names.
+ * Throws BAD_FILE as `parseVitConfig` does, NOT_FOUND and SHAPE where the store does not fit.
+ */
+export const vitModel = (
+  rawConfig: RawConfig,
+  params: ParameterStore,
+  extras: { readonly preprocessor?: RawConfig; readonly provenance?: readonly Provenance[]; readonly close?: () => Promise<void> } = {},
+): ImageClassifier<VitConfig> => {
+  const { preprocessor, ...rest } = extras
+  const config = parseVitConfig(rawConfig, preprocessor)
+  checkParameters(parametersOf(config), params)
+  const blocks = Array.from({ length: config.layers }, (_, layer) => blockStage(layer, config))
+  return Object.freeze({
+    ...rest,
+    family: 'image' as const,
+    architecture: 'vit',
+    config,
+    rawConfig,
+    classes: config.classes,
+    imageShape: [config.imageSize, config.imageSize, CHANNELS] as const,
+    params,
+    stages: Object.freeze([embedStage(config), ...blocks, headStage(config)]),
+  })
+}
