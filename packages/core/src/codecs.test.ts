@@ -7,6 +7,7 @@ import { bitmaskOf } from './codecs/bitmask.js'
 import { factoredOf } from './codecs/factored.js'
 import { maskedOf } from './codecs/masked.js'
 import { asMatrix, matrixOf } from './codecs/matrix.js'
+import { permutedOf } from './codecs/permuted.js'
 import { sumOf } from './codecs/sum.js'
 import { decode } from './decode.js'
 
@@ -18,6 +19,7 @@ const valuesOf = async (parameter: Parameter) => {
   return values
 }
 
+describeCodec('permuted', () => ({ tree: permutedOf([2, 0, 1], f32([1, 2, 3, 4, 5, 6], [2, 3])), values: [2, 3, 1, 5, 6, 4] }))
 describeCodec('masked', () => ({ tree: maskedOf([1, 0, 0, 1], f32([1, 2, NaN, 4], [2, 2])), values: [1, 0, 0, 4] }))
 describeCodec('affine, symmetric groups with a short last one', () => ({
   tree: affineOf({ shape: [2, 3], bits: 4, group: 2, codes: [8, 9, 15, 0, 7, 8], scales: [1, 2, 0.5, 4] }),
@@ -53,6 +55,12 @@ it('affine refuses bits it has no room for', () => {
 
 it('keeps scales in f32 where a half would lose bits', () => {
   expect([scaleDType([1, 0.001]), scaleDType([1e-6]), scaleDType([1e6]), scaleDType([0])]).toEqual(['f16', 'f32', 'f32', 'f16'])
+})
+
+it('permuted refuses an order that is none', () => {
+  const values = f32([1, 2, 3, 4], [2, 2])
+  for (const order of [[0], [0, 0], [0, 2], [0, 0.5]])
+    expect(() => permutedOf(order, values)).toThrow(`The order of ${order.length} columns is no permutation of 2.\nName each column once.`)
 })
 
 it('sees a transposed or four-dimensional weight as its matrix', () => {

@@ -53,9 +53,9 @@ describe('a Hugging Face folder', () => {
   })
 
   it('leaves the quantization of another tool in the config', async () => {
-    await save({ config: { ...config, quantization_config: { quant_method: 'gptq' } } }, false)
+    await save({ config: { ...config, quantization_config: { quant_method: 'bitsandbytes' } } }, false)
     const folder = await openHuggingFace(dir)
-    expect(folder.config.quantization_config).toEqual({ quant_method: 'gptq' })
+    expect(folder.config.quantization_config).toEqual({ quant_method: 'bitsandbytes' })
     expect(folder.generationConfig).toEqual({ max_length: 20 })
     await folder.close()
   })

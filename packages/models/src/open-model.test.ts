@@ -81,7 +81,7 @@ describe('openModel', () => {
     expect(await refusal(path)).toEqual([
       'UNSUPPORTED',
       '/model.gguf holds the architecture "rwkv", which this package does not run.',
-      'Known are llama, mistral, qwen2, qwen3, smollm3.',
+      'Known are llama, qwen2, qwen3.',
     ])
   })
 

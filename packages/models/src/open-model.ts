@@ -1,5 +1,5 @@
-import { affine, bitmask, factored, masked, matrix, sum } from '@tersor/core'
-import { openGguf } from '@tersor/formats/gguf'
+import { affine, bitmask, factored, masked, matrix, permuted, sum } from '@tersor/core'
+import { GGUF_ARCHITECTURES, openGguf } from '@tersor/formats/gguf'
 import { openHuggingFace } from '@tersor/formats/huggingface'
 import { openSafetensors } from '@tersor/formats/safetensors'
 import { CompressionError, type Codec } from '@tersor/tensor'
@@ -9,7 +9,6 @@ import type { LanguageModel } from './language-model.js'
 import { gpt2Model } from './gpt2.js'
 import { bertModel, type TextEncoder } from './bert.js'
 import { vitModel } from './vit.js'
-import { LLAMA_ARCHITECTURES } from './llama-config.js'
 import { llamaModel } from './llama.js'
 import type { ModelFiles, RawConfig } from './raw-config.js'
 import { resNetModel } from './resnet.js'
@@ -24,7 +23,7 @@ export interface OpenModelOptions {
 }
 
 /** The storage forms of @tersor/core, which a model may always use. */
-export const CORE_CODECS: readonly Codec[] = Object.freeze([affine, bitmask, factored, masked, matrix, sum])
+export const CORE_CODECS: readonly Codec[] = Object.freeze([affine, bitmask, factored, masked, matrix, permuted, sum])
 
 const fileSystem = () => globalThis.process.getBuiltinModule('node:fs/promises')
 
@@ -108,11 +107,12 @@ const openGgufFile = async (path: string): Promise<OpenedModel> => {
   return over({ close }, () => {
     if (!config) {
       const architecture = String(metadata.get('general.architecture')?.value)
+      const known = Object.keys(GGUF_ARCHITECTURES)
       throw new CompressionError(
         'UNSUPPORTED',
         `${path} holds the architecture "${architecture}", which this package does not run.`,
-        `Known are ${LLAMA_ARCHITECTURES.join(', ')}.`,
-        { path, architecture, known: LLAMA_ARCHITECTURES },
+        `Known are ${known.join(', ')}.`,
+        { path, architecture, known },
       )
     }
     return llamaModel(config, params, { files, provenance, close, ...tokenizerOf(files) })

@@ -6,6 +6,7 @@ import { diskError, nodeFileSystem, within, withoutSlash, type FileSystem } from
 import { isRecord, parseJson, parseText, type Json } from '../json-text.js'
 import { openSafetensors, type OpenOptions } from '../safetensors/open.js'
 import { MAX_CONFIG_BYTES, MAX_CONFIG_DEPTH, MAX_SIDE_FILE_BYTES, SIDE_FILES } from './files.js'
+import { openQuantized } from '../quantized-folder/open.js'
 import { withoutTersor } from './quantization-config.js'
 
 /** A model as the Hugging Face hub stores it. */
@@ -49,6 +50,7 @@ const readFiles = async (dir: string, names: readonly string[], fs: FileSystem):
 
 /**
  * Opens a Hugging Face folder: config.json, model.safetensors or its shards, and the side files.
+ * Layers that GPTQ, AWQ or compressed-tensors quantized come as trees, and the config without that.
  * Throws NOT_FOUND (saying what the folder has), BAD_FILE, UNKNOWN_CODEC, UNSUPPORTED and DISK.
  */
 export const openHuggingFace = async (path: string, options: OpenOptions = {}): Promise<HuggingFaceFolder> => {
@@ -63,10 +65,11 @@ export const openHuggingFace = async (path: string, options: OpenOptions = {}): 
   const files = await readFiles(dir, names, fs)
   const generation = files[GENERATION] && parseObject(files[GENERATION], within(dir, GENERATION))
   const params = await openSafetensors(dir, options)
+  const quantized = await openQuantized(params, config).catch((error: unknown) => params.close().then(() => Promise.reject(error)))
   return Object.freeze({
-    config: withoutTersor(config),
+    config: quantized?.config ?? withoutTersor(config),
     ...(generation ? { generationConfig: generation } : {}),
-    params,
+    params: quantized?.params ?? params,
     files,
     provenance: params.provenance,
     close: () => params.close(),

@@ -8,10 +8,13 @@ import { codecsOf } from '../safetensors/tree.js'
 import type { Json } from '../json-text.js'
 import { withTersor } from './quantization-config.js'
 
+type SideFiles = Readonly<Record<string, Uint8Array>>
+
 export interface HuggingFaceSinkOptions extends OutputOptions {
-  readonly config: Json
+  /** Asked for at the end where it is a function, as are the files. */
+  readonly config: Json | (() => Json)
   /** Side files by name, as `openHuggingFace` gives them. */
-  readonly files?: Readonly<Record<string, Uint8Array>>
+  readonly files?: SideFiles | (() => SideFiles)
   /** The steps that made the parameters; asked for at the end where it is a function. */
   readonly provenance?: readonly Provenance[] | (() => readonly Provenance[])
   /** 5 GB where absent, the hub's habit. */
@@ -19,6 +22,8 @@ export interface HuggingFaceSinkOptions extends OutputOptions {
 }
 
 const SHARD_BYTES = 5e9
+
+const valueOf = <T extends object>(given: T | (() => T)): T => (typeof given === 'function' ? (given as () => T)() : given)
 
 const checkFileNames = (names: readonly string[]): void => {
   for (const name of names)
@@ -36,7 +41,7 @@ const checkFileNames = (names: readonly string[]): void => {
 export const huggingFaceSink = (path: string, options: HuggingFaceSinkOptions): ParameterSink & { finish(): Promise<SafetensorsStore> } => {
   const dir = withoutSlash(path)
   const { config, files = {}, provenance = [], maxShardBytes = SHARD_BYTES } = options
-  checkFileNames(Object.keys(files))
+  if (typeof files !== 'function') checkFileNames(Object.keys(files))
   const output = createOutput(dir, options)
   const content = within(output.folder, 'content')
   const codecs = new Map<string, ReturnType<typeof codecsOf>[number]>()
@@ -48,9 +53,9 @@ export const huggingFaceSink = (path: string, options: HuggingFaceSinkOptions): 
   })
   const finish = async (): Promise<void> => {
     await (await weights.finish()).close()
-    const text = JSON.stringify(withTersor(config, [...codecs.keys()]), null, 2)
+    const text = JSON.stringify(withTersor(valueOf(config), [...codecs.keys()]), null, 2)
     await writeFile(output.fs, within(content, 'config.json'), new TextEncoder().encode(`${text}\n`))
-    for (const [name, bytes] of Object.entries(files)) await writeFile(output.fs, within(content, name), bytes)
+    for (const [name, bytes] of Object.entries(valueOf(files))) await writeFile(output.fs, within(content, name), bytes)
     await output.publish([{ from: content, to: dir }])
   }
   /** Ends the weights first: they hold files open inside the folder. */

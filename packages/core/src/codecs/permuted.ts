@@ -1,0 +1,31 @@
+import * as tf from '@tensorflow/tfjs-core'
+import { CompressionError, encoded, fromIntegers, type Codec, type Encoded, type Parameter } from '@tersor/tensor'
+
+/**
+ * A matrix whose columns are stored in another order: column order[i] of the matrix is column i of the values.
+ * Parts: order i32 (columns), values (rows, columns).
+ */
+export const permuted: Codec = Object.freeze<Codec>({
+  name: 'permuted',
+  payload: ['values'],
+  decode: ({ order, values }: Readonly<Record<string, tf.Tensor>>) =>
+    tf.tidy(() => {
+      const columns = values.shape[1]!
+      const places = tf.reshape(tf.cast(order, 'int32'), [columns, 1])
+      const inverse = tf.scatterND(places, tf.range(0, columns, 1, 'int32'), [columns]) // where each column stands among the values
+      return tf.gather(values, inverse as tf.Tensor1D, 1)
+    }),
+})
+
+/** Builds the tree; order: where each stored column belongs. Throws SHAPE where it is no permutation of the columns. */
+export const permutedOf = (order: ArrayLike<number>, values: Parameter): Encoded => {
+  const columns = values.shape[1]
+  const named = new Set(Array.from(order))
+  const fits = values.shape.length === 2 && order.length === columns && named.size === columns
+  if (!fits || ![...named].every(column => Number.isInteger(column) && column >= 0 && column < columns)) {
+    throw new CompressionError('SHAPE', `The order of ${order.length} columns is no permutation of ${columns}.`, 'Name each column once.', {
+      columns,
+    })
+  }
+  return encoded(permuted, values.shape, { order: fromIntegers(order, 'i32', [columns]), values })
+}

@@ -1,0 +1,10 @@
+import type { ParameterSink } from '@tersor/tensor'
+import { awqLayout } from './quantized-folder/awq-layout.js'
+import { quantizedSink } from './quantized-folder/sink.js'
+import type { HuggingFaceSinkOptions } from './huggingface/sink.js'
+
+/**
+ * Streams a model into an AWQ folder of the "gemm" layout, as transformers and vLLM load it: affine trees of 4 bits become qweight, qzeros and scales.
+ * The end throws UNSUPPORTED with all tensors that have no place; steps throw as `huggingFaceSink` does.
+ */
+export const awqSink = (path: string, options: HuggingFaceSinkOptions): ParameterSink => quantizedSink(path, awqLayout, options)

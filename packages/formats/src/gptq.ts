@@ -1,0 +1,16 @@
+import type { ParameterSink } from '@tersor/tensor'
+import { gptqLayout, type GptqVersion } from './quantized-folder/gptq-layout.js'
+import { quantizedSink } from './quantized-folder/sink.js'
+import type { HuggingFaceSinkOptions } from './huggingface/sink.js'
+
+export type { GptqVersion } from './quantized-folder/gptq-layout.js'
+
+/**
+ * Streams a model into a GPTQ folder, as transformers and vLLM load it: affine trees of 2, 3, 4 or 8 bits become qweight, qzeros, scales and g_idx.
+ * version: 'gptq' (the default, zeros stored less one) or 'gptq_v2'.
+ * The end throws UNSUPPORTED with all tensors that have no place; steps throw as `huggingFaceSink` does.
+ */
+export const gptqSink = (
+  path: string,
+  { version = 'gptq', ...options }: HuggingFaceSinkOptions & { readonly version?: GptqVersion },
+): ParameterSink => quantizedSink(path, gptqLayout(version), options)

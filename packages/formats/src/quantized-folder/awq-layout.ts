@@ -1,0 +1,50 @@
+import { dense, type Encoded } from '@tersor/tensor'
+import { affineMatrixOf, halfScales, zerosOf } from './affine-matrix.js'
+import type { Layout, Misfit, StoredLinear } from './layout.js'
+import { packRows, transposed } from './words.js'
+
+const BITS = 4
+const LANES = 8
+/** Which of eight neighbouring outputs stands in each nibble of a word, from the lowest. */
+export const INTERLEAVE = [0, 2, 4, 6, 1, 3, 5, 7] as const
+
+const STEP = 'Quantize it by gptq or rtn with bits=4 and a group that divides its columns.'
+const misfit = (reason: string): Misfit => ({ reason, step: STEP })
+
+/** Puts each eight neighbours of a row into the order of the nibbles. */
+export const interleave = (codes: Uint8Array): Uint8Array => codes.map((_, at) => codes[at - (at % LANES) + INTERLEAVE[at % LANES]])
+
+/** Everything packs along the outputs: qweight (inputs, outputs / 8), qzeros (groups, outputs / 8), scales (groups, outputs). */
+const store = (tree: Encoded): StoredLinear | Misfit => {
+  const matrix = affineMatrixOf(tree)
+  if (!matrix) return misfit(`is ${tree.codec.name}, not a grid of codes over two axes`)
+  const { rows, columns, bits, group, groups, codes } = matrix
+  if (bits !== BITS) return misfit(`has ${bits} bits`)
+  if (rows % LANES !== 0) return misfit(`has ${rows} rows, not a multiple of ${LANES}`)
+  if (columns % group !== 0) return misfit(`has groups of ${group}, which do not divide its ${columns} columns`)
+  const scales = halfScales(matrix)
+  if (!scales) return misfit('has scales that no half-precision number holds')
+  const pack = (values: Uint8Array, count: number) => packRows(interleave(transposed(values, rows, count)), count, rows, BITS)
+  return {
+    scheme: { bits, group: group === columns ? -1 : group, symmetric: matrix.zeros === undefined },
+    tensors: {
+      qweight: dense('i32', [columns, rows / LANES], pack(codes, columns)),
+      qzeros: dense('i32', [groups, rows / LANES], pack(zerosOf(matrix), groups)),
+      scales,
+    },
+  }
+}
+
+/** The "gemm" layout of AutoAWQ, read by transformers and vLLM. */
+export const awqLayout: Layout = {
+  title: 'AWQ',
+  mixed: false,
+  store,
+  config: layers => {
+    const [scheme] = layers.values()
+    return {
+      ...{ quant_method: 'awq', version: 'gemm', bits: BITS, group_size: scheme?.group ?? 128, zero_point: true },
+      modules_to_not_convert: layers.has('lm_head') ? null : ['lm_head'],
+    }
+  },
+}

@@ -1,0 +1,121 @@
+import { CompressionError, fromFloat32, sizeOf, toFloat32, toInt32, type Dense, type ParameterStore } from '@tersor/tensor'
+import { badFile } from '../bad-file.js'
+import { isRecord, type Json } from '../json-text.js'
+import { treeOf } from './affine-matrix.js'
+import { basesOf, expectShape, type QuantizedLayer } from './reader.js'
+import { unpackColumns, unpackRows, wordsFor } from './words.js'
+
+const KNOWN: readonly unknown[] = ['pack-quantized', 'int-quantized']
+
+const BYTE = 8
+
+const unsupported = (what: string): CompressionError =>
+  new CompressionError('UNSUPPORTED', what, `Known are ${KNOWN.join(' and ')} with integer weights.`)
+
+/** The widths of codes that the config's groups name. Which layer has which is seen from its shapes: targets are patterns of another language. */
+const widthsOf = (config: Json): readonly number[] => {
+  const groups = Object.values(isRecord(config.config_groups) ? config.config_groups : {}).filter(isRecord)
+  if (groups.length === 0) throw badFile('The quantization has no "config_groups".')
+  return groups.map(({ weights }) => {
+    const { num_bits: bits, type = 'int' } = isRecord(weights) ? weights : {}
+    if (type !== 'int') throw unsupported(`The weights are of the type ${JSON.stringify(type)}.`)
+    if (typeof bits === 'number' && Number.isInteger(bits) && bits >= 1 && bits <= BYTE) return bits
+    throw badFile(`The quantization's "num_bits" is ${JSON.stringify(bits)}, expected 1 to 8.`)
+  })
+}
+
+/** Codes of words with room left over, as releases of 2025 wrote 3, 5, 6 and 7 bits. */
+const unpackLoose = (bytes: Uint8Array, rows: number, columns: number, bits: number): Uint8Array => {
+  const each = Math.floor(32 / bits)
+  const words = new Uint32Array(bytes.slice().buffer)
+  const perRow = Math.ceil(columns / each)
+  return Uint8Array.from({ length: rows * columns }, (_, at) => {
+    const column = at % columns
+    return (words[Math.floor(at / columns) * perRow + Math.floor(column / each)] >>> (bits * (column % each))) & (2 ** bits - 1)
+  })
+}
+
+const scaleOf = (scale: Dense, rows: number, groups: number): Dense => {
+  const values = toFloat32(scale)
+  const spread = values.length === 1 ? new Float32Array(rows * groups).fill(values[0]) : values
+  return fromFloat32(spread, scale.dtype === 'f16' ? 'f16' : 'f32', [rows, groups])
+}
+
+/** Signed codes in bytes, around 2^(bits − 1) instead of 0. */
+const unsigned = (tensor: Dense, bits: number): Uint8Array => Uint8Array.from(toInt32(tensor), code => code + 2 ** (bits - 1))
+
+/** Groups of a scale tensor: (rows, groups), (rows, 1) or one for all. */
+const groupsOf = (store: ParameterStore, name: string, rows: number): number => {
+  if (!store.names().includes(name)) throw badFile(`"${name}" is missing.`)
+  const { shape } = store.info(name)
+  if (sizeOf(shape) === 1) return 1
+  if (shape.length === 2 && shape[0] === rows && shape[1] > 0) return shape[1]
+  throw badFile(`"${name}" is [${shape.join(', ')}], expected [${rows}, groups].`)
+}
+
+const grid = (store: ParameterStore, base: string, rows: number, columns: number) => {
+  const groups = groupsOf(store, `${base}.weight_scale`, rows)
+  return { rows, columns, groups, group: Math.ceil(columns / groups), zero: store.names().includes(`${base}.weight_zero_point`) }
+}
+
+const looseWords = (columns: number, bits: number): number => Math.ceil(columns / Math.floor(32 / bits))
+
+const packedLayer = async (store: ParameterStore, base: string, widths: readonly number[]): Promise<QuantizedLayer> => {
+  expectShape(store, `${base}.weight_shape`, [2])
+  const stored = await store.read(`${base}.weight_shape`)
+  if (stored.kind !== 'dense') throw badFile(`"${base}.weight_shape" is no plain tensor.`)
+  const [rows, columns] = toInt32(stored)
+  const [height, words] = store.info(`${base}.weight_packed`).shape
+  const dense = widths.find(width => words === wordsFor(columns, width))
+  const bits = dense ?? widths.find(width => words === looseWords(columns, width))
+  if (height !== rows || rows < 1 || columns < 1 || bits === undefined)
+    throw badFile(
+      `"${base}.weight_packed" is [${height}, ${words}], which does not hold ${rows} × ${columns} codes of ${widths.join(' or ')} bits.`,
+    )
+  if (store.names().includes(`${base}.weight_g_idx`))
+    throw unsupported(`"${base}" has its columns in groups of their own ("weight_g_idx").`)
+  const { groups, group, zero } = grid(store, base, rows, columns)
+  return {
+    shape: [rows, columns],
+    parts: ['weight_packed', 'weight_scale', 'weight_shape', ...(zero ? ['weight_zero_point'] : [])],
+    read: async tensor => {
+      const { bytes } = await tensor('weight_packed')
+      return treeOf({
+        ...{ rows, columns, bits, group, groups },
+        codes: (dense === undefined ? unpackLoose : unpackRows)(bytes, rows, columns, bits),
+        scale: scaleOf(await tensor('weight_scale'), rows, groups),
+        ...(zero ? { zeros: unpackColumns((await tensor('weight_zero_point')).bytes, rows, groups, bits) } : {}),
+      })
+    },
+  }
+}
+
+const plainLayer = (store: ParameterStore, base: string): QuantizedLayer => {
+  const bits = BYTE
+  const { shape, dtype } = store.info(`${base}.weight`)
+  if (dtype !== 'i8' || shape.length !== 2)
+    throw badFile(`"${base}.weight" is ${dtype} [${shape.join(', ')}], expected signed bytes of two axes.`)
+  const [rows, columns] = shape
+  const { groups, group, zero } = grid(store, base, rows, columns)
+  return {
+    shape,
+    parts: ['weight', 'weight_scale', ...(zero ? ['weight_zero_point'] : [])],
+    read: async tensor =>
+      treeOf({
+        ...{ rows, columns, bits, group, groups },
+        codes: unsigned(await tensor('weight'), bits),
+        scale: scaleOf(await tensor('weight_scale'), rows, groups),
+        ...(zero ? { zeros: unsigned(await tensor('weight_zero_point'), bits) } : {}),
+      }),
+  }
+}
+
+/** The quantized layers of a compressed-tensors folder. Throws BAD_FILE where shapes do not agree, UNSUPPORTED for other formats. */
+export const compressedTensorsLayers = async (store: ParameterStore, config: Json): Promise<ReadonlyMap<string, QuantizedLayer>> => {
+  if (!KNOWN.includes(config.format)) throw unsupported(`The folder is compressed-tensors of the format ${JSON.stringify(config.format)}.`)
+  const widths = widthsOf(config)
+  const layers = new Map<string, QuantizedLayer>()
+  for (const base of basesOf(store, 'weight_packed')) layers.set(base, await packedLayer(store, base, widths))
+  for (const base of basesOf(store, 'weight_scale')) if (!layers.has(base)) layers.set(base, plainLayer(store, base))
+  return layers
+}

@@ -1,0 +1,39 @@
+import type { Dense, Encoded } from '@tersor/tensor'
+import type { Json } from '../json-text.js'
+
+/** Why a tree has no place in a layout, and the step that would give it one. */
+export interface Misfit {
+  readonly reason: string
+  readonly step: string
+}
+
+/** The tensors that stand for a linear layer's weight, by what follows its name. */
+export interface StoredLinear {
+  readonly tensors: Readonly<Record<string, Dense>>
+  /** What config.json says of it; layouts that know one scheme only refuse a second. */
+  readonly scheme: Scheme
+}
+
+/** How a layer is quantized, in the words of the configs. */
+export interface Scheme {
+  readonly bits: number
+  /** −1 for a whole row. */
+  readonly group: number
+  readonly symmetric: boolean
+}
+
+/** How one family of runtimes stores quantized linear layers in a Hugging Face folder. */
+export interface Layout {
+  /** In errors, such as "GPTQ". */
+  readonly title: string
+  /** The tensors of a weight, or why it has none. */
+  readonly store: (tree: Encoded) => StoredLinear | Misfit
+  /** `quantization_config`, from the schemes of the layers by name. */
+  readonly config: (layers: ReadonlyMap<string, Scheme>) => Json
+  /** Whether layers may be quantized differently. */
+  readonly mixed: boolean
+  /** Files besides, such as quantize_config.json. */
+  readonly files?: (quantization: Json) => Readonly<Record<string, Json>>
+}
+
+export const isMisfit = (result: StoredLinear | Misfit): result is Misfit => 'reason' in result

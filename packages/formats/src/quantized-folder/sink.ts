@@ -1,0 +1,80 @@
+import { CompressionError, type Encoded, type Parameter, type ParameterSink } from '@tersor/tensor'
+import { huggingFaceSink, type HuggingFaceSinkOptions } from '../huggingface/sink.js'
+import type { Json } from '../json-text.js'
+import { isMisfit, type Layout, type Misfit, type Scheme } from './layout.js'
+
+const WEIGHT = '.weight'
+/** Enough to see what is wrong. */
+const LISTED = 5
+
+interface Refused extends Misfit {
+  readonly name: string
+}
+
+const refusal = (title: string, refused: readonly Refused[]): CompressionError => {
+  const listed = refused.slice(0, LISTED).map(({ name, reason }) => `${name} ${reason}`)
+  const more = refused.length > LISTED ? `; and ${refused.length - LISTED} more` : ''
+  const steps = [...new Set(refused.map(({ step }) => step))]
+  return new CompressionError(
+    'UNSUPPORTED',
+    `${title} has no place for ${refused.length} of the tensors: ${listed.join('; ')}${more}.`,
+    `${steps.join(' ')} A Hugging Face folder of Tersor's own holds everything.`,
+    { format: title, tensors: refused.map(({ name }) => name) },
+  )
+}
+
+const describeScheme = ({ bits, group, symmetric }: Scheme): string =>
+  `${bits} bits in groups of ${group === -1 ? 'a row' : group}, ${symmetric ? 'symmetric' : 'asymmetric'}`
+
+const sameScheme = (a: Scheme, b: Scheme): boolean => a.bits === b.bits && a.group === b.group
+
+/** Whether the layers can share one description; what differs where they cannot. */
+const differing = (layers: ReadonlyMap<string, Scheme>): Refused[] => {
+  const [first] = layers.values()
+  return [...layers]
+    .filter(([, scheme]) => !sameScheme(scheme, first))
+    .map(([name, scheme]) => ({
+      name,
+      reason: `has ${describeScheme(scheme)}, others ${describeScheme(first)}`,
+      step: 'Quantize all layers alike.',
+    }))
+}
+
+/**
+ * A sink for folders whose quantized linear layers follow a layout; dense tensors go through unchanged.
+ * What has no place is told at the end, all of it at once, and nothing is written.
+ */
+export const quantizedSink = (path: string, layout: Layout, options: HuggingFaceSinkOptions): ParameterSink => {
+  const layers = new Map<string, Scheme>()
+  const refused: Refused[] = []
+  const quantization = (): Json => layout.config(layers)
+  const inner = huggingFaceSink(path, {
+    ...options,
+    config: () => ({ ...(typeof options.config === 'function' ? options.config() : options.config), quantization_config: quantization() }),
+    files: () => {
+      const given = typeof options.files === 'function' ? options.files() : (options.files ?? {})
+      const made = Object.entries(layout.files?.(quantization()) ?? {})
+      const encode = (value: Json) => new TextEncoder().encode(`${JSON.stringify(value, null, 2)}\n`)
+      return { ...given, ...Object.fromEntries(made.map(([name, value]) => [name, encode(value)])) }
+    },
+  })
+  const writeTree = async (name: string, tree: Encoded): Promise<void> => {
+    const stored = name.endsWith(WEIGHT)
+      ? layout.store(tree)
+      : { reason: 'is no weight of a linear layer', step: 'Leave it out with only or skip.' }
+    if (isMisfit(stored)) return void refused.push({ name, ...stored })
+    const base = name.slice(0, -WEIGHT.length)
+    layers.set(base, stored.scheme)
+    for (const [suffix, tensor] of Object.entries(stored.tensors)) await inner.write(`${base}.${suffix}`, tensor)
+  }
+  return Object.freeze({
+    write: (name: string, parameter: Parameter) => (parameter.kind === 'dense' ? inner.write(name, parameter) : writeTree(name, parameter)),
+    finish: async () => {
+      const wrong = [...refused, ...(layout.mixed ? [] : differing(layers))]
+      if (wrong.length === 0) return inner.finish()
+      await inner.abort()
+      throw refusal(layout.title, wrong)
+    },
+    abort: () => inner.abort(),
+  })
+}
