@@ -29,8 +29,13 @@ export const openPen = async (fs: FileSystem, folder: string, { text, checksum }
     await file.sync?.()
     end += bytes.byteLength
   }
-  await append(text)
-  await fs.rename(`${path}.new`, path)
+  try {
+    await append(text)
+    await fs.rename(`${path}.new`, path)
+  } catch (error) {
+    await file.close()
+    throw error
+  }
   return {
     add: async record => {
       const next = encodeRecord(record, last)

@@ -99,6 +99,18 @@ const clear = async ({ fs, path }: Folder, keep: ReadonlySet<string>): Promise<v
     if (OURS.test(name) && !keep.has(name)) await fs.rm(within(path, name), { recursive: true, force: true })
 }
 
+const close = async (folder: Folder): Promise<void> => {
+  await folder.pen?.close()
+  folder.pen = undefined
+}
+
+/** The journal goes last: while it is there, a run that is killed in this moment can be told from one that never was. */
+const remove = async (folder: Folder): Promise<void> => {
+  await close(folder)
+  await clear(folder, new Set([JOURNAL]))
+  await folder.fs.rm(folder.path, { recursive: true, force: true })
+}
+
 const beginAnew = async (folder: Folder, fingerprint: Fingerprint): Promise<void> => {
   const { fs, path, overwrite } = folder
   const names = (await exists(fs, path)) ? await fs.readdir(path) : []
@@ -107,9 +119,14 @@ const beginAnew = async (folder: Folder, fingerprint: Fingerprint): Promise<void
   if (!overwrite && (await readJournal(fs, path))?.records.length) throw stoppedRun(path)
   await makeFolder(fs, path)
   await clear(folder, new Set())
-  folder.pen = await openPen(fs, path, { text: '', checksum: '' })
-  await folder.pen.add({ kind: 'begin', version: JOURNAL_VERSION, fingerprint })
-  await syncFolder(fs, path)
+  try {
+    folder.pen = await openPen(fs, path, { text: '', checksum: '' })
+    await folder.pen.add({ kind: 'begin', version: JOURNAL_VERSION, fingerprint })
+    await syncFolder(fs, path)
+  } catch (error) {
+    await remove(folder)
+    throw error
+  }
 }
 
 const goOn = async (folder: Folder, fingerprint: Fingerprint): Promise<void> => {
@@ -170,10 +187,6 @@ export const scratchFolder = (where: string, options: ScratchOptions = {}): Scra
   const { codecs = [], overwrite = false, fileSystem: fs = nodeFileSystem() } = options
   const path = withoutSlash(where)
   const folder: Folder = { fs, path, codecs: [...CODECS, ...codecs], overwrite, units: new Map(), spills: 0 }
-  const close = async (): Promise<void> => {
-    await folder.pen?.close()
-    folder.pen = undefined
-  }
   return Object.freeze({
     path,
     state: async () => {
@@ -187,12 +200,7 @@ export const scratchFolder = (where: string, options: ScratchOptions = {}): Scra
     spill: () => onDisk(path, openSpill(fs, within(path, `spill-${folder.spills++}`))),
     finished: () => folder.units.size,
     publish: (kind: 'publishing' | 'published') => onDisk(path, folder.pen!.add({ kind })),
-    close,
-    remove: async () => {
-      await close()
-      // the journal goes last: while it is there, a run killed in this moment can be told from one that never was
-      await clear(folder, new Set([JOURNAL]))
-      await fs.rm(path, { recursive: true, force: true })
-    },
+    close: () => close(folder),
+    remove: () => remove(folder),
   } satisfies ScratchFolder)
 }
