@@ -9,34 +9,19 @@ import { join } from 'node:path'
 import { Writable } from 'node:stream'
 import { setTimeout } from 'node:timers/promises'
 import { encodeRecord, parseJournal } from '../../formats/src/scratch/journal.js'
+import { byteTokenizerJson } from './byte-tokenizer.reference.js'
 import { main } from './index.js'
 
 let folder = ''
 let model = ''
 let text = ''
 
-/** A tokenizer.json of single bytes, as the model's vocabulary has them. */
-const byteLevel = (): object => {
-  const printable = (byte: number) => (byte >= 33 && byte <= 126) || (byte >= 161 && byte <= 172) || byte >= 174
-  let moved = 0
-  const characters = Array.from({ length: 256 }, (_, byte) => String.fromCodePoint(printable(byte) ? byte : 256 + moved++))
-  return {
-    version: '1.0',
-    added_tokens: [{ id: 256, content: '<s>', special: true, normalized: false, lstrip: false, rstrip: false, single_word: false }],
-    normalizer: null,
-    pre_tokenizer: { type: 'ByteLevel', add_prefix_space: false, trim_offsets: true, use_regex: true },
-    post_processor: null,
-    decoder: { type: 'ByteLevel' },
-    model: { type: 'BPE', vocab: Object.fromEntries([...characters, '<s>'].map((character, id) => [character, id])), merges: [] },
-  }
-}
-
 const save = async (
   path: string,
   edit: (name: string, parameter: Parameter) => Parameter = (_name, parameter) => parameter,
 ): Promise<void> => {
   const pico = picoLlama({ dtype: 'bf16', context: 32, seed: 3 })
-  const files = { 'tokenizer.json': new TextEncoder().encode(JSON.stringify(byteLevel())) }
+  const files = { 'tokenizer.json': new TextEncoder().encode(JSON.stringify(byteTokenizerJson())) }
   const sink = huggingFaceSink(path, { config: pico.rawConfig, files })
   for (const name of pico.params.names()) await sink.write(name, edit(name, await pico.params.read(name)))
   await (await sink.finish()).close?.()
