@@ -1,6 +1,7 @@
 export * from './model.js'
 export * from './provenance.js'
 export * from './method.js'
+export type * from './progress-event.js'
 export * from './rng.js'
 export * from './options.js'
 export * from './define-method.js'

@@ -6,8 +6,9 @@ import { toMatrix } from './codecs/matrix.js'
 import { decode } from './decode.js'
 import { checkFinite } from './finite.js'
 import { loadWeights, type LoadedWeights } from './forward.js'
-import type { Batches, Context, Method, Pass, ProgressEvent } from './method.js'
+import type { Batches, Context, Method, Pass } from './method.js'
 import type { Model, Site, Stage } from './model.js'
+import type { ProgressEvent } from './progress-event.js'
 import { rewrite } from './rewrite.js'
 import type { Unit } from './scratch.js'
 import { selectedSites, selects } from './sites.js'
@@ -133,8 +134,10 @@ const runStage = async (run: Run, turn: Turn): Promise<void> => {
   const changed = new Map<string, Parameter>()
   try {
     if (stats && inputs) await withWeights(run, stage, model.params.read, weights => gather(run, stage, inputs, weights, stats))
-    for (const site of sites)
+    for (const [index, site] of sites.entries()) {
       if (run.writer.get(site.weight) === stage) changed.set(site.weight, await compressSite(listening, site, stats))
+      stats?.release(site, sites.slice(index + 1))
+    }
   } finally {
     stats?.dispose()
   }
@@ -195,17 +198,20 @@ const compressSite = async ({ method, model, context }: Run, site: Site, stats: 
 
 const floatDType = (dtype: DType | undefined): DType => (dtype && DTYPES[dtype].kind === 'float' ? dtype : 'f32')
 
-/** ‖W − Ŵ‖² / ‖W‖². */
+/** ‖W − Ŵ‖² / ‖W‖², summed in doubles on the host: a graph of it would hold several copies of the weight. */
 const relativeError = async (result: Parameter, original: () => Promise<tf.Tensor2D>, outAxis: number): Promise<number> => {
   const before = await original()
-  const ratio = tf.tidy(() => {
-    const difference = tf.sub(before, toMatrix(decode(result), outAxis))
-    return tf.div(tf.sum(tf.square(difference)), tf.maximum(tf.sum(tf.square(before)), 1e-30))
-  })
+  const after = tf.tidy(() => toMatrix(decode(result), outAxis))
   try {
-    return (await ratio.data())[0]
+    const [weights, compressed] = [await before.data(), await after.data()]
+    let [difference, norm] = [0, 0]
+    for (let i = 0; i < weights.length; i++) {
+      difference += (weights[i] - compressed[i]) ** 2
+      norm += weights[i] ** 2
+    }
+    return difference / Math.max(norm, 1e-30)
   } finally {
-    tf.dispose([before, ratio])
+    tf.dispose([before, after])
   }
 }
 

@@ -1,6 +1,7 @@
 import type { Tensor, Tensor2D } from '@tensorflow/tfjs-core'
 import type { Attrs, DType, Parameter } from '@tersor/tensor'
 import type { Model, Site } from './model.js'
+import type { ProgressEvent } from './progress-event.js'
 import type { Rng } from './rng.js'
 import type { Holding, Runner } from './runner.js'
 
@@ -52,25 +53,6 @@ export interface Method<S extends Stats = any> {
   /** weight: (out, in), owned by the runner; returns host data. */
   apply(weight: Tensor2D, job: Job<S>): Parameter | Promise<Parameter>
 }
-
-export type ProgressEvent =
-  | { readonly type: 'pass'; readonly pass: string; readonly index: number; readonly of: number }
-  | { readonly type: 'stage'; readonly pass: string; readonly stage: string; readonly index: number; readonly of: number }
-  /** A stage that an earlier run finished; its 'compressed' and 'warning' events come again before. */
-  | { readonly type: 'resumed'; readonly pass: string; readonly stage: string; readonly index: number; readonly of: number }
-  | { readonly type: 'calibrated'; readonly pass: string; readonly stage: string; readonly batch: number }
-  | {
-      readonly type: 'compressed'
-      readonly pass: string
-      readonly site: string
-      /** Bytes. */
-      readonly before: number
-      readonly after: number
-      /** ‖W − Ŵ‖² / ‖W‖² against the weight before the pipeline. */
-      readonly error: number
-    }
-  | { readonly type: 'warning'; readonly pass: string; readonly site?: string; readonly message: string }
-  | { readonly type: 'trained'; readonly pass: string; readonly step: number; readonly of: number; readonly loss: number }
 
 /** Calibration inputs of the first stage, such as token ids (batch, positions); iterated once a pass, owned by the caller. */
 export type Batches = Iterable<Tensor> | AsyncIterable<Tensor>

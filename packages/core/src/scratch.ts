@@ -1,5 +1,5 @@
 import type { Parameter, ParameterStore } from '@tersor/tensor'
-import type { ProgressEvent } from './method.js'
+import type { ProgressEvent } from './progress-event.js'
 
 /** Everything that decides the bytes of a run, by name; a run goes on only where all of it is the same. */
 export type Fingerprint = Readonly<Record<string, string>>

@@ -1,5 +1,5 @@
 import { type ParameterInfo, type ParameterSink, type ParameterStore } from '@tersor/tensor'
-import type { ProgressEvent } from './method.js'
+import type { ProgressEvent } from './progress-event.js'
 import type { Scratch, Unit, UnitSink } from './scratch.js'
 
 /** A sink that is written stage by stage and, with a scratch folder, finds again what an earlier run finished. */

@@ -7,6 +7,7 @@ import { CompressionError } from '@tersor/tensor'
 import { readCalibration } from '../calibration.js'
 import { loadConfig } from '../config.js'
 import { engineFacts } from '../engine-facts.js'
+import { garbageCollector } from '../garbage.js'
 import { makeStep } from '../methods.js'
 import { openOutput, type OutputFormat, type SavedModel } from '../model-output.js'
 import { bytesText, paint, tableOf, writeResult, type Terminal } from '../output.js'
@@ -42,6 +43,7 @@ export const compress = (terminal: Terminal, path: string, flags: CompressFlags,
     const output = await openOutput(model, flags)
     const calibration = flags.calibrate === undefined ? [] : await readCalibration(model, flags.calibrate)
     const progress = progressOn(terminal)
+    const collectGarbage = garbageCollector()
     const reports: StepReport[] = []
     const runSteps = async (): Promise<OpenedModel> =>
       run(model, pipeline(...steps, ...(flags.format === 'huggingface' ? [pack()] : [])), {
@@ -50,6 +52,7 @@ export const compress = (terminal: Terminal, path: string, flags: CompressFlags,
         onProgress: event => {
           progress.onProgress(event)
           record(reports, event)
+          collectGarbage()
         },
         sink: output.sink,
         scratch: output.scratch,
