@@ -1,12 +1,12 @@
 /** `npm run bench -- [names…]`: both sides in turn; results go to benchmarks/results and the table into benchmarks/README.md. */
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { existsSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import * as prettier from 'prettier'
 import { BENCHMARKS } from './benchmarks.js'
 import { duel, type Result } from './duel.js'
 import { loadNow, machineOf } from './machine.js'
 import { fillIn, tableOf, verdictOf, type Report } from './table.js'
+import { writeFormatted } from './write-formatted.js'
 
 const FOLDER = fileURLToPath(new URL('..', import.meta.url))
 const PAGE = join(FOLDER, 'README.md')
@@ -14,13 +14,6 @@ const PAGE = join(FOLDER, 'README.md')
 const machine = machineOf()
 const threads = Number(process.env.TERSOR_THREADS ?? machine.cores)
 const file = join(FOLDER, 'results', `speed-${machine.name}.json`)
-
-/** Formatted as the repository is, so that the lint passes after a run. */
-const writeFormatted = async (path: string, text: string): Promise<void> => {
-  const options = (await prettier.resolveConfig(path)) ?? {}
-  mkdirSync(dirname(path), { recursive: true })
-  writeFileSync(path, await prettier.format(text, { ...options, filepath: path }))
-}
 
 /** Keeps earlier results of what was not run now. */
 const keep = async (result: Result): Promise<void> => {

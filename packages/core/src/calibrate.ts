@@ -13,6 +13,8 @@ export interface SiteStats {
 export interface Collector {
   readonly tap: Tap
   of(site: Site): SiteStats
+  /** Frees the statistics of a site that none of the later ones shares. */
+  release(site: Site, later: readonly Site[]): void
   dispose(): void
 }
 
@@ -50,9 +52,16 @@ export const collector = (calibration: Calibration<any>, chosen: (site: Site) =>
       gathered.set(site.name, { stats, samples: before.samples + rows.shape[0] })
     })
   }
+  const keyOf = (site: Site): string => leaders.get(site.name) ?? site.name
   return {
     tap,
-    of: site => gathered.get(leaders.get(site.name) ?? site.name) ?? { stats: undefined, samples: 0 },
+    of: site => gathered.get(keyOf(site)) ?? { stats: undefined, samples: 0 },
+    release: (site, later) => {
+      const key = keyOf(site)
+      if (later.some(other => keyOf(other) === key)) return
+      tf.dispose(tensorsOf(gathered.get(key)?.stats))
+      gathered.delete(key)
+    },
     dispose: () => {
       gathered.forEach(({ stats }) => tf.dispose(tensorsOf(stats)))
       gathered.clear()

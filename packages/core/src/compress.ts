@@ -1,9 +1,14 @@
-import { CompressionError, memorySink, type ParameterSink } from '@tersor/tensor'
+import type { Tensor } from '@tensorflow/tfjs-core'
+import { CompressionError, hasCode, memorySink, type ParameterSink } from '@tersor/tensor'
+import { fingerprintOf } from './fingerprint.js'
 import { layerwise } from './layerwise.js'
-import type { Batches, Context, Pass, ProgressEvent, Step } from './method.js'
+import type { Batches, Context, Pass, Step } from './method.js'
 import type { Model } from './model.js'
+import type { ProgressEvent } from './progress-event.js'
 import type { Provenance } from './provenance.js'
 import { createRng } from './rng.js'
+import { holdingOf, type Runner } from './runner.js'
+import type { Fingerprint, Scratch } from './scratch.js'
 import { VERSION } from './version.js'
 
 export interface RunOptions {
@@ -14,7 +19,17 @@ export interface RunOptions {
   readonly onProgress?: (event: ProgressEvent) => void
   /** Where parameters go: memory where absent. 'between' is for results that the next step reads and nobody keeps. */
   readonly sink?: (role: 'between' | 'final', provenance: readonly Provenance[]) => ParameterSink
+  /** Where results between steps and activations past the limit wait, and what a stopped run leaves: memory where absent. */
+  readonly scratch?: Scratch
+  /** Goes on after the last stage that a stopped run finished in the scratch folder. */
+  readonly resume?: boolean
+  /** Bytes of activations that stay in memory where there is a scratch folder; 512 MiB where absent. */
+  readonly activationBytes?: number
+  /** What else decides the bytes of the result, such as the threads of the engine: a run goes on only where it is the same. */
+  readonly facts?: Fingerprint
 }
+
+const ACTIVATION_BYTES = 512 * 2 ** 20
 
 const asPass = (step: Step): Pass => (step.kind === 'pass' ? step : layerwise(step))
 
@@ -26,23 +41,37 @@ export const pipeline = (...steps: readonly Step[]): Pass => {
   return Object.freeze<Pass>({
     kind: 'pass',
     name: 'pipeline',
+    steps: Object.freeze([...steps]),
     run: async (model, context) => {
       let current = model
+      const done = async (): Promise<void> => (current === model ? undefined : current.params.close?.())
       for (const [index, step] of steps.entries()) {
-        context.signal.throwIfAborted()
         const pass = asPass(step)
-        const isLast = index === steps.length - 1
-        context.emit({ type: 'pass', pass: pass.name, index, of: steps.length })
-        const provenance = [...(current.provenance ?? []), ...(pass.name === 'pipeline' ? [] : [provenanceOf(pass, context)])]
-        const sink: Context['sink'] = isLast ? deeper => context.sink(deeper ?? provenance) : context.between
-        const inner: Context = { ...context, rng: context.rng.fork(`${index}:${pass.name}`), sink }
-        const next = await pass.run(current, inner)
-        if (current !== model) await current.params.close?.()
-        current = pass.name === 'pipeline' ? next : { ...next, provenance }
+        const provenance = [...(current.provenance ?? []), ...(pass.steps ? [] : [provenanceOf(pass, context)])]
+        try {
+          context.signal.throwIfAborted()
+          context.emit({ type: 'pass', pass: pass.name, index, of: steps.length })
+          const next = await pass.run(current, stepContext(pass, index, index === steps.length - 1, provenance, context))
+          await done()
+          current = pass.steps ? next : { ...next, provenance }
+        } catch (error) {
+          await done()
+          throw error
+        }
       }
       return current
     },
   })
+}
+
+const stepContext = (pass: Pass, index: number, isLast: boolean, provenance: readonly Provenance[], context: Context): Context => {
+  const { final, ...shared } = context.runner
+  const runner: Runner = {
+    ...shared,
+    place: shared.place === '' ? String(index) : `${shared.place}.${index}`,
+    ...(final && isLast ? { final: (deeper = provenance) => final(deeper) } : {}),
+  }
+  return { ...context, rng: context.rng.fork(`${index}:${pass.name}`), runner, ...holdingOf(runner) }
 }
 
 const provenanceOf = (pass: Pass, context: Context): Provenance => ({
@@ -52,22 +81,87 @@ const provenanceOf = (pass: Pass, context: Context): Provenance => ({
   version: VERSION,
 })
 
+/** Writes down when the result is put in its place, so that a run killed in that moment is told from one that was not. */
+const publishing = (sink: ParameterSink, scratch: Scratch): ParameterSink => ({
+  ...sink,
+  finish: async () => {
+    await scratch.publish('publishing')
+    const store = await sink.finish()
+    await scratch.publish('published')
+    return store
+  },
+})
+
+/** Errors of these kinds, the caller's abort and what nobody foresaw may not come again; the others would. */
+const mayPass = (error: unknown, signal: AbortSignal): boolean =>
+  signal.aborted ||
+  hasCode(error, 'DISK') ||
+  hasCode(error, 'OUTPUT_EXISTS') ||
+  !(error instanceof Error && error.name === 'CompressionError')
+
+/** Leaves what a later run can go on with, or nothing; gives the error that says so. */
+const leave = async (scratch: Scratch, error: unknown, signal: AbortSignal): Promise<unknown> => {
+  const stages = scratch.finished()
+  if (stages === 0 || !mayPass(error, signal)) {
+    await scratch.remove().catch(() => {})
+    return error
+  }
+  await scratch.close().catch(() => {})
+  if (!hasCode(error, 'DISK')) return error
+  const { message, fields } = error as CompressionError
+  const [what, remedy] = message.split('\n')
+  const kept = `${stages} finished stages are kept in ${scratch.path}: run it again with resume (--resume) to go on.`
+  return new CompressionError('DISK', what, `${remedy} ${kept}`, { ...fields, resumable: scratch.path, stages }, error)
+}
+
+const collect = async (batches: Batches | undefined): Promise<Tensor[]> => {
+  const all: Tensor[] = []
+  for await (const batch of batches ?? []) all.push(batch)
+  return all
+}
+
+const checkOptions = ({ seed = 0, resume = false, scratch, activationBytes = 0 }: RunOptions): void => {
+  if (!Number.isInteger(seed)) throw new CompressionError('BAD_OPTION', `seed is ${seed}.`, 'Pass an integer.', { seed })
+  if (resume && !scratch)
+    throw new CompressionError('BAD_OPTION', 'resume needs the folder of the run that stopped.', 'Pass scratch: scratchFolder(path).')
+  if (!(activationBytes >= 0))
+    throw new CompressionError('BAD_OPTION', `activationBytes is ${activationBytes}.`, 'Pass a number of bytes of at least 0.', {
+      activationBytes,
+    })
+}
+
 /**
  * Compresses a model: one step or a pipeline of them; the source model is left as it was.
+ * With a scratch folder memory holds one stage and `activationBytes` of activations, and a stopped run can be resumed.
  * Throws the step's own error, or the signal's reason; in both cases nothing stays allocated and the sink is aborted.
  */
 export const compress = async <M extends Model>(model: M, step: Step, options: RunOptions = {}): Promise<M> => {
-  const { calibration, seed = 0, onProgress, sink = () => memorySink() } = options
-  if (!Number.isInteger(seed)) throw new CompressionError('BAD_OPTION', `seed is ${seed}.`, 'Pass an integer.', { seed })
+  checkOptions(options)
+  const { seed = 0, onProgress, sink = () => memorySink(), scratch, activationBytes = ACTIVATION_BYTES } = options
+  const signal = options.signal ?? new AbortController().signal
+  const calibration = scratch && options.calibration ? await collect(options.calibration) : options.calibration
+  const final = (provenance: readonly Provenance[] = []): ParameterSink =>
+    scratch ? publishing(sink('final', provenance), scratch) : sink('final', provenance)
+  const runner: Runner = { ...(scratch ? { scratch } : {}), activationBytes, signal, place: '', final, between: () => sink('between', []) }
   const context: Context = {
     ...(calibration ? { calibration } : {}),
     rng: createRng(seed),
-    signal: options.signal ?? new AbortController().signal,
+    signal,
     emit: event => onProgress?.(event),
-    sink: (provenance = []) => sink('final', provenance),
-    between: () => sink('between', []),
     source: model,
+    runner,
+    ...holdingOf(runner),
   }
-  const pass = step.kind === 'pass' && step.name === 'pipeline' ? step : pipeline(step)
-  return (await pass.run(model, context)) as M
+  const pass = step.kind === 'pass' && step.steps ? step : pipeline(step)
+  if (!scratch) return (await pass.run(model, context)) as M
+  const facts = options.facts ?? {}
+  const batches = (calibration ?? []) as readonly Tensor[]
+  await scratch.begin(await fingerprintOf({ model, step: pass, seed, calibration: batches, signal, facts }), options.resume ?? false)
+  try {
+    const small = (await pass.run(model, context)) as M
+    await scratch.remove()
+    return small
+  } catch (error) {
+    throw await leave(scratch, error, signal)
+  }
 }

@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { byteLength, CompressionError, DTYPES, type DType, type Parameter, type ParameterSink } from '@tersor/tensor'
+import { byteLength, CompressionError, DTYPES, type DType, type Parameter, type ParameterStore } from '@tersor/tensor'
+import type { Activations } from './activations.js'
 import { collector, observe, type Collector } from './calibrate.js'
 import { toMatrix } from './codecs/matrix.js'
 import { decode } from './decode.js'
@@ -7,15 +8,18 @@ import { checkFinite } from './finite.js'
 import { loadWeights, type LoadedWeights } from './forward.js'
 import type { Batches, Context, Method, Pass } from './method.js'
 import type { Model, Site, Stage } from './model.js'
+import type { ProgressEvent } from './progress-event.js'
 import { rewrite } from './rewrite.js'
+import type { Unit } from './scratch.js'
 import { selectedSites, selects } from './sites.js'
+import type { StagedSink } from './staged.js'
 
 /** What one layerwise pass carries from stage to stage. */
 interface Run {
   readonly method: Method
   readonly model: Model
   readonly context: Context
-  readonly out: ParameterSink
+  readonly out: StagedSink
   readonly selected: (site: Site) => boolean
   /** Names written so far. */
   readonly written: Set<string>
@@ -23,9 +27,21 @@ interface Run {
   readonly writer: ReadonlyMap<string, Stage>
 }
 
+/** One stage of a run. */
+interface Turn {
+  readonly stage: Stage
+  readonly index: number
+  readonly inputs: Activations | undefined
+  /** What an earlier run made of it. */
+  readonly done?: Unit | undefined
+  /** Whether a later stage wants this one's outputs. */
+  readonly needOutputs: boolean
+}
+
 /**
  * Makes a pass of a method: stage by stage it gathers statistics, compresses each site, and reruns the stage
  * with the compressed weights for the next stage's inputs. Memory is one stage plus the activations of all batches.
+ * Where an earlier run has finished a stage, only its outputs are computed, from the weights that were written.
  */
 export const layerwise = (method: Method, options: { readonly only?: (site: Site) => boolean } = {}): Pass =>
   Object.freeze<Pass>({
@@ -39,26 +55,22 @@ export const layerwise = (method: Method, options: { readonly only?: (site: Site
       const writer = new Map(
         model.stages.flatMap(stage => stage.sites.filter(site => sites.has(site)).map(site => [site.weight, stage] as const)),
       )
-      const out = context.sink()
+      const out = context.staged()
       const run: Run = { method, model, context, out, selected, written: new Set(), writer }
-      let inputs: tf.Tensor[] = []
-      let owned = false
+      let inputs: Activations | undefined
       try {
-        if (method.calibrate) inputs = await collect(method, context.calibration)
-        for (const [index, stage] of model.stages.entries()) {
-          context.emit({ type: 'stage', pass: method.name, stage: stage.name, index, of: model.stages.length })
-          const outputs = await runStage(run, stage, inputs, index < last && inputs.length > 0)
-          if (owned) tf.dispose(inputs)
-          inputs = outputs
-          owned = true
-        }
+        if (method.calibrate) inputs = context.activations(await collect(method, context.calibration))
+        const finished = await finishedUnits(run)
+        const hasOpenSites = finished.length <= last
+        for (const [index, stage] of model.stages.entries())
+          await takeTurn(run, { stage, index, inputs, done: finished[index], needOutputs: index < last && hasOpenSites })
         await copyRest(run)
         return { ...model, params: await out.finish() }
       } catch (error) {
         await out.abort()
         throw error
       } finally {
-        if (owned) tf.dispose(inputs)
+        await inputs?.dispose()
       }
     },
   })
@@ -75,45 +87,73 @@ const collect = async (method: Method, batches: Batches | undefined): Promise<tf
   )
 }
 
-const runStage = async (run: Run, stage: Stage, inputs: readonly tf.Tensor[], needOutputs: boolean): Promise<tf.Tensor[]> => {
-  const { method, context, selected } = run
+/** Stages that an earlier run has written, from the first on; behind the last may stand what belongs to no stage. */
+const finishedUnits = async ({ out, written }: Run): Promise<Unit[]> => {
+  const units: Unit[] = []
+  for (let unit = await out.resume(); unit; unit = await out.resume()) {
+    units.push(unit)
+    unit.params.names().forEach(name => written.add(name))
+  }
+  return units
+}
+
+const takeTurn = async (run: Run, turn: Turn): Promise<void> => {
+  const { context, method, model } = run
+  const { stage, index, done } = turn
+  const place = { pass: method.name, stage: stage.name, index, of: model.stages.length }
+  if (!done) {
+    context.emit({ type: 'stage', ...place })
+    return runStage(run, turn)
+  }
+  done.events.forEach(event => context.emit(event))
+  context.emit({ type: 'resumed', ...place })
+  const names = new Set(done.params.names())
+  await advance(run, turn, (name, options) => (names.has(name) ? done.params : model.params).read(name, options))
+}
+
+/** Takes the inputs through the stage as it is now: they become the next stage's. */
+const advance = async (run: Run, { stage, inputs, needOutputs }: Turn, read: ParameterStore['read']): Promise<void> => {
+  if (!inputs || !needOutputs) return
+  await withWeights(run, stage, read, async ({ weights }) => {
+    for (let batch = 0; batch < inputs.count; batch++) {
+      run.context.signal.throwIfAborted()
+      const next = await inputs.use(batch, x => tf.tidy(() => stage.run(x, { weights })))
+      await inputs.replace(batch, next)
+    }
+  })
+}
+
+const runStage = async (run: Run, turn: Turn): Promise<void> => {
+  const { method, model, selected } = run
+  const { stage, inputs } = turn
   const sites = stage.sites.filter(selected)
+  const events: ProgressEvent[] = []
+  const listening: Run = { ...run, context: { ...run.context, emit: event => (events.push(event), run.context.emit(event)) } }
   const calibration = sites.length > 0 ? method.calibrate : undefined
   const stats = calibration ? collector(calibration, selected) : undefined
   const changed = new Map<string, Parameter>()
   try {
-    if (stats) await withWeights(run, stage, changed, weights => gather(run, stage, inputs, weights, stats))
-    for (const site of sites) if (run.writer.get(site.weight) === stage) changed.set(site.weight, await compressSite(run, site, stats))
-    for (const name of stage.parameters)
-      if (!run.writer.has(name) || run.writer.get(name) === stage) await writeOnce(run, name, changed.get(name))
-    if (!needOutputs) return []
-    const outputs: tf.Tensor[] = []
-    try {
-      await withWeights(run, stage, changed, async ({ weights }) => {
-        for (const x of inputs) {
-          context.signal.throwIfAborted()
-          outputs.push(tf.tidy(() => stage.run(x, { weights })))
-        }
-      })
-      return outputs
-    } catch (error) {
-      tf.dispose(outputs)
-      throw error
+    if (stats && inputs) await withWeights(run, stage, model.params.read, weights => gather(run, stage, inputs, weights, stats))
+    for (const [index, site] of sites.entries()) {
+      if (run.writer.get(site.weight) === stage) changed.set(site.weight, await compressSite(listening, site, stats))
+      stats?.release(site, sites.slice(index + 1))
     }
   } finally {
     stats?.dispose()
   }
+  for (const name of stage.parameters)
+    if (!run.writer.has(name) || run.writer.get(name) === stage) await writeOnce(run, name, changed.get(name))
+  await run.out.endStage(events)
+  await advance(run, turn, async (name, options) => changed.get(name) ?? model.params.read(name, options))
 }
 
 const withWeights = async (
   run: Run,
   stage: Stage,
-  changed: ReadonlyMap<string, Parameter>,
+  read: ParameterStore['read'],
   body: (loaded: LoadedWeights) => Promise<void>,
 ): Promise<void> => {
-  const { params } = run.model
-  const overlay = { ...params, read: async (name: string) => changed.get(name) ?? params.read(name) }
-  const loaded = await loadWeights(overlay, stage.parameters, run.context.signal)
+  const loaded = await loadWeights({ ...run.model.params, read }, stage.parameters, run.context.signal)
   try {
     await body(loaded)
   } finally {
@@ -121,16 +161,10 @@ const withWeights = async (
   }
 }
 
-const gather = async (
-  run: Run,
-  stage: Stage,
-  inputs: readonly tf.Tensor[],
-  { weights }: LoadedWeights,
-  stats: Collector,
-): Promise<void> => {
-  for (const [batch, x] of inputs.entries()) {
+const gather = async (run: Run, stage: Stage, inputs: Activations, { weights }: LoadedWeights, stats: Collector): Promise<void> => {
+  for (let batch = 0; batch < inputs.count; batch++) {
     run.context.signal.throwIfAborted()
-    observe(stage, x, weights, stats.tap)
+    await inputs.use(batch, x => observe(stage, x, weights, stats.tap))
     run.context.emit({ type: 'calibrated', pass: run.method.name, stage: stage.name, batch })
     await Promise.resolve()
   }
@@ -164,17 +198,20 @@ const compressSite = async ({ method, model, context }: Run, site: Site, stats: 
 
 const floatDType = (dtype: DType | undefined): DType => (dtype && DTYPES[dtype].kind === 'float' ? dtype : 'f32')
 
-/** ‖W − Ŵ‖² / ‖W‖². */
+/** ‖W − Ŵ‖² / ‖W‖², summed in doubles on the host: a graph of it would hold several copies of the weight. */
 const relativeError = async (result: Parameter, original: () => Promise<tf.Tensor2D>, outAxis: number): Promise<number> => {
   const before = await original()
-  const ratio = tf.tidy(() => {
-    const difference = tf.sub(before, toMatrix(decode(result), outAxis))
-    return tf.div(tf.sum(tf.square(difference)), tf.maximum(tf.sum(tf.square(before)), 1e-30))
-  })
+  const after = tf.tidy(() => toMatrix(decode(result), outAxis))
   try {
-    return (await ratio.data())[0]
+    const [weights, compressed] = [await before.data(), await after.data()]
+    let [difference, norm] = [0, 0]
+    for (let i = 0; i < weights.length; i++) {
+      difference += (weights[i] - compressed[i]) ** 2
+      norm += weights[i] ** 2
+    }
+    return difference / Math.max(norm, 1e-30)
   } finally {
-    tf.dispose([before, ratio])
+    tf.dispose([before, after])
   }
 }
 

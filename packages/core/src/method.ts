@@ -1,8 +1,9 @@
 import type { Tensor, Tensor2D } from '@tensorflow/tfjs-core'
-import type { Attrs, DType, Parameter, ParameterSink } from '@tersor/tensor'
+import type { Attrs, DType, Parameter } from '@tersor/tensor'
 import type { Model, Site } from './model.js'
-import type { Provenance } from './provenance.js'
+import type { ProgressEvent } from './progress-event.js'
 import type { Rng } from './rng.js'
+import type { Holding, Runner } from './runner.js'
 
 /** A tensor, or a record of tensors. */
 export type Stats = Tensor | { readonly [name: string]: Tensor } | void
@@ -53,38 +54,19 @@ export interface Method<S extends Stats = any> {
   apply(weight: Tensor2D, job: Job<S>): Parameter | Promise<Parameter>
 }
 
-export type ProgressEvent =
-  | { readonly type: 'pass'; readonly pass: string; readonly index: number; readonly of: number }
-  | { readonly type: 'stage'; readonly pass: string; readonly stage: string; readonly index: number; readonly of: number }
-  | { readonly type: 'calibrated'; readonly pass: string; readonly stage: string; readonly batch: number }
-  | {
-      readonly type: 'compressed'
-      readonly pass: string
-      readonly site: string
-      /** Bytes. */
-      readonly before: number
-      readonly after: number
-      /** ‖W − Ŵ‖² / ‖W‖² against the weight before the pipeline. */
-      readonly error: number
-    }
-  | { readonly type: 'warning'; readonly pass: string; readonly site?: string; readonly message: string }
-  | { readonly type: 'trained'; readonly pass: string; readonly step: number; readonly of: number; readonly loss: number }
-
 /** Calibration inputs of the first stage, such as token ids (batch, positions); iterated once a pass, owned by the caller. */
 export type Batches = Iterable<Tensor> | AsyncIterable<Tensor>
 
 /** What a pass gets from the runner. */
-export interface Context {
+export interface Context extends Holding {
   readonly calibration?: Batches
   readonly rng: Rng
   readonly signal: AbortSignal
   emit(event: ProgressEvent): void
-  /** Where this pass writes its result; a pipeline adds what the saved file says of its steps. */
-  sink(provenance?: readonly Provenance[]): ParameterSink
-  /** Where a step writes what only the next step reads. */
-  between(): ParameterSink
   /** The model before the pipeline. */
   readonly source: Model
+  /** What pipelines need. */
+  readonly runner: Runner
 }
 
 /** Rewrites a whole model. Write this only when layers must be seen together. */
@@ -92,6 +74,8 @@ export interface Pass {
   readonly kind: 'pass'
   readonly name: string
   readonly options?: Attrs
+  /** Of a pipeline. */
+  readonly steps?: readonly Step[]
   run(model: Model, context: Context): Promise<Model>
 }
 

@@ -5,6 +5,8 @@ export interface OpenFile {
   read(buffer: Uint8Array, offset: number, length: number, position: number): Promise<{ readonly bytesRead: number }>
   write(buffer: Uint8Array, offset: number, length: number, position: number): Promise<{ readonly bytesWritten: number }>
   stat(): Promise<{ readonly size: number }>
+  /** Waits until what was written is on the disk for good. */
+  sync?(): Promise<void>
   close(): Promise<void>
 }
 
@@ -108,6 +110,7 @@ export const writeFile = async (fs: FileSystem, path: string, bytes: Uint8Array)
   const file = await fs.open(path, 'wx+')
   try {
     await writeFully(file, bytes, 0)
+    await file.sync?.()
   } finally {
     await file.close()
   }

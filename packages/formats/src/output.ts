@@ -1,10 +1,12 @@
 import { CompressionError } from '@tersor/tensor'
-import { diskError, exists, nodeFileSystem, within, withoutSlash, type FileSystem, makeFolder } from './file-system.js'
+import { diskError, exists, folderOf, nodeFileSystem, within, withoutSlash, type FileSystem, makeFolder } from './file-system.js'
 
 /** What every writer of this package understands. */
 export interface OutputOptions {
   /** Replace what stands at the path, at the very end; an error otherwise. */
   readonly overwrite?: boolean
+  /** Where unfinished files wait, on the disk of the target; `<path>.partial-<id>` where absent. */
+  readonly unfinished?: string
   /** Where to write instead of Node's file system. */
   readonly fileSystem?: FileSystem
 }
@@ -62,7 +64,7 @@ const moveAll = async (output: Pick<Output, 'fs' | 'folder'>, moves: readonly Mo
 export const createOutput = (path: string, options: OutputOptions, targets: readonly string[] = [path]): Output => {
   const fs = options.fileSystem ?? nodeFileSystem()
   const overwrite = options.overwrite ?? false
-  const folder = `${withoutSlash(path)}.partial-${globalThis.crypto.randomUUID().slice(0, 8)}`
+  const folder = options.unfinished ?? `${withoutSlash(path)}.partial-${globalThis.crypto.randomUUID().slice(0, 8)}`
   let prepared = false
   let ended: unknown
   let last: Promise<unknown> = Promise.resolve()
@@ -96,6 +98,7 @@ export const createOutput = (path: string, options: OutputOptions, targets: read
       return result
     },
     publish: async (moves: readonly Move[], stale: readonly string[] = []) => {
+      if (options.unfinished !== undefined) await makeFolder(fs, folderOf(path)) // otherwise it is made with the folder beside the target
       const away = stale.map((path, index) => ({ from: path, to: within(folder, `stale-${index}`) }))
       await moveAll({ fs, folder }, [...away, ...moves], overwrite)
       ended = finished(path)

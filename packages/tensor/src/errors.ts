@@ -15,6 +15,7 @@ export type ErrorCode =
   | 'BAD_DATA'
   | 'OUTPUT_EXISTS'
   | 'DISK'
+  | 'RESUME'
   | 'COMPOSITION'
 
 /** The one error of Tersor: what was got on the first line, what to do on the second. */

@@ -10,7 +10,9 @@ const LONGEST_WINDOW = 2048
 /** Fewer tokens than this say nothing about a model. */
 const FEWEST_TOKENS = 32
 const MOST_IMAGES = 512
-const ROWS_PER_BATCH = 8
+/** What a batch takes grows with its tokens: a layer of 5,632 columns makes 6 MB of each of its tensors from so many. */
+const TOKENS_PER_BATCH = 256
+const MOST_ROWS = 8
 
 /** Inputs to learn from: windows of token ids from a text, or images; the caller disposes them. */
 export const readCalibration = async (model: OpenedModel, file: string): Promise<tf.Tensor[]> =>
@@ -29,7 +31,8 @@ const textBatches = async (model: Exclude<OpenedModel, { family: 'image' }>, fil
   const full = windows.filter(window => window.length === length)
   if (full.length === 0) return shortBatches(windows, file)
   const spread = pickSpread(full, Math.max(1, Math.floor(MOST_TOKENS / length)))
-  return inBatches(spread, ROWS_PER_BATCH).map(rows =>
+  const rowsPerBatch = Math.max(1, Math.min(MOST_ROWS, Math.floor(TOKENS_PER_BATCH / length)))
+  return inBatches(spread, rowsPerBatch).map(rows =>
     tf.tensor2d(Int32Array.from(rows.flatMap(row => [...row])), [rows.length, length], 'int32'),
   )
 }

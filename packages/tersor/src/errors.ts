@@ -1,3 +1,4 @@
+import type { CompressionError } from '@tersor/tensor'
 import { paint, type Terminal } from './output.js'
 
 /** Exit codes: a failure, wrong usage, and stopped by the user. */
@@ -13,9 +14,9 @@ export const exitCodeOf = (error: unknown, signal: AbortSignal): number => {
 
 /** Two lines for people: what went wrong and what to do; the stack only with --debug; an object with --json. */
 export const writeError = (terminal: Terminal, error: unknown, signal: AbortSignal): void => {
-  const { code = 'UNEXPECTED', message, stack } = error as { code?: string; message: string; stack?: string }
+  const { code = 'UNEXPECTED', message, stack, fields } = error as Partial<CompressionError> & { message: string }
   if (signal.aborted) {
-    terminal.err.write('Stopped; nothing was left behind.\n')
+    terminal.err.write(fields?.resumable ? `Stopped; ${message.split('\n')[1]}\n` : 'Stopped; nothing was left behind.\n')
     return
   }
   const [what, ...remedy] = message.split('\n')

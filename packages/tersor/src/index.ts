@@ -52,7 +52,9 @@ const addCommands = (program: Command, run: Run): void => {
     .option('--calibrate <file>', 'text or images to learn from')
     .addOption(new Option('--format <format>', 'how the result is stored').choices(['huggingface', 'gguf']).default('huggingface'))
     .option('--seed <n>', 'decides everything that is random', wholeNumber, 0)
-    .option('--overwrite', 'replaces an output that exists', false)
+    .option('--overwrite', 'replaces an output that exists, and throws away what a stopped run left', false)
+    .option('--resume', 'goes on after the last stage that a stopped run of the same command finished', false)
+    .option('--activation-memory <MiB>', 'activations of the calibration beyond this wait on disk', wholeNumber, 512)
     .action((model: string, flags: CompressFlags & Record<string, unknown>) =>
       run((terminal, signal) => compress(terminal, model, flags, signal), flags),
     )

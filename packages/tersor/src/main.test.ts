@@ -7,34 +7,21 @@ import { cp, mkdir, mkdtemp, readdir, readFile, rm, truncate, writeFile } from '
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Writable } from 'node:stream'
+import { setTimeout } from 'node:timers/promises'
+import { encodeRecord, parseJournal } from '../../formats/src/scratch/journal.js'
+import { byteTokenizerJson } from './byte-tokenizer.reference.js'
 import { main } from './index.js'
 
 let folder = ''
 let model = ''
 let text = ''
 
-/** A tokenizer.json of single bytes, as the model's vocabulary has them. */
-const byteLevel = (): object => {
-  const printable = (byte: number) => (byte >= 33 && byte <= 126) || (byte >= 161 && byte <= 172) || byte >= 174
-  let moved = 0
-  const characters = Array.from({ length: 256 }, (_, byte) => String.fromCodePoint(printable(byte) ? byte : 256 + moved++))
-  return {
-    version: '1.0',
-    added_tokens: [{ id: 256, content: '<s>', special: true, normalized: false, lstrip: false, rstrip: false, single_word: false }],
-    normalizer: null,
-    pre_tokenizer: { type: 'ByteLevel', add_prefix_space: false, trim_offsets: true, use_regex: true },
-    post_processor: null,
-    decoder: { type: 'ByteLevel' },
-    model: { type: 'BPE', vocab: Object.fromEntries([...characters, '<s>'].map((character, id) => [character, id])), merges: [] },
-  }
-}
-
 const save = async (
   path: string,
   edit: (name: string, parameter: Parameter) => Parameter = (_name, parameter) => parameter,
 ): Promise<void> => {
   const pico = picoLlama({ dtype: 'bf16', context: 32, seed: 3 })
-  const files = { 'tokenizer.json': new TextEncoder().encode(JSON.stringify(byteLevel())) }
+  const files = { 'tokenizer.json': new TextEncoder().encode(JSON.stringify(byteTokenizerJson())) }
   const sink = huggingFaceSink(path, { config: pico.rawConfig, files })
   for (const name of pico.params.names()) await sink.write(name, edit(name, await pico.params.read(name)))
   await (await sink.finish()).close?.()
@@ -261,14 +248,75 @@ it('prints help and version with exit 0', async () => {
   expect((await run('compress', '--help')).out).toContain('--calibrate <file>')
 })
 
-it('stops on Ctrl-C with exit 130 and takes away what it began', async () => {
+it('stops on Ctrl-C with exit 130 and leaves nothing where no stage is finished', async () => {
   const before = await entries()
   const running = run('compress', model, '--out', fresh('never'), '--calibrate', text, '--step', 'gptq(group=8)')
-  setTimeout(() => process.emit('SIGINT'), 400)
+  setImmediate(() => process.emit('SIGINT'))
   const { code, err } = await running
   expect(err).toContain('Stopped; nothing was left behind.')
   expect(code).toBe(130)
   expect(await entries()).toEqual(before)
+})
+
+describe('a run that was stopped', () => {
+  const command = (out: string, ...more: string[]) => [
+    ...['compress', model, '--out', out, '--calibrate', text],
+    ...['--step', 'wanda(sparsity=0.5)', '--step', 'gptq(group=8)', ...more],
+  ]
+  const weights = (out: string) => readFile(join(out, 'model.safetensors'))
+  /** Stops a run by Ctrl-C when it has finished the unit of a stage. */
+  const stopAt = async (out: string, unit: string): Promise<Result> => {
+    const running = run(...command(out))
+    while (!(await readdir(`${out}.partial`).catch((): string[] => [])).includes(`unit-${unit}.safetensors`)) await setTimeout(2)
+    process.emit('SIGINT')
+    return running
+  }
+
+  it('keeps its finished stages and goes on to the same bytes and the same report', async () => {
+    const whole = fresh('whole')
+    const expected = await json(...command(whole))
+    const out = fresh('stopped')
+    const { code, err } = await stopAt(out, '1-1')
+    expect(code).toBe(130)
+    expect(err).toContain(`Stopped; finished stages are kept in ${out}.partial: run the command again with --resume to go on.`)
+    expect((await run(...command(out))).err).toContain(`error RESUME ${out}.partial holds a run that was stopped.`)
+    expect((await run(...command(out, '--seed', '1', '--resume'))).err).toContain('was begun with another seed: 0 then, 1 now.')
+    const resumed = await json(...command(out, '--resume'))
+    expect(resumed.steps).toEqual(expected.steps)
+    expect(await weights(out)).toEqual(await weights(whole))
+    expect(await entries()).not.toContain('stopped.partial')
+  })
+
+  it('can be thrown away', async () => {
+    const out = fresh('discarded')
+    await stopAt(out, '0-0')
+    await json(...command(out, '--overwrite'))
+    expect(await weights(out)).toEqual(await weights(fresh('whole')))
+  })
+
+  it('is told from none', async () => {
+    const { code, err } = await run(...command(fresh('nothing'), '--resume'))
+    expect(code).toBe(1)
+    expect(err).toContain(`error RESUME There is no stopped run in ${fresh('nothing')}.partial.\nLeave resume (--resume) out`)
+  })
+
+  it('goes on where it was killed between moving the result to its place and saying so, or cleaning up', async () => {
+    const out = fresh('moved')
+    await stopAt(out, '0-0')
+    await json(...command(out, '--resume'))
+    for (const state of ['publishing', 'published'] as const) {
+      const other = fresh(`moved-${state}`)
+      await stopAt(other, '0-0')
+      const journal = join(`${other}.partial`, 'journal')
+      const { text: lines, checksum } = parseJournal(await readFile(journal, 'utf8'), journal)
+      await writeFile(journal, lines + encodeRecord({ kind: state }, checksum).line)
+      await cp(out, other, { recursive: true })
+      const result = await json(...command(other, '--resume'))
+      expect(result.bytesAfter).toBeGreaterThan(0)
+      expect(await weights(other)).toEqual(await weights(out))
+      expect(await entries()).not.toContain(`moved-${state}.partial`)
+    }
+  })
 })
 
 it('has colours only for terminals, or where FORCE_COLOR asks for them and NO_COLOR does not forbid it', async () => {

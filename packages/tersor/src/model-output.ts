@@ -2,8 +2,9 @@ import type { Provenance, RunOptions } from '@tersor/core'
 import { sizeOfModel } from '@tersor/evaluation'
 import { ggufSink, type GgufReport } from '@tersor/formats/gguf'
 import { huggingFaceSink } from '@tersor/formats/huggingface'
+import { scratchFolder, type ScratchFolder } from '@tersor/formats/scratch'
 import type { OpenedModel } from '@tersor/models'
-import { CompressionError, memorySink, type ParameterSink } from '@tersor/tensor'
+import { CompressionError, type ParameterSink } from '@tersor/tensor'
 import { rmdir, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 
@@ -13,6 +14,7 @@ export interface OutputFlags {
   readonly out: string
   readonly format: OutputFormat
   readonly overwrite: boolean
+  readonly resume: boolean
 }
 
 /** A saved model: what a report says of it. */
@@ -28,6 +30,10 @@ export interface SavedModel {
 
 export interface ModelOutput {
   readonly sink: NonNullable<RunOptions['sink']>
+  /** Where the run works, beside the result: `<out>.partial`. */
+  readonly scratch: ScratchFolder
+  /** The result of the stopped run that is to be resumed, where it was killed after its last step. */
+  readonly finished?: string
   saved(model: OpenedModel): Promise<SavedModel>
 }
 
@@ -42,14 +48,16 @@ const refuseExisting = async (path: string): Promise<void> => {
     })
 }
 
-const openSink = (
-  model: OpenedModel,
-  path: string,
-  { format, overwrite }: OutputFlags,
-  provenance: readonly Provenance[],
-): ParameterSink => {
+interface Place {
+  readonly path: string
+  readonly format: OutputFormat
+  readonly overwrite: boolean
+  readonly unfinished: string
+}
+
+const openSink = (model: OpenedModel, { path, format, overwrite, unfinished }: Place, provenance: readonly Provenance[]): ParameterSink => {
   const files = model.family !== 'image' && model.files ? { files: model.files } : {}
-  const options = { config: model.rawConfig, provenance, overwrite, ...files }
+  const options = { config: model.rawConfig, provenance, overwrite, unfinished, ...files }
   return format === 'gguf' ? inFolder(dirname(path), () => ggufSink(path, options)) : huggingFaceSink(path, options)
 }
 
@@ -73,14 +81,20 @@ const notesOf = (store: object): string[] =>
 /** Prepares where a compressed model goes; throws OUTPUT_EXISTS before any work is done, and UNSUPPORTED for a format the model has no place in. */
 export const openOutput = async (model: OpenedModel, flags: OutputFlags): Promise<ModelOutput> => {
   const path = flags.format === 'gguf' && !flags.out.endsWith('.gguf') ? join(flags.out, 'model.gguf') : flags.out
-  if (!flags.overwrite) await refuseExisting(flags.out)
+  const scratch = scratchFolder(`${flags.out.replace(/(?<=.)[/\\]+$/, '')}.partial`, { overwrite: flags.overwrite })
+  const state = flags.resume ? await scratch.state() : 'none'
+  const overwrite = flags.overwrite || state === 'publishing'
+  if (!overwrite && state !== 'published') await refuseExisting(flags.out)
   if (flags.format === 'gguf' && model.family !== 'language') {
     throw new CompressionError('UNSUPPORTED', `GGUF has no place for ${model.architecture}.`, 'Use --format huggingface.', {
       architecture: model.architecture,
     })
   }
+  const place = { path, format: flags.format, overwrite, unfinished: join(scratch.path, 'output') }
   return {
-    sink: (role, provenance) => (role === 'between' ? memorySink() : openSink(model, path, flags, provenance)),
+    scratch,
+    ...(state === 'published' ? { finished: path } : {}),
+    sink: (_role, provenance) => openSink(model, place, provenance),
     saved: async small => {
       const { bytes, parameters } = sizeOfModel(small)
       return { path, bytes, parameters, notes: notesOf(small.params), close: async () => small.params.close?.() }

@@ -38,6 +38,7 @@ export const progressOn = (terminal: Terminal): Progress => {
   const handlers: Partial<Record<ProgressEvent['type'], (event: any) => void>> = {
     pass: ({ pass, index, of }) => (step = of > 1 ? `${pass} (${index + 1} of ${of})` : pass),
     stage: ({ stage, index, of }) => show(step, index, of, stage),
+    resumed: ({ stage, index, of }) => show(step, index, of, `${stage} (finished before)`),
     warning: ({ site, message }) => warn(site ? `${site}: ${message}` : message),
   }
   return {

@@ -1,14 +1,18 @@
-import { selectEngine } from '@tersor/kernels'
+import { selectEngine, type EngineName } from '@tersor/kernels'
 import { openModel, type OpenedModel } from '@tersor/models'
 import { note, paint, type Terminal } from './output.js'
 
 /** Chooses the engine and says which; then opens the model and closes it after the work. */
-export const withModel = async <T>(terminal: Terminal, path: string, work: (model: OpenedModel) => Promise<T>): Promise<T> => {
+export const withModel = async <T>(
+  terminal: Terminal,
+  path: string,
+  work: (model: OpenedModel, engine: EngineName) => Promise<T>,
+): Promise<T> => {
   const { engine, reason } = await selectEngine()
   note(terminal, paint(terminal, `engine ${engine}: ${reason}`, 'dim'))
   const model = await openModel(path)
   try {
-    return await work(model)
+    return await work(model, engine)
   } finally {
     await model.close?.()
   }

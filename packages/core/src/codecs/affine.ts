@@ -16,14 +16,14 @@ export const affine: Codec = Object.freeze<Codec>({
       const [rows, columns] = matrixShape(shape)
       const group = attrs.group as number
       const groups = Math.ceil(columns / group)
-      const codes = tf.reshape(data, [rows, columns])
-      const padded = tf.pad(tf.cast(codes, 'float32'), [
-        [0, 0],
-        [0, groups * group - columns],
-      ]) // (rows, groups · group)
+      const codes = tf.cast(tf.reshape(data, [rows, columns]), 'float32')
+      const missing = groups * group - columns
+      const padded = missing === 0 ? codes : tf.pad(codes, [[0, 0], [0, missing]]) // prettier-ignore
+      // (rows, groups · group)
       const offset =
         zero === undefined ? tf.scalar(2 ** ((attrs.bits as number) - 1)) : tf.reshape(tf.cast(zero, 'float32'), [-1, scale.shape[1]!, 1])
       const values = tf.mul(tf.sub(tf.reshape(padded, [rows, groups, group]), offset), tf.reshape(scale, [-1, scale.shape[1]!, 1]))
+      if (missing === 0) return tf.reshape(values, [...shape]) // neither copy of the whole weight is made
       return tf.reshape(tf.slice(tf.reshape(values, [rows, groups * group]), [0, 0], [rows, columns]), [...shape])
     }),
 })

@@ -123,6 +123,7 @@ const join = async (output: Output, header: Uint8Array, data: OpenFile, length: 
   try {
     await writeFully(file, header, 0)
     await copyRange(data, 0, file, header.byteLength, length)
+    await file.sync?.()
   } finally {
     await file.close()
   }

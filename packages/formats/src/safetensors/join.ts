@@ -43,6 +43,7 @@ export const join = async (fs: FileSystem, shard: Shard, metadata: Readonly<Reco
   try {
     await writeFully(file, header, 0)
     for (const { name, at, bytes } of order) await copyRange(shard.data, at, file, header.byteLength + begins.get(name)!, bytes)
+    await file.sync?.()
   } finally {
     await file.close()
   }

@@ -1,10 +1,13 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { compress as run, pack, pipeline, type ProgressEvent, type Step } from '@tersor/core'
 import { sizeOfModel } from '@tersor/evaluation'
-import type { OpenedModel } from '@tersor/models'
+import type { ScratchFolder } from '@tersor/formats/scratch'
+import { openModel, type OpenedModel } from '@tersor/models'
 import { CompressionError } from '@tersor/tensor'
 import { readCalibration } from '../calibration.js'
 import { loadConfig } from '../config.js'
+import { engineFacts } from '../engine-facts.js'
+import { garbageCollector } from '../garbage.js'
 import { makeStep } from '../methods.js'
 import { openOutput, type OutputFormat, type SavedModel } from '../model-output.js'
 import { bytesText, paint, tableOf, writeResult, type Terminal } from '../output.js'
@@ -19,6 +22,9 @@ export interface CompressFlags {
   readonly format: OutputFormat
   readonly seed: number
   readonly overwrite: boolean
+  readonly resume: boolean
+  /** MiB. */
+  readonly activationMemory: number
 }
 
 interface StepReport {
@@ -31,25 +37,34 @@ interface StepReport {
 
 /** `tersor compress MODEL --out DIR`: runs a pipeline and saves the result. */
 export const compress = (terminal: Terminal, path: string, flags: CompressFlags, signal: AbortSignal): Promise<void> =>
-  withModel(terminal, path, async model => {
+  withModel(terminal, path, async (model, engine) => {
     const started = Date.now()
     const steps = await stepsOf(flags)
     const output = await openOutput(model, flags)
     const calibration = flags.calibrate === undefined ? [] : await readCalibration(model, flags.calibrate)
     const progress = progressOn(terminal)
+    const collectGarbage = garbageCollector()
     const reports: StepReport[] = []
-    try {
-      const onProgress = (event: ProgressEvent): void => {
-        progress.onProgress(event)
-        record(reports, event)
-      }
-      const small = await run(model, pipeline(...steps, ...(flags.format === 'huggingface' ? [pack()] : [])), {
+    const runSteps = async (): Promise<OpenedModel> =>
+      run(model, pipeline(...steps, ...(flags.format === 'huggingface' ? [pack()] : [])), {
         seed: flags.seed,
         signal,
-        onProgress,
+        onProgress: event => {
+          progress.onProgress(event)
+          record(reports, event)
+          collectGarbage()
+        },
         sink: output.sink,
+        scratch: output.scratch,
+        resume: flags.resume,
+        activationBytes: flags.activationMemory * 2 ** 20,
+        facts: { ...(await engineFacts(engine)), config: JSON.stringify(model.rawConfig), format: flags.format },
         ...(calibration.length > 0 ? { calibration } : {}),
+      }).catch(async error => {
+        throw signal.aborted ? await stopped(output.scratch, error) : error
       })
+    try {
+      const small = output.finished === undefined ? await runSteps() : await takeFinished(output.finished, output.scratch)
       const saved = await output.saved(small)
       progress.stop()
       report(terminal, model, saved, (small.provenance ?? []).slice(model.provenance?.length ?? 0), reports, (Date.now() - started) / 1000)
@@ -59,6 +74,20 @@ export const compress = (terminal: Terminal, path: string, flags: CompressFlags,
       tf.dispose(calibration)
     }
   })
+
+/** The result of a run that was killed when only its traces were left to be removed. */
+const takeFinished = async (path: string, scratch: ScratchFolder): Promise<OpenedModel> => {
+  const model = await openModel(path)
+  await scratch.remove()
+  return model
+}
+
+/** What a user's stop left. */
+const stopped = async (scratch: ScratchFolder, error: unknown): Promise<unknown> => {
+  if ((await scratch.state()) === 'none') return error
+  const remedy = `finished stages are kept in ${scratch.path}: run the command again with --resume to go on.`
+  return new CompressionError('RESUME', 'The run was stopped.', remedy, { resumable: scratch.path }, error)
+}
 
 const stepsOf = async ({ step, config }: CompressFlags): Promise<Step[]> => {
   const folder = process.cwd()

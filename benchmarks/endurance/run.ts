@@ -1,0 +1,41 @@
+/** `npm run endurance -- [whole] [kills]`: a checkpoint of 2.2 GB, and runs that are killed; both where none is named. */
+import { existsSync, readFileSync } from 'node:fs'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { loadNow, machineOf } from '../speed/machine.js'
+import { fillIn } from '../speed/table.js'
+import { writeFormatted } from '../speed/write-formatted.js'
+import { kills } from './kills.js'
+import { killText, tableOf, wholeText, type Report } from './table.js'
+import { wholeRuns } from './whole.js'
+
+const FOLDER = fileURLToPath(new URL('..', import.meta.url))
+const BUNDLED = fileURLToPath(new URL('../../examples/bundled-model', import.meta.url))
+const PAGE = join(FOLDER, 'README.md')
+const KILLS = 20
+
+const machine = machineOf()
+const threads = Number(process.env.TERSOR_THREADS ?? machine.cores)
+const file = join(FOLDER, 'results', `endurance-${machine.name}.json`)
+
+/** Keeps earlier results of what was not run now. */
+const keep = async (results: Partial<Report>): Promise<void> => {
+  const earlier = existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as Report) : undefined
+  const report: Report = { ...earlier, ...results, machine, threads, load: loadNow(), date: new Date().toISOString() }
+  await writeFormatted(file, JSON.stringify(report))
+  fillIn(PAGE, 'endurance', tableOf(report))
+  await writeFormatted(PAGE, readFileSync(PAGE, 'utf8'))
+}
+
+const names = process.argv.slice(2)
+const wants = (name: string): boolean => names.length === 0 || names.includes(name)
+console.log(`${machine.processor}, ${machine.cores} cores, Node ${machine.node}, ${threads} threads, load ${loadNow()}`)
+const work = await mkdtemp(join(process.env.TERSOR_WORK ?? tmpdir(), 'tersor-endurance-'))
+try {
+  if (wants('whole')) await keep({ whole: await wholeRuns(work, BUNDLED, run => console.log(wholeText(run))) })
+  if (wants('kills')) await keep({ kills: await kills(work, BUNDLED, KILLS, kill => console.log(killText(kill))) })
+} finally {
+  await rm(work, { recursive: true, force: true })
+}

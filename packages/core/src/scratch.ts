@@ -1,0 +1,49 @@
+import type { Parameter, ParameterStore } from '@tersor/tensor'
+import type { ProgressEvent } from './progress-event.js'
+
+/** Everything that decides the bytes of a run, by name; a run goes on only where all of it is the same. */
+export type Fingerprint = Readonly<Record<string, string>>
+
+/** What a run finished at one go, such as a stage of a step. */
+export interface Unit {
+  readonly params: ParameterStore
+  /** What was reported while it was made. */
+  readonly events: readonly ProgressEvent[]
+}
+
+/** Takes the parameters of a unit; nothing of it counts before `finish`. */
+export interface UnitSink {
+  write(name: string, parameter: Parameter): Promise<void>
+  /** With events the unit is written down as finished, so that a later run finds it. */
+  finish(events?: readonly ProgressEvent[]): Promise<ParameterStore>
+  abort(): Promise<void>
+}
+
+/** Bytes that do not fit in memory; gone when it is closed. */
+export interface Spill {
+  write(at: number, bytes: Uint8Array): Promise<void>
+  read(at: number, length: number): Promise<Uint8Array>
+  close(): Promise<void>
+}
+
+/** A working place that outlives the process: `scratchFolder` of @tersor/formats is one. */
+export interface Scratch {
+  /** For messages. */
+  readonly path: string
+  /**
+   * Starts a run, or goes on with the one that stopped here. Call it before the rest.
+   * Throws RESUME where there is nothing to go on with, where the fingerprint differs, and where a stopped run would be lost.
+   */
+  begin(fingerprint: Fingerprint, resume: boolean): Promise<void>
+  /** A unit that was finished, by this run or the one it goes on with. */
+  find(unit: string): Promise<Unit | undefined>
+  create(unit: string): UnitSink
+  spill(): Promise<Spill>
+  /** How many units are written down as finished. */
+  finished(): number
+  /** Writes down that the result is about to be put in its place, or is there. */
+  publish(state: 'publishing' | 'published'): Promise<void>
+  /** Lets go of the files and keeps them. */
+  close(): Promise<void>
+  remove(): Promise<void>
+}

@@ -1,0 +1,1 @@
+export { scratchFolder, type ScratchFolder, type ScratchOptions } from './scratch/scratch-folder.js'

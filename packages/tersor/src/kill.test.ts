@@ -1,0 +1,82 @@
+import { createRng } from '@tersor/core'
+import { huggingFaceSink } from '@tersor/formats/huggingface'
+import { picoLlama } from '@tersor/models'
+import { spawn, type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { access, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
+import { byteTokenizerJson } from './byte-tokenizer.reference.js'
+
+const MINUTES = 60_000
+const KILLS = 4
+const MAIN = join(__dirname, 'index.ts')
+const ROOT = join(__dirname, '../../..')
+
+let folder = ''
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'tersor-kill-'))
+  const pico = picoLlama({ dtype: 'bf16', context: 32, seed: 3 })
+  const files = { 'tokenizer.json': new TextEncoder().encode(JSON.stringify(byteTokenizerJson())) }
+  const sink = huggingFaceSink(join(folder, 'pico'), { config: pico.rawConfig, files })
+  for (const name of pico.params.names()) await sink.write(name, await pico.params.read(name))
+  await (await sink.finish()).close?.()
+  await writeFile(join(folder, 'text.txt'), 'the old man and the sea and the boat '.repeat(30))
+})
+afterAll(() => rm(folder, { recursive: true, force: true }))
+
+/** The command line in a process of its own, from sources. */
+const start = (out: string, ...more: string[]): ChildProcess => {
+  const code = `import { main } from ${JSON.stringify(MAIN)}; process.exitCode = await main(process.argv.slice(1))`
+  const steps = ['--step', 'sparse-gpt(pattern=2:4)', '--step', 'gptq(group=8)', '--step', 'eora(rank=2)']
+  const argv = ['compress', join(folder, 'pico'), '--out', out, '--calibrate', join(folder, 'text.txt'), ...steps, '--quiet', ...more]
+  const env = { ...process.env, TERSOR_ENGINE: 'cpu', NODE_OPTIONS: '' }
+  const node = ['--conditions=@tersor/source', '--import', 'tsx', '--input-type=module', '-e', code, '--', ...argv]
+  return spawn(process.execPath, node, { cwd: ROOT, env, stdio: 'ignore' })
+}
+
+const exists = (path: string): Promise<boolean> =>
+  access(path).then(
+    () => true,
+    () => false,
+  )
+
+/** Waits until the run has begun its journal. */
+const begun = async (out: string, child: ChildProcess): Promise<void> => {
+  while (child.exitCode === null && !(await exists(join(`${out}.partial`, 'journal')))) await setTimeout(2)
+}
+
+const filesOf = async (out: string): Promise<readonly (readonly [string, Buffer])[]> =>
+  Promise.all((await readdir(out)).sort().map(async name => [name, await readFile(join(out, name))] as const))
+
+it(
+  'ends in the same bytes when it is killed at random moments and resumed',
+  async () => {
+    const whole = join(folder, 'whole')
+    const first = start(whole)
+    const ended = once(first, 'exit')
+    await begun(whole, first)
+    const from = performance.now()
+    expect(await ended).toEqual([0, null])
+    const lasts = performance.now() - from
+    const rng = createRng(11)
+    let kills = 0
+    for (let attempt = 0; kills < KILLS; attempt++) {
+      const out = join(folder, `killed-${attempt}`)
+      const child = start(out)
+      const exit = once(child, 'exit')
+      await begun(out, child)
+      await Promise.race([setTimeout(rng.uniform() * lasts), exit])
+      child.kill('SIGKILL')
+      const [, signal] = await exit
+      if (signal !== 'SIGKILL') continue // it was faster this time
+      kills++
+      expect(await once(start(out, '--resume'), 'exit')).toEqual([0, null])
+      expect(await filesOf(out)).toEqual(await filesOf(whole))
+      expect(await exists(`${out}.partial`)).toBe(false)
+    }
+  },
+  5 * MINUTES,
+)
