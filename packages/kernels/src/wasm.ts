@@ -9,13 +9,22 @@ interface Exports {
   choleskyInPlace(a: Pointer, n: number): number
   invertLower(lower: Pointer, inverse: Pointer, n: number): void
   subtractOuter(w: Pointer, e: Pointer, u: Pointer, count: number, length: number): void
+  quantizeQ4_0: QuantizeBlocks
+  quantizeQ4_1: QuantizeBlocks
+  quantizeQ5_0: QuantizeBlocks
+  quantizeQ5_1: QuantizeBlocks
+  quantizeQ8_0: QuantizeBlocks
 }
+
+/** Writes blocks of 32 float32 values as GGUF holds them. */
+export type QuantizeBlocks = (values: Pointer, blocks: number, to: Pointer) => void
 
 /** Hands out views of the instance's memory, one behind the other, aligned to 16 bytes; what is in them is left over. */
 export interface Arena {
   f32(length: number): Float32Array<ArrayBuffer>
   f64(length: number): Float64Array<ArrayBuffer>
   i32(length: number): Int32Array<ArrayBuffer>
+  u8(length: number): Uint8Array<ArrayBuffer>
 }
 
 export interface WasmKernels extends Omit<Exports, 'memory' | 'heapBase'> {
@@ -62,5 +71,6 @@ function arenaOf(memory: WebAssembly.Memory, base: Pointer, bytes: number): Aren
     f32: length => new Float32Array(buffer, place(4 * length), length),
     f64: length => new Float64Array(buffer, place(8 * length), length),
     i32: length => new Int32Array(buffer, place(4 * length), length),
+    u8: length => new Uint8Array(buffer, place(length), length),
   }
 }

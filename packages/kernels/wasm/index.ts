@@ -1,3 +1,4 @@
+export * from './blocks'
 export * from './triangular'
 export * from './vectors'
 
