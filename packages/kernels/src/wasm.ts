@@ -14,6 +14,19 @@ interface Exports {
   quantizeQ5_0: QuantizeBlocks
   quantizeQ5_1: QuantizeBlocks
   quantizeQ8_0: QuantizeBlocks
+  multiplyPacked(
+    x: Pointer,
+    count: number,
+    codes: Pointer,
+    bits: number,
+    rows: number,
+    blocks: number,
+    block: number,
+    scales: Pointer,
+    offsets: Pointer,
+    sums: Pointer,
+    y: Pointer,
+  ): void
 }
 
 /** Writes blocks of 32 float32 values as GGUF holds them. */

@@ -1,4 +1,5 @@
 export * from './blocks'
+export * from './packed'
 export * from './triangular'
 export * from './vectors'
 

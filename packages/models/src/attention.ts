@@ -51,12 +51,30 @@ export interface AttentionOptions {
   readonly window: number | null
 }
 
+/** softmax(q · kᵀ + mask) · v over the positions of the cache and the new ones; q: (batch · kv heads, groups · tokens, size). */
+const attendAll = (
+  q: tf.Tensor3D,
+  k: tf.Tensor,
+  v: tf.Tensor,
+  env: Env,
+  { config, tokens, masks, window }: AttentionOptions,
+): tf.Tensor => {
+  const { keys, values } = env.cache ? env.cache.append(k, v) : { keys: k, values: v }
+  const length = keys.shape[2]!
+  const asMatrices = (t: tf.Tensor) => tf.reshape(t, [q.shape[0], length, config.headSize]) as tf.Tensor3D
+  const scores = tf.matMul(q, asMatrices(keys), false, true) // (batch · kv heads, groups · tokens, keys)
+  const grid = tf.reshape(scores, [q.shape[0], q.shape[1] / tokens, tokens, length])
+  const mask = masks(tokens, length, window)
+  const shares = tf.softmax(mask ? tf.add(grid, mask) : grid, -1)
+  return tf.matMul(tf.reshape(shares, scores.shape), asMatrices(values))
+}
+
 /**
  * Grouped-query attention: softmax(q · kᵀ / √size + mask) · v, then the output projection; x: (batch · tokens, hidden).
  * Query heads that share keys stand as rows of one product, so keys are never repeated.
  */
 export const attention = (x: tf.Tensor, env: Env, options: AttentionOptions): tf.Tensor => {
-  const { config, sites, batch, tokens, rotation, masks, window } = options
+  const { config, sites, batch, tokens, rotation } = options
   const { heads, keyValueHeads, headSize, biases, epsilon } = config
   const groups = heads / keyValueHeads
   const split = (rows: tf.Tensor, count: number, norm?: string): tf.Tensor => {
@@ -67,15 +85,8 @@ export const attention = (x: tf.Tensor, env: Env, options: AttentionOptions): tf
   const q = turn(split(linear(x, sites.query, env, biases.queryKeyValue), heads, sites.norms?.query))
   const k = turn(split(linear(x, sites.key, env, biases.queryKeyValue), keyValueHeads, sites.norms?.key))
   const v = split(linear(x, sites.value, env, biases.queryKeyValue), keyValueHeads)
-  const { keys, values } = env.cache ? env.cache.append(k, v) : { keys: k, values: v }
-  const length = keys.shape[2]!
-  const asMatrices = (t: tf.Tensor, rows: number, columns: number) => tf.reshape(t, [batch * keyValueHeads, rows, columns]) as tf.Tensor3D
-  const scaled = tf.mul(asMatrices(q, groups * tokens, headSize), 1 / Math.sqrt(headSize)) as tf.Tensor3D
-  const scores = tf.matMul(scaled, asMatrices(keys, length, headSize), false, true) // (batch · kv heads, groups · tokens, keys)
-  const grid = tf.reshape(scores, [batch * keyValueHeads, groups, tokens, length])
-  const mask = masks(tokens, length, window)
-  const shares = tf.softmax(mask ? tf.add(grid, mask) : grid, -1)
-  const mixed = tf.matMul(asMatrices(shares, groups * tokens, length), asMatrices(values, length, headSize))
+  const scaled = tf.mul(tf.reshape(q, [batch * keyValueHeads, groups * tokens, headSize]), 1 / Math.sqrt(headSize)) as tf.Tensor3D
+  const mixed = env.cache?.attend ? env.cache.attend(scaled, k, v) : attendAll(scaled, k, v, env, options)
   const rows = tf.transpose(tf.reshape(mixed, [batch, heads, tokens, headSize]), [0, 2, 1, 3]) // (batch, tokens, heads, size)
   return linear(tf.reshape(rows, [batch * tokens, heads * headSize]), sites.output, env, biases.output)
 }

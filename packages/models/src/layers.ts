@@ -7,7 +7,7 @@ export const biasOf = (site: Site): string => `${site.name}.bias`
 /** x · Wᵀ (+ bias) at a site, after showing x to the tap; x: (rows, in), result (rows, out). */
 export const linear = (x: tf.Tensor, site: Site, env: Env, bias = false): tf.Tensor => {
   env.tap?.(site, x)
-  const product = tf.matMul(x, env.weights(site.weight), false, true)
+  const product = env.products?.(x, site.weight) ?? tf.matMul(x, env.weights(site.weight), false, true)
   return bias ? tf.add(product, env.weights(biasOf(site))) : product
 }
 
