@@ -27,6 +27,27 @@ interface Exports {
     sums: Pointer,
     y: Pointer,
   ): void
+  multiplyTwoOfFour(
+    x: Pointer,
+    count: number,
+    mask: Pointer,
+    values: Pointer,
+    patterns: Pointer,
+    rows: number,
+    columns: number,
+    y: Pointer,
+  ): void
+  multiplyGroupSparse(
+    x: Pointer,
+    count: number,
+    starts: Pointer,
+    groups: Pointer,
+    values: Pointer,
+    group: number,
+    rows: number,
+    columns: number,
+    y: Pointer,
+  ): void
 }
 
 /** Writes blocks of 32 float32 values as GGUF holds them. */

@@ -1,5 +1,6 @@
 export * from './blocks'
 export * from './packed'
+export * from './sparse'
 export * from './triangular'
 export * from './vectors'
 
