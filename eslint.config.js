@@ -8,7 +8,7 @@ const noHiddenRandomness = [
 ]
 
 export default ts.config(
-  { ignores: ['**/dist/**', '**/node_modules/**', '**/.turbo/**', 'out/**'] },
+  { ignores: ['**/dist/**', '**/node_modules/**', '**/.turbo/**', 'out/**', 'packages/*/wasm/**'] },
   js.configs.recommended,
   ...ts.configs.recommended,
   {

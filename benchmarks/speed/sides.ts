@@ -31,7 +31,10 @@ const inPython = ({ job, settings }: Benchmark, threads: number): readonly SideC
 /** The other sides that a peer stands for, or why there are none. */
 export const peersOf = (peer: PeerName, benchmark: Benchmark, threads: number): readonly SideCommand[] | string => {
   if (peer === 'pytorch') return inPython(benchmark, threads)
-  if (peer !== 'ggml') return [inNode(peer, 'worker.ts', benchmark, threads, peer.slice('tfjs-'.length))]
+  if (peer === 'float32')
+    return [inNode('tersor, float32', 'worker.ts', { ...benchmark, settings: { ...benchmark.settings, form: 'dense' } }, threads, 'ort')]
+  if (peer.startsWith('tfjs')) return [inNode(peer, 'worker.ts', benchmark, threads, peer.slice('tfjs-'.length))]
   const installed = existsSync(join(FOLDER, '../../conformance/node_modules/koffi'))
-  return installed ? [inNode(peer, 'ggml.ts', benchmark, 1, 'cpu')] : 'run `npm install` in conformance to compare with ggml'
+  if (!installed) return `run \`npm run conformance\` once to compare with ${peer}`
+  return peer === 'ggml' ? [inNode(peer, 'ggml.ts', benchmark, 1, 'cpu')] : [inNode(peer, 'llama-cpp.ts', benchmark, threads, 'cpu')]
 }

@@ -7,6 +7,8 @@ import type { Operand, Value } from './types.js'
 export interface Machinery {
   readonly pool: BufferPool
   flush(): void
+  /** Frees the graphs in which constants of the caller stand. */
+  forgetEmbedded(): void
 }
 
 const isView = (values: unknown): values is Float32Array => ArrayBuffer.isView(values)
@@ -76,6 +78,7 @@ export class OrtBackend extends MathBackendCPU {
     const gone = super.disposeData(id, force)
     if (gone) {
       value.owned = false
+      if (value.embedded !== undefined) this.#engine.forgetEmbedded()
       if (value.pins > 0 && isView(value.values)) this.heldBytes += value.values.byteLength
       this.recycle(value)
     }

@@ -60,6 +60,22 @@ describe('capture', () => {
     double.dispose()
   })
 
+  it('records the first call where it is told to, and compiles once for two functions in turn', async () => {
+    let calls = 0
+    const compiled = statistics().compiled
+    for (let time = 0; time < 2; time++) {
+      const twice = capture(x => (calls++, tf.tanh(tf.mul(tf.exp(x!), 2))), { records: 'first' })
+      for (const seed of [1, 2]) {
+        const [x, y] = [tensor([270], seed), twice(tensor([270], seed))]
+        const expected = Float32Array.from(await x.data(), value => Math.tanh(2 * Math.exp(value)))
+        expect(distance(expected, await y.data())).toBeLessThan(1e-6)
+      }
+      twice.dispose()
+    }
+    expect(calls).toBe(2)
+    expect(statistics().compiled).toBe(compiled + 1)
+  })
+
   it('keeps the constants it uses', async () => {
     const constant = tensor([300], 8)
     const added = capture(x => tf.mul(tf.add(x!, constant), 3))

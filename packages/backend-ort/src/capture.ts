@@ -29,6 +29,11 @@ interface Program {
   readonly single: boolean
 }
 
+export interface CaptureOptions {
+  /** The call that is recorded: the first where the function creates no variables, such as an optimiser's; 'second' is the default. */
+  readonly records?: 'first' | 'second'
+}
+
 const variables = () => Object.values(tf.engine().registeredVariables)
 const listOf = (tensors: Tensors): tf.Tensor[] => (Array.isArray(tensors) ? tensors : [tensors])
 const refuse = (what: string, remedy: string) => new Error(`capture: ${what}\n${remedy}`)
@@ -104,7 +109,10 @@ function replay<R extends Tensors>(engine: OrtEngine, program: Program, inputs: 
  * JavaScript numbers in it are frozen: pass what changes as a tensor. Other shapes of the arguments are recorded anew.
  * On another backend it is the function itself.
  */
-export function capture<R extends Tensors>(compute: (...inputs: tf.Tensor[]) => R): Captured<R> {
+export function capture<R extends Tensors>(
+  compute: (...inputs: tf.Tensor[]) => R,
+  { records = 'second' }: CaptureOptions = {},
+): Captured<R> {
   const programs = new Map<string, Program | null>()
   const call = (...inputs: tf.Tensor[]): R => {
     if (tf.getBackend() !== BACKEND_NAME) return tf.tidy(() => compute(...inputs))
@@ -112,7 +120,7 @@ export function capture<R extends Tensors>(compute: (...inputs: tf.Tensor[]) => 
     const key = inputs.map(input => `${input.dtype}[${input.shape}]`).join()
     const program = programs.get(key)
     if (program) return tf.tidy(() => replay<R>(engine, program, inputs))
-    if (program === undefined) {
+    if (program === undefined && records === 'second') {
       programs.set(key, null) // the first call may create variables, such as an optimiser's
       return tf.tidy(() => compute(...inputs))
     }
@@ -128,8 +136,8 @@ export function capture<R extends Tensors>(compute: (...inputs: tf.Tensor[]) => 
 }
 
 function release({ run, sources }: Program): void {
-  run.plan.retained = false
-  run.plan.session.dispose()
+  run.plan.retained = false // the cache has it again, for a function that records the same
+  if (run.plan.forgotten) run.plan.session.dispose()
   const { backend } = engineOfBackend()
   for (const source of sources) {
     if (!('constant' in source)) continue

@@ -17,8 +17,12 @@ export interface Plan {
   readonly baked: string
   /** Estimate of what the session keeps between runs. */
   readonly bytes: number
-  /** Held by a captured function, which disposes it: the cache may forget it but not free it. */
+  /** Whether constants of the caller stand in it. */
+  readonly embeds: boolean
+  /** Held by a captured function: the cache may forget it but not free it. */
   retained: boolean
+  /** Forgotten by the cache while it was held: who lets go of it frees it. */
+  forgotten: boolean
 }
 
 export const feedName = (slot: number) => `x${slot}`
@@ -52,7 +56,17 @@ export function compile(
   const outputNames = emitTrace(graph, skeleton, nodes, outputs, inputNames, block)
   outputs.forEach((node, index) => graph.output(outputNames[index]!, node.dtype, node.shape))
   const session = native.open(graph.model(), { threads, optimise: true })
-  return { session, fed, outputNames, baked, bytes: estimateBytes(nodes), retained: false }
+  const embedded = graph.embedded()
+  return {
+    session,
+    fed,
+    outputNames,
+    baked,
+    bytes: estimateBytes(nodes) + embedded,
+    embeds: embedded > 0,
+    retained: false,
+    forgotten: false,
+  }
 }
 
 /** Runs a plan over the given inputs and gives one array per output. */

@@ -112,7 +112,7 @@ export function createEngine(native: Native): OrtEngine {
       executor.run(nodes, observer)
     },
   )
-  const backend = new OrtBackend({ pool, flush }, () => engine)
+  const backend = new OrtBackend({ pool, flush, forgetEmbedded: () => executor.forgetEmbedded() }, () => engine)
   const engine: OrtEngine = {
     backend,
     trace,

@@ -23,6 +23,8 @@ export interface Executor {
   /** With `observe` the trace is compiled whatever its past, and the run is handed over. */
   run(nodes: readonly TraceNode[], observe: ((run: Run) => void) | null): void
   configure(settings: Settings): void
+  /** Frees every graph in which constants of the caller stand, because one of them is gone. */
+  forgetEmbedded(): void
   counts(): { readonly compiled: number; readonly interpreted: number }
 }
 
@@ -75,13 +77,14 @@ export function createExecutor(
     },
     configure(wanted) {
       if (wanted.threads !== settings.threads) {
-        plans.clear()
-        families.clear()
-        interpreter.clear()
+        for (const cache of [plans, families, interpreter]) cache.clear()
       }
       settings = wanted
       plans.resize(wanted.sessions)
       families.resize(wanted.sessions)
+    },
+    forgetEmbedded() {
+      for (const cache of [plans, families, interpreter]) cache.forgetEmbedded()
     },
     counts: () => ({ compiled: plans.compiled(), interpreted }),
   }

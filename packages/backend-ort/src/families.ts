@@ -26,6 +26,7 @@ export interface FamilyPlan {
   readonly fed: readonly number[]
   readonly outputNames: readonly string[]
   readonly signature: string
+  readonly embeds: boolean
   /** Which constants are inputs. */
   readonly open: ReadonlySet<number>
   readonly constants: readonly Constant[]
@@ -43,6 +44,8 @@ export interface Families {
   /** Never try this family again. */
   abandon(skeleton: Skeleton): void
   clear(): void
+  /** Frees the graphs with embedded constants, one of which is gone. */
+  forgetEmbedded(): void
   resize(capacity: number): void
 }
 
@@ -105,7 +108,7 @@ function compileFamily(
   const outputNames = emitTrace(graph, skeleton, nodes, outputs, inputNames)
   outputs.forEach((node, index) => graph.output(outputNames[index]!, node.dtype))
   const session = native.open(graph.model(), { threads, optimise: true })
-  return { session, fed: skeleton.inputs.map((_, slot) => slot), outputNames, signature, open, constants }
+  return { session, fed: skeleton.inputs.map((_, slot) => slot), outputNames, signature, embeds: graph.embedded() > 0, open, constants }
 }
 
 interface Entry {
@@ -163,6 +166,7 @@ export function createFamilies(native: Native, threads: () => number, capacity: 
     },
     abandon: skeleton => void (entryOf(skeleton).abandoned = true),
     clear: () => withPlan.clear(),
+    forgetEmbedded: () => withPlan.deleteWhere(({ plan }) => plan?.embeds === true),
     resize: size => withPlan.resize(size),
   }
 }

@@ -16,6 +16,10 @@ export interface Graph {
   /** Declares a value as output and returns its name. */
   output(name: string, dtype: DType, shape?: Shape): string
   constant(dtype: OnnxType, shape: Shape, values: readonly number[]): string
+  /** A large constant under a name of its own, written when the model is; the same name again is the same constant. */
+  embed(name: string, shape: Shape, values: Uint8Array | Float32Array): string
+  /** Bytes of the large constants. */
+  embedded(): number
   int64(values: readonly number[]): string
   float(value: number): string
   op(type: string, inputs: readonly string[], attributes?: Attributes, domain?: string): string
@@ -27,6 +31,8 @@ export interface Graph {
   model(): Uint8Array
 }
 
+/** What only embedded constants are. */
+const UINT8 = 2
 const OPSET = 17
 const IR_VERSION = 8
 const INT = 2
@@ -51,6 +57,12 @@ export function arrayFor(dtype: OnnxType, values: readonly number[]) {
 function encodeConstant(name: string, dtype: OnnxType, shape: Shape, values: readonly number[]): Uint8Array {
   const dims = shape.map(size => fieldVarint(1, size))
   return bytes(...dims, fieldVarint(2, ONNX_TYPE[dtype]), fieldText(8, name), fieldBytes(9, new Uint8Array(arrayFor(dtype, values).buffer)))
+}
+
+function encodeEmbedded(name: string, { shape, values }: Embedded): Uint8Array {
+  const type = values instanceof Float32Array ? ONNX_TYPE.float32 : UINT8
+  const raw = new Uint8Array(values.buffer, values.byteOffset, values.byteLength)
+  return fieldBytes(5, bytes(...shape.map(size => fieldVarint(1, size)), fieldVarint(2, type), fieldText(8, name), fieldBytes(9, raw)))
 }
 
 function encodeValueInfo(name: string, dtype: OnnxType, shape: Shape | undefined): Uint8Array {
@@ -82,6 +94,11 @@ const STOP_NODE = fieldBytes(1, encodeNode(STOP, 'SequenceEmpty', [], STOP, {}, 
 const SEQUENCE_OF_FLOATS = fieldBytes(4, fieldBytes(1, fieldBytes(1, fieldVarint(1, ONNX_TYPE.float32))))
 const STOP_OUTPUT = fieldBytes(12, bytes(fieldText(1, STOP), fieldBytes(2, SEQUENCE_OF_FLOATS)))
 
+interface Embedded {
+  readonly shape: Shape
+  readonly values: Uint8Array | Float32Array
+}
+
 /** An empty graph. */
 export function createGraph(): Graph {
   const nodes: Uint8Array[] = []
@@ -89,6 +106,7 @@ export function createGraph(): Graph {
   const inputs: Uint8Array[] = []
   const outputs: Uint8Array[] = []
   const constantNames = new Map<string, string>()
+  const large = new Map<string, Embedded>()
   const graph: Graph = {
     input: (name, dtype, shape) => (inputs.push(fieldBytes(11, encodeValueInfo(name, dtype, shape))), name),
     output: (name, dtype, shape) => (outputs.push(fieldBytes(12, encodeValueInfo(name, dtype, shape))), name),
@@ -101,6 +119,8 @@ export function createGraph(): Graph {
       constants.push(fieldBytes(5, encodeConstant(name, dtype, shape, values)))
       return name
     },
+    embed: (name, shape, values) => (large.set(name, { shape, values }), name),
+    embedded: () => [...large.values()].reduce((sum, { values }) => sum + values.byteLength, 0),
     int64: values => graph.constant('int64', [values.length], values),
     float: value => graph.constant('float32', [], [value]),
     op(type, from, attributes = {}, domain = '') {
@@ -113,7 +133,8 @@ export function createGraph(): Graph {
     reshape: (input, shape) => graph.op('Reshape', [input, graph.int64(shape)]),
     nodeCount: () => nodes.length,
     model() {
-      const body = bytes(...nodes, STOP_NODE, fieldText(2, 'trace'), ...constants, ...inputs, STOP_OUTPUT, ...outputs)
+      const embedded = [...large].map(([name, constant]) => encodeEmbedded(name, constant))
+      const body = bytes(...nodes, STOP_NODE, fieldText(2, 'trace'), ...constants, ...embedded, ...inputs, STOP_OUTPUT, ...outputs)
       const opsets = [encodeOpset('', OPSET), encodeOpset('com.microsoft', 1), encodeOpset('com.microsoft.nchwc', 1)]
       return bytes(fieldVarint(1, IR_VERSION), fieldBytes(7, body), ...opsets)
     },

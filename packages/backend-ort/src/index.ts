@@ -4,7 +4,7 @@ import { register } from './register.js'
 
 export { ORT_VERSION } from './binding.js'
 export { capture } from './capture.js'
-export type { Captured } from './capture.js'
+export type { Captured, CaptureOptions } from './capture.js'
 export { BACKEND_NAME } from './register.js'
 export { configure, flush, statistics } from './control.js'
 export type { Settings } from './settings.js'

@@ -10,19 +10,22 @@ import type { NativeArray, TraceNode } from './types.js'
 export interface Interpreter {
   run(node: TraceNode): NativeArray
   clear(): void
+  /** Frees the sessions with embedded constants, one of which is gone. */
+  forgetEmbedded(): void
   sessions(): number
 }
 
 interface NodeSession {
   readonly session: NativeSession
   readonly output: string
+  readonly embeds: boolean
 }
 
 /** A one-node session holds some kilobytes. */
 const NODE_SESSIONS = 512
 /** Below this many elements waking the other threads costs more than it saves. */
 const PARALLEL_ELEMENTS = 65_536
-const HEAVY = new Set(['MatMul', 'Conv', 'ConvInputGradient', 'ConvFilterGradient', 'MaxPool', 'AveragePool'])
+const HEAVY = new Set(['MatMul', 'MatMulNBits', 'Conv', 'ConvInputGradient', 'ConvFilterGradient', 'MaxPool', 'AveragePool'])
 
 function keyOf(node: TraceNode, threads: number): string {
   const inputs = node.inputs.map(input => input.dtype + (node.polymorphic ? input.shape.length : `[${input.shape}]`))
@@ -34,7 +37,7 @@ function open(native: Native, node: TraceNode, threads: number): NodeSession {
   const shapeOf = (shape: readonly number[]) => (node.polymorphic ? undefined : shape)
   const names = node.inputs.map((input, index) => graph.input(`x${index}`, input.dtype, shapeOf(input.shape)))
   const output = graph.output(node.emit(graph, names), node.dtype, shapeOf(node.shape))
-  return { session: native.open(graph.model(), { threads, optimise: false }), output }
+  return { session: native.open(graph.model(), { threads, optimise: false }), output, embeds: graph.embedded() > 0 }
 }
 
 export function createInterpreter(native: Native, pool: BufferPool, threads: () => number): Interpreter {
@@ -45,8 +48,9 @@ export function createInterpreter(native: Native, pool: BufferPool, threads: () 
       const parallel = HEAVY.has(node.op) || sizeOf(node.shape) >= PARALLEL_ELEMENTS ? threads() : 1
       const key = keyOf(node, parallel)
       const known = sessions.get(key)
-      const { session, output } = known ?? open(native, node, parallel)
-      if (known === undefined) sessions.set(key, { session, output })
+      const used = known ?? open(native, node, parallel)
+      const { session, output } = used
+      if (known === undefined) sessions.set(key, used)
       const feeds: Record<string, NativeTensor> = {}
       node.inputs.forEach((input, index) => (feeds[`x${index}`] = tensorOf(native, input)))
       const array = pool.take(node.dtype, sizeOf(node.shape))
@@ -54,6 +58,7 @@ export function createInterpreter(native: Native, pool: BufferPool, threads: () 
       return array
     },
     clear: () => sessions.clear(),
+    forgetEmbedded: () => sessions.deleteWhere(({ embeds }) => embeds),
     sessions: () => sessions.size(),
   }
 }

@@ -11,6 +11,8 @@ export interface Plans {
   /** The plan for a trace, or null when it should be interpreted. */
   find(skeleton: Skeleton, nodes: readonly TraceNode[], outputs: readonly TraceNode[], force: boolean): Plan | null
   clear(): void
+  /** Frees the graphs with embedded constants, one of which is gone. */
+  forgetEmbedded(): void
   resize(sessions: number): void
   compiled(): number
 }
@@ -38,9 +40,8 @@ export const FEW_NODES = 2
  * a training step at its second run, the steps of token-by-token decoding, whose shapes grow, practically never.
  */
 export function createPlans(native: Native, threads: () => number, block: number, capacity: number): Plans {
-  const plans = createRecency<Plan>(
-    { entries: capacity, weight: totalmem() / MEMORY_PART, weigh: plan => plan.bytes },
-    plan => void (plan.retained || plan.session.dispose()),
+  const plans = createRecency<Plan>({ entries: capacity, weight: totalmem() / MEMORY_PART, weigh: plan => plan.bytes }, plan =>
+    plan.retained ? void (plan.forgotten = true) : plan.session.dispose(),
   )
   const entries = createRecency<Entry>({ entries: STRUCTURES }, () => {})
   const families = createRecency<Family>({ entries: STRUCTURES }, () => {})
@@ -74,6 +75,7 @@ export function createPlans(native: Native, threads: () => number, block: number
       return plan
     },
     clear: () => plans.clear(),
+    forgetEmbedded: () => plans.deleteWhere(({ embeds }) => embeds),
     resize: sessions => plans.resize(sessions),
     compiled: () => compiled,
   }

@@ -10,6 +10,7 @@ export interface Recency<V> {
   get(key: string): V | undefined
   set(key: string, value: V): void
   delete(key: string): void
+  deleteWhere(fits: (value: V) => boolean): void
   clear(): void
   resize(capacity: number): void
   size(): number
@@ -52,6 +53,9 @@ export function createRecency<V>(bounds: Bounds<V>, release: (value: V) => void)
     delete(key) {
       const value = entries.get(key)
       if (value !== undefined) drop(key, value)
+    },
+    deleteWhere(fits) {
+      for (const [key, value] of entries) if (fits(value)) drop(key, value)
     },
     clear() {
       for (const [key, value] of entries) drop(key, value)

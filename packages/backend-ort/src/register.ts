@@ -2,6 +2,8 @@ import { getKernelsForBackend, registerBackend, registerKernel } from '@tensorfl
 import type { KernelConfig, KernelFunc, TensorInfo } from '@tensorflow/tfjs-core'
 import { registerAdam } from './adam.js'
 import type { OrtEngine } from './engine.js'
+import { registerMatMulNBits } from './matmul-n-bits.js'
+import { registerWriteRows } from './write-rows.js'
 import { kernelTable } from './kernels/table.js'
 import { sizeOf } from './shapes.js'
 import type { Rule, RuleInputs, Operand } from './types.js'
@@ -76,4 +78,6 @@ export function register(engine: OrtEngine): void {
   for (const config of getKernelsForBackend('cpu'))
     registerKernel({ ...config, backendName: BACKEND_NAME, kernelFunc: dispatch(engine, config, table[config.kernelName]) })
   registerAdam(engine, BACKEND_NAME)
+  registerMatMulNBits(engine, BACKEND_NAME)
+  registerWriteRows(engine, BACKEND_NAME)
 }

@@ -21,6 +21,8 @@ export interface Value {
   pins: number
   /** A float scalar written by the user, such as the 0.5 in tf.mul(x, 0.5): a candidate for a constant of the graph. */
   literal: boolean
+  /** A number of its own, once it stands in graphs as a constant instead of being fed. */
+  embedded?: number
   /** Why its flush failed, told again when it is read. */
   failure?: unknown
 }

@@ -1,11 +1,12 @@
 import * as tf from '@tensorflow/tfjs-core'
 import type { ParameterStore } from '@tersor/tensor'
 import { decode } from './decode.js'
-import type { Env, Model, Stage, Weights } from './model.js'
+import type { Env, Model, Products, Stage, Weights } from './model.js'
 
 /** Decoded weights that stay on the device until `dispose`. */
 export interface LoadedWeights {
   readonly weights: Weights
+  readonly products?: Products
   dispose(): void
 }
 

@@ -28,6 +28,8 @@ export interface Site {
 
 /** Decoded weights by parameter name; the provider owns the tensors. */
 export type Weights = (name: string) => Tensor
+/** x · Wᵀ with a weight that is kept packed; undefined for those that are not. x: (rows, in), result (rows, out). */
+export type Products = (x: Tensor, name: string) => Tensor | undefined
 /** Sees the input of a site: (…, in), or (batch, height, width, in) for a convolution. */
 export type Tap = (site: Site, input: Tensor) => void
 
@@ -35,6 +37,11 @@ export type Tap = (site: Site, input: Tensor) => void
 export interface LayerCache {
   /** Appends the new positions and returns all of them; the cache owns what it returns. */
   append(keys: Tensor, values: Tensor): { readonly keys: Tensor; readonly values: Tensor }
+  /**
+   * Where given, it takes the place of `append` and of the products with it: softmax(q · [past, keys]ᵀ) · [past, values] with queries that
+   * are scaled already, (batch · heads, queries, size), scores kept within ± cap; keys and values of the new positions (batch, heads, positions, size).
+   */
+  attend?(queries: Tensor, keys: Tensor, values: Tensor, cap?: number | null): Tensor
   /** Positions held before the next append. */
   readonly length: number
 }
@@ -42,8 +49,12 @@ export interface LayerCache {
 /** What a stage may ask for while it runs. */
 export interface Env {
   readonly weights: Weights
+  /** Asked before `weights` where a linear layer multiplies. */
+  readonly products?: Products
   readonly tap?: Tap
   readonly cache?: LayerCache
+  /** Positions before these tokens; the cache's length, or 0, where absent. */
+  readonly past?: number
   /** Absolute position of each token, int32 (tokens); 0, 1, 2 … where absent. */
   readonly positions?: Tensor
   /** 1 for a token and 0 for padding, (batch, tokens); all are tokens where absent. Encoders read it. */

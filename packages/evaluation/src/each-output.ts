@@ -16,7 +16,9 @@ export interface EvaluationOptions {
 export interface Batch {
   readonly size: number
   input(): tf.Tensor
-  /** The output belongs to the caller. */
+  /** What of the output is visited, all of it where absent; runs on the engine together with the network. */
+  reduce?(output: tf.Tensor): tf.Tensor
+  /** What is visited belongs to the caller. */
   visit(output: tf.Tensor): Promise<void>
 }
 
@@ -36,6 +38,8 @@ export const eachOutput = async (model: Model, batches: readonly Batch[], option
   await (options.hold === 'stage' ? stageByStage : allAtOnce)(model, batches, visit, options.signal)
 }
 
+const reduced = (batch: Batch, output: tf.Tensor): tf.Tensor => batch.reduce?.(output) ?? output
+
 type Visit = (batch: Batch, output: tf.Tensor) => Promise<void>
 
 const allAtOnce = async (model: Model, batches: readonly Batch[], visit: Visit, signal?: AbortSignal): Promise<void> => {
@@ -45,7 +49,7 @@ const allAtOnce = async (model: Model, batches: readonly Batch[], visit: Visit, 
       signal?.throwIfAborted()
       await visit(
         batch,
-        tf.tidy(() => forward(model, batch.input(), { weights })),
+        tf.tidy(() => reduced(batch, forward(model, batch.input(), { weights }))),
       )
     }
   } finally {
@@ -62,10 +66,12 @@ const stageByStage = async (model: Model, batches: readonly Batch[], visit: Visi
         for (const [i, batch] of batches.entries()) {
           signal?.throwIfAborted()
           const before = activations[i]
-          const after = tf.tidy(() => stage.run(before ?? batch.input(), { weights }))
+          const last = index === model.stages.length - 1
+          const run = () => stage.run(before ?? batch.input(), { weights })
+          const after = tf.tidy(() => (last ? reduced(batch, run()) : run()))
           if (before !== after) before?.dispose()
-          activations[i] = index < model.stages.length - 1 ? after : undefined
-          if (index === model.stages.length - 1) await visit(batch, after)
+          activations[i] = last ? undefined : after
+          if (last) await visit(batch, after)
         }
       } finally {
         dispose()

@@ -1,8 +1,16 @@
-import type { Tensor } from '@tensorflow/tfjs-core'
+import * as tf from '@tensorflow/tfjs-core'
 import { eachOutput, type EvaluationOptions } from './each-output.js'
-import { checkFinite, logSumExp } from './log-softmax.js'
-import { batchWindows, inputOf, type TokenModel } from './window-batches.js'
+import { checkFinite } from './log-softmax.js'
+import { batchWindows, inputOf, type TokenModel, type WindowBatch } from './window-batches.js'
 import type { Window } from './windows.js'
+
+/** log p of the token that comes next, for each position; logits: (windows, positions, vocabulary). */
+const chosenLogProbabilities = (logits: tf.Tensor, { windows, positions }: WindowBatch): tf.Tensor => {
+  const vocabulary = logits.shape[2]!
+  const next = windows.flatMap(window => window.slice(1, positions + 1))
+  const indices = Int32Array.from(next, (id, row) => row * vocabulary + id)
+  return tf.gather(tf.reshape(tf.logSoftmax(logits), [-1]), tf.tensor1d(indices, 'int32')) // (windows · positions)
+}
 
 /**
  * How surprised a language model is by each token of a text: exp(−mean log p(token | tokens before it in its window)),
@@ -19,16 +27,10 @@ export const perplexity = async (
   const batches = batchWindows(windows, model).map(batch => ({
     size: batch.windows.length,
     input: () => inputOf(batch),
-    visit: async (logits: Tensor) => {
-      const vocabulary = logits.shape[2]!
-      const values = await logits.data<'float32'>()
-      batch.windows.forEach((window, row) => {
-        for (let i = 0; i < batch.positions; i++) {
-          const from = (row * batch.positions + i) * vocabulary
-          loss += logSumExp(values, from, vocabulary) - values[from + window[i + 1]]
-        }
-      })
-      tokens += batch.windows.length * batch.positions
+    reduce: (logits: tf.Tensor) => chosenLogProbabilities(logits, batch),
+    visit: async (chosen: tf.Tensor) => {
+      for (const value of await chosen.data<'float32'>()) loss -= value
+      tokens += chosen.size
     },
   }))
   await eachOutput(model, batches, options)

@@ -54,9 +54,9 @@ export const topOne = async (
     return {
       size: end - start,
       input: () => images.batch(start, end),
-      visit: async (logits: tf.Tensor) => {
-        const chosen = tf.argMax(logits, -1)
-        const best = await chosen.data().finally(() => chosen.dispose())
+      reduce: (logits: tf.Tensor) => tf.argMax(logits, -1),
+      visit: async (chosen: tf.Tensor) => {
+        const best = await chosen.data()
         best.forEach((index, row) => (correct += index === indices[images.labels[start + row]] ? 1 : 0))
       },
     }

@@ -33,27 +33,33 @@ export type CausalMasks = ReturnType<typeof causalMasks>
 /** What `attend` does besides the plain softmax. */
 export interface AttendOptions {
   readonly scale: number
-  /** Added to the scores (batch · key heads, groups, tokens, keys). */
-  readonly mask?: tf.Tensor
+  /** Gives, for a number of keys, what is added to the scores (batch · key heads, groups, tokens, keys). */
+  readonly mask?: (keys: number) => tf.Tensor | undefined
   /** Soft limit of the scores. */
   readonly cap?: number | null
 }
 
 /**
- * softmax(scale · q · kᵀ + mask) · v, heads side by side: (batch · tokens, heads · size).
+ * softmax(scale · q · kᵀ + mask) · v over the positions of the cache and the new ones, heads side by side: (batch · tokens, heads · size).
  * Query heads that share keys stand as rows of one product, so keys are never repeated.
  * q: (batch, heads, tokens, size); k and v: (batch, key heads, keys, size).
  */
-export const attend = (q: tf.Tensor, k: tf.Tensor, v: tf.Tensor, { scale, mask, cap = null }: AttendOptions): tf.Tensor => {
+export const attend = (q: tf.Tensor, k: tf.Tensor, v: tf.Tensor, env: Env, { scale, mask, cap = null }: AttendOptions): tf.Tensor => {
   const [batch, heads, tokens, size] = q.shape as [number, number, number, number]
-  const [, keyHeads, length] = k.shape as [number, number, number, number]
-  const groups = heads / keyHeads
-  const asMatrices = (t: tf.Tensor, rows: number, columns: number) => tf.reshape(t, [batch * keyHeads, rows, columns]) as tf.Tensor3D
-  const scaled = tf.mul(asMatrices(q, groups * tokens, size), scale) as tf.Tensor3D
-  const scores = tf.matMul(scaled, asMatrices(k, length, size), false, true) // (batch · key heads, groups · tokens, keys)
-  const grid = tf.reshape(cap === null ? scores : softCap(scores, cap), [batch * keyHeads, groups, tokens, length])
-  const shares = tf.softmax(mask ? tf.add(grid, mask) : grid, -1)
-  const mixed = tf.matMul(asMatrices(shares, groups * tokens, length), asMatrices(v, length, size))
+  const matrices = batch * k.shape[1]!
+  const groups = heads / k.shape[1]!
+  const scaled = tf.mul(tf.reshape(q, [matrices, groups * tokens, size]), scale) as tf.Tensor3D
+  const attendAll = (): tf.Tensor => {
+    const { keys, values } = env.cache ? env.cache.append(k, v) : { keys: k, values: v }
+    const length = keys.shape[2]!
+    const asMatrices = (t: tf.Tensor) => tf.reshape(t, [matrices, length, size]) as tf.Tensor3D
+    const scores = tf.matMul(scaled, asMatrices(keys), false, true) // (batch · key heads, groups · tokens, keys)
+    const grid = tf.reshape(cap === null ? scores : softCap(scores, cap), [matrices, groups, tokens, length])
+    const hides = mask?.(length)
+    const shares = tf.softmax(hides ? tf.add(grid, hides) : grid, -1)
+    return tf.matMul(tf.reshape(shares, scores.shape), asMatrices(values))
+  }
+  const mixed = env.cache?.attend ? env.cache.attend(scaled, k, v, cap) : attendAll()
   const rows = tf.transpose(tf.reshape(mixed, [batch, heads, tokens, size]), [0, 2, 1, 3]) // (batch, tokens, heads, size)
   return tf.reshape(rows, [batch * tokens, heads * size])
 }
@@ -96,9 +102,7 @@ export const multiHeadAttention = (
   const [rows, hidden] = x.shape as [number, number]
   const split = (t: tf.Tensor) => splitHeads(t, batch, rows / batch, heads)
   const [q, k, v] = project(x, sites.inputs, [hidden, hidden, hidden], env, true).map(split)
-  const { keys, values } = env.cache ? env.cache.append(k, v) : { keys: k, values: v }
-  const hides = mask?.(keys.shape[2]!)
-  const mixed = attend(q, keys, values, { scale: 1 / Math.sqrt(hidden / heads), ...(hides ? { mask: hides } : {}) })
+  const mixed = attend(q, k, v, env, { scale: 1 / Math.sqrt(hidden / heads), ...(mask ? { mask } : {}) })
   return linear(mixed, sites.output, env, true)
 }
 
@@ -124,8 +128,6 @@ export const attention = (x: tf.Tensor, env: Env, options: AttentionOptions): tf
   const q = turn(normed(splitHeads(query, batch, tokens, heads), sites.norms?.query))
   const k = turn(normed(splitHeads(key, batch, tokens, keyValueHeads), sites.norms?.key))
   const v = splitHeads(value, batch, tokens, keyValueHeads)
-  const { keys, values } = env.cache ? env.cache.append(k, v) : { keys: k, values: v }
-  const mask = masks(tokens, keys.shape[2]!, window)
-  const mixed = attend(q, keys, values, { scale: scoreScale, cap: scoreCap, ...(mask ? { mask } : {}) })
+  const mixed = attend(q, k, v, env, { scale: scoreScale, cap: scoreCap, mask: length => masks(tokens, length, window) })
   return linear(mixed, sites.output, env, biases.output)
 }

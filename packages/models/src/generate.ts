@@ -1,10 +1,24 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { createRng, loadModel, type Rng, type Weights } from '@tersor/core'
+import {
+  createRng,
+  loadModel,
+  loadPacked,
+  type Env,
+  type LoadedWeights,
+  type LoadPackedOptions,
+  type Products,
+  type Rng,
+  type Weights,
+} from '@tersor/core'
 import { CompressionError } from '@tersor/tensor'
+import { decoder, type Decoder } from './decoder.js'
 import { detokenizer } from './detokenize.js'
 import { kvCaches, type KvCache } from './kv-cache.js'
 import type { LanguageModel } from './language-model.js'
 import { checkTemperature, greedy, sample } from './sampling.js'
+
+/** Recording a step costs as much as some tokens. */
+const WORTH_RECORDING = 8
 
 export interface GenerateOptions {
   /** A text or ids to continue. */
@@ -15,8 +29,16 @@ export interface GenerateOptions {
   readonly temperature?: number
   readonly rng?: Rng
   readonly signal?: AbortSignal
-  /** Weights that the caller has loaded already and keeps. */
+  /** Weights that the caller has loaded already and keeps: what `loadModel` or `loadPacked` gave. */
   readonly weights?: Weights
+  readonly products?: Products
+  /**
+   * How weights that `generate` loads itself take part: 'packed' (the default) leaves quantized matrices packed where the engine multiplies
+   * them so, 'dense' decodes everything first.
+   */
+  readonly form?: 'packed' | 'dense'
+  /** What products with packed weights make of activations; see `packedProduct` of @tersor/kernels. */
+  readonly activations?: LoadPackedOptions['activations']
 }
 
 /** A token, and the text that it completes: empty while a character is unfinished, and without a tokenizer. */
@@ -73,12 +95,13 @@ const checkLogit = (logit: number): void => {
 }
 
 /** Logits after the last of the new ids. The head sees that position only. */
-const step = async (model: LanguageModel, ids: readonly number[], weights: Weights, caches: readonly KvCache[]): Promise<Float32Array> => {
+const step = async (model: LanguageModel, ids: readonly number[], env: Env, caches: readonly KvCache[]): Promise<Float32Array> => {
   const logits = tf.tidy(() => {
     const input: tf.Tensor = tf.tensor2d(Int32Array.from(ids), [1, ids.length], 'int32')
+    const past = Math.max(...caches.map(cache => cache.length))
     return model.stages.reduce((x, stage, i) => {
       const seen = i === model.stages.length - 1 && ids.length > 1 ? tf.slice(x, [0, ids.length - 1, 0], [1, 1, x.shape[2]!]) : x
-      return stage.run(seen, { weights, cache: caches[i] })
+      return stage.run(seen, { ...env, past, cache: caches[i] })
     }, input)
   })
   try {
@@ -87,6 +110,9 @@ const step = async (model: LanguageModel, ids: readonly number[], weights: Weigh
     logits.dispose()
   }
 }
+
+const load = (model: LanguageModel, { form = 'packed', activations, signal }: GenerateOptions): Promise<LoadedWeights> =>
+  form === 'dense' ? loadModel(model, signal) : loadPacked(model, { ...(signal && { signal }), ...(activations && { activations }) })
 
 /** Tokens that end a text: those of the config, else the tokenizer's. */
 export const endsOf = ({ config, tokenizer }: LanguageModel): ReadonlySet<number> =>
@@ -107,14 +133,17 @@ export async function* generate(model: LanguageModel, options: GenerateOptions):
   const ends = endsOf(model)
   const complete = model.tokenizer ? detokenizer(model.tokenizer, prompt) : () => ''
   const count = Math.min(tokens, model.contextLength - prompt.length)
-  const loaded = options.weights ? undefined : await loadModel(model, signal)
-  const weights = options.weights ?? loaded!.weights
+  const loaded = options.weights ? undefined : await load(model, options)
+  const { weights, products } = loaded ?? (options as { weights: Weights; products?: Products })
+  const env: Env = products ? { weights, products } : { weights }
   const caches = kvCaches(model)
+  let replayed: Decoder | undefined
   try {
     let ids: readonly number[] = prompt
     for (let made = 0; made < count; made++) {
       signal?.throwIfAborted()
-      const logits = await step(model, ids, weights, caches)
+      if (made === 1 && count >= WORTH_RECORDING) replayed = await decoder(model, env, caches, prompt.length + count)
+      const logits = await (replayed?.step(ids[0]) ?? step(model, ids, env, caches))
       const next = temperature === 0 ? greedy(logits) : sample(logits, temperature, rng)
       checkLogit(logits[next])
       if (ends.has(next)) return
@@ -122,6 +151,7 @@ export async function* generate(model: LanguageModel, options: GenerateOptions):
       ids = [next]
     }
   } finally {
+    replayed?.dispose()
     caches.forEach(cache => cache.dispose())
     loaded?.dispose()
   }

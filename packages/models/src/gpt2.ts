@@ -75,7 +75,7 @@ const blockParameters = (prefix: string, layer: number, { hidden, feedForward }:
   ]
 }
 
-/** Token + position embeddings; ids (batch, tokens) → (batch, tokens, hidden). Its cache counts the positions seen. */
+/** Token + position embeddings; ids (batch, tokens) → (batch, tokens, hidden). */
 const embedStage = (prefix: string): Stage => {
   const table: Site = { ...linearSite(`${prefix}wte`), kind: 'embedding' }
   const positions = `${prefix}wpe.weight`
@@ -85,10 +85,8 @@ const embedStage = (prefix: string): Stage => {
     sites: [table],
     run: (ids, env) =>
       tf.tidy(() => {
-        const [batch, tokens] = ids.shape
-        const past = env.cache?.length ?? 0
-        const seen = tf.zeros([batch, 1, tokens, 1])
-        env.cache?.append(seen, seen)
+        const tokens = ids.shape[1]!
+        const past = env.past ?? 0
         const at = env.positions ?? tf.range(past, past + tokens, 1, 'int32')
         return tf.add(embed(env.weights(table.weight), ids), embed(env.weights(positions), at))
       }),

@@ -3,6 +3,8 @@ import type { LayerCache, Model } from '@tersor/core'
 
 /** The plain cache of one layer: it keeps every position until `dispose`. */
 export interface KvCache extends LayerCache {
+  /** Keys and values, (batch, heads, positions, size); undefined while there are none. */
+  readonly held: { readonly keys: tf.Tensor; readonly values: tf.Tensor } | undefined
   dispose(): void
 }
 
@@ -23,6 +25,9 @@ export const kvCache = (): KvCache => {
       dispose()
       held = grown
       return grown
+    },
+    get held() {
+      return held
     },
     get length() {
       return held ? held.keys.shape[2]! : 0

@@ -7,6 +7,8 @@ export interface LanguageConfig {
   readonly bos?: number
   /** Tokens that end a text. */
   readonly eos: readonly number[]
+  /** Per layer, the keys a query sees, itself included; null, or no list, for all. */
+  readonly windows?: readonly (number | null)[]
 }
 
 /** What travels with a language model besides its weights. */

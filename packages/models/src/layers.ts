@@ -10,7 +10,7 @@ export const biasOf = (site: Site): string => `${site.name}.bias`
 /** x · Wᵀ (+ bias) at a site, or x · W where it stores (in, out), after showing x to the tap; x: (rows, in), result (rows, out). */
 export const linear = (x: tf.Tensor, site: Site, env: Env, bias = false): tf.Tensor => {
   env.tap?.(site, x)
-  const product = tf.matMul(x, env.weights(site.weight), false, site.outAxis === 0)
+  const product = env.products?.(x, site.weight) ?? tf.matMul(x, env.weights(site.weight), false, site.outAxis === 0)
   return bias ? tf.add(product, env.weights(biasOf(site))) : product
 }
 

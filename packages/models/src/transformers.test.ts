@@ -70,8 +70,9 @@ describeData('picomodels', 'GPT-2, BERT and ViT', () => {
     let from = 0
     const parts = [7, 1, 1, 31].map(count => {
       const piece = tf.slice(ids, [0, from], [2, count]) as tf.Tensor
+      const past = from
       from += count
-      return tf.tidy(() => model.stages.reduce((x, stage, i) => stage.run(x, { weights, cache: caches[i] }), piece))
+      return tf.tidy(() => model.stages.reduce((x, stage, i) => stage.run(x, { weights, past, cache: caches[i] }), piece))
     })
     expect(await largestDifference(tf.concat(parts, 1), expected)).toBeLessThan(1e-4)
     caches.forEach(cache => cache.dispose())

@@ -8,7 +8,7 @@ const BYTES = 18
 const HALF = BLOCK / 2
 const ZERO = 8
 
-const LAYOUT = Object.freeze({ bytes: BYTES, half: ZERO, pack: packNibbles })
+const LAYOUT = Object.freeze({ bytes: BYTES, half: ZERO, kernel: 'quantizeQ4_0' as const, pack: packNibbles })
 
 const encode = (values: Float32Array, importance?: Float32Array): Uint8Array => encodeSymmetric(values, importance, LAYOUT)
 

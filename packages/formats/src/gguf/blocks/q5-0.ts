@@ -7,7 +7,7 @@ import { encodeSymmetric } from './symmetric.js'
 const BYTES = 22
 const HEAD = 2
 const ZERO = 16
-const LAYOUT = Object.freeze({ bytes: BYTES, half: ZERO, pack: packFives })
+const LAYOUT = Object.freeze({ bytes: BYTES, half: ZERO, kernel: 'quantizeQ5_0' as const, pack: packFives })
 
 const decode = (blocks: Uint8Array): Float32Array => {
   const values = new Float32Array((blocks.length / BYTES) * BLOCK)

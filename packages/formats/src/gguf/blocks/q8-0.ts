@@ -1,29 +1,12 @@
 import { affine } from '@tersor/core'
-import { decodeF16, dense, encoded, encodeF16, sizeOf, type Shape } from '@tersor/tensor'
+import { decodeF16, dense, encoded, sizeOf, type Shape } from '@tersor/tensor'
 import { BLOCK, type ScaledIntegers, type TreeFormat } from './block-format.js'
+import { quantize } from './quantize.js'
 
 const BYTES = 34
 const ZERO = 128
 
-const encode = (values: Float32Array): Uint8Array => {
-  const { fround, floor, abs, max } = Math
-  const blocks = values.length / BLOCK
-  const bytes = new Uint8Array(blocks * BYTES)
-  for (let b = 0, from = 0, at = 0; b < blocks; b++, from += BLOCK, at += BYTES) {
-    let largest = 0
-    for (let i = from; i < from + BLOCK; i++) largest = max(largest, abs(values[i]))
-    const scale = fround(largest / 127)
-    const inverse = scale === 0 ? 0 : fround(1 / scale)
-    const code = encodeF16(scale)
-    bytes[at] = code & 0xff
-    bytes[at + 1] = code >>> 8
-    for (let i = 0; i < BLOCK; i++) {
-      const steps = fround(values[from + i] * inverse)
-      bytes[at + 2 + i] = steps < 0 ? -floor(0.5 - steps) : floor(steps + 0.5) // half away from zero
-    }
-  }
-  return bytes
-}
+const encode = (values: Float32Array): Uint8Array => quantize('quantizeQ8_0', values, BYTES)
 
 const decode = (blocks: Uint8Array): Float32Array => {
   const values = new Float32Array((blocks.length / BYTES) * BLOCK)

@@ -2,37 +2,18 @@ import { decodeF16, encodeF16 } from '@tersor/tensor'
 import { BLOCK, putU16, u16At, type BlockFormat } from './block-format.js'
 import { affineRoom, fitAffine, SWEEPS } from './fit-affine.js'
 import { packFives, packNibbles, unpackFives, unpackNibbles } from './halves.js'
+import { quantize } from './quantize.js'
 import { sumOfSquares, weigh } from './spread.js'
 
-const { fround, min } = Math
+const { fround } = Math
 const HEAD = 4
 
 interface Layout {
   readonly bytes: number
   readonly top: number
+  readonly kernel: 'quantizeQ4_1' | 'quantizeQ5_1'
   pack(codes: ArrayLike<number>, from: number, bytes: Uint8Array, at: number): void
   unpack(bytes: Uint8Array, at: number, codes: Uint8Array): void
-}
-
-/** Smallest and largest value on the first and last code. */
-const encodeRange = (values: Float32Array, { bytes: blockBytes, top, pack }: Layout): Uint8Array => {
-  const bytes = new Uint8Array((values.length / BLOCK) * blockBytes)
-  const codes = new Uint8Array(BLOCK)
-  for (let from = 0, at = 0; from < values.length; from += BLOCK, at += blockBytes) {
-    let smallest = values[from]
-    let largest = smallest
-    for (let i = from + 1; i < from + BLOCK; i++) {
-      if (values[i] < smallest) smallest = values[i]
-      if (values[i] > largest) largest = values[i]
-    }
-    const scale = fround(fround(largest - smallest) / top)
-    const inverse = scale === 0 ? 0 : fround(1 / scale)
-    putU16(bytes, at, encodeF16(scale))
-    putU16(bytes, at + 2, encodeF16(smallest))
-    for (let i = 0; i < BLOCK; i++) codes[i] = min(top, fround(fround(fround(values[from + i] - smallest) * inverse) + 0.5) | 0)
-    pack(codes, 0, bytes, at + HEAD)
-  }
-  return bytes
 }
 
 const encodeWeighted = (values: Float32Array, importance: Float32Array, { bytes: blockBytes, top, pack }: Layout): Uint8Array => {
@@ -65,15 +46,16 @@ const decode = (blocks: Uint8Array, { bytes, unpack }: Layout): Float32Array => 
   return values
 }
 
+/** Without importance the smallest and largest value stand on the first and last code. */
 const ranged = (layout: Layout): BlockFormat =>
   Object.freeze({
     encode: (values: Float32Array, importance?: Float32Array) =>
-      importance ? encodeWeighted(values, importance, layout) : encodeRange(values, layout),
+      importance ? encodeWeighted(values, importance, layout) : quantize(layout.kernel, values, layout.bytes),
     decode: (blocks: Uint8Array) => decode(blocks, layout),
   })
 
 /** Four bits: f16 scale, f16 minimum, 16 bytes as in Q4_0. value = scale · code + minimum. */
-export const Q4_1 = ranged({ bytes: 20, top: 15, pack: packNibbles, unpack: unpackNibbles })
+export const Q4_1 = ranged({ bytes: 20, top: 15, kernel: 'quantizeQ4_1', pack: packNibbles, unpack: unpackNibbles })
 
 /** Five bits: f16 scale, f16 minimum, 32 fifth bits, 16 bytes as in Q4_0. value = scale · code + minimum. */
-export const Q5_1 = ranged({ bytes: 24, top: 31, pack: packFives, unpack: unpackFives })
+export const Q5_1 = ranged({ bytes: 24, top: 31, kernel: 'quantizeQ5_1', pack: packFives, unpack: unpackFives })

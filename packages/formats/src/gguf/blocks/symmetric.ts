@@ -1,33 +1,21 @@
 import { encodeF16 } from '@tersor/tensor'
 import { BLOCK, putU16 } from './block-format.js'
-import { extremeOf, fitSymmetric } from './fit-symmetric.js'
+import { fitSymmetric } from './fit-symmetric.js'
+import { quantize } from './quantize.js'
 import { sumOfSquares, weigh } from './spread.js'
 
-const { fround, min } = Math
+const { fround } = Math
 
 /** A block type of one f16 scale and codes that count from −half. */
 export interface SymmetricLayout {
   readonly bytes: number
   readonly half: number
+  readonly kernel: 'quantizeQ4_0' | 'quantizeQ5_0'
   /** Lays out the codes of a block. */
   pack(codes: ArrayLike<number>, from: number, bytes: Uint8Array, at: number): void
 }
 
 const HEAD = 2
-
-/** The extreme value on −half, the others rounded half up. */
-const encodePlain = (values: Float32Array, { bytes: blockBytes, half, pack }: SymmetricLayout): Uint8Array => {
-  const bytes = new Uint8Array((values.length / BLOCK) * blockBytes)
-  const codes = new Int8Array(BLOCK)
-  for (let from = 0, at = 0; from < values.length; from += BLOCK, at += blockBytes) {
-    const scale = fround(extremeOf(values, from, BLOCK) / -half)
-    const inverse = scale === 0 ? 0 : fround(1 / scale)
-    putU16(bytes, at, encodeF16(scale))
-    for (let i = 0; i < BLOCK; i++) codes[i] = min(2 * half - 1, fround(fround(values[from + i] * inverse) + half + 0.5) | 0)
-    pack(codes, 0, bytes, at + HEAD)
-  }
-  return bytes
-}
 
 const encodeWeighted = (values: Float32Array, importance: Float32Array, { bytes: blockBytes, half, pack }: SymmetricLayout): Uint8Array => {
   const columns = importance.length
@@ -45,6 +33,6 @@ const encodeWeighted = (values: Float32Array, importance: Float32Array, { bytes:
   return bytes
 }
 
-/** Quantizes with one scale a block, as ggml does. */
+/** Quantizes with one scale a block, as ggml does: without importance the extreme value on −half, the others rounded half up. */
 export const encodeSymmetric = (values: Float32Array, importance: Float32Array | undefined, layout: SymmetricLayout): Uint8Array =>
-  importance ? encodeWeighted(values, importance, layout) : encodePlain(values, layout)
+  importance ? encodeWeighted(values, importance, layout) : quantize(layout.kernel, values, layout.bytes)

@@ -1,0 +1,34 @@
+import * as tf from '@tensorflow/tfjs-core'
+
+/** A function of tensors that runs without its JavaScript after the first call. */
+export interface Replay {
+  (...inputs: tf.Tensor[]): tf.Tensor[]
+  /** Overwrites rows of a tensor that is an input: target (…, length, width) from row `at` on by rows (…, count, width). */
+  writeRows(target: tf.Tensor, rows: tf.Tensor, at: number): void
+  dispose(): void
+}
+
+type Compute = (...inputs: tf.Tensor[]) => tf.Tensor[]
+
+/** What this file takes from @tersor/backend-ort, which is loaded by now. */
+interface Backend {
+  capture(compute: Compute, options: { readonly records: 'first' }): Compute & { dispose(): void }
+}
+
+/** An optional peer: types come from here, so that this package builds without it. */
+const BACKEND: string = '@tersor/backend-ort'
+const WRITE_ROWS = 'OrtWriteRows'
+
+/**
+ * Makes a function that is recorded at its first call and from then on runs as one graph, for steps that are repeated so often that the
+ * time of JavaScript counts, such as the decoding of tokens. Its tensors may change their values from call to call but not their shapes;
+ * numbers in it are frozen, and it may read no values and create no variables. Undefined on engines other than @tersor/backend-ort.
+ */
+export const replay = async (compute: Compute): Promise<Replay | undefined> => {
+  if (tf.getKernel(WRITE_ROWS, tf.getBackend()) === undefined) return undefined
+  const { capture } = (await import(BACKEND)) as Backend
+  const captured = capture(compute, { records: 'first' })
+  const writeRows = (target: tf.Tensor, rows: tf.Tensor, at: number): void =>
+    tf.dispose(tf.engine().runKernel(WRITE_ROWS, { target, rows }, { at }) as tf.Tensor)
+  return Object.assign((...inputs: tf.Tensor[]) => captured(...inputs), { writeRows, dispose: () => captured.dispose() })
+}

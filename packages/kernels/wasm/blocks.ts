@@ -1,0 +1,164 @@
+/** Quantizers of GGUF's blocks of 32 values, bit for bit as ggml's own: the same float32 operations in the same order. */
+
+/** The nearest half-precision number, ties to even, as its code. */
+function halfOf(value: f32): u16 {
+  const bits = reinterpret<u32>(value)
+  const magnitude = bits & 0x7fffffff
+  if (magnitude > 0x7f800000) return 0x7e00
+  const sign = (bits >>> 16) & 0x8000
+  if (magnitude >= 0x477ff000) return <u16>(sign | 0x7c00)
+  // the float32 spacing at 0.5 is 2⁻²⁴, that of subnormal halves: the addition rounds
+  if (magnitude < 0x38800000) return <u16>(sign | (reinterpret<u32>(abs(value) + 0.5) - 0x3f000000))
+  return <u16>(sign | ((magnitude - (112 << 23) + 0xfff + ((magnitude >>> 13) & 1)) >>> 13))
+}
+
+/** 1 / scale; 0 for 0. Where that overflows it is NaN, so that every code becomes 0, which ggml's conversions of infinity give. */
+function inverseOf(scale: f32): f32 {
+  if (scale == 0) return 0
+  const inverse: f32 = 1 / scale
+  return abs(inverse) == Infinity ? NaN : inverse
+}
+
+function largestLane(v: v128): f32 {
+  const half = f32x4.pmax(v, i8x16.shuffle(v, v, 8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7))
+  return max(f32x4.extract_lane(half, 0), f32x4.extract_lane(half, 1))
+}
+
+/** The largest magnitude of 32 values; NaN counts as nothing. */
+function magnitudeOf(x: usize): f32 {
+  let most = f32x4.splat(0)
+  for (let at: usize = 0; at < 128; at += 16) most = f32x4.pmax(most, f32x4.abs(v128.load(x + at)))
+  return largestLane(most)
+}
+
+/** The first of 32 values that is `value`, or with `sign` cleared of 1 bits has that magnitude; 0 where there is none. */
+function firstLike(x: usize, value: f32, kept: i32): f32 {
+  const wanted = f32x4.splat(value)
+  const bits = i32x4.splat(kept)
+  for (let at: usize = 0; at < 128; at += 16) {
+    const found = i32x4.bitmask(f32x4.eq(v128.and(v128.load(x + at), bits), wanted))
+    if (found != 0) return load<f32>(x + at + ((<usize>ctz(found)) << 2))
+  }
+  return 0
+}
+
+/** Codes of 16 values: min(top, trunc((x − origin) · inverse + shift)). */
+function codesOf(x: usize, origin: v128, inverse: v128, shift: v128, top: v128): v128 {
+  const first = codesOfFour(x, origin, inverse, shift, top)
+  const second = codesOfFour(x + 16, origin, inverse, shift, top)
+  const third = codesOfFour(x + 32, origin, inverse, shift, top)
+  const fourth = codesOfFour(x + 48, origin, inverse, shift, top)
+  return i8x16.narrow_i16x8_s(i16x8.narrow_i32x4_s(first, second), i16x8.narrow_i32x4_s(third, fourth))
+}
+
+function codesOfFour(x: usize, origin: v128, inverse: v128, shift: v128, top: v128): v128 {
+  const steps = f32x4.add(f32x4.mul(f32x4.sub(v128.load(x), origin), inverse), shift)
+  return i32x4.min_s(i32x4.trunc_sat_f32x4_s(steps), top)
+}
+
+/** Element j in the low half of byte j, element j + 16 in the high half. */
+function storeNibbles(to: usize, low: v128, high: v128): void {
+  const mask = i8x16.splat(15)
+  v128.store(to, v128.or(v128.and(low, mask), i8x16.shl(v128.and(high, mask), 4)))
+}
+
+/** The fifth bits of 32 codes, then the nibbles. */
+function storeFives(to: usize, low: v128, high: v128): void {
+  const fifths = i8x16.bitmask(i8x16.shl(low, 3)) | (i8x16.bitmask(i8x16.shl(high, 3)) << 16)
+  store<u32>(to, fifths)
+  storeNibbles(to + 4, low, high)
+}
+
+/** One scale a block, the extreme value on −half; `five` says whether codes have five bits or four. */
+function quantizeSymmetric(values: usize, blocks: i32, to: usize, half: f32, five: bool): void {
+  const zero = f32x4.splat(0)
+  const shift = f32x4.splat(half + 0.5)
+  const top = i32x4.splat(<i32>(half * 2) - 1)
+  for (let block = 0; block < blocks; block++) {
+    const magnitude = magnitudeOf(values)
+    const scale: f32 = (magnitude == 0 ? 0 : firstLike(values, magnitude, 0x7fffffff)) / -half
+    const inverse = f32x4.splat(inverseOf(scale))
+    store<u16>(to, halfOf(scale))
+    const low = codesOf(values, zero, inverse, shift, top)
+    const high = codesOf(values + 64, zero, inverse, shift, top)
+    if (five) storeFives(to + 2, low, high)
+    else storeNibbles(to + 2, low, high)
+    values += 128
+    to += five ? 22 : 18
+  }
+}
+
+/** Scale and smallest value a block, the range on 0 … top. */
+function quantizeRange(values: usize, blocks: i32, to: usize, top: f32, five: bool): void {
+  const shift = f32x4.splat(0.5)
+  const tops = i32x4.splat(<i32>top)
+  for (let block = 0; block < blocks; block++) {
+    let least = v128.load(values)
+    let most = least
+    for (let at: usize = 16; at < 128; at += 16) {
+      const x = v128.load(values + at)
+      least = f32x4.pmin(least, x)
+      most = f32x4.pmax(most, x)
+    }
+    // of equal zeros the first tells the sign
+    const smallest = firstLike(values, -largestLane(f32x4.neg(least)), -1)
+    const scale: f32 = (firstLike(values, largestLane(most), -1) - smallest) / top
+    const inverse = f32x4.splat(inverseOf(scale))
+    const origin = f32x4.splat(smallest)
+    store<u16>(to, halfOf(scale))
+    store<u16>(to, halfOf(smallest), 2)
+    const low = codesOf(values, origin, inverse, shift, tops)
+    const high = codesOf(values + 64, origin, inverse, shift, tops)
+    if (five) storeFives(to + 4, low, high)
+    else storeNibbles(to + 4, low, high)
+    values += 128
+    to += five ? 24 : 20
+  }
+}
+
+export function quantizeQ4_0(values: usize, blocks: i32, to: usize): void {
+  quantizeSymmetric(values, blocks, to, 8, false)
+}
+
+export function quantizeQ5_0(values: usize, blocks: i32, to: usize): void {
+  quantizeSymmetric(values, blocks, to, 16, true)
+}
+
+export function quantizeQ4_1(values: usize, blocks: i32, to: usize): void {
+  quantizeRange(values, blocks, to, 15, false)
+}
+
+export function quantizeQ5_1(values: usize, blocks: i32, to: usize): void {
+  quantizeRange(values, blocks, to, 31, true)
+}
+
+/** Four values in steps, to the nearest, halves away from zero. */
+function roundedFour(x: usize, inverse: v128): v128 {
+  const steps = f32x4.mul(v128.load(x), inverse)
+  const whole = f32x4.trunc(steps)
+  const up = f32x4.ge(f32x4.abs(f32x4.sub(steps, whole)), f32x4.splat(0.5))
+  const sign = v128.and(steps, i32x4.splat(<i32>0x80000000))
+  const one = v128.and(v128.or(f32x4.splat(1), sign), up)
+  return i32x4.trunc_sat_f32x4_s(f32x4.add(whole, one))
+}
+
+/** Scale = largest magnitude / 127, then 32 signed bytes. */
+export function quantizeQ8_0(values: usize, blocks: i32, to: usize): void {
+  for (let block = 0; block < blocks; block++) {
+    let most = f32x4.splat(0)
+    for (let at: usize = 0; at < 128; at += 16) most = f32x4.max(most, f32x4.abs(v128.load(values + at)))
+    const scale: f32 =
+      max(max(f32x4.extract_lane(most, 0), f32x4.extract_lane(most, 1)), max(f32x4.extract_lane(most, 2), f32x4.extract_lane(most, 3))) /
+      127
+    const inverse = f32x4.splat(inverseOf(scale))
+    store<u16>(to, halfOf(scale))
+    for (let at: usize = 0; at < 2; at++) {
+      const x = values + (at << 6)
+      const low = i16x8.narrow_i32x4_s(roundedFour(x, inverse), roundedFour(x + 16, inverse))
+      const high = i16x8.narrow_i32x4_s(roundedFour(x + 32, inverse), roundedFour(x + 48, inverse))
+      v128.store(to + 2 + (at << 4), i8x16.narrow_i16x8_s(low, high))
+    }
+    values += 128
+    to += 34
+  }
+}
