@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import '@tersor/backend-ort'
 import { cholesky, inverseCholeskyUpper, nthElement, svd, symmetricEigen, topK, triangularInverse } from '@tersor/kernels'
 import * as reference from './linear-algebra.reference.js'
-import { values } from './values.reference.js'
+import { tensor, values } from './values.reference.js'
 
 const { away, identity, positiveDefinite, product, transpose } = reference
 const seeds = fc.integer({ min: 1, max: 1000 })
@@ -32,6 +32,16 @@ describe('cholesky', () => {
     )
   })
 
+  it('puts a matrix of many panels together again', async () => {
+    const n = 1300
+    const a = tf.tidy(() => tf.add(tf.matMul(tensor([n, n], 5), tensor([n, n], 5), false, true), tf.mul(tf.eye(n), 50)))
+    const lower = tf.tensor2d(await cholesky(await a.data<'float32'>(), n), [n, n])
+    const difference = tf.tidy(() => tf.max(tf.abs(tf.sub(a, tf.matMul(lower, lower, false, true)))))
+    const scale = tf.tidy(() => tf.max(a))
+    expect((await difference.data())[0]! / (await scale.data())[0]!).toBeLessThan(1e-6)
+    tf.dispose([a, lower, difference, scale])
+  })
+
   it('tells of a matrix that is not positive definite', async () => {
     await expect(cholesky(Float32Array.of(1, 2, 2, 1), 2)).rejects.toMatchObject({
       code: 'NOT_POSITIVE_DEFINITE',
@@ -39,6 +49,9 @@ describe('cholesky', () => {
         'The matrix is not positive definite: pivot 1 is -3.\nRaise the damping, calibrate with more data, or look for NaN in the inputs.',
       fields: { index: 1, pivot: -3 },
     })
+    const late = positiveDefinite(300, 1)
+    late[290 * 301] = -1
+    await expect(cholesky(late, 300)).rejects.toMatchObject({ fields: { index: 290 } })
     await expect(cholesky(Float32Array.of(NaN), 1)).rejects.toMatchObject({ code: 'NOT_POSITIVE_DEFINITE' })
   })
 })
