@@ -8,7 +8,7 @@ interface Exports {
   heapBase(): Pointer
   choleskyInPlace(a: Pointer, n: number): number
   invertLower(lower: Pointer, inverse: Pointer, n: number): void
-  subtractOuter(w: Pointer, e: Pointer, u: Pointer, count: number, length: number): void
+  sweepColumn(w: Pointer, q: Pointer, diagonal: number, u: Pointer, count: number, length: number): number
 }
 
 /** Hands out views of the instance's memory, one behind the other, aligned to 16 bytes; what is in them is left over. */
