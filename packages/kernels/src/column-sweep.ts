@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { lendArray, tensorOfBlock } from './matrix-block.js'
+import { transpose } from './transpose.js'
 import { wasmKernels, type WasmKernels } from './wasm.js'
 
 /** The matrix while a sweep goes through a block of it; columns are views that later steps change. */
@@ -96,18 +97,4 @@ const compensate = async ({ rows, columns, upper, current }: Sweep, start: numbe
   })
   ahead.set(await update.data<'float32'>())
   update.dispose()
-}
-
-/** (rows, columns) → (columns, rows), in tiles that stay in cache. */
-export const transpose = (matrix: Float32Array, rows: number, columns: number): Float32Array => {
-  const result = new Float32Array(matrix.length)
-  const tile = 32
-  for (let r0 = 0; r0 < rows; r0 += tile) {
-    for (let c0 = 0; c0 < columns; c0 += tile) {
-      for (let r = r0; r < Math.min(r0 + tile, rows); r++) {
-        for (let c = c0; c < Math.min(c0 + tile, columns); c++) result[c * rows + r] = matrix[r * columns + c]
-      }
-    }
-  }
-  return result
 }

@@ -7,7 +7,10 @@ interface Exports {
   readonly memory: WebAssembly.Memory
   heapBase(): Pointer
   choleskyInPlace(a: Pointer, n: number): number
+  householderRows(a: Pointer, m: number, n: number, r: Pointer, factors: Pointer): void
   invertLower(lower: Pointer, inverse: Pointer, n: number): void
+  jacobiSweep(b: Pointer, length: number, w: Pointer, k: number, squares: Pointer, tolerance: number, negligible: number): number
+  tridiagonalise(a: Pointer, n: number, diagonal: Pointer, offDiagonal: Pointer, factors: Pointer, work: Pointer): void
   sweepColumn(w: Pointer, q: Pointer, diagonal: number, u: Pointer, count: number, length: number): number
 }
 

@@ -1,5 +1,7 @@
-export * from './triangular'
-export * from './vectors'
+export { householderRows, jacobiSweep } from './rows'
+export { choleskyInPlace, invertLower } from './triangular'
+export { tridiagonalise } from './tridiagonalise'
+export { sweepColumn } from './vectors'
 
 /** The first byte that belongs to the caller. */
 export function heapBase(): usize {
