@@ -1,7 +1,17 @@
 import * as tf from '@tensorflow/tfjs-core'
 import fc from 'fast-check'
 import '@tersor/backend-ort'
-import { cholesky, inverseCholeskyUpper, nthElement, qr, svd, symmetricEigen, topK, triangularInverse } from '@tersor/kernels'
+import {
+  cholesky,
+  inverseCholeskyUpper,
+  nthElement,
+  qr,
+  randomizedSvd,
+  svd,
+  symmetricEigen,
+  topK,
+  triangularInverse,
+} from '@tersor/kernels'
 import * as reference from './linear-algebra.reference.js'
 import { tensor, values } from './values.reference.js'
 
@@ -212,6 +222,57 @@ describe('svd', () => {
     const scaled = u.map((value, at) => value * wanted[at % n]!)
     const { s } = await svd(product(scaled, transpose(v, n, n), 60, n, n), 60, n)
     for (let i = 0; i < n; i++) expect(Math.abs(s[i]! / wanted[i]! - 1)).toBeLessThan(1e-7 / wanted[i]! + 1e-5)
+  })
+})
+
+describe('randomizedSvd', () => {
+  const rngOf = (seed: number) => {
+    const list = values(100_000, seed)
+    let at = 0
+    return { normal: () => list[at++ % list.length]! + list[at++ % list.length]! + list[at++ % list.length]! }
+  }
+
+  it('puts a matrix of low rank together again, wide and tall, and where the sample has more columns than the rank', async () => {
+    for (const [rows, columns, rank, oversampling] of [
+      [60, 40, 5, 0],
+      [40, 60, 5, 3],
+      [30, 30, 30, 8],
+      [200, 150, 3, 8],
+      [5, 1, 1, 8],
+    ] as const) {
+      const a = Float32Array.from(product(values(rows * rank, 1), values(rank * columns, 2), rows, rank, columns))
+      const { u, s, v } = await randomizedSvd(a, rows, columns, rank, { rng: rngOf(3), oversampling })
+      const scaled = Float64Array.from(u, (value, at) => value * s[at % rank]!)
+      expect(away(a, product(scaled, transpose(v, columns, rank), rows, rank, columns))).toBeLessThan(1e-5)
+      expect(away(identity(rank), product(transpose(u, rows, rank), u, rank, rows, rank))).toBeLessThan(1e-4)
+      expect(away(identity(rank), product(transpose(v, columns, rank), v, rank, columns, rank))).toBeLessThan(1e-4)
+    }
+  })
+
+  it('comes close to the exact values where they fall slowly, the closer the more iterations', async () => {
+    const a = values(120 * 100, 4)
+    const exact = (await svd(a, 120, 100)).s
+    const errors: number[] = []
+    for (const iterations of [0, 2, 8]) {
+      const { s } = await randomizedSvd(a, 120, 100, 10, { rng: rngOf(1), iterations })
+      errors.push(Math.max(...s.map((value, i) => Math.abs(1 - value / exact[i]!))))
+    }
+    expect(errors[0]!).toBeGreaterThan(errors[1]!)
+    expect(errors[1]!).toBeGreaterThan(errors[2]!)
+    expect(errors[2]!).toBeLessThan(0.03)
+  })
+
+  it('gives the same bytes for the same numbers, and refuses counts that make no sense', async () => {
+    const a = values(30 * 20, 4)
+    const [one, other] = [await randomizedSvd(a, 30, 20, 4, { rng: rngOf(1) }), await randomizedSvd(a, 30, 20, 4, { rng: rngOf(1) })]
+    expect(one).toEqual(other)
+    await expect(randomizedSvd(a, 30, 20, 21, { rng: rngOf(1) })).rejects.toMatchObject({
+      code: 'BAD_OPTION',
+      message: 'randomizedSvd got rank = 21.\nPass an integer from 1 to 20.',
+    })
+    await expect(randomizedSvd(a, 30, 20, 2, { rng: rngOf(1), iterations: 0.5 })).rejects.toMatchObject({
+      message: 'randomizedSvd got iterations = 0.5.\nPass an integer of at least 0.',
+    })
   })
 })
 

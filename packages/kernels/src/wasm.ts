@@ -7,6 +7,7 @@ interface Exports {
   readonly memory: WebAssembly.Memory
   heapBase(): Pointer
   choleskyInPlace(a: Pointer, n: number): number
+  hadamardRows(x: Pointer, count: number, length: number): void
   householderRows(a: Pointer, m: number, n: number, r: Pointer, factors: Pointer): void
   invertLower(lower: Pointer, inverse: Pointer, n: number): void
   jacobiSweep(b: Pointer, length: number, w: Pointer, k: number, squares: Pointer, tolerance: number, negligible: number): number

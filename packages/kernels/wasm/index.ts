@@ -1,3 +1,4 @@
+export { hadamardRows } from './hadamard'
 export { householderRows, jacobiSweep } from './rows'
 export { choleskyInPlace, invertLower } from './triangular'
 export { tridiagonalise } from './tridiagonalise'
