@@ -7,8 +7,8 @@ import { svd, type Svd } from './svd.js'
 import { triangularInverse } from './triangular-inverse.js'
 
 export interface RandomizedSvdOptions {
-  /** Where normally distributed numbers come from; the same ones give the same bytes. */
-  readonly rng: { normal(): number }
+  /** Where uniform numbers of [0, 1) come from; the same ones give the same bytes. */
+  readonly rng: { uniform(): number }
   /** Columns sampled beyond the rank, by default 8. */
   readonly oversampling?: number
   /** Power iterations, by default 2; more help where singular values fall slowly. */
@@ -17,9 +17,10 @@ export interface RandomizedSvdOptions {
 
 /**
  * Gives the leading singular triplets of a matrix, (rows, columns) row-major: u (rows, rank), s (rank), v (columns, rank).
- * Y = A·Ω for a random Ω, Q = orth(Y), then Q ← orth(A · orth(Aᵀ·Q)) for each iteration; A ≈ Q · svd(Qᵀ·A).
+ * The array must stay as it is meanwhile. Y = A·Ω for a random Ω, Q = orth(Y), then Q ← orth(A · orth(Aᵀ·Q)) for each iteration; A ≈ Q · svd(Qᵀ·A).
  * Throws `BAD_OPTION`, `NOT_FINITE`. Cost: (2 + 2·iterations) · rows · columns · (rank + oversampling) multiply-adds on the engine.
  * Halko, Martinsson and Tropp 2011, https://doi.org/10.1137/090771806
+ * Differs from the paper: Ω is uniform, not Gaussian, and bases between iterations are orthogonal as far as one pass makes them.
  */
 export async function randomizedSvd(
   a: Float32Array,
@@ -34,13 +35,13 @@ export async function randomizedSvd(
   checkCount('oversampling', oversampling, 0, Infinity)
   checkCount('iterations', iterations, 0, Infinity)
   const width = Math.min(rank + oversampling, full)
-  const matrix = tf.tensor2d(a, [rows, columns])
+  const matrix = lendArray(a, [rows, columns])
   try {
-    const start = Float32Array.from({ length: columns * width }, () => rng.normal())
-    let basis = await orthonormal(times(matrix, start, width, false), rows, width)
-    for (let step = 0; step < iterations; step++) {
-      const other = await orthonormal(times(matrix, basis, width, true), columns, width)
-      basis = await orthonormal(times(matrix, other, width, false), rows, width)
+    const start = Float32Array.from({ length: columns * width }, () => 2 * rng.uniform() - 1)
+    let basis = await orthonormal(times(matrix, start, width, false), rows, width, iterations > 0 ? 1 : 2)
+    for (let step = 1; step <= iterations; step++) {
+      const other = await orthonormal(times(matrix, basis, width, true), columns, width, 1)
+      basis = await orthonormal(times(matrix, other, width, false), rows, width, step < iterations ? 1 : 2)
     }
     const { u, s, v } = await svd(await read(times(matrix, basis, width, true)), columns, width) // of Aᵀ·Q
     const left = tf.tidy(() => tf.matMul(lendArray(basis, [rows, width]), lendArray(v, [width, width])) as tf.Tensor2D) // (rows, width)
@@ -76,14 +77,15 @@ const firstColumns = (matrix: Float32Array, rows: number, columns: number, count
 const REPAIRABLE = 0.1
 
 /**
- * An orthonormal basis of the columns of Y, (rows, columns): Y·L⁻ᵀ with L·Lᵀ = YᵀY, twice, which is nearly all products;
+ * An orthonormal basis of the columns of Y, (rows, columns): Y·L⁻ᵀ with L·Lᵀ = YᵀY, in one pass or two, which is nearly all products;
  * where the columns depend on each other too much for that, Householder QR. Disposes of Y.
  * Yamamoto et al. 2015, https://etna.ricam.oeaw.ac.at/vol.44.2015/pp306-326.dir/pp306-326.pdf
  */
-async function orthonormal(y: tf.Tensor2D, rows: number, columns: number): Promise<Float32Array> {
+async function orthonormal(y: tf.Tensor2D, rows: number, columns: number, passes: 1 | 2): Promise<Float32Array> {
   const values = await read(y)
   try {
     const once = await divideByFactor(values, rows, columns)
+    if (passes === 1) return once.values
     const twice = await divideByFactor(once.values, rows, columns)
     if (twice.distance <= REPAIRABLE) return twice.values
   } catch (error) {
@@ -94,7 +96,7 @@ async function orthonormal(y: tf.Tensor2D, rows: number, columns: number): Promi
 
 /** Y·L⁻ᵀ, and the largest entry of YᵀY − I. */
 async function divideByFactor(values: Float32Array, rows: number, columns: number): Promise<{ values: Float32Array; distance: number }> {
-  const y = tf.tensor2d(values, [rows, columns])
+  const y = lendArray(values, [rows, columns])
   try {
     const gram = await read(tf.matMul(y, y, true))
     const distance = gram.reduce((most, value, at) => Math.max(most, Math.abs(value - (at % (columns + 1) === 0 ? 1 : 0))), 0)
