@@ -7,6 +7,12 @@ import { triangularInverse } from './triangular-inverse.js'
  * Throws `NOT_POSITIVE_DEFINITE`. Cost: n³ multiply-adds, nearly all on the engine.
  */
 export async function inverseCholeskyUpper(h: ArrayLike<number>, n: number): Promise<Float32Array> {
-  const inverse = await triangularInverse(await cholesky(new Float32Array(h).reverse(), n), n)
-  return inverse.reverse()
+  return reversed(await triangularInverse(await cholesky(reversed(h), n), n))
+}
+
+function reversed(matrix: ArrayLike<number>): Float32Array {
+  const { length } = matrix
+  const result = new Float32Array(length)
+  for (let at = 0; at < length; at++) result[at] = matrix[length - 1 - at]!
+  return result
 }

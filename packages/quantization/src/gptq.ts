@@ -1,8 +1,8 @@
 import type * as tf from '@tensorflow/tfjs-core'
 import { boolean, defineMethod, integer, positive, type Job } from '@tersor/core'
 import { columnSweep, damped, gram, inverseCholeskyUpper, type ColumnVisitor, type SweepState } from '@tersor/kernels'
-import type { Encoded } from '@tersor/tensor'
-import { affineFrom, checkGrid, codeOf, gridOf, gridOptions, lineOf, linesOf, type Grid, type Line } from './grid.js'
+import { roundHalfEven, type Encoded } from '@tersor/tensor'
+import { affineFrom, checkGrid, gridOf, gridOptions, lineOf, linesOf, type Grid, type Line } from './grid.js'
 
 /**
  * GPTQ: rounds column by column and lets the columns behind make up for each error.
@@ -87,6 +87,14 @@ interface Rounding {
 
 const rounding = ({ codes, lines, grid, columns, order, mask, fixed }: Rounding): ColumnVisitor => {
   const groups = Math.ceil(columns / grid.group)
+  const most = 2 ** grid.bits - 1
+  let [scales, zeros, loaded] = [new Float32Array(0), new Float32Array(0), -1] // of the group that was loaded last, (rows)
+  const load = (group: number, rows: number): void => {
+    const own = Array.from({ length: rows }, (_, r) => lines[grid.joint ? group : r * groups + group])
+    scales = Float32Array.from(own, line => line.scale)
+    zeros = Float32Array.from(own, line => line.zero)
+    loaded = group
+  }
   return {
     compress: (j, weights, compressed, state) => {
       const rows = weights.length
@@ -96,12 +104,12 @@ const rounding = ({ codes, lines, grid, columns, order, mask, fixed }: Rounding)
         const found = currentLines(state, j, Math.min(j + grid.group, columns), grid)
         for (let r = 0; r < rows; r++) lines[r * groups + group] = found[r]
       }
-      for (let r = 0; r < rows; r++) {
-        const line = lines[grid.joint ? group : r * groups + group]
-        const removed = mask !== undefined && !mask[r * columns + place]
-        const code = removed ? line.zero : codeOf(weights[r], line, grid.bits)
-        codes[r * columns + place] = code
-        compressed[r] = (code - line.zero) * line.scale
+      if (loaded !== group) load(group, rows)
+      for (let r = 0, at = place; r < rows; r++, at += columns) {
+        const removed = mask !== undefined && !mask[at]
+        const code = removed ? zeros[r] : Math.min(most, Math.max(0, roundHalfEven(weights[r] / scales[r]) + zeros[r]))
+        codes[at] = code
+        compressed[r] = (code - zeros[r]) * scales[r]
       }
     },
   }

@@ -62,12 +62,14 @@ const decodeSmall = (code: number, format: SmallFloat): number => {
   return sign * (1 + m / 2 ** mantissa) * 2 ** (e - bias(format))
 }
 
+/** Doubles from here on are integers. */
+const LARGEST_FRACTION = 2 ** 51
+/** Added to a smaller number it leaves no room for a fraction, and the processor rounds ties to even. */
+const ROUNDS = 1.5 * 2 ** 52
+
 export const roundHalfEven = (value: number): number => {
-  const floor = Math.floor(value)
-  const rest = value - floor
-  if (rest < 0.5) return floor
-  if (rest > 0.5) return floor + 1
-  return floor % 2 === 0 ? floor : floor + 1
+  if (!(Math.abs(value) < LARGEST_FRACTION)) return value
+  return value + ROUNDS - ROUNDS
 }
 
 const encodeSmall = (value: number, format: SmallFloat): number => {

@@ -4,7 +4,7 @@ import { triangularInverse } from '../triangular-inverse.js'
 import type { Tridiagonal } from './tridiagonalise.js'
 
 /** Reflections that are applied in one product. */
-const BLOCK = 128
+const BLOCK = 256
 
 /**
  * Rows y of (n, n) become y · Hᵀ for the product H = H₀·H₁·… of all reflections, a block at a time from the last:

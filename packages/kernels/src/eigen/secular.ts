@@ -1,5 +1,5 @@
 /** Roots are good to this part of the terms they balance; the vectors are made orthogonal whatever is left. */
-const PRECISION = 1e-13
+const PRECISION = 1e-11
 /** Each step at least halves what can contain the root. */
 const MOST_STEPS = 120
 
