@@ -11,6 +11,8 @@ interface Exports {
   householderRows(a: Pointer, m: number, n: number, r: Pointer, factors: Pointer): void
   invertLower(lower: Pointer, inverse: Pointer, n: number): void
   jacobiSweep(b: Pointer, length: number, w: Pointer, k: number, squares: Pointer, tolerance: number, negligible: number): number
+  secularRoots(d: Pointer, z: Pointer, size: number, rho: number, roots: Pointer, differences: Pointer): void
+  secularVectors(d: Pointer, z: Pointer, size: number, differences: Pointer, squares: Pointer, vectors: Pointer): void
   tridiagonalise(a: Pointer, n: number, diagonal: Pointer, offDiagonal: Pointer, factors: Pointer, work: Pointer): void
   sweepColumn(w: Pointer, q: Pointer, diagonal: number, u: Pointer, count: number, length: number): number
 }

@@ -1,5 +1,6 @@
 export { hadamardRows } from './hadamard'
 export { householderRows, jacobiSweep } from './rows'
+export { secularRoots, secularVectors } from './secular'
 export { choleskyInPlace, invertLower } from './triangular'
 export { tridiagonalise } from './tridiagonalise'
 export { sweepColumn } from './vectors'

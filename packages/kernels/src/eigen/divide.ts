@@ -2,7 +2,7 @@ import * as tf from '@tensorflow/tfjs-core'
 import { lendArray } from '../matrix-block.js'
 import { deflate } from './deflate.js'
 import { diagonalise } from './diagonalise.js'
-import { secularRoot } from './secular.js'
+import { wasmKernels, type WasmKernels } from '../wasm.js'
 
 /** T = Vᵀ · diag(values) · V. */
 export interface Spectrum {
@@ -20,7 +20,7 @@ const LEAF = 32
  * taken out, T = diag(T₁, T₂) + |e| u·uᵀ, whose eigenvalues are roots of a secular equation and whose eigenvectors are one product.
  * Cuppen 1981, https://doi.org/10.1007/BF01396757; Gu and Eisenstat 1995, https://doi.org/10.1137/S0895479892241287
  */
-export async function divide(diagonal: Float64Array, offDiagonal: Float64Array): Promise<Spectrum> {
+export async function divide(diagonal: Float64Array, offDiagonal: Float64Array, kernels = wasmKernels()): Promise<Spectrum> {
   const n = diagonal.length
   if (n <= LEAF) return leaf(diagonal.slice(), offDiagonal.slice(0, n))
   const middle = n >>> 1
@@ -28,9 +28,9 @@ export async function divide(diagonal: Float64Array, offDiagonal: Float64Array):
   const [first, second] = [diagonal.slice(0, middle), diagonal.slice(middle)]
   first[middle - 1]! -= Math.abs(coupling)
   second[0]! -= Math.abs(coupling)
-  const upper = await divide(first, offDiagonal.subarray(0, middle))
-  const lower = await divide(second, offDiagonal.subarray(middle))
-  return conquer(upper, lower, coupling)
+  const upper = await divide(first, offDiagonal.subarray(0, middle), kernels)
+  const lower = await divide(second, offDiagonal.subarray(middle), kernels)
+  return conquer(upper, lower, coupling, kernels)
 }
 
 function leaf(d: Float64Array, e: Float64Array): Spectrum {
@@ -50,7 +50,15 @@ function sorted(values: Float64Array, rows: Float32Array): Spectrum {
   return { values: Float64Array.from(order, from => values[from]!), vectors }
 }
 
-async function conquer(upper: Spectrum, lower: Spectrum, coupling: number): Promise<Spectrum> {
+/** diag(values) + ρ z·zᵀ, of which the kept part is coupled. */
+interface System {
+  readonly values: Float64Array
+  readonly z: Float64Array
+  readonly rho: number
+  readonly kept: Int32Array
+}
+
+async function conquer(upper: Spectrum, lower: Spectrum, coupling: number, kernels: WasmKernels): Promise<Spectrum> {
   const [m1, m2] = [upper.values.length, lower.values.length]
   const n = m1 + m2
   const rows = new Float32Array(n * n)
@@ -61,45 +69,28 @@ async function conquer(upper: Spectrum, lower: Spectrum, coupling: number): Prom
   const z = Float64Array.from(values, (_, i) => (i < m1 ? rows[i * n + m1 - 1]! * Math.SQRT1_2 : rows[i * n + m1]! * sign)) // unit length
   const rho = 2 * Math.abs(coupling)
   const kept = deflate(values, z, rho, rows)
-  if (kept.length > 0) await solve(values, z, rho, rows, kept)
+  if (kept.length > 0) await solve({ values, z, rho, kept }, rows, kernels)
   return sorted(values, rows)
 }
 
 /** Puts the eigenvalues and eigenvectors of the kept part in place of what was kept. */
-async function solve(values: Float64Array, z: Float64Array, rho: number, rows: Float32Array, kept: Int32Array): Promise<void> {
+async function solve(system: System, rows: Float32Array, kernels: WasmKernels): Promise<void> {
+  const { values, z, rho, kept } = system
   const [n, size] = [values.length, kept.length]
-  const d = Float64Array.from(kept, at => values[at]!)
-  const weights = Float64Array.from(kept, at => z[at]!)
-  const differences = new Float64Array(size * size) // row i: d_k − λ_i
-  for (let i = 0; i < size; i++) values[kept[i]!] = secularRoot(d, weights, rho, i, differences.subarray(i * size, (i + 1) * size))
+  const arena = kernels.arena(12 * size * size + 32 * size + 96)
+  const [d, weights, roots, squares] = [arena.f64(size), arena.f64(size), arena.f64(size), arena.f64(size)]
+  const [differences, vectors] = [arena.f64(size * size), arena.f32(size * size)] // rows: d_k − λ_i, and eigenvectors
+  kept.forEach((from, to) => {
+    d[to] = values[from]!
+    weights[to] = z[from]!
+  })
+  kernels.secularRoots(d.byteOffset, weights.byteOffset, size, rho, roots.byteOffset, differences.byteOffset)
+  kernels.secularVectors(d.byteOffset, weights.byteOffset, size, differences.byteOffset, squares.byteOffset, vectors.byteOffset)
+  kept.forEach((to, from) => (values[to] = roots[from]!))
   const old = new Float32Array(size * n)
   kept.forEach((from, to) => old.set(rows.subarray(from * n, (from + 1) * n), to * n))
-  const product = tf.tidy(() => tf.matMul(lendArray(vectorsOf(d, weights, differences), [size, size]), lendArray(old, [size, n]))) // (size, n)
+  const product = tf.tidy(() => tf.matMul(lendArray(vectors, [size, size]), lendArray(old, [size, n]))) // (size, n)
   const fresh = await product.data<'float32'>()
   product.dispose()
   kept.forEach((to, from) => rows.set(fresh.subarray(from * n, (from + 1) * n), to * n))
-}
-
-/**
- * Row i: the unit vector along z̃_k / (d_k − λ_i), where z̃ is what the computed roots are exact for,
- * z̃_k² = Π_i (λ_i − d_k) / Π_{i≠k} (d_i − d_k), so that the rows are orthogonal however close the roots lie.
- */
-function vectorsOf(d: Float64Array, z: Float64Array, differences: Float64Array): Float32Array {
-  const size = d.length
-  const squares = new Float64Array(size).fill(1)
-  for (let i = 0; i < size; i++)
-    for (let k = 0; k < size; k++) squares[k]! *= i === k ? -differences[i * size + k]! : differences[i * size + k]! / (d[k]! - d[i]!)
-  const exact = squares.map((square, k) => Math.sqrt(Math.abs(square)) * (z[k]! < 0 ? -1 : 1))
-  const vectors = new Float32Array(size * size)
-  const row = new Float64Array(size)
-  for (let i = 0; i < size; i++) {
-    let square = 0
-    for (let k = 0; k < size; k++) {
-      row[k] = exact[k]! / differences[i * size + k]!
-      square += row[k]! ** 2
-    }
-    const scale = 1 / Math.sqrt(square)
-    for (let k = 0; k < size; k++) vectors[i * size + k] = row[k]! * scale
-  }
-  return vectors
 }
