@@ -13,7 +13,7 @@ const PANEL = 512
  * Gives the lower factor L of a symmetric positive definite A = L·Lᵀ, (n, n) row-major; only the lower half of A is read.
  * Left-looking by panels: a panel loses its product with the finished columns, its square is factored in the same way, and the
  * rows below are multiplied by the inverse of that. Products run on the engine in float32, squares up to 128 in doubles on the host.
- * Throws `NOT_POSITIVE_DEFINITE`. Cost: n³/3 multiply-adds and n²·PANEL/2 for the rows below, 2 ‰ of it outside the engine at 4096.
+ * Throws `NOT_POSITIVE_DEFINITE`. Cost: n³/6 multiply-adds and n²·PANEL/2 for the rows below, 2 ‰ of it outside the engine at 4096.
  */
 export async function cholesky(a: ArrayLike<number>, n: number): Promise<Float32Array> {
   const lower = new Float32Array(n * n)

@@ -15,7 +15,7 @@ export interface SymmetricEigen {
  * Gives the eigenvalues and eigenvectors of a symmetric matrix, (n, n) row-major; only its lower half is read. Throws `NOT_FINITE`.
  * Householder reflections to three diagonals in WebAssembly, divide and conquer on these, and the reflections back as products on
  * the engine. Float32 throughout but for the secular equations: errors are some 10⁻⁶ of the largest |value|.
- * Cost: 4n³/3 operations in WebAssembly, up to 8n³ on the engine, a few n² divisions in JavaScript.
+ * Cost: 2n³/3 multiply-adds in WebAssembly, up to 4n³ on the engine, and some 30n² divisions in WebAssembly.
  */
 export async function symmetricEigen(a: ArrayLike<number>, n: number): Promise<SymmetricEigen> {
   const largest = largestOf(a, n)

@@ -8,7 +8,7 @@ const LEAF = 128
 /**
  * Gives X = L⁻¹ of a lower triangular L, (n, n) row-major; the upper half of L must be zero.
  * By halves: X₁₁ = L₁₁⁻¹, X₂₂ = L₂₂⁻¹, X₂₁ = −X₂₂ · L₂₁ · X₁₁, with the products on the engine in float32.
- * Cost: 2n³/3 multiply-adds, half of them with zeros, and n²·LEAF/6 in WebAssembly.
+ * Cost: n³/3 multiply-adds, half of them with zeros, and n·LEAF²/6 in WebAssembly.
  */
 export async function triangularInverse(lower: Float32Array, n: number, kernels = wasmKernels()): Promise<Float32Array> {
   const inverse = new Float32Array(n * n)

@@ -1,8 +1,8 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { lendArray } from '../matrix-block.js'
+import { wasmKernels, type WasmKernels } from '../wasm.js'
 import { deflate } from './deflate.js'
 import { diagonalise } from './diagonalise.js'
-import { wasmKernels, type WasmKernels } from '../wasm.js'
 
 /** T = Vᵀ · diag(values) · V. */
 export interface Spectrum {
@@ -64,7 +64,9 @@ async function conquer(upper: Spectrum, lower: Spectrum, coupling: number, kerne
   const rows = new Float32Array(n * n)
   for (let i = 0; i < m1; i++) rows.set(upper.vectors.subarray(i * m1, (i + 1) * m1), i * n)
   for (let i = 0; i < m2; i++) rows.set(lower.vectors.subarray(i * m2, (i + 1) * m2), (m1 + i) * n + m1)
-  const values = Float64Array.of(...upper.values, ...lower.values)
+  const values = new Float64Array(n)
+  values.set(upper.values)
+  values.set(lower.values, m1)
   const sign = Math.sign(coupling) * Math.SQRT1_2
   const z = Float64Array.from(values, (_, i) => (i < m1 ? rows[i * n + m1 - 1]! * Math.SQRT1_2 : rows[i * n + m1]! * sign)) // unit length
   const rho = 2 * Math.abs(coupling)
