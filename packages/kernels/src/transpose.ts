@@ -1,6 +1,6 @@
 /** (rows, columns) → (columns, rows), in tiles that stay in cache. */
-export const transpose = (matrix: Float32Array, rows: number, columns: number): Float32Array => {
-  const result = new Float32Array(matrix.length)
+export const transpose = <T extends Float32Array | Uint8Array>(matrix: T, rows: number, columns: number): T => {
+  const result = matrix.slice() as T
   const tile = 32
   for (let r0 = 0; r0 < rows; r0 += tile) {
     for (let c0 = 0; c0 < columns; c0 += tile) {

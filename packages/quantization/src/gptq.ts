@@ -1,6 +1,6 @@
 import type * as tf from '@tensorflow/tfjs-core'
 import { boolean, defineMethod, integer, positive, type Job } from '@tersor/core'
-import { columnSweep, damped, gram, inverseCholeskyUpper, type ColumnVisitor, type SweepState } from '@tersor/kernels'
+import { columnSweep, damped, gram, inverseCholeskyUpper, transpose, type ColumnVisitor, type SweepState } from '@tersor/kernels'
 import { roundHalfEven, type Encoded } from '@tersor/tensor'
 import { affineFrom, checkGrid, gridOf, gridOptions, lineOf, linesOf, type Grid, type Line } from './grid.js'
 
@@ -39,7 +39,7 @@ export const gptq = defineMethod({
     for (const j of hessian.dead) for (let r = 0; r < rows; r++) values[r * columns + j] = 0
     const order = options.actOrder ? byDiagonal(hessian.values, columns) : undefined
     const upper = await inverseCholeskyUpper(order ? permuteBoth(hessian.values, order) : hessian.values, columns)
-    const codes = new Uint8Array(rows * columns)
+    const codes = new Uint8Array(columns * rows) // (in, out): a column is written at once
     const fixed = options.staticGroups || options.actOrder || grid.joint || grid.group === columns
     const lines = fixed ? linesOf(values, rows, columns, grid) : new Array<Line>(rows * Math.ceil(columns / grid.group))
     const visitor = rounding({ codes, lines, grid, columns, order, mask, fixed })
@@ -54,7 +54,7 @@ export const gptq = defineMethod({
       signal: job.signal,
     }
     await columnSweep(input, visitor)
-    return affineFrom(codes, lines, rows, columns, grid) satisfies Encoded
+    return affineFrom(transpose(codes, columns, rows), lines, rows, columns, grid) satisfies Encoded
   },
 })
 
@@ -105,10 +105,10 @@ const rounding = ({ codes, lines, grid, columns, order, mask, fixed }: Rounding)
         for (let r = 0; r < rows; r++) lines[r * groups + group] = found[r]
       }
       if (loaded !== group) load(group, rows)
-      for (let r = 0, at = place; r < rows; r++, at += columns) {
-        const removed = mask !== undefined && !mask[at]
+      for (let r = 0; r < rows; r++) {
+        const removed = mask !== undefined && !mask[r * columns + place]
         const code = removed ? zeros[r] : Math.min(most, Math.max(0, roundHalfEven(weights[r] / scales[r]) + zeros[r]))
-        codes[at] = code
+        codes[place * rows + r] = code
         compressed[r] = (code - zeros[r]) * scales[r]
       }
     },
