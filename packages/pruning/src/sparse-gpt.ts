@@ -55,7 +55,10 @@ const choosing = (kept: Uint8Array, upper: Float32Array, columns: number, remova
     for (let j = start; j < end; j++) {
       const weights = column(j)
       const diagonal = upper[j * columns + j]
-      for (let r = 0; r < rows; r++) scores[r * width + j - start] = (weights[r] / diagonal) ** 2
+      for (let r = 0; r < rows; r++) {
+        const score = weights[r] / diagonal
+        scores[r * width + j - start] = score * score
+      }
     }
     const chosen = keepLargest(scores, width, removal)
     for (let r = 0; r < rows; r++) kept.set(chosen.subarray(r * width, (r + 1) * width), r * columns + start)
