@@ -19,8 +19,9 @@ const { away, identity, positiveDefinite, product, transpose } = reference
 const seeds = fc.integer({ min: 1, max: 1000 })
 
 beforeAll(async () => {
-  await tf.setBackend('ort')
-  expect(tf.getBackend()).toBe('ort')
+  const wanted = process.env['TERSOR_ENGINE'] ?? 'ort'
+  await tf.setBackend(wanted)
+  expect(tf.getBackend()).toBe(wanted)
 })
 
 let tensors = 0
