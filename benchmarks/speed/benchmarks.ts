@@ -1,3 +1,5 @@
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import type { Settings } from './serve.js'
 
 export type PeerName = 'pytorch' | 'tfjs-wasm' | 'tfjs-cpu' | 'ggml' | 'llama.cpp' | 'float32'
@@ -124,7 +126,23 @@ export const BENCHMARKS: readonly Benchmark[] = [
   },
   {
     ...{ name: 'perplexity', title: 'perplexity', job: 'language-use', settings: { what: 'perplexity', windows: 14, ...SIZE } },
-    ...{ peers: ['pytorch'], target: 1.2, rounds: 5, amount: 14 * 256, unit: 'tokens/s', note: 'the function, without starting a command' },
+    ...{ peers: ['pytorch'], rounds: 5, amount: 14 * 256, unit: 'tokens/s', note: 'the function, without starting a command: no target' },
+  },
+  {
+    ...{
+      name: 'evaluate',
+      title: '`tersor evaluate` (perplexity), whole command',
+      job: 'evaluate-command',
+      peers: ['pytorch'],
+      target: 1.2,
+    },
+    ...{
+      settings: { windows: join(tmpdir(), `tersor-windows-${process.pid}.json`), warm: 1 },
+      rounds: 5,
+      amount: 83_674,
+      unit: 'tokens/s',
+    },
+    note: 'the bundled model on its validation text; both from the start of the process, ours with reading and tokenizing the text, PyTorch with fused attention',
   },
   sweep('gptq', 'GPTQ'),
   sweep('sparse-gpt', 'SparseGPT'),
