@@ -23,6 +23,13 @@ export async function cholesky(a: ArrayLike<number>, n: number): Promise<Float32
   return lower
 }
 
+/** As `cholesky`, in the place of A itself. */
+export async function choleskyInPlace(a: Float32Array, n: number): Promise<Float32Array> {
+  for (let row = 0; row < n; row++) a.fill(0, row * n + row + 1, (row + 1) * n)
+  await factor(a, n, 0, n, wasmKernels())
+  return a
+}
+
 /** Factors the square of `size` that begins at (start, start), in place. */
 async function factor(lower: Float32Array, n: number, start: number, size: number, kernels: WasmKernels): Promise<void> {
   if (size <= LEAF) return factorLeaf(lower, n, start, size, kernels)
