@@ -1,6 +1,6 @@
 import { dense, fromIntegers, type Dense, type Encoded } from '@tersor/tensor'
 import type { Json } from '../json-text.js'
-import { affineMatrixOf, type AffineMatrix } from './affine-matrix.js'
+import { affineMatrixOf, type AffineMatrix, whyNoMatrix } from './affine-matrix.js'
 import type { Layout, Misfit, Scheme, StoredLinear } from './layout.js'
 import { packColumns, packRows, wordsFor } from './words.js'
 
@@ -35,7 +35,7 @@ const store =
   (format: CompressedTensorsFormat) =>
   (tree: Encoded): StoredLinear | Misfit => {
     const matrix = affineMatrixOf(tree)
-    if (!matrix) return { reason: `is ${tree.codec.name}, not a grid of codes over two axes`, step: STEP }
+    if (!matrix) return { reason: whyNoMatrix(tree), step: STEP }
     const { columns, bits, group } = matrix
     if (columns % group !== 0) return { reason: `has groups of ${group}, which do not divide its ${columns} columns`, step: STEP }
     if (format === 'int-quantized' && bits !== BYTE)
