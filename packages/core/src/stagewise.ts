@@ -27,7 +27,8 @@ export interface StagewiseOptions {
   readonly change: (turn: StageTurn) => Promise<void>
 }
 
-const compressed = (pass: string, parameter: string, codec: string): CompressionError =>
+/** Says that a pass came too late for a parameter. */
+export const alreadyCompressed = (pass: string, parameter: string, codec: string): CompressionError =>
   new CompressionError(
     'COMPOSITION',
     `${pass} would change "${parameter}", which is compressed already (${codec}).`,
@@ -102,7 +103,7 @@ const takeTurn = async (
     }
     const read = async (name: string): Promise<Dense> => {
       const standing = changed.get(name) ?? (await model.params.read(name, { signal: context.signal }))
-      if (standing.kind === 'encoded') throw compressed(pass, name, standing.codec.name)
+      if (standing.kind === 'encoded') throw alreadyCompressed(pass, name, standing.codec.name)
       checkFinite(name, standing)
       return standing
     }

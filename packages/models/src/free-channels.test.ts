@@ -1,9 +1,10 @@
 import * as tf from '@tensorflow/tfjs-core'
 import '@tensorflow/tfjs-backend-cpu'
 import { compress, createRng, forward, loadModel, type Env, type Model, type Pass } from '@tersor/core'
-import { awq, smoothQuant } from '@tersor/quantization'
+import { awq, hadamard, smoothQuant } from '@tersor/quantization'
 import '@tersor/backend-ort'
 import { join } from 'node:path'
+import { fromFloat32, memoryStore, toFloat32, type Dense } from '@tersor/tensor'
 import { bertModel } from './bert.js'
 import { gpt2Model } from './gpt2.js'
 import { openModel } from './open-model.js'
@@ -45,6 +46,7 @@ const changedBy = async (model: Model, pass: Pass, x: tf.Tensor): Promise<string
 const PASSES: Readonly<Record<string, () => Pass>> = {
   awq: () => awq({ bits: 3, group: 16 }),
   smoothQuant: () => smoothQuant({ alpha: 0.7 }),
+  hadamard: () => hadamard(),
 }
 
 const VARIANTS: Readonly<Record<string, Parameters<typeof picoLlama>[0]>> = {
@@ -92,6 +94,31 @@ it('moves the scales of norms, values and up projections of a Llama', async () =
   expect(model.stages[1].scalings).toHaveLength(4)
   expect(picoLlama().stages[1].scalings).toHaveLength(3)
   ids.dispose()
+})
+
+it('gives a turned model a head of its own', async () => {
+  const model = picoLlama({ config: { tie_word_embeddings: true } })
+  const turned = await compress(model, hadamard())
+  expect(model.params.names()).not.toContain('lm_head.weight')
+  expect(turned.params.names()).toContain('lm_head.weight')
+  expect(turned.rawConfig.tie_word_embeddings).toBe(false)
+  expect(turned.provenance?.map(step => step.method)).toEqual(['hadamard'])
+  expect(turned.tokenizer).toBe(model.tokenizer)
+})
+
+it('spreads a channel that stands out over all of them', async () => {
+  const model = picoLlama({ layers: 1 })
+  const name = 'model.layers.0.mlp.up_proj.weight'
+  const peak = async (of: Model): Promise<number> => {
+    const values = toFloat32((await of.params.read(name)) as Dense)
+    const square = values.reduce((sum, value) => sum + value * value, 0) / values.length
+    return values.reduce((most, value) => Math.max(most, Math.abs(value)), 0) / Math.sqrt(square)
+  }
+  const values = toFloat32((await model.params.read(name)) as Dense).map((value, i) => (i % 32 === 7 ? 30 * value : value))
+  const all = await Promise.all(model.params.names().map(async each => [each, await model.params.read(each)] as const))
+  const outlier = { ...model, params: memoryStore({ ...Object.fromEntries(all), [name]: fromFloat32(values, 'f32', [64, 32]) }) }
+  expect(await peak(outlier)).toBeGreaterThan(10)
+  expect(await peak(await compress(outlier, hadamard()))).toBeLessThan(5)
 })
 
 describeData('picomodels', 'networks with layer norms', () => {

@@ -4,7 +4,7 @@ import { ggufSink, type GgufReport } from '@tersor/formats/gguf'
 import { huggingFaceSink } from '@tersor/formats/huggingface'
 import { scratchFolder, type ScratchFolder } from '@tersor/formats/scratch'
 import type { OpenedModel } from '@tersor/models'
-import { CompressionError, type ParameterSink } from '@tersor/tensor'
+import { CompressionError, type Parameter, type ParameterSink } from '@tersor/tensor'
 import { rmdir, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 
@@ -55,10 +55,25 @@ interface Place {
   readonly unfinished: string
 }
 
+const HEAD = 'lm_head.weight'
+
+/** A sink for a model whose head may stop being its embedding on the way, as rotations make it: the config goes by what is written. */
 const openSink = (model: OpenedModel, { path, format, overwrite, unfinished }: Place, provenance: readonly Provenance[]): ParameterSink => {
   const files = model.family !== 'image' && model.files ? { files: model.files } : {}
-  const options = { config: model.rawConfig, provenance, overwrite, unfinished, ...files }
-  return format === 'gguf' ? inFolder(dirname(path), () => ggufSink(path, options)) : huggingFaceSink(path, options)
+  const ownHead = { ...model.rawConfig, tie_word_embeddings: false }
+  const mayUntie = model.rawConfig.tie_word_embeddings === true && !model.params.names().includes(HEAD)
+  const options = { provenance, overwrite, unfinished, ...files }
+  if (format === 'gguf') {
+    const config = mayUntie ? ownHead : model.rawConfig // GGUF says by its tensors whether there is a head
+    return inFolder(dirname(path), () => ggufSink(path, { ...options, config }))
+  }
+  let hasHead = false
+  const sink = huggingFaceSink(path, { ...options, config: () => (mayUntie && hasHead ? ownHead : model.rawConfig) })
+  const write = (name: string, parameter: Parameter): Promise<void> => {
+    if (name === HEAD) hasHead = true
+    return sink.write(name, parameter)
+  }
+  return { ...sink, write }
 }
 
 /** Takes the folder that was made for a file away again where nothing came of it. */
