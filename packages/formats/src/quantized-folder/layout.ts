@@ -20,6 +20,8 @@ export interface Scheme {
   /** −1 for a whole row. */
   readonly group: number
   readonly symmetric: boolean
+  /** Where codes are floats: what shares a scale, and how scales are stored where not as the model's floats are. */
+  readonly float?: { readonly strategy: string; readonly scale?: string }
 }
 
 /** How one family of runtimes stores quantized linear layers in a Hugging Face folder. */
