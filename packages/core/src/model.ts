@@ -61,12 +61,54 @@ export interface Env {
   readonly attended?: Tensor
 }
 
+/** A run of channels along one axis of a parameter. */
+export interface Channels {
+  readonly parameter: string
+  readonly axis: number
+  readonly count: number
+  /** Where they begin; 0 where absent. */
+  readonly start?: number
+  /** What the network adds to the stored values before it uses them, such as 1 in Gemma's norms; 0 where absent. */
+  readonly offset?: number
+}
+
+/** Channels that can be divided where they are made and multiplied where they are read, and nothing else changes. */
+export interface Scaling {
+  readonly source: 'norm' | 'linear'
+  /** A norm's weight and bias, or a linear layer's rows and bias. */
+  readonly from: readonly Channels[]
+  /** The linear layers that read them, by their input channels. */
+  readonly sites: readonly Site[]
+  /** What reads them besides, such as the router of experts. */
+  readonly readers?: readonly Channels[]
+}
+
+/** Vectors of some size, side by side, between two linear layers: both sides can be turned alike, and nothing else changes. */
+export interface Turning {
+  readonly size: number
+  readonly from: readonly Channels[]
+  readonly to: readonly Channels[]
+}
+
+/** The stream that blocks read through root-mean-square norms and add to: it can be turned as a whole once the norms' weights are in their readers. */
+export interface Residual {
+  readonly size: number
+  readonly writers: readonly Channels[]
+  readonly norms: readonly { readonly weight: Channels; readonly readers: readonly Channels[] }[]
+  /** Where the head is the embedding: what its own weight would be called, and the network that has it. */
+  readonly untied?: { readonly embedding: string; readonly head: string; readonly model: (params: ParameterStore) => Model }
+}
+
 /** A stretch of the forward pass that fits in memory, such as one transformer block. */
 export interface Stage {
   readonly name: string
   /** Every parameter that `run` asks for. */
   readonly parameters: readonly string[]
   readonly sites: readonly Site[]
+  /** Channels within the stage whose scale is free. */
+  readonly scalings?: readonly Scaling[]
+  /** Vectors within the stage whose direction is free. */
+  readonly turnings?: readonly Turning[]
   /** Maps the previous stage's output to this one's; the caller owns both. Runs inside the caller's tidy. */
   run(x: Tensor, env: Env): Tensor
 }
@@ -81,6 +123,7 @@ export interface Model {
   readonly params: ParameterStore
   readonly stages: readonly Stage[]
   readonly couplings?: readonly Coupling[]
+  readonly residual?: Residual
   /** What was done to the parameters so far, in order. */
   readonly provenance?: readonly Provenance[]
 }

@@ -1,4 +1,4 @@
-import { affine, bitmask, factored, masked, matrix, permuted, sum } from '@tersor/core'
+import { affine, bitmask, codebook, factored, masked, matrix, permuted, powers, scaled, sum } from '@tersor/core'
 import { GGUF_ARCHITECTURES, openGguf } from '@tersor/formats/gguf'
 import { openHuggingFace } from '@tersor/formats/huggingface'
 import { openSafetensors } from '@tersor/formats/safetensors'
@@ -23,7 +23,18 @@ export interface OpenModelOptions {
 }
 
 /** The storage forms of @tersor/core, which a model may always use. */
-export const CORE_CODECS: readonly Codec[] = Object.freeze([affine, bitmask, factored, masked, matrix, permuted, sum])
+export const CORE_CODECS: readonly Codec[] = Object.freeze([
+  affine,
+  bitmask,
+  codebook,
+  factored,
+  masked,
+  matrix,
+  permuted,
+  powers,
+  scaled,
+  sum,
+])
 
 const fileSystem = () => globalThis.process.getBuiltinModule('node:fs/promises')
 

@@ -5,7 +5,15 @@ import { checkParameters } from './check-parameters.js'
 import { badField, extent } from './config-fields.js'
 import { convolution } from './convolution.js'
 import { parseEncoderConfig } from './encoder-config.js'
-import { biased, encoderBlock, encoderNames, encoderParameters, encoderSites, type EncoderConfig } from './encoder-block.js'
+import {
+  biased,
+  encoderBlock,
+  encoderChannels,
+  encoderNames,
+  encoderParameters,
+  encoderSites,
+  type EncoderConfig,
+} from './encoder-block.js'
 import type { ImageClassifier } from './image-classifier.js'
 import { biasOf, layerNorm, linear, linearSite } from './layers.js'
 import type { RawConfig } from './raw-config.js'
@@ -79,6 +87,7 @@ const blockStage = (layer: number, config: VitConfig): Stage => {
     name: names.name,
     parameters: encoderParameters(names, config).map(({ name }) => name),
     sites: encoderSites(names),
+    ...encoderChannels(names, config, true),
     run: (x, env) => tf.tidy(() => encoderBlock(x, env, names, config, { before: true })),
   }
 }

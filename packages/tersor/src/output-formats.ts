@@ -20,7 +20,10 @@ export interface FormatFlags {
 
 /** A model in any of the formats. */
 export type FormatOptions = Omit<HuggingFaceSinkOptions, 'config' | 'files'> & {
-  readonly config: Readonly<Record<string, unknown>>
+  /** As it is known when it is asked for. */
+  readonly config: () => Readonly<Record<string, unknown>>
+  /** Whether a head may come although the config says that the embedding is it. */
+  readonly mayUntie?: boolean
   readonly files?: Readonly<Record<string, Uint8Array>>
 }
 
@@ -44,7 +47,7 @@ export const sinkOf = async ({ format, type, imatrix }: FormatFlags): Promise<Op
   const weighed = imatrix === undefined ? {} : { imatrix: await openImatrix(imatrix) }
   const openers: Readonly<Record<OutputFormat, OpenSink>> = {
     huggingface: huggingFaceSink,
-    gguf: (path, options) => ggufSink(path, { ...options, ...ggufTypeOf(type), ...weighed }),
+    gguf: (path, { config, ...options }) => ggufSink(path, { ...options, config: config(), ...ggufTypeOf(type), ...weighed }),
     gptq: gptqSink,
     awq: awqSink,
     'compressed-tensors': compressedTensorsSink,
