@@ -40,14 +40,17 @@ const compressed = async (
   options: Omit<OnnxSinkOptions, 'source'> = {},
 ): Promise<string> => {
   const source = await openOnnx(`${folder}/${name}.onnx`)
-  const path = `${folder}/out.onnx`
-  const sink = onnxSink(path, { source, overwrite: true, ...options })
-  for (const [key, parameter] of Object.entries(parameters)) await sink.write(key, parameter)
-  await (
-    await sink.finish()
-  ).close!()
-  await source.close()
-  return path
+  try {
+    const path = `${folder}/out.onnx`
+    const sink = onnxSink(path, { source, overwrite: true, ...options })
+    for (const [key, parameter] of Object.entries(parameters)) await sink.write(key, parameter)
+    await (
+      await sink.finish()
+    ).close!()
+    return path
+  } finally {
+    await source.close()
+  }
 }
 
 /** The perceptron on the values that its parameters decode to. */
@@ -169,8 +172,8 @@ it('keeps data beside the model where asked for, and past a limit, and reads it 
   const weights = mlpGrids({ bits: 8, group: 96 })
   for (const options of [{ external: true }, { limit: 1024 }]) {
     const path = await compressed('mlp', weights, options)
-    expect((await stat(path)).size).toBeLessThan(64 * 96)
-    expect((await stat(`${path}_data`)).size).toBe(64 * 96)
+    expect((await stat(path)).size).toBeLessThan(64 * 128)
+    expect((await stat(`${path}_data`)).size).toBe(64 * 128)
     const { y } = await runOnnx(path, { x: floats(x, [2, 96]) })
     expect(largestDifference(y.data, mlp(x, weights))).toBeLessThan(1e-4)
   }
@@ -194,7 +197,7 @@ it('names all weights that have no place, and the step that would give them one'
     code: 'UNSUPPORTED',
     message: [
       'ONNX has no place for 2 of the tensors: up has groups of 24; down has groups of 8.',
-      "Quantize it by gptq or rtn with a group that is a multiple of 16, or by rows. Or leave them out with only.",
+      'Quantize it by gptq or rtn with a group that is a multiple of 16, or by rows. Or leave them out with only.',
     ].join('\n'),
   })
   const filters = matrixOf(grid(8, 27, { bits: 8, group: 9 }), 0, [8, 3, 3, 3])
