@@ -39,6 +39,7 @@ export default ts.config(
         Buffer: 'readonly',
         __dirname: 'readonly',
         globalThis: 'readonly',
+        URL: 'readonly',
       },
     },
     rules: { '@typescript-eslint/no-require-imports': 'off' },

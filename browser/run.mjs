@@ -6,7 +6,16 @@ import { fileURLToPath } from 'node:url'
 
 const here = dirname(fileURLToPath(import.meta.url))
 const CHROMIUM = process.env['TERSOR_CHROMIUM'] ?? '/usr/bin/chromium'
-const TESTS = ['core/src/codecs', 'core/src/pack', 'core/src/train/train', 'pruning/src/*', 'quantization/src/*', 'low-rank/src/*']
+const KERNELS = ['linear-algebra', 'hadamard', 'k-means', 'blocks', 'sparse-mat-mul']
+const TESTS = [
+  'core/src/codecs',
+  'core/src/pack',
+  'core/src/train/train',
+  'pruning/src/*',
+  'quantization/src/*',
+  'low-rank/src/*',
+  ...KERNELS.map(name => `kernels/src/${name}`),
+]
 
 const run = (command, args, env = process.env) => {
   const { status } = spawnSync(command, args, { cwd: here, stdio: 'inherit', env })

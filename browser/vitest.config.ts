@@ -6,6 +6,7 @@ export default defineConfig({
   define: { 'process.env': { TERSOR_ENGINE: 'webgpu' } },
   resolve: {
     conditions: ['@tersor/source', 'browser', 'module', 'import', 'default'],
+    alias: { '@tersor/backend-ort': new URL('./no-backend.ts', import.meta.url).pathname },
     dedupe: ['@tensorflow/tfjs-core'],
   },
   optimizeDeps: { include: ['@tensorflow/tfjs-core', '@tensorflow/tfjs-backend-cpu', 'valibot', 'seedrandom'] },

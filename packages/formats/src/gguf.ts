@@ -17,4 +17,5 @@ export {
 export { MAX_STRING_BYTES } from './gguf/cursor.js'
 export { TENSOR_TYPES, type BlockTypeName, type TensorTypeName } from './gguf/tables/tensor-types.js'
 export { ARCHITECTURES as GGUF_ARCHITECTURES } from './gguf/tables/architectures.js'
+export { MIXTURES, type MixtureName } from './gguf/tables/mixtures.js'
 export type { Fallback } from './gguf/store-tensor.js'

@@ -47,9 +47,12 @@ const grid = ({ bits, group = 32, rows = 32, columns = 64, asymmetric = false, s
   })
 }
 
+/** Writes trees, and reads them back from the store that comes of it. */
 const save = async (sink: ParameterSink, trees: Readonly<Record<string, Parameter>>): Promise<void> => {
   for (const [name, tree] of Object.entries(trees)) await sink.write(name, tree)
-  await (await sink.finish()).close?.()
+  const store = await sink.finish()
+  for (const [name, tree] of Object.entries(trees)) expect(await store.read(name)).toEqual(tree)
+  await store.close?.()
 }
 
 const norm = fromFloat32([1, 2], 'bf16', [2])

@@ -1,10 +1,13 @@
 import * as tf from '@tensorflow/tfjs-core'
+import { lendArray, tensorOfBlock } from './matrix-block.js'
+import { transpose } from './transpose.js'
+import { wasmKernels, type WasmKernels } from './wasm.js'
 
-/** The matrix while a sweep goes through it; columns are views that later steps change. */
+/** The matrix while a sweep goes through a block of it; columns are views that later steps change. */
 export interface SweepState {
   readonly rows: number
   readonly columns: number
-  /** Current weights of a column: compensated for all columns before it within its block, and for all blocks before. */
+  /** Current weights of a column of the block or group: compensated for all columns before the block, and for those done within it. */
   column(j: number): Float32Array
 }
 
@@ -23,84 +26,75 @@ export interface SweepInput {
   readonly columns: number
   /** Upper Cholesky factor U of H⁻¹ = UᵀU, (columns, columns), row-major. */
   readonly upper: Float32Array
-  /** Columns that are finished before the rest of the matrix hears of their errors. */
+  /** Columns that are finished before the rest of the matrix hears of their errors; by default 128. */
   readonly block?: number
+  /** Columns that are compensated for all before them when the first of them is reached: a multiple of the block, by default that. */
+  readonly group?: number
   readonly signal?: AbortSignal
 }
 
 /**
  * Compresses columns left to right and makes later columns take up each error (optimal brain surgeon):
- * e = (w_j − q_j) / U_jj;  w_k ← w_k − e · U_jk for k > j, inside the block at once and behind it by one matrix product.
- * Returns the compressed matrix (rows, columns) and Σ e² / 2. Cost: rows · columns² multiply-adds, block/columns of them in plain loops.
+ * e = (w_j − q_j) / U_jj;  w_k ← w_k − e · U_jk for k > j.
+ * Inside a block at once, in WebAssembly; behind it by halves: once the left half of a range of columns is finished, one product
+ * on the engine takes its errors over to the right half, so that products are as large as they can be.
+ * Returns the compressed matrix (rows, columns) and Σ e² / 2. Cost: rows · columns² / 2 multiply-adds, block/columns of them on the host.
  */
 export const columnSweep = async (input: SweepInput, visitor: ColumnVisitor): Promise<{ values: Float32Array; loss: number }> => {
-  const { rows, columns, upper, block = 128 } = input
-  const current = transpose(input.weight, rows, columns) // (columns, rows)
+  const { rows, columns, block = 128, group = block, signal } = input
+  const kernels = wasmKernels()
+  const current = transpose(input.weight, rows, columns) // (columns, rows): weights ahead, errors behind
   const compressed = new Float32Array(rows * columns) // (columns, rows)
-  const state: SweepState = { rows, columns, column: j => current.subarray(j * rows, (j + 1) * rows) }
-  let loss = 0
-  for (let start = 0; start < columns; start += block) {
-    input.signal?.throwIfAborted()
-    const end = Math.min(start + block, columns)
-    const errors = new Float32Array((end - start) * rows) // (block, rows)
-    visitor.enter?.(start, end, state)
-    for (let j = start; j < end; j++) {
-      const weights = state.column(j)
-      const result = compressed.subarray(j * rows, (j + 1) * rows)
-      visitor.compress(j, weights, result, state)
-      const error = errors.subarray((j - start) * rows, (j - start + 1) * rows)
-      loss += divideError(weights, result, upper[j * columns + j], error)
-      for (let k = j + 1; k < end; k++) subtractScaled(state.column(k), error, upper[j * columns + k])
-    }
-    if (end < columns) await compensate(current, errors, input, start, end)
+  const sweep: Sweep = { ...input, visitor, kernels, current, compressed }
+  const go = async (start: number, end: number): Promise<number> => {
+    signal?.throwIfAborted()
+    if (end - start <= block) return compressBlock(sweep, start, end)
+    const unit = end - start > group ? group : block
+    const middle = start + unit * Math.ceil((end - start) / unit / 2)
+    const loss = await go(start, middle)
+    await compensate(sweep, start, middle, end)
+    return loss + (await go(middle, end))
   }
+  const loss = await go(0, columns)
   return { values: transpose(compressed, columns, rows), loss }
 }
 
-const divideError = (weights: Float32Array, compressed: Float32Array, diagonal: number, error: Float32Array): number => {
+interface Sweep extends SweepInput {
+  readonly visitor: ColumnVisitor
+  readonly kernels: WasmKernels
+  readonly current: Float32Array
+  readonly compressed: Float32Array
+}
+
+/** Goes through the columns of a block and leaves their errors in `current`. */
+const compressBlock = ({ rows, columns, upper, visitor, kernels, current, compressed }: Sweep, start: number, end: number): number => {
+  const arena = kernels.arena(4 * (end - start + 1) * (rows + 1) + 48)
+  const [block, result, factors] = [arena.f32((end - start) * rows), arena.f32(rows), arena.f32(end - start)] // block: (width, rows)
+  block.set(current.subarray(start * rows, end * rows))
+  const within = (from: Float32Array, j: number): Float32Array => from.subarray(j * rows, (j + 1) * rows)
+  const state: SweepState = { rows, columns, column: j => (j < end ? within(block, j - start) : within(current, j)) }
+  visitor.enter?.(start, end, state)
   let loss = 0
-  for (let r = 0; r < weights.length; r++) {
-    const e = (weights[r] - compressed[r]) / diagonal
-    error[r] = e
-    loss += (e * e) / 2
+  for (let j = start; j < end; j++) {
+    const weights = within(block, j - start)
+    visitor.compress(j, weights, result, state)
+    compressed.set(result, j * rows)
+    factors.set(upper.subarray(j * columns + j + 1, j * columns + end))
+    const { byteOffset } = weights
+    loss += kernels.sweepColumn(byteOffset, result.byteOffset, upper[j * columns + j], factors.byteOffset, end - j - 1, rows)
   }
+  current.set(block, start * rows)
   return loss
 }
 
-const subtractScaled = (target: Float32Array, source: Float32Array, factor: number): void => {
-  for (let r = 0; r < target.length; r++) target[r] -= source[r] * factor
-}
-
-/** Columns behind the block: Wᵀ[end…] −= U[block, end…]ᵀ · E. */
-const compensate = async (
-  current: Float32Array,
-  errors: Float32Array,
-  { rows, columns, upper }: SweepInput,
-  start: number,
-  end: number,
-): Promise<void> => {
-  const behind = columns - end
-  const factors = new Float32Array((end - start) * behind) // (block, behind)
-  for (let j = start; j < end; j++) factors.set(upper.subarray(j * columns + end, (j + 1) * columns), (j - start) * behind)
-  const update = tf.tidy(() =>
-    tf.matMul(tf.tensor2d(factors, [end - start, behind]), tf.tensor2d(errors, [end - start, rows]), true, false),
-  ) // (behind, rows)
-  const values = await update.data<'float32'>()
+/** Wᵀ[middle … end] −= U[start … middle, middle … end]ᵀ · E[start … middle]. */
+const compensate = async ({ rows, columns, upper, current }: Sweep, start: number, middle: number, end: number): Promise<void> => {
+  const ahead = current.subarray(middle * rows, end * rows)
+  const update = tf.tidy(() => {
+    const block = { values: upper, stride: columns, row: start, column: middle, rows: middle - start, columns: end - middle }
+    const errors = lendArray(current.subarray(start * rows, middle * rows), [middle - start, rows])
+    return tf.sub(lendArray(ahead, [end - middle, rows]), tf.matMul(tensorOfBlock(block), errors, true, false)) // (end − middle, rows)
+  })
+  ahead.set(await update.data<'float32'>())
   update.dispose()
-  const rest = current.subarray(end * rows)
-  for (let i = 0; i < rest.length; i++) rest[i] -= values[i]
-}
-
-/** (rows, columns) → (columns, rows), in tiles that stay in cache. */
-export const transpose = (matrix: Float32Array, rows: number, columns: number): Float32Array => {
-  const result = new Float32Array(matrix.length)
-  const tile = 32
-  for (let r0 = 0; r0 < rows; r0 += tile) {
-    for (let c0 = 0; c0 < columns; c0 += tile) {
-      for (let r = r0; r < Math.min(r0 + tile, rows); r++) {
-        for (let c = c0; c < Math.min(c0 + tile, columns); c++) result[c * rows + r] = matrix[r * columns + c]
-      }
-    }
-  }
-  return result
 }

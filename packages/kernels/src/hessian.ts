@@ -17,7 +17,7 @@ export interface DampedHessian {
 /** H with 1 on dead diagonals and damping · mean(diag H) added to all; damping: a fraction. */
 export const damped = async (hessian: tf.Tensor2D, damping: number): Promise<DampedHessian> => {
   const n = hessian.shape[0]
-  const values = Float32Array.from(await hessian.data<'float32'>())
+  const values = (await hessian.data<'float32'>()).slice()
   const dead: number[] = []
   let trace = 0
   for (let j = 0; j < n; j++) {

@@ -1,14 +1,11 @@
-import { cholesky } from './cholesky.js'
+import { choleskyInPlace } from './cholesky.js'
 import { triangularInverse } from './triangular-inverse.js'
 
 /**
- * Gives the upper factor U with H⁻¹ = Uᵀ·U, (n, n) row-major, which GPTQ and SparseGPT walk along.
+ * Gives the upper factor U with H⁻¹ = Uᵀ·U, (n, n) row-major, which GPTQ and SparseGPT walk along; h is used up.
  * H⁻¹ is never formed: with J the reversal of rows and columns, J·H·J = M·Mᵀ gives H = R·Rᵀ with R = J·M·J upper, and U = R⁻¹.
- * Throws `NOT_POSITIVE_DEFINITE`. Cost: 2n³/3 multiply-adds, nearly all on the engine.
+ * Throws `NOT_POSITIVE_DEFINITE`. Cost: n³/2 multiply-adds, nearly all on the engine; memory for one matrix besides h.
  */
-export async function inverseCholeskyUpper(h: ArrayLike<number>, n: number): Promise<Float32Array> {
-  const reversed = new Float64Array(n * n)
-  for (let at = 0; at < n * n; at++) reversed[at] = h[n * n - 1 - at]!
-  const inverse = await triangularInverse(await cholesky(reversed, n), n)
-  return inverse.reverse()
+export async function inverseCholeskyUpper(h: Float32Array, n: number): Promise<Float32Array> {
+  return (await triangularInverse(await choleskyInPlace(h.reverse(), n), n)).reverse() // reversing all entries is J · J
 }

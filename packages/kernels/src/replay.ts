@@ -26,7 +26,7 @@ const WRITE_ROWS = 'OrtWriteRows'
  */
 export const replay = async (compute: Compute): Promise<Replay | undefined> => {
   if (tf.getKernel(WRITE_ROWS, tf.getBackend()) === undefined) return undefined
-  const { capture } = (await import(BACKEND)) as Backend
+  const { capture } = (await import(/* @vite-ignore */ /* webpackIgnore: true */ BACKEND)) as Backend
   const captured = capture(compute, { records: 'first' })
   const writeRows = (target: tf.Tensor, rows: tf.Tensor, at: number): void =>
     tf.dispose(tf.engine().runKernel(WRITE_ROWS, { target, rows }, { at }) as tf.Tensor)

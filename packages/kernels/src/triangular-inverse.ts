@@ -1,54 +1,55 @@
 import * as tf from '@tensorflow/tfjs-core'
+import { tensorOfBlock, writeBlock, type MatrixBlock } from './matrix-block.js'
+import { wasmKernels, type WasmKernels } from './wasm.js'
 
-/** As wide as the panels of `cholesky`. */
-const PANEL = 128
+/** Matrices up to this size are inverted in doubles by one WebAssembly kernel. */
+const LEAF = 128
 
 /**
- * Gives X = L⁻¹ of a lower triangular L, (n, n) row-major.
- * By row panels: X_kk = L_kk⁻¹ and X_k,<k = −L_kk⁻¹ · (L_k,<k · X_<k), the product on the engine in float32, the solve in doubles.
- * Cost: n³/3 multiply-adds, of which n²·64 in JavaScript.
+ * Gives X = L⁻¹ of a lower triangular L, (n, n) row-major; the upper half of L must be zero.
+ * By halves: X₁₁ = L₁₁⁻¹, X₂₂ = L₂₂⁻¹, X₂₁ = −X₂₂ · L₂₁ · X₁₁, with the products on the engine in float32.
+ * Cost: n³/3 multiply-adds, half of them with zeros, and n·LEAF²/6 in WebAssembly.
  */
-export async function triangularInverse(lower: Float32Array, n: number): Promise<Float32Array> {
+export async function triangularInverse(lower: Float32Array, n: number, kernels = wasmKernels()): Promise<Float32Array> {
   const inverse = new Float32Array(n * n)
-  for (let start = 0; start < n; start += PANEL) {
-    const width = Math.min(PANEL, n - start)
-    const right = await rightSide(lower, inverse, n, start, width)
-    solvePanel(lower, n, start, width, right)
-    for (let row = 0; row < width; row++)
-      for (let column = 0; column < start + width; column++) inverse[(start + row) * n + column] = right[row * (start + width) + column]!
-  }
+  await invert(lower, inverse, n, 0, n, kernels)
   return inverse
 }
 
-/** [−L_k,<k · X_<k | I], (width, start + width). */
-async function rightSide(lower: Float32Array, inverse: Float32Array, n: number, start: number, width: number): Promise<Float64Array> {
-  const columns = start + width
-  const right = new Float64Array(width * columns)
-  for (let row = 0; row < width; row++) right[row * columns + start + row] = 1
-  if (start === 0) return right
-  const rows = new Float32Array(width * start)
-  for (let row = 0; row < width; row++) rows.set(lower.subarray((start + row) * n, (start + row) * n + start), row * start)
-  const finished = new Float32Array(start * start)
-  for (let row = 0; row < start; row++) finished.set(inverse.subarray(row * n, row * n + start), row * start)
-  const product = tf.tidy(() => tf.matMul(tf.tensor2d(rows, [width, start]), tf.tensor2d(finished, [start, start])))
-  const values = await product.data<'float32'>()
-  product.dispose()
-  for (let row = 0; row < width; row++)
-    for (let column = 0; column < start; column++) right[row * columns + column] = -values[row * start + column]!
-  return right
+/** Writes the inverse of the square of `size` that begins at (start, start). */
+async function invert(
+  lower: Float32Array,
+  inverse: Float32Array,
+  n: number,
+  start: number,
+  size: number,
+  kernels: WasmKernels,
+): Promise<void> {
+  if (size <= LEAF) return invertLeaf(lower, inverse, n, start, size, kernels)
+  const half = LEAF * Math.ceil(size / LEAF / 2)
+  const [middle, rest] = [start + half, size - half]
+  await invert(lower, inverse, n, start, half, kernels)
+  await invert(lower, inverse, n, middle, rest, kernels)
+  const block = (values: Float32Array, row: number, column: number, rows: number, columns: number): MatrixBlock => {
+    return { values, stride: n, row, column, rows, columns }
+  }
+  const product = tf.tidy(() => {
+    const left = tf.matMul(
+      tensorOfBlock(block(inverse, middle, middle, rest, rest)),
+      tensorOfBlock(block(lower, middle, start, rest, half)),
+    )
+    return tf.neg(tf.matMul(left, tensorOfBlock(block(inverse, start, start, half, half)))) as tf.Tensor2D // (rest, half)
+  })
+  await writeBlock(block(inverse, middle, start, rest, half), product)
 }
 
-/** right ← L_kk⁻¹ · right, from the first row down. */
-function solvePanel(lower: Float32Array, n: number, start: number, width: number, right: Float64Array): void {
-  const columns = start + width
-  for (let row = 0; row < width; row++) {
-    const at = row * columns
-    for (let k = 0; k < row; k++) {
-      const factor = lower[(start + row) * n + start + k]!
-      const from = k * columns
-      if (factor !== 0) for (let column = 0; column <= start + k; column++) right[at + column]! -= factor * right[from + column]!
-    }
-    const diagonal = lower[(start + row) * n + start + row]!
-    for (let column = 0; column <= start + row; column++) right[at + column]! /= diagonal
+function invertLeaf(lower: Float32Array, inverse: Float32Array, n: number, start: number, size: number, kernels: WasmKernels): void {
+  const arena = kernels.arena(16 * size * size + 32)
+  const [square, result] = [arena.f64(size * size), arena.f64(size * size).fill(0)]
+  for (let row = 0; row < size; row++) {
+    const from = (start + row) * n + start
+    square.set(lower.subarray(from, from + size), row * size)
   }
+  kernels.invertLower(square.byteOffset, result.byteOffset, size)
+  for (let row = 0; row < size; row++) inverse.set(result.subarray(row * size, row * size + row + 1), (start + row) * n + start)
 }

@@ -23,15 +23,18 @@ it('keeps the memories of two instances apart', () => {
   expect([...other]).toEqual([0, 0, 0, 0])
 })
 
-it('subtracts an outer product, also of lengths that no vector divides', () => {
+it('turns a column into its errors and takes them out of the columns behind, of lengths that no vector divides', () => {
   const kernels = wasmKernels()
   for (const length of [1, 15, 16, 37]) {
-    const arena = kernels.arena(4 * (3 * length + length + 3) + 48)
-    const [w, e, u] = [arena.f32(3 * length), arena.f32(length), arena.f32(3)]
+    const arena = kernels.arena(4 * (4 * length + length + 3) + 48)
+    const [w, q, u] = [arena.f32(4 * length), arena.f32(length), arena.f32(3)]
     w.forEach((_, at) => (w[at] = at))
-    e.forEach((_, at) => (e[at] = at % 5))
+    q.forEach((_, at) => (q[at] = at % 3))
     u.set([1, 0, -2])
-    kernels.subtractOuter(w.byteOffset, e.byteOffset, u.byteOffset, 3, length)
-    expect([...w]).toEqual(Array.from(w, (_, at) => at - u[Math.floor(at / length)]! * ((at % length) % 5)))
+    const errors = Array.from(q, (kept, at) => (at - kept) / 0.5)
+    const behind = Array.from(w, (_, at) => at - [0, ...u][Math.floor(at / length)]! * errors[at % length]!).slice(length)
+    const loss = kernels.sweepColumn(w.byteOffset, q.byteOffset, 0.5, u.byteOffset, 3, length)
+    expect([...w]).toEqual([...errors, ...behind])
+    expect(loss).toBe(errors.reduce((sum, e) => sum + e * e, 0) / 2)
   }
 })

@@ -7,8 +7,9 @@ interface Exports {
   readonly memory: WebAssembly.Memory
   heapBase(): Pointer
   choleskyInPlace(a: Pointer, n: number): number
+  hadamardRows(x: Pointer, count: number, length: number): void
+  householderRows(a: Pointer, m: number, n: number, r: Pointer, factors: Pointer): void
   invertLower(lower: Pointer, inverse: Pointer, n: number): void
-  subtractOuter(w: Pointer, e: Pointer, u: Pointer, count: number, length: number): void
   quantizeQ4_0: QuantizeBlocks
   quantizeQ4_1: QuantizeBlocks
   quantizeQ5_0: QuantizeBlocks
@@ -48,6 +49,11 @@ interface Exports {
     columns: number,
     y: Pointer,
   ): void
+  jacobiSweep(b: Pointer, length: number, w: Pointer, k: number, squares: Pointer, tolerance: number, negligible: number): number
+  secularRoots(d: Pointer, z: Pointer, size: number, rho: number, roots: Pointer, differences: Pointer): void
+  secularVectors(d: Pointer, z: Pointer, size: number, differences: Pointer, squares: Pointer, vectors: Pointer): void
+  tridiagonalise(a: Pointer, n: number, diagonal: Pointer, offDiagonal: Pointer, factors: Pointer, work: Pointer): void
+  sweepColumn(w: Pointer, q: Pointer, diagonal: number, u: Pointer, count: number, length: number): number
 }
 
 /** Writes blocks of 32 float32 values as GGUF holds them. */

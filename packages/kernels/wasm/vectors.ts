@@ -34,20 +34,31 @@ export function subtractScaled(y: usize, x: usize, factor: f64, length: i32): vo
   }
 }
 
-/** Rows k of w, (count, length) in float32: w_k ← w_k − u_k · e. */
-export function subtractOuter(w: usize, e: usize, u: usize, count: i32, length: i32): void {
+/**
+ * A column of the sweep in float32, (length): e = (w − q) / diagonal in place of w, and for the `count` columns behind w, which
+ * follow it in memory, w_k ← w_k − u_k · e. Gives Σ e² / 2.
+ */
+export function sweepColumn(w: usize, q: usize, diagonal: f32, u: usize, count: i32, length: i32): f64 {
+  let loss: f64 = 0
   const size = (<usize>length) << 2
-  for (let k = 0; k < count; k++) {
-    const factor = load<f32>(u + ((<usize>k) << 2))
-    const factors = f32x4.splat(factor)
-    const row = w + <usize>k * size
-    let at: usize = 0
-    for (; at + 64 <= size; at += 64) {
-      v128.store(row + at, f32x4.sub(v128.load(row + at), f32x4.mul(factors, v128.load(e + at))))
-      v128.store(row + at, f32x4.sub(v128.load(row + at, 16), f32x4.mul(factors, v128.load(e + at, 16))), 16)
-      v128.store(row + at, f32x4.sub(v128.load(row + at, 32), f32x4.mul(factors, v128.load(e + at, 32))), 32)
-      v128.store(row + at, f32x4.sub(v128.load(row + at, 48), f32x4.mul(factors, v128.load(e + at, 48))), 48)
-    }
-    for (; at < size; at += 4) store<f32>(row + at, load<f32>(row + at) - factor * load<f32>(e + at))
+  for (let at: usize = 0; at < size; at += 4) {
+    const e = (load<f32>(w + at) - load<f32>(q + at)) / diagonal
+    store<f32>(w + at, e)
+    loss += <f64>e * <f64>e
   }
+  for (let k = 0; k < count; k++) subtractMultiple(w + <usize>(k + 1) * size, w, load<f32>(u + ((<usize>k) << 2)), size)
+  return loss / 2
+}
+
+/** y ← y − factor · x in float32, `size` in bytes. */
+function subtractMultiple(y: usize, x: usize, factor: f32, size: usize): void {
+  const factors = f32x4.splat(factor)
+  let at: usize = 0
+  for (; at + 64 <= size; at += 64) {
+    v128.store(y + at, f32x4.sub(v128.load(y + at), f32x4.mul(factors, v128.load(x + at))))
+    v128.store(y + at, f32x4.sub(v128.load(y + at, 16), f32x4.mul(factors, v128.load(x + at, 16))), 16)
+    v128.store(y + at, f32x4.sub(v128.load(y + at, 32), f32x4.mul(factors, v128.load(x + at, 32))), 32)
+    v128.store(y + at, f32x4.sub(v128.load(y + at, 48), f32x4.mul(factors, v128.load(x + at, 48))), 48)
+  }
+  for (; at < size; at += 4) store<f32>(y + at, load<f32>(y + at) - factor * load<f32>(x + at))
 }

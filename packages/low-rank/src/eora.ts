@@ -64,7 +64,7 @@ interface Space {
 
 const eigenspace = async (moment: tf.Tensor2D): Promise<Space> => {
   const n = moment.shape[0]
-  const { values, vectors } = symmetricEigen(await moment.data(), n)
+  const { values, vectors } = await symmetricEigen(await moment.data(), n)
   const cutoff = values[n - 1] * Math.min(1, n * 2 ** -23)
   const root = new Float32Array(n * n)
   const inverse = new Float32Array(n * n)

@@ -49,15 +49,21 @@ const blockFor = (pattern: Removal['pattern']): number => {
 /** Chooses the mask when a block, or a run of M columns, is reached; fills `kept` and zeroes what goes. */
 const choosing = (kept: Uint8Array, upper: Float32Array, columns: number, removal: Removal): ColumnVisitor => {
   const run = removal.pattern ? parsePattern(removal.pattern)[1] : Infinity
+  let chosen: Uint8Array = new Uint8Array(0) // of the run that was reached last, (rows, width)
+  let [first, width] = [0, 0]
   const choose = (start: number, end: number, rows: number, column: (j: number) => Float32Array): void => {
-    const width = end - start
+    first = start
+    width = end - start
     const scores = new Float32Array(rows * width)
     for (let j = start; j < end; j++) {
       const weights = column(j)
       const diagonal = upper[j * columns + j]
-      for (let r = 0; r < rows; r++) scores[r * width + j - start] = (weights[r] / diagonal) ** 2
+      for (let r = 0; r < rows; r++) {
+        const score = weights[r] / diagonal
+        scores[r * width + j - start] = score * score
+      }
     }
-    const chosen = keepLargest(scores, width, removal)
+    chosen = keepLargest(scores, width, removal)
     for (let r = 0; r < rows; r++) kept.set(chosen.subarray(r * width, (r + 1) * width), r * columns + start)
   }
   return {
@@ -66,7 +72,7 @@ const choosing = (kept: Uint8Array, upper: Float32Array, columns: number, remova
     },
     compress: (j, weights, compressed, state) => {
       if (run !== Infinity && j % run === 0) choose(j, Math.min(j + run, columns), state.rows, state.column)
-      for (let r = 0; r < weights.length; r++) compressed[r] = kept[r * columns + j] ? weights[r] : 0
+      for (let r = 0, at = j - first; r < weights.length; r++, at += width) compressed[r] = chosen[at] ? weights[r] : 0
     },
   }
 }

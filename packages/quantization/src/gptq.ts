@@ -1,8 +1,8 @@
 import type * as tf from '@tensorflow/tfjs-core'
 import { boolean, defineMethod, integer, positive, type Job } from '@tersor/core'
-import { columnSweep, damped, gram, inverseCholeskyUpper, type ColumnVisitor } from '@tersor/kernels'
-import type { Encoded } from '@tersor/tensor'
-import { affineFrom, checkGrid, codeOf, gridOf, gridOptions, lineOf, linesOf, type Grid, type Line } from './grid.js'
+import { columnSweep, damped, gram, inverseCholeskyUpper, transpose, type ColumnVisitor, type SweepState } from '@tersor/kernels'
+import { roundHalfEven, type Encoded } from '@tersor/tensor'
+import { affineFrom, checkGrid, gridOf, gridOptions, lineOf, linesOf, type Grid, type Line } from './grid.js'
 
 /**
  * GPTQ: rounds column by column and lets the columns behind make up for each error.
@@ -39,20 +39,22 @@ export const gptq = defineMethod({
     for (const j of hessian.dead) for (let r = 0; r < rows; r++) values[r * columns + j] = 0
     const order = options.actOrder ? byDiagonal(hessian.values, columns) : undefined
     const upper = await inverseCholeskyUpper(order ? permuteBoth(hessian.values, order) : hessian.values, columns)
-    const lines = linesOf(values, rows, columns, grid)
-    const codes = new Uint8Array(rows * columns)
+    const codes = new Uint8Array(columns * rows) // (in, out): a column is written at once
     const fixed = options.staticGroups || options.actOrder || grid.joint || grid.group === columns
+    const lines = fixed ? linesOf(values, rows, columns, grid) : new Array<Line>(rows * Math.ceil(columns / grid.group))
     const visitor = rounding({ codes, lines, grid, columns, order, mask, fixed })
+    const block = alignedBlock(options.block, grid.group)
     const input = {
       weight: order ? permuteColumns(values, rows, order) : values,
       rows,
       columns,
       upper,
-      block: alignedBlock(options.block, grid.group),
+      block,
+      group: fixed ? block : Math.max(block, grid.group),
       signal: job.signal,
     }
     await columnSweep(input, visitor)
-    return affineFrom(codes, lines, rows, columns, grid) satisfies Encoded
+    return affineFrom(transpose(codes, columns, rows), lines, rows, columns, grid) satisfies Encoded
   },
 })
 
@@ -85,34 +87,46 @@ interface Rounding {
 
 const rounding = ({ codes, lines, grid, columns, order, mask, fixed }: Rounding): ColumnVisitor => {
   const groups = Math.ceil(columns / grid.group)
+  const most = 2 ** grid.bits - 1
+  let [scales, zeros, loaded] = [new Float32Array(0), new Float32Array(0), -1] // of the group that was loaded last, (rows)
+  const load = (group: number, rows: number): void => {
+    const own = Array.from({ length: rows }, (_, r) => lines[grid.joint ? group : r * groups + group])
+    scales = Float32Array.from(own, line => line.scale)
+    zeros = Float32Array.from(own, line => line.zero)
+    loaded = group
+  }
   return {
     compress: (j, weights, compressed, state) => {
+      const rows = weights.length
       const place = order ? order[j] : j
       const group = Math.floor(place / grid.group)
       if (!fixed && j % grid.group === 0) {
-        const end = Math.min(j + grid.group, columns)
-        for (let r = 0; r < weights.length; r++) lines[r * groups + group] = currentLine(state.column, r, j, end, grid)
+        const found = currentLines(state, j, Math.min(j + grid.group, columns), grid)
+        for (let r = 0; r < rows; r++) lines[r * groups + group] = found[r]
       }
-      for (let r = 0; r < weights.length; r++) {
-        const line = lines[grid.joint ? group : r * groups + group]
+      if (loaded !== group) load(group, rows)
+      for (let r = 0; r < rows; r++) {
         const removed = mask !== undefined && !mask[r * columns + place]
-        const code = removed ? line.zero : codeOf(weights[r], line, grid.bits)
-        codes[r * columns + place] = code
-        compressed[r] = (code - line.zero) * line.scale
+        const code = removed ? zeros[r] : Math.min(most, Math.max(0, roundHalfEven(weights[r] / scales[r]) + zeros[r]))
+        codes[place * rows + r] = code
+        compressed[r] = (code - zeros[r]) * scales[r]
       }
     },
   }
 }
 
-const currentLine = (column: (j: number) => Float32Array, row: number, start: number, end: number, grid: Grid): Line => {
-  let low = Infinity
-  let high = -Infinity
+/** The line of each row through its current weights in columns start … end−1. */
+const currentLines = ({ rows, column }: SweepState, start: number, end: number, grid: Grid): Line[] => {
+  const low = new Float32Array(rows).fill(Infinity)
+  const high = new Float32Array(rows).fill(-Infinity)
   for (let j = start; j < end; j++) {
-    const value = column(j)[row]
-    if (value < low) low = value
-    if (value > high) high = value
+    const weights = column(j)
+    for (let r = 0; r < rows; r++) {
+      if (weights[r] < low[r]) low[r] = weights[r]
+      if (weights[r] > high[r]) high[r] = weights[r]
+    }
   }
-  return lineOf(low, high, grid)
+  return Array.from(low, (least, r) => lineOf(least, high[r], grid))
 }
 
 /** Columns by falling diagonal of H, ties in their own order. */

@@ -1,4 +1,14 @@
-import { decodeBf16, decodeF16, decodeF8e4m3, decodeF8e5m2, encodeBf16, encodeF16, encodeF8e4m3, encodeF8e5m2 } from './float.js'
+import {
+  decodeBf16,
+  decodeF16,
+  decodeF8e4m3,
+  decodeF8e5m2,
+  encodeBf16,
+  encodeF16,
+  encodeF8e4m3,
+  encodeF8e5m2,
+  roundHalfEven,
+} from './float.js'
 
 interface Format {
   readonly name: string
@@ -77,4 +87,23 @@ it('has the landmarks of each format', () => {
   expect(encodeBf16(3.0e38)).toBe(0x7f62)
   expect(decodeF8e4m3(0x7e)).toBe(448)
   expect(decodeF8e5m2(0x7b)).toBe(57344)
+})
+
+it('rounds ties to even, near zero and up to where doubles have no fraction', () => {
+  const wanted = [
+    [0.5, 0],
+    [1.5, 2],
+    [2.5, 2],
+    [-0.5, 0],
+    [-1.5, -2],
+    [0.49999999999999994, 0],
+    [-2.7, -3],
+    [2 ** 51 + 0.5, 2 ** 51],
+    [2 ** 51 + 1.5, 2 ** 51 + 2],
+    [2 ** 52 + 1, 2 ** 52 + 1],
+    [-(2 ** 53), -(2 ** 53)],
+    [Infinity, Infinity],
+    [NaN, NaN],
+  ] as const
+  for (const [value, rounded] of wanted) expect(roundHalfEven(value) + 0).toBe(rounded)
 })

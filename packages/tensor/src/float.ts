@@ -62,12 +62,12 @@ const decodeSmall = (code: number, format: SmallFloat): number => {
   return sign * (1 + m / 2 ** mantissa) * 2 ** (e - bias(format))
 }
 
+/** Doubles from here on are integers: added to a smaller number it leaves no room for a fraction, and the processor rounds ties to even. */
+const FIRST_WITHOUT_FRACTION = 2 ** 52
+
 export const roundHalfEven = (value: number): number => {
-  const floor = Math.floor(value)
-  const rest = value - floor
-  if (rest < 0.5) return floor
-  if (rest > 0.5) return floor + 1
-  return floor % 2 === 0 ? floor : floor + 1
+  if (!(Math.abs(value) < FIRST_WITHOUT_FRACTION)) return value
+  return value < 0 ? value - FIRST_WITHOUT_FRACTION + FIRST_WITHOUT_FRACTION : value + FIRST_WITHOUT_FRACTION - FIRST_WITHOUT_FRACTION
 }
 
 const encodeSmall = (value: number, format: SmallFloat): number => {

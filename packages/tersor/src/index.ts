@@ -1,10 +1,13 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
 import { compress, type CompressFlags } from './commands/compress.js'
+import { convert, DENSE_DTYPES, type ConvertFlags } from './commands/convert.js'
 import { evaluate, type EvaluateFlags } from './commands/evaluate.js'
 import { generate, type GenerateFlags } from './commands/generate.js'
+import { imatrix, type ImatrixFlags } from './commands/imatrix.js'
 import { inspect } from './commands/inspect.js'
 import { methods } from './commands/methods.js'
 import { EXIT, exitCodeOf, writeError } from './errors.js'
+import { OUTPUT_FORMATS } from './output-formats.js'
 import { wantsColors, type Terminal } from './output.js'
 import { VERSION } from '@tersor/core'
 
@@ -28,6 +31,11 @@ const temperature = (text: string): number => {
   return value
 }
 
+const TYPE = 'GGUF: what matrices become, a block type such as q4_k or a mixture such as Q4_K_M'
+const IMATRIX = 'GGUF: a file that weighs columns, from `tersor imatrix` or llama-imatrix'
+const formatOption = (): Option =>
+  new Option('--format <format>', 'how the result is stored').choices(OUTPUT_FORMATS).default('huggingface')
+
 const collect = (value: string, list: readonly string[]): readonly string[] => [...list, value]
 
 type Run = (work: (terminal: Terminal, signal: AbortSignal) => Promise<void> | void, flags: Record<string, unknown>) => Promise<void>
@@ -37,6 +45,31 @@ const withGlobals = (command: Command): Command =>
     .option('--json', 'one JSON object on stdout, for programs', false)
     .option('--quiet', 'no progress and no notes on stderr', false)
     .option('--debug', 'the stack of an error', false)
+
+const addConversions = (program: Command, run: Run): void => {
+  withGlobals(program.command('convert'))
+    .description('writes a model in another format')
+    .argument('<model>', MODEL)
+    .requiredOption('--out <path>', 'where the result goes; must not exist')
+    .addOption(formatOption())
+    .option('--type <type>', TYPE)
+    .option('--imatrix <file>', IMATRIX)
+    .addOption(new Option('--dtype <dtype>', 'what all weights become in a Hugging Face folder').choices(DENSE_DTYPES))
+    .option('--overwrite', 'replaces an output that exists', false)
+    .action((model: string, flags: ConvertFlags & Record<string, unknown>) =>
+      run((terminal, signal) => convert(terminal, model, flags, signal), flags),
+    )
+  withGlobals(program.command('imatrix'))
+    .description("measures how much each weight's columns matter, for GGUF")
+    .argument('<model>', MODEL)
+    .requiredOption('--calibrate <file>', 'text to learn from')
+    .requiredOption('--out <file>', 'where the result goes; must not exist')
+    .addOption(new Option('--form <form>', 'gguf, or what llama.cpp wrote until 2025').choices(['gguf', 'dat']).default('gguf'))
+    .option('--overwrite', 'replaces an output that exists', false)
+    .action((model: string, flags: ImatrixFlags & Record<string, unknown>) =>
+      run((terminal, signal) => imatrix(terminal, model, flags, signal), flags),
+    )
+}
 
 const addCommands = (program: Command, run: Run): void => {
   withGlobals(program.command('inspect'))
@@ -50,7 +83,10 @@ const addCommands = (program: Command, run: Run): void => {
     .option('--step <call>', "a step, such as 'wanda(sparsity=0.5)' or 'package:method(…)'; repeat it for more", collect, [])
     .option('--config <file>', 'a TypeScript file that exports a pipeline')
     .option('--calibrate <file>', 'text or images to learn from')
-    .addOption(new Option('--format <format>', 'how the result is stored').choices(['huggingface', 'gguf']).default('huggingface'))
+    .addOption(formatOption())
+    .option('--type <type>', TYPE)
+    .option('--imatrix <file>', IMATRIX)
+    .option('--verify', 'runs the result in the runtime it is for, where that is installed, and compares with ours', false)
     .option('--seed <n>', 'decides everything that is random', wholeNumber, 0)
     .option('--overwrite', 'replaces an output that exists, and throws away what a stopped run left', false)
     .option('--resume', 'goes on after the last stage that a stopped run of the same command finished', false)
@@ -58,6 +94,7 @@ const addCommands = (program: Command, run: Run): void => {
     .action((model: string, flags: CompressFlags & Record<string, unknown>) =>
       run((terminal, signal) => compress(terminal, model, flags, signal), flags),
     )
+  addConversions(program, run)
   withGlobals(program.command('evaluate'))
     .description('measures a model')
     .argument('<model>', MODEL)

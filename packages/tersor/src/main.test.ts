@@ -1,7 +1,7 @@
 import '@tensorflow/tfjs-backend-cpu'
 import { createRng } from '@tersor/core'
 import { huggingFaceSink } from '@tersor/formats/huggingface'
-import { openModel, picoLlama } from '@tersor/models'
+import { openModel, picoLlama, type PicoLlamaOptions } from '@tersor/models'
 import { fromFloat32, type Dense, type Parameter } from '@tersor/tensor'
 import { cp, mkdir, mkdtemp, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -19,8 +19,9 @@ let text = ''
 const save = async (
   path: string,
   edit: (name: string, parameter: Parameter) => Parameter = (_name, parameter) => parameter,
+  size: PicoLlamaOptions = {},
 ): Promise<void> => {
-  const pico = picoLlama({ dtype: 'bf16', context: 32, seed: 3 })
+  const pico = picoLlama({ dtype: 'bf16', context: 32, seed: 3, ...size })
   const files = { 'tokenizer.json': new TextEncoder().encode(JSON.stringify(byteTokenizerJson())) }
   const sink = huggingFaceSink(path, { config: pico.rawConfig, files })
   for (const name of pico.params.names()) await sink.write(name, edit(name, await pico.params.read(name)))
@@ -332,4 +333,69 @@ it('has colours only for terminals, or where FORCE_COLOR asks for them and NO_CO
   Object.assign(process.env, { FORCE_COLOR, NO_COLOR })
   if (FORCE_COLOR === undefined) delete process.env.FORCE_COLOR
   if (NO_COLOR === undefined) delete process.env.NO_COLOR
+})
+
+describe('other formats', () => {
+  let wide = ''
+  beforeAll(async () => {
+    wide = join(folder, 'wide')
+    await save(wide, undefined, { hidden: 64, feedForward: 128, keyValueHeads: 4 })
+  })
+
+  it.each(['gptq', 'awq', 'compressed-tensors'])('writes and reads %s folders', async format => {
+    const out = fresh(format)
+    const result = await json('compress', wide, '--out', out, '--format', format, '--step', 'rtn(bits=4, group=32, symmetric=false)')
+    expect(result.bitsPerWeight).toBeLessThan(16)
+    expect(JSON.parse(await readFile(join(out, 'config.json'), 'utf8')).quantization_config.quant_method).toBe(format)
+    const opened = await openModel(out)
+    expect((await opened.params.read('model.layers.0.mlp.up_proj.weight')).kind).toBe('encoded')
+    await opened.close?.()
+    const own = fresh(`${format}-own`)
+    await json('compress', wide, '--out', own, '--step', 'rtn(bits=4, group=32, symmetric=false)')
+    const [theirs, ours] = [await json('evaluate', out, '--data', text), await json('evaluate', own, '--data', text)]
+    expect(theirs.perplexity).toBeCloseTo(ours.perplexity, 4)
+  })
+
+  it('refuses what a format has no place for, with the way out, and leaves nothing', async () => {
+    const { code, err } = await run('compress', model, '--out', fresh('none'), '--format', 'awq', '--step', 'rtn(bits=3, group=32)')
+    expect(code).toBe(1)
+    expect(err).toContain('AWQ has no place for 14 of the tensors: model.layers.0.self_attn.q_proj.weight has 3 bits')
+    expect(await entries()).not.toContain('none')
+  })
+
+  it('converts to GGUF by a mixture with an importance matrix, and back', async () => {
+    const weights = fresh('imatrix.gguf')
+    expect(await json('imatrix', model, '--calibrate', text, '--out', weights)).toMatchObject({ weights: 14 })
+    const file = fresh('converted.gguf')
+    expect(await json('convert', model, '--out', file, '--format', 'gguf', '--type', 'Q8_0', '--imatrix', weights)).toMatchObject({
+      format: 'gguf',
+    })
+    const back = fresh('back')
+    await json('convert', file, '--out', back, '--dtype', 'f16')
+    const opened = await openModel(back)
+    for (const name of opened.params.names()) expect(opened.params.info(name).dtype).toBe('f16')
+    await opened.close?.()
+    const [before, after] = [await json('evaluate', model, '--data', text), await json('evaluate', back, '--data', text)]
+    expect(Math.abs(after.perplexity / before.perplexity - 1)).toBeLessThan(0.01)
+  })
+
+  it('says what it cannot convert or verify', async () => {
+    expect((await run('convert', model, '--out', fresh('x'), '--type', 'Q4_K_M')).err).toContain(
+      '--type says nothing to the format huggingface',
+    )
+    expect((await run('convert', model, '--out', fresh('x'), '--imatrix', text)).err).toContain(
+      '--imatrix says nothing to the format huggingface',
+    )
+    expect((await run('convert', model, '--out', fresh('x'), '--format', 'gguf', '--dtype', 'f16')).err).toContain(
+      '--dtype says nothing to the format gguf',
+    )
+    expect((await run('convert', model, '--out', fresh('x.gguf'), '--format', 'gguf', '--type', 'Q9')).err).toContain(
+      'There is no block type "Q9"',
+    )
+    expect((await run('convert', model, '--out', model)).err).toContain('exists already')
+    const { verification } = await json('compress', model, '--out', fresh('verified'), '--step', 'rtn(bits=8)', '--verify')
+    expect(verification).toEqual({ skipped: 'no runtime in Node reads huggingface folders besides Tersor' })
+    const { out } = await run('compress', model, '--out', fresh('v.gguf'), '--format', 'gguf', '--step', 'rtn(bits=8)', '--verify')
+    expect(out).toMatch(/verified in llama.cpp|not verified: node-llama-cpp is not installed here/)
+  })
 })

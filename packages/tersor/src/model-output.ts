@@ -1,18 +1,15 @@
-import type { Provenance, RunOptions } from '@tersor/core'
+import type { RunOptions } from '@tersor/core'
 import { sizeOfModel } from '@tersor/evaluation'
-import { ggufSink, type GgufReport } from '@tersor/formats/gguf'
-import { huggingFaceSink } from '@tersor/formats/huggingface'
+import type { GgufReport } from '@tersor/formats/gguf'
 import { scratchFolder, type ScratchFolder } from '@tersor/formats/scratch'
 import type { OpenedModel } from '@tersor/models'
 import { CompressionError, type ParameterSink } from '@tersor/tensor'
 import { rmdir, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
+import { sinkOf, type FormatFlags, type FormatOptions } from './output-formats.js'
 
-export type OutputFormat = 'huggingface' | 'gguf'
-
-export interface OutputFlags {
+export interface OutputFlags extends FormatFlags {
   readonly out: string
-  readonly format: OutputFormat
   readonly overwrite: boolean
   readonly resume: boolean
 }
@@ -48,17 +45,28 @@ const refuseExisting = async (path: string): Promise<void> => {
     })
 }
 
-interface Place {
-  readonly path: string
-  readonly format: OutputFormat
-  readonly overwrite: boolean
-  readonly unfinished: string
-}
+type OpenSink = Awaited<ReturnType<typeof sinkOf>>
 
-const openSink = (model: OpenedModel, { path, format, overwrite, unfinished }: Place, provenance: readonly Provenance[]): ParameterSink => {
-  const files = model.family !== 'image' && model.files ? { files: model.files } : {}
-  const options = { config: model.rawConfig, provenance, overwrite, unfinished, ...files }
-  return format === 'gguf' ? inFolder(dirname(path), () => ggufSink(path, options)) : huggingFaceSink(path, options)
+/** What every format needs of a model. */
+const optionsOf = (model: OpenedModel, rest: Omit<FormatOptions, 'config'>): FormatOptions => ({
+  config: model.rawConfig,
+  ...rest,
+  ...(model.family !== 'image' && model.files ? { files: model.files } : {}),
+})
+
+/** Files get a folder of their own where none is there. */
+const openSink = (open: OpenSink, path: string, options: FormatOptions): ParameterSink =>
+  path.endsWith('.gguf') ? inFolder(dirname(path), () => open(path, options)) : open(path, options)
+
+/** Where the result stands: a file for GGUF, a folder otherwise. */
+const placeOf = ({ format, out }: OutputFlags | DirectFlags): string =>
+  format === 'gguf' && !out.endsWith('.gguf') ? join(out, 'model.gguf') : out
+
+const refuseMisplaced = (model: OpenedModel, { format }: FormatFlags): void => {
+  if (format === 'huggingface' || model.family === 'language') return
+  throw new CompressionError('UNSUPPORTED', `The format ${format} has no place for ${model.architecture}.`, 'Use --format huggingface.', {
+    architecture: model.architecture,
+  })
 }
 
 /** Takes the folder that was made for a file away again where nothing came of it. */
@@ -73,31 +81,66 @@ const inFolder = (folder: string, make: () => ParameterSink): ParameterSink => {
   }
 }
 
-const notesOf = (store: object): string[] =>
-  ((store as { report?: readonly GgufReport[] }).report ?? [])
-    .filter(({ lossless }) => !lossless)
-    .map(({ name, type }) => `${name} is stored as ${type}, rounded`)
+const countsOf = (report: readonly GgufReport[]): string => {
+  const counts = new Map<string, number>()
+  for (const { type } of report) counts.set(type, (counts.get(type) ?? 0) + 1)
+  return [...counts].map(([type, count]) => `${count} ${type}`).join(', ')
+}
+
+/** What a format could not hold as it was; where rounding was asked for, how many tensors of each type came of it. */
+const notesOf = (store: object, { type }: FormatFlags): string[] => {
+  const { report = [] } = store as { readonly report?: readonly GgufReport[] }
+  if (type === undefined) return report.filter(({ lossless }) => !lossless).map(({ name, type }) => `${name} is stored as ${type}, rounded`)
+  const others = report.filter(({ insteadOf }) => insteadOf !== undefined)
+  return [
+    `tensors: ${countsOf(report)}`,
+    ...others.map(({ name, type, insteadOf }) => `${name} is stored as ${type}, whose blocks its rows fill, instead of ${insteadOf}`),
+  ]
+}
 
 /** Prepares where a compressed model goes; throws OUTPUT_EXISTS before any work is done, and UNSUPPORTED for a format the model has no place in. */
 export const openOutput = async (model: OpenedModel, flags: OutputFlags): Promise<ModelOutput> => {
-  const path = flags.format === 'gguf' && !flags.out.endsWith('.gguf') ? join(flags.out, 'model.gguf') : flags.out
+  const path = placeOf(flags)
   const scratch = scratchFolder(`${flags.out.replace(/(?<=.)[/\\]+$/, '')}.partial`, { overwrite: flags.overwrite })
   const state = flags.resume ? await scratch.state() : 'none'
   const overwrite = flags.overwrite || state === 'publishing'
   if (!overwrite && state !== 'published') await refuseExisting(flags.out)
-  if (flags.format === 'gguf' && model.family !== 'language') {
-    throw new CompressionError('UNSUPPORTED', `GGUF has no place for ${model.architecture}.`, 'Use --format huggingface.', {
-      architecture: model.architecture,
-    })
-  }
-  const place = { path, format: flags.format, overwrite, unfinished: join(scratch.path, 'output') }
+  refuseMisplaced(model, flags)
+  const open = await sinkOf(flags)
+  const unfinished = join(scratch.path, 'output')
   return {
     scratch,
     ...(state === 'published' ? { finished: path } : {}),
-    sink: (_role, provenance) => openSink(model, place, provenance),
+    sink: (_role, provenance) => openSink(open, path, optionsOf(model, { provenance, overwrite, unfinished })),
     saved: async small => {
       const { bytes, parameters } = sizeOfModel(small)
-      return { path, bytes, parameters, notes: notesOf(small.params), close: async () => small.params.close?.() }
+      return { path, bytes, parameters, notes: notesOf(small.params, flags), close: async () => small.params.close?.() }
     },
   }
+}
+
+export type DirectFlags = Omit<OutputFlags, 'resume'>
+
+/** Where a model goes that only changes its format. */
+export interface DirectOutput {
+  readonly path: string
+  readonly sink: ParameterSink
+  /** What the format could not hold as it was; known at the end. */
+  notes(): readonly string[]
+}
+
+/** Prepares it; throws OUTPUT_EXISTS, UNSUPPORTED and BAD_OPTION before any work is done. */
+export const openDirectOutput = async (model: OpenedModel, flags: DirectFlags): Promise<DirectOutput> => {
+  const path = placeOf(flags)
+  if (!flags.overwrite) await refuseExisting(flags.out)
+  refuseMisplaced(model, flags)
+  const open = await sinkOf(flags)
+  const sink = openSink(open, path, optionsOf(model, { provenance: model.provenance ?? [], overwrite: flags.overwrite }))
+  let notes: readonly string[] = []
+  const finish = async () => {
+    const store = await sink.finish()
+    notes = notesOf(store, flags)
+    return store
+  }
+  return { path, sink: { ...sink, finish }, notes: () => notes }
 }

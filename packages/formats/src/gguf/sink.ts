@@ -23,6 +23,7 @@ import { ropeFactors } from './rope-factors.js'
 import { storeTensor, type Fallback, type StoredTensor, type StoreOptions } from './store-tensor.js'
 import { ROPE_FACTORS } from './tables/architectures.js'
 import { fileTypeOf } from './tables/file-types.js'
+import { MIXTURES, typeInMixture, type MixtureName } from './tables/mixtures.js'
 import { TENSOR_TYPES, type BlockTypeName, type TensorTypeName } from './tables/tensor-types.js'
 import { tokenizerToMetadata } from './tokenizer.js'
 
@@ -38,6 +39,8 @@ export interface GgufSinkOptions extends OutputOptions {
   readonly fallback?: Fallback
   /** What matrices become that are no block type already; plain ones stay as they are where absent. */
   readonly type?: BlockTypeName | undefined
+  /** Instead of one type, one of llama.cpp's mixtures, such as Q4_K_M. */
+  readonly mixture?: MixtureName | undefined
   /** Weighs the columns of matrices that are quantized; openImatrix of @tersor/formats/imatrix reads one. */
   readonly imatrix?: Pick<Imatrix, 'entries'>
   /** The values of such a tree; decodes with tfjs where absent. */
@@ -78,6 +81,25 @@ const checkType = (type: BlockTypeName | undefined): void => {
   throw new CompressionError('BAD_OPTION', `There is no block type "${String(type)}".`, `Types are ${types.join(', ')}.`, { type })
 }
 
+const checkMixture = ({ mixture, type }: GgufSinkOptions): void => {
+  if (mixture === undefined) return
+  if (type !== undefined)
+    throw new CompressionError('BAD_OPTION', `Both the type ${type} and the mixture ${mixture} are given.`, 'Choose one of the two.', {
+      type,
+    })
+  if (Object.hasOwn(MIXTURES, mixture)) return
+  const known = Object.keys(MIXTURES).join(', ')
+  throw new CompressionError('BAD_OPTION', `There is no mixture "${String(mixture)}".`, `Mixtures are ${known}.`, { mixture })
+}
+
+/** What a matrix becomes, by its name in the file. */
+const typeOf = ({ type, mixture, config, imatrix }: GgufSinkOptions, ggufName: string): BlockTypeName | undefined => {
+  if (mixture === undefined) return type
+  const { heads, keyHeads } = attentionOf(config)
+  const place = { layers: config.num_hidden_layers as number, group: heads / keyHeads, weighed: imatrix !== undefined }
+  return typeInMixture(mixture, ggufName, config.tie_word_embeddings === true, place)
+}
+
 const parseFile = (files: Readonly<Record<string, Uint8Array>>, name: string): Json | undefined =>
   files[name] && parseObject(files[name], name)
 
@@ -116,6 +138,19 @@ const storeInOrder = async (parameter: Parameter, order: Uint32Array | undefined
   return storeTensor(parameter, { ...options, decode })
 }
 
+/** Stores a parameter as the options want it under its name in the file. */
+const storeNamed = (name: string, ggufName: string, parameter: Parameter, options: GgufSinkOptions): Promise<StoredTensor> => {
+  const { config, fallback = 'f16', decode = decodeWithTfjs, imatrix } = options
+  const entry = imatrix?.entries.get(ggufName)
+  const importance = entry && importanceOf(entry)
+  return storeInOrder(parameter, rowOrder(name, parameter.shape[0], config), {
+    fallback,
+    decode,
+    type: typeOf(options, ggufName),
+    importance,
+  })
+}
+
 /** Header and data into one file. */
 const join = async (output: Output, header: Uint8Array, data: OpenFile, length: number): Promise<string> => {
   const path = within(output.folder, 'model.gguf')
@@ -140,8 +175,9 @@ const isDerived = (name: string, config: Json): boolean =>
  * steps throw OUTPUT_EXISTS, DISK, UNSUPPORTED (a name without place), SHAPE and BAD_DATA (a name twice).
  */
 export const ggufSink = (path: string, options: GgufSinkOptions): GgufSink => {
-  const { config, fallback = 'f16', decode = decodeWithTfjs, type, imatrix } = options
-  checkType(type)
+  const { config } = options
+  checkType(options.type)
+  checkMixture(options)
   const fixed = fixedMetadata(options)
   const output = createOutput(path, options)
   const infos: TensorInfo[] = []
@@ -152,10 +188,7 @@ export const ggufSink = (path: string, options: GgufSinkOptions): GgufSink => {
   const append = async (name: string, ggufName: string, parameter: Parameter): Promise<void> => {
     if (infos.some(info => info.name === ggufName))
       throw new CompressionError('BAD_DATA', `The name "${name}" is taken already.`, 'Write every parameter once.', { name })
-    const order = rowOrder(name, parameter.shape[0], config)
-    const entry = imatrix?.entries.get(ggufName)
-    const importance = entry && importanceOf(entry)
-    const { bytes, ...stored } = await storeInOrder(parameter, order, { fallback, decode, type, importance })
+    const { bytes, ...stored } = await storeNamed(name, ggufName, parameter, options)
     data ??= await output.fs.open(within(output.folder, 'data'), 'wx+')
     await writeFully(data, bytes, length)
     infos.push({ name: ggufName, type: stored.type, shape: parameter.shape, offset: length })
@@ -175,7 +208,10 @@ export const ggufSink = (path: string, options: GgufSinkOptions): GgufSink => {
       await append(ROPE_FACTORS, ROPE_FACTORS, fromFloat32(factors, 'f32', [factors.length]))
     }
     const provenance = typeof options.provenance === 'function' ? options.provenance() : (options.provenance ?? [])
-    const metadata = new Map(fixed).set('general.file_type', { type: 'u32', value: fileTypeOf(report) })
+    const metadata = new Map(fixed).set('general.file_type', {
+      type: 'u32',
+      value: options.mixture ? MIXTURES[options.mixture].fileType : fileTypeOf(report),
+    })
     if (provenance.length > 0) metadata.set(PROVENANCE_KEY, { type: 'string', value: JSON.stringify(provenance) })
     data ??= await output.fs.open(within(output.folder, 'data'), 'wx+')
     const file = await join(output, encodeGgufHeader(metadata, infos), data, length)

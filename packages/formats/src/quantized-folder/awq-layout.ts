@@ -1,6 +1,6 @@
 import { dense, type Encoded } from '@tersor/tensor'
 import { affineMatrixOf, halfScales, zerosOf } from './affine-matrix.js'
-import type { Layout, Misfit, StoredLinear } from './layout.js'
+import { groupOf, type Layout, type Misfit, type StoredLinear } from './layout.js'
 import { packRows, transposed } from './words.js'
 
 const BITS = 4
@@ -26,7 +26,7 @@ const store = (tree: Encoded): StoredLinear | Misfit => {
   if (!scales) return misfit('has scales that no half-precision number holds')
   const pack = (values: Uint8Array, count: number) => packRows(interleave(transposed(values, rows, count)), count, rows, BITS)
   return {
-    scheme: { bits, group: group === columns ? -1 : group, symmetric: matrix.zeros === undefined },
+    scheme: { bits, group, whole: group === columns, symmetric: matrix.zeros === undefined },
     tensors: {
       qweight: dense('i32', [columns, rows / LANES], pack(codes, columns)),
       qzeros: dense('i32', [groups, rows / LANES], pack(zerosOf(matrix), groups)),
@@ -40,11 +40,8 @@ export const awqLayout: Layout = {
   title: 'AWQ',
   mixed: false,
   store,
-  config: layers => {
-    const [scheme] = layers.values()
-    return {
-      ...{ quant_method: 'awq', version: 'gemm', bits: BITS, group_size: scheme?.group ?? 128, zero_point: true },
-      modules_to_not_convert: layers.has('lm_head') ? null : ['lm_head'],
-    }
-  },
+  config: layers => ({
+    ...{ quant_method: 'awq', version: 'gemm', bits: BITS, group_size: groupOf([...layers.values()]), zero_point: true },
+    modules_to_not_convert: layers.has('lm_head') ? null : ['lm_head'],
+  }),
 }

@@ -1,7 +1,7 @@
 import { dense, fromIntegers, type Encoded } from '@tersor/tensor'
 import type { Json } from '../json-text.js'
 import { affineMatrixOf, halfScales, zerosOf } from './affine-matrix.js'
-import type { Layout, Misfit, StoredLinear } from './layout.js'
+import { groupOf, type Layout, type Misfit, type StoredLinear } from './layout.js'
 import { packColumns, packRows, transposed, wordsFor } from './words.js'
 
 /** v1 stores zeros less one, v2 as they are. */
@@ -34,7 +34,7 @@ const store =
       groups,
     )
     return {
-      scheme: { bits, group: group === columns ? -1 : group, symmetric: matrix.zeros === undefined },
+      scheme: { bits, group, whole: group === columns, symmetric: matrix.zeros === undefined },
       tensors: {
         qweight: dense('i32', [wordsFor(columns, bits), rows], packColumns(transposed(codes, rows, columns), columns, rows, bits)),
         qzeros: dense('i32', [groups, wordsFor(rows, bits)], packRows(stored, groups, rows, bits)),
@@ -55,9 +55,9 @@ export const gptqLayout = (version: GptqVersion): Layout => ({
   store: store(version),
   config: layers => {
     const schemes = [...layers.values()]
-    const { bits, group } = schemes[0] ?? { bits: 4, group: 128 }
+    const { bits } = schemes[0] ?? { bits: 4 }
     return {
-      ...{ quant_method: 'gptq', checkpoint_format: version, bits, group_size: group, desc_act: false },
+      ...{ quant_method: 'gptq', checkpoint_format: version, bits, group_size: groupOf(schemes), desc_act: false },
       ...{ sym: schemes.every(({ symmetric }) => symmetric), lm_head: layers.has('lm_head'), pack_dtype: 'int32' },
       meta: { quantizer: ['tersor'] },
     } satisfies Json

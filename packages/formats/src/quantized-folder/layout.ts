@@ -17,10 +17,15 @@ export interface StoredLinear {
 /** How a layer is quantized, in the words of the configs. */
 export interface Scheme {
   readonly bits: number
-  /** −1 for a whole row. */
   readonly group: number
+  /** Whether a group is a whole row. */
+  readonly whole: boolean
   readonly symmetric: boolean
 }
+
+/** The group size that a config says for some layers: −1 where all have one group a row. */
+export const groupOf = (schemes: readonly Scheme[]): number =>
+  schemes.every(({ whole }) => whole) ? -1 : (schemes.find(({ whole }) => !whole)?.group ?? -1)
 
 /** How one family of runtimes stores quantized linear layers in a Hugging Face folder. */
 export interface Layout {

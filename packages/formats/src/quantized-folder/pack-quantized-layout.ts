@@ -41,15 +41,15 @@ const store =
     if (format === 'int-quantized' && bits !== BYTE)
       return { reason: `has ${bits} bits, not 8`, step: 'Quantize it with bits=8, or write pack-quantized.' }
     return {
-      scheme: { bits, group: group === columns ? -1 : group, symmetric: matrix.zeros === undefined },
+      scheme: { bits, group, whole: group === columns, symmetric: matrix.zeros === undefined },
       tensors: FORMATS[format](matrix),
     }
   }
 
-const keyOf = ({ bits, group, symmetric }: Scheme): string => `${bits},${group},${symmetric}`
+const keyOf = ({ bits, group, whole, symmetric }: Scheme): string => `${bits},${whole ? 'row' : group},${symmetric}`
 
-const weightsOf = ({ bits, group, symmetric }: Scheme): Json => ({
-  ...{ num_bits: bits, type: 'int', symmetric, strategy: group === -1 ? 'channel' : 'group', group_size: group === -1 ? null : group },
+const weightsOf = ({ bits, group, whole, symmetric }: Scheme): Json => ({
+  ...{ num_bits: bits, type: 'int', symmetric, strategy: whole ? 'channel' : 'group', group_size: whole ? null : group },
   ...{ dynamic: false, actorder: null, observer: 'minmax', block_structure: null, observer_kwargs: {} },
 })
 

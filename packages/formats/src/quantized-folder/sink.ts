@@ -1,6 +1,7 @@
 import { CompressionError, type Encoded, type Parameter, type ParameterSink } from '@tersor/tensor'
 import { huggingFaceSink, type HuggingFaceSinkOptions } from '../huggingface/sink.js'
 import type { Json } from '../json-text.js'
+import { openQuantized } from './open.js'
 import { isMisfit, type Layout, type Misfit, type Scheme } from './layout.js'
 
 const WEIGHT = '.weight'
@@ -23,16 +24,18 @@ const refusal = (title: string, refused: readonly Refused[]): CompressionError =
   )
 }
 
-const describeScheme = ({ bits, group, symmetric }: Scheme): string =>
-  `${bits} bits in groups of ${group === -1 ? 'a row' : group}, ${symmetric ? 'symmetric' : 'asymmetric'}`
+const describeScheme = ({ bits, group, whole, symmetric }: Scheme): string =>
+  `${bits} bits in groups of ${whole ? 'a row' : group}, ${symmetric ? 'symmetric' : 'asymmetric'}`
 
-const sameScheme = (a: Scheme, b: Scheme): boolean => a.bits === b.bits && a.group === b.group
+/** Whether one description says both: rows of one group differ only in their width. */
+const agree = (a: Scheme, b: Scheme): boolean => a.bits === b.bits && (a.group === b.group || (a.whole && b.whole))
 
-/** Whether the layers can share one description; what differs where they cannot. */
+/** The layers that one description does not cover; it is that of the first with several groups a row, if there is one. */
 const differing = (layers: ReadonlyMap<string, Scheme>): Refused[] => {
-  const [first] = layers.values()
+  const schemes = [...layers.values()]
+  const first = schemes.find(({ whole }) => !whole) ?? schemes[0]
   return [...layers]
-    .filter(([, scheme]) => !sameScheme(scheme, first))
+    .filter(([, scheme]) => !agree(scheme, first))
     .map(([name, scheme]) => ({
       name,
       reason: `has ${describeScheme(scheme)}, others ${describeScheme(first)}`,
@@ -71,7 +74,7 @@ export const quantizedSink = (path: string, layout: Layout, options: HuggingFace
     write: (name: string, parameter: Parameter) => (parameter.kind === 'dense' ? inner.write(name, parameter) : writeTree(name, parameter)),
     finish: async () => {
       const wrong = [...refused, ...(layout.mixed ? [] : differing(layers))]
-      if (wrong.length === 0) return inner.finish()
+      if (wrong.length === 0) return (await openQuantized(await inner.finish(), { quantization_config: quantization() }))!.params
       await inner.abort()
       throw refusal(layout.title, wrong)
     },

@@ -9,20 +9,23 @@ import { loadConfig } from '../config.js'
 import { engineFacts } from '../engine-facts.js'
 import { garbageCollector } from '../garbage.js'
 import { makeStep } from '../methods.js'
-import { openOutput, type OutputFormat, type SavedModel } from '../model-output.js'
+import { openOutput, type SavedModel } from '../model-output.js'
+import type { FormatFlags } from '../output-formats.js'
 import { bytesText, paint, tableOf, writeResult, type Terminal } from '../output.js'
 import { progressOn } from '../progress.js'
 import { withModel } from '../session.js'
+import { verificationText, verify, type Verification } from '../verify.js'
 
-export interface CompressFlags {
+export interface CompressFlags extends FormatFlags {
   readonly out: string
   readonly step: readonly string[]
   readonly config?: string
   readonly calibrate?: string
-  readonly format: OutputFormat
   readonly seed: number
   readonly overwrite: boolean
   readonly resume: boolean
+  /** Whether the result is run where it is meant to run. */
+  readonly verify: boolean
   /** MiB. */
   readonly activationMemory: number
 }
@@ -58,7 +61,11 @@ export const compress = (terminal: Terminal, path: string, flags: CompressFlags,
         scratch: output.scratch,
         resume: flags.resume,
         activationBytes: flags.activationMemory * 2 ** 20,
-        facts: { ...(await engineFacts(engine)), config: JSON.stringify(model.rawConfig), format: flags.format },
+        facts: {
+          ...(await engineFacts(engine)),
+          config: JSON.stringify(model.rawConfig),
+          format: [flags.format, flags.type, flags.imatrix].filter(Boolean).join(' '),
+        },
         ...(calibration.length > 0 ? { calibration } : {}),
       }).catch(async error => {
         throw signal.aborted ? await stopped(output.scratch, error) : error
@@ -66,8 +73,16 @@ export const compress = (terminal: Terminal, path: string, flags: CompressFlags,
     try {
       const small = output.finished === undefined ? await runSteps() : await takeFinished(output.finished, output.scratch)
       const saved = await output.saved(small)
+      const verification = flags.verify ? await verify(saved.path, flags.format, flags.seed) : undefined
       progress.stop()
-      report(terminal, model, saved, (small.provenance ?? []).slice(model.provenance?.length ?? 0), reports, (Date.now() - started) / 1000)
+      report(
+        terminal,
+        model,
+        { ...saved, ...(verification ? { verification } : {}) },
+        (small.provenance ?? []).slice(model.provenance?.length ?? 0),
+        reports,
+        (Date.now() - started) / 1000,
+      )
       await saved.close()
     } finally {
       progress.stop()
@@ -108,7 +123,7 @@ const record = (reports: StepReport[], event: ProgressEvent): void => {
 const report = (
   terminal: Terminal,
   before: OpenedModel,
-  saved: SavedModel,
+  saved: SavedModel & { readonly verification?: Verification },
   provenance: readonly { readonly method: string; readonly options: object }[],
   reports: readonly StepReport[],
   seconds: number,
@@ -117,7 +132,15 @@ const report = (
   const { bytes: bytesAfter, parameters } = saved
   const done = reports.filter(({ method }) => method !== 'pack')
   const steps = done.map((entry, i) => ({ ...entry, options: provenance[i]?.options ?? {} }))
-  const result = { out: saved.path, bytesBefore, bytesAfter, bitsPerWeight: (8 * bytesAfter) / parameters, seconds, steps }
+  const result = {
+    out: saved.path,
+    bytesBefore,
+    bytesAfter,
+    bitsPerWeight: (8 * bytesAfter) / parameters,
+    seconds,
+    steps,
+    ...(saved.verification ? { verification: saved.verification } : {}),
+  }
   const rows = steps.map(({ method, options, sites, error }) => [
     paint(terminal, method, 'cyan'),
     Object.entries(options)
@@ -127,6 +150,6 @@ const report = (
     error.toExponential(2),
   ])
   const summary = `${paint(terminal, saved.path, 'bold')}  ${bytesText(bytesBefore)} → ${bytesText(bytesAfter)}  ${result.bitsPerWeight.toFixed(2)} bits/weight  ${seconds.toFixed(1)} s`
-  const notes = saved.notes.length > 0 ? `\n${saved.notes.join('\n')}` : ''
+  const notes = [...saved.notes, ...(saved.verification ? [verificationText(saved.verification)] : [])].map(line => `\n${line}`).join('')
   writeResult(terminal, result, `${tableOf(terminal, ['step', 'options', 'sites', 'error'], rows, [2, 3])}\n\n${summary}${notes}`)
 }

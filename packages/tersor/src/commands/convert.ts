@@ -1,0 +1,81 @@
+import { decode } from '@tersor/core'
+import { sizeOfModel } from '@tersor/evaluation'
+import { openModel, type OpenedModel } from '@tersor/models'
+import { CompressionError, DTYPES, fromFloat32, toFloat32, type Parameter, type ParameterSink } from '@tersor/tensor'
+import { openDirectOutput } from '../model-output.js'
+import { bytesText, note, paint, writeResult, type Terminal } from '../output.js'
+import type { FormatFlags } from '../output-formats.js'
+import { progressOn } from '../progress.js'
+import { withModel } from '../session.js'
+
+export const DENSE_DTYPES = ['f32', 'f16', 'bf16'] as const
+
+export interface ConvertFlags extends FormatFlags {
+  readonly out: string
+  readonly overwrite: boolean
+  /** What all floats and compressed weights become in a Hugging Face folder; they stay as they are where absent. */
+  readonly dtype?: (typeof DENSE_DTYPES)[number]
+}
+
+/** The values of a parameter in a float dtype; integers stay. */
+const plain = async (parameter: Parameter, dtype: NonNullable<ConvertFlags['dtype']>): Promise<Parameter> => {
+  if (parameter.kind === 'dense')
+    return DTYPES[parameter.dtype].kind === 'float' ? fromFloat32(toFloat32(parameter), dtype, parameter.shape) : parameter
+  const tensor = decode(parameter)
+  const values = await tensor.data()
+  tensor.dispose()
+  return fromFloat32(values as Float32Array, dtype, parameter.shape)
+}
+
+const copyAll = async (
+  model: OpenedModel,
+  sink: ParameterSink,
+  { dtype }: ConvertFlags,
+  signal: AbortSignal,
+  advance: (done: number, of: number) => void,
+) => {
+  const names = model.params.names()
+  try {
+    for (const [index, name] of names.entries()) {
+      signal.throwIfAborted()
+      const parameter = await model.params.read(name, { signal })
+      await sink.write(name, dtype ? await plain(parameter, dtype) : parameter)
+      advance(index + 1, names.length)
+    }
+    return await sink.finish()
+  } catch (error) {
+    await sink.abort()
+    throw error
+  }
+}
+
+/** `tersor convert MODEL --out PATH --format FORMAT`: writes a model in another format, one parameter in memory at a time. */
+export const convert = (terminal: Terminal, path: string, flags: ConvertFlags, signal: AbortSignal): Promise<void> =>
+  withModel(terminal, path, async model => {
+    if (flags.dtype !== undefined && flags.format !== 'huggingface')
+      throw new CompressionError(
+        'BAD_OPTION',
+        `--dtype says nothing to the format ${flags.format}.`,
+        'Pass it with --format huggingface, or leave it out.',
+      )
+    const started = Date.now()
+    const output = await openDirectOutput(model, flags)
+    const progress = progressOn(terminal)
+    try {
+      const store = await copyAll(model, output.sink, flags, signal, (done, of) => progress.advance(done, of, 'convert'))
+      await store.close?.()
+    } finally {
+      progress.stop()
+    }
+    const bytesBefore = sizeOfModel(model).bytes
+    const after = await openModel(output.path)
+    const bytesAfter = sizeOfModel(after).bytes
+    await after.close?.()
+    const seconds = (Date.now() - started) / 1000
+    for (const line of output.notes()) note(terminal, line)
+    writeResult(
+      terminal,
+      { out: output.path, format: flags.format, bytesBefore, bytesAfter, seconds },
+      `${paint(terminal, output.path, 'bold')}  ${bytesText(bytesBefore)} → ${bytesText(bytesAfter)}  ${seconds.toFixed(1)} s`,
+    )
+  })

@@ -1,0 +1,42 @@
+import * as tf from '@tensorflow/tfjs-core'
+import { collectImatrix, writeImatrix, type ImatrixForm } from '@tersor/formats/imatrix'
+import { CompressionError } from '@tersor/tensor'
+import { basename } from 'node:path'
+import { readCalibration } from '../calibration.js'
+import { writeResult, type Terminal } from '../output.js'
+import { progressOn } from '../progress.js'
+import { withModel } from '../session.js'
+
+export interface ImatrixFlags {
+  readonly out: string
+  readonly calibrate: string
+  readonly form: ImatrixForm
+  readonly overwrite: boolean
+}
+
+/** `tersor imatrix MODEL --calibrate FILE --out FILE`: how much each input column of each weight matters, for GGUF's block types. */
+export const imatrix = (terminal: Terminal, path: string, flags: ImatrixFlags, signal: AbortSignal): Promise<void> =>
+  withModel(terminal, path, async model => {
+    if (model.family !== 'language')
+      throw new CompressionError(
+        'UNSUPPORTED',
+        `${path} is no language model.`,
+        'Importance matrices are for GGUF files of language models.',
+      )
+    const batches = await readCalibration(model, flags.calibrate)
+    const progress = progressOn(terminal)
+    try {
+      const onProgress = (done: number, of: number) => progress.advance(done, of, 'imatrix')
+      const made = await collectImatrix(model, batches, { signal, onProgress, datasets: [basename(flags.calibrate)] })
+      await writeImatrix(flags.out, made, { form: flags.form, overwrite: flags.overwrite })
+      const tokens = batches.reduce((sum, batch) => sum + batch.size, 0)
+      writeResult(
+        terminal,
+        { out: flags.out, weights: made.entries.size, tokens },
+        `${flags.out}  ${made.entries.size} weights over ${tokens} tokens`,
+      )
+    } finally {
+      progress.stop()
+      tf.dispose(batches)
+    }
+  })
