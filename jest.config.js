@@ -23,7 +23,7 @@ export default {
     '\\.md$': '<rootDir>/packages/testing/markdown-transform.cjs',
     '\\.[cm]?[tj]s$': ['@swc/jest', { jsc: { target: 'es2022', parser: { syntax: 'typescript' } }, module: { type: 'commonjs' } }],
   },
-  transformIgnorePatterns: ['/node_modules/(?!(@huggingface/tokenizers|valibot)/)'],
+  transformIgnorePatterns: ['/node_modules/(?!(@huggingface/tokenizers|valibot|@bufbuild/protobuf)/)'],
   reporters: ['default', '<rootDir>/scripts/count-reporter.cjs'],
   setupFiles: ['<rootDir>/scripts/quiet-tfjs.cjs'],
   testTimeout: 60_000,

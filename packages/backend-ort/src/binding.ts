@@ -21,7 +21,16 @@ export type NativeTensor = { readonly nativeTensor: unique symbol }
 /** One loaded graph; `run` writes into the arrays behind `fetches`. */
 export interface NativeSession {
   run(feeds: Record<string, NativeTensor>, fetches: Record<string, NativeTensor>): void
+  /** Outputs by name in arrays of their own, whatever their shapes. */
+  fetch(feeds: Record<string, NativeTensor>, names: readonly string[]): Readonly<Record<string, NativeOutput>>
   dispose(): void
+}
+
+/** An output in the words of onnxruntime-common. */
+export interface NativeOutput {
+  readonly type: string
+  readonly dims: readonly number[]
+  readonly data: ArrayLike<number> | ArrayLike<bigint>
 }
 
 /** The synchronous door to ONNX Runtime. */
@@ -31,6 +40,8 @@ export interface Native {
   tensor(dtype: DType, values: NativeArray, shape: Shape): NativeTensor
   /** Makes a small tensor of numbers, which may be int64. */
   constant(dtype: OnnxType, values: readonly number[], shape: Shape): NativeTensor
+  /** Wraps an array of any type that onnxruntime-common names, such as float16. */
+  typed(type: string, values: ArrayBufferView, shape: Shape): NativeTensor
 }
 
 export type LoadedNative = { readonly native: Native; readonly problem?: never } | { readonly native?: never; readonly problem: string }
@@ -83,7 +94,12 @@ function open(raw: RawBinding): Native['open'] {
   return (model, options) => {
     const session = new raw.binding.InferenceSession()
     session.loadModel(model.buffer, model.byteOffset, model.byteLength, rawOptions(options))
-    return { run: (feeds, fetches) => runWithoutCopies(session, feeds, fetches), dispose: () => session.dispose() }
+    return {
+      run: (feeds, fetches) => runWithoutCopies(session, feeds, fetches),
+      fetch: (feeds, names) =>
+        session.run(feeds, Object.fromEntries(names.map(name => [name, null]))) as Readonly<Record<string, NativeOutput>>,
+      dispose: () => session.dispose(),
+    }
   }
 }
 
@@ -105,12 +121,13 @@ export function loadNative(load: (name: string) => unknown = createRequire(impor
     if (version !== ORT_VERSION) return { problem: `@tersor/backend-ort needs onnxruntime-node ${ORT_VERSION}, got ${version}.\n${REMEDY}` }
     const raw = load('onnxruntime-node/dist/binding.js') as RawBinding
     const { Tensor } = load('onnxruntime-common') as {
-      Tensor: new (dtype: string, values: NativeArray | BigInt64Array, shape: Shape) => NativeTensor
+      Tensor: new (dtype: string, values: ArrayBufferView, shape: Shape) => NativeTensor
     }
     raw.initOrt()
     const native: Native = {
       open: open(raw),
       tensor: (dtype, values, shape) => new Tensor(dtype, values, shape),
+      typed: (type, values, shape) => new Tensor(type, values, shape),
       constant: (dtype, values, shape) => new Tensor(dtype, arrayFor(dtype, values), shape),
     }
     const fault = selfTest(native)

@@ -32,7 +32,11 @@ export const unpackRows = (packed: Uint8Array, rows: number, columns: number, bi
 }
 
 /** (rows, columns) → (columns, rows). */
-export const transposed = <T extends Uint8Array | Int32Array | Float32Array>(values: T, rows: number, columns: number): T => {
+export const transposed = <T extends Int8Array | Uint8Array | Uint16Array | Int32Array | Float32Array>(
+  values: T,
+  rows: number,
+  columns: number,
+): T => {
   const result = new (values.constructor as new (length: number) => T)(values.length)
   for (let row = 0; row < rows; row++)
     for (let column = 0; column < columns; column++) result[column * rows + row] = values[row * columns + column]

@@ -1,0 +1,211 @@
+import '@tensorflow/tfjs-backend-cpu'
+import * as tf from '@tensorflow/tfjs-core'
+import { affineOf, createRng, decode, factoredOf, maskedOf, matrixOf, permutedOf, sumOf } from '@tersor/core'
+import { fromFloat32, type Parameter } from '@tersor/tensor'
+import { rm, stat } from 'node:fs/promises'
+import { temporaryFolder } from './failing-file-system.reference.js'
+import { onnxSink, openOnnx, type OnnxSinkOptions } from './onnx.js'
+import { floats, largestDifference, runOnnx } from './onnx/run.reference.js'
+import { values, writeConvolution, writeMlp } from './onnx/toy-graph.reference.js'
+
+let folder = ''
+beforeAll(async () => {
+  folder = await temporaryFolder()
+  writeMlp(`${folder}/mlp.onnx`)
+  writeConvolution(`${folder}/convolution.onnx`)
+})
+afterAll(() => rm(folder, { recursive: true, force: true }))
+
+interface GridOptions {
+  readonly bits: number
+  readonly group: number
+  readonly zeros?: boolean
+}
+
+/** A random tree of codes, (rows, columns). */
+const grid = (rows: number, columns: number, { bits, group, zeros = false }: GridOptions): Parameter => {
+  const rng = createRng(bits + group)
+  const count = rows * Math.ceil(columns / group)
+  const draw = (length: number) => Uint8Array.from({ length }, () => rng.integer(2 ** bits))
+  return affineOf({
+    ...{ shape: [rows, columns], bits, group, codes: draw(rows * columns) },
+    scales: Float32Array.from({ length: count }, () => Math.fround(rng.uniform() / 2 ** bits)),
+    ...(zeros ? { zeros: draw(count) } : {}),
+  })
+}
+
+const compressed = async (
+  name: string,
+  parameters: Readonly<Record<string, Parameter>>,
+  options: Omit<OnnxSinkOptions, 'source'> = {},
+): Promise<string> => {
+  const source = await openOnnx(`${folder}/${name}.onnx`)
+  try {
+    const path = `${folder}/out.onnx`
+    const sink = onnxSink(path, { source, overwrite: true, ...options })
+    for (const [key, parameter] of Object.entries(parameters)) await sink.write(key, parameter)
+    await (
+      await sink.finish()
+    ).close!()
+    return path
+  } finally {
+    await source.close()
+  }
+}
+
+/** The perceptron on the values that its parameters decode to. */
+const mlp = (x: Float32Array, weights: Readonly<Record<string, Parameter>>): Float32Array =>
+  tf.tidy(() => {
+    const plain = {
+      up: fromFloat32(values(96 * 64, 1), 'f32', [96, 64]),
+      down: fromFloat32(values(24 * 64, 3), 'f32', [24, 64]),
+      ...weights,
+    }
+    const hidden = tf.relu(tf.add(tf.matMul(tf.tensor2d(x, [2, 96]), decode(plain.up) as tf.Tensor2D), tf.tensor1d(values(64, 2))))
+    const y = tf.add(tf.matMul(hidden as tf.Tensor2D, decode(plain.down) as tf.Tensor2D, false, true), tf.tensor1d(values(24, 4)))
+    return y.dataSync() as Float32Array
+  })
+
+const x = values(192, 9)
+const difference = async (weights: Readonly<Record<string, Parameter>>, options: Omit<OnnxSinkOptions, 'source'> = {}): Promise<number> => {
+  const { y } = await runOnnx(await compressed('mlp', weights, options), { x: floats(x, [2, 96]) })
+  return largestDifference(y.data, mlp(x, weights))
+}
+const mlpGrids = (options: GridOptions) => ({
+  up: matrixOf(grid(64, 96, options), 1, [96, 64]),
+  down: grid(24, 64, options),
+})
+
+it('reads initializers by range and says what they are', async () => {
+  const { params, tensors, close } = await openOnnx(`${folder}/mlp.onnx`)
+  expect(params.names()).toEqual(['up', 'shift', 'down', 'bias'])
+  expect(params.info('up')).toEqual({ dtype: 'f32', shape: [96, 64], byteLength: 24576 })
+  expect(tensors.map(({ range }) => range !== undefined)).toEqual([true, false, true, false])
+  expect(await params.read('down')).toEqual(fromFloat32(values(24 * 64, 3), 'f32', [24, 64]))
+  expect(await params.read('bias')).toEqual(fromFloat32(values(24, 4), 'f32', [24]))
+  await close()
+})
+
+it('leaves a graph as it was where nothing is written', async () => {
+  const feeds = { x: floats(x, [2, 96]) }
+  const { y } = await runOnnx(await compressed('mlp', {}), feeds)
+  expect(y.data).toEqual((await runOnnx(`${folder}/mlp.onnx`, feeds)).y.data)
+})
+
+const GRIDS: readonly GridOptions[] = [
+  ...[2, 3, 4, 5, 8].flatMap(bits => [16, 32, 48, 96].flatMap(group => [false, true].map(zeros => ({ bits, group, zeros })))),
+]
+it.each(GRIDS)('multiplies by grids through MatMulNBits: %j', async options => {
+  expect(await difference(mlpGrids(options))).toBeLessThan(2e-4)
+})
+it.each(GRIDS.filter(({ bits }) => bits > 2))('multiplies by grids through DequantizeLinear: %j', async options => {
+  expect(await difference(mlpGrids(options), { form: 'QDQ' })).toBeLessThan(1e-4)
+})
+
+it('multiplies by factors, sums, permuted columns and masks as they stand', async () => {
+  const thin = (rows: number, columns: number, seed: number) => fromFloat32(values(rows * columns, seed), 'f32', [rows, columns])
+  const factored = factoredOf(thin(64, 3, 1), thin(3, 96, 2))
+  const order = Array.from({ length: 96 }, (_, i) => (i * 7) % 96)
+  const permuted = permutedOf(order, grid(64, 96, { bits: 4, group: 32 }))
+  const kept = Array.from({ length: 64 * 96 }, (_, i) => ((i * i) % 3 === 1 ? 1 : 0))
+  const trees = {
+    factored,
+    sum: sumOf(grid(64, 96, { bits: 4, group: 32 }), factored),
+    permuted,
+    'permuted floats': permutedOf(order, thin(64, 96, 3)),
+    masked: maskedOf(kept, thin(64, 96, 3)),
+    'masked grid': maskedOf(kept, grid(64, 96, { bits: 4, group: 32, zeros: true })),
+  }
+  for (const [name, tree] of Object.entries(trees)) {
+    const most = await difference({ up: matrixOf(tree, 1, [96, 64]) })
+    expect({ name, close: most < 2e-4 }).toEqual({ name, close: true })
+  }
+})
+
+it('keeps half floats as they are and widens them when the graph runs', async () => {
+  const half = fromFloat32(values(96 * 64, 1), 'f16', [96, 64])
+  expect(await difference({ up: half })).toBeLessThan(1e-5)
+  const whole = { up: fromFloat32(values(96 * 64, 1), 'f32', [96, 64]) }
+  const path = await compressed('mlp', whole, { float: 'f16' })
+  const { params, close } = await openOnnx(path)
+  expect(await params.read('up_f16')).toEqual(half)
+  await close()
+})
+
+/** What DynamicQuantizeLinear makes of a tensor: 256 steps from its lowest value to its highest, 0 among them. */
+const rounded = (input: tf.Tensor): tf.Tensor =>
+  tf.tidy(() => {
+    const [low, high] = [Math.min(0, tf.min(input).dataSync()[0]), Math.max(0, tf.max(input).dataSync()[0])]
+    const step = Math.fround((high - low) / 255)
+    const zero = Math.round(-low / step)
+    return tf.mul(tf.sub(tf.clipByValue(tf.add(tf.round(tf.div(input, step)), zero), 0, 255), zero), step)
+  })
+
+it.each(['dynamic', 'static'] as const)('rounds inputs to 8 bits: %s', async kind => {
+  const weights = { up: matrixOf(grid(64, 96, { bits: 8, group: 96 }), 1, [96, 64]) }
+  const input = tf.tensor1d(x)
+  const range = [tf.min(input).dataSync()[0], tf.max(input).dataSync()[0]] as const
+  const options = kind === 'dynamic' ? { form: 'dynamic' as const } : { form: 'QDQ' as const, ranges: { up: range } }
+  const { y } = await runOnnx(await compressed('mlp', weights, options), { x: floats(x, [2, 96]) })
+  const expected = mlp(rounded(input).dataSync() as Float32Array, weights)
+  expect(largestDifference(y.data, expected)).toBeLessThan(1e-4)
+  expect(largestDifference(y.data, mlp(x, weights))).toBeGreaterThan(1e-3)
+})
+
+it('stores filters of convolutions with a scale each', async () => {
+  const filters = matrixOf(grid(8, 27, { bits: 8, group: 27, zeros: true }), 0, [8, 3, 3, 3])
+  const images = values(2 * 192, 3)
+  const path = await compressed('convolution', { filters })
+  const { y } = await runOnnx(path, { x: floats(images, [2, 3, 8, 8]) })
+  const expected = tf.tidy(() => {
+    const pixels = tf.transpose(tf.tensor4d(images, [2, 3, 8, 8]), [0, 2, 3, 1])
+    const shaped = tf.transpose(decode(filters) as tf.Tensor4D, [2, 3, 1, 0])
+    const padded = tf.pad(pixels, [[0, 0], [1, 1], [1, 1], [0, 0]]) // prettier-ignore
+    const filtered = tf.relu(tf.add(tf.conv2d(padded, shaped, 2, 'valid'), tf.tensor1d(values(8, 6))))
+    const flat = tf.reshape(tf.transpose(filtered, [0, 3, 1, 2]), [2, 128])
+    return tf.matMul(flat as tf.Tensor2D, tf.tensor2d(values(640, 7), [128, 5])).dataSync()
+  })
+  expect(largestDifference(y.data, expected)).toBeLessThan(1e-4)
+})
+
+it('keeps data beside the model where asked for, and past a limit, and reads it by range', async () => {
+  const weights = mlpGrids({ bits: 8, group: 96 })
+  for (const options of [{ external: true }, { limit: 1024 }]) {
+    const path = await compressed('mlp', weights, options)
+    expect((await stat(path)).size).toBeLessThan(64 * 128)
+    expect((await stat(`${path}_data`)).size).toBe(64 * 128)
+    const { y } = await runOnnx(path, { x: floats(x, [2, 96]) })
+    expect(largestDifference(y.data, mlp(x, weights))).toBeLessThan(1e-4)
+  }
+  const path = await compressed('mlp', {}, { external: true })
+  const { params, close } = await openOnnx(path)
+  expect(await params.read('down')).toEqual(fromFloat32(values(24 * 64, 3), 'f32', [24, 64]))
+  await close()
+  expect(await difference({})).toBeLessThan(1e-4)
+  await expect(stat(`${folder}/out.onnx_data`)).rejects.toThrow('ENOENT')
+})
+
+const codeOf = (promise: Promise<unknown>): Promise<{ readonly code: string; readonly message: string }> =>
+  promise.then(
+    () => ({ code: 'none', message: '' }),
+    (error: { code: string; message: string }) => ({ code: error.code, message: error.message }),
+  )
+
+it('names all weights that have no place, and the step that would give them one', async () => {
+  const weights = { up: matrixOf(grid(64, 96, { bits: 4, group: 24 }), 1, [96, 64]), down: grid(24, 64, { bits: 4, group: 8 }) }
+  expect(await codeOf(compressed('mlp', weights))).toEqual({
+    code: 'UNSUPPORTED',
+    message: [
+      'ONNX has no place for 2 of the tensors: up has groups of 24; down has groups of 8.',
+      'Quantize it by gptq or rtn with a group that is a multiple of 16, or by rows. Or leave them out with only.',
+    ].join('\n'),
+  })
+  const filters = matrixOf(grid(8, 27, { bits: 8, group: 9 }), 0, [8, 3, 3, 3])
+  const { message } = await codeOf(compressed('convolution', { filters }))
+  expect(message).toContain('filters has groups of 9 in a tensor of 4 axes')
+})
+
+it('refuses names that the graph lacks and forms that there are not', async () => {
+  expect((await codeOf(compressed('mlp', { other: fromFloat32([1], 'f32', [1]) }))).code).toBe('NOT_FOUND')
+  expect((await codeOf(compressed('mlp', {}, { form: 'Q4_K' as 'QDQ' }))).code).toBe('BAD_OPTION')
+})

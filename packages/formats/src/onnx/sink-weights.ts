@@ -1,0 +1,87 @@
+import { CompressionError, fromFloat32, toFloat32, type Dense, type Parameter } from '@tersor/tensor'
+import { isMisfit, type Refused } from './forms/misfit.js'
+import { storeMatrix } from './forms/store.js'
+import type { OnnxForm, Stored, Target } from './forms/stored.js'
+import type { Onnx } from './open.js'
+import { namesOutsideProducts, type Replacement } from './replace.js'
+import type { ModelProto } from './schema/onnx-ml_pb.js'
+import type { Spool } from './spool.js'
+import type { OnnxTensor } from './tensors.js'
+import { weightUses } from './uses.js'
+
+const opsetOf = (model: ModelProto): number => Number(model.opsetImport.find(({ domain }) => domain === '')?.version ?? 0)
+
+/** A tree as the matrix it stands for, and where that has its outputs. */
+const matrixOf = (parameter: Parameter): { readonly tree: Parameter; readonly outAxis: number } =>
+  parameter.kind === 'encoded' && parameter.codec.name === 'matrix'
+    ? { tree: parameter.parts.values, outAxis: parameter.attrs.outAxis as number }
+    : { tree: parameter, outAxis: 0 }
+
+const isFloat = (tensor: OnnxTensor): boolean => tensor.dtype === 'f32' || tensor.dtype === 'f16'
+
+export interface WeightWriterOptions {
+  readonly source: Onnx
+  readonly form: OnnxForm
+  readonly float?: 'f16'
+}
+
+/** What became of the weights so far. */
+export interface WeightWriter {
+  write(name: string, parameter: Parameter): Promise<void>
+  /** Names whose initializers are not the source's any more. */
+  readonly replaced: ReadonlySet<string>
+  /** Those that the graph must compute or use in another way. */
+  readonly replacements: ReadonlyMap<string, Replacement>
+  readonly refused: readonly Refused[]
+  readonly floatOf: (name: string) => 'f32' | 'f16'
+}
+
+/** Stores parameters of a graph in the forms of ONNX; throws NOT_FOUND for a name that the graph lacks. */
+export const weightWriter = ({ source, form, float }: WeightWriterOptions, spool: Spool): WeightWriter => {
+  const tensors = new Map(source.tensors.map(tensor => [tensor.name, tensor]))
+  const uses = new Map(weightUses(source.graph, source.tensors).map(use => [use.weight.name, use]))
+  const elsewhere = namesOutsideProducts(source.graph)
+  const replaced = new Set<string>()
+  const replacements = new Map<string, Replacement>()
+  const refused: Refused[] = []
+  const floatOf = (name: string): 'f32' | 'f16' => (tensors.get(name)?.dtype === 'f16' ? 'f16' : 'f32')
+
+  const keep = async (name: string, stored: Stored, asProduct: boolean): Promise<void> => {
+    if ((stored.opset ?? 0) <= opsetOf(source.model)) return void replacements.set(name, { stored, asProduct })
+    const reason = `takes operators of version ${stored.opset}, and the graph has version ${opsetOf(source.model)}`
+    refused.push({ name, reason, step: 'Convert the graph to a newer version, or use another form.' })
+  }
+  const writeDense = async (name: string, tensor: OnnxTensor, values: Dense): Promise<void> => {
+    if (values.dtype === tensor.dtype) return void (await spool.write(name, values))
+    const own = await spool.write(`${name}_${values.dtype}`, values)
+    await keep(name, { value: graph => graph.cast(own, tensor.dtype!), product: (_graph, x) => x }, false)
+  }
+  const writeTree = async (name: string, tensor: OnnxTensor, parameter: Parameter): Promise<void> => {
+    const { tree, outAxis } = matrixOf(parameter)
+    const isProduct = uses.get(name)?.outAxis === outAxis && !elsewhere.has(name)
+    const target: Target = {
+      form: isProduct ? form : 'QDQ',
+      float: floatOf(name),
+      write: (wanted, values) => spool.write(wanted === name && values.dtype !== tensor.dtype ? `${name}_${values.dtype}` : wanted, values),
+    }
+    const stored = await storeMatrix(tree, { name, shape: tensor.shape, outAxis }, target)
+    if (isMisfit(stored)) return void refused.push({ name, ...stored })
+    if (stored.value || isProduct) return keep(name, stored, !stored.value)
+    refused.push({ name, reason: 'is asked for by other nodes than products', step: 'Leave it out with only.' })
+  }
+  const write = async (name: string, parameter: Parameter): Promise<void> => {
+    const tensor = tensors.get(name)
+    if (!tensor)
+      throw new CompressionError('NOT_FOUND', `The graph has no initializer "${name}".`, 'Write the parameters of its own store.', { name })
+    replaced.add(name)
+    spool.names.delete(name)
+    if (parameter.kind === 'dense') {
+      const half = float === 'f16' && tensor.dtype === 'f32' && parameter.shape.length > 1
+      return writeDense(name, tensor, half ? fromFloat32(toFloat32(parameter), 'f16', parameter.shape) : parameter)
+    }
+    return isFloat(tensor)
+      ? writeTree(name, tensor, parameter)
+      : void refused.push({ name, reason: `is ${tensor.dtype}`, step: 'Leave it out with only.' })
+  }
+  return { write, replaced, replacements, refused, floatOf }
+}

@@ -1,0 +1,132 @@
+import { clone, create } from '@bufbuild/protobuf'
+import type { Provenance } from '@tersor/core'
+import { CompressionError, type Parameter, type ParameterSink } from '@tersor/tensor'
+import { exists, nameOf, within } from '../file-system.js'
+import { createOutput, type OutputOptions } from '../output.js'
+import { graphBuilder, MICROSOFT } from './build.js'
+import { refusal } from './forms/misfit.js'
+import { ONNX_FORMS } from './forms/store.js'
+import type { OnnxForm } from './forms/stored.js'
+import { openOnnx, PROVENANCE_KEY, type Onnx } from './open.js'
+import { replaceNodes, type InputRange } from './replace.js'
+import {
+  ModelProtoSchema,
+  OperatorSetIdProtoSchema,
+  StringStringEntryProtoSchema,
+  TensorProto_DataLocation,
+  TensorProtoSchema,
+  type ModelProto,
+} from './schema/onnx-ml_pb.js'
+import { weightWriter } from './sink-weights.js'
+import { createSpool, type WrittenTensor } from './spool.js'
+import type { OnnxTensor } from './tensors.js'
+import { writeModel, type WriteOptions } from './write.js'
+
+export interface OnnxSinkOptions extends OutputOptions, WriteOptions {
+  /** The graph whose weights are replaced; it stays the caller's, and open until the sink has finished. */
+  readonly source: Onnx
+  /** How grids of codes are stored; MatMulNBits where absent, and QDQ for weights that other nodes than products ask for. */
+  readonly form?: OnnxForm
+  /** Rounds the inputs of these weights to 8 bits with fixed ranges: what QDQ calls static. */
+  readonly ranges?: Readonly<Record<string, InputRange>>
+  /** Stores plain float weights as halves, rounded; they are widened when the graph runs. */
+  readonly float?: 'f16'
+  /** The steps that made the parameters; asked for at the end where it is a function. */
+  readonly provenance?: readonly Provenance[] | (() => readonly Provenance[])
+}
+
+const checkForm = (form: OnnxForm): void => {
+  if (ONNX_FORMS.includes(form)) return
+  throw new CompressionError('BAD_OPTION', `There is no form "${String(form)}".`, `Forms are ${ONNX_FORMS.join(', ')}.`, { form })
+}
+
+/** A prefix that no name of the graph begins with. */
+const freePrefix = (names: ReadonlySet<string>): string => {
+  for (let i = 0; ; i++) {
+    const prefix = i === 0 ? 'tersor_' : `tersor${i}_`
+    if (![...names].some(name => name.startsWith(prefix))) return prefix
+  }
+}
+
+/** An initializer that stays, with its data where it was. */
+const kept = (source: Onnx, tensor: OnnxTensor): WrittenTensor => {
+  if (!tensor.range) return { proto: tensor.proto, length: 0 }
+  const proto = clone(TensorProtoSchema, tensor.proto)
+  proto.dataLocation = TensorProto_DataLocation.DEFAULT
+  proto.externalData = []
+  return { proto, length: tensor.range.length, read: async (at, length) => (await source.bytes(tensor, at, length))! }
+}
+
+/** ONNX added 4-bit elements and blocks here. */
+const IR_OF_OPSET_21 = 10n
+
+/** Adds what new nodes need to the head of a model. */
+const declare = (model: ModelProto, opset: number, provenance: readonly Provenance[]): void => {
+  if (model.graph!.node.some(({ domain }) => domain === MICROSOFT) && !model.opsetImport.some(({ domain }) => domain === MICROSOFT))
+    model.opsetImport.push(create(OperatorSetIdProtoSchema, { domain: MICROSOFT, version: 1n }))
+  if (opset >= 21 && model.irVersion < IR_OF_OPSET_21) model.irVersion = IR_OF_OPSET_21
+  model.metadataProps = model.metadataProps.filter(({ key }) => key !== PROVENANCE_KEY)
+  if (provenance.length > 0)
+    model.metadataProps.push(create(StringStringEntryProtoSchema, { key: PROVENANCE_KEY, value: JSON.stringify(provenance) }))
+}
+
+/** Everything that the graph calls by a name. */
+const namesOf = ({ graph }: Onnx): Set<string> =>
+  new Set([
+    ...graph.initializer.map(({ name }) => name),
+    ...graph.input.map(({ name }) => name),
+    ...graph.node.flatMap(({ name, output }) => [name, ...output]),
+  ])
+
+/**
+ * Streams a graph whose weights were compressed into an ONNX file; what is not written, and all that is no weight, stays as it was.
+ * Grids of codes become MatMulNBits, DequantizeLinear or MatMulInteger; factors become two products, sums two products and their sum.
+ * The end throws UNSUPPORTED with all tensors that have no place; steps throw OUTPUT_EXISTS, DISK, NOT_FOUND (a name that the graph lacks).
+ */
+export const onnxSink = (path: string, options: OnnxSinkOptions): ParameterSink => {
+  const { source, form = 'MatMulNBits', ranges = {} } = options
+  checkForm(form)
+  const dataPath = `${path}_data`
+  const output = createOutput(path, options, [path, dataPath])
+  const spool = createSpool(output, namesOf(source))
+  const weights = weightWriter({ source, form, ...(options.float ? { float: options.float } : {}) }, spool)
+  const finish = async (): Promise<void> => {
+    const { replaced, replacements, refused, floatOf } = weights
+    if (refused.length > 0) throw refusal(refused, 'Or leave them out with only.')
+    const model = clone(ModelProtoSchema, source.model)
+    const graph = model.graph!
+    const builder = graphBuilder(freePrefix(spool.names))
+    graph.node = replaceNodes(graph.node, builder, { replacements, ranges: new Map(Object.entries(ranges)), floatOf })
+    graph.input = graph.input.filter(({ name }) => !replacements.has(name))
+    const provenance = typeof options.provenance === 'function' ? options.provenance() : (options.provenance ?? [])
+    declare(model, Math.max(0, ...[...replacements.values()].map(({ stored }) => stored.opset ?? 0)), provenance)
+    const all = [
+      ...source.tensors.filter(({ name }) => !replaced.has(name)).map(tensor => kept(source, tensor)),
+      ...builder.constants.map(proto => ({ proto, length: 0 })),
+      ...spool.tensors,
+    ]
+    const unfinished = {
+      fs: output.fs,
+      model: within(output.folder, 'model'),
+      data: within(output.folder, 'external'),
+      dataName: nameOf(dataPath),
+    }
+    const written = await writeModel(model, all, unfinished, options)
+    await spool.close()
+    const isStale = written.length === 1 && (await exists(output.fs, dataPath))
+    await output.publish(written.map((from, i) => ({ from, to: [path, dataPath][i] })), isStale ? [dataPath] : []) // prettier-ignore
+  }
+  const step = <T>(work: () => Promise<T>): Promise<T> =>
+    output.step(() => work().catch((error: unknown) => spool.close().then(() => Promise.reject(error))))
+  return Object.freeze({
+    write: (name: string, parameter: Parameter) => step(() => weights.write(name, parameter)),
+    finish: async () => {
+      await step(finish)
+      return (await openOnnx(path, { fileSystem: output.fs })).params
+    },
+    abort: async () => {
+      await output.abort()
+      await spool.close()
+    },
+  })
+}

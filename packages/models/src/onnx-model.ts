@@ -1,0 +1,162 @@
+import * as tf from '@tensorflow/tfjs-core'
+import type { Native, NativeSession } from '@tersor/backend-ort/binding'
+import type { Env, Stage } from '@tersor/core'
+import {
+  openOnnx,
+  runnableModel,
+  typeName,
+  type Onnx,
+  type OnnxTensor,
+  type OpenOnnxOptions,
+  type ValueInfoProto,
+} from '@tersor/formats/onnx'
+import { CompressionError } from '@tersor/tensor'
+import type { GraphModel, GraphTensors, GraphValue } from './graph-model.js'
+import { withUsualInputs } from './onnx-model/inputs.js'
+import { sitesOfGraph, type GraphSite } from './onnx-model/sites.js'
+import { feed, fetched, isFed } from './onnx-model/values.js'
+
+/** An imported ONNX graph; `onnx` is what onnxSink of @tersor/formats/onnx replaces weights in. */
+export interface OnnxModel extends GraphModel {
+  readonly format: 'onnx'
+  readonly onnx: Onnx
+}
+
+/** Element types whose names in onnxruntime-common are not those of the schema. */
+const TYPE_NAMES: Readonly<Record<string, string>> = { float: 'float32', double: 'float64' }
+const nameOfType = (type: number): string => TYPE_NAMES[typeName(type)] ?? typeName(type)
+
+const graphValue = ({ name, type }: ValueInfoProto): GraphValue => {
+  const tensor = type?.value.case === 'tensorType' ? type.value.value : undefined
+  const shape = tensor?.shape?.dim.map(({ value }) =>
+    value.case === 'dimValue' ? Number(value.value) : value.case === 'dimParam' ? value.value : null,
+  )
+  return { name, dtype: tensor ? nameOfType(tensor.elemType) : 'unknown', shape }
+}
+
+/** Operators that take a weight as they take any value: others may want a constant. */
+const TAKES_ANY: ReadonlySet<string> = new Set([
+  ...['MatMul', 'Gemm', 'Conv', 'ConvTranspose', 'Add', 'Sub', 'Mul', 'Div', 'Gather', 'PRelu'],
+  ...['BatchNormalization', 'LayerNormalization', 'InstanceNormalization', 'GroupNormalization'],
+])
+
+/** Float weights that are given to the graph anew each time it runs, so that what methods make of them is what runs. */
+const fedTensors = ({ graph, tensors }: Onnx): readonly OnnxTensor[] => {
+  const constants = new Set(graph.node.filter(({ opType }) => !TAKES_ANY.has(opType)).flatMap(({ input }) => input))
+  const asked = new Set(graph.node.flatMap(({ input }) => input))
+  return tensors.filter(
+    ({ name, dtype, shape }) => (dtype === 'f32' || dtype === 'f16') && shape.length > 0 && asked.has(name) && !constants.has(name),
+  )
+}
+
+/** ONNX Runtime's synchronous door, or why there is none. */
+const loadRuntime = async (): Promise<{ readonly native?: Native; readonly problem?: string }> => {
+  try {
+    const { loadNative } = await import('@tersor/backend-ort/binding')
+    return loadNative()
+  } catch (cause) {
+    return {
+      problem: `@tersor/backend-ort cannot be loaded: ${(cause as Error).message.split('\n')[0]}\nInstall it: npm install @tersor/backend-ort.`,
+    }
+  }
+}
+
+interface Runnable {
+  readonly native: Native
+  readonly session: NativeSession
+}
+
+const noEngine = (problem: string): CompressionError => {
+  const [what, remedy = 'Install @tersor/backend-ort.'] = problem.split('\n')
+  return new CompressionError('NO_ENGINE', what, remedy)
+}
+
+/** Makes a session at the first run, from bytes that were prepared before. */
+const lazySession = (bytes: Uint8Array | undefined, { native, problem }: Awaited<ReturnType<typeof loadRuntime>>) => {
+  let session: NativeSession | undefined
+  return {
+    get: (): Runnable => {
+      if (!native || !bytes) throw noEngine(problem ?? 'There is no runtime for ONNX graphs.')
+      try {
+        session ??= native.open(bytes, { threads: 0, optimise: false })
+      } catch (cause) {
+        const remedy = 'Check that the graph runs in ONNX Runtime 1.30.'
+        throw new CompressionError(
+          'UNSUPPORTED',
+          `ONNX Runtime refuses the graph: ${(cause as Error).message.split('\n')[0]}`,
+          remedy,
+          {},
+          cause,
+        )
+      }
+      return { native, session }
+    },
+    dispose: () => session?.dispose(),
+  }
+}
+
+/** Shows what the sites of a graph multiplied to the tap; images with their channels last. Sites with one input see one tensor. */
+const showTaps = (sites: readonly GraphSite[], valueOf: (name: string) => tf.Tensor, tap: NonNullable<Env['tap']>): void => {
+  const shown = new Map<string, tf.Tensor>()
+  for (const { site, input } of sites) {
+    const key = site.convolution ? `${input} as images` : input
+    const value = shown.get(key) ?? (site.convolution ? tf.transpose(valueOf(input), [0, 2, 3, 1]) : valueOf(input))
+    shown.set(key, value)
+    tap(site, value)
+  }
+}
+
+/**
+ * Opens an ONNX graph as a model of one stage that ONNX Runtime runs: its sites are the MatMul, Gemm and Conv nodes whose second input is
+ * an initializer. Weights are fed at each run, so that compressed ones are what runs. Needs @tersor/backend-ort to run, not to open.
+ * Throws as `openOnnx` does; `run` throws NO_ENGINE, UNSUPPORTED (a graph that the runtime refuses) and BAD_OPTION (a missing input).
+ */
+export const openOnnxModel = async (from: string | Blob, options: OpenOnnxOptions = {}): Promise<OnnxModel> => {
+  const onnx = await openOnnx(from, options)
+  const { graph, model, params, tensors } = onnx
+  const constants = new Set(tensors.map(({ name }) => name))
+  const inputs = graph.input.filter(({ name }) => !constants.has(name)).map(graphValue)
+  const outputs = graph.output.map(graphValue)
+  const fed = fedTensors(onnx)
+  const graphSites = sitesOfGraph(graph, tensors)
+  const taps = [...new Set(graphSites.map(({ input }) => input))]
+  const runtime = await loadRuntime()
+  const bytes = runtime.native && (await runnableModel(onnx, new Set(fed.map(({ name }) => name)), taps))
+  const session = lazySession(bytes, runtime)
+
+  const run = (given: GraphTensors, env: Env): GraphTensors => {
+    const { native, session: native_ } = session.get()
+    const all = withUsualInputs(inputs, given)
+    const feeds = Object.fromEntries([
+      ...inputs.map(({ name, dtype }) => [name, feed(native, all[name], isFed(dtype) ? dtype : 'float32')] as const),
+      ...fed.map(({ name, dtype }) => [name, feed(native, env.weights(name), dtype === 'f16' ? 'float16' : 'float32')] as const),
+    ])
+    const wanted = new Set([...outputs.map(({ name }) => name), ...(env.tap ? taps.filter(name => !Object.hasOwn(all, name)) : [])])
+    const results = native_.fetch(feeds, [...wanted])
+    const made = new Map<string, tf.Tensor>()
+    const valueOf = (name: string): tf.Tensor => {
+      const value = all[name] ?? made.get(name) ?? fetched(results[name])
+      made.set(name, value)
+      return value
+    }
+    if (env.tap) showTaps(graphSites, valueOf, env.tap)
+    return Object.fromEntries(outputs.map(({ name }) => [name, valueOf(name)]))
+  }
+  const stage: Stage = {
+    name: graph.name || 'graph',
+    parameters: fed.map(({ name }) => name),
+    sites: graphSites.map(({ site }) => site),
+    run: (x, env) => run({ [inputs[0].name]: x }, env)[outputs[0].name],
+  }
+  return Object.freeze({
+    ...{ family: 'graph' as const, format: 'onnx' as const, architecture: graph.name || 'onnx' },
+    rawConfig: { model_type: 'onnx', producer: model.producerName, opset: opsetText(onnx) },
+    ...{ inputs, outputs, onnx, params, stages: [stage], provenance: onnx.provenance, run },
+    close: async () => {
+      session.dispose()
+      await onnx.close()
+    },
+  })
+}
+
+const opsetText = ({ model }: Onnx): string => model.opsetImport.map(({ domain, version }) => `${domain || 'onnx'} ${version}`).join(', ')
