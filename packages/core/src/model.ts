@@ -22,6 +22,8 @@ export interface Site {
   readonly inAxis: number
   /** Whether it makes the network's output; such sites and embeddings are left alone unless named by `only`. */
   readonly head?: boolean
+  /** The name of the bias that is added to its product, where that is not the site's name with ".bias". */
+  readonly bias?: string
   /** Set for conv2d; its weight is (out, in, height, width) and its taps are images (batch, height, width, in). */
   readonly convolution?: ConvolutionGeometry
 }
@@ -32,6 +34,8 @@ export type Weights = (name: string) => Tensor
 export type Products = (x: Tensor, name: string) => Tensor | undefined
 /** Sees the input of a site: (…, in), or (batch, height, width, in) for a convolution. */
 export type Tap = (site: Site, input: Tensor) => void
+/** Replaces the input of a site by one of the same shape. */
+export type Activation = (site: Site, input: Tensor) => Tensor
 
 /** Keys and values of one layer, seen so far: (batch, heads, positions, size). */
 export interface LayerCache {
@@ -52,6 +56,8 @@ export interface Env {
   /** Asked before `weights` where a linear layer multiplies. */
   readonly products?: Products
   readonly tap?: Tap
+  /** What a site multiplies instead of its input, such as the input on a grid of 8 bits; see `siteInput`. */
+  readonly activation?: Activation
   readonly cache?: LayerCache
   /** Positions before these tokens; the cache's length, or 0, where absent. */
   readonly past?: number
@@ -116,6 +122,11 @@ export interface Stage {
 /** Axes that must shrink together when neurons go. */
 export interface Coupling {
   readonly members: readonly { readonly weight: string; readonly axis: number }[]
+  /**
+   * Whether only functions f with f(s · x) = s · f(x) for s > 0, such as ReLU, lie between its members: then the first members (those on
+   * output axes, biases included) may be divided by a factor a channel and the last one, on an input axis, multiplied by it.
+   */
+  readonly homogeneous?: boolean
 }
 
 /** A network: stages in order over a store of parameters. */
@@ -126,6 +137,13 @@ export interface Model {
   readonly residual?: Residual
   /** What was done to the parameters so far, in order. */
   readonly provenance?: readonly Provenance[]
+}
+
+/** What a site multiplies: its input, or what `env.activation` makes of it; the tap sees the same. Every stage calls it where a weight meets an input. */
+export const siteInput = (site: Site, input: Tensor, env: Env): Tensor => {
+  const x = env.activation?.(site, input) ?? input
+  env.tap?.(site, x)
+  return x
 }
 
 /** All sites of a model, in order. */

@@ -1,4 +1,4 @@
-import { affine, bitmask, codebook, factored, masked, matrix, permuted, powers, scaled, sum } from '@tersor/core'
+import { affine, bitmask, codebook, factored, masked, matrix, permuted, powers, quantizedActivations, scaled, sum } from '@tersor/core'
 import { GGUF_ARCHITECTURES, openGguf } from '@tersor/formats/gguf'
 import { openHuggingFace } from '@tersor/formats/huggingface'
 import { openSafetensors } from '@tersor/formats/safetensors'
@@ -147,8 +147,8 @@ export const openModel = async (path: string, { codecs = [] }: OpenModelOptions 
     .catch((cause: unknown) => {
       throw new CompressionError('NOT_FOUND', `There is nothing at ${path}.`, accepted, { path }, cause)
     })
-  if (stat.isDirectory()) return openFolder(path, all)
+  if (stat.isDirectory()) return quantizedActivations(await openFolder(path, all))
   const kind = Object.keys(OPENERS).find(end => path.toLowerCase().endsWith(end))
   if (kind === undefined) throw unknownKind(path)
-  return OPENERS[kind](path, all)
+  return quantizedActivations(await OPENERS[kind](path, all))
 }
