@@ -2,11 +2,11 @@ import type { RunOptions } from '@tersor/core'
 import { sizeOfModel } from '@tersor/evaluation'
 import type { GgufReport } from '@tersor/formats/gguf'
 import { scratchFolder, type ScratchFolder } from '@tersor/formats/scratch'
-import type { OpenedModel } from '@tersor/models'
+import type { GraphModel, OpenedModel } from '@tersor/models'
 import { CompressionError, type ParameterSink } from '@tersor/tensor'
 import { rmdir, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { sinkOf, type FormatFlags, type FormatOptions } from './output-formats.js'
+import { sinkOf, type FormatFlags, type FormatOptions, type OutputFormat } from './output-formats.js'
 
 export interface OutputFlags extends FormatFlags {
   readonly out: string
@@ -51,7 +51,8 @@ type OpenSink = Awaited<ReturnType<typeof sinkOf>>
 const optionsOf = (model: OpenedModel, rest: Omit<FormatOptions, 'config'>): FormatOptions => ({
   config: model.rawConfig,
   ...rest,
-  ...(model.family !== 'image' && model.files ? { files: model.files } : {}),
+  ...('files' in model && model.files ? { files: model.files } : {}),
+  ...('onnx' in model ? { source: model.onnx } : {}),
 })
 
 /** Files get a folder of their own where none is there. */
@@ -62,7 +63,14 @@ const openSink = (open: OpenSink, path: string, options: FormatOptions): Paramet
 const placeOf = ({ format, out }: OutputFlags | DirectFlags): string =>
   format === 'gguf' && !out.endsWith('.gguf') ? join(out, 'model.gguf') : out
 
+/** Graphs are written as they came: other formats hold no operators. */
+const refuseForGraph = (model: GraphModel, format: OutputFormat): void => {
+  if (format === model.format) return
+  throw new CompressionError('UNSUPPORTED', `The format ${format} has no place for a graph.`, `Use --format ${model.format}.`, { format })
+}
+
 const refuseMisplaced = (model: OpenedModel, { format }: FormatFlags): void => {
+  if (model.family === 'graph') return refuseForGraph(model, format)
   if (format === 'huggingface' || model.family === 'language') return
   throw new CompressionError('UNSUPPORTED', `The format ${format} has no place for ${model.architecture}.`, 'Use --format huggingface.', {
     architecture: model.architecture,
