@@ -39,7 +39,8 @@ const logitsOf = async (model: OpenedModel, x: tf.Tensor): Promise<Float32Array>
   return values
 }
 
-const accepted = 'Pass a Hugging Face folder (config.json, model.safetensors), a .gguf file, or NAME.safetensors with NAME.json beside it.'
+const accepted =
+  'Pass a Hugging Face folder (config.json, model.safetensors), a .gguf or .onnx file, or NAME.safetensors with NAME.json beside it.'
 
 describe('openModel', () => {
   it('opens a Hugging Face folder with everything that travels with it', async () => {
@@ -97,8 +98,12 @@ describe('openModel', () => {
   })
 
   it('says what it does not open', async () => {
-    await writeFile(join(folder, 'model.onnx'), 'x')
-    expect(await refusal(join(folder, 'model.onnx'))).toEqual(['UNSUPPORTED', '/model.onnx is no model that this package opens.', accepted])
+    await writeFile(join(folder, 'model.tflite'), 'x')
+    expect(await refusal(join(folder, 'model.tflite'))).toEqual([
+      'UNSUPPORTED',
+      '/model.tflite is no model that this package opens.',
+      accepted,
+    ])
   })
 
   it('wants the description beside the weights', async () => {

@@ -4,18 +4,20 @@ import { openHuggingFace } from '@tersor/formats/huggingface'
 import { openSafetensors } from '@tersor/formats/safetensors'
 import { CompressionError, type Codec } from '@tersor/tensor'
 import { badField } from './config-fields.js'
+import type { GraphModel } from './graph-model.js'
 import type { ImageClassifier } from './image-classifier.js'
 import type { LanguageModel } from './language-model.js'
 import { gpt2Model } from './gpt2.js'
 import { bertModel, type TextEncoder } from './bert.js'
 import { vitModel } from './vit.js'
 import { llamaModel } from './llama.js'
+import { openOnnxModel, type OnnxModel } from './onnx-model.js'
 import type { ModelFiles, RawConfig } from './raw-config.js'
 import { resNetModel } from './resnet.js'
 import { openTokenizer, type Tokenizer } from './tokenizer.js'
 
 /** A model with its files open; `close` releases them. */
-export type OpenedModel = LanguageModel | TextEncoder | ImageClassifier
+export type OpenedModel = LanguageModel | TextEncoder | ImageClassifier | GraphModel | OnnxModel
 
 export interface OpenModelOptions {
   /** Besides those of @tersor/core: the codecs that its trees may use. */
@@ -41,7 +43,8 @@ const fileSystem = () => globalThis.process.getBuiltinModule('node:fs/promises')
 /** A description may name this much; beyond it the file is no description. */
 const MAX_DESCRIPTION_BYTES = 1 << 20
 
-const accepted = 'Pass a Hugging Face folder (config.json, model.safetensors), a .gguf file, or NAME.safetensors with NAME.json beside it.'
+const accepted =
+  'Pass a Hugging Face folder (config.json, model.safetensors), a .gguf or .onnx file, or NAME.safetensors with NAME.json beside it.'
 
 const unknownKind = (path: string): CompressionError =>
   new CompressionError('UNSUPPORTED', `${path} is no model that this package opens.`, accepted, { path })
@@ -133,11 +136,23 @@ const openGgufFile = async (path: string): Promise<OpenedModel> => {
 /** How a file is opened, by the end of its name. */
 const OPENERS: Readonly<Record<string, (path: string, codecs: readonly Codec[]) => Promise<OpenedModel>>> = {
   '.gguf': openGgufFile,
+  '.onnx': path => openOnnxModel(path),
   '.safetensors': openDescribed,
 }
 
+/** The graph of a folder that is for transformers.js: one without weights of its own. */
+const graphIn = async (path: string): Promise<string | undefined> => {
+  const list = (folder: string): Promise<string[]> =>
+    fileSystem()
+      .readdir(folder)
+      .catch(() => [])
+  if ((await list(path)).some(name => name.endsWith('.safetensors') || name.endsWith('.safetensors.index.json'))) return undefined
+  const [first] = (await list(`${path}/onnx`)).filter(name => name.endsWith('.onnx')).sort()
+  return first && `${path}/onnx/${first}`
+}
+
 /**
- * Opens the model at a path: a Hugging Face folder, a GGUF file, or a ResNet's weights with their description beside them.
+ * Opens the model at a path: a Hugging Face folder, a GGUF file, an ONNX graph or a folder with one, or a ResNet's weights with their description beside them.
  * Only headers and small files are read. Throws NOT_FOUND, UNSUPPORTED (saying what is accepted) and what the reader of the format throws.
  */
 export const openModel = async (path: string, { codecs = [] }: OpenModelOptions = {}): Promise<OpenedModel> => {
@@ -147,7 +162,10 @@ export const openModel = async (path: string, { codecs = [] }: OpenModelOptions 
     .catch((cause: unknown) => {
       throw new CompressionError('NOT_FOUND', `There is nothing at ${path}.`, accepted, { path }, cause)
     })
-  if (stat.isDirectory()) return quantizedActivations(await openFolder(path, all))
+  if (stat.isDirectory()) {
+    const graph = await graphIn(path)
+    return graph === undefined ? quantizedActivations(await openFolder(path, all)) : openOnnxModel(graph)
+  }
   const kind = Object.keys(OPENERS).find(end => path.toLowerCase().endsWith(end))
   if (kind === undefined) throw unknownKind(path)
   return quantizedActivations(await OPENERS[kind](path, all))

@@ -1,5 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core'
+import { decode } from '@tersor/core'
 import { readDocuments, readImages, windowsOf } from '@tersor/evaluation'
+import { openSafetensors } from '@tersor/formats/safetensors'
 import type { OpenedModel } from '@tersor/models'
 import { CompressionError } from '@tersor/tensor'
 
@@ -16,9 +18,21 @@ const MOST_ROWS = 8
 
 /** Inputs to learn from: windows of token ids from a text, or images; the caller disposes them. */
 export const readCalibration = async (model: OpenedModel, file: string): Promise<tf.Tensor[]> =>
-  model.family === 'image' ? imageBatches(file) : textBatches(model, file)
+  model.family === 'graph' ? tensorBatches(file) : model.family === 'image' ? imageBatches(file) : textBatches(model, file)
 
-const textBatches = async (model: Exclude<OpenedModel, { family: 'image' }>, file: string): Promise<tf.Tensor[]> => {
+/** What a graph learns from: each tensor of the file is a batch of its first input. */
+const tensorBatches = async (file: string): Promise<tf.Tensor[]> => {
+  const store = await openSafetensors(file)
+  try {
+    const batches: tf.Tensor[] = []
+    for (const name of store.names()) batches.push(decode(await store.read(name)))
+    return batches
+  } finally {
+    await store.close()
+  }
+}
+
+const textBatches = async (model: Exclude<OpenedModel, { family: 'image' | 'graph' }>, file: string): Promise<tf.Tensor[]> => {
   const documents = await readDocuments(file)
   if (!model.tokenizer)
     throw new CompressionError(

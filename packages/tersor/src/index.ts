@@ -17,7 +17,7 @@ export interface Surroundings {
   readonly err: Terminal['err']
 }
 
-const MODEL = 'a Hugging Face folder, a .gguf file, or NAME.safetensors with NAME.json beside it'
+const MODEL = 'a Hugging Face folder, a .gguf or .onnx file, or NAME.safetensors with NAME.json beside it'
 
 const wholeNumber = (text: string): number => {
   const value = Number(text)
@@ -34,7 +34,9 @@ const temperature = (text: string): number => {
 const TYPE = 'GGUF: what matrices become, a block type such as q4_k or a mixture such as Q4_K_M'
 const IMATRIX = 'GGUF: a file that weighs columns, from `tersor imatrix` or llama-imatrix'
 const formatOption = (): Option =>
-  new Option('--format <format>', 'how the result is stored').choices(OUTPUT_FORMATS).default('huggingface')
+  new Option('--format <format>', 'how the result is stored')
+    .choices(OUTPUT_FORMATS)
+    .default('huggingface', 'huggingface, or the format of a graph')
 
 const collect = (value: string, list: readonly string[]): readonly string[] => [...list, value]
 
@@ -82,7 +84,7 @@ const addCommands = (program: Command, run: Run): void => {
     .requiredOption('--out <dir>', 'where the result goes; must not exist')
     .option('--step <call>', "a step, such as 'wanda(sparsity=0.5)' or 'package:method(…)'; repeat it for more", collect, [])
     .option('--config <file>', 'a TypeScript file that exports a pipeline')
-    .option('--calibrate <file>', 'text or images to learn from')
+    .option('--calibrate <file>', 'text or images to learn from; for a graph, .safetensors with a batch of its first input in each tensor')
     .addOption(formatOption())
     .option('--type <type>', TYPE)
     .option('--imatrix <file>', IMATRIX)

@@ -136,7 +136,7 @@ describe('wrong usage exits with 2', () => {
     [['compress', 'MODEL', '--out', 'OUT', '--step', 'prune(x=1)'], 'error UNKNOWN_METHOD No step is called "prune".\nKnown are '],
     [['compress', 'MODEL', '--out', 'OUT', '--step', 'rtn(bits=99)'], 'error BAD_OPTION rtn got bits = 99.\nPass an integer from 1 to 8'],
     [['compress', 'MODEL', '--out', 'OUT', '--step', 'rtn(bitz=4)'], 'error BAD_OPTION rtn has no option "bitz".\nIts options are bits'],
-    [['compress', 'MODEL', '--out', 'OUT', '--step', 'rtn', '--format', 'onnx'], 'Allowed choices are huggingface, gguf'],
+    [['compress', 'MODEL', '--out', 'OUT', '--step', 'rtn', '--format', 'tflite'], 'Allowed choices are huggingface, gguf'],
     [['compress', 'MODEL', '--out', 'OUT', '--step', 'rtn', '--seed', 'x'], 'Expected a whole number of at least 0'],
     [['evaluate', 'MODEL', '--data', 'TEXT', '--metric', 'top1'], 'error BAD_OPTION top1 does not measure a model of the kind language.'],
     [['evaluate', 'MODEL', '--data', 'TEXT', '--metric', 'kl'], 'error BAD_OPTION kl compares with a reference, and none was given.'],

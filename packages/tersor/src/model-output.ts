@@ -2,11 +2,11 @@ import type { RunOptions } from '@tersor/core'
 import { sizeOfModel } from '@tersor/evaluation'
 import type { GgufReport } from '@tersor/formats/gguf'
 import { scratchFolder, type ScratchFolder } from '@tersor/formats/scratch'
-import type { OpenedModel } from '@tersor/models'
+import type { GraphModel, OpenedModel } from '@tersor/models'
 import { CompressionError, type Parameter, type ParameterSink } from '@tersor/tensor'
 import { rmdir, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { sinkOf, type FormatFlags, type FormatOptions } from './output-formats.js'
+import { sinkOf, type FormatFlags, type FormatOptions, type OutputFormat } from './output-formats.js'
 
 export interface OutputFlags extends FormatFlags {
   readonly out: string
@@ -57,8 +57,9 @@ const openSink = (open: OpenSink, path: string, model: OpenedModel, rest: Omit<F
   const mayUntie = model.rawConfig.tie_word_embeddings === true && !model.params.names().includes(HEAD)
   let hasHead = false
   const config = () => (mayUntie && hasHead ? { ...model.rawConfig, tie_word_embeddings: false } : model.rawConfig)
-  const files = model.family !== 'image' && model.files ? { files: model.files } : {}
-  const make = () => open(path, { ...rest, ...files, config, mayUntie })
+  const files = 'files' in model && model.files ? { files: model.files } : {}
+  const source = 'onnx' in model ? { source: model.onnx } : {}
+  const make = () => open(path, { ...rest, ...files, ...source, config, mayUntie })
   const sink = path.endsWith('.gguf') ? inFolder(dirname(path), make) : make()
   const write = (name: string, parameter: Parameter): Promise<void> => {
     if (name === HEAD) hasHead = true
@@ -71,7 +72,14 @@ const openSink = (open: OpenSink, path: string, model: OpenedModel, rest: Omit<F
 const placeOf = ({ format, out }: OutputFlags | DirectFlags): string =>
   format === 'gguf' && !out.endsWith('.gguf') ? join(out, 'model.gguf') : out
 
+/** Graphs are written as they came: other formats hold no operators. */
+const refuseForGraph = (model: GraphModel, format: OutputFormat): void => {
+  if (format === model.format) return
+  throw new CompressionError('UNSUPPORTED', `The format ${format} has no place for a graph.`, `Use --format ${model.format}.`, { format })
+}
+
 const refuseMisplaced = (model: OpenedModel, { format }: FormatFlags): void => {
+  if (model.family === 'graph') return refuseForGraph(model, format)
   if (format === 'huggingface' || model.family === 'language') return
   throw new CompressionError('UNSUPPORTED', `The format ${format} has no place for ${model.architecture}.`, 'Use --format huggingface.', {
     architecture: model.architecture,

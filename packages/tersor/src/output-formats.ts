@@ -4,9 +4,11 @@ import { ggufSink, MIXTURES, type BlockTypeName, type MixtureName } from '@terso
 import { gptqSink } from '@tersor/formats/gptq'
 import { huggingFaceSink, type HuggingFaceSinkOptions } from '@tersor/formats/huggingface'
 import { openImatrix } from '@tersor/formats/imatrix'
+import { onnxSink, type Onnx } from '@tersor/formats/onnx'
+import { onnxDecoderSink } from '@tersor/models'
 import { CompressionError, type ParameterSink } from '@tersor/tensor'
 
-export const OUTPUT_FORMATS = ['huggingface', 'gguf', 'gptq', 'awq', 'compressed-tensors'] as const
+export const OUTPUT_FORMATS = ['huggingface', 'gguf', 'gptq', 'awq', 'compressed-tensors', 'onnx'] as const
 export type OutputFormat = (typeof OUTPUT_FORMATS)[number]
 
 /** What a format may be told. */
@@ -25,6 +27,8 @@ export type FormatOptions = Omit<HuggingFaceSinkOptions, 'config' | 'files'> & {
   /** Whether a head may come although the config says that the embedding is it. */
   readonly mayUntie?: boolean
   readonly files?: Readonly<Record<string, Uint8Array>>
+  /** The graph that the model was imported from. */
+  readonly source?: Onnx
 }
 
 type OpenSink = (path: string, options: FormatOptions) => ParameterSink
@@ -40,6 +44,10 @@ const refuse = (option: string, format: OutputFormat): CompressionError =>
     option,
   })
 
+/** Weights go back into the graph they came from; a language model becomes a graph. */
+const openOnnxSink: OpenSink = (path, { source, config, files, ...options }) =>
+  source ? onnxSink(path, { source, ...options }) : onnxDecoderSink(path, { rawConfig: config(), ...(files ? { files } : {}) }, options)
+
 /** How the sinks of a format are opened; what it reads for that is read now. Throws BAD_OPTION and what `openImatrix` throws. */
 export const sinkOf = async ({ format, type, imatrix }: FormatFlags): Promise<OpenSink> => {
   if (format !== 'gguf' && type !== undefined) throw refuse('type', format)
@@ -51,6 +59,7 @@ export const sinkOf = async ({ format, type, imatrix }: FormatFlags): Promise<Op
     gptq: gptqSink,
     awq: awqSink,
     'compressed-tensors': compressedTensorsSink,
+    onnx: openOnnxSink,
   }
   return openers[format]
 }

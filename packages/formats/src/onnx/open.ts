@@ -1,7 +1,7 @@
 import { parseProvenance } from '../provenance.js'
 import type { Provenance } from '@tersor/core'
 import { bytesOf, CompressionError, notFound, type ParameterStore } from '@tersor/tensor'
-import { badFile } from '../bad-file.js'
+import { badFile, oneLine } from '../bad-file.js'
 import { openSource, type ByteSource } from '../byte-source.js'
 import { folderOf, within, type FileSystem } from '../file-system.js'
 import { scanModel } from './scan.js'
@@ -38,7 +38,7 @@ const externalSources = (from: string | Blob, { fileSystem, external = {} }: Ope
   const openOne = (file: string): Promise<ByteSource> => {
     if (typeof from === 'string') return openSource(within(folderOf(from), file), fileSystem)
     if (Object.hasOwn(external, file)) return openSource(external[file])
-    throw new CompressionError('NOT_FOUND', `The model keeps data in "${file}".`, `Pass external: { "${file}": blob }.`, { file })
+    throw new CompressionError('NOT_FOUND', oneLine(`The model keeps data in "${file}".`), 'Pass external: { [name]: blob }.', { file })
   }
   return {
     get: async (file: string): Promise<ByteSource> => {

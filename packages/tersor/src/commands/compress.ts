@@ -39,8 +39,9 @@ interface StepReport {
 }
 
 /** `tersor compress MODEL --out DIR`: runs a pipeline and saves the result. */
-export const compress = (terminal: Terminal, path: string, flags: CompressFlags, signal: AbortSignal): Promise<void> =>
+export const compress = (terminal: Terminal, path: string, given: CompressFlags, signal: AbortSignal): Promise<void> =>
   withModel(terminal, path, async (model, engine) => {
+    const flags = inFormatOf(model, given)
     const started = Date.now()
     const steps = await stepsOf(flags)
     const output = await openOutput(model, flags)
@@ -89,6 +90,10 @@ export const compress = (terminal: Terminal, path: string, flags: CompressFlags,
       tf.dispose(calibration)
     }
   })
+
+/** Graphs are written as they came unless another format is asked for. */
+const inFormatOf = (model: OpenedModel, flags: CompressFlags): CompressFlags =>
+  model.family === 'graph' && model.format === 'onnx' && flags.format === 'huggingface' ? { ...flags, format: model.format } : flags
 
 /** The result of a run that was killed when only its traces were left to be removed. */
 const takeFinished = async (path: string, scratch: ScratchFolder): Promise<OpenedModel> => {

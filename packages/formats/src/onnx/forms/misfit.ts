@@ -1,4 +1,5 @@
 import { CompressionError } from '@tersor/tensor'
+import { oneLine } from '../../bad-file.js'
 import type { Misfit } from '../../quantized-folder/layout.js'
 import type { Stored } from './stored.js'
 
@@ -18,7 +19,7 @@ export const refusal = (refused: readonly Refused[], elsewhere: string): Compres
   const steps = [...new Set(refused.map(({ step }) => step))]
   return new CompressionError(
     'UNSUPPORTED',
-    `ONNX has no place for ${refused.length} of the tensors: ${listed.join('; ')}${more}.`,
+    oneLine(`ONNX has no place for ${refused.length} of the tensors: ${listed.join('; ')}${more}.`),
     `${steps.join(' ')} ${elsewhere}`,
     { format: 'ONNX', tensors: refused.map(({ name }) => name) },
   )

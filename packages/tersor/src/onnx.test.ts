@@ -1,0 +1,89 @@
+import '@tensorflow/tfjs-backend-cpu'
+import { safetensorsSink } from '@tersor/formats/safetensors'
+import { huggingFaceSink } from '@tersor/formats/huggingface'
+import { picoLlama } from '@tersor/models'
+import { fromFloat32 } from '@tersor/tensor'
+import { mkdtemp, readdir, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { Writable } from 'node:stream'
+import { values, writeMlp } from '../../formats/src/onnx/toy-graph.reference.js'
+import { main } from './index.js'
+
+let folder = ''
+beforeAll(async () => {
+  process.env.TERSOR_ENGINE = 'cpu'
+  folder = await mkdtemp(join(tmpdir(), 'tersor-cli-onnx-'))
+  writeMlp(join(folder, 'mlp.onnx'))
+  const sink = safetensorsSink(join(folder, 'inputs.safetensors'))
+  for (const name of ['a', 'b']) await sink.write(name, fromFloat32(values(50 * 96, 3), 'f32', [50, 96]))
+  await (await sink.finish()).close?.()
+})
+afterAll(() => rm(folder, { recursive: true, force: true }))
+
+const run = async (...argv: string[]): Promise<{ readonly code: number; readonly out: string; readonly err: string }> => {
+  const texts = { out: '', err: '' }
+  const stream = (name: 'out' | 'err') => new Writable({ write: (chunk, _encoding, done) => ((texts[name] += String(chunk)), done()) })
+  const code = await main([...argv, '--json', '--quiet'], { out: stream('out'), err: stream('err') })
+  return { code, ...texts }
+}
+
+const json = async (...argv: string[]): Promise<any> => {
+  const { code, out, err } = await run(...argv)
+  expect({ code, err }).toEqual({ code: 0, err: '' })
+  return JSON.parse(out)
+}
+
+it('compresses a graph and writes it as it came', async () => {
+  const out = join(folder, 'small.onnx')
+  const step = 'gptq(bits=4, group=32, only=*)'
+  const report = await json(
+    'compress',
+    join(folder, 'mlp.onnx'),
+    '--out',
+    out,
+    '--step',
+    step,
+    '--calibrate',
+    join(folder, 'inputs.safetensors'),
+  )
+  expect(report.steps[0]).toMatchObject({ method: 'gptq', sites: 2 })
+  const { tensors } = await json('inspect', out)
+  expect(tensors.map(({ name }: { name: string }) => name).sort()).toEqual([
+    'bias',
+    'down_Q4',
+    'down_scales',
+    'shift',
+    'up_Q4',
+    'up_scales',
+  ])
+  expect((await readdir(folder)).sort()).toEqual(['inputs.safetensors', 'mlp.onnx', 'small.onnx'])
+})
+
+it('says which format holds a graph', async () => {
+  const { code, err } = await run(
+    'compress',
+    join(folder, 'mlp.onnx'),
+    '--out',
+    join(folder, 'g'),
+    '--step',
+    'rtn(bits=4)',
+    '--format',
+    'gguf',
+  )
+  expect(code).not.toBe(0)
+  expect(err).toContain('The format gguf has no place for a graph.')
+})
+
+it('writes a language model as a folder for transformers.js', async () => {
+  const pico = picoLlama({ dtype: 'bf16', context: 32, seed: 3 })
+  const sink = huggingFaceSink(join(folder, 'pico'), { config: pico.rawConfig })
+  for (const name of pico.params.names()) await sink.write(name, await pico.params.read(name))
+  await (await sink.finish()).close?.()
+  const out = join(folder, 'web')
+  await json('compress', join(folder, 'pico'), '--out', out, '--step', 'rtn(bits=4, group=32)', '--format', 'onnx')
+  expect((await readdir(out)).sort()).toEqual(['config.json', 'generation_config.json', 'onnx'])
+  expect(await readdir(join(out, 'onnx'))).toEqual(['model_q4.onnx'])
+  expect((await json('convert', join(folder, 'pico'), '--out', join(folder, 'plain'), '--format', 'onnx')).format).toBe('onnx')
+  expect(await readdir(join(folder, 'plain/onnx'))).toEqual(['model.onnx'])
+})
