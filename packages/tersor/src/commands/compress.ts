@@ -133,8 +133,8 @@ const report = (
   reports: readonly StepReport[],
   seconds: number,
 ): void => {
-  const bytesBefore = sizeOfModel(before).bytes
-  const { bytes: bytesAfter, parameters } = saved
+  const { bytes: bytesBefore, parameters } = sizeOfModel(before)
+  const bytesAfter = saved.bytes
   const done = reports.filter(({ method }) => method !== 'pack')
   const steps = done.map((entry, i) => ({ ...entry, options: provenance[i]?.options ?? {} }))
   const result = {
