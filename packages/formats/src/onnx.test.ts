@@ -212,6 +212,8 @@ it('refuses names that the graph lacks and forms that there are not', async () =
   expect((await readdir(folder)).filter(name => name.includes('partial'))).toEqual([])
   expect((await codeOf(compressed('mlp', { other: fromFloat32([1], 'f32', [1]) }))).code).toBe('NOT_FOUND')
   expect((await codeOf(compressed('mlp', {}, { form: 'Q4_K' as 'QDQ' }))).code).toBe('BAD_OPTION')
+  for (const ranges of [{ other: [0, 1] as const }, { up: [1, 0] as const }, { up: [0, NaN] as const }])
+    expect((await codeOf(compressed('mlp', {}, { ranges }))).message).toMatch(/^ranges has .* for "(other|up)"\.\nPass/)
 })
 
 it('packs codes and zeros as ONNX Runtime describes them: low bits first, rows padded to whole bytes', async () => {
