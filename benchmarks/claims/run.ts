@@ -1,4 +1,4 @@
-/** `npm run claims`: every claim in turn, each in its own process; those whose data is missing are skipped with a message. */
+/** `npm run claims [-- NAME …]`: every claim in turn, or those named, each in its own process; those whose data is missing are skipped with a message. */
 import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
@@ -10,11 +10,14 @@ const DATA = process.env.TERSOR_DATA ?? join(FOLDER, '../../../shared/data')
 /** Script, and the data it needs besides the repository's own. */
 const CLAIMS: readonly (readonly [script: string, data?: string])[] = [
   ['language.ts'],
+  ['roundings.ts'],
   ['shakespeare-llama.ts', 'lm/shakespeare-llama'],
   ['resnet.ts', 'cifar10-resnet'],
 ]
 
-for (const [script, data] of CLAIMS) {
+const named = process.argv.slice(2)
+
+for (const [script, data] of CLAIMS.filter(([each]) => named.length === 0 || named.some(name => each.startsWith(name)))) {
   console.log(`\n== ${script}`)
   if (data !== undefined && !existsSync(join(DATA, data))) {
     console.log(`skipped: there is no ${join(DATA, data)}; set TERSOR_DATA to a folder that has ${data}.`)

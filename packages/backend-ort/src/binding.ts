@@ -11,6 +11,8 @@ export interface SessionOptions {
   readonly threads: number
   /** Whole traces are optimised fully; single nodes need no optimiser and no arena. */
   readonly optimise: boolean
+  /** Whether memory is kept between runs; where absent, as `optimise`. */
+  readonly arena?: boolean
 }
 
 /** A tensor of onnxruntime-common, opaque to the rest of the package. */
@@ -61,8 +63,8 @@ function rawOptions(options: SessionOptions): object {
     interOpNumThreads: 1,
     executionMode: 'sequential',
     graphOptimizationLevel: options.optimise ? 'all' : 'basic',
-    enableCpuMemArena: options.optimise,
-    enableMemPattern: options.optimise,
+    enableCpuMemArena: options.arena ?? options.optimise,
+    enableMemPattern: options.arena ?? options.optimise,
     logSeverityLevel: 4, // errors are thrown, and told by whoever reads the value
     extra: { session: { intra_op: { allow_spinning: '0' } } },
   }

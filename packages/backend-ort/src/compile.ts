@@ -38,7 +38,7 @@ function estimateBytes(nodes: readonly TraceNode[]): number {
 /** Writes the trace as ONNX and loads it; every shape is static, which lets ONNX Runtime plan its memory. */
 export function compile(
   native: Native,
-  { threads, block }: { readonly threads: number; readonly block: number },
+  { threads, arena, block }: { readonly threads: number; readonly arena: boolean; readonly block: number },
   skeleton: Skeleton,
   nodes: readonly TraceNode[],
   outputs: readonly TraceNode[],
@@ -55,7 +55,7 @@ export function compile(
   })
   const outputNames = emitTrace(graph, skeleton, nodes, outputs, inputNames, block)
   outputs.forEach((node, index) => graph.output(outputNames[index]!, node.dtype, node.shape))
-  const session = native.open(graph.model(), { threads, optimise: true })
+  const session = native.open(graph.model(), { threads, optimise: true, arena })
   const embedded = graph.embedded()
   return {
     session,

@@ -38,8 +38,8 @@ export function createExecutor(
   let settings = initial
   let interpreted = 0
   const threads = () => settings.threads
-  const plans = createPlans(native, threads, block, settings.sessions)
-  const families = createFamilies(native, threads, settings.sessions)
+  const plans = createPlans(native, () => settings, block, settings.sessions)
+  const families = createFamilies(native, () => settings, settings.sessions)
   const interpreter = createInterpreter(native, pool, threads)
   /** Whether a graph compiled from a trace of other shapes could serve. */
   const runAsMember = (member: FamilyMember, skeleton: Skeleton, outputs: readonly TraceNode[]): boolean => {
@@ -76,7 +76,7 @@ export function createExecutor(
       observe?.({ plan, inputs: skeleton.inputs, outputs: outputs.map(({ value, shape, dtype }) => ({ value, shape, dtype })) })
     },
     configure(wanted) {
-      if (wanted.threads !== settings.threads) {
+      if (wanted.threads !== settings.threads || wanted.arena !== settings.arena) {
         for (const cache of [plans, families, interpreter]) cache.clear()
       }
       settings = wanted

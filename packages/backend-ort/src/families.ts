@@ -5,6 +5,7 @@ import { createGraph } from './graph.js'
 import type { AttributeValue, Graph, OnnxType } from './graph.js'
 import { createRecency } from './recency.js'
 import type { Shape, TraceNode } from './types.js'
+import type { Settings } from './settings.js'
 import type { Skeleton } from './skeleton.js'
 
 /** A constant in the order of writing: axes, bounds, shapes. */
@@ -95,7 +96,7 @@ function differences(a: readonly Constant[], b: readonly Constant[]): number[] {
 
 function compileFamily(
   native: Native,
-  threads: number,
+  { threads, arena }: Pick<Settings, 'threads' | 'arena'>,
   skeleton: Skeleton,
   nodes: readonly TraceNode[],
   outputs: readonly TraceNode[],
@@ -107,7 +108,7 @@ function compileFamily(
   const inputNames = skeleton.inputs.map((operand, slot) => graph.input(feedName(slot), operand.dtype))
   const outputNames = emitTrace(graph, skeleton, nodes, outputs, inputNames)
   outputs.forEach((node, index) => graph.output(outputNames[index]!, node.dtype))
-  const session = native.open(graph.model(), { threads, optimise: true })
+  const session = native.open(graph.model(), { threads, optimise: true, arena })
   return { session, fed: skeleton.inputs.map((_, slot) => slot), outputNames, signature, embeds: graph.embedded() > 0, open, constants }
 }
 
@@ -124,7 +125,7 @@ const FAMILIES = 1024
 /** A family whose constants keep surprising is left to the interpreter. */
 const MOST_COMPILES = 4
 
-export function createFamilies(native: Native, threads: () => number, capacity: number): Families {
+export function createFamilies(native: Native, settings: () => Pick<Settings, 'threads' | 'arena'>, capacity: number): Families {
   const entries = createRecency<Entry>({ entries: FAMILIES }, () => {})
   const withPlan = createRecency<Entry>({ entries: capacity }, entry => {
     entry.plan?.session.dispose()
@@ -160,7 +161,7 @@ export function createFamilies(native: Native, threads: () => number, capacity: 
       }
       const open = new Set([...(plan?.open ?? []), ...differences(before.constants, sketch.constants)])
       withPlan.delete(skeleton.family)
-      entry.plan = compileFamily(native, threads(), skeleton, nodes, outputs, sketch.signature, open)
+      entry.plan = compileFamily(native, settings(), skeleton, nodes, outputs, sketch.signature, open)
       withPlan.set(skeleton.family, entry)
       return member(entry.plan, sketch)
     },

@@ -187,3 +187,21 @@ describe('loading', () => {
     )
   })
 })
+
+it('computes the same without memory kept between runs', async () => {
+  const run = async (): Promise<Float32Array[]> => {
+    const results: Float32Array[] = []
+    for (let time = 0; time < 3; time++) {
+      const y = tf.tidy(() => tf.softmax(tf.add(tf.matMul(tensor([40, 30], 1) as tf.Tensor2D, tensor([30, 50], 2) as tf.Tensor2D), 1)))
+      results.push((await y.data<'float32'>()).slice())
+      y.dispose()
+    }
+    return results
+  }
+  const kept = await run()
+  const compiled = statistics().compiled
+  expect(configure({ arena: false }).arena).toBe(false)
+  expect(await run()).toEqual(kept)
+  expect(statistics().compiled).toBeGreaterThan(compiled) // the graph was compiled anew
+  configure({})
+})

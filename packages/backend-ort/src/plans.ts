@@ -3,6 +3,7 @@ import type { Native } from './binding.js'
 import { compile } from './compile.js'
 import type { Plan } from './compile.js'
 import { createRecency } from './recency.js'
+import type { Settings } from './settings.js'
 import type { Skeleton } from './skeleton.js'
 import type { TraceNode } from './types.js'
 
@@ -39,7 +40,7 @@ export const FEW_NODES = 2
  * A trace is compiled when it has been seen more often than it has siblings that differ only in shape:
  * a training step at its second run, the steps of token-by-token decoding, whose shapes grow, practically never.
  */
-export function createPlans(native: Native, threads: () => number, block: number, capacity: number): Plans {
+export function createPlans(native: Native, settings: () => Pick<Settings, 'threads' | 'arena'>, block: number, capacity: number): Plans {
   const plans = createRecency<Plan>({ entries: capacity, weight: totalmem() / MEMORY_PART, weigh: plan => plan.bytes }, plan =>
     plan.retained ? void (plan.forgotten = true) : plan.session.dispose(),
   )
@@ -69,7 +70,7 @@ export function createPlans(native: Native, threads: () => number, block: number
       if (known?.baked === baked && !known.retained) return known
       if (known === undefined && !force && (nodes.length <= FEW_NODES || entry.sightings <= entry.family.members)) return null
       plans.delete(skeleton.key)
-      const plan = compile(native, { threads: threads(), block }, skeleton, nodes, outputs, varying, baked)
+      const plan = compile(native, { ...settings(), block }, skeleton, nodes, outputs, varying, baked)
       plans.set(skeleton.key, plan)
       compiled++
       return plan

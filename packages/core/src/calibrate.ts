@@ -1,7 +1,21 @@
 import * as tf from '@tensorflow/tfjs-core'
-import type { Calibration, Stats } from './method.js'
+import { CompressionError } from '@tersor/tensor'
+import type { Batches, Calibration, Stats } from './method.js'
 import type { Site, Stage, Tap, Weights } from './model.js'
 import { rowsOf } from './unfold.js'
+
+/** All calibration batches of a step; throws NO_CALIBRATION where there is none. */
+export const collectBatches = async (step: string, batches: Batches | undefined): Promise<tf.Tensor[]> => {
+  const inputs: tf.Tensor[] = []
+  for await (const batch of batches ?? []) inputs.push(batch)
+  if (inputs.length > 0) return inputs
+  throw new CompressionError(
+    'NO_CALIBRATION',
+    `${step} learns from inputs, and no calibration batch was given.`,
+    'Pass calibration: batches of token ids or images (on the command line: --calibrate FILE).',
+    { method: step },
+  )
+}
 
 /** Statistics of one site; sites that see the same tensor share them. */
 export interface SiteStats {

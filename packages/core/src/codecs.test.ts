@@ -4,10 +4,13 @@ import { describeCodec, useEngine } from '@tersor/testing'
 import { byteLength, dense, encoded, fromFloat32, toFloat32, type Encoded, type Parameter } from '@tersor/tensor'
 import { affineOf, scaleDType } from './codecs/affine.js'
 import { bitmaskOf } from './codecs/bitmask.js'
+import { codebookOf, CODEBOOKS, nearestCode, type CodebookName } from './codecs/codebook.js'
 import { factoredOf } from './codecs/factored.js'
 import { maskedOf } from './codecs/masked.js'
 import { asMatrix, matrixOf } from './codecs/matrix.js'
 import { permutedOf } from './codecs/permuted.js'
+import { powersOf } from './codecs/powers.js'
+import { scaledOf } from './codecs/scaled.js'
 import { sumOf } from './codecs/sum.js'
 import { decode } from './decode.js'
 
@@ -38,7 +41,46 @@ describeCodec('sum', () => ({ tree: sumOf(f32([1, 2], [1, 2]), f32([0.5, -2], [1
 describeCodec('matrix', () => ({ tree: matrixOf(f32([1, 2, 3, 4, 5, 6], [3, 2]), 1, [2, 3]) as Encoded, values: [1, 3, 5, 2, 4, 6] }))
 describeCodec('bitmask', () => ({ tree: bitmaskOf([1, 0, 1, 0, 1, 1], [2, 3], f32([7, 8, 9, 10], [2, 2])), values: [7, 0, 8, 0, 9, 10] }))
 
+describeCodec('codebook, runs over the flattened tensor', () => ({
+  // fp4 by code: 1 is 0.0625 / 12, 3 is 1, 13 is −1/2
+  tree: codebookOf({ shape: [2, 3], table: 'fp4', block: 4, codes: [3, 13, 0, 1, 3, 13], scale: f32([2, 3], [2]) }),
+  values: [2, -1, 0, 0.125 / 12, 3, -1.5],
+}))
+describeCodec('codebook, runs of a row, the last one short', () => ({
+  tree: codebookOf({ shape: [2, 3], table: 'e2m1', block: 2, codes: [7, 15, 1, 2, 3, 9], scale: f32([1, 2, 3, 4], [2, 2]) }),
+  values: [6, -6, 1, 3, 4.5, -2],
+}))
+describeCodec('codebook, with an offset', () => ({
+  tree: codebookOf({ shape: [2], table: 'dynamic8', block: 2, codes: [255, 127], scale: f32([0.5], [1]), offset: f32([3], [1]) }),
+  values: [3.5, 3],
+}))
+describeCodec('scaled', () => ({ tree: scaledOf(fromFloat32([448, -1, 0.5, 2], 'f8e4m3', [2, 2]), [2, 4]), values: [896, -2, 2, 8] }))
+describeCodec('powers', () => ({ tree: powersOf([127, 126, 137, 0], [2, 2]), values: [1, 0.5, 1024, 2 ** -127] }))
+
 useEngine()
+
+it('has the tables of bitsandbytes', () => {
+  expect(CODEBOOKS.dynamic8).toHaveLength(256)
+  expect([CODEBOOKS.dynamic8[0], CODEBOOKS.dynamic8[127], CODEBOOKS.dynamic8[255]]).toEqual([-0.992968738079071, 0, 1])
+  expect(CODEBOOKS.dynamic8[128]).toBeCloseTo(0.55e-6, 12) // the only level of the lowest decade: the middle of 0.1 and 1
+  expect(CODEBOOKS.fp4.slice(0, 8).map(level => level * 12)).toEqual([0, 0.0625, 8, 12, 4, 6, 2, 3].map(value => expect.closeTo(value, 5)))
+})
+
+it.each(Object.keys(CODEBOOKS) as CodebookName[])('finds every level of %s, and the lower one of two that are as near', name => {
+  const levels = CODEBOOKS[name]
+  const code = nearestCode(name)
+  levels.forEach(level => expect(levels[code(level)]).toBe(level === 0 ? levels[code(0)] : level))
+  const sorted = [...new Set(levels)].sort((a, b) => a - b)
+  for (let i = 1; i < sorted.length; i++) expect(levels[code(sorted[i] * 0.499 + sorted[i - 1] * 0.501)]).toBe(sorted[i - 1])
+  expect(levels[code(-2000)]).toBe(sorted[0])
+  expect(levels[code(2000)]).toBe(sorted.at(-1))
+})
+
+it('codebook refuses scales that do not fit its blocks', () => {
+  expect(() => codebookOf({ shape: [1, 5], table: 'nf4', block: 2, codes: [0, 0, 0, 0, 0], scale: f32([1], [1]) })).toThrow(
+    '5 codes in blocks of 2 need 3 scales, got 1.\nPass scales as (runs), or as (rows, runs of a row).',
+  )
+})
 
 it.each([1, 2, 3, 4, 5, 6, 7, 8])('affine stores every code of %i bits', async bits => {
   const codes = Array.from({ length: 2 ** bits }, (_, code) => code)
@@ -74,4 +116,12 @@ it('decodes nested trees without leaving parts behind', async () => {
   const inner = encoded({ name: 'twice', decode: ({ a }) => tf.mul(a, 2) }, [2], { a: f32([1, 2], [2]) })
   expect(await valuesOf(sumOf(inner, f32([1, 1], [2])))).toEqual([3, 5])
   expect(tf.memory().numTensors).toBe(before)
+})
+
+it('codebook refuses a table that it does not know', () => {
+  const tree = codebookOf({ shape: [1], table: 'nf4', block: 1, codes: [0], scale: f32([1], [1]) })
+  for (const table of ['toString', 3]) {
+    const unknown = encoded(tree.codec, tree.shape, tree.parts, { ...tree.attrs, table })
+    expect(() => decode(unknown)).toThrow(`There is no codebook ${JSON.stringify(table)}.\nKnown are nf4, fp4, e2m1, dynamic8.`)
+  }
 })

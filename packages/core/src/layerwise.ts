@@ -1,12 +1,12 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { byteLength, CompressionError, DTYPES, type DType, type Parameter, type ParameterStore } from '@tersor/tensor'
+import { byteLength, DTYPES, type DType, type Parameter, type ParameterStore } from '@tersor/tensor'
 import type { Activations } from './activations.js'
-import { collector, observe, type Collector } from './calibrate.js'
+import { collectBatches, collector, observe, type Collector } from './calibrate.js'
 import { toMatrix } from './codecs/matrix.js'
 import { decode } from './decode.js'
 import { checkFinite } from './finite.js'
 import { loadWeights, type LoadedWeights } from './forward.js'
-import type { Batches, Context, Method, Pass } from './method.js'
+import type { Context, Method, Pass } from './method.js'
 import type { Model, Site, Stage } from './model.js'
 import type { ProgressEvent } from './progress-event.js'
 import { rewrite } from './rewrite.js'
@@ -59,7 +59,7 @@ export const layerwise = (method: Method, options: { readonly only?: (site: Site
       const run: Run = { method, model, context, out, selected, written: new Set(), writer }
       let inputs: Activations | undefined
       try {
-        if (method.calibrate) inputs = context.activations(await collect(method, context.calibration))
+        if (method.calibrate) inputs = context.activations(await collectBatches(method.name, context.calibration))
         const finished = await finishedUnits(run)
         const hasOpenSites = finished.length <= last
         for (const [index, stage] of model.stages.entries())
@@ -74,18 +74,6 @@ export const layerwise = (method: Method, options: { readonly only?: (site: Site
       }
     },
   })
-
-const collect = async (method: Method, batches: Batches | undefined): Promise<tf.Tensor[]> => {
-  const inputs: tf.Tensor[] = []
-  for await (const batch of batches ?? []) inputs.push(batch)
-  if (inputs.length > 0) return inputs
-  throw new CompressionError(
-    'NO_CALIBRATION',
-    `${method.name} learns from inputs, and no calibration batch was given.`,
-    'Pass calibration: batches of token ids or images (on the command line: --calibrate FILE).',
-    { method: method.name },
-  )
-}
 
 /** Stages that an earlier run has written, from the first on; behind the last may stand what belongs to no stage. */
 const finishedUnits = async ({ out, written }: Run): Promise<Unit[]> => {

@@ -25,6 +25,7 @@ const matrixOf = (parameter: Parameter): PackedMatrix | undefined => {
   const { data, scale, zero } = parameter.parts
   const [rows, columns] = parameter.shape
   const plain = [data, scale, ...(zero ? [zero] : [])].every(part => part.kind === 'dense')
+  if (zero && DTYPES[(zero as Dense).dtype]?.kind === 'float') return undefined // kernels take whole zeros
   if (!plain || scale.shape[0] !== rows || DTYPES[(data as Dense).dtype].kind !== 'unsigned') return undefined
   return {
     ...{ rows, columns, bits: parameter.attrs.bits as number, group: parameter.attrs.group as number },

@@ -22,6 +22,8 @@ export interface Site {
   readonly inAxis: number
   /** Whether it makes the network's output; such sites and embeddings are left alone unless named by `only`. */
   readonly head?: boolean
+  /** The name of the bias that is added to its product, where that is not the site's name with ".bias". */
+  readonly bias?: string
   /** Set for conv2d; its weight is (out, in, height, width) and its taps are images (batch, height, width, in). */
   readonly convolution?: ConvolutionGeometry
 }
@@ -32,6 +34,8 @@ export type Weights = (name: string) => Tensor
 export type Products = (x: Tensor, name: string) => Tensor | undefined
 /** Sees the input of a site: (…, in), or (batch, height, width, in) for a convolution. */
 export type Tap = (site: Site, input: Tensor) => void
+/** Replaces the input of a site by one of the same shape. */
+export type Activation = (site: Site, input: Tensor) => Tensor
 
 /** Keys and values of one layer, seen so far: (batch, heads, positions, size). */
 export interface LayerCache {
@@ -52,6 +56,8 @@ export interface Env {
   /** Asked before `weights` where a linear layer multiplies. */
   readonly products?: Products
   readonly tap?: Tap
+  /** What a site multiplies instead of its input, such as the input on a grid of 8 bits; see `siteInput`. */
+  readonly activation?: Activation
   readonly cache?: LayerCache
   /** Positions before these tokens; the cache's length, or 0, where absent. */
   readonly past?: number
@@ -61,12 +67,54 @@ export interface Env {
   readonly attended?: Tensor
 }
 
+/** A run of channels along one axis of a parameter. */
+export interface Channels {
+  readonly parameter: string
+  readonly axis: number
+  readonly count: number
+  /** Where they begin; 0 where absent. */
+  readonly start?: number
+  /** What the network adds to the stored values before it uses them, such as 1 in Gemma's norms; 0 where absent. */
+  readonly offset?: number
+}
+
+/** Channels that can be divided where they are made and multiplied where they are read, and nothing else changes. */
+export interface Scaling {
+  readonly source: 'norm' | 'linear'
+  /** A norm's weight and bias, or a linear layer's rows and bias. */
+  readonly from: readonly Channels[]
+  /** The linear layers that read them, by their input channels. */
+  readonly sites: readonly Site[]
+  /** What reads them besides, such as the router of experts. */
+  readonly readers?: readonly Channels[]
+}
+
+/** Vectors of some size, side by side, between two linear layers: both sides can be turned alike, and nothing else changes. */
+export interface Turning {
+  readonly size: number
+  readonly from: readonly Channels[]
+  readonly to: readonly Channels[]
+}
+
+/** The stream that blocks read through root-mean-square norms and add to: it can be turned as a whole once the norms' weights are in their readers. */
+export interface Residual {
+  readonly size: number
+  readonly writers: readonly Channels[]
+  readonly norms: readonly { readonly weight: Channels; readonly readers: readonly Channels[] }[]
+  /** Where the head is the embedding: what its own weight would be called, and the network that has it. */
+  readonly untied?: { readonly embedding: string; readonly head: string; readonly model: (params: ParameterStore) => Model }
+}
+
 /** A stretch of the forward pass that fits in memory, such as one transformer block. */
 export interface Stage {
   readonly name: string
   /** Every parameter that `run` asks for. */
   readonly parameters: readonly string[]
   readonly sites: readonly Site[]
+  /** Channels within the stage whose scale is free. */
+  readonly scalings?: readonly Scaling[]
+  /** Vectors within the stage whose direction is free. */
+  readonly turnings?: readonly Turning[]
   /** Maps the previous stage's output to this one's; the caller owns both. Runs inside the caller's tidy. */
   run(x: Tensor, env: Env): Tensor
 }
@@ -74,6 +122,11 @@ export interface Stage {
 /** Axes that must shrink together when neurons go. */
 export interface Coupling {
   readonly members: readonly { readonly weight: string; readonly axis: number }[]
+  /**
+   * Whether only functions f with f(s · x) = s · f(x) for s > 0, such as ReLU, lie between its members: then the first members (those on
+   * output axes, biases included) may be divided by a factor a channel and the last one, on an input axis, multiplied by it.
+   */
+  readonly homogeneous?: boolean
 }
 
 /** A network: stages in order over a store of parameters. */
@@ -81,8 +134,16 @@ export interface Model {
   readonly params: ParameterStore
   readonly stages: readonly Stage[]
   readonly couplings?: readonly Coupling[]
+  readonly residual?: Residual
   /** What was done to the parameters so far, in order. */
   readonly provenance?: readonly Provenance[]
+}
+
+/** What a site multiplies: its input, or what `env.activation` makes of it; the tap sees the same. Every stage calls it where a weight meets an input. */
+export const siteInput = (site: Site, input: Tensor, env: Env): Tensor => {
+  const x = env.activation?.(site, input) ?? input
+  env.tap?.(site, x)
+  return x
 }
 
 /** All sites of a model, in order. */

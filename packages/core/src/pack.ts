@@ -1,4 +1,4 @@
-import { encoded, fromFloat32, toFloat32, toInt32, type Dense, type Encoded, type Parameter } from '@tersor/tensor'
+import { DTYPES, encoded, fromFloat32, toFloat32, toInt32, type Dense, type Encoded, type Parameter } from '@tersor/tensor'
 import { affine, affineOf } from './codecs/affine.js'
 import { bitmaskOf } from './codecs/bitmask.js'
 import { masked } from './codecs/masked.js'
@@ -42,6 +42,7 @@ const packAffine = (tree: Encoded, kept: readonly Uint32Array[]): Encoded | unde
   const { bits, group } = tree.attrs as { bits: number; group: number }
   const { data, scale, zero } = tree.parts
   const width = packedGroup(kept, columns, group)
+  const zeros = zero as Dense | undefined
   if (width === undefined || data.kind === 'encoded') return undefined
   return affineOf({
     shape: [kept.length, kept[0].length],
@@ -49,7 +50,7 @@ const packAffine = (tree: Encoded, kept: readonly Uint32Array[]): Encoded | unde
     group: width,
     codes: gather(toInt32(data), kept, columns),
     scales: toFloat32(scale as Dense),
-    ...(zero ? { zeros: toInt32(zero as Dense) } : {}),
+    ...(zeros ? { zeros: DTYPES[zeros.dtype].kind === 'float' ? toFloat32(zeros) : toInt32(zeros) } : {}),
   })
 }
 

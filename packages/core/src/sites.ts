@@ -12,8 +12,11 @@ export const matcher = (pattern: string): ((name: string) => boolean) => {
   return name => expression.test(name)
 }
 
+/** What of a method says where it works. */
+export type Selecting = Pick<Method, 'name' | 'only' | 'accepts'>
+
 /** Whether a method works on a site: named by `only`, or by default any but embeddings and the head. */
-export const selects = (method: Method, also?: (site: Site) => boolean): ((site: Site) => boolean) => {
+export const selects = (method: Selecting, also?: (site: Site) => boolean): ((site: Site) => boolean) => {
   const named = method.only === undefined ? undefined : matcher(method.only)
   return site => {
     const chosen = named ? named(site.name) : site.kind !== 'embedding' && !site.head
@@ -22,7 +25,7 @@ export const selects = (method: Method, also?: (site: Site) => boolean): ((site:
 }
 
 /** The selected sites; throws NOT_FOUND where there is none, since a step that does nothing is a mistake. */
-export const selectedSites = (model: Model, method: Method, selected: (site: Site) => boolean): readonly Site[] => {
+export const selectedSites = (model: Model, method: Selecting, selected: (site: Site) => boolean): readonly Site[] => {
   const sites = sitesOf(model).filter(selected)
   if (sites.length > 0) return sites
   const names = sitesOf(model).map(site => site.name)

@@ -194,6 +194,14 @@ describe('a Llama in GGUF', () => {
     ['asymmetric 8-bit codes', grid([64, 64], 8, 32, 0), 'f16'],
     ['groups of 16', grid([64, 64], 4, 16), 'f16'],
     [
+      'zeros between codes',
+      affineOf({
+        ...{ shape: [64, 64], bits: 4, group: 64, codes: new Uint8Array(4096) },
+        ...{ scales: new Float32Array(64).fill(0.5), zeros: new Float32Array(64).fill(7.5) },
+      }),
+      'f16',
+    ],
+    [
       'scales that halves do not hold',
       affineOf({ shape: [64, 64], bits: 4, group: 64, codes: new Uint8Array(4096), scales: new Array(64).fill(1e-6) }),
       'f16',

@@ -291,6 +291,8 @@ describe('a compressed-tensors folder', () => {
 
 describe('what has no place', () => {
   const dense = fromFloat32(new Float32Array(32 * 64), 'f32', [32, 64])
+  const scales = new Float32Array(64).fill(1)
+  const betweenCodes = affineOf({ shape: [32, 64], bits: 4, group: 32, codes: new Uint8Array(2048), scales, zeros: scales.map(() => 7.5) })
   const SINKS: Record<string, (path: string) => ParameterSink> = {
     GPTQ: path => gptqSink(path, { config }),
     AWQ: path => awqSink(path, { config }),
@@ -323,6 +325,9 @@ describe('what has no place', () => {
     ['compressed-tensors (pack-quantized)', { a: grid({ bits: 4, group: 48 }) }, 'a.weight has groups of 48'],
     ['compressed-tensors (pack-quantized)', { a: maskedOf(new Uint8Array(32 * 64).fill(1), dense) }, 'a.weight is masked'],
     ['compressed-tensors (int-quantized)', { a: grid({ bits: 4 }) }, 'a.weight has 4 bits, not 8'],
+    ...(['GPTQ', 'AWQ', 'compressed-tensors (pack-quantized)'] as const).map(
+      title => [title, { a: betweenCodes }, 'a.weight has zeros between codes'] as const,
+    ),
   ] as const)('is told with the tensor and the way out: %s %#', async (title, trees, reason) => {
     const sink = SINKS[title](dir)
     for (const [name, tree] of Object.entries(trees)) await sink.write(`${name}.weight`, tree as Parameter)

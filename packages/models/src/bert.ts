@@ -4,7 +4,15 @@ import { CompressionError, type ParameterStore } from '@tersor/tensor'
 import { paddingMask } from './attention.js'
 import { checkParameters } from './check-parameters.js'
 import { parseEncoderConfig } from './encoder-config.js'
-import { biased, encoderBlock, encoderNames, encoderParameters, encoderSites, type EncoderConfig } from './encoder-block.js'
+import {
+  biased,
+  encoderBlock,
+  encoderChannels,
+  encoderNames,
+  encoderParameters,
+  encoderSites,
+  type EncoderConfig,
+} from './encoder-block.js'
 import { extent } from './config-fields.js'
 import { ACTIVATIONS, biasOf, embed, layerNorm, linear, linearSite } from './layers.js'
 import type { ModelFiles, RawConfig } from './raw-config.js'
@@ -70,6 +78,7 @@ const blockStage = (layer: number, config: BertConfig): Stage => {
     name: names.name,
     parameters: encoderParameters(names, config).map(({ name }) => name),
     sites: encoderSites(names),
+    ...encoderChannels(names, config, false),
     run: (x, env) =>
       tf.tidy(() => {
         const mask = env.attended ? { mask: paddingMask(env.attended, config.heads) } : {}

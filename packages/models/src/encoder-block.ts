@@ -2,6 +2,7 @@ import * as tf from '@tensorflow/tfjs-core'
 import type { Env, Site } from '@tersor/core'
 import type { Shape } from '@tersor/tensor'
 import { multiHeadAttention } from './attention.js'
+import { linearScaling, normScaling, valueTurning } from './free-channels.js'
 import { ACTIVATIONS, layerNorm, linear, linearSite } from './layers.js'
 
 /** What the blocks of BERT and ViT have in common. */
@@ -45,6 +46,25 @@ export const encoderNames = (name: string, attention: string, norms: readonly [s
 })
 
 export const encoderSites = ({ inputs, output, up, down }: EncoderNames): readonly Site[] => [...inputs, output, up, down]
+
+/** Channels of a block whose scale or direction is free: from values to the output, and behind norms that stand before what they feed. */
+export const encoderChannels = (
+  { inputs, output, up, down, norms }: EncoderNames,
+  { hidden, heads, feedForward, activation }: EncoderConfig,
+  before: boolean,
+) => {
+  const values = { site: inputs[2], start: 0, count: hidden, bias: true }
+  const behind = (norm: string, sites: readonly Site[]) => (before ? [normScaling([`${norm}.weight`, `${norm}.bias`], hidden, sites)] : [])
+  return {
+    scalings: [
+      ...behind(norms[0], inputs),
+      linearScaling(values, output),
+      ...behind(norms[1], [up]),
+      ...(activation === 'relu' ? [linearScaling({ site: up, start: 0, count: feedForward, bias: true }, down)] : []),
+    ],
+    turnings: [valueTurning(hidden / heads, values, output, hidden)],
+  }
+}
 
 export const encoderParameters = (
   { inputs, output, up, down, norms }: EncoderNames,

@@ -2,7 +2,7 @@ import { definePass, type Model } from '@tersor/core'
 import { CompressionError, fromFloat32, toFloat32, type Dense, type ParameterSink, type ParameterStore } from '@tersor/tensor'
 import type { ImageClassifier } from './image-classifier.js'
 import type { ResNetConfig } from './resnet-config.js'
-import { convolutionsOf, isFolded, resNetStages, type NormedConvolution } from './resnet.js'
+import { convolutionsOf, isFolded, resNetCouplings, resNetStages, type NormedConvolution } from './resnet.js'
 
 const classifierOf = (model: Model): ImageClassifier<ResNetConfig> => {
   const candidate = model as Partial<ImageClassifier<ResNetConfig>>
@@ -75,7 +75,7 @@ export const foldBatchNorm = definePass({
         await fold(each, config.epsilon, params, out, signal)
       }
       for (const name of ['linear.weight', 'linear.bias']) await out.write(name, await params.read(name, { signal }))
-      return { ...model, params: await out.finish(), stages: resNetStages(config, true) }
+      return { ...model, params: await out.finish(), stages: resNetStages(config, true), couplings: resNetCouplings(config) }
     } catch (error) {
       await out.abort()
       throw error

@@ -5,6 +5,7 @@ import { causalMasks, multiHeadAttention, type CausalMasks } from './attention.j
 import { checkParameters } from './check-parameters.js'
 import { badField, DEEPEST, extent, positive, tokenIds } from './config-fields.js'
 import type { LanguageConfig, LanguageModel, LanguageModelExtras } from './language-model.js'
+import { linearScaling, normScaling, valueTurning } from './free-channels.js'
 import { ACTIVATIONS, embed, layerNorm, linear, linearSite } from './layers.js'
 import type { RawConfig } from './raw-config.js'
 
@@ -64,6 +65,22 @@ const biased = (name: string, shape: Shape, outputs: number): Parameters => [
   { name: `${name}.bias`, shape: [outputs] },
 ]
 
+/** Channels of a block whose scale or direction is free: behind the norms, and from values to the output. */
+const freeChannels = (prefix: string, layer: number, { hidden, heads, feedForward, activation }: Gpt2Config) => {
+  const { norms, attention, up, down } = blockNames(prefix, layer)
+  const values = { site: attention.inputs[0], start: 2 * hidden, count: hidden, bias: true }
+  const behind = (norm: string, site: Site) => normScaling([`${norm}.weight`, `${norm}.bias`], hidden, [site])
+  return {
+    scalings: [
+      behind(norms[0], attention.inputs[0]),
+      linearScaling(values, attention.output),
+      behind(norms[1], up),
+      ...(activation === 'relu' ? [linearScaling({ site: up, start: 0, count: feedForward, bias: true }, down)] : []),
+    ],
+    turnings: [valueTurning(hidden / heads, values, attention.output, hidden)],
+  }
+}
+
 const blockParameters = (prefix: string, layer: number, { hidden, feedForward }: Gpt2Config): Parameters => {
   const { norms, attention, up, down } = blockNames(prefix, layer)
   return [
@@ -100,6 +117,7 @@ const blockStage = (prefix: string, layer: number, config: Gpt2Config, masks: Ca
     name,
     parameters: blockParameters(prefix, layer, config).map(parameter => parameter.name),
     sites: [...attention.inputs, attention.output, up, down],
+    ...freeChannels(prefix, layer, config),
     run: (x, env) =>
       tf.tidy(() => {
         const [batch, tokens] = x.shape

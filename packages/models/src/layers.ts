@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core'
-import type { Env, Site } from '@tersor/core'
+import { siteInput, type Env, type Site } from '@tersor/core'
 
 /** A linear layer whose weight is (out, in). */
 export const linearSite = (name: string): Site => Object.freeze({ name, weight: `${name}.weight`, kind: 'linear', outAxis: 0, inAxis: 1 })
@@ -8,8 +8,8 @@ export const linearSite = (name: string): Site => Object.freeze({ name, weight: 
 export const biasOf = (site: Site): string => `${site.name}.bias`
 
 /** x · Wᵀ (+ bias) at a site, or x · W where it stores (in, out), after showing x to the tap; x: (rows, in), result (rows, out). */
-export const linear = (x: tf.Tensor, site: Site, env: Env, bias = false): tf.Tensor => {
-  env.tap?.(site, x)
+export const linear = (input: tf.Tensor, site: Site, env: Env, bias = false): tf.Tensor => {
+  const x = siteInput(site, input, env)
   const product = env.products?.(x, site.weight) ?? tf.matMul(x, env.weights(site.weight), false, site.outAxis === 0)
   return bias ? tf.add(product, env.weights(biasOf(site))) : product
 }

@@ -9,6 +9,7 @@ import type { RawConfig } from './raw-config.js'
 import { feedForward, feedForwardSites } from './feed-forward.js'
 import { embed, linear, rmsNorm, softCap } from './layers.js'
 import { parseLlamaConfig, type LlamaConfig } from './llama-config.js'
+import { blockScalings, blockTurnings, residualOf } from './llama-channels.js'
 import { blockNames, blockParameters, EMBEDDING, FINAL_NORM, headSite, llamaParameters } from './llama-parameters.js'
 import { rotations } from './rope.js'
 
@@ -47,6 +48,8 @@ const blockStage = (layer: number, { config, rotation, masks }: Shared): Stage =
     name,
     parameters: blockParameters(layer, config).map(parameter => parameter.name),
     sites: [...sites.inputs, sites.output, ...feedForwardSites(feedForwardNames)],
+    scalings: blockScalings(layer, config),
+    turnings: blockTurnings(layer, config),
     run: (x, env) => {
       const [batch, tokens] = x.shape
       const rows = tf.reshape(x, [batch * tokens, config.hidden])
@@ -100,6 +103,7 @@ export const llamaModel = (rawConfig: RawConfig, params: ParameterStore, extras:
   const eos = tokenIds(generationConfig, 'eos_token_id')
   const config = eos.length > 0 ? { ...parsed, eos } : parsed
   checkParameters(llamaParameters(config), params)
+  const residual = residualOf(config, store => llamaModel({ ...rawConfig, tie_word_embeddings: false }, store, extras))
   return Object.freeze({
     ...rest,
     family: 'language' as const,
@@ -110,5 +114,6 @@ export const llamaModel = (rawConfig: RawConfig, params: ParameterStore, extras:
     vocabularySize: config.vocabularySize,
     params,
     stages: llamaStages(config),
+    ...(residual ? { residual } : {}),
   })
 }

@@ -1,4 +1,4 @@
-import { affine, bitmask, factored, masked, matrix, permuted, sum } from '@tersor/core'
+import { affine, bitmask, codebook, factored, masked, matrix, permuted, powers, quantizedActivations, scaled, sum } from '@tersor/core'
 import { GGUF_ARCHITECTURES, openGguf } from '@tersor/formats/gguf'
 import { openHuggingFace } from '@tersor/formats/huggingface'
 import { openSafetensors } from '@tersor/formats/safetensors'
@@ -25,7 +25,18 @@ export interface OpenModelOptions {
 }
 
 /** The storage forms of @tersor/core, which a model may always use. */
-export const CORE_CODECS: readonly Codec[] = Object.freeze([affine, bitmask, factored, masked, matrix, permuted, sum])
+export const CORE_CODECS: readonly Codec[] = Object.freeze([
+  affine,
+  bitmask,
+  codebook,
+  factored,
+  masked,
+  matrix,
+  permuted,
+  powers,
+  scaled,
+  sum,
+])
 
 const fileSystem = () => globalThis.process.getBuiltinModule('node:fs/promises')
 
@@ -153,9 +164,9 @@ export const openModel = async (path: string, { codecs = [] }: OpenModelOptions 
     })
   if (stat.isDirectory()) {
     const graph = await graphIn(path)
-    return graph === undefined ? openFolder(path, all) : openOnnxModel(graph)
+    return graph === undefined ? quantizedActivations(await openFolder(path, all)) : openOnnxModel(graph)
   }
   const kind = Object.keys(OPENERS).find(end => path.toLowerCase().endsWith(end))
   if (kind === undefined) throw unknownKind(path)
-  return OPENERS[kind](path, all)
+  return quantizedActivations(await OPENERS[kind](path, all))
 }

@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core'
-import type { ConvolutionGeometry, Env, Provenance, Site, Stage } from '@tersor/core'
+import { siteInput, type ConvolutionGeometry, type Coupling, type Env, type Provenance, type Site, type Stage } from '@tersor/core'
 import { everyNth } from '@tersor/core/unfold'
 import type { ParameterStore, Shape } from '@tersor/tensor'
 import { convolution } from './convolution.js'
@@ -84,8 +84,8 @@ interface Shared {
 }
 
 /** The convolution at a site with what follows it: its norm, or the bias that the norm was folded into. */
-const convolve = (x: tf.Tensor, { site, norm }: NormedConvolution, env: Env, { config, folded }: Shared): tf.Tensor => {
-  env.tap?.(site, x)
+const convolve = (input: tf.Tensor, { site, norm }: NormedConvolution, env: Env, { config, folded }: Shared): tf.Tensor => {
+  const x = siteInput(site, input, env)
   const weight = env.weights(site.weight)
   if (folded) return convolution(x, weight, site.convolution, env.weights(`${site.name}.bias`))
   const [gain, bias, mean, variance] = MEASURES.map(measure => env.weights(`${norm}.${measure}`))
@@ -148,6 +148,17 @@ export const resNetStages = (config: ResNetConfig, folded: boolean): readonly St
   return Object.freeze([stemStage(shared), ...config.groups.flatMap(blocksOf).map(block => blockStage(block, shared)), headStage()])
 }
 
+/** Between the two convolutions of a block, once their norms are folded, lies a ReLU alone. */
+export const resNetCouplings = ({ groups }: ResNetConfig): readonly Coupling[] =>
+  groups.flatMap(blocksOf).map(({ first, second }) => ({
+    members: [
+      { weight: first.site.weight, axis: 0 },
+      { weight: `${first.site.name}.bias`, axis: 0 },
+      { weight: second.site.weight, axis: 1 },
+    ],
+    homogeneous: true,
+  }))
+
 /** Whether the batch norms of a store stand in its convolutions. */
 export const isFolded = (params: ParameterStore): boolean => params.names().includes('conv1.bias')
 
@@ -173,5 +184,6 @@ export const resNetModel = (
     imageShape: config.imageShape,
     params,
     stages: resNetStages(config, folded),
+    ...(folded ? { couplings: resNetCouplings(config) } : {}),
   })
 }

@@ -1,11 +1,19 @@
 import * as tf from '@tensorflow/tfjs-core'
-import type { ConvolutionGeometry, Provenance, Site, Stage } from '@tersor/core'
+import { siteInput, type ConvolutionGeometry, type Provenance, type Site, type Stage } from '@tersor/core'
 import type { ParameterStore } from '@tersor/tensor'
 import { checkParameters } from './check-parameters.js'
 import { badField, extent } from './config-fields.js'
 import { convolution } from './convolution.js'
 import { parseEncoderConfig } from './encoder-config.js'
-import { biased, encoderBlock, encoderNames, encoderParameters, encoderSites, type EncoderConfig } from './encoder-block.js'
+import {
+  biased,
+  encoderBlock,
+  encoderChannels,
+  encoderNames,
+  encoderParameters,
+  encoderSites,
+  type EncoderConfig,
+} from './encoder-block.js'
 import type { ImageClassifier } from './image-classifier.js'
 import { biasOf, layerNorm, linear, linearSite } from './layers.js'
 import type { RawConfig } from './raw-config.js'
@@ -63,8 +71,7 @@ const embedStage = ({ hidden, patchSize, mean, deviation }: VitConfig): Stage =>
       tf.tidy(() => {
         const scale = tf.tensor1d(deviation.map(value => 1 / (255 * value)))
         const shift = tf.tensor1d(deviation.map((value, channel) => mean[channel] / value))
-        const x = tf.sub(tf.mul(tf.cast(images, 'float32'), scale), shift)
-        env.tap?.(site, x)
+        const x = siteInput(site, tf.sub(tf.mul(tf.cast(images, 'float32'), scale), shift), env)
         const patches = convolution(x, env.weights(site.weight), geometry, env.weights(biasOf(site)))
         const [batch, height, width] = patches.shape
         const first = tf.tile(env.weights(FIRST) as tf.Tensor3D, [batch, 1, 1])
@@ -79,6 +86,7 @@ const blockStage = (layer: number, config: VitConfig): Stage => {
     name: names.name,
     parameters: encoderParameters(names, config).map(({ name }) => name),
     sites: encoderSites(names),
+    ...encoderChannels(names, config, true),
     run: (x, env) => tf.tidy(() => encoderBlock(x, env, names, config, { before: true })),
   }
 }

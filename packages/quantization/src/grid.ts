@@ -51,7 +51,7 @@ export interface Line {
 const F16_SMALLEST_NORMAL = 2 ** -14
 
 /** Rounds a scale to the precision it is stored in, so that codes are made for the scale that decoding will use. */
-const storedScale = (scale: number): number => {
+export const storedScale = (scale: number): number => {
   if (scale < F16_SMALLEST_NORMAL || scaleDType([scale]) === 'f32') return Math.fround(scale)
   return toFloat32(fromFloat32([scale], 'f16', [1]))[0]
 }

@@ -9,5 +9,8 @@ const SESSIONS = 1
 export const engineFacts = async (engine: EngineName): Promise<Readonly<Record<string, string>>> => {
   if (engine !== 'ort') return {}
   const { configure, ORT_VERSION } = await import('@tersor/backend-ort')
-  return { threads: String(configure({ poolBytes: POOL_BYTES, sessions: SESSIONS }).threads), runtime: `ONNX Runtime ${ORT_VERSION}` }
+  return {
+    threads: String(configure({ poolBytes: POOL_BYTES, sessions: SESSIONS, arena: false }).threads),
+    runtime: `ONNX Runtime ${ORT_VERSION}`,
+  }
 }

@@ -3,7 +3,7 @@ import { sizeOfModel } from '@tersor/evaluation'
 import type { GgufReport } from '@tersor/formats/gguf'
 import { scratchFolder, type ScratchFolder } from '@tersor/formats/scratch'
 import type { GraphModel, OpenedModel } from '@tersor/models'
-import { CompressionError, type ParameterSink } from '@tersor/tensor'
+import { CompressionError, type Parameter, type ParameterSink } from '@tersor/tensor'
 import { rmdir, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { sinkOf, type FormatFlags, type FormatOptions, type OutputFormat } from './output-formats.js'
@@ -47,17 +47,26 @@ const refuseExisting = async (path: string): Promise<void> => {
 
 type OpenSink = Awaited<ReturnType<typeof sinkOf>>
 
-/** What every format needs of a model. */
-const optionsOf = (model: OpenedModel, rest: Omit<FormatOptions, 'config'>): FormatOptions => ({
-  config: model.rawConfig,
-  ...rest,
-  ...('files' in model && model.files ? { files: model.files } : {}),
-  ...('onnx' in model ? { source: model.onnx } : {}),
-})
+const HEAD = 'lm_head.weight'
 
-/** Files get a folder of their own where none is there. */
-const openSink = (open: OpenSink, path: string, options: FormatOptions): ParameterSink =>
-  path.endsWith('.gguf') ? inFolder(dirname(path), () => open(path, options)) : open(path, options)
+/**
+ * A sink for a model whose head may stop being its embedding on the way, as rotations make it: the config goes by what is written.
+ * Files get a folder of their own where none is there.
+ */
+const openSink = (open: OpenSink, path: string, model: OpenedModel, rest: Omit<FormatOptions, 'config'>): ParameterSink => {
+  const mayUntie = model.rawConfig.tie_word_embeddings === true && !model.params.names().includes(HEAD)
+  let hasHead = false
+  const config = () => (mayUntie && hasHead ? { ...model.rawConfig, tie_word_embeddings: false } : model.rawConfig)
+  const files = 'files' in model && model.files ? { files: model.files } : {}
+  const source = 'onnx' in model ? { source: model.onnx } : {}
+  const make = () => open(path, { ...rest, ...files, ...source, config, mayUntie })
+  const sink = path.endsWith('.gguf') ? inFolder(dirname(path), make) : make()
+  const write = (name: string, parameter: Parameter): Promise<void> => {
+    if (name === HEAD) hasHead = true
+    return sink.write(name, parameter)
+  }
+  return { ...sink, write }
+}
 
 /** Where the result stands: a file for GGUF, a folder otherwise. */
 const placeOf = ({ format, out }: OutputFlags | DirectFlags): string =>
@@ -119,7 +128,7 @@ export const openOutput = async (model: OpenedModel, flags: OutputFlags): Promis
   return {
     scratch,
     ...(state === 'published' ? { finished: path } : {}),
-    sink: (_role, provenance) => openSink(open, path, optionsOf(model, { provenance, overwrite, unfinished })),
+    sink: (_role, provenance) => openSink(open, path, model, { provenance, overwrite, unfinished }),
     saved: async small => {
       const { bytes, parameters } = sizeOfModel(small)
       return { path, bytes, parameters, notes: notesOf(small.params, flags), close: async () => small.params.close?.() }
@@ -143,7 +152,7 @@ export const openDirectOutput = async (model: OpenedModel, flags: DirectFlags): 
   if (!flags.overwrite) await refuseExisting(flags.out)
   refuseMisplaced(model, flags)
   const open = await sinkOf(flags)
-  const sink = openSink(open, path, optionsOf(model, { provenance: model.provenance ?? [], overwrite: flags.overwrite }))
+  const sink = openSink(open, path, model, { provenance: model.provenance ?? [], overwrite: flags.overwrite })
   let notes: readonly string[] = []
   const finish = async () => {
     const store = await sink.finish()

@@ -22,7 +22,10 @@ export interface FormatFlags {
 
 /** A model in any of the formats. */
 export type FormatOptions = Omit<HuggingFaceSinkOptions, 'config' | 'files'> & {
-  readonly config: Readonly<Record<string, unknown>>
+  /** As it is known when it is asked for. */
+  readonly config: () => Readonly<Record<string, unknown>>
+  /** Whether a head may come although the config says that the embedding is it. */
+  readonly mayUntie?: boolean
   readonly files?: Readonly<Record<string, Uint8Array>>
   /** The graph that the model was imported from. */
   readonly source?: Onnx
@@ -43,7 +46,7 @@ const refuse = (option: string, format: OutputFormat): CompressionError =>
 
 /** Weights go back into the graph they came from; a language model becomes a graph. */
 const openOnnxSink: OpenSink = (path, { source, config, files, ...options }) =>
-  source ? onnxSink(path, { source, ...options }) : onnxDecoderSink(path, { rawConfig: config, ...(files ? { files } : {}) }, options)
+  source ? onnxSink(path, { source, ...options }) : onnxDecoderSink(path, { rawConfig: config(), ...(files ? { files } : {}) }, options)
 
 /** How the sinks of a format are opened; what it reads for that is read now. Throws BAD_OPTION and what `openImatrix` throws. */
 export const sinkOf = async ({ format, type, imatrix }: FormatFlags): Promise<OpenSink> => {
@@ -52,7 +55,7 @@ export const sinkOf = async ({ format, type, imatrix }: FormatFlags): Promise<Op
   const weighed = imatrix === undefined ? {} : { imatrix: await openImatrix(imatrix) }
   const openers: Readonly<Record<OutputFormat, OpenSink>> = {
     huggingface: huggingFaceSink,
-    gguf: (path, options) => ggufSink(path, { ...options, ...ggufTypeOf(type), ...weighed }),
+    gguf: (path, { config, ...options }) => ggufSink(path, { ...options, config: config(), ...ggufTypeOf(type), ...weighed }),
     gptq: gptqSink,
     awq: awqSink,
     'compressed-tensors': compressedTensorsSink,

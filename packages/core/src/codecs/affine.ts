@@ -6,7 +6,7 @@ export type Granularity = 'tensor' | 'row' | { readonly group: number }
 
 /**
  * Codes on a regular grid: value = scale · (code − zero), one scale per tensor, row or run of columns.
- * Parts: data u1-u8 (rows, columns), scale f16 or f32 (rows, groups), zero u1-u8 (rows, groups); without zero it is 2^(bits−1).
+ * Parts: data u1-u8 (rows, columns), scale f16 or f32 (rows, groups), zero u1-u8 or f16 (rows, groups); without zero it is 2^(bits−1).
  * Attrs: bits; group, columns that share a scale (the last run of a row may be shorter).
  */
 export const affine: Codec = Object.freeze<Codec>({
@@ -56,8 +56,8 @@ export interface AffineParts {
   readonly codes: ArrayLike<number>
   /** (rows or 1, groups), already rounded to the dtype of `scaleDType`. */
   readonly scales: ArrayLike<number>
-  /** (rows or 1, groups), integers in 0 … 2^bits − 1; absent on a symmetric grid. */
-  readonly zeros?: ArrayLike<number>
+  /** (rows or 1, groups), integers in 0 … 2^bits − 1, or halves in a Float32Array; absent on a symmetric grid. */
+  readonly zeros?: ArrayLike<number> | Float32Array
 }
 
 /** Builds the tree; throws BAD_OPTION for bits outside 1-8. */
@@ -72,7 +72,9 @@ export const affineOf = ({ shape, bits, group, codes, scales, zeros }: AffinePar
   const parts: Record<string, Parameter> = {
     data: fromIntegers(codes, dtype, shape),
     scale: fromFloat32(scales, scaleDType(scales), scaleShape),
-    ...(zeros ? { zero: fromIntegers(zeros, dtype, scaleShape) } : {}),
+    ...(zeros
+      ? { zero: zeros instanceof Float32Array ? fromFloat32(zeros, 'f16', scaleShape) : fromIntegers(zeros, dtype, scaleShape) }
+      : {}),
   }
   return encoded(affine, shape, parts, { bits, group })
 }

@@ -31,6 +31,8 @@ export interface GgufSinkOptions extends OutputOptions {
   readonly config: Json
   /** Side files as `openHuggingFace` gives them; tokenizer.json and tokenizer_config.json become metadata. */
   readonly files?: Readonly<Record<string, Uint8Array>>
+  /** Whether a head may come although the config says that the embedding is it: then it is written too. */
+  readonly mayUntie?: boolean
   /** More metadata, such as general.name; it goes before what config and tokenizer say. */
   readonly metadata?: Metadata
   /** The steps that made the parameters; asked for at the end where it is a function. */
@@ -166,8 +168,8 @@ const join = async (output: Output, header: Uint8Array, data: OpenFile, length: 
 }
 
 /** Parameters that llama.cpp makes itself. */
-const isDerived = (name: string, config: Json): boolean =>
-  name.endsWith('.rotary_emb.inv_freq') || (name === 'lm_head.weight' && config.tie_word_embeddings === true)
+const isDerived = (name: string, { config, mayUntie = false }: GgufSinkOptions): boolean =>
+  name.endsWith('.rotary_emb.inv_freq') || (name === 'lm_head.weight' && config.tie_word_embeddings === true && !mayUntie)
 
 /**
  * Streams a model into a GGUF file that llama.cpp loads, named by the hub's names; it appears whole at the end or not at all.
@@ -198,7 +200,7 @@ export const ggufSink = (path: string, options: GgufSinkOptions): GgufSink => {
     await writeFully(data, new Uint8Array(length - end), end)
   }
   const write = async (name: string, parameter: Parameter): Promise<void> => {
-    if (isDerived(name, config)) return
+    if (isDerived(name, options)) return
     await append(name, toGgufName(name), parameter)
   }
   const finish = async (): Promise<void> => {

@@ -63,6 +63,7 @@ const integersOfAffine = (parameter: Parameter): ScaledIntegers | undefined => {
   const { data, scale, zero } = parts
   if (!(columns % BLOCK === 0 && group % BLOCK === 0) || !isDense(data, shape) || scale?.kind !== 'dense' || zero?.kind === 'encoded')
     return undefined
+  if (zero && DTYPES[zero.dtype].kind === 'float') return undefined
   const halves = halvesOf(scale)
   if (!halves) return undefined
   const codes = codesOf(data)

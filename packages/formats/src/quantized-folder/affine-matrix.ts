@@ -41,10 +41,11 @@ const forEachRow = <T extends Uint8Array | Float32Array>(values: T, rows: number
   return result
 }
 
-/** Reads an affine tree of two axes; undefined for any other tree. */
+/** Reads an affine tree of two axes; undefined for any other tree, and for zeros that are no codes. */
 export const affineMatrixOf = ({ codec, shape, parts, attrs }: Encoded): AffineMatrix | undefined => {
   const { data, scale, zero } = parts
   if (codec.name !== 'affine' || shape.length !== 2 || !isDense(data) || !isDense(scale) || (zero && !isDense(zero))) return undefined
+  if (isDense(zero) && DTYPES[zero.dtype].kind === 'float') return undefined
   const [rows, columns] = shape
   const group = Math.min(attrs.group as number, columns)
   const groups = Math.ceil(columns / group)
@@ -56,6 +57,12 @@ export const affineMatrixOf = ({ codec, shape, parts, attrs }: Encoded): AffineM
     ...(zero ? { zeros: forEachRow(codesOf(zero as Dense), rows, groups) } : {}),
   }
 }
+
+/** What keeps a tree from being a matrix of codes, in the words of a refusal. */
+export const whyNoMatrix = ({ codec, parts: { zero } }: Encoded): string =>
+  codec.name === 'affine' && isDense(zero) && DTYPES[zero.dtype].kind === 'float'
+    ? 'has zeros between codes'
+    : `is ${codec.name}, not a grid of codes over two axes`
 
 /** The tree of a matrix; zeros that are all 2^(bits − 1) are left out. */
 export const treeOf = ({ rows, columns, bits, group, codes, scale, zeros }: AffineMatrix): Encoded => {

@@ -1,5 +1,5 @@
 import { dense, type Encoded } from '@tersor/tensor'
-import { affineMatrixOf, halfScales, zerosOf } from './affine-matrix.js'
+import { affineMatrixOf, halfScales, whyNoMatrix, zerosOf } from './affine-matrix.js'
 import { groupOf, type Layout, type Misfit, type StoredLinear } from './layout.js'
 import { packRows, transposed } from './words.js'
 
@@ -17,7 +17,7 @@ export const interleave = (codes: Uint8Array): Uint8Array => codes.map((_, at) =
 /** Everything packs along the outputs: qweight (inputs, outputs / 8), qzeros (groups, outputs / 8), scales (groups, outputs). */
 const store = (tree: Encoded): StoredLinear | Misfit => {
   const matrix = affineMatrixOf(tree)
-  if (!matrix) return misfit(`is ${tree.codec.name}, not a grid of codes over two axes`)
+  if (!matrix) return misfit(whyNoMatrix(tree))
   const { rows, columns, bits, group, groups, codes } = matrix
   if (bits !== BITS) return misfit(`has ${bits} bits`)
   if (rows % LANES !== 0) return misfit(`has ${rows} rows, not a multiple of ${LANES}`)

@@ -2,6 +2,7 @@ import { CompressionError, fromFloat32, sizeOf, toFloat32, toInt32, type Dense, 
 import { badFile } from '../bad-file.js'
 import { isRecord, type Json } from '../json-text.js'
 import { treeOf } from './affine-matrix.js'
+import { floatLayers, isFloatFormat, sparseLayers } from './float-reader.js'
 import { basesOf, expectShape, type QuantizedLayer } from './reader.js'
 import { unpackColumns, unpackRows, wordsFor } from './words.js'
 
@@ -10,7 +11,13 @@ const KNOWN: readonly unknown[] = ['pack-quantized', 'int-quantized']
 const BYTE = 8
 
 const unsupported = (what: string): CompressionError =>
-  new CompressionError('UNSUPPORTED', what, `Known are ${KNOWN.join(' and ')} with integer weights.`)
+  new CompressionError(
+    'UNSUPPORTED',
+    what,
+    `Known are ${KNOWN.join(' and ')} with integer weights, float-, nvfp4-pack- and mxfp4-pack-quantized, and sparse-24-bitmask.`,
+  )
+
+const isSparse = ({ sparsity_config: sparsity }: Json): boolean => isRecord(sparsity) && sparsity.format === 'sparse-24-bitmask'
 
 /** The widths of codes that the config's groups name. Which layer has which is seen from its shapes: targets are patterns of another language. */
 const widthsOf = (config: Json): readonly number[] => {
@@ -112,6 +119,8 @@ const plainLayer = (store: ParameterStore, base: string): QuantizedLayer => {
 
 /** The quantized layers of a compressed-tensors folder. Throws BAD_FILE where shapes do not agree, UNSUPPORTED for other formats. */
 export const compressedTensorsLayers = async (store: ParameterStore, config: Json): Promise<ReadonlyMap<string, QuantizedLayer>> => {
+  if (config.format === 'dense' && isSparse(config)) return sparseLayers(store)
+  if (isFloatFormat(config.format)) return floatLayers(store, config.format)
   if (!KNOWN.includes(config.format)) throw unsupported(`The folder is compressed-tensors of the format ${JSON.stringify(config.format)}.`)
   const widths = widthsOf(config)
   const layers = new Map<string, QuantizedLayer>()

@@ -1,6 +1,6 @@
 import { dense, fromIntegers, type Encoded } from '@tersor/tensor'
 import type { Json } from '../json-text.js'
-import { affineMatrixOf, halfScales, zerosOf } from './affine-matrix.js'
+import { affineMatrixOf, halfScales, whyNoMatrix, zerosOf } from './affine-matrix.js'
 import { groupOf, type Layout, type Misfit, type StoredLinear } from './layout.js'
 import { packColumns, packRows, transposed, wordsFor } from './words.js'
 
@@ -18,7 +18,7 @@ const store =
   (version: GptqVersion) =>
   (tree: Encoded): StoredLinear | Misfit => {
     const matrix = affineMatrixOf(tree)
-    if (!matrix) return misfit(`is ${tree.codec.name}, not a grid of codes over two axes`)
+    if (!matrix) return misfit(whyNoMatrix(tree))
     const { rows, columns, bits, group, groups, codes } = matrix
     if (!BITS.includes(bits)) return misfit(`has ${bits} bits`)
     if (rows % MULTIPLE !== 0 || columns % MULTIPLE !== 0) return misfit(`is ${rows} × ${columns}, not multiples of ${MULTIPLE}`)

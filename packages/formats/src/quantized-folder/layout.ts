@@ -21,6 +21,8 @@ export interface Scheme {
   /** Whether a group is a whole row. */
   readonly whole: boolean
   readonly symmetric: boolean
+  /** Where codes are floats: what shares a scale, and how scales are stored where not as the model's floats are. */
+  readonly float?: { readonly strategy: string; readonly scale?: string }
 }
 
 /** The group size that a config says for some layers: −1 where all have one group a row. */

@@ -1,11 +1,14 @@
 import { dense, fromIntegers, type Dense, type Encoded } from '@tersor/tensor'
 import type { Json } from '../json-text.js'
-import { affineMatrixOf, type AffineMatrix } from './affine-matrix.js'
+import { affineMatrixOf, type AffineMatrix, whyNoMatrix } from './affine-matrix.js'
+import { FLOAT_FORMATS, type FloatFormat } from './float-layouts.js'
+import { sparseLayout } from './sparse-layout.js'
 import type { Layout, Misfit, Scheme, StoredLinear } from './layout.js'
 import { packColumns, packRows, wordsFor } from './words.js'
 
 /** How codes stand: several in a word, or one in a byte. */
-export type CompressedTensorsFormat = 'pack-quantized' | 'int-quantized'
+export type CompressedTensorsFormat = IntegerFormat | FloatFormat | 'sparse-24-bitmask'
+type IntegerFormat = 'pack-quantized' | 'int-quantized'
 
 const STEP = 'Quantize it by gptq or rtn with a group that divides its columns.'
 const BYTE = 8
@@ -26,16 +29,16 @@ const plain = ({ rows, columns, bits, groups, codes, scale, zeros }: AffineMatri
   ...(zeros ? { weight_zero_point: fromIntegers(signed(zeros, bits), 'i8', [rows, groups]) } : {}),
 })
 
-const FORMATS: Readonly<Record<CompressedTensorsFormat, (matrix: AffineMatrix) => Record<string, Dense>>> = {
+const FORMATS: Readonly<Record<IntegerFormat, (matrix: AffineMatrix) => Record<string, Dense>>> = {
   'pack-quantized': packed,
   'int-quantized': plain,
 }
 
 const store =
-  (format: CompressedTensorsFormat) =>
+  (format: IntegerFormat) =>
   (tree: Encoded): StoredLinear | Misfit => {
     const matrix = affineMatrixOf(tree)
-    if (!matrix) return { reason: `is ${tree.codec.name}, not a grid of codes over two axes`, step: STEP }
+    if (!matrix) return { reason: whyNoMatrix(tree), step: STEP }
     const { columns, bits, group } = matrix
     if (columns % group !== 0) return { reason: `has groups of ${group}, which do not divide its ${columns} columns`, step: STEP }
     if (format === 'int-quantized' && bits !== BYTE)
@@ -46,10 +49,13 @@ const store =
     }
   }
 
-const keyOf = ({ bits, group, whole, symmetric }: Scheme): string => `${bits},${whole ? 'row' : group},${symmetric}`
+const keyOf = ({ bits, group, whole, symmetric, float }: Scheme): string =>
+  `${bits},${whole ? 'row' : group},${symmetric},${float?.strategy}`
 
-const weightsOf = ({ bits, group, whole, symmetric }: Scheme): Json => ({
-  ...{ num_bits: bits, type: 'int', symmetric, strategy: whole ? 'channel' : 'group', group_size: whole ? null : group },
+const weightsOf = ({ bits, group, whole, symmetric, float }: Scheme): Json => ({
+  ...{ num_bits: bits, type: float ? 'float' : 'int', symmetric },
+  ...{ strategy: float?.strategy ?? (whole ? 'channel' : 'group'), group_size: whole ? null : group },
+  ...(float?.scale ? { scale_dtype: float.scale } : {}),
   ...{ dynamic: false, actorder: null, observer: 'minmax', block_structure: null, observer_kwargs: {} },
 })
 
@@ -66,14 +72,19 @@ const groupsOf = (layers: ReadonlyMap<string, Scheme>): Json => {
   return Object.fromEntries(groups)
 }
 
-/** The layout of compressed-tensors, written by llm-compressor and read by vLLM and transformers. */
-export const compressedTensorsLayout = (format: CompressedTensorsFormat): Layout => ({
+const isFloat = (format: IntegerFormat | FloatFormat): format is FloatFormat => Object.hasOwn(FLOAT_FORMATS, format)
+
+const quantizedLayout = (format: IntegerFormat | FloatFormat): Layout => ({
   title: `compressed-tensors (${format})`,
   mixed: true,
-  store: store(format),
+  store: isFloat(format) ? FLOAT_FORMATS[format] : store(format),
   config: layers => ({
     ...{ quant_method: 'compressed-tensors', format, quantization_status: 'compressed' },
     ...{ ignore: layers.has('lm_head') ? [] : ['lm_head'], kv_cache_scheme: null, global_compression_ratio: null },
     config_groups: groupsOf(layers),
   }),
 })
+
+/** The layout of compressed-tensors, written by llm-compressor and read by vLLM and transformers. */
+export const compressedTensorsLayout = (format: CompressedTensorsFormat): Layout =>
+  format === 'sparse-24-bitmask' ? sparseLayout : quantizedLayout(format)

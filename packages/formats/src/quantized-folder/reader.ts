@@ -5,6 +5,8 @@ import { badFile } from '../bad-file.js'
 export interface QuantizedLayer {
   /** Of the weight, (outputs, inputs). */
   readonly shape: Shape
+  /** Of the tree; affine where absent. */
+  readonly codec?: string
   /** Suffixes of its tensors. */
   readonly parts: readonly string[]
   read(tensor: (suffix: string) => Promise<Dense>): Promise<Encoded>
@@ -34,7 +36,7 @@ export const quantizedStore = (inner: ParameterStore, layers: ReadonlyMap<string
       refuseHidden(name)
       const tree = trees.get(name)
       if (!tree) return inner.info(name)
-      return { shape: tree.layer.shape, byteLength: bytesOf(tree.base, tree.layer.parts), codec: 'affine' }
+      return { shape: tree.layer.shape, byteLength: bytesOf(tree.base, tree.layer.parts), codec: tree.layer.codec ?? 'affine' }
     },
     read: async (name: string, options?: ReadOptions) => {
       refuseHidden(name)

@@ -1,0 +1,66 @@
+import * as tf from '@tensorflow/tfjs-core'
+import { DTYPES, fromFloat32, fromIntegers, type DType, type Parameter, type ParameterStore } from '@tersor/tensor'
+import type { Activation, Model, Site, Stage } from './model.js'
+
+/** The line that the inputs of a site are rounded to: value = scale · (code − zero), code 0 … 2^bits − 1; one for the whole tensor. */
+export interface ActivationGrid {
+  readonly bits: number
+  readonly scale: number
+  /** The code that stands for 0. */
+  readonly zero: number
+}
+
+/** Where the grid of a site's inputs stands in the store: the scale, f32 (1), and the zero, u1-u8 (1), whose width says how many bits there are. */
+export const activationNames = (site: Site): readonly [scale: string, zero: string] => [
+  `${site.name}.input_scale`,
+  `${site.name}.input_zero_point`,
+]
+
+/** The two parameters of a grid, by name. */
+export const activationParameters = (site: Site, { bits, scale, zero }: ActivationGrid): ReadonlyMap<string, Parameter> => {
+  const [scaleName, zeroName] = activationNames(site)
+  return new Map<string, Parameter>([
+    [scaleName, fromFloat32([scale], 'f32', [1])],
+    [zeroName, fromIntegers([zero], `u${bits}` as DType, [1])],
+  ])
+}
+
+/** scale · (clamp(round(x / scale) + zero, 0, 2^bits − 1) − zero), ties to even; scale and zero: (1). */
+export const fakeQuantize = (x: tf.Tensor, scale: tf.Tensor, zero: tf.Tensor, bits: number): tf.Tensor =>
+  tf.tidy(() => {
+    const offset = tf.cast(zero, 'float32')
+    const codes = tf.clipByValue(tf.add(tf.round(tf.div(x, scale)), offset), 0, 2 ** bits - 1)
+    return tf.mul(tf.sub(codes, offset), scale)
+  })
+
+/** Bits of the grids that a store holds for the sites of a stage, by the site's name. */
+const storedBits = ({ sites }: Stage, params: ParameterStore): ReadonlyMap<string, number> => {
+  const stored = new Set(params.names())
+  const quantized = sites.filter(site => activationNames(site).every(name => stored.has(name)))
+  return new Map(quantized.map(site => [site.name, DTYPES[params.info(activationNames(site)[1]).dtype ?? 'u8'].bits]))
+}
+
+/** A stage whose sites multiply inputs that are rounded to the grids of its parameters; `bits` by the name of each site that has one. */
+export const withActivationGrids = (stage: Stage, bits: ReadonlyMap<string, number>): Stage => {
+  if (bits.size === 0) return stage
+  const added = stage.sites.filter(({ name }) => bits.has(name)).flatMap(activationNames)
+  return Object.freeze<Stage>({
+    ...stage,
+    parameters: [...new Set([...stage.parameters, ...added])],
+    run: (x, env) => {
+      const activation: Activation = (site, input) => {
+        const width = bits.get(site.name)
+        if (width === undefined) return env.activation?.(site, input) ?? input
+        const [scale, zero] = activationNames(site)
+        return fakeQuantize(input, env.weights(scale), env.weights(zero), width)
+      }
+      return stage.run(x, { ...env, activation })
+    },
+  })
+}
+
+/** A model whose stages round the inputs of their sites to the grids that its store holds; without such grids it stays as it is. */
+export const quantizedActivations = <M extends Model>(model: M): M => {
+  const stages = model.stages.map(stage => withActivationGrids(stage, storedBits(stage, model.params)))
+  return stages.every((stage, index) => stage === model.stages[index]) ? model : { ...model, stages }
+}

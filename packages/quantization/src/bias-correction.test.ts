@@ -1,0 +1,105 @@
+import * as tf from '@tensorflow/tfjs-core'
+import '@tensorflow/tfjs-backend-cpu'
+import { compress, forward, loadModel, pipeline, type Method, type Model } from '@tersor/core'
+import { picoModel } from '@tersor/testing'
+import { toFloat32, type Dense } from '@tersor/tensor'
+import { biasCorrection } from './bias-correction.js'
+import { biasedModel, matrixOfRows, vectorOf } from './biased-model.reference.js'
+import { rtn } from './rtn.js'
+
+beforeAll(() => tf.setBackend('cpu'))
+
+const model = biasedModel({
+  'first.weight': matrixOfRows([
+    [0.9, -0.3],
+    [0.2, 0.7],
+  ]),
+  'first.bias': vectorOf(0.5, -0.25),
+  'second.weight': matrixOfRows([[0.35, -0.8]]),
+  'second.bias': vectorOf(1),
+})
+const CALIBRATION = [
+  [1, 2],
+  [3, -2],
+  [2, 3],
+]
+
+const run = async (step: Parameters<typeof compress>[1], given: Model = model, signal?: AbortSignal) => {
+  const x = tf.tensor2d(CALIBRATION)
+  try {
+    return await compress(given, step, { calibration: [x], ...(signal ? { signal } : {}) })
+  } finally {
+    x.dispose()
+  }
+}
+
+const valuesOf = async (of: Model, name: string): Promise<number[]> => [...toFloat32((await of.params.read(name)) as Dense)]
+
+const meanOutput = async (of: Model): Promise<number> => {
+  const { weights, dispose } = await loadModel(of)
+  const x = tf.tensor2d(CALIBRATION)
+  const mean = tf.tidy(() => tf.mean(forward(of, x, { weights })))
+  dispose()
+  const [value] = await mean.data()
+  tf.dispose([x, mean])
+  return value
+}
+
+it('adds what the weight lost at the mean input, by hand', async () => {
+  // Ŵ on 2 bits: scale 2 · 0.9 / 3 = 0.6, codes 2 + round(w / 0.6) up to 3; E[x] = (2, 1)
+  const small = await run(pipeline(rtn({ bits: 2, granularity: 'row', only: 'first' }), biasCorrection()))
+  const first = await small.params.read('first.weight')
+  expect(first.kind === 'encoded' && first.codec.name).toBe('affine')
+  // row 0: 0.9 → 0.6 (clamped), −0.3 → round(−0.5) = 0 → 0: lost 0.3 · 2 − 0.3 · 1 = 0.3
+  // row 1: scale 1.4 / 3, 0.2 → 0, 0.7 → round(1.5) = 2, clamped to 1 → 0.4667: lost 0.2 · 2 + 0.2333 · 1
+  const [a, b] = await valuesOf(small, 'first.bias')
+  expect(a).toBeCloseTo(0.5 + 0.3, 2)
+  expect(b).toBeCloseTo(-0.25 + 0.4 + 0.7 / 3, 2)
+  expect(await valuesOf(small, 'second.bias')).toEqual([1])
+})
+
+it('restores the mean output of a linear layer, over inputs that the corrected layers before give', async () => {
+  const steps = [rtn({ bits: 2, granularity: 'row' as const })]
+  const [plain, corrected] = [await run(pipeline(...steps)), await run(pipeline(...steps, biasCorrection()))]
+  const expected = await meanOutput(model)
+  expect(Math.abs((await meanOutput(corrected)) - expected)).toBeLessThan(0.5 * Math.abs((await meanOutput(plain)) - expected))
+})
+
+it('leaves no tensor behind, even where it is aborted', async () => {
+  const before = tf.memory().numTensors
+  await run(pipeline(rtn(), biasCorrection()))
+  const controller = new AbortController()
+  const stopping: Method = { ...rtn(), apply: (weight, job) => (controller.abort(new Error('stopped')), rtn().apply(weight, job)) }
+  await expect(run(pipeline(stopping, biasCorrection()), model, controller.signal)).rejects.toThrow('stopped')
+  expect(tf.memory().numTensors).toBe(before)
+})
+
+it('refuses where there is nothing to correct', async () => {
+  const nothing = {
+    code: 'COMPOSITION',
+    message:
+      'bias-correction found no compressed weight with a bias.\nPut it after the step that quantizes; fold batch norms first, in a `compress` of their own.',
+  }
+  await expect(run(biasCorrection())).rejects.toMatchObject(nothing)
+  await expect(compress(picoModel(), pipeline(rtn(), biasCorrection()))).rejects.toMatchObject(nothing)
+  await expect(compress(model, pipeline(rtn(), biasCorrection()))).rejects.toMatchObject({ code: 'NO_CALIBRATION' })
+  const source = { ...model, params: { ...model.params, names: () => model.params.names().filter(name => name !== 'first.bias') } }
+  const bias = await model.params.read('first.bias')
+  const adding = {
+    kind: 'pass' as const,
+    name: 'fold',
+    run: async (current: Model) => ({
+      ...current,
+      params: {
+        ...current.params,
+        names: () => [...current.params.names(), 'first.bias'],
+        read: async (name: string) => (name === 'first.bias' ? bias : current.params.read(name)),
+      },
+    }),
+  }
+  await expect(run(pipeline(adding, rtn(), biasCorrection()), source)).rejects.toMatchObject({
+    code: 'COMPOSITION',
+    message:
+      'The model before the pipeline has no "first.bias": its weights are others.\nFold batch norms, or equalize layers, in a `compress` of their own and pass its result.',
+  })
+})

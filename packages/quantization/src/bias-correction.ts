@@ -1,0 +1,108 @@
+import * as tf from '@tensorflow/tfjs-core'
+import {
+  collector,
+  decode,
+  definePass,
+  sitesOf,
+  toMatrix,
+  walkStages,
+  writeChanged,
+  type Calibration,
+  type Context,
+  type Model,
+  type Site,
+} from '@tersor/core'
+import { CompressionError, fromFloat32, toFloat32, type Parameter } from '@tersor/tensor'
+
+const NAME = 'bias-correction'
+
+/** The sum of each column of the inputs, (in). */
+const sums: Calibration<tf.Tensor> = {
+  init: (_site, columns) => tf.zeros([columns]),
+  update: (sum, input) => tf.add(sum, tf.sum(input, 0)),
+}
+
+const refuse = (what: string, remedy: string, fields: Readonly<Record<string, unknown>> = {}): CompressionError =>
+  new CompressionError('COMPOSITION', what, remedy, fields)
+
+interface Biased {
+  readonly site: Site
+  readonly bias: string
+}
+
+/** The sites whose weight is compressed and that have a bias. */
+const correctable = (model: Model, { source }: Context): readonly Biased[] => {
+  const [names, before] = [new Set(model.params.names()), new Set(source.params.names())]
+  const compressed = sitesOf(model).filter(({ kind, weight }) => kind !== 'embedding' && model.params.info(weight).codec !== undefined)
+  const found = compressed.map(site => ({ site, bias: site.bias ?? `${site.name}.bias` })).filter(({ bias }) => names.has(bias))
+  if (found.length === 0)
+    throw refuse(
+      `${NAME} found no compressed weight with a bias.`,
+      'Put it after the step that quantizes; fold batch norms first, in a `compress` of their own.',
+    )
+  const stranger = found.find(({ bias }) => !before.has(bias))
+  if (!stranger) return found
+  throw refuse(
+    `The model before the pipeline has no "${stranger.bias}": its weights are others.`,
+    'Fold batch norms, or equalize layers, in a `compress` of their own and pass its result.',
+    { name: stranger.bias },
+  )
+}
+
+/** b + (W − Ŵ) · E[x]; W, Ŵ: (out, in), mean: (in), b: (out). */
+const corrected = async (model: Model, { source, signal }: Context, { site, bias }: Biased, mean: tf.Tensor): Promise<Parameter> => {
+  const before = await source.params.read(site.weight, { signal })
+  const after = await model.params.read(site.weight, { signal })
+  const old = await model.params.read(bias, { signal })
+  if (old.kind !== 'dense') throw refuse(`"${bias}" is compressed itself.`, `Put ${NAME} before the step that compresses biases.`, { bias })
+  const shift = tf.tidy(() => {
+    const lost = tf.sub(toMatrix(decode(before), site.outAxis), toMatrix(decode(after), site.outAxis))
+    return tf.reshape(tf.matMul(lost, tf.reshape(mean, [-1, 1])), [-1])
+  })
+  const values = await shift.data<'float32'>()
+  shift.dispose()
+  return fromFloat32(
+    toFloat32(old).map((value, channel) => value + values[channel]),
+    'f32',
+    old.shape,
+  )
+}
+
+/**
+ * Bias correction: adds to each bias what the compressed weight takes from the mean of the layer's output, b′ = b + (W − Ŵ) · E[x].
+ * W, Ŵ: (out, in), E[x]: (in), the mean input over calibration, patches for a convolution; stages before are corrected already.
+ * Nagel et al. 2019, https://arxiv.org/abs/1906.04721, section 4.2. Throws NO_CALIBRATION, and COMPOSITION where no compressed weight has a bias.
+ * Differs from the paper: E[x] is measured on data in place of derived from batch norms.
+ */
+export const biasCorrection = definePass({
+  name: NAME,
+  summary: 'adds to each bias what quantized weights take from the mean output',
+  paper: {
+    title: 'Data-Free Quantization Through Weight Equalization and Bias Correction',
+    authors: 'Nagel et al.',
+    year: 2019,
+    url: 'https://arxiv.org/abs/1906.04721',
+  },
+  options: {},
+  run: async (model, context) => {
+    const bySite = new Map(correctable(model, context).map(each => [each.site.name, each]))
+    const { changed } = await walkStages(model, context, NAME, async ({ stage, gather }) => {
+      const stats = collector(sums, site => bySite.has(site.name))
+      try {
+        await gather(stats.tap)
+        const biases = new Map<string, Parameter>()
+        for (const site of stage.sites) {
+          const biased = bySite.get(site.name)
+          const seen = stats.of(site)
+          if (!biased || seen.samples === 0) continue
+          const mean = tf.div(seen.stats as tf.Tensor, seen.samples)
+          biases.set(biased.bias, await corrected(model, context, biased, mean).finally(() => mean.dispose()))
+        }
+        return { changed: biases }
+      } finally {
+        stats.dispose()
+      }
+    })
+    return { ...model, params: await writeChanged(model, context, changed) }
+  },
+})

@@ -1,0 +1,96 @@
+import * as tf from '@tensorflow/tfjs-core'
+import '@tensorflow/tfjs-backend-cpu'
+import { compress, type Model } from '@tersor/core'
+import { picoModel, randomRows, runMethod, useEngine } from '@tersor/testing'
+import { fromFloat32, memoryStore, toFloat32, type Dense } from '@tersor/tensor'
+import { randomHadamard } from './hadamard-matrix.js'
+import { hadamard } from './hadamard.js'
+import { rtn } from './rtn.js'
+
+useEngine()
+
+const NAMES = ['in', 'norm', 'out'] as const
+
+/** x · in, then its norm, read by out: (2, 4) with a stream of 4. */
+const streamModel = (norm: readonly number[], given: Partial<Record<(typeof NAMES)[number], number[]>> = {}): Model => ({
+  params: memoryStore({
+    in: fromFloat32(given.in ?? randomRows(3, 4, 1).flat(), 'f32', [3, 4]),
+    norm: fromFloat32(norm, 'f32', [4]),
+    out: fromFloat32(given.out ?? randomRows(2, 4, 2).flat(), 'f32', [2, 4]),
+  }),
+  residual: {
+    size: 4,
+    writers: [{ parameter: 'in', axis: 1, count: 4 }],
+    norms: [{ weight: { parameter: 'norm', axis: 0, count: 4 }, readers: [{ parameter: 'out', axis: 1, count: 4 }] }],
+  },
+  stages: [],
+})
+
+const valuesOf = async (model: Model, name: string): Promise<number[]> => [...toFloat32((await model.params.read(name)) as Dense)]
+
+/** in · diag(norm) · outᵀ: what the network computes but for the length of the stream. */
+const product = async (model: Model): Promise<number[]> => {
+  const [a, norm, b] = await Promise.all(NAMES.map(name => valuesOf(model, name)))
+  return [0, 1, 2].flatMap(i => [0, 1].map(j => norm.reduce((sum, n, k) => sum + a[4 * i + k] * n * b[4 * j + k], 0)))
+}
+
+it.each([1, 2, 4, 12, 20, 24, 28, 36, 44, 64, 76, 192])('has an orthogonal matrix of %i with entries of one size', n => {
+  const q = randomHadamard(n, () => 1)
+  expect(q.every(value => Math.abs(Math.abs(value) - 1 / Math.sqrt(n)) < 1e-6)).toBe(true)
+  for (let i = 0; i < n; i++) {
+    for (let j = 0; j <= i; j++) {
+      let dot = 0
+      for (let k = 0; k < n; k++) dot += q[i * n + k] * q[j * n + k]
+      expect(Math.abs(dot - (i === j ? 1 : 0))).toBeLessThan(1e-5)
+    }
+  }
+})
+
+it('goes by blocks where it knows no matrix of that order', () => {
+  // 6 = 3 blocks of 2
+  const q = randomHadamard(6, () => 1)
+  const root = Math.SQRT1_2
+  expect([...q.slice(0, 12)].map(value => Math.round(value / root))).toEqual([1, 1, 0, 0, 0, 0, 1, -1, 0, 0, 0, 0])
+})
+
+it('turns by hand: signs, the norm in its reader and ones in its place', async () => {
+  const model = streamModel([2, 1, 1, 1], { in: [8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0], out: [1, 0, 0, 0, 0, 0, 0, 0] })
+  const small = await compress(model, hadamard())
+  const spread = await valuesOf(small, 'in')
+  expect(spread.map(Math.abs)).toEqual([4, 4, 4, 4, 0, 0, 0, 0, 0, 0, 0, 0])
+  expect(await valuesOf(small, 'norm')).toEqual([1, 1, 1, 1])
+  expect((await valuesOf(small, 'out')).map(Math.abs)).toEqual([1, 1, 1, 1, 0, 0, 0, 0])
+  expect((await product(small))[0]).toBeCloseTo(16, 5)
+})
+
+it('keeps what the network computes, with signs that the seed decides', async () => {
+  const model = streamModel([1, -2, 3, 0.5])
+  const [a, b, c] = await Promise.all([1, 1, 5].map(seed => compress(model, hadamard(), { seed })))
+  const before = await product(model)
+  ;(await product(a)).forEach((value, i) => expect(value).toBeCloseTo(before[i], 5))
+  expect(await valuesOf(a, 'in')).toEqual(await valuesOf(b, 'in'))
+  expect(await valuesOf(a, 'in')).not.toEqual(await valuesOf(c, 'in'))
+})
+
+it('leaves no tensor behind, also when it is aborted', async () => {
+  const before = tf.memory().numTensors
+  await compress(streamModel([1, 2, 3, 4]), hadamard())
+  const reason = new Error('enough')
+  await expect(compress(streamModel([1, 2, 3, 4]), hadamard(), { signal: AbortSignal.abort(reason) })).rejects.toBe(reason)
+  expect(tf.memory().numTensors).toBe(before)
+})
+
+it('refuses what it cannot turn', async () => {
+  await expect(compress(picoModel(), hadamard())).rejects.toThrow(
+    'hadamard finds nothing in this model that can be turned.\nUse a network of @tersor/models',
+  )
+  const model = streamModel([1, 1, 1, 1])
+  const out = await runMethod(rtn(), { weight: randomRows(2, 4, 2) })
+  const rounded = { ...model, params: memoryStore({ in: await model.params.read('in'), norm: await model.params.read('norm'), out }) }
+  await expect(compress(rounded, hadamard())).rejects.toThrow(
+    'hadamard would change "out", which is compressed already (affine).\nPut hadamard before the step that compressed it.',
+  )
+  expect(() => hadamard({ residual: false, heads: false })).toThrow(
+    'hadamard: with neither residual nor heads it does nothing.\nLeave one of them true.',
+  )
+})

@@ -1,0 +1,50 @@
+import { codebookOf, defineMethod, scaledOf } from '@tersor/core'
+import { decodeF8e4m3, fromFloat32, toFloat32 } from '@tersor/tensor'
+import { absmaxOfRuns, e2m1Codes, E2M1_LARGEST } from './e2m1.js'
+
+/** Columns that share a scale, fixed by the format. */
+const BLOCK = 16
+const LARGEST_SCALE = decodeF8e4m3(0x7e) // 448
+
+const reciprocal = (value: number): number => Math.fround(1 / value)
+
+/** The scale of a tensor, such that files that keep its reciprocal give it back. */
+const tensorScale = (largest: number): number => {
+  let scale = Math.fround(largest / (LARGEST_SCALE * E2M1_LARGEST))
+  if (scale === 0 || !Number.isFinite(reciprocal(scale))) return 1
+  while (reciprocal(reciprocal(scale)) !== scale) scale = reciprocal(reciprocal(scale))
+  return scale
+}
+
+/**
+ * NVFP4: 4-bit floats under an 8-bit float for each 16 columns, and one scale for the whole tensor.
+ * ŵ = g · s · e2m1(w / (g · s)), s = e4m3(max|w| / (6 · g)), g = max|W| / (448 · 6); W: (out, in), ties to even.
+ * Throws BAD_OPTION. NVIDIA et al. 2025, https://arxiv.org/abs/2509.25149
+ * Differs from the paper: weights only; there are no blocks of 16 × 16, no rotation and no stochastic rounding, which are for training.
+ */
+export const nvfp4 = defineMethod({
+  name: 'nvfp4',
+  summary: 'takes the nearest 4-bit float under an 8-bit float for each 16 columns',
+  paper: {
+    title: 'Pretraining Large Language Models with NVFP4',
+    authors: 'NVIDIA et al.',
+    year: 2025,
+    url: 'https://arxiv.org/abs/2509.25149',
+  },
+  options: {},
+  apply: async weight => {
+    const [rows, columns] = weight.shape
+    const values = await weight.data<'float32'>()
+    const largest = absmaxOfRuns(values, columns, BLOCK)
+    const whole = tensorScale(largest.reduce((most, value) => Math.max(most, value), 0))
+    const shape = [rows, largest.length / rows]
+    const local = fromFloat32(
+      largest.map(value => Math.min(LARGEST_SCALE, value / E2M1_LARGEST / whole)),
+      'f8e4m3',
+      shape,
+    )
+    const scales = toFloat32(local).map(scale => scale * whole)
+    const codes = e2m1Codes(values, columns, BLOCK, scales)
+    return codebookOf({ shape: weight.shape, table: 'e2m1', block: BLOCK, codes, scale: scaledOf(local, [whole]) })
+  },
+})

@@ -1,0 +1,134 @@
+import * as tf from '@tensorflow/tfjs-core'
+import {
+  activationNames,
+  activationParameters,
+  boolean,
+  choice,
+  definePass,
+  integer,
+  optional,
+  selectedSites,
+  selects,
+  text,
+  walkStages,
+  withActivationGrids,
+  writeChanged,
+  type ActivationGrid,
+  type Site,
+  type Tap,
+  type Visit,
+} from '@tersor/core'
+import { CompressionError, type ParameterStore } from '@tersor/tensor'
+import { entropyObserver } from './entropy.js'
+import { lineOf } from './grid.js'
+import { minMaxObserver } from './min-max.js'
+import { movingAverageObserver, movingAverageOptions } from './moving-average.js'
+import { mseObserver } from './mse.js'
+import type { Levels, Observer } from './observer.js'
+import { percentileObserver, percentileOptions } from './percentile.js'
+
+const OBSERVERS = ['min-max', 'moving-average', 'percentile', 'entropy', 'mse'] as const
+
+interface ObserverOptions {
+  readonly observer: (typeof OBSERVERS)[number]
+  readonly momentum: number
+  readonly percentile: number
+}
+
+const MAKERS: Readonly<Record<(typeof OBSERVERS)[number], (options: ObserverOptions) => Observer<any>>> = {
+  'min-max': () => minMaxObserver(),
+  'moving-average': ({ momentum }) => movingAverageObserver({ momentum }),
+  percentile: ({ percentile }) => percentileObserver({ percentile }),
+  entropy: () => entropyObserver(),
+  mse: () => mseObserver(),
+}
+
+const refuseQuantized = (params: ParameterStore, sites: readonly Site[]): void => {
+  const stored = new Set(params.names())
+  const quantized = sites.find(site => activationNames(site).some(name => stored.has(name)))
+  if (!quantized) return
+  throw new CompressionError(
+    'COMPOSITION',
+    `The inputs of "${quantized.name}" are quantized already.`,
+    'Use quantize-activations once a site; `only` names the others.',
+    { site: quantized.name },
+  )
+}
+
+/** What an observer learned at each site of a stage: inputs are read batch by batch and not kept. */
+const observeSites = async (
+  observer: Observer,
+  chosen: ReadonlySet<string>,
+  gather: Visit['gather'],
+): Promise<ReadonlyMap<string, unknown>> => {
+  const states = new Map<string, unknown>() // by the site's name
+  const waiting: (readonly [Site, tf.Tensor])[] = []
+  const tap: Tap = (site, input) => {
+    if (chosen.has(site.name)) waiting.push([site, tf.keep(tf.clone(input))])
+  }
+  try {
+    await gather(tap, async () => {
+      for (const [{ name }, input] of waiting)
+        states.set(name, observer.update(states.get(name) ?? observer.init(), await input.data<'float32'>()))
+      waiting.splice(0).forEach(([, input]) => input.dispose())
+    })
+    return states
+  } finally {
+    waiting.forEach(([, input]) => input.dispose())
+  }
+}
+
+const gridOfInputs = (site: Site, [low, high]: readonly [number, number], { bits, symmetric }: Levels): ActivationGrid => {
+  if (Number.isFinite(low) && Number.isFinite(high)) return { bits, ...lineOf(low, high, { bits, symmetric, group: 1, joint: true }) }
+  throw new CompressionError(
+    'NOT_FINITE',
+    `The inputs of "${site.name}" reach from ${low} to ${high}.`,
+    'Look at the calibration data and the steps before: no grid holds these.',
+    { site: site.name, low, high },
+  )
+}
+
+/**
+ * Puts the inputs of each site on a grid of 2^b codes, one for the whole tensor, whose range an observer learns from calibration:
+ * x̂ = scale · (clamp(round(x / scale) + zero, 0, 2^b − 1) − zero). With 8-bit weights this is static int8: both sides of every product are
+ * integers. The grids stand in the store as `site.input_scale` and `site.input_zero_point`, and the stages apply them in every forward pass.
+ * Jacob et al. 2017, https://arxiv.org/abs/1712.05877. Throws BAD_OPTION, NO_CALIBRATION, NOT_FOUND, COMPOSITION where a site has a grid already.
+ * Differs from the paper: ranges are observed after training, and later stages see the inputs that the quantized ones before give.
+ */
+export const quantizeActivations = definePass({
+  name: 'quantize-activations',
+  summary: 'puts the inputs of each site on a grid learned from calibration',
+  paper: {
+    title: 'Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only Inference',
+    authors: 'Jacob et al.',
+    year: 2017,
+    url: 'https://arxiv.org/abs/1712.05877',
+  },
+  options: {
+    bits: integer({ min: 2, max: 8, default: 8, doc: 'bits of a code' }),
+    symmetric: boolean({ default: false, doc: 'whether zero is the middle code (int8 without a zero point)' }),
+    observer: choice(OBSERVERS, { default: 'min-max', doc: 'what finds the range' }),
+    ...movingAverageOptions,
+    ...percentileOptions,
+    only: optional(text({ doc: 'sites it works on, * for any characters; all but embeddings and the head' })),
+  },
+  run: async (model, context, options) => {
+    const { only } = options
+    const step = { name: 'quantize-activations', ...(only === undefined ? {} : { only }) }
+    const sites = selectedSites(model, step, selects(step))
+    refuseQuantized(model.params, sites)
+    const chosen = new Set(sites.map(({ name }) => name))
+    const observer = MAKERS[options.observer](options)
+    const { stages, changed } = await walkStages(model, context, 'quantize-activations', async ({ stage, gather }) => {
+      if (!stage.sites.some(({ name }) => chosen.has(name))) return undefined
+      const states = await observeSites(observer, chosen, gather)
+      const seen = stage.sites.filter(({ name }) => states.has(name))
+      const grids = seen.map(site => [site, gridOfInputs(site, observer.range(states.get(site.name), options), options)] as const)
+      return {
+        changed: new Map(grids.flatMap(([site, grid]) => [...activationParameters(site, grid)])),
+        stage: withActivationGrids(stage, new Map(grids.map(([{ name }]) => [name, options.bits]))),
+      }
+    })
+    return { ...model, params: await writeChanged(model, context, changed), stages }
+  },
+})
