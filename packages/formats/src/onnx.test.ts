@@ -1,17 +1,20 @@
 import '@tensorflow/tfjs-backend-cpu'
 import * as tf from '@tensorflow/tfjs-core'
 import { affineOf, createRng, decode, factoredOf, maskedOf, matrixOf, permutedOf, sumOf } from '@tersor/core'
-import { fromFloat32, type Parameter } from '@tersor/tensor'
-import { rm, stat } from 'node:fs/promises'
+import { decodeF16, encodeF16, fromFloat32, type Dense, type Parameter } from '@tersor/tensor'
+import { open, readdir, rm, stat } from 'node:fs/promises'
+import { Tensor } from 'onnxruntime-node'
 import { temporaryFolder } from './failing-file-system.reference.js'
 import { onnxSink, openOnnx, type OnnxSinkOptions } from './onnx.js'
 import { floats, largestDifference, runOnnx } from './onnx/run.reference.js'
-import { values, writeConvolution, writeMlp } from './onnx/toy-graph.reference.js'
+import { values, writeConvolution, writeFar, writeMlp } from './onnx/toy-graph.reference.js'
 
 let folder = ''
 beforeAll(async () => {
   folder = await temporaryFolder()
   writeMlp(`${folder}/mlp.onnx`)
+  writeMlp(`${folder}/half.onnx`, 'f16')
+  writeMlp(`${folder}/old.onnx`, 'f32', 17)
   writeConvolution(`${folder}/convolution.onnx`)
 })
 afterAll(() => rm(folder, { recursive: true, force: true }))
@@ -206,6 +209,74 @@ it('names all weights that have no place, and the step that would give them one'
 })
 
 it('refuses names that the graph lacks and forms that there are not', async () => {
+  expect((await readdir(folder)).filter(name => name.includes('partial'))).toEqual([])
   expect((await codeOf(compressed('mlp', { other: fromFloat32([1], 'f32', [1]) }))).code).toBe('NOT_FOUND')
   expect((await codeOf(compressed('mlp', {}, { form: 'Q4_K' as 'QDQ' }))).code).toBe('BAD_OPTION')
+  for (const ranges of [{ other: [0, 1] as const }, { up: [1, 0] as const }, { up: [0, NaN] as const }])
+    expect((await codeOf(compressed('mlp', {}, { ranges }))).message).toMatch(/^ranges has .* for "(other|up)"\.\nPass/)
+})
+
+it('packs codes and zeros as ONNX Runtime describes them: low bits first, rows padded to whole bytes', async () => {
+  const codes = Uint8Array.from({ length: 64 * 96 }, (_, i) => (i % 96) % 16)
+  const zeros = Uint8Array.from({ length: 64 * 3 }, (_, i) => [1, 2, 3][i % 3])
+  const scales = Float32Array.from({ length: 64 * 3 }, (_, i) => [0.5, 0.25, 0.125][i % 3])
+  const up = matrixOf(affineOf({ shape: [64, 96], bits: 4, group: 32, codes, scales, zeros }), 1, [96, 64])
+  const { params, graph, close } = await openOnnx(await compressed('mlp', { up }))
+  const read = async (name: string) => (await params.read(name)) as Dense
+  const data = await read('up_Q4')
+  expect(data.shape).toEqual([64, 3, 16])
+  expect([...data.bytes.subarray(0, 8)]).toEqual([0x10, 0x32, 0x54, 0x76, 0x98, 0xba, 0xdc, 0xfe])
+  expect(await read('up_scales')).toEqual(fromFloat32(scales, 'f32', [64, 3]))
+  const points = await read('up_zero_points')
+  expect([points.shape, [...points.bytes.subarray(0, 2)]]).toEqual([
+    [64, 2],
+    [0x21, 0x03],
+  ])
+  const { opType, domain, attribute } = graph.node[0]
+  expect([opType, domain]).toEqual(['MatMulNBits', 'com.microsoft'])
+  expect(Object.fromEntries(attribute.map(({ name, i }) => [name, Number(i)]))).toEqual({ K: 96, N: 64, bits: 4, block_size: 32 })
+  await close()
+})
+
+it.each(['MatMulNBits', 'QDQ', 'dynamic'] as const)('multiplies in a graph of half floats: %s', async form => {
+  const scaled = (rows: number, columns: number, group: number) =>
+    affineOf({
+      ...{ shape: [rows, columns], bits: 8, group, codes: Uint8Array.from({ length: rows * columns }, (_, i) => (i * 37) % 256) },
+      scales: new Float32Array(rows * Math.ceil(columns / group)).fill(2 ** -10),
+    })
+  const weights = { up: matrixOf(scaled(64, 96, form === 'dynamic' ? 96 : 32), 1, [96, 64]) }
+  const halves = Uint16Array.from(x, encodeF16)
+  const { y } = await runOnnx(await compressed('half', weights, { form }), { x: new Tensor('float16', halves, [2, 96]) })
+  const got = y.data instanceof Uint16Array ? Float32Array.from(y.data, decodeF16) : y.data
+  expect(largestDifference(got, mlp(Float32Array.from(halves, decodeF16), weights))).toBeLessThan(0.05)
+})
+
+it('refuses scales that a graph of halves cannot hold, and forms that an old graph does not know', async () => {
+  const scaled = (scale: number) =>
+    matrixOf(
+      affineOf({ shape: [64, 96], bits: 4, group: 96, codes: new Uint8Array(64 * 96), scales: new Float32Array(64).fill(scale) }),
+      1,
+      [96, 64],
+    )
+  expect((await codeOf(compressed('half', { up: scaled(1e-9) }))).message).toContain('up has scales that no half-precision number holds')
+  const weights = { up: scaled(0.125) }
+  const { code, message } = await codeOf(compressed('old', weights, { form: 'QDQ' }))
+  expect(code).toBe('UNSUPPORTED')
+  expect(message).toContain('up takes operators of version 21, and the graph has version 17')
+  const { y } = await runOnnx(await compressed('old', weights), { x: floats(x, [2, 96]) })
+  expect(largestDifference(y.data, mlp(x, weights))).toBeLessThan(1e-4)
+})
+
+it('reads external data that begins past 2 GiB', async () => {
+  const offset = 2 ** 31 + 4096
+  writeFar(`${folder}/far.onnx`, offset)
+  const file = await open(`${folder}/far.bin`, 'w') // a sparse file: it takes a page on the disk
+  await file.write(new Uint8Array(Float32Array.of(1, 2, 3, 4, 5, 6, 7, 8).buffer), 0, 32, offset)
+  await file.close()
+  const { params, close } = await openOnnx(`${folder}/far.onnx`)
+  expect(await params.read('far')).toEqual(fromFloat32([1, 2, 3, 4, 5, 6, 7, 8], 'f32', [4, 2]))
+  await close()
+  const { y } = await runOnnx(await compressed('far', {}), { x: floats(Float32Array.of(1, 0, 0, 1), [1, 4]) })
+  expect([...(y.data as Float32Array)]).toEqual([8, 10])
+  await rm(`${folder}/far.bin`)
 })

@@ -1,11 +1,11 @@
 import * as tf from '@tensorflow/tfjs-core'
 import '@tensorflow/tfjs-backend-cpu'
 import { compress, forward, loadModel, pipeline, type Step } from '@tersor/core'
-import { onnxSink } from '@tersor/formats/onnx'
+import { encodeModel, graphBuilder, modelOf, onnxSink } from '@tersor/formats/onnx'
 import { svd } from '@tersor/low-rank'
 import { magnitude, sparseGpt, wanda } from '@tersor/pruning'
 import { gptq, rtn } from '@tersor/quantization'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { writeConvolution, writeMlp } from '../../formats/src/onnx/toy-graph.reference.js'
@@ -111,6 +111,18 @@ it('learns from the patches of a convolution', async () => {
   const expected = await outputs(model, images())
   const error = async (other: OnnxModel) => (await outputs(other, images())).reduce((sum, value, i) => sum + (value - expected[i]) ** 2, 0)
   expect(await error(small)).toBeLessThan(await error(plain))
+  await model.close!()
+})
+
+it('says what the runtime says of a graph that it refuses', async () => {
+  const graph = graphBuilder('node_')
+  graph.rename(graph.op('NoSuchOperator', ['x']), 'y')
+  const value = (name: string) => ({ name, dtype: 'f32' as const, shape: [1] })
+  const path = join(folder, 'strange.onnx')
+  await writeFile(path, encodeModel(modelOf({ name: 'strange', graph, inputs: [value('x')], outputs: [value('y')] })))
+  const model = await openOnnxModel(path)
+  const run = () => model.run({ x: tf.tensor1d([1]) }, { weights: () => tf.scalar(0) })
+  expect(run).toThrow(expect.objectContaining({ code: 'UNSUPPORTED', message: expect.stringContaining('ONNX Runtime refuses the graph') }))
   await model.close!()
 })
 

@@ -1,4 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core'
+import type * as Binding from '@tersor/backend-ort/binding'
 import type { Native, NativeSession } from '@tersor/backend-ort/binding'
 import type { Env, Stage } from '@tersor/core'
 import {
@@ -49,10 +50,13 @@ const fedTensors = ({ graph, tensors }: Onnx): readonly OnnxTensor[] => {
   )
 }
 
+/** Imported by name, so that bundles for the browser leave it out. */
+const RUNTIME = '@tersor/backend-ort/binding'
+
 /** ONNX Runtime's synchronous door, or why there is none. */
 const loadRuntime = async (): Promise<{ readonly native?: Native; readonly problem?: string }> => {
   try {
-    const { loadNative } = await import('@tersor/backend-ort/binding')
+    const { loadNative } = (await import(/* @vite-ignore */ /* webpackIgnore: true */ RUNTIME)) as typeof Binding
     return loadNative()
   } catch (cause) {
     return {

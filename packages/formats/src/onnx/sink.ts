@@ -40,6 +40,15 @@ const checkForm = (form: OnnxForm): void => {
   throw new CompressionError('BAD_OPTION', `There is no form "${String(form)}".`, `Forms are ${ONNX_FORMS.join(', ')}.`, { form })
 }
 
+const checkRanges = (ranges: Readonly<Record<string, InputRange>>, { tensors }: Onnx): void => {
+  const known = new Set(tensors.map(({ name }) => name))
+  for (const [name, range] of Object.entries(ranges)) {
+    if (known.has(name) && range.length === 2 && range.every(Number.isFinite) && range[0] <= range[1]) continue
+    const remedy = 'Pass [lowest, highest] by the names of weights.'
+    throw new CompressionError('BAD_OPTION', `ranges has ${JSON.stringify(range)} for "${name}".`, remedy, { name })
+  }
+}
+
 /** A prefix that no name of the graph begins with. */
 const freePrefix = (names: ReadonlySet<string>): string => {
   for (let i = 0; ; i++) {
@@ -86,6 +95,7 @@ const namesOf = ({ graph }: Onnx): Set<string> =>
 export const onnxSink = (path: string, options: OnnxSinkOptions): ParameterSink => {
   const { source, form = 'MatMulNBits', ranges = {} } = options
   checkForm(form)
+  checkRanges(ranges, source)
   const dataPath = `${path}_data`
   const output = createOutput(path, options, [path, dataPath])
   const spool = createSpool(output, namesOf(source))

@@ -1,8 +1,9 @@
+import { create } from '@bufbuild/protobuf'
 import { createRng } from '@tersor/core'
 import { dense, encodeF16 } from '@tersor/tensor'
 import { writeFileSync } from 'node:fs'
 import { encodeModel, graphBuilder, modelOf, tensorHeader } from '../onnx.js'
-import type { TensorProto } from './schema/onnx-ml_pb.js'
+import { StringStringEntryProtoSchema, TensorProto_DataLocation, type TensorProto } from './schema/onnx-ml_pb.js'
 
 /** Values in −1 … 1. */
 export const values = (count: number, seed: number): Float32Array => {
@@ -23,7 +24,7 @@ export const initializer = (
 }
 
 /** x (rows, 96) → Gemm(relu(x · up) + shift, down, bias): (rows, 24). */
-export const writeMlp = (path: string, dtype: 'f32' | 'f16' = 'f32'): void => {
+export const writeMlp = (path: string, dtype: 'f32' | 'f16' = 'f32', opset = 21): void => {
   const graph = graphBuilder('node_')
   const up = graph.op('MatMul', ['x', 'up'])
   const active = graph.op('Relu', [graph.op('Add', [up, 'shift'])])
@@ -39,6 +40,25 @@ export const writeMlp = (path: string, dtype: 'f32' | 'f16' = 'f32'): void => {
       initializer('down', [24, 64], values(24 * 64, 3), dtype),
       initializer('bias', [24], values(24, 4), dtype),
     ],
+  })
+  model.opsetImport[0].version = BigInt(opset)
+  writeFileSync(path, encodeModel(model))
+}
+
+/** x (1, 4) · far, whose data begins past 2 GiB of a file beside the model. */
+export const writeFar = (path: string, offset: number): void => {
+  const graph = graphBuilder('node_')
+  graph.rename(graph.op('MatMul', ['x', 'far']), 'y')
+  const far = tensorHeader('far', { dtype: 'f32', shape: [4, 2] })
+  far.dataLocation = TensorProto_DataLocation.EXTERNAL
+  const entries = { location: 'far.bin', offset: String(offset), length: '32' }
+  far.externalData = Object.entries(entries).map(([key, value]) => create(StringStringEntryProtoSchema, { key, value }))
+  const model = modelOf({
+    name: 'far',
+    graph,
+    inputs: [{ name: 'x', dtype: 'f32', shape: [1, 4] }],
+    outputs: [{ name: 'y', dtype: 'f32', shape: [1, 2] }],
+    initializers: [far],
   })
   writeFileSync(path, encodeModel(model))
 }
