@@ -12,6 +12,7 @@ const CLAIMS: readonly (readonly [script: string, data?: string])[] = [
   ['language.ts'],
   ['shakespeare-llama.ts', 'lm/shakespeare-llama'],
   ['resnet.ts', 'cifar10-resnet'],
+  ['static-int8.ts', 'cifar10-resnet'],
 ]
 
 for (const [script, data] of CLAIMS) {

@@ -39,7 +39,8 @@ const logitsOf = async (model: OpenedModel, x: tf.Tensor): Promise<Float32Array>
   return values
 }
 
-const accepted = 'Pass a Hugging Face folder (config.json, model.safetensors), a .gguf file, or NAME.safetensors with NAME.json beside it.'
+const accepted =
+  'Pass a Hugging Face folder (config.json, model.safetensors), a .gguf file, the model.json of tfjs, or NAME.safetensors with NAME.json beside it.'
 
 describe('openModel', () => {
   it('opens a Hugging Face folder with everything that travels with it', async () => {

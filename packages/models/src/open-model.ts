@@ -12,10 +12,11 @@ import { vitModel } from './vit.js'
 import { llamaModel } from './llama.js'
 import type { ModelFiles, RawConfig } from './raw-config.js'
 import { resNetModel } from './resnet.js'
+import { openTfjsModel, type TfjsGraphModel } from './tfjs-model.js'
 import { openTokenizer, type Tokenizer } from './tokenizer.js'
 
 /** A model with its files open; `close` releases them. */
-export type OpenedModel = LanguageModel | TextEncoder | ImageClassifier
+export type OpenedModel = LanguageModel | TextEncoder | ImageClassifier | TfjsGraphModel
 
 export interface OpenModelOptions {
   /** Besides those of @tersor/core: the codecs that its trees may use. */
@@ -30,7 +31,8 @@ const fileSystem = () => globalThis.process.getBuiltinModule('node:fs/promises')
 /** A description may name this much; beyond it the file is no description. */
 const MAX_DESCRIPTION_BYTES = 1 << 20
 
-const accepted = 'Pass a Hugging Face folder (config.json, model.safetensors), a .gguf file, or NAME.safetensors with NAME.json beside it.'
+const accepted =
+  'Pass a Hugging Face folder (config.json, model.safetensors), a .gguf file, the model.json of tfjs, or NAME.safetensors with NAME.json beside it.'
 
 const unknownKind = (path: string): CompressionError =>
   new CompressionError('UNSUPPORTED', `${path} is no model that this package opens.`, accepted, { path })
@@ -123,10 +125,11 @@ const openGgufFile = async (path: string): Promise<OpenedModel> => {
 const OPENERS: Readonly<Record<string, (path: string, codecs: readonly Codec[]) => Promise<OpenedModel>>> = {
   '.gguf': openGgufFile,
   '.safetensors': openDescribed,
+  '.json': openTfjsModel,
 }
 
 /**
- * Opens the model at a path: a Hugging Face folder, a GGUF file, or a ResNet's weights with their description beside them.
+ * Opens the model at a path: a Hugging Face folder, a GGUF file, the model.json of a tfjs graph or layers model, or a ResNet's weights with their description beside them.
  * Only headers and small files are read. Throws NOT_FOUND, UNSUPPORTED (saying what is accepted) and what the reader of the format throws.
  */
 export const openModel = async (path: string, { codecs = [] }: OpenModelOptions = {}): Promise<OpenedModel> => {

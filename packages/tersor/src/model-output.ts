@@ -2,6 +2,7 @@ import type { Provenance, RunOptions } from '@tersor/core'
 import { sizeOfModel } from '@tersor/evaluation'
 import { ggufSink, type GgufReport } from '@tersor/formats/gguf'
 import { huggingFaceSink } from '@tersor/formats/huggingface'
+import { tfjsSink } from '@tersor/formats/tfjs'
 import { scratchFolder, type ScratchFolder } from '@tersor/formats/scratch'
 import type { OpenedModel } from '@tersor/models'
 import { CompressionError, type ParameterSink } from '@tersor/tensor'
@@ -56,6 +57,7 @@ interface Place {
 }
 
 const openSink = (model: OpenedModel, { path, format, overwrite, unfinished }: Place, provenance: readonly Provenance[]): ParameterSink => {
+  if (model.family === 'graph') return tfjsSink(path, { ...model.file, provenance, overwrite, unfinished })
   const files = model.family !== 'image' && model.files ? { files: model.files } : {}
   const options = { config: model.rawConfig, provenance, overwrite, unfinished, ...files }
   return format === 'gguf' ? inFolder(dirname(path), () => ggufSink(path, options)) : huggingFaceSink(path, options)
@@ -97,7 +99,13 @@ export const openOutput = async (model: OpenedModel, flags: OutputFlags): Promis
     sink: (_role, provenance) => openSink(model, place, provenance),
     saved: async small => {
       const { bytes, parameters } = sizeOfModel(small)
-      return { path, bytes, parameters, notes: notesOf(small.params), close: async () => small.params.close?.() }
+      return {
+        path: model.family === 'graph' ? join(path, 'model.json') : path,
+        bytes,
+        parameters,
+        notes: notesOf(small.params),
+        close: async () => small.params.close?.(),
+      }
     },
   }
 }

@@ -18,6 +18,7 @@ type Language = OpenedModel & { readonly family: 'language' }
 const REMEDIES: Readonly<Record<OpenedModel['family'], string>> = {
   image: 'Use --metric top1.',
   language: 'Use --metric perplexity or kl.',
+  graph: 'Imported graphs are measured from code: topOneAgreement of @tersor/evaluation.',
   encoder: 'Encoders have no metric here: compare what they give before and after.',
 }
 
@@ -28,7 +29,8 @@ const wrongKind = (metric: Metric, family: OpenedModel['family']): CompressionEr
 export const evaluate = (terminal: Terminal, path: string, flags: EvaluateFlags, signal: AbortSignal): Promise<void> =>
   withModel(terminal, path, async model => {
     const metric = flags.metric ?? (model.family === 'image' ? 'top1' : 'perplexity')
-    if (model.family === 'encoder' || (metric === 'top1') !== (model.family === 'image')) throw wrongKind(metric, model.family)
+    if (model.family === 'encoder' || model.family === 'graph' || (metric === 'top1') !== (model.family === 'image'))
+      throw wrongKind(metric, model.family)
     const progress = progressOn(terminal)
     const run = { signal, onProgress: (done: number, of: number) => progress.advance(done, of, metric) }
     try {
