@@ -5,7 +5,16 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 const here = dirname(fileURLToPath(import.meta.url))
-const RUNTIMES = ['@huggingface/transformers', 'koffi', '@koromix/koffi-linux-x64', 'node-llama-cpp', '@node-llama-cpp/linux-x64']
+const RUNTIMES = [
+  '@huggingface/transformers',
+  'koffi',
+  '@koromix/koffi-linux-x64',
+  'node-llama-cpp',
+  '@node-llama-cpp/linux-x64',
+  'nsfwjs',
+  '@vladmandic/face-api',
+  '@tensorflow/tfjs',
+]
 
 const run = (command, args, cwd) => {
   const { status } = spawnSync(command, args, { cwd, stdio: 'inherit' })

@@ -13,6 +13,7 @@ const CLAIMS: readonly (readonly [script: string, data?: string])[] = [
   ['roundings.ts'],
   ['shakespeare-llama.ts', 'lm/shakespeare-llama'],
   ['resnet.ts', 'cifar10-resnet'],
+  ['static-int8.ts', 'cifar10-resnet'],
 ]
 
 const named = process.argv.slice(2)

@@ -48,14 +48,18 @@ export const unfold = (x: tf.Tensor, { kernel, strides, padding }: ConvolutionGe
 }
 
 /**
- * The input of a site as rows: (…, in) → (rows, in);
- * images (batch, height, width, in) → patches (batch · outHeight · outWidth, in · kernelHeight · kernelWidth), channel slowest.
+ * The input of a site as rows, in the order of the columns of its weight: (…, in) → (rows, in);
+ * images (batch, height, width, in) → patches (batch · outHeight · outWidth, in · kernelHeight · kernelWidth), channel slowest where the weight
+ * has its inputs before its kernel and fastest where it has them behind; depthwise, patches of each channel by itself,
+ * (batch · outHeight · outWidth · in, kernelHeight · kernelWidth).
  */
 export const rowsOf = (site: Site, input: tf.Tensor): tf.Tensor2D => {
   if (!site.convolution) return tf.reshape(input, [-1, input.shape[input.rank - 1]!]) as tf.Tensor2D
   const { rows } = unfold(input, site.convolution)
+  const { depthwise = false } = site.convolution
+  if (!depthwise && site.inAxis > 1) return rows
   const [count, columns] = rows.shape
   const channels = input.shape[3]!
-  const byOffset = tf.reshape(rows, [count, columns / channels, channels])
-  return tf.reshape(tf.transpose(byOffset, [0, 2, 1]), [count, columns]) as tf.Tensor2D // (rows, in · kernel)
+  const byChannel = tf.transpose(tf.reshape(rows, [count, columns / channels, channels]), [0, 2, 1])
+  return tf.reshape(byChannel, depthwise ? [count * channels, columns / channels] : [count, columns]) as tf.Tensor2D
 }

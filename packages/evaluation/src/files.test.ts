@@ -92,6 +92,7 @@ const decoder: Decoder = path => {
   const picture = {
     removeAlpha: () => picture,
     toColourspace: () => picture,
+    resize: () => picture,
     raw: () => picture,
     toBuffer: async () => ({ data: new Uint8Array(3 * width).fill(width), info: { width, height: 1, channels: 3 } }),
   }
@@ -140,7 +141,7 @@ describe('readImageFolder', () => {
     expect(await refusal(readImages(folder))).toEqual([
       'BAD_DATA',
       '/cat/a.png cannot be decoded.',
-      'Take it out of the folder, or save it again as PNG or JPEG.',
+      'Take it out of the folder, or save it again as PNG, JPEG or WebP.',
     ])
   })
 
@@ -149,14 +150,14 @@ describe('readImageFolder', () => {
     expect(await refusal(readImageFolder(folder, async () => decoder))).toEqual([
       'BAD_DATA',
       '/cat/b3.png is 1 × 3, the images before it 1 × 2.',
-      'Scale all images to one size.',
+      'Scale all images to one size, or pass size: [height, width].',
     ])
   })
 
   it('refuses a folder without images', async () => {
     expect(await refusal(readImages(folder))).toEqual([
       'BAD_DATA',
-      ' has no folder with PNG or JPEG files.',
+      ' has no folder with PNG, JPEG or WebP files.',
       'Put the images of each class into a folder of its name.',
     ])
   })
@@ -165,7 +166,7 @@ describe('readImageFolder', () => {
     const missing = loadSharp(() => Promise.reject(new Error("Cannot find package 'sharp'")))
     expect(await refusal(missing)).toEqual([
       'UNSUPPORTED',
-      'Reading PNG and JPEG files takes sharp, which is not installed.',
+      'Reading PNG, JPEG and WebP files takes sharp, which is not installed.',
       'npm install sharp',
     ])
     expect(await loadSharp(async () => ({ default: decoder }))).toBe(decoder)

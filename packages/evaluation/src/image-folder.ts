@@ -1,12 +1,13 @@
 import { CompressionError } from '@tersor/tensor'
 import { fileSystem } from './read-bytes.js'
 
-const IMAGE = /\.(png|jpe?g)$/i
+const IMAGE = /\.(png|jpe?g|webp)$/i
 
 /** The part of sharp that is used. */
 interface Picture {
   removeAlpha(): Picture
   toColourspace(space: 'srgb'): Picture
+  resize(width: number, height: number, options: { fit: 'cover' }): Picture
   raw(): Picture
   toBuffer(options: { resolveWithObject: true }): Promise<{ data: Uint8Array; info: { width: number; height: number; channels: number } }>
 }
@@ -20,7 +21,7 @@ export const loadSharp = async (load: () => Promise<unknown> = () => import('sha
   } catch (cause) {
     throw new CompressionError(
       'UNSUPPORTED',
-      'Reading PNG and JPEG files takes sharp, which is not installed.',
+      'Reading PNG, JPEG and WebP files takes sharp, which is not installed.',
       'npm install sharp',
       {},
       cause,
@@ -54,33 +55,35 @@ const list = async (folder: string): Promise<{ readonly classes: readonly string
     }),
   )
   if (files.flat().length > 0) return { classes, files: files.flat() }
-  throw badFolder(`${folder} has no folder with PNG or JPEG files.`, 'Put the images of each class into a folder of its name.', { folder })
+  throw badFolder(`${folder} has no folder with PNG, JPEG or WebP files.`, 'Put the images of each class into a folder of its name.', {
+    folder,
+  })
 }
 
-const pixelsOf = (decode: Decoder, path: string) =>
-  decode(path)
+const pixelsOf = (decode: Decoder, path: string, size?: readonly [number, number]) =>
+  (size ? decode(path).resize(size[1], size[0], { fit: 'cover' }) : decode(path))
     .removeAlpha()
     .toColourspace('srgb')
     .raw()
     .toBuffer({ resolveWithObject: true })
     .catch((cause: unknown) => {
-      const remedy = 'Take it out of the folder, or save it again as PNG or JPEG.'
+      const remedy = 'Take it out of the folder, or save it again as PNG, JPEG or WebP.'
       throw new CompressionError('BAD_DATA', `${path} cannot be decoded.`, remedy, { path }, cause)
     })
 
-/** Decodes a folder with a folder of images a class; all images must have one size. Throws BAD_DATA and UNSUPPORTED. */
-export const readImageFolder = async (folder: string, load: () => Promise<Decoder> = loadSharp) => {
+/** Decodes a folder with a folder of images a class; all images must have one size, or are cropped and scaled to `size`, (height, width). Throws BAD_DATA and UNSUPPORTED. */
+export const readImageFolder = async (folder: string, load: () => Promise<Decoder> = loadSharp, size?: readonly [number, number]) => {
   const { classes, files } = await list(folder)
   const decode = await load()
   const images: Uint8Array[] = []
   let shape: readonly [number, number, number] | undefined
   for (const { path } of files) {
-    const { data, info } = await pixelsOf(decode, path)
+    const { data, info } = await pixelsOf(decode, path, size)
     shape ??= [info.height, info.width, info.channels]
     if (shape[0] !== info.height || shape[1] !== info.width || shape[2] !== info.channels) {
       throw badFolder(
         `${path} is ${info.height} × ${info.width}, the images before it ${shape[0]} × ${shape[1]}.`,
-        'Scale all images to one size.',
+        'Scale all images to one size, or pass size: [height, width].',
         {
           path,
         },
@@ -88,8 +91,8 @@ export const readImageFolder = async (folder: string, load: () => Promise<Decode
     }
     images.push(data)
   }
-  const size = images[0].length
-  const pixels = new Uint8Array(images.length * size)
-  images.forEach((image, i) => pixels.set(image, i * size))
+  const bytes = images[0].length
+  const pixels = new Uint8Array(images.length * bytes)
+  images.forEach((image, i) => pixels.set(image, i * bytes))
   return { pixels, shape: shape!, labels: Uint16Array.from(files, ({ label }) => label), classes }
 }

@@ -79,10 +79,11 @@ const readTriple = async (path: string): Promise<ImageSet> => {
 }
 
 /**
- * Reads labelled images: a NAME.json with NAME.images.u8 and NAME.labels.u8 beside it, or a folder with a folder of PNG or JPEG files a class.
+ * Reads labelled images: a NAME.json with NAME.images.u8 and NAME.labels.u8 beside it, or a folder with a folder of PNG, JPEG or WebP
+ * files a class, which are cropped around their middle and scaled where `size`, (height, width), is given.
  * Throws NOT_FOUND or DISK for files, BAD_DATA for what does not fit together, UNSUPPORTED where a folder needs `sharp` and it is not installed.
  */
-export const readImages = async (path: string): Promise<ImageSet> => {
+export const readImages = async (path: string, { size }: { readonly size?: readonly [number, number] } = {}): Promise<ImageSet> => {
   const isFolder = await fileSystem()
     .stat(path)
     .then(
@@ -90,6 +91,6 @@ export const readImages = async (path: string): Promise<ImageSet> => {
       () => false,
     )
   if (!isFolder) return readTriple(path)
-  const { pixels, shape, labels, classes } = await readImageFolder(path)
+  const { pixels, shape, labels, classes } = await readImageFolder(path, undefined, size)
   return imageSet(pixels, shape, labels, classes)
 }

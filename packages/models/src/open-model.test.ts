@@ -40,7 +40,7 @@ const logitsOf = async (model: OpenedModel, x: tf.Tensor): Promise<Float32Array>
 }
 
 const accepted =
-  'Pass a Hugging Face folder (config.json, model.safetensors), a .gguf or .onnx file, or NAME.safetensors with NAME.json beside it.'
+  'Pass a Hugging Face folder (config.json, model.safetensors), a .gguf or .onnx file, the model.json of tfjs, or NAME.safetensors with NAME.json beside it.'
 
 describe('openModel', () => {
   it('opens a Hugging Face folder with everything that travels with it', async () => {

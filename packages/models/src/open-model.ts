@@ -4,7 +4,6 @@ import { openHuggingFace } from '@tersor/formats/huggingface'
 import { openSafetensors } from '@tersor/formats/safetensors'
 import { CompressionError, type Codec } from '@tersor/tensor'
 import { badField } from './config-fields.js'
-import type { GraphModel } from './graph-model.js'
 import type { ImageClassifier } from './image-classifier.js'
 import type { LanguageModel } from './language-model.js'
 import { gpt2Model } from './gpt2.js'
@@ -14,10 +13,11 @@ import { llamaModel } from './llama.js'
 import { openOnnxModel, type OnnxModel } from './onnx-model.js'
 import type { ModelFiles, RawConfig } from './raw-config.js'
 import { resNetModel } from './resnet.js'
+import { openTfjsModel, type TfjsGraphModel } from './tfjs-model.js'
 import { openTokenizer, type Tokenizer } from './tokenizer.js'
 
 /** A model with its files open; `close` releases them. */
-export type OpenedModel = LanguageModel | TextEncoder | ImageClassifier | GraphModel | OnnxModel
+export type OpenedModel = LanguageModel | TextEncoder | ImageClassifier | OnnxModel | TfjsGraphModel
 
 export interface OpenModelOptions {
   /** Besides those of @tersor/core: the codecs that its trees may use. */
@@ -44,7 +44,7 @@ const fileSystem = () => globalThis.process.getBuiltinModule('node:fs/promises')
 const MAX_DESCRIPTION_BYTES = 1 << 20
 
 const accepted =
-  'Pass a Hugging Face folder (config.json, model.safetensors), a .gguf or .onnx file, or NAME.safetensors with NAME.json beside it.'
+  'Pass a Hugging Face folder (config.json, model.safetensors), a .gguf or .onnx file, the model.json of tfjs, or NAME.safetensors with NAME.json beside it.'
 
 const unknownKind = (path: string): CompressionError =>
   new CompressionError('UNSUPPORTED', `${path} is no model that this package opens.`, accepted, { path })
@@ -138,6 +138,7 @@ const OPENERS: Readonly<Record<string, (path: string, codecs: readonly Codec[]) 
   '.gguf': openGgufFile,
   '.onnx': path => openOnnxModel(path),
   '.safetensors': openDescribed,
+  '.json': openTfjsModel,
 }
 
 /** The graph of a folder that is for transformers.js: one without weights of its own. */
@@ -152,7 +153,8 @@ const graphIn = async (path: string): Promise<string | undefined> => {
 }
 
 /**
- * Opens the model at a path: a Hugging Face folder, a GGUF file, an ONNX graph or a folder with one, or a ResNet's weights with their description beside them.
+ * Opens the model at a path: a Hugging Face folder, a GGUF file, an ONNX graph or a folder with one, the model.json of a tfjs graph or layers
+ * model, or a ResNet's weights with their description beside them.
  * Only headers and small files are read. Throws NOT_FOUND, UNSUPPORTED (saying what is accepted) and what the reader of the format throws.
  */
 export const openModel = async (path: string, { codecs = [] }: OpenModelOptions = {}): Promise<OpenedModel> => {

@@ -16,11 +16,15 @@ import { CompressionError, fromFloat32, toFloat32, type Parameter } from '@terso
 
 const NAME = 'bias-correction'
 
-/** The sum of each column of the inputs, (in). */
-const sums: Calibration<tf.Tensor> = {
-  init: (_site, columns) => tf.zeros([columns]),
-  update: (sum, input) => tf.add(sum, tf.sum(input, 0)),
-}
+/** Kernels that see channels of their own. */
+const kernelsOf = (model: Model, { weight, outAxis, convolution }: Site): number =>
+  convolution?.depthwise ? model.params.info(weight).shape[outAxis] : 1
+
+/** The sum of each column of the inputs, (in); depthwise, of each channel's own patches, (channels · kernel). */
+const sumsOf = (model: Model): Calibration<tf.Tensor> => ({
+  init: (site, columns) => tf.zeros([columns * kernelsOf(model, site)]),
+  update: (sum, input, site) => tf.add(sum, tf.sum(tf.reshape(input, [-1, input.shape[1] * kernelsOf(model, site)]), 0)),
+})
 
 const refuse = (what: string, remedy: string, fields: Readonly<Record<string, unknown>> = {}): CompressionError =>
   new CompressionError('COMPOSITION', what, remedy, fields)
@@ -57,6 +61,7 @@ const corrected = async (model: Model, { source, signal }: Context, { site, bias
   if (old.kind !== 'dense') throw refuse(`"${bias}" is compressed itself.`, `Put ${NAME} before the step that compresses biases.`, { bias })
   const shift = tf.tidy(() => {
     const lost = tf.sub(toMatrix(decode(before), site.outAxis), toMatrix(decode(after), site.outAxis))
+    if (site.convolution?.depthwise) return tf.sum(tf.mul(lost, tf.reshape(mean, lost.shape)), 1)
     return tf.reshape(tf.matMul(lost, tf.reshape(mean, [-1, 1])), [-1])
   })
   const values = await shift.data<'float32'>()
@@ -87,7 +92,7 @@ export const biasCorrection = definePass({
   run: async (model, context) => {
     const bySite = new Map(correctable(model, context).map(each => [each.site.name, each]))
     const { changed } = await walkStages(model, context, NAME, async ({ stage, gather }) => {
-      const stats = collector(sums, site => bySite.has(site.name))
+      const stats = collector(sumsOf(model), site => bySite.has(site.name))
       try {
         await gather(stats.tap)
         const biases = new Map<string, Parameter>()
@@ -95,7 +100,7 @@ export const biasCorrection = definePass({
           const biased = bySite.get(site.name)
           const seen = stats.of(site)
           if (!biased || seen.samples === 0) continue
-          const mean = tf.div(seen.stats as tf.Tensor, seen.samples)
+          const mean = tf.div(seen.stats as tf.Tensor, seen.samples / kernelsOf(model, site))
           biases.set(biased.bias, await corrected(model, context, biased, mean).finally(() => mean.dispose()))
         }
         return { changed: biases }

@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { decode } from '@tersor/core'
-import { readDocuments, readImages, windowsOf } from '@tersor/evaluation'
+import { preprocess, readDocuments, readImages, windowsOf } from '@tersor/evaluation'
 import { openSafetensors } from '@tersor/formats/safetensors'
 import type { OpenedModel } from '@tersor/models'
 import { CompressionError } from '@tersor/tensor'
@@ -18,7 +18,11 @@ const MOST_ROWS = 8
 
 /** Inputs to learn from: windows of token ids from a text, or images; the caller disposes them. */
 export const readCalibration = async (model: OpenedModel, file: string): Promise<tf.Tensor[]> =>
-  model.family === 'graph' ? tensorBatches(file) : model.family === 'image' ? imageBatches(file) : textBatches(model, file)
+  model.family === 'image' ? imageBatches(file) : model.family === 'graph' ? graphInputs(model, file) : textBatches(model, file)
+
+/** Images for a graph of tfjs; for any graph the tensors of a file. */
+const graphInputs = (model: OpenedModel & { family: 'graph' }, file: string): Promise<tf.Tensor[]> =>
+  file.endsWith('.safetensors') ? tensorBatches(file) : graphBatches(model, file)
 
 /** What a graph learns from: each tensor of the file is a batch of its first input. */
 const tensorBatches = async (file: string): Promise<tf.Tensor[]> => {
@@ -73,6 +77,23 @@ const imageBatches = async (file: string): Promise<tf.Tensor[]> => {
   const count = Math.min(images.count, MOST_IMAGES)
   const starts = Array.from({ length: Math.ceil(count / 64) }, (_, i) => i * 64)
   return starts.map(start => images.batch(start, Math.min(start + 64, count)))
+}
+
+/** Images as a graph takes them, where its input is of images: scaled to its size, 0 … 1. */
+const graphBatches = async (model: Extract<OpenedModel, { family: 'graph' }>, file: string): Promise<tf.Tensor[]> => {
+  const [, height, width, channels] = model.inputs[0].shape ?? []
+  if (typeof height !== 'number' || typeof width !== 'number' || channels !== 3)
+    throw new CompressionError(
+      'UNSUPPORTED',
+      `The graph's input is ${JSON.stringify(model.inputs[0].shape)}, no images of one size with channels last.`,
+      'Calibrate it from code: compress(model, step, { calibration }).',
+    )
+  const images = await imageBatches(file)
+  try {
+    return images.map(batch => preprocess(batch as tf.Tensor4D, { size: [height, width] }))
+  } finally {
+    tf.dispose(images)
+  }
 }
 
 /** At most `most` of a list, evenly spread over it. */

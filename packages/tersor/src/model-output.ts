@@ -58,7 +58,7 @@ const openSink = (open: OpenSink, path: string, model: OpenedModel, rest: Omit<F
   let hasHead = false
   const config = () => (mayUntie && hasHead ? { ...model.rawConfig, tie_word_embeddings: false } : model.rawConfig)
   const files = 'files' in model && model.files ? { files: model.files } : {}
-  const source = 'onnx' in model ? { source: model.onnx } : {}
+  const source = 'onnx' in model ? { source: model.onnx } : 'file' in model ? { tfjs: model.file } : {}
   const make = () => open(path, { ...rest, ...files, ...source, config, mayUntie })
   const sink = path.endsWith('.gguf') ? inFolder(dirname(path), make) : make()
   const write = (name: string, parameter: Parameter): Promise<void> => {
@@ -131,7 +131,13 @@ export const openOutput = async (model: OpenedModel, flags: OutputFlags): Promis
     sink: (_role, provenance) => openSink(open, path, model, { provenance, overwrite, unfinished }),
     saved: async small => {
       const { bytes, parameters } = sizeOfModel(small)
-      return { path, bytes, parameters, notes: notesOf(small.params, flags), close: async () => small.params.close?.() }
+      return {
+        path: model.family === 'graph' && model.format === 'tfjs' ? join(path, 'model.json') : path,
+        bytes,
+        parameters,
+        notes: notesOf(small.params, flags),
+        close: async () => small.params.close?.(),
+      }
     },
   }
 }

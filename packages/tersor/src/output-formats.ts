@@ -5,10 +5,11 @@ import { gptqSink } from '@tersor/formats/gptq'
 import { huggingFaceSink, type HuggingFaceSinkOptions } from '@tersor/formats/huggingface'
 import { openImatrix } from '@tersor/formats/imatrix'
 import { onnxSink, type Onnx } from '@tersor/formats/onnx'
+import { tfjsSink, type TfjsModel, type TfjsSinkOptions } from '@tersor/formats/tfjs'
 import { onnxDecoderSink } from '@tersor/models'
 import { CompressionError, type ParameterSink } from '@tersor/tensor'
 
-export const OUTPUT_FORMATS = ['huggingface', 'gguf', 'gptq', 'awq', 'compressed-tensors', 'onnx'] as const
+export const OUTPUT_FORMATS = ['huggingface', 'gguf', 'gptq', 'awq', 'compressed-tensors', 'onnx', 'tfjs'] as const
 export type OutputFormat = (typeof OUTPUT_FORMATS)[number]
 
 /** What a format may be told. */
@@ -29,6 +30,8 @@ export type FormatOptions = Omit<HuggingFaceSinkOptions, 'config' | 'files'> & {
   readonly files?: Readonly<Record<string, Uint8Array>>
   /** The graph that the model was imported from. */
   readonly source?: Onnx
+  /** The tfjs model that it was imported from. */
+  readonly tfjs?: Pick<TfjsModel, 'description' | 'manifest'>
 }
 
 type OpenSink = (path: string, options: FormatOptions) => ParameterSink
@@ -60,6 +63,7 @@ export const sinkOf = async ({ format, type, imatrix }: FormatFlags): Promise<Op
     awq: awqSink,
     'compressed-tensors': compressedTensorsSink,
     onnx: openOnnxSink,
+    tfjs: (path, { tfjs, ...options }) => tfjsSink(path, { ...tfjs, ...options } as TfjsSinkOptions),
   }
   return openers[format]
 }

@@ -93,7 +93,7 @@ export const compress = (terminal: Terminal, path: string, given: CompressFlags,
 
 /** Graphs are written as they came unless another format is asked for. */
 const inFormatOf = (model: OpenedModel, flags: CompressFlags): CompressFlags =>
-  model.family === 'graph' && model.format === 'onnx' && flags.format === 'huggingface' ? { ...flags, format: model.format } : flags
+  model.family === 'graph' && flags.format === 'huggingface' ? { ...flags, format: model.format } : flags
 
 /** The result of a run that was killed when only its traces were left to be removed. */
 const takeFinished = async (path: string, scratch: ScratchFolder): Promise<OpenedModel> => {

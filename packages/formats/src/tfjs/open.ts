@@ -1,0 +1,136 @@
+import type { Provenance } from '@tersor/core'
+import { dense, fromFloat32, fromIntegers, notFound, type Dense, type ParameterStore } from '@tersor/tensor'
+import { badFile } from '../bad-file.js'
+import { fileSource, readSmallFile, type ByteSource } from '../byte-source.js'
+import { folderOf, within, type FileSystem } from '../file-system.js'
+import { isRecord, parseJson, parseText, type Json } from '../json-text.js'
+import { manifestOf, type Manifest, type WeightEntry } from './manifest.js'
+
+/** Topologies have some megabytes; this is far beyond. */
+export const MAX_JSON_BYTES = 256 << 20
+/** Layers nest in models that nest in models. */
+export const MAX_JSON_DEPTH = 200
+
+export interface TfjsModel {
+  readonly params: ParameterStore & { close(): Promise<void> }
+  /** What model.json holds besides the manifest: topology, format, signature; empty for a manifest by itself. */
+  readonly description: Json
+  readonly manifest: Manifest
+  readonly provenance: readonly Provenance[]
+  close(): Promise<void>
+}
+
+/** The key of `userDefinedMetadata` that says what was done. */
+export const RECORD_KEY = 'tersor'
+
+/** The files of a group, one behind the other. */
+interface Shards {
+  read(offset: number, length: number, signal?: AbortSignal): Promise<Uint8Array>
+}
+
+const shardsOf = (sources: readonly ByteSource[]): Shards => ({
+  read: async (offset, length, signal) => {
+    const result = new Uint8Array(length)
+    let start = 0
+    for (const source of sources) {
+      const [from, to] = [Math.max(offset, start), Math.min(offset + length, start + source.size)]
+      if (from < to) result.set(await source.read(from - start, to - from, signal), from - offset)
+      start += source.size
+    }
+    return result
+  },
+})
+
+/** The numbers of quantized bytes as tfjs makes them: a product and a sum in doubles, rounded to float32 once, or to a whole number. */
+const expand = (bytes: Uint8Array, { shape, dtype, quantization }: WeightEntry): Dense => {
+  if (quantization === undefined || quantization.dtype === 'float16') throw new Error('Not a grid.')
+  const { scale, min } = quantization
+  const codes = quantization.dtype === 'uint8' ? bytes : new Uint16Array(bytes.slice().buffer)
+  if (dtype === 'int32')
+    return fromIntegers(
+      Array.from(codes, code => Math.round(code * scale + min)),
+      'i32',
+      shape,
+    )
+  return fromFloat32(
+    Float32Array.from(codes, code => code * scale + min),
+    'f32',
+    shape,
+  )
+}
+
+const DTYPES = { float32: 'f32', int32: 'i32', bool: 'u8' } as const
+
+/** As it is after reading. */
+const dtypeAfter = ({ dtype, quantization }: WeightEntry): 'f32' | 'i32' | 'u8' | 'f16' =>
+  quantization?.dtype === 'float16' ? 'f16' : DTYPES[dtype]
+
+const BYTES = { f32: 4, i32: 4, u8: 1, f16: 2 } as const
+
+const storeOf = ({ weights }: Manifest, shards: readonly Shards[], close: () => Promise<void>): TfjsModel['params'] => {
+  const names = Object.freeze([...weights.keys()])
+  const find = (name: string): WeightEntry => {
+    const entry = weights.get(name)
+    if (entry) return entry
+    throw notFound(name, names)
+  }
+  return Object.freeze({
+    names: () => names,
+    info: (name: string) => {
+      const entry = find(name)
+      const dtype = dtypeAfter(entry)
+      return { shape: entry.shape, dtype, byteLength: entry.shape.reduce((a, b) => a * b, 1) * BYTES[dtype] }
+    },
+    read: async (name: string, options: { readonly signal?: AbortSignal } = {}) => {
+      const entry = find(name)
+      const bytes = await shards[entry.group].read(entry.offset, entry.bytes, options.signal)
+      const isGrid = entry.quantization !== undefined && entry.quantization.dtype !== 'float16'
+      return isGrid ? expand(bytes, entry) : dense(dtypeAfter(entry), entry.shape, bytes)
+    },
+    close,
+  })
+}
+
+const openGroups = async (path: string, { groups }: Manifest, sources: ByteSource[], fs?: FileSystem): Promise<readonly Shards[]> => {
+  const folder = folderOf(path).replace(/[/\\]$/, '')
+  const all: Shards[] = []
+  for (const { paths, bytes } of groups) {
+    const own: ByteSource[] = []
+    for (const each of paths) {
+      const source = await fileSource(within(folder, each), fs)
+      sources.push(source)
+      own.push(source)
+    }
+    const size = own.reduce((sum, source) => sum + source.size, 0)
+    if (size !== bytes) throw badFile(`${path} promises ${bytes} bytes in ${paths.join(', ')}, but there are ${size}.`)
+    all.push(shardsOf(own))
+  }
+  return all
+}
+
+const provenanceOf = ({ userDefinedMetadata }: Json): readonly Provenance[] => {
+  const kept = isRecord(userDefinedMetadata) ? userDefinedMetadata[RECORD_KEY] : undefined
+  const steps = isRecord(kept) && Array.isArray(kept.provenance) ? (kept.provenance as readonly unknown[]) : []
+  return steps.filter((step): step is Provenance => isRecord(step) && typeof step.method === 'string' && isRecord(step.options))
+}
+
+/**
+ * Opens a tfjs model: model.json of a graph or of layers, or a weights manifest by itself. Weights are read by range, one at a time, as the numbers
+ * that tfjs expands them to: uint8 and uint16 to f32 (or i32), float16 to f16, bool to u8.
+ * Throws NOT_FOUND and DISK for files, BAD_FILE for what does not fit together, UNSUPPORTED for weights of strings or complex numbers.
+ */
+export const openTfjs = async (path: string, { fileSystem }: { readonly fileSystem?: FileSystem } = {}): Promise<TfjsModel> => {
+  const bytes = await readSmallFile(path, MAX_JSON_BYTES, fileSystem)
+  const { manifest, description } = manifestOf(parseJson(parseText(bytes, path), path, MAX_JSON_DEPTH))
+  const sources: ByteSource[] = []
+  const close = async (): Promise<void> => {
+    await Promise.all(sources.map(source => source.close()))
+  }
+  try {
+    const shards = await openGroups(path, manifest, sources, fileSystem)
+    return Object.freeze({ params: storeOf(manifest, shards, close), description, manifest, provenance: provenanceOf(description), close })
+  } catch (error) {
+    await close()
+    throw error
+  }
+}

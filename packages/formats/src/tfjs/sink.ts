@@ -1,0 +1,146 @@
+import type { Provenance } from '@tersor/core'
+import { CompressionError, type Parameter, type ParameterSink } from '@tersor/tensor'
+import { nameOf, within, withoutSlash, writeFile, writeFully, type OpenFile } from '../file-system.js'
+import { isRecord, type Json } from '../json-text.js'
+import { createOutput, type OutputOptions } from '../output.js'
+import type { Manifest } from './manifest.js'
+import { openTfjs, RECORD_KEY } from './open.js'
+import { storeWeight, type Misfit, type StoredWeight } from './storage.js'
+
+export interface TfjsSinkOptions extends OutputOptions {
+  /** What model.json says besides the manifest, as `openTfjs` gives it; a manifest by itself is written where absent or empty. */
+  readonly description?: Json
+  /** The manifest that the weights were read from: those that are unchanged keep their bytes. */
+  readonly manifest?: Manifest
+  /** The steps that made the parameters. */
+  readonly provenance?: readonly Provenance[]
+  /** Bytes of a shard; 4 MiB where absent, tfjs's habit. */
+  readonly maxShardBytes?: number
+  /** The manifest's name; model.json where absent, or weights_manifest.json for a manifest by itself. */
+  readonly name?: string
+}
+
+const SHARD_BYTES = 4 << 20
+const LISTED = 5
+
+interface Refused extends Misfit {
+  readonly name: string
+}
+
+const refusal = (refused: readonly Refused[]): CompressionError => {
+  const listed = refused.slice(0, LISTED).map(({ name, reason }) => `${name} ${reason}`)
+  const more = refused.length > LISTED ? `; and ${refused.length - LISTED} more` : ''
+  return new CompressionError(
+    'UNSUPPORTED',
+    `A tfjs manifest has no place for ${refused.length} of the tensors: ${listed.join('; ')}${more}.`,
+    [...new Set(refused.map(({ step }) => step))].join(' '),
+    { format: 'tfjs', tensors: refused.map(({ name }) => name) },
+  )
+}
+
+/** Writes one run of bytes over files of a limited size. */
+const shardWriter = (open: (index: number) => Promise<OpenFile>, limit: number) => {
+  let [file, index, at] = [undefined as OpenFile | undefined, 0, 0]
+  const close = async (): Promise<void> => {
+    await file?.sync?.()
+    await file?.close()
+    file = undefined
+  }
+  return {
+    write: async (bytes: Uint8Array): Promise<void> => {
+      for (let done = 0; done < bytes.length;) {
+        if (at === limit) await close()
+        if (!file) [file, at] = [await open(index++), 0]
+        const part = bytes.subarray(done, done + Math.min(limit - at, bytes.length - done))
+        await writeFully(file, part, at)
+        at += part.length
+        done += part.length
+      }
+    },
+    close,
+    count: () => index,
+  }
+}
+
+const describe = ({ dtype, shape, quantization }: StoredWeight, name: string): Json => ({
+  ...{ name, shape, dtype },
+  ...(quantization ? { quantization } : {}),
+})
+
+/** The description with what was done to the model. */
+const withProvenance = (description: Json, provenance: readonly Provenance[]): Json => {
+  if (provenance.length === 0) return description
+  const { userDefinedMetadata } = description
+  return {
+    ...description,
+    userDefinedMetadata: { ...(isRecord(userDefinedMetadata) ? userDefinedMetadata : {}), [RECORD_KEY]: { provenance } },
+  }
+}
+
+/**
+ * Streams weights into the folder of a tfjs model, which unmodified tfjs loads: model.json and shards of 4 MiB; a grid of one scale a tensor
+ * becomes uint8, halves become float16, and what was read quantized and did not change keeps its bytes.
+ * What has no place is told at the end, all of it at once, with the step that would make it fit (UNSUPPORTED), and nothing is written.
+ * Steps throw OUTPUT_EXISTS, DISK, and BAD_DATA for a name that comes twice.
+ */
+export const tfjsSink = (path: string, options: TfjsSinkOptions = {}): ParameterSink => {
+  const { description = {}, manifest, provenance = [], maxShardBytes = SHARD_BYTES } = options
+  const isBare = Object.keys(description).length === 0
+  const { name: jsonName = isBare ? 'weights_manifest.json' : 'model.json' } = options
+  const dir = withoutSlash(path)
+  const output = createOutput(dir, options)
+  const content = within(output.folder, 'content')
+  const refused: Refused[] = []
+  const entries: Json[] = []
+  const names = new Set<string>()
+  let made: Promise<unknown> | undefined
+  const shard = (index: number): string => `group1-shard${index + 1}.bin`
+  const writer = shardWriter(async index => {
+    await (made ??= output.fs.mkdir(content))
+    return output.fs.open(within(content, shard(index)), 'wx+')
+  }, maxShardBytes)
+
+  const write = async (name: string, parameter: Parameter): Promise<void> => {
+    if (names.size === names.add(name).size)
+      throw new CompressionError(
+        'BAD_DATA',
+        `The name "${name}" is taken already.`,
+        'Write every parameter once, under a name of its own.',
+        { name },
+      )
+    const stored = storeWeight(name, parameter, manifest?.weights.get(name))
+    if ('reason' in stored) return void refused.push({ name, ...stored })
+    if (refused.length > 0) return
+    entries.push(describe(stored, name))
+    await writer.write(stored.bytes)
+  }
+  const finish = async (): Promise<void> => {
+    if (refused.length > 0) throw refusal(refused)
+    await writer.close()
+    await (made ??= output.fs.mkdir(content))
+    const groups = [{ paths: Array.from({ length: writer.count() }, (_, index) => shard(index)), weights: entries }]
+    const json = isBare ? groups : { ...withProvenance(description, provenance), weightsManifest: groups }
+    await writeFile(output.fs, within(content, nameOf(jsonName)), new TextEncoder().encode(JSON.stringify(json)))
+    await output.publish([{ from: content, to: dir }])
+  }
+  const step = <T>(work: () => Promise<T>): Promise<T> =>
+    output.step(() =>
+      work().catch((error: unknown) =>
+        writer
+          .close()
+          .catch(() => {})
+          .then(() => Promise.reject(error)),
+      ),
+    )
+  return Object.freeze({
+    write: (name: string, parameter: Parameter) => step(() => write(name, parameter)),
+    finish: async () => {
+      await step(finish)
+      return (await openTfjs(within(dir, nameOf(jsonName)), { fileSystem: output.fs })).params
+    },
+    abort: async () => {
+      await writer.close().catch(() => {})
+      await output.abort()
+    },
+  })
+}
