@@ -1,22 +1,16 @@
 /** The order that the papers claim, on the bundled language model at equal bits or sparsity; fails where one does not hold. */
 import * as tf from '@tensorflow/tfjs-core'
 import { compress, pipeline, type Method } from '@tersor/core'
-import { perplexity, readDocuments, windowsOf } from '@tersor/evaluation'
+import { perplexity } from '@tersor/evaluation'
 import { selectEngine } from '@tersor/kernels'
 import { eora } from '@tersor/low-rank'
-import { openModel } from '@tersor/models'
 import { magnitude, sparseGpt, wanda } from '@tersor/pruning'
 import { gptq, rtn } from '@tersor/quantization'
 import { bitsPerWeight, byteLength, sizeOf } from '@tersor/tensor'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { openBundled, ROOT } from './bundled-model.js'
 
-const ROOT = fileURLToPath(new URL('../..', import.meta.url))
-const BUNDLED = join(ROOT, 'examples/bundled-model')
-/** Four times as many tokens as the widest site has columns, and more. */
-const CALIBRATION_WINDOWS = 64
-const VALIDATION_DOCUMENTS = 12
 const RANK = 32
 
 const grid = { bits: 3, symmetric: true, granularity: 'row' } as const
@@ -49,20 +43,15 @@ const CLAIMS: readonly (readonly string[])[] = [
 
 const { engine, reason } = await selectEngine()
 console.log(`engine ${engine}: ${reason}`)
-const model = await openModel(join(BUNDLED, 'model'))
-if (model.family !== 'language' || !model.tokenizer) throw new Error('The bundled model is no language model.')
-const { tokenizer, contextLength } = model
-const windows = async (name: string) => windowsOf(await readDocuments(join(BUNDLED, 'text', name)), tokenizer, contextLength)
-const learned = (await windows('calibration.txt')).filter(window => window.length === contextLength).slice(0, CALIBRATION_WINDOWS)
-const calibration = learned.map(window => tf.tensor2d(Int32Array.from(window), [1, contextLength], 'int32'))
-const documents = (await readDocuments(join(BUNDLED, 'text/validation.txt'))).slice(0, VALIDATION_DOCUMENTS)
-const validation = windowsOf(documents, tokenizer, contextLength)
+const { model, calibration, validation } = await openBundled()
 const widest = Math.max(
   ...model.stages.flatMap(stage =>
     stage.sites.filter(site => site.kind === 'linear' && !site.head).map(site => model.params.info(site.weight).shape[1]),
   ),
 )
-console.log(`${learned.length * contextLength} calibration tokens for at most ${widest} columns; ${validation.length} validation windows\n`)
+console.log(
+  `${calibration.length * model.contextLength} calibration tokens for at most ${widest} columns; ${validation.length} validation windows\n`,
+)
 
 interface Result {
   readonly name: string
@@ -104,7 +93,7 @@ await mkdir(join(ROOT, 'benchmarks/results'), { recursive: true })
 const record = {
   engine,
   node: process.version,
-  calibrationTokens: learned.length * contextLength,
+  calibrationTokens: calibration.length * model.contextLength,
   validationWindows: validation.length,
   results,
   verdicts,

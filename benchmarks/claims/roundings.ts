@@ -4,19 +4,14 @@
  */
 import * as tf from '@tensorflow/tfjs-core'
 import { compress, pipeline, type Step } from '@tersor/core'
-import { perplexity, readDocuments, windowsOf } from '@tersor/evaluation'
+import { perplexity } from '@tersor/evaluation'
 import { selectEngine } from '@tersor/kernels'
-import { openModel } from '@tersor/models'
 import { awq, fp4, fp8, gptq, hadamard, hqq, mxfp4, nf4, nvfp4, rtn, smoothQuant } from '@tersor/quantization'
 import { byteLength, sizeOf } from '@tersor/tensor'
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { openBundled, ROOT } from './bundled-model.js'
 
-const ROOT = fileURLToPath(new URL('../..', import.meta.url))
-const BUNDLED = join(ROOT, 'examples/bundled-model')
-const CALIBRATION_WINDOWS = 64
-const VALIDATION_DOCUMENTS = 12
 const GROUP = 64
 
 type Grid = { readonly bits: number; readonly symmetric: boolean; readonly group: number }
@@ -60,14 +55,7 @@ const BEFORE: Readonly<Record<string, (grid: Grid) => readonly Step[]>> = {
 
 const { engine, reason } = await selectEngine()
 console.log(`engine ${engine}: ${reason}`)
-const model = await openModel(join(BUNDLED, 'model'))
-if (model.family !== 'language' || !model.tokenizer) throw new Error('The bundled model is no language model.')
-const { tokenizer, contextLength } = model
-const windows = async (name: string) => windowsOf(await readDocuments(join(BUNDLED, 'text', name)), tokenizer, contextLength)
-const learned = (await windows('calibration.txt')).filter(window => window.length === contextLength).slice(0, CALIBRATION_WINDOWS)
-const calibration = learned.map(window => tf.tensor2d(Int32Array.from(window), [1, contextLength], 'int32'))
-const documents = (await readDocuments(join(BUNDLED, 'text/validation.txt'))).slice(0, VALIDATION_DOCUMENTS)
-const validation = windowsOf(documents, tokenizer, contextLength)
+const { model, calibration, validation } = await openBundled()
 
 interface Result {
   readonly perplexity: number
@@ -141,7 +129,7 @@ const table = [
   ...[...results].map(([name, row]) => line([name, row.alone.bits.toFixed(2), ...cells(row)])),
 ].join('\n')
 const page = join(ROOT, 'packages/quantization/docs/comparison.md')
-const given = `Perplexity without rounding: ${dense.perplexity.toFixed(2)}; ${learned.length * contextLength} calibration tokens, ${validation.length} held-out windows.`
+const given = `Perplexity without rounding: ${dense.perplexity.toFixed(2)}; ${calibration.length * model.contextLength} calibration tokens, ${validation.length} held-out windows.`
 const text = await readFile(page, 'utf8')
 await writeFile(
   page,

@@ -1,12 +1,11 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { CompressionError, type Dense, type Parameter } from '@tersor/tensor'
 import type { Activations } from './activations.js'
-import { collector, observe, type SiteStats } from './calibrate.js'
+import { collectBatches, collector, observe, type SiteStats } from './calibrate.js'
 import { checkFinite } from './finite.js'
 import { loadStage } from './forward.js'
 import type { Calibration, Context } from './method.js'
 import type { Model, Site, Stage } from './model.js'
-import type { ParameterSink } from '@tersor/tensor'
 
 /** One stage as a pass sees it: statistics of its sites' inputs and its parameters, which it may replace. */
 export interface StageTurn {
@@ -41,6 +40,7 @@ export const alreadyCompressed = (pass: string, parameter: string, codec: string
  * none of its outputs: the next stage's inputs are those of the model as it was. Throws NO_CALIBRATION.
  */
 export const stagewise = async (model: Model, context: Context, options: StagewiseOptions): Promise<Model> => {
+  const batches = await collectBatches(options.name, context.calibration)
   const out = context.sink()
   const written = new Set<string>()
   const write = async (name: string, changed?: Parameter): Promise<void> => {
@@ -49,11 +49,8 @@ export const stagewise = async (model: Model, context: Context, options: Stagewi
     written.add(name)
   }
   const last = model.stages.findLastIndex(options.selects)
-  const batches: tf.Tensor[] = []
-  for await (const batch of context.calibration ?? []) batches.push(batch)
   const inputs = context.activations(batches)
   try {
-    if (batches.length === 0) throw noCalibration(options.name)
     for (const [index, stage] of model.stages.entries()) {
       context.signal.throwIfAborted()
       context.emit({ type: 'stage', pass: options.name, stage: stage.name, index, of: model.stages.length })
@@ -63,22 +60,12 @@ export const stagewise = async (model: Model, context: Context, options: Stagewi
     for (const name of model.params.names()) await write(name)
     return { ...model, params: await out.finish() }
   } catch (error) {
-    await abort(out)
+    await out.abort()
     throw error
   } finally {
     await inputs.dispose()
   }
 }
-
-const abort = (out: ParameterSink): Promise<void> => out.abort()
-
-const noCalibration = (pass: string): CompressionError =>
-  new CompressionError(
-    'NO_CALIBRATION',
-    `${pass} learns from inputs, and no calibration batch was given.`,
-    'Pass calibration: batches of token ids or images (on the command line: --calibrate FILE).',
-    { pass },
-  )
 
 /** Gathers statistics while the inputs go through the stage, then lets the pass change it; gives what it changed. */
 const takeTurn = async (

@@ -6,9 +6,9 @@ import { rm } from 'node:fs/promises'
 import { compressedTensorsSink, type CompressedTensorsFormat } from './compressed-tensors.js'
 import { temporaryFolder } from './failing-file-system.reference.js'
 import { openHuggingFace } from './huggingface.js'
-import { concatenate, mutate, TEXT } from './mutations.reference.js'
+import { damageFolder, rawTensors, type Raw } from './quantized-folder.reference.js'
 import { openQuantized } from './quantized-folder/open.js'
-import { openSafetensors, safetensorsHeaderBytes } from './safetensors.js'
+import { openSafetensors } from './safetensors.js'
 
 let root: string
 let dir: string
@@ -61,23 +61,13 @@ const save = async (sink: ParameterSink, trees: Readonly<Record<string, Paramete
   await (await sink.finish()).close?.()
 }
 
-interface Raw {
-  readonly shape: readonly number[]
-  readonly dtype: string
-  readonly bytes: Buffer
-}
-
-/** Tensors as the file has them, by a reader that knows nothing of ours. */
-const rawTensors = (): Record<string, Raw> => {
-  const file = readFileSync(`${dir}/model.safetensors`)
-  const length = Number(file.readBigUInt64LE(0))
-  const header = JSON.parse(file.subarray(8, 8 + length).toString()) as Record<string, { dtype: string; shape: number[]; data_offsets: number[] }> // prettier-ignore
-  return Object.fromEntries(
-    Object.entries(header)
+/** Those of the layer, by what follows its name. */
+const layerTensors = (): Record<string, Raw> =>
+  Object.fromEntries(
+    Object.entries(rawTensors(dir))
       .filter(([name]) => name.startsWith(NAME))
-      .map(([name, { dtype, shape, data_offsets: [from, to] }]) => [name.slice(NAME.length + 1), { dtype, shape, bytes: file.subarray(8 + length + from, 8 + length + to) }]), // prettier-ignore
+      .map(([name, tensor]) => [name.slice(NAME.length + 1), tensor]),
   )
-}
 
 /** An 8-bit float from its bits. */
 const e4m3 = (code: number): number => {
@@ -128,7 +118,7 @@ const valuesOf = async (tree: Parameter): Promise<Float32Array> => {
 it.each(FORMATS)('says what the tree says, to an independent reader and to ours: %s', async format => {
   const tree = TREES[format]()
   await save(compressedTensorsSink(dir, { config, format }), { [`${NAME}.weight`]: tree, 'model.norm.weight': norm })
-  const read = READERS[format](rawTensors())
+  const read = READERS[format](layerTensors())
   const expected = await valuesOf(tree)
   expected.forEach((value, i) => expect(Math.fround(read(Math.floor(i / COLUMNS), i % COLUMNS)) + 0).toBe(value + 0)) // −0 is 0
   const folder = await openHuggingFace(dir)
@@ -142,7 +132,7 @@ it.each(FORMATS)('says what the tree says, to an independent reader and to ours:
 it('has the tensors and descriptions of the formats', async () => {
   const written = async (format: Format) => {
     await save(compressedTensorsSink(dir, { config, format, overwrite: true }), { [`${NAME}.weight`]: TREES[format]() })
-    const tensors = Object.fromEntries(Object.entries(rawTensors()).map(([name, { dtype, shape }]) => [name, [dtype, ...shape]]))
+    const tensors = Object.fromEntries(Object.entries(layerTensors()).map(([name, { dtype, shape }]) => [name, [dtype, ...shape]]))
     return { tensors, quantization: JSON.parse(readFileSync(`${dir}/config.json`, 'utf8')).quantization_config }
   }
   const weights = (more: object) => ({ config_groups: { group_0: { targets: ['Linear'], weights: { type: 'float', symmetric: true, ...more } } } }) // prettier-ignore
@@ -215,31 +205,7 @@ it('refuses a global scale that no scale comes from, and a mask of other counts'
 
 it.each(FORMATS)('gives 2000 coded errors or models for damaged folders: %s', async format => {
   await save(compressedTensorsSink(dir, { config, format }), { [`${NAME}.weight`]: TREES[format](), 'model.norm.weight': norm })
-  const file = new Uint8Array(readFileSync(`${dir}/model.safetensors`))
-  const text = new Uint8Array(readFileSync(`${dir}/config.json`))
-  const end = safetensorsHeaderBytes(file, file.length)
-  const rng = createRng(11)
-  let refused = 0
-  for (let i = 0; i < 2000; i++) {
-    const header = rng.uniform() < 0.6 ? mutate(file.subarray(8, end), TEXT, rng) : file.slice(8, end)
-    const damaged = concatenate(new Uint8Array(BigUint64Array.of(BigInt(header.length)).buffer), header, file.subarray(end))
-    const description = rng.uniform() < 0.6 ? mutate(text, TEXT, rng) : text
-    let parsed: unknown
-    try {
-      parsed = JSON.parse(new TextDecoder().decode(description))
-    } catch {
-      continue // refused by the reader of config.json, which has its own mutations
-    }
-    if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed)) continue
-    try {
-      const opened = await openQuantized(await openSafetensors(new Blob([damaged as BlobPart])), parsed as Record<string, unknown>)
-      for (const name of opened?.params.names() ?? []) await opened!.params.read(name)
-    } catch (error) {
-      refused++
-      if ((error as Error).name !== 'CompressionError' || (error as Error).message.split('\n').length !== 2)
-        throw new Error(`folder ${i}: ${Buffer.from(description).toString()} ${Buffer.from(header).toString()}`, { cause: error })
-    }
-  }
+  const refused = await damageFolder(dir, 11)
   expect(refused).toBeGreaterThan(300)
 })
 

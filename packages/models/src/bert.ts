@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core'
-import type { Model, Provenance, Site, Stage } from '@tersor/core'
+import type { Model, Site, Stage } from '@tersor/core'
 import { CompressionError, type ParameterStore } from '@tersor/tensor'
 import { paddingMask } from './attention.js'
 import { checkParameters } from './check-parameters.js'
@@ -15,6 +15,7 @@ import {
 } from './encoder-block.js'
 import { extent } from './config-fields.js'
 import { ACTIVATIONS, biasOf, embed, layerNorm, linear, linearSite } from './layers.js'
+import type { LanguageModelExtras } from './language-model.js'
 import type { ModelFiles, RawConfig } from './raw-config.js'
 import type { Tokenizer } from './tokenizer.js'
 
@@ -153,12 +154,7 @@ const taskOf = (raw: RawConfig): TextEncoder['task'] => {
 export const bertModel = (
   rawConfig: RawConfig,
   params: ParameterStore,
-  extras: {
-    readonly tokenizer?: Tokenizer
-    readonly files?: ModelFiles
-    readonly provenance?: readonly Provenance[]
-    readonly close?: () => Promise<void>
-  } = {},
+  extras: Omit<LanguageModelExtras, 'generationConfig'> = {},
 ): TextEncoder => {
   const task = taskOf(rawConfig)
   const { classes, ...encoder } = parseEncoderConfig(rawConfig)

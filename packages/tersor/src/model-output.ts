@@ -19,7 +19,6 @@ export interface SavedModel {
   /** What to pass as MODEL next time. */
   readonly path: string
   readonly bytes: number
-  readonly parameters: number
   /** What the format could not hold as it was. */
   readonly notes: readonly string[]
   close(): Promise<void>
@@ -130,11 +129,10 @@ export const openOutput = async (model: OpenedModel, flags: OutputFlags): Promis
     ...(state === 'published' ? { finished: path } : {}),
     sink: (_role, provenance) => openSink(open, path, model, { provenance, overwrite, unfinished }),
     saved: async small => {
-      const { bytes, parameters } = sizeOfModel(small)
+      const { bytes } = sizeOfModel(small)
       return {
         path: model.family === 'graph' && model.format === 'tfjs' ? join(path, 'model.json') : path,
         bytes,
-        parameters,
         notes: notesOf(small.params, flags),
         close: async () => small.params.close?.(),
       }

@@ -7,11 +7,11 @@ import {
   sizeOf,
   toFloat32,
   toInt32,
-  unpackBits,
   type Dense,
   type Parameter,
   type Shape,
 } from '@tersor/tensor'
+import { codesOf, isDense } from '../dense-codes.js'
 import type { ScaledIntegers } from './blocks/block-format.js'
 import { BLOCK } from './blocks/block-format.js'
 import { encodeBlocks } from './blocks.js'
@@ -40,11 +40,8 @@ export interface StoredTensor {
   readonly insteadOf?: TensorTypeName
 }
 
-const isDense = (parameter: Parameter | undefined, shape: Shape): parameter is Dense =>
-  parameter?.kind === 'dense' && sizeOf(parameter.shape) === sizeOf(shape)
-
-const codesOf = (data: Dense): Uint8Array =>
-  DTYPES[data.dtype].bits === 8 ? data.bytes : unpackBits(data.bytes, DTYPES[data.dtype].bits, sizeOf(data.shape))
+const isWhole = (parameter: Parameter | undefined, shape: Shape): parameter is Dense =>
+  isDense(parameter) && sizeOf(parameter.shape) === sizeOf(shape)
 
 /** f16 codes of the scales; undefined where a half cannot hold one. */
 const halvesOf = (scale: Dense): Uint16Array | undefined => {
@@ -61,7 +58,7 @@ const integersOfAffine = (parameter: Parameter): ScaledIntegers | undefined => {
   const columns = shape[shape.length - 1]
   const group = Math.min(attrs.group as number, columns)
   const { data, scale, zero } = parts
-  if (!(columns % BLOCK === 0 && group % BLOCK === 0) || !isDense(data, shape) || scale?.kind !== 'dense' || zero?.kind === 'encoded')
+  if (!(columns % BLOCK === 0 && group % BLOCK === 0) || !isWhole(data, shape) || scale?.kind !== 'dense' || zero?.kind === 'encoded')
     return undefined
   if (zero && DTYPES[zero.dtype].kind === 'float') return undefined
   const halves = halvesOf(scale)
@@ -90,7 +87,7 @@ const integersOfAffine = (parameter: Parameter): ScaledIntegers | undefined => {
 const integersOf = (parameter: Parameter): ScaledIntegers | undefined => {
   if (parameter.kind === 'dense' || parameter.codec.name !== 'masked') return integersOfAffine(parameter)
   const { mask, values } = parameter.parts
-  const content = isDense(mask, parameter.shape) ? integersOfAffine(values) : undefined
+  const content = isWhole(mask, parameter.shape) ? integersOfAffine(values) : undefined
   if (!content) return undefined
   const kept = codesOf(mask as Dense)
   const { integers } = content
@@ -107,8 +104,8 @@ const maskedDense = (parameter: Parameter): Dense | undefined => {
   const { mask, values } = parameter.parts
   if (
     parameter.codec.name !== 'masked' ||
-    !isDense(mask, parameter.shape) ||
-    !isDense(values, parameter.shape) ||
+    !isWhole(mask, parameter.shape) ||
+    !isWhole(values, parameter.shape) ||
     !PLAIN.includes(values.dtype)
   )
     return undefined

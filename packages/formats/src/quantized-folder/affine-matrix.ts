@@ -1,16 +1,6 @@
 import { affineOf } from '@tersor/core'
-import {
-  decodeF16,
-  DTYPES,
-  encodeF16,
-  fromFloat32,
-  sizeOf,
-  toFloat32,
-  unpackBits,
-  type Dense,
-  type Encoded,
-  type Parameter,
-} from '@tersor/tensor'
+import { decodeF16, DTYPES, encodeF16, fromFloat32, sizeOf, toFloat32, type Dense, type Encoded } from '@tersor/tensor'
+import { codesOf, isDense } from '../dense-codes.js'
 import { transposed } from './words.js'
 
 /** A linear layer's weight on an affine grid: value = scale · (code − zero), a scale and a zero for each run of `group` columns. */
@@ -27,11 +17,6 @@ export interface AffineMatrix {
   /** (rows, groups); absent on a symmetric grid, where it is 2^(bits − 1). */
   readonly zeros?: Uint8Array
 }
-
-const codesOf = (data: Dense): Uint8Array =>
-  DTYPES[data.dtype].bits === 8 ? data.bytes : unpackBits(data.bytes, DTYPES[data.dtype].bits, sizeOf(data.shape))
-
-const isDense = (parameter: Parameter | undefined): parameter is Dense => parameter?.kind === 'dense'
 
 /** One value for all rows, repeated for each. */
 const forEachRow = <T extends Uint8Array | Float32Array>(values: T, rows: number, groups: number): T => {

@@ -1,6 +1,7 @@
 import { dense, type Encoded } from '@tersor/tensor'
 import { affineMatrixOf, halfScales, whyNoMatrix, zerosOf } from './affine-matrix.js'
-import { groupOf, type Layout, type Misfit, type StoredLinear } from './layout.js'
+import type { Misfit } from '../misfit.js'
+import { groupOf, type Layout, type StoredLinear } from './layout.js'
 import { packRows, transposed } from './words.js'
 
 const BITS = 4

@@ -1,9 +1,10 @@
 import { dense, fromFloat32, sizeOf, toFloat32, type Dense, type Encoded, type Parameter } from '@tersor/tensor'
-import type { Misfit, StoredLinear } from './layout.js'
+import { isDense } from '../dense-codes.js'
+import type { Misfit } from '../misfit.js'
+import type { StoredLinear } from './layout.js'
 
 export type FloatFormat = 'float-quantized' | 'nvfp4-pack-quantized' | 'mxfp4-pack-quantized'
 
-const isDense = (parameter: Parameter | undefined): parameter is Dense => parameter?.kind === 'dense'
 const isTree = (parameter: Parameter | undefined, codec: string): parameter is Encoded =>
   parameter?.kind === 'encoded' && parameter.codec.name === codec
 

@@ -1,7 +1,8 @@
 import { dense, fromIntegers, type Encoded } from '@tersor/tensor'
 import type { Json } from '../json-text.js'
 import { affineMatrixOf, halfScales, whyNoMatrix, zerosOf } from './affine-matrix.js'
-import { groupOf, type Layout, type Misfit, type StoredLinear } from './layout.js'
+import type { Misfit } from '../misfit.js'
+import { groupOf, type Layout, type StoredLinear } from './layout.js'
 import { packColumns, packRows, transposed, wordsFor } from './words.js'
 
 /** v1 stores zeros less one, v2 as they are. */

@@ -1,11 +1,6 @@
 import type { Dense, Encoded } from '@tersor/tensor'
 import type { Json } from '../json-text.js'
-
-/** Why a tree has no place in a layout, and the step that would give it one. */
-export interface Misfit {
-  readonly reason: string
-  readonly step: string
-}
+import type { Misfit } from '../misfit.js'
 
 /** The tensors that stand for a linear layer's weight, by what follows its name. */
 export interface StoredLinear {
@@ -42,5 +37,3 @@ export interface Layout {
   /** Files besides, such as quantize_config.json. */
   readonly files?: (quantization: Json) => Readonly<Record<string, Json>>
 }
-
-export const isMisfit = (result: StoredLinear | Misfit): result is Misfit => 'reason' in result

@@ -3,7 +3,8 @@ import type { Json } from '../json-text.js'
 import { affineMatrixOf, type AffineMatrix, whyNoMatrix } from './affine-matrix.js'
 import { FLOAT_FORMATS, type FloatFormat } from './float-layouts.js'
 import { sparseLayout } from './sparse-layout.js'
-import type { Layout, Misfit, Scheme, StoredLinear } from './layout.js'
+import type { Misfit } from '../misfit.js'
+import type { Layout, Scheme, StoredLinear } from './layout.js'
 import { packColumns, packRows, wordsFor } from './words.js'
 
 /** How codes stand: several in a word, or one in a byte. */

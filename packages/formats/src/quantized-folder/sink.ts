@@ -1,28 +1,19 @@
 import { CompressionError, type Encoded, type Parameter, type ParameterSink } from '@tersor/tensor'
 import { huggingFaceSink, type HuggingFaceSinkOptions } from '../huggingface/sink.js'
 import type { Json } from '../json-text.js'
+import { isMisfit, refusedText, stepsText, type Refused } from '../misfit.js'
 import { openQuantized } from './open.js'
-import { isMisfit, type Layout, type Misfit, type Scheme } from './layout.js'
+import type { Layout, Scheme } from './layout.js'
 
 const WEIGHT = '.weight'
-/** Enough to see what is wrong. */
-const LISTED = 5
 
-interface Refused extends Misfit {
-  readonly name: string
-}
-
-const refusal = (title: string, refused: readonly Refused[]): CompressionError => {
-  const listed = refused.slice(0, LISTED).map(({ name, reason }) => `${name} ${reason}`)
-  const more = refused.length > LISTED ? `; and ${refused.length - LISTED} more` : ''
-  const steps = [...new Set(refused.map(({ step }) => step))]
-  return new CompressionError(
+const refusal = (title: string, refused: readonly Refused[]): CompressionError =>
+  new CompressionError(
     'UNSUPPORTED',
-    `${title} has no place for ${refused.length} of the tensors: ${listed.join('; ')}${more}.`,
-    `${steps.join(' ')} A Hugging Face folder of Tersor's own holds everything.`,
+    refusedText(title, refused),
+    `${stepsText(refused)} A Hugging Face folder of Tersor's own holds everything.`,
     { format: title, tensors: refused.map(({ name }) => name) },
   )
-}
 
 const describeScheme = ({ bits, group, whole, symmetric }: Scheme): string =>
   `${bits} bits in groups of ${whole ? 'a row' : group}, ${symmetric ? 'symmetric' : 'asymmetric'}`

@@ -5,7 +5,8 @@ import { isRecord, type Json } from '../json-text.js'
 import { createOutput, type OutputOptions } from '../output.js'
 import type { Manifest } from './manifest.js'
 import { openTfjs, RECORD_KEY } from './open.js'
-import { storeWeight, type Misfit, type StoredWeight } from './storage.js'
+import { isMisfit, refusedText, stepsText, type Refused } from '../misfit.js'
+import { storeWeight, type StoredWeight } from './storage.js'
 
 export interface TfjsSinkOptions extends OutputOptions {
   /** What model.json says besides the manifest, as `openTfjs` gives it; a manifest by itself is written where absent or empty. */
@@ -21,22 +22,12 @@ export interface TfjsSinkOptions extends OutputOptions {
 }
 
 const SHARD_BYTES = 4 << 20
-const LISTED = 5
 
-interface Refused extends Misfit {
-  readonly name: string
-}
-
-const refusal = (refused: readonly Refused[]): CompressionError => {
-  const listed = refused.slice(0, LISTED).map(({ name, reason }) => `${name} ${reason}`)
-  const more = refused.length > LISTED ? `; and ${refused.length - LISTED} more` : ''
-  return new CompressionError(
-    'UNSUPPORTED',
-    `A tfjs manifest has no place for ${refused.length} of the tensors: ${listed.join('; ')}${more}.`,
-    [...new Set(refused.map(({ step }) => step))].join(' '),
-    { format: 'tfjs', tensors: refused.map(({ name }) => name) },
-  )
-}
+const refusal = (refused: readonly Refused[]): CompressionError =>
+  new CompressionError('UNSUPPORTED', refusedText('A tfjs manifest', refused), stepsText(refused), {
+    format: 'tfjs',
+    tensors: refused.map(({ name }) => name),
+  })
 
 /** Writes one run of bytes over files of a limited size. */
 const shardWriter = (open: (index: number) => Promise<OpenFile>, limit: number) => {
@@ -109,7 +100,7 @@ export const tfjsSink = (path: string, options: TfjsSinkOptions = {}): Parameter
         { name },
       )
     const stored = storeWeight(name, parameter, manifest?.weights.get(name))
-    if ('reason' in stored) return void refused.push({ name, ...stored })
+    if (isMisfit(stored)) return void refused.push({ name, ...stored })
     if (refused.length > 0) return
     entries.push(describe(stored, name))
     await writer.write(stored.bytes)

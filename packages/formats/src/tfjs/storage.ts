@@ -1,5 +1,6 @@
 import { DTYPES, toFloat32, toInt32, unpackBits, sizeOf, type Dense, type Encoded, type Parameter, type Shape } from '@tersor/tensor'
 import type { Quantization, WeightDType, WeightEntry } from './manifest.js'
+import type { Misfit } from '../misfit.js'
 
 /** A weight as a manifest describes it, and its bytes. */
 export interface StoredWeight {
@@ -7,12 +8,6 @@ export interface StoredWeight {
   readonly shape: Shape
   readonly quantization?: Quantization
   readonly bytes: Uint8Array
-}
-
-/** Why a parameter has no place, and the step that gives it one. */
-export interface Misfit {
-  readonly reason: string
-  readonly step: string
 }
 
 const QUANTIZE = "Quantize it by rtn with bits=8 and granularity='tensor'."

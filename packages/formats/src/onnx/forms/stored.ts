@@ -1,5 +1,5 @@
 import type { Dense, DType } from '@tersor/tensor'
-import type { Misfit } from '../../quantized-folder/layout.js'
+import type { Misfit } from '../../misfit.js'
 import type { GraphBuilder } from '../build.js'
 
 /** How grids of codes are stored. */

@@ -1,0 +1,26 @@
+/** The bundled language model, and what all claims about it learn from and are measured on. */
+import * as tf from '@tensorflow/tfjs-core'
+import { readDocuments, windowsOf } from '@tersor/evaluation'
+import { openModel } from '@tersor/models'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+export const ROOT = fileURLToPath(new URL('../..', import.meta.url))
+const BUNDLED = join(ROOT, 'examples/bundled-model')
+/** Four times as many tokens as the widest site has columns, and more. */
+const CALIBRATION_WINDOWS = 64
+const VALIDATION_DOCUMENTS = 12
+
+/** Opens it, on the engine that was selected. */
+export const openBundled = async () => {
+  const model = await openModel(join(BUNDLED, 'model'))
+  if (model.family !== 'language' || !model.tokenizer) throw new Error('The bundled model is no language model.')
+  const { tokenizer, contextLength } = model
+  const read = (name: string) => readDocuments(join(BUNDLED, 'text', name))
+  const learned = windowsOf(await read('calibration.txt'), tokenizer, contextLength)
+    .filter(window => window.length === contextLength)
+    .slice(0, CALIBRATION_WINDOWS)
+  const calibration = learned.map(window => tf.tensor2d(Int32Array.from(window), [1, contextLength], 'int32'))
+  const validation = windowsOf((await read('validation.txt')).slice(0, VALIDATION_DOCUMENTS), tokenizer, contextLength)
+  return { model, calibration, validation }
+}
