@@ -1,7 +1,7 @@
 import type { Native, NativeSession, NativeTensor } from './binding.js'
 import type { BufferPool } from './buffers.js'
 import { emitTrace } from './emit.js'
-import { tensorOf } from './feeds.js'
+import { arrayOf, tensorOf } from './feeds.js'
 import { createGraph } from './graph.js'
 import { sizeOf } from './shapes.js'
 import type { Skeleton } from './skeleton.js'
@@ -25,6 +25,9 @@ export interface Plan {
   forgotten: boolean
 }
 
+/** Whether an input that is no literal becomes a constant of the graph; its values are copied. */
+export type Embeds = (operand: Operand) => boolean
+
 export const feedName = (slot: number) => `x${slot}`
 
 /** ONNX Runtime's plan lets about four values in turn share one place. */
@@ -44,12 +47,14 @@ export function compile(
   outputs: readonly TraceNode[],
   varying: ReadonlySet<number>,
   baked: string,
+  embeds: Embeds = () => false,
 ): Plan {
   const graph = createGraph()
   const constant = new Set(skeleton.literals.filter((_, position) => !varying.has(position)))
   const fed: number[] = []
   const inputNames = skeleton.inputs.map((operand, slot) => {
     if (constant.has(slot)) return graph.constant('float32', operand.shape, [(operand.value.values as Float32Array)[0]!])
+    if (embeds(operand)) return graph.embed(`v${slot}`, operand.shape, arrayOf(operand) as Float32Array)
     fed.push(slot)
     return graph.input(feedName(slot), operand.dtype, operand.shape)
   })
