@@ -34,6 +34,12 @@ export interface Executor {
   counts(): { readonly compiled: number; readonly interpreted: number }
 }
 
+const runOf = (plan: Plan, { inputs }: Skeleton, outputs: readonly TraceNode[]): Run => ({
+  plan,
+  inputs,
+  outputs: outputs.map(({ value, shape, dtype }) => ({ value, shape, dtype })),
+})
+
 export function createExecutor(
   native: Native,
   pool: BufferPool,
@@ -41,8 +47,7 @@ export function createExecutor(
   initial: Settings,
   release: (node: TraceNode) => void,
 ): Executor {
-  let settings = initial
-  let interpreted = 0
+  let [settings, interpreted] = [initial, 0]
   const threads = () => settings.threads
   const plans = createPlans(native, () => settings, block, settings.sessions)
   const families = createFamilies(native, () => settings, settings.sessions)
@@ -71,9 +76,8 @@ export function createExecutor(
     run(nodes, observer) {
       const outputs = nodes.filter(node => node.value.owned)
       const skeleton = skeletonOf(nodes)
-      const plan = observer?.embeds
-        ? plans.apart(skeleton, nodes, outputs, observer.embeds)
-        : plans.find(skeleton, nodes, outputs, observer !== null)
+      const embeds = observer?.embeds
+      const plan = embeds ? plans.apart(skeleton, nodes, outputs, embeds) : plans.find(skeleton, nodes, outputs, observer !== null)
       if (plan === null) {
         const member = nodes.length > FEW_NODES ? families.find(skeleton, nodes, outputs) : null
         if (member === null || !runAsMember(member, skeleton, outputs)) interpret(nodes)
@@ -81,7 +85,7 @@ export function createExecutor(
       }
       const arrays = runPlan(native, pool, plan, skeleton.inputs, outputs)
       outputs.forEach(({ value }, index) => (value.values = arrays[index]!))
-      observer?.done({ plan, inputs: skeleton.inputs, outputs: outputs.map(({ value, shape, dtype }) => ({ value, shape, dtype })) })
+      observer?.done(runOf(plan, skeleton, outputs))
     },
     configure(wanted) {
       if (wanted.threads !== settings.threads || wanted.arena !== settings.arena) {

@@ -144,6 +144,7 @@ const cases: Record<string, () => tf.Tensor> = {
   'broadcastTo and more': () => tf.add(tf.broadcastTo(tensor([1, 16, 1]), [8, 16, 12]), tensor([8, 16, 12])),
   gather: () => tf.gather(tensor([100, 32]), ints([2, 40], 100)),
   'gather along the last axis': () => tf.gather(tensor([10, 32]), ints([40], 32), 1),
+  'gather in rows': () => tf.gather(tensor([60, 32]), ints([60, 3], 32), 1, 1),
   'gather int32': () => tf.gather(ints([100, 2], 50), ints([40], 100)),
   unsortedSegmentSum: () => tf.unsortedSegmentSum(tensor([500, 32]), ints([500], 13) as tf.Tensor1D, 16),
   'unsortedSegmentSum of ids outside': () => tf.unsortedSegmentSum(tensor([500, 32]), ints([500], 23, -2) as tf.Tensor1D, 16),

@@ -53,14 +53,14 @@ export const topOne = async (
     const end = Math.min(start + IMAGES_PER_BATCH, images.count)
     return {
       size: end - start,
+      shape: [end - start],
       input: () => images.batch(start, end),
-      reduce: (logits: tf.Tensor) => tf.argMax(logits, -1),
       visit: async (chosen: tf.Tensor) => {
         const best = await chosen.data()
         best.forEach((index, row) => (correct += index === indices[images.labels[start + row]] ? 1 : 0))
       },
     }
   })
-  await eachOutput(model, batches, options)
+  await eachOutput(model, batches, { ...options, reduce: logits => tf.argMax(logits, -1) })
   return { top1: correct / images.count, correct, count: images.count }
 }

@@ -3,17 +3,19 @@ import type { Model } from '@tersor/core'
 import { CompressionError } from '@tersor/tensor'
 import type { Window } from './windows.js'
 
-/** Windows of one length that run together. */
+/** Windows of similar length that run together; shorter ones are filled up behind, where a causal network does not look. */
 export interface WindowBatch {
   readonly windows: readonly Window[]
-  /** Positions whose next token is predicted: all but the last of each window. */
+  /** Positions whose next token is predicted: all but the last of the longest window, or a few more. */
   readonly positions: number
 }
 
 /** Tokens that run at once: enough to keep the engine busy, few enough that the logits of large vocabularies fit. */
 const TOKENS_PER_BATCH = 2048
+/** Positions are a multiple of this, so that batches share few shapes. */
+const STEP = 32
 
-/** A model of token ids; one that tells the size of its vocabulary is not run on ids beyond it. */
+/** A causal model of token ids; one that tells the size of its vocabulary is not run on ids beyond it. */
 export interface TokenModel extends Model {
   readonly vocabularySize?: number
 }
@@ -32,25 +34,35 @@ const checkIds = (windows: readonly Window[], { vocabularySize = Infinity }: Tok
 }
 
 /**
- * Groups windows by length; windows of one token predict nothing and are left out.
+ * Groups windows, the longest first; windows of one token predict nothing and are left out.
  * Throws BAD_DATA where none is left, and for ids that the model does not know.
  */
 export const batchWindows = (windows: readonly Window[], model: TokenModel): readonly WindowBatch[] => {
   checkIds(windows, model)
-  const byLength = new Map<number, Window[]>()
-  for (const window of windows) if (window.length > 1) byLength.set(window.length, [...(byLength.get(window.length) ?? []), window])
-  if (byLength.size === 0) {
+  const sorted = windows.filter(window => window.length > 1).sort((a, b) => b.length - a.length)
+  if (sorted.length === 0) {
     throw new CompressionError('BAD_DATA', 'No window has two tokens, so there is nothing to predict.', 'Pass a longer text.')
   }
-  return [...byLength].flatMap(([length, alike]) => {
-    const rows = Math.max(1, Math.floor(TOKENS_PER_BATCH / length))
-    return Array.from({ length: Math.ceil(alike.length / rows) }, (_, i) => ({
-      windows: alike.slice(i * rows, (i + 1) * rows),
-      positions: length - 1,
-    }))
-  })
+  const most = sorted[0].length - 1
+  const batches: WindowBatch[] = []
+  for (let from = 0; from < sorted.length; from += batches.at(-1)!.windows.length) {
+    const positions = Math.min(most, STEP * Math.ceil((sorted[from].length - 1) / STEP))
+    batches.push({ windows: sorted.slice(from, from + Math.max(1, Math.floor(TOKENS_PER_BATCH / positions))), positions })
+  }
+  return batches
 }
 
+/** Whether a row of the batch predicts a token of its window, row by row: (windows · positions). */
+export const predicts = ({ windows, positions }: WindowBatch): readonly boolean[] =>
+  windows.flatMap(window => Array.from({ length: positions }, (_, position) => position + 1 < window.length))
+
+/** Ids from `start` on for each position, 0 behind the end of a window. */
+const idsFrom = ({ windows, positions }: WindowBatch, start: number): Int32Array =>
+  Int32Array.from(windows.flatMap(window => Array.from({ length: positions }, (_, position) => window[start + position] ?? 0)))
+
 /** The ids whose next tokens are predicted, (windows, positions). */
-export const inputOf = ({ windows, positions }: WindowBatch): tf.Tensor =>
-  tf.tensor2d(Int32Array.from(windows.flatMap(window => window.slice(0, positions))), [windows.length, positions], 'int32')
+export const inputOf = (batch: WindowBatch): tf.Tensor => tf.tensor2d(idsFrom(batch, 0), [batch.windows.length, batch.positions], 'int32')
+
+/** The tokens that come next, (windows · positions, 1). */
+export const targetsOf = (batch: WindowBatch): tf.Tensor =>
+  tf.tensor2d(idsFrom(batch, 1), [batch.windows.length * batch.positions, 1], 'int32')
