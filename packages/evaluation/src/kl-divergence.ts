@@ -44,7 +44,7 @@ export const klDivergence = async (
   const { weights, dispose } = await loadModel(reference, options.signal)
   const batches = batched.map(batch => ({
     size: batch.windows.length,
-    shape: [batch.windows.length, batch.positions],
+    shape: [batch.rows, batch.positions],
     input: () => inputOf(batch),
     visit: async (logits: tf.Tensor) => {
       const expected = tf.tidy(() => forward(reference, inputOf(batch), { weights }))

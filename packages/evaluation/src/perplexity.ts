@@ -4,7 +4,7 @@ import { checkFinite } from './log-softmax.js'
 import { batchWindows, inputOf, predicts, targetsOf, type TokenModel } from './window-batches.js'
 import type { Window } from './windows.js'
 
-/** log p of the token that comes next at each position; logits: (windows, positions, vocabulary), targets and result: (windows · positions, 1). */
+/** log p of the token that comes next at each position; logits: (rows, positions, vocabulary), targets and result: (rows · positions, 1). */
 const chosenLogProbabilities = (logits: tf.Tensor, targets?: tf.Tensor): tf.Tensor => {
   const rows = tf.reshape(tf.logSoftmax(logits), [targets!.shape[0]!, logits.shape[2]!])
   return tf.gather(rows, targets as tf.Tensor2D, 1, 1)
@@ -24,7 +24,7 @@ export const perplexity = async (
   let tokens = 0
   const batches = batchWindows(windows, model).map(batch => ({
     size: batch.windows.length,
-    shape: [batch.windows.length, batch.positions],
+    shape: [batch.rows, batch.positions],
     input: () => inputOf(batch),
     targets: () => targetsOf(batch),
     visit: async (chosen: tf.Tensor) => {

@@ -6,14 +6,16 @@ import type { Window } from './windows.js'
 /** Windows of similar length that run together; shorter ones are filled up behind, where a causal network does not look. */
 export interface WindowBatch {
   readonly windows: readonly Window[]
-  /** Positions whose next token is predicted: all but the last of the longest window, or a few more. */
+  /** As many as windows, or more, which stay empty. */
+  readonly rows: number
+  /** Positions whose next token is predicted: all but the last of the longest window, or more. */
   readonly positions: number
 }
 
 /** Tokens that run at once: enough to keep the engine busy, few enough that the logits of large vocabularies fit. */
 const TOKENS_PER_BATCH = 2048
-/** Positions are a multiple of this, so that batches share few shapes. */
-const STEP = 32
+/** A shape of its own, for which the engine compiles a graph, pays for more than so many batches; fewer are filled up to the shape before. */
+const FEW = 4
 
 /** A causal model of token ids; one that tells the size of its vocabulary is not run on ids beyond it. */
 export interface TokenModel extends Model {
@@ -43,26 +45,34 @@ export const batchWindows = (windows: readonly Window[], model: TokenModel): rea
   if (sorted.length === 0) {
     throw new CompressionError('BAD_DATA', 'No window has two tokens, so there is nothing to predict.', 'Pass a longer text.')
   }
-  const most = sorted[0].length - 1
   const batches: WindowBatch[] = []
+  let positions = sorted[0].length - 1
   for (let from = 0; from < sorted.length; from += batches.at(-1)!.windows.length) {
-    const positions = Math.min(most, STEP * Math.ceil((sorted[from].length - 1) / STEP))
-    batches.push({ windows: sorted.slice(from, from + Math.max(1, Math.floor(TOKENS_PER_BATCH / positions))), positions })
+    const left = sorted.length - from
+    if (left > FEW * rowsOf(positions)) while (2 * sorted[from].length <= positions) positions = Math.ceil(positions / 2)
+    const rows = from < FEW * rowsOf(positions) ? Math.min(left, rowsOf(positions)) : rowsOf(positions)
+    batches.push({ windows: sorted.slice(from, from + rows), rows, positions })
   }
   return batches
 }
 
-/** Whether a row of the batch predicts a token of its window, row by row: (windows · positions). */
-export const predicts = ({ windows, positions }: WindowBatch): readonly boolean[] =>
-  windows.flatMap(window => Array.from({ length: positions }, (_, position) => position + 1 < window.length))
+const rowsOf = (positions: number): number => Math.max(1, Math.floor(TOKENS_PER_BATCH / positions))
 
-/** Ids from `start` on for each position, 0 behind the end of a window. */
-const idsFrom = ({ windows, positions }: WindowBatch, start: number): Int32Array =>
-  Int32Array.from(windows.flatMap(window => Array.from({ length: positions }, (_, position) => window[start + position] ?? 0)))
+/** Something for each position of each row: (rows · positions). */
+const eachPosition = <T>({ windows, rows, positions }: WindowBatch, of: (window: Window, position: number) => T): readonly T[] =>
+  Array.from({ length: rows * positions }, (_, at) => of(windows[Math.floor(at / positions)] ?? [], at % positions))
 
-/** The ids whose next tokens are predicted, (windows, positions). */
-export const inputOf = (batch: WindowBatch): tf.Tensor => tf.tensor2d(idsFrom(batch, 0), [batch.windows.length, batch.positions], 'int32')
+/** Whether a position predicts a token of its window. */
+export const predicts = (batch: WindowBatch): readonly boolean[] => eachPosition(batch, (window, position) => position + 1 < window.length)
 
-/** The tokens that come next, (windows · positions, 1). */
-export const targetsOf = (batch: WindowBatch): tf.Tensor =>
-  tf.tensor2d(idsFrom(batch, 1), [batch.windows.length * batch.positions, 1], 'int32')
+/** The ids whose next tokens are predicted, (rows, positions); 0 behind the end of a window. */
+export const inputOf = (batch: WindowBatch): tf.Tensor => {
+  const ids = Int32Array.from(eachPosition(batch, (window, position) => window[position] ?? 0))
+  return tf.tensor2d(ids, [batch.rows, batch.positions], 'int32')
+}
+
+/** The tokens that come next, (rows · positions, 1). */
+export const targetsOf = (batch: WindowBatch): tf.Tensor => {
+  const ids = Int32Array.from(eachPosition(batch, (window, position) => window[position + 1] ?? 0))
+  return tf.tensor2d(ids, [batch.rows * batch.positions, 1], 'int32')
+}
