@@ -73,6 +73,12 @@ const unaryOps = {
   step: tf.step,
 } as Record<string, (a: tf.Tensor) => tf.Tensor>
 
+/** Queries turned by their positions; `swapped` takes the wrong half once. */
+const rotated = (x: tf.Tensor, cosine: tf.Tensor, sine: tf.Tensor, swapped = false) => {
+  const [a, b] = tf.split(x, 2, -1) as [tf.Tensor, tf.Tensor]
+  return tf.concat([tf.sub(tf.mul(a, cosine), tf.mul(b, sine)), tf.add(tf.mul(swapped ? a : b, cosine), tf.mul(a, sine))], -1)
+}
+
 const cases: Record<string, () => tf.Tensor> = {
   'pow of broadcast': () => tf.pow(positive([80, 64], 1), tensor([64], 2)),
   'pow of strange values': () => tf.pow(strange(), tf.scalar(2)),
@@ -151,6 +157,10 @@ const cases: Record<string, () => tf.Tensor> = {
   oneHot: () => tf.oneHot(ints([90], 50), 50),
   'oneHot of indices outside': () => tf.oneHot(ints([90], 60, -3), 50, 1, 0, 'float32'),
   'oneHot with other values': () => tf.oneHot(ints([90], 50), 50, 2, -1, 'float32'),
+  'rotated halves': () => rotated(tensor([2, 3, 20, 12], 1), tensor([20, 6], 2), tensor([20, 6], 3)),
+  'rotated halves, one position': () => rotated(tensor([2, 3, 1, 64], 1), tensor([1, 32], 2), tensor([1, 32], 3)),
+  'rotated halves of few sizes': () => rotated(tensor([2, 30, 20, 2], 1), tensor([20, 1], 2), tensor([20, 1], 3)),
+  'halves almost rotated': () => rotated(tensor([2, 3, 20, 12], 1), tensor([20, 6], 2), tensor([20, 6], 3), true),
   matMul: () => tf.matMul(tensor([33, 64], 1) as tf.Tensor2D, tensor([64, 47], 2)),
   'matMul of batches': () => tf.matMul(tensor([3, 4, 33, 64], 1), tensor([3, 4, 64, 47], 2)),
   'matMul, left transposed': () => tf.matMul(tensor([12, 64, 33], 1), tensor([12, 64, 47], 2), true, false),

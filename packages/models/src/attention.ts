@@ -21,11 +21,17 @@ const part = (x: tf.Tensor, axis: number, { from, to }: Range): tf.Tensor => {
   return tf.slice(x, at(from, 0), at(to - from, -1))
 }
 
-/** softmax(q · kᵀ + hidden) · v of one band; q: (matrices, groups, tokens, size), k and v: (matrices, keys, size); like q. */
-const attendBand = (q: tf.Tensor, k: tf.Tensor, v: tf.Tensor, { queries, keys, hidden }: Band, cap: number | null): tf.Tensor => {
+/** softmax(scale · q · kᵀ + hidden) · v of one band; q: (matrices, groups, tokens, size), k and v: (matrices, keys, size); like q. */
+const attendBand = (
+  q: tf.Tensor,
+  k: tf.Tensor,
+  v: tf.Tensor,
+  { queries, keys, hidden }: Band,
+  { scale, cap }: Required<Pick<AttendOptions, 'scale' | 'cap'>>,
+): tf.Tensor => {
   const rows = part(q, 2, queries)
   const [matrices, groups, count, size] = rows.shape as [number, number, number, number]
-  const flat = tf.reshape(rows, [matrices, groups * count, size]) as tf.Tensor3D
+  const flat = tf.mul(tf.reshape(rows, [matrices, groups * count, size]), scale) as tf.Tensor3D
   const scores = tf.matMul(flat, part(k, 1, keys) as tf.Tensor3D, false, true) // (matrices, groups · count, keys)
   const grid = tf.reshape(cap === null ? scores : softCap(scores, cap), [matrices, groups, count, scores.shape[2]!])
   const hides = hidden()
@@ -42,17 +48,18 @@ export const attend = (q: tf.Tensor, k: tf.Tensor, v: tf.Tensor, env: Env, { sca
   const [batch, heads, tokens, size] = q.shape as [number, number, number, number]
   const matrices = batch * k.shape[1]!
   const groups = heads / k.shape[1]!
-  const scaled = tf.mul(q, scale)
   const attendAll = (): tf.Tensor => {
     const { keys, values } = env.cache ? env.cache.append(k, v) : { keys: k, values: v }
     const length = keys.shape[2]!
-    const grouped = tf.reshape(scaled, [matrices, groups, tokens, size])
+    const grouped = tf.reshape(q, [matrices, groups, tokens, size])
     const [allKeys, allValues] = [keys, values].map(t => tf.reshape(t, [matrices, length, size])) as [tf.Tensor, tf.Tensor]
-    const mixed = (bands?.(length) ?? [everything(tokens, length)]).map(band => attendBand(grouped, allKeys, allValues, band, cap))
+    const mixed = (bands?.(length) ?? [everything(tokens, length)]).map(band =>
+      attendBand(grouped, allKeys, allValues, band, { scale, cap }),
+    )
     return mixed.length === 1 ? mixed[0]! : tf.concat(mixed, 2) // (matrices, groups, tokens, size)
   }
-  const asRows = () => tf.reshape(scaled, [matrices, groups * tokens, size]) as tf.Tensor3D
-  const mixed = env.cache?.attend ? env.cache.attend(asRows(), k, v, cap) : attendAll()
+  const scaledRows = () => tf.mul(tf.reshape(q, [matrices, groups * tokens, size]), scale) as tf.Tensor3D
+  const mixed = env.cache?.attend ? env.cache.attend(scaledRows(), k, v, cap) : attendAll()
   const rows = tf.transpose(tf.reshape(mixed, [batch, heads, tokens, size]), [0, 2, 1, 3]) // (batch, tokens, heads, size)
   return tf.reshape(rows, [batch * tokens, heads * size])
 }
