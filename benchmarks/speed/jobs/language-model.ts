@@ -31,9 +31,9 @@ const training = (model: ReturnType<typeof languageModel>): Run => {
 
 /** The logits alone, computed but not looked at. */
 const forward = ({ logits }: ReturnType<typeof languageModel>): Run => {
+  const compute = capture(logits, { embeds: true })
   return () => {
-    const output = tf.tidy(logits)
-    finish()
+    const output = compute()
     if (tf.getBackend() !== 'ort') output.dataSync()
     output.dispose()
   }
@@ -41,6 +41,6 @@ const forward = ({ logits }: ReturnType<typeof languageModel>): Run => {
 
 /** `what` is "train" or "forward"; plain operations of tfjs. */
 export const prepare = ({ batch, what }: Settings): Run => {
-  const model = languageModel(Number(batch))
+  const model = languageModel(Number(batch), what === 'train')
   return what === 'train' ? training(model) : forward(model)
 }
