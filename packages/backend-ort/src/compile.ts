@@ -5,14 +5,21 @@ import { arrayOf, tensorOf } from './feeds.js'
 import { createGraph } from './graph.js'
 import { sizeOf } from './shapes.js'
 import type { Skeleton } from './skeleton.js'
-import type { NativeArray, Operand, TraceNode } from './types.js'
+import type { NativeArray, Operand, Shape, TraceNode } from './types.js'
+
+/** An output as the graph makes it. */
+export interface Output {
+  readonly name: string
+  /** Where it may be another of the same size than the trace wants. */
+  readonly shape?: Shape
+}
 
 /** A whole trace as one loaded graph. */
 export interface Plan {
   readonly session: NativeSession
   /** The inputs of the skeleton that are fed; the others are constants of the graph. */
   readonly fed: readonly number[]
-  readonly outputNames: readonly string[]
+  readonly outputs: readonly Output[]
   /** The literals it was compiled with. */
   readonly baked: string
   /** Estimate of what the session keeps between runs. */
@@ -58,14 +65,14 @@ export function compile(
     fed.push(slot)
     return graph.input(feedName(slot), operand.dtype, operand.shape)
   })
-  const outputNames = emitTrace(graph, skeleton, nodes, outputs, inputNames, block)
-  outputs.forEach((node, index) => graph.output(outputNames[index]!, node.dtype, node.shape))
+  const made = emitTrace(graph, skeleton, nodes, outputs, inputNames, block).map((name, at) => graph.origin(name, outputs[at]!.shape))
+  made.forEach(({ name, shape }, at) => graph.output(name, outputs[at]!.dtype, shape))
   const session = native.open(graph.model(), { threads, optimise: true, arena })
   const embedded = graph.embedded()
   return {
     session,
     fed,
-    outputNames,
+    outputs: made,
     baked,
     bytes: estimateBytes(nodes) + embedded,
     embeds: embedded > 0,
@@ -78,7 +85,7 @@ export function compile(
 export function runPlan(
   native: Native,
   pool: BufferPool,
-  plan: Pick<Plan, 'session' | 'fed' | 'outputNames'>,
+  plan: Pick<Plan, 'session' | 'fed' | 'outputs'>,
   inputs: readonly Operand[],
   outputs: readonly Pick<TraceNode, 'dtype' | 'shape'>[],
   more: Readonly<Record<string, NativeTensor>> = {},
@@ -88,7 +95,8 @@ export function runPlan(
   const fetches: Record<string, NativeTensor> = {}
   const arrays = outputs.map(({ dtype, shape }, index) => {
     const array = pool.take(dtype, sizeOf(shape))
-    fetches[plan.outputNames[index]!] = native.tensor(dtype, array, shape)
+    const made = plan.outputs[index]!
+    fetches[made.name] = native.tensor(dtype, array, made.shape ?? shape)
     return array
   })
   plan.session.run(feeds, fetches)

@@ -1,5 +1,6 @@
 import type { Native, NativeSession } from './binding.js'
 import { feedName } from './compile.js'
+import type { Output } from './compile.js'
 import { emitTrace } from './emit.js'
 import { createGraph } from './graph.js'
 import type { AttributeValue, Graph, OnnxType } from './graph.js'
@@ -25,7 +26,7 @@ interface Sketch {
 export interface FamilyPlan {
   readonly session: NativeSession
   readonly fed: readonly number[]
-  readonly outputNames: readonly string[]
+  readonly outputs: readonly Output[]
   readonly signature: string
   readonly embeds: boolean
   /** Which constants are inputs. */
@@ -106,10 +107,9 @@ function compileFamily(
   const constants: Constant[] = []
   const graph = openGraph(open, constants)
   const inputNames = skeleton.inputs.map((operand, slot) => graph.input(feedName(slot), operand.dtype))
-  const outputNames = emitTrace(graph, skeleton, nodes, outputs, inputNames)
-  outputs.forEach((node, index) => graph.output(outputNames[index]!, node.dtype))
+  const made = emitTrace(graph, skeleton, nodes, outputs, inputNames).map((name, at) => ({ name: graph.output(name, outputs[at]!.dtype) }))
   const session = native.open(graph.model(), { threads, optimise: true, arena })
-  return { session, fed: skeleton.inputs.map((_, slot) => slot), outputNames, signature, embeds: graph.embedded() > 0, open, constants }
+  return { session, fed: skeleton.inputs.map((_, slot) => slot), outputs: made, signature, embeds: graph.embedded() > 0, open, constants }
 }
 
 interface Entry {

@@ -4,7 +4,7 @@ import { arrayOf, tensorOf } from './feeds.js'
 import { createGraph } from './graph.js'
 import { createRecency } from './recency.js'
 import { sizeOf } from './shapes.js'
-import type { NativeArray, TraceNode } from './types.js'
+import type { NativeArray, Shape, TraceNode } from './types.js'
 
 /** Runs one node at a time, for traces seen too seldom to be worth compiling. */
 export interface Interpreter {
@@ -17,7 +17,7 @@ export interface Interpreter {
 
 interface NodeSession {
   readonly session: NativeSession
-  readonly output: string
+  readonly output: { readonly name: string; readonly shape: Shape }
   readonly embeds: boolean
 }
 
@@ -36,7 +36,8 @@ function open(native: Native, node: TraceNode, threads: number): NodeSession {
   const graph = createGraph()
   const shapeOf = (shape: readonly number[]) => (node.polymorphic ? undefined : shape)
   const names = node.inputs.map((input, index) => graph.input(`x${index}`, input.dtype, shapeOf(input.shape)))
-  const output = graph.output(node.emit(graph, names), node.dtype, shapeOf(node.shape))
+  const output = graph.origin(node.emit(graph, names), node.shape)
+  graph.output(output.name, node.dtype, shapeOf(output.shape))
   return { session: native.open(graph.model(), { threads, optimise: false }), output, embeds: graph.embedded() > 0 }
 }
 
@@ -54,7 +55,7 @@ export function createInterpreter(native: Native, pool: BufferPool, threads: () 
       const feeds: Record<string, NativeTensor> = {}
       node.inputs.forEach((input, index) => (feeds[`x${index}`] = tensorOf(native, input)))
       const array = pool.take(node.dtype, sizeOf(node.shape))
-      session.run(feeds, { [output]: native.tensor(node.dtype, array, node.shape) })
+      session.run(feeds, { [output.name]: native.tensor(node.dtype, array, node.polymorphic ? node.shape : output.shape) })
       return array
     },
     clear: () => sessions.clear(),
