@@ -3,6 +3,7 @@ import type { BufferPool } from './buffers.js'
 import { emitTrace } from './emit.js'
 import { arrayOf, tensorOf } from './feeds.js'
 import { createGraph } from './graph.js'
+import type { Running } from './settings.js'
 import { sizeOf } from './shapes.js'
 import type { Skeleton } from './skeleton.js'
 import type { NativeArray, Operand, Shape, TraceNode } from './types.js'
@@ -48,7 +49,7 @@ function estimateBytes(nodes: readonly TraceNode[]): number {
 /** Writes the trace as ONNX and loads it; every shape is static, which lets ONNX Runtime plan its memory. */
 export function compile(
   native: Native,
-  { threads, arena, block }: { readonly threads: number; readonly arena: boolean; readonly block: number },
+  { threads, spinning, arena, block }: Running & { readonly block: number },
   skeleton: Skeleton,
   nodes: readonly TraceNode[],
   outputs: readonly TraceNode[],
@@ -67,7 +68,7 @@ export function compile(
   })
   const made = emitTrace(graph, skeleton, nodes, outputs, inputNames, block).map((name, at) => graph.origin(name, outputs[at]!.shape))
   made.forEach(({ name, shape }, at) => graph.output(name, outputs[at]!.dtype, shape))
-  const session = native.open(graph.model(), { threads, optimise: true, arena })
+  const session = native.open(graph.model(), { threads, spinning, optimise: true, arena })
   const embedded = graph.embedded()
   return {
     session,

@@ -48,10 +48,9 @@ export function createExecutor(
   release: (node: TraceNode) => void,
 ): Executor {
   let [settings, interpreted] = [initial, 0]
-  const threads = () => settings.threads
   const plans = createPlans(native, () => settings, block, settings.sessions)
   const families = createFamilies(native, () => settings, settings.sessions)
-  const interpreter = createInterpreter(native, pool, threads)
+  const interpreter = createInterpreter(native, pool, () => settings)
   /** Whether a graph compiled from a trace of other shapes could serve. */
   const runAsMember = (member: FamilyMember, skeleton: Skeleton, outputs: readonly TraceNode[]): boolean => {
     const open = Object.fromEntries(member.constants.map(({ name, dtype, shape, values }) => [name, native.constant(dtype, values, shape)]))
@@ -88,7 +87,7 @@ export function createExecutor(
       observer?.done(runOf(plan, skeleton, outputs))
     },
     configure(wanted) {
-      if (wanted.threads !== settings.threads || wanted.arena !== settings.arena) {
+      if ((['threads', 'spinning', 'arena'] as const).some(name => wanted[name] !== settings[name])) {
         for (const cache of [plans, families, interpreter]) cache.clear()
       }
       settings = wanted

@@ -3,6 +3,7 @@ import type { BufferPool } from './buffers.js'
 import { arrayOf, tensorOf } from './feeds.js'
 import { createGraph } from './graph.js'
 import { createRecency } from './recency.js'
+import type { Running } from './settings.js'
 import { sizeOf } from './shapes.js'
 import type { NativeArray, Shape, TraceNode } from './types.js'
 
@@ -32,24 +33,25 @@ function keyOf(node: TraceNode, threads: number): string {
   return `${node.op}|${node.attributes}|${inputs}|${node.polymorphic ? '' : node.shape}|${threads}`
 }
 
-function open(native: Native, node: TraceNode, threads: number): NodeSession {
+function open(native: Native, node: TraceNode, threads: number, spinning: boolean): NodeSession {
   const graph = createGraph()
   const shapeOf = (shape: readonly number[]) => (node.polymorphic ? undefined : shape)
   const names = node.inputs.map((input, index) => graph.input(`x${index}`, input.dtype, shapeOf(input.shape)))
   const output = graph.origin(node.emit(graph, names), node.shape)
   graph.output(output.name, node.dtype, shapeOf(output.shape))
-  return { session: native.open(graph.model(), { threads, optimise: false }), output, embeds: graph.embedded() > 0 }
+  return { session: native.open(graph.model(), { threads, spinning, optimise: false }), output, embeds: graph.embedded() > 0 }
 }
 
-export function createInterpreter(native: Native, pool: BufferPool, threads: () => number): Interpreter {
+export function createInterpreter(native: Native, pool: BufferPool, settings: () => Running): Interpreter {
   const sessions = createRecency<NodeSession>({ entries: NODE_SESSIONS }, ({ session }) => session.dispose())
   return {
     run(node) {
       if (node.host !== undefined) return node.host(node.inputs.map(arrayOf), pool.take)
-      const parallel = HEAVY.has(node.op) || sizeOf(node.shape) >= PARALLEL_ELEMENTS ? threads() : 1
+      const { threads, spinning } = settings()
+      const parallel = HEAVY.has(node.op) || sizeOf(node.shape) >= PARALLEL_ELEMENTS ? threads : 1
       const key = keyOf(node, parallel)
       const known = sessions.get(key)
-      const used = known ?? open(native, node, parallel)
+      const used = known ?? open(native, node, parallel, spinning)
       const { session, output } = used
       if (known === undefined) sessions.set(key, used)
       const feeds: Record<string, NativeTensor> = {}

@@ -3,7 +3,7 @@ import type { Native } from './binding.js'
 import { compile } from './compile.js'
 import type { Embeds, Plan } from './compile.js'
 import { createRecency } from './recency.js'
-import type { Settings } from './settings.js'
+import type { Running } from './settings.js'
 import type { Skeleton } from './skeleton.js'
 import type { TraceNode } from './types.js'
 
@@ -44,7 +44,7 @@ const NOTHING_VARIES: ReadonlySet<number> = new Set()
  * A trace is compiled when it has been seen more often than it has siblings that differ only in shape:
  * a training step at its second run, the steps of token-by-token decoding, whose shapes grow, practically never.
  */
-export function createPlans(native: Native, settings: () => Pick<Settings, 'threads' | 'arena'>, block: number, capacity: number): Plans {
+export function createPlans(native: Native, settings: () => Running, block: number, capacity: number): Plans {
   const plans = createRecency<Plan>({ entries: capacity, weight: totalmem() / MEMORY_PART, weigh: plan => plan.bytes }, plan =>
     plan.retained ? void (plan.forgotten = true) : plan.session.dispose(),
   )
