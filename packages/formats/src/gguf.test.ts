@@ -1,7 +1,7 @@
 import '@tensorflow/tfjs-backend-cpu'
 import { readdirSync, readFileSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
-import { affineOf, createRng, factoredOf, maskedOf, sumOf } from '@tersor/core'
+import { affineOf, blocksToTree, createRng, factoredOf, maskedOf, sumOf } from '@tersor/core'
 import { fromFloat32, fromIntegers, toFloat32, type Dense, type Encoded, type Parameter } from '@tersor/tensor'
 import { blobSource } from './byte-source.js'
 import { failingFileSystem, failure, temporaryFolder } from './failing-file-system.reference.js'
@@ -277,6 +277,22 @@ describe('a Llama in GGUF', () => {
     expect(toFloat32((await readBack(Q)) as Dense)).toEqual(expected)
     expect(decodeBlocks('q4_1', encodeBlocks('q4_1', toFloat32(weight)))).not.toEqual(expected)
   })
+
+  it.each(['q2_k', 'q3_k', 'q4_k', 'q5_k', 'q6_k', 'iq4_xs', 'iq4_nl', 'q4_1', 'q5_1', 'mxfp4'] as const)(
+    'stores the very codes of a tree that blocks of %s hold, rows in order',
+    async type => {
+      const weight = normals([64, 256])
+      const tree = blocksToTree(type, encodeBlocks(type, toFloat32(weight)), [64, 256])
+      expect(await save({ [Q]: tree, [UP]: tree })).toMatchObject([
+        { type, lossless: true },
+        { type, lossless: true },
+      ])
+      const ours = readFileSync(path)
+      await save({ [Q]: weight, [UP]: weight }, { type, overwrite: true })
+      expect(ours.equals(readFileSync(path))).toBe(true)
+      expect(toFloat32((await readBack(Q)) as Dense)).toEqual(decodeBlocks(type, encodeBlocks(type, toFloat32(weight))))
+    },
+  )
 
   it('refuses block types that do not exist and importance of another width', async () => {
     expect(await failure(() => save({ [UP]: normals([4, 64]) }, { type: 'q4_9' as never }))).toMatch(

@@ -1,4 +1,4 @@
-import { affine, bitmask, codebook, factored, masked, matrix, permuted, powers, quantizedActivations, scaled, sum } from '@tersor/core'
+import { CORE_CODECS, quantizedActivations } from '@tersor/core'
 import { GGUF_ARCHITECTURES, openGguf } from '@tersor/formats/gguf'
 import { openHuggingFace } from '@tersor/formats/huggingface'
 import { openSafetensors } from '@tersor/formats/safetensors'
@@ -23,20 +23,6 @@ export interface OpenModelOptions {
   /** Besides those of @tersor/core: the codecs that its trees may use. */
   readonly codecs?: readonly Codec[]
 }
-
-/** The storage forms of @tersor/core, which a model may always use. */
-export const CORE_CODECS: readonly Codec[] = Object.freeze([
-  affine,
-  bitmask,
-  codebook,
-  factored,
-  masked,
-  matrix,
-  permuted,
-  powers,
-  scaled,
-  sum,
-])
 
 const fileSystem = () => globalThis.process.getBuiltinModule('node:fs/promises')
 
