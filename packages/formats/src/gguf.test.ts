@@ -1,7 +1,7 @@
 import '@tensorflow/tfjs-backend-cpu'
 import { readdirSync, readFileSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
-import { affineOf, blocksToTree, createRng, factoredOf, maskedOf, sumOf } from '@tersor/core'
+import { affineOf, blocksToTree, createRng, factoredOf, maskedOf, sumOf, treeToBlocks } from '@tersor/core'
 import { fromFloat32, fromIntegers, toFloat32, type Dense, type Encoded, type Parameter } from '@tersor/tensor'
 import { blobSource } from './byte-source.js'
 import { failingFileSystem, failure, temporaryFolder } from './failing-file-system.reference.js'
@@ -293,6 +293,20 @@ describe('a Llama in GGUF', () => {
       expect(toFloat32((await readBack(Q)) as Dense)).toEqual(decodeBlocks(type, encodeBlocks(type, toFloat32(weight))))
     },
   )
+
+  it.each(['q3_k', 'q6_k'] as const)('keeps removed weights removed in blocks of %s, and the others as they are', async type => {
+    const tree = blocksToTree(type, encodeBlocks(type, toFloat32(normals([4, 256]))), [4, 256])
+    const mask = Uint8Array.from({ length: 1024 }, (_, i) => (i % 4 < 2 ? 1 : 0))
+    expect(await save({ [UP]: maskedOf(mask, tree) })).toMatchObject([{ type, lossless: true }])
+    const whole = decodeBlocks(type, treeToBlocks(tree)!.bytes)
+    const read = toFloat32((await readBack(UP)) as Dense)
+    expect(Array.from(read, value => value + 0)).toEqual(Array.from(whole, (value, i) => (mask[i] ? value : 0) + 0))
+  })
+
+  it.each(['q4_k', 'iq4_nl'] as const)('decodes masks over %s, which has no code for zero', async type => {
+    const tree = blocksToTree(type, encodeBlocks(type, toFloat32(normals([4, 256]))), [4, 256])
+    expect(await save({ [UP]: maskedOf(new Uint8Array(1024), tree) })).toMatchObject([{ type: 'f16', lossless: false }])
+  })
 
   it('refuses block types that do not exist and importance of another width', async () => {
     expect(await failure(() => save({ [UP]: normals([4, 64]) }, { type: 'q4_9' as never }))).toMatch(

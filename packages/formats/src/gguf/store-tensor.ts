@@ -7,11 +7,14 @@ import {
   dense,
   DTYPES,
   encodeF16,
+  encoded,
+  fromIntegers,
   isDense,
   sizeOf,
   toFloat32,
   toInt32,
   type Dense,
+  type Encoded,
   type Parameter,
   type Shape,
 } from '@tersor/tensor'
@@ -177,13 +180,25 @@ const storeIntegers = ({ integers, scales }: ScaledIntegers): StoredTensor | und
   return { type, bytes: packBlocks(type, { ...NONE, codes, scale: scales }), lossless: true }
 }
 
+/** A mask over codes around a middle, which stands for 0, as the codes alone; other trees as they are. */
+const withoutMask = (tree: Encoded): Encoded => {
+  const { mask, values } = tree.parts
+  if (tree.codec.name !== 'masked' || values.kind === 'dense' || values.codec.name !== 'affine' || values.parts.zero) return tree
+  const { data } = values.parts
+  if (!isWhole(mask, tree.shape) || !isWhole(data, tree.shape)) return tree
+  const kept = codesOf(mask)
+  const middle = 2 ** ((values.attrs.bits as number) - 1)
+  const codes = codesOf(data).map((code, i) => (kept[i] === 0 ? middle : code))
+  return encoded(values.codec, tree.shape, { ...values.parts, data: fromIntegers(codes, data.dtype, data.shape) }, values.attrs)
+}
+
 /** The very codes of a tree, in the blocks of the type that it is or of the smallest that holds its integers. */
 const storeCodes = (parameter: Parameter): StoredTensor | undefined => {
   if (parameter.shape.length < 2) return undefined
   const integers = integersOf(parameter)
   const stored = integers && storeIntegers(integers)
   if (stored || parameter.kind === 'dense') return stored
-  const blocks = treeToBlocks(parameter)
+  const blocks = treeToBlocks(withoutMask(parameter))
   return blocks && { ...blocks, lossless: true }
 }
 
