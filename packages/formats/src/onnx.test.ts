@@ -1,6 +1,6 @@
 import '@tensorflow/tfjs-backend-cpu'
 import * as tf from '@tensorflow/tfjs-core'
-import { affineOf, createRng, decode, factoredOf, maskedOf, matrixOf, permutedOf, sumOf } from '@tersor/core'
+import { affineOf, blocksToTree, createRng, decode, factoredOf, maskedOf, matrixOf, permutedOf, sumOf } from '@tersor/core'
 import { decodeF16, encodeF16, fromFloat32, type Dense, type Parameter } from '@tersor/tensor'
 import { open, readdir, rm, stat } from 'node:fs/promises'
 import { Tensor } from 'onnxruntime-node'
@@ -156,6 +156,8 @@ it.each(['dynamic', 'static'] as const)('rounds inputs to 8 bits: %s', async kin
 })
 
 it('stores filters of convolutions with a scale each', async () => {
+  const ranged = { up: matrixOf(blocksToTree('q4_1', new Uint8Array(64 * 3 * 20), [64, 96]), 1, [96, 64]) }
+  expect((await codeOf(compressed('mlp', ranged))).message).toContain('up is ranged{data: u4, scale: f16, minimum: f16}.')
   const filters = matrixOf(grid(8, 27, { bits: 8, group: 27, zeros: true }), 0, [8, 3, 3, 3])
   const images = values(2 * 192, 3)
   const path = await compressed('convolution', { filters })

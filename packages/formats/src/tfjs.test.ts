@@ -3,7 +3,7 @@ import '@tensorflow/tfjs-backend-cpu'
 import { mkdir, mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { affineOf, createRng, decode, maskedOf, matrixOf } from '@tersor/core'
+import { affineOf, blocksToTree, createRng, decode, maskedOf, matrixOf } from '@tersor/core'
 import { fromFloat32, fromIntegers, toFloat32, toInt32, type Dense, type Parameter } from '@tersor/tensor'
 import { mutate, TEXT } from './mutations.reference.js'
 import { openTfjs, tfjsSink, type TfjsSinkOptions } from './tfjs.js'
@@ -169,12 +169,13 @@ describe('writing', () => {
     const work = save(join(folder, 'out'), {
       rows,
       masked: maskedOf(new Uint8Array(2).fill(1), fromFloat32([1, 2], 'f32', [1, 2])),
+      super: blocksToTree('q3_k', new Uint8Array(110), [1, 256]),
       'conv.input_scale': fromFloat32([1], 'f32', [1]),
       fine: fromFloat32([1], 'f32', [1]),
     })
     expect(await refusal(work)).toEqual([
       'UNSUPPORTED',
-      'A tfjs manifest has no place for 3 of the tensors: rows has 4 scales, and tfjs keeps one for a tensor; masked is masked, and tfjs keeps one grid of codes for a tensor; conv.input_scale is the grid of a layer’s inputs, and tfjs computes in float32.',
+      'A tfjs manifest has no place for 4 of the tensors: rows has 4 scales, and tfjs keeps one for a tensor; masked is masked, and tfjs keeps one grid of codes for a tensor; super has scales that are codes themselves; conv.input_scale is the grid of a layer’s inputs, and tfjs computes in float32.',
       "Quantize it by rtn with bits=8 and granularity='tensor'. Leave out quantize-activations.",
     ])
     expect(await readdir(folder)).toEqual([])

@@ -1,10 +1,11 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { createRng, forward, loadModel } from '@tersor/core'
-import { openModel, type LanguageModel } from '@tersor/models'
+import type { LanguageModel } from '@tersor/models'
+import { openModel } from '@tersor/models/open-model'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
-import type { OutputFormat } from './output-formats.js'
+import type { OutputFormat } from './format-flags.js'
 
 /** How a saved model fared in the runtime it is for. */
 export type Verification =

@@ -1,6 +1,5 @@
 import { affineOf } from '@tersor/core'
-import { decodeF16, DTYPES, encodeF16, fromFloat32, sizeOf, toFloat32, type Dense, type Encoded } from '@tersor/tensor'
-import { codesOf, isDense } from '../dense-codes.js'
+import { codesOf, decodeF16, DTYPES, encodeF16, fromFloat32, isDense, sizeOf, toFloat32, type Dense, type Encoded } from '@tersor/tensor'
 import { transposed } from './words.js'
 
 /** A linear layer's weight on an affine grid: value = scale · (code − zero), a scale and a zero for each run of `group` columns. */
@@ -44,10 +43,12 @@ export const affineMatrixOf = ({ codec, shape, parts, attrs }: Encoded): AffineM
 }
 
 /** What keeps a tree from being a matrix of codes, in the words of a refusal. */
-export const whyNoMatrix = ({ codec, parts: { zero } }: Encoded): string =>
-  codec.name === 'affine' && isDense(zero) && DTYPES[zero.dtype].kind === 'float'
+export const whyNoMatrix = ({ codec, parts: { scale, zero } }: Encoded): string => {
+  if (codec.name === 'affine' && !isDense(scale)) return 'has scales that are codes themselves'
+  return codec.name === 'affine' && isDense(zero) && DTYPES[zero.dtype].kind === 'float'
     ? 'has zeros between codes'
     : `is ${codec.name}, not a grid of codes over two axes`
+}
 
 /** The tree of a matrix; zeros that are all 2^(bits − 1) are left out. */
 export const treeOf = ({ rows, columns, bits, group, codes, scale, zeros }: AffineMatrix): Encoded => {

@@ -1,4 +1,15 @@
-import { DTYPES, toFloat32, toInt32, unpackBits, sizeOf, type Dense, type Encoded, type Parameter, type Shape } from '@tersor/tensor'
+import {
+  DTYPES,
+  isDense,
+  toFloat32,
+  toInt32,
+  unpackBits,
+  sizeOf,
+  type Dense,
+  type Encoded,
+  type Parameter,
+  type Shape,
+} from '@tersor/tensor'
 import type { Quantization, WeightDType, WeightEntry } from './manifest.js'
 import type { Misfit } from '../misfit.js'
 
@@ -69,6 +80,7 @@ const same = (values: ArrayLike<number>): boolean => Array.prototype.every.call(
 /** One grid for the whole tensor: value = scale · (code − zero) = code · scale + min. */
 const storeAffine = ({ parts, attrs, shape }: Encoded): StoredWeight | Misfit => {
   const { data, scale, zero } = parts as Readonly<Record<string, Dense>>
+  if (!isDense(parts.scale)) return misfit('has scales that are codes themselves')
   const bits = attrs.bits as number
   const scales = toFloat32(scale)
   const zeros = zero ? toInt32(zero) : Int32Array.of(2 ** (bits - 1))

@@ -1,5 +1,5 @@
 import { klDivergence, perplexity, readDocuments, readImages, topOne, windowsOf } from '@tersor/evaluation'
-import { openModel, type OpenedModel } from '@tersor/models'
+import { openModel, type OpenedModel } from '@tersor/models/open-model'
 import { CompressionError } from '@tersor/tensor'
 import { writeResult, type Terminal } from '../output.js'
 import { progressOn } from '../progress.js'
