@@ -155,7 +155,15 @@ export const tfjsGraph = (model: TfjsModel, { GraphModel, registerOp, deregister
     const site = sites.get(String(node.attrs.site))
     return tf.clone(site && active ? tfjsSiteInput(site, x, active) : x)
   })
-  const { loaded, executor } = load(withProbes(topology, sites, op))
+  const loadWithProbes = () => {
+    try {
+      return load(withProbes(topology, sites, op))
+    } catch (error) {
+      deregisterOp(op)
+      throw error
+    }
+  }
+  const { loaded, executor } = loadWithProbes()
   const parameters = [...model.manifest.weights.keys()]
   const outputs = loaded.outputs.map(valueOf)
   return {
