@@ -131,6 +131,16 @@ const valueOf = ({ name, shape, dtype }: { name: string; shape?: readonly number
   shape: shape?.map(extent => (extent === null || extent < 0 ? null : extent)),
 })
 
+/** What some work gives; where it fails, something is undone first. */
+const orElse = <T>(undo: () => void, work: () => T): T => {
+  try {
+    return work()
+  } catch (error) {
+    undo()
+    throw error
+  }
+}
+
 let probes = 0 // ops are registered by name for the whole process, so each model has a name of its own
 
 /** Runs a graph by tfjs's own executor. Throws UNSUPPORTED for graphs with control flow. */
@@ -158,15 +168,10 @@ export const tfjsGraph = (model: TfjsModel, { GraphModel, registerOp, deregister
     const site = found[Number(node.attrs.site)]
     return tf.clone(site && active ? tfjsSiteInput(site, x, active) : x)
   })
-  const loadWithProbes = () => {
-    try {
-      return load(withProbes(topology, found, op))
-    } catch (error) {
-      deregisterOp(op)
-      throw error
-    }
-  }
-  const { loaded, executor } = loadWithProbes()
+  const { loaded, executor } = orElse(
+    () => deregisterOp(op),
+    () => load(withProbes(topology, found, op)),
+  )
   const parameters = [...model.manifest.weights.keys()]
   const outputs = loaded.outputs.map(valueOf)
   return {
