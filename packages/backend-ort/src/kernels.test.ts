@@ -234,15 +234,21 @@ for (const [stride, pad, kernel, dilation, side] of convolutions) {
   cases[`maxPool ${name}`] = () => tf.maxPool(image(side, 8), kernel, stride, pad)
   cases[`avgPool ${name}`] = () => tf.avgPool(image(side, 8), kernel, stride, pad)
 }
-cases['fused conv2d'] = () =>
-  tf.fused.conv2d({
-    x: image(16, 8),
-    filter: tensor([3, 3, 8, 12], 2) as tf.Tensor4D,
-    strides: 1,
-    pad: 'same',
-    bias: tensor([12], 3),
-    activation: 'relu',
-  })
+for (const activation of ['linear', 'relu', 'relu6', 'sigmoid', 'elu'] as const) {
+  const how = { strides: 1, pad: 'same', activation } as const
+  const wide = () => tf.mul(image(16, 8), 4) as tf.Tensor4D // past 6
+  cases[`fused conv2d and ${activation}`] = () =>
+    tf.fused.conv2d({ ...how, x: wide(), filter: tensor([3, 3, 8, 12], 2) as tf.Tensor4D, bias: tensor([12], 3) })
+  cases[`fused depthwiseConv2d and ${activation}`] = () =>
+    tf.fused.depthwiseConv2d({ ...how, x: wide(), filter: tensor([3, 3, 8, 1], 2) as tf.Tensor4D, bias: tensor([8], 3) })
+  cases[`fused matMul and ${activation}`] = () =>
+    tf.fused.matMul({
+      a: tf.mul(tensor([40, 24]), 4) as tf.Tensor2D,
+      b: tensor([24, 12], 2) as tf.Tensor2D,
+      bias: tensor([12], 3),
+      activation,
+    })
+}
 cases['conv2d rounding up'] = () => tf.conv2d(image(16, 8), tensor([3, 3, 8, 12], 2) as tf.Tensor4D, 2, 1, 'NHWC', 1, 'ceil')
 cases['maxPool rounding up'] = () => tf.maxPool(image(16, 8), 3, 2, 1, 'ceil')
 for (const [name, op] of Object.entries(binaryOps)) {

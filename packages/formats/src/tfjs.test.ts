@@ -159,6 +159,12 @@ describe('writing', () => {
     await save(path, { a: await model.params.read('a'), b: await model.params.read('b') }, model)
     await model.close()
     expect([...(await readFile(join(path, 'group1-shard1.bin')))]).toEqual([...codes, 1, 0])
+    const whole = { dtype: 'uint8', scale: 1, min: 510 }
+    const counts = await openTfjs(await place([{ name: 'n', shape: [3], dtype: 'int32', quantization: whole }], Uint8Array.of(2, 0, 255)))
+    await save(path, { n: await counts.params.read('n') }, { ...counts, overwrite: true })
+    await counts.close()
+    expect([...(await readFile(join(path, 'group1-shard1.bin')))]).toEqual([2, 0, 255])
+    expect([...(await (await inTfjs(path)).n.data())]).toEqual([512, 510, 765])
     const changed = fromFloat32([1.2345], 'f32', [1])
     await save(path, { a: changed }, { manifest: model.manifest, overwrite: true, name: 'model.json' })
     expect([...(await readFile(join(path, 'group1-shard1.bin')))]).toEqual([...f32(1.2345)])

@@ -4,10 +4,12 @@ import { compress, forward, loadModel, pipeline, type Step } from '@tersor/core'
 import { encodeModel, graphBuilder, modelOf, onnxSink } from '@tersor/formats/onnx'
 import { svd } from '@tersor/low-rank'
 import { magnitude, sparseGpt, wanda } from '@tersor/pruning'
-import { gptq, rtn } from '@tersor/quantization'
+import { gptq, quantizeActivations, rtn } from '@tersor/quantization'
+import { toFloat32, type Dense } from '@tersor/tensor'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { floats, runOnnx } from '../../formats/src/onnx/run.reference.js'
 import { writeConvolution, writeMlp } from '../../formats/src/onnx/toy-graph.reference.js'
 import { openOnnxModel, type OnnxModel } from './onnx-model.js'
 
@@ -25,7 +27,7 @@ const open = (name: string): Promise<OnnxModel> => openOnnxModel(join(folder, `$
 
 const input = (rows: number, seed: number): tf.Tensor =>
   tf.tidy(() => tf.sin(tf.mul(tf.reshape(tf.range(0, rows * 96), [rows, 96]), 0.37 + seed)))
-const images = (): tf.Tensor => tf.tidy(() => tf.sin(tf.reshape(tf.range(0, 2 * 192), [2, 3, 8, 8])))
+const images = (count = 2): tf.Tensor => tf.tidy(() => tf.sin(tf.reshape(tf.range(0, count * 192), [count, 3, 8, 8])))
 
 const outputs = async (model: OnnxModel, x: tf.Tensor): Promise<Float32Array> => {
   const { weights, dispose } = await loadModel(model)
@@ -111,6 +113,70 @@ it('learns from the patches of a convolution', async () => {
   const expected = await outputs(model, images())
   const error = async (other: OnnxModel) => (await outputs(other, images())).reduce((sum, value, i) => sum + (value - expected[i]) ** 2, 0)
   expect(await error(small)).toBeLessThan(await error(plain))
+  await model.close!()
+})
+
+const OBSERVERS = ['min-max', 'moving-average', 'percentile', 'entropy', 'mse'] as const
+
+/** What ONNX Runtime makes of a file, as it is and with everything fused that it can fuse. */
+const inRuntime = async (path: string, x: tf.Tensor): Promise<readonly ArrayLike<number>[]> => {
+  const feeds = { x: floats((await x.data()) as Float32Array, x.shape) }
+  return [(await runOnnx(path, feeds)).y.data, (await runOnnx(path, feeds, 'all')).y.data]
+}
+
+describe.each([
+  ['mlp', input],
+  ['convolution', images],
+  ['half', input],
+] as const)('static int8 of %s', (name, make) => {
+  it.each(OBSERVERS)('is written with the grids that %s found, and runs as what is written', async observer => {
+    const model = await open(name)
+    const [x, before] = [make(4, 0), tf.memory().numTensors]
+    const steps = [rtn({ bits: 8, granularity: 'row', only: '*' }), quantizeActivations({ observer, percentile: 0.98, only: '*' })]
+    const small = await compress(model, pipeline(...steps), { calibration: [x] })
+    const path = join(folder, `${name}-int8.onnx`)
+    const sink = onnxSink(path, { source: model.onnx, form: 'QDQ', overwrite: true })
+    for (const parameter of small.params.names()) await sink.write(parameter, await small.params.read(parameter))
+    await (
+      await sink.finish()
+    ).close!()
+    expect(tf.memory().numTensors).toBe(before)
+    const expected = await outputs(small, x)
+    const plain = await outputs(model, x)
+    const largest = Math.max(...plain.map(Math.abs))
+    expect(largestDifference(expected, plain)).toBeGreaterThan(1e-3 * largest)
+    // a code more or less where a rounding ties: far less than what the grids change
+    const written = await open(`${name}-int8`)
+    const count = (type: string): number => written.onnx.graph.node.filter(({ opType }) => opType === type).length
+    expect([count('QuantizeLinear'), count('DequantizeLinear')]).toEqual([2, 4])
+    const runs = name === 'half' ? [await outputs(written, x)] : await inRuntime(path, x) // halves cannot be fed by Node 20
+    for (const given of runs) expect(largestDifference(given, expected)).toBeLessThan((name === 'half' ? 0.01 : 2e-3) * largest)
+    await written.close!()
+    await model.close!()
+    x.dispose()
+  })
+})
+
+it('rounds inputs to fewer bits, shows them to the tap, and leaves other inputs as they are', async () => {
+  const model = await open('mlp')
+  const x = input(40, 0)
+  const small = await compress(model, quantizeActivations({ bits: 3, only: '*Gemm*' }), { calibration: [x] })
+  const name = 'node_Gemm_3.input_'
+  const [scale] = toFloat32((await small.params.read(`${name}scale`)) as Dense)
+  const { weights, dispose } = await loadModel(small)
+  const seen = new Map<string, Float32Array>()
+  tf.tidy(() => void forward(small, x, { weights, tap: (site, value) => seen.set(site.weight, value.dataSync() as Float32Array) }))
+  dispose()
+  const codes = new Set([...seen.get('down')!].map(value => Math.round(value / scale)))
+  expect([...codes].sort((a, b) => a - b)).toEqual([0, 1, 2, 3, 4, 5, 6, 7]) // behind a relu the zero is code 0
+  expect(seen.get('up')).toEqual(await x.data())
+  const path = join(folder, 'three.onnx')
+  const sink = onnxSink(path, { source: model.onnx })
+  for (const parameter of small.params.names()) await sink.write(parameter, await small.params.read(parameter))
+  await (
+    await sink.finish()
+  ).close!()
+  for (const given of await inRuntime(path, x)) expect(largestDifference(given, await outputs(small, x))).toBeLessThan(1e-3)
   await model.close!()
 })
 

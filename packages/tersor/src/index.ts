@@ -111,10 +111,10 @@ const addCommands = (program: Command, run: Run): void => {
     .argument('<model>', MODEL)
     .requiredOption(
       '--data <file>',
-      'a text with documents between lines <|endoftext|>, the .json of an image set, or a folder of images by class',
+      'a text with documents between lines <|endoftext|>, the .json of an image set, or a folder of images, by class for top1',
     )
-    .addOption(new Option('--metric <metric>', 'what is measured').choices(['perplexity', 'top1', 'kl']))
-    .option('--reference <model>', 'the model that kl compares with')
+    .addOption(new Option('--metric <metric>', 'what is measured').choices(['perplexity', 'top1', 'kl', 'agreement']))
+    .option('--reference <model>', 'the model that kl and agreement compare with')
     .action((model: string, flags: EvaluateFlags & Record<string, unknown>) =>
       run(async (terminal, signal) => (await COMMANDS.evaluate())(terminal, model, flags, signal), flags),
     )

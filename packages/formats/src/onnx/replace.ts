@@ -3,9 +3,6 @@ import type { Stored } from './forms/stored.js'
 import type { GraphProto, NodeProto } from './schema/onnx-ml_pb.js'
 import { isProduct } from './uses.js'
 
-/** Lowest and highest value of a site's input. */
-export type InputRange = readonly [lowest: number, highest: number]
-
 /** What becomes of one weight. */
 export interface Replacement {
   readonly stored: Stored
@@ -26,20 +23,13 @@ export const namesOutsideProducts = ({ node, output }: GraphProto): ReadonlySet<
     ...node.flatMap(each => [...each.input.filter((_, index) => index !== 1 || !isProduct(each)), ...namesInside(each)]),
   ])
 
-/** x rounded to 256 steps between two values, and back: QuantizeLinear and DequantizeLinear. */
-const roundInput = (graph: GraphBuilder, x: string, [lowest, highest]: InputRange, float: 'f32' | 'f16'): string => {
-  const [low, high] = [Math.min(0, lowest), Math.max(0, highest)]
-  const step = (high - low) / 255 || 1
-  const grid = [graph.constant(float, [], [step]), graph.constant('u8', [], [Math.round(-low / step)])]
-  return graph.op('DequantizeLinear', [graph.op('QuantizeLinear', [x, ...grid]), ...grid])
-}
+/** Writes the nodes that round a value, and gives the name of what they make. */
+export type Round = (graph: GraphBuilder, x: string) => string
 
 export interface Replacing {
-  readonly replacements: ReadonlyMap<string, Replacement>
-  /** Inputs to round, by the weight that they meet. */
-  readonly ranges: ReadonlyMap<string, InputRange>
-  /** What the graph computes in where a weight is asked for. */
-  readonly floatOf: (weight: string) => 'f32' | 'f16'
+  readonly replacements?: ReadonlyMap<string, Replacement>
+  /** How inputs are rounded, by the weight that they meet. */
+  readonly rounded?: ReadonlyMap<string, Round>
 }
 
 /** x · Wᵀ + bias in the place of a node. */
@@ -53,7 +43,7 @@ const replaceProduct = (graph: GraphBuilder, node: NodeProto, x: string, { store
 export const replaceNodes = (
   nodes: readonly NodeProto[],
   graph: GraphBuilder,
-  { replacements, ranges, floatOf }: Replacing,
+  { replacements = new Map(), rounded = new Map() }: Replacing,
 ): NodeProto[] => {
   const result: NodeProto[] = []
   let taken = 0
@@ -69,8 +59,8 @@ export const replaceNodes = (
   take()
   for (const node of nodes) {
     const weight = node.input[1]
-    const range = ranges.get(weight)
-    const x = range && USED_AS_WEIGHT.includes(node.opType) ? roundInput(graph, node.input[0], range, floatOf(weight)) : node.input[0]
+    const round = USED_AS_WEIGHT.includes(node.opType) ? rounded.get(weight) : undefined
+    const x = round ? round(graph, node.input[0]) : node.input[0]
     const replacement = replacements.get(weight)
     if (replacement?.asProduct) replaceProduct(graph, node, x, replacement)
     take()

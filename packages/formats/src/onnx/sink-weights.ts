@@ -2,6 +2,7 @@ import { CompressionError, fromFloat32, toFloat32, type Dense, type Parameter } 
 import { isMisfit, type Refused } from './forms/misfit.js'
 import { storeMatrix } from './forms/store.js'
 import type { OnnxForm, Stored, Target } from './forms/stored.js'
+import { inputGrids, type InputGrids } from './input-grids.js'
 import type { Onnx } from './open.js'
 import { namesOutsideProducts, type Replacement } from './replace.js'
 import type { ModelProto } from './schema/onnx-ml_pb.js'
@@ -33,6 +34,8 @@ export interface WeightWriter {
   /** Those that the graph must compute or use in another way. */
   readonly replacements: ReadonlyMap<string, Replacement>
   readonly refused: readonly Refused[]
+  /** Grids of inputs that came among the parameters. */
+  readonly grids: InputGrids
   readonly floatOf: (name: string) => 'f32' | 'f16'
 }
 
@@ -44,6 +47,7 @@ export const weightWriter = ({ source, form, float }: WeightWriterOptions, spool
   const replaced = new Set<string>()
   const replacements = new Map<string, Replacement>()
   const refused: Refused[] = []
+  const grids = inputGrids(source)
   const floatOf = (name: string): 'f32' | 'f16' => (tensors.get(name)?.dtype === 'f16' ? 'f16' : 'f32')
 
   const keep = async (name: string, stored: Stored, asProduct: boolean): Promise<void> => {
@@ -71,6 +75,7 @@ export const weightWriter = ({ source, form, float }: WeightWriterOptions, spool
   }
   const write = async (name: string, parameter: Parameter): Promise<void> => {
     const tensor = tensors.get(name)
+    if (!tensor && grids.take(name, parameter)) return
     if (!tensor)
       throw new CompressionError('NOT_FOUND', `The graph has no initializer "${name}".`, 'Write the parameters of its own store.', { name })
     replaced.add(name)
@@ -83,5 +88,5 @@ export const weightWriter = ({ source, form, float }: WeightWriterOptions, spool
       ? writeTree(name, tensor, parameter)
       : void refused.push({ name, reason: `is ${tensor.dtype}`, step: 'Leave it out with only.' })
   }
-  return { write, replaced, replacements, refused, floatOf }
+  return { write, replaced, replacements, refused, grids, floatOf }
 }

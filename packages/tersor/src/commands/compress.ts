@@ -45,7 +45,7 @@ export const compress = (terminal: Terminal, path: string, given: CompressFlags,
     const started = Date.now()
     const steps = await stepsOf(flags)
     const output = await openOutput(model, flags)
-    const calibration = flags.calibrate === undefined ? [] : await readCalibration(model, flags.calibrate)
+    const calibration = flags.calibrate === undefined ? [] : await readCalibration(model, flags.calibrate, path)
     const progress = progressOn(terminal)
     const collectGarbage = garbageCollector()
     const reports: StepReport[] = []

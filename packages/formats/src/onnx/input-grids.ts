@@ -1,0 +1,72 @@
+import { activationNames, type ActivationGrid } from '@tersor/core'
+import { CompressionError, DTYPES, toFloat32, toInt32, type Dense, type Parameter } from '@tersor/tensor'
+import type { Refused } from './forms/misfit.js'
+import type { Onnx } from './open.js'
+import type { Round } from './replace.js'
+import { siteName, weightUses } from './uses.js'
+
+/** Lowest and highest value of a site's input. */
+export type InputRange = readonly [lowest: number, highest: number]
+
+/** Throws BAD_OPTION for a weight that the graph lacks and for bounds that are none. */
+export const checkRanges = (ranges: Readonly<Record<string, InputRange>>, { tensors }: Onnx): void => {
+  const known = new Set(tensors.map(({ name }) => name))
+  for (const [name, range] of Object.entries(ranges)) {
+    if (known.has(name) && range.length === 2 && range.every(Number.isFinite) && range[0] <= range[1]) continue
+    const remedy = 'Pass [lowest, highest] by the names of weights.'
+    throw new CompressionError('BAD_OPTION', `ranges has ${JSON.stringify(range)} for "${name}".`, remedy, { name })
+  }
+}
+
+/** 256 steps between two values, 0 among them. */
+export const gridOfRange = ([lowest, highest]: InputRange): ActivationGrid => {
+  const [low, high] = [Math.min(0, lowest), Math.max(0, highest)]
+  const scale = (high - low) / 255 || 1
+  return { bits: 8, scale, zero: Math.round(-low / scale) }
+}
+
+/** x on its grid and back: QuantizeLinear to bytes and DequantizeLinear; a grid of fewer bits ends where its codes do. */
+export const onGrid =
+  ({ bits, scale, zero }: ActivationGrid, float: 'f32' | 'f16'): Round =>
+  (graph, x) => {
+    const bound = (code: number): string => graph.constant(float, [], [scale * (code - zero)])
+    const within = bits === 8 ? x : graph.op('Clip', [x, bound(0), bound(2 ** bits - 1)])
+    const grid = [graph.constant(float, [], [scale]), graph.constant('u8', [], [zero])]
+    return graph.op('DequantizeLinear', [graph.op('QuantizeLinear', [within, ...grid]), ...grid])
+  }
+
+/** The grids of inputs that come as parameters of their sites, `SITE.input_scale` and `SITE.input_zero_point`. */
+export interface InputGrids {
+  /** Takes a parameter; false where it is no part of a grid of this graph. */
+  take(name: string, parameter: Parameter): boolean
+  /** Those that are whole, by the weight that the inputs meet. */
+  grids(): ReadonlyMap<string, ActivationGrid>
+  /** Parts without the other. */
+  halves(): readonly Refused[]
+}
+
+/** Collects grids as they are written. */
+export const inputGrids = ({ graph, tensors }: Onnx): InputGrids => {
+  const weights = new Map(weightUses(graph, tensors).flatMap(use => activationNames({ name: siteName(use) }).map((name, part) => [name, { weight: use.weight.name, part }] as const))) // prettier-ignore
+  const parts = new Map<string, [scale?: Dense, zero?: Dense]>()
+  return {
+    take: (name, parameter) => {
+      const place = weights.get(name)
+      if (!place || parameter.kind !== 'dense') return false
+      const found = parts.get(place.weight) ?? []
+      found[place.part] = parameter
+      parts.set(place.weight, found)
+      return true
+    },
+    grids: () =>
+      new Map(
+        [...parts].flatMap(([weight, [scale, zero]]) =>
+          scale && zero ? [[weight, { bits: DTYPES[zero.dtype].bits, scale: toFloat32(scale)[0], zero: toInt32(zero)[0] }] as const] : [],
+        ),
+      ),
+    halves: () =>
+      [...weights]
+        .filter(([, { weight, part }]) => parts.has(weight) && parts.get(weight)![part] === undefined)
+        .map(([name]) => ({ name, reason: 'is missing', step: 'Write scale and zero point of an input together.' })),
+  }
+}
