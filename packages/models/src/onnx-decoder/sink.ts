@@ -23,6 +23,7 @@ import { EMBEDDING, llamaParameters } from '../llama-parameters.js'
 import type { RawConfig } from '../raw-config.js'
 import { decoderGraph, decoderValues } from './graph.js'
 import { operators } from './operators.js'
+import { withBeginning } from './tokenizer-config.js'
 
 export interface OnnxDecoderOptions extends OutputOptions, WriteOptions {
   /** How grids of codes are stored; MatMulNBits where absent. */
@@ -69,7 +70,7 @@ const sideFiles = (
     ...(external ? { use_external_data_format: { [file]: 1 } } : {}),
   }
   const config = Object.keys(settings).length > 0 ? { ...rawConfig, 'transformers.js_config': settings } : rawConfig
-  return { 'generation_config.json': encode(generationConfig(rawConfig)), ...files, 'config.json': encode(config) }
+  return { 'generation_config.json': encode(generationConfig(rawConfig)), ...withBeginning(files), 'config.json': encode(config) }
 }
 
 /** Writes everything into a folder that is to take the place of the target. */
