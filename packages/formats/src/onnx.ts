@@ -1,4 +1,5 @@
 export { openOnnx, type Onnx, type OpenOnnxOptions } from './onnx/open.js'
+export { withTrees } from './onnx/trees.js'
 export { onnxSink, type OnnxSinkOptions } from './onnx/sink.js'
 export { ONNX_FORMS, storeMatrix } from './onnx/forms/store.js'
 export type { OnnxForm, Place, Stored, Target } from './onnx/forms/stored.js'

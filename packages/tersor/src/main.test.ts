@@ -394,8 +394,13 @@ describe('other formats', () => {
     )
     expect((await run('convert', model, '--out', model)).err).toContain('exists already')
     const { verification } = await json('compress', model, '--out', fresh('verified'), '--step', 'rtn(bits=8)', '--verify')
-    expect(verification).toEqual({ skipped: 'no runtime in Node reads huggingface folders besides Tersor' })
+    expect(verification).toMatchObject({
+      readBack: true,
+      why: expect.stringContaining('no runtime besides Tersor'),
+      largest: 0,
+      tokens: 31,
+    })
     const { out } = await run('compress', model, '--out', fresh('v.gguf'), '--format', 'gguf', '--step', 'rtn(bits=8)', '--verify')
-    expect(out).toMatch(/verified in llama.cpp|not verified: node-llama-cpp is not installed here/)
+    expect(out).toMatch(/verified in llama.cpp|not verified in a runtime: node-llama-cpp is not installed here\. Read back/)
   })
 })

@@ -14,7 +14,7 @@ export interface Replacement {
 }
 
 /** Every name that the inner graphs of a node ask for. */
-const namesInside = ({ attribute }: NodeProto): readonly string[] =>
+export const namesInside = ({ attribute }: NodeProto): readonly string[] =>
   attribute
     .flatMap(({ g, graphs }) => (g ? [g, ...graphs] : graphs))
     .flatMap(({ node, output }) => [...output.map(({ name }) => name), ...node.flatMap(inner => [...inner.input, ...namesInside(inner)])])
@@ -45,6 +45,7 @@ export interface Replacing {
 /** x · Wᵀ + bias in the place of a node. */
 const replaceProduct = (graph: GraphBuilder, node: NodeProto, x: string, { stored }: Replacement): void => {
   const product = stored.product(graph, x)
+  if (node.name) graph.nodes[graph.nodes.length - 1].name = node.name // sites are known by it
   const bias = node.input[2]
   graph.rename(bias ? graph.op('Add', [product, bias]) : product, node.output[0])
 }

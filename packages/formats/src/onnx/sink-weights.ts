@@ -17,11 +17,14 @@ const matrixOf = (parameter: Parameter): { readonly tree: Parameter; readonly ou
     ? { tree: parameter.parts.values, outAxis: parameter.attrs.outAxis as number }
     : { tree: parameter, outAxis: 0 }
 
+const formOf = ({ stored }: OnnxTensor): OnnxForm | undefined => (stored === 'float' ? undefined : stored)
+
 const isFloat = (tensor: OnnxTensor): boolean => tensor.dtype === 'f32' || tensor.dtype === 'f16'
 
 export interface WeightWriterOptions {
   readonly source: Onnx
-  readonly form: OnnxForm
+  /** As the source has a weight where absent, and MatMulNBits where it has it in plain. */
+  readonly form?: OnnxForm
   readonly float?: 'f16'
 }
 
@@ -60,7 +63,7 @@ export const weightWriter = ({ source, form, float }: WeightWriterOptions, spool
     const { tree, outAxis } = matrixOf(parameter)
     const isProduct = uses.get(name)?.outAxis === outAxis && !elsewhere.has(name)
     const target: Target = {
-      form: isProduct ? form : 'QDQ',
+      form: isProduct ? (form ?? formOf(tensor) ?? 'MatMulNBits') : 'QDQ',
       float: floatOf(name),
       write: (wanted, values) => spool.write(wanted === name && values.dtype !== tensor.dtype ? `${name}_${values.dtype}` : wanted, values),
     }

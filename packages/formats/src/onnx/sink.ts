@@ -20,12 +20,13 @@ import {
 import { weightWriter } from './sink-weights.js'
 import { createSpool, type WrittenTensor } from './spool.js'
 import type { OnnxTensor } from './tensors.js'
+import { withTrees } from './trees.js'
 import { writeModel, type WriteOptions } from './write.js'
 
 export interface OnnxSinkOptions extends OutputOptions, WriteOptions {
   /** The graph whose weights are replaced; it stays the caller's, and open until the sink has finished. */
   readonly source: Onnx
-  /** How grids of codes are stored; MatMulNBits where absent, and QDQ for weights that other nodes than products ask for. */
+  /** How grids of codes are stored: as the source has them or MatMulNBits where absent, and QDQ for weights that other nodes than products ask for. */
   readonly form?: OnnxForm
   /** Rounds the inputs of these weights to 8 bits with fixed ranges: what QDQ calls static. */
   readonly ranges?: Readonly<Record<string, InputRange>>
@@ -93,15 +94,17 @@ const namesOf = ({ graph }: Onnx): Set<string> =>
  * The end throws UNSUPPORTED with all tensors that have no place; steps throw OUTPUT_EXISTS, DISK, NOT_FOUND (a name that the graph lacks).
  */
 export const onnxSink = (path: string, options: OnnxSinkOptions): ParameterSink => {
-  const { source, form = 'MatMulNBits', ranges = {} } = options
-  checkForm(form)
+  const { source, form, ranges = {} } = options
+  if (form !== undefined) checkForm(form)
   checkRanges(ranges, source)
   const dataPath = `${path}_data`
   const output = createOutput(path, options, [path, dataPath])
   const spool = createSpool(output, namesOf(source))
-  const weights = weightWriter({ source, form, ...(options.float ? { float: options.float } : {}) }, spool)
+  const weights = weightWriter({ source, ...(form ? { form } : {}), ...(options.float ? { float: options.float } : {}) }, spool)
   const finish = async (): Promise<void> => {
     const { replaced, replacements, refused, floatOf } = weights
+    for (const { name, stored } of source.tensors)
+      if (stored && !replaced.has(name)) await weights.write(name, await source.params.read(name))
     if (refused.length > 0) throw refusal(refused, 'Or leave them out with only.')
     const model = clone(ModelProtoSchema, source.model)
     const graph = model.graph!
@@ -132,7 +135,7 @@ export const onnxSink = (path: string, options: OnnxSinkOptions): ParameterSink 
     write: (name: string, parameter: Parameter) => step(() => weights.write(name, parameter)),
     finish: async () => {
       await step(finish)
-      return (await openOnnx(path, { fileSystem: output.fs })).params
+      return withTrees(await openOnnx(path, { fileSystem: output.fs })).params
     },
     abort: async () => {
       await output.abort()

@@ -9,6 +9,7 @@ import {
   ONNX_FORMS,
   refusal,
   storeMatrix,
+  withTrees,
   writeModel,
   type OnnxForm,
   type Refused,
@@ -171,7 +172,7 @@ export const onnxDecoderSink = (
     write: (name: string, parameter: Parameter) => step(() => parameters.write(name, parameter)),
     finish: async () => {
       await step(finish)
-      return (await openOnnx(within(path, `onnx/${file}`), { fileSystem: output.fs })).params
+      return withTrees(await openOnnx(within(path, `onnx/${file}`), { fileSystem: output.fs })).params
     },
     abort: async () => {
       await output.abort()
