@@ -11,7 +11,7 @@ export interface ActivationGrid {
 }
 
 /** Where the grid of a site's inputs stands in the store: the scale, f32 (1), and the zero, u1-u8 (1), whose width says how many bits there are. */
-export const activationNames = (site: Site): readonly [scale: string, zero: string] => [
+export const activationNames = (site: Pick<Site, 'name'>): readonly [scale: string, zero: string] => [
   `${site.name}.input_scale`,
   `${site.name}.input_zero_point`,
 ]

@@ -1,10 +1,10 @@
 import * as tf from '@tensorflow/tfjs-core'
 import '@tensorflow/tfjs-backend-cpu'
-import { compress, forward, loadModel, pipeline, type Step } from '@tersor/core'
+import { compress, decode, forward, loadModel, pipeline, type Step } from '@tersor/core'
 import { encodeModel, graphBuilder, modelOf, onnxSink } from '@tersor/formats/onnx'
 import { svd } from '@tersor/low-rank'
 import { magnitude, sparseGpt, wanda } from '@tersor/pruning'
-import { gptq, rtn } from '@tersor/quantization'
+import { gptq, quantizeActivations, rtn } from '@tersor/quantization'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -131,4 +131,40 @@ it('names an input that is missing', async () => {
   const { weights } = await loadModel(model)
   expect(() => model.run({}, { weights })).toThrow('The graph wants an input "x".')
   await model.close!()
+})
+
+it('writes the grids of inputs that a step has laid, and says which have no place', async () => {
+  const model = await open('mlp')
+  const calibration = [input(40, 0)]
+  const write = async (step: Step): Promise<OnnxModel> => {
+    const small = await compress(model, step, { calibration })
+    const sink = onnxSink(join(folder, 'static.onnx'), { source: model.onnx, overwrite: true })
+    for (const name of small.params.names()) await sink.write(name, await small.params.read(name))
+    await (
+      await sink.finish()
+    ).close!()
+    return small
+  }
+  await expect(write(quantizeActivations({ bits: 4, only: '*' }))).rejects.toThrow(
+    'ONNX has no place for 2 of the tensors: node_MatMul_0.input_zero_point rounds inputs to 4 bits',
+  )
+  const small = await write(pipeline(rtn({ bits: 8, granularity: 'row', only: '*' }), quantizeActivations({ bits: 8, only: '*' })))
+  const written = await open('static')
+  const types = written.onnx.graph.node.map(({ opType }) => opType)
+  expect(types.filter(type => type === 'QuantizeLinear')).toHaveLength(2)
+
+  // what the first site multiplies is its input on the grid
+  const read = async (name: string) => (await decode(await small.params.read(name)).data())[0]
+  const [scale, zero] = [await read('node_MatMul_0.input_scale'), await read('node_MatMul_0.input_zero_point')]
+  const x = input(3, 2)
+  const expected = (await x.data()).map(value => scale * (Math.min(255, Math.max(0, Math.round(value / scale) + zero)) - zero))
+  const { weights, dispose } = await loadModel(written)
+  const seen: Float32Array[] = []
+  tf.tidy(() => void written.stages[0].run(x, { weights, tap: (_site, value) => seen.push(value.dataSync() as Float32Array) }))
+  dispose()
+  expect(largestDifference(seen[0], expected)).toBeLessThan(1e-5)
+  expect(largestDifference(seen[0], await x.data())).toBeGreaterThan(1e-3)
+  tf.dispose(calibration)
+  await model.close!()
+  await written.close!()
 })

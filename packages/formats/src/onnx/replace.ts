@@ -1,4 +1,5 @@
 import type { GraphBuilder } from './build.js'
+import { domainFor, OPSETS } from './forms/dequantize.js'
 import type { Stored } from './forms/stored.js'
 import type { GraphProto, NodeProto } from './schema/onnx-ml_pb.js'
 import { isProduct } from './uses.js'
@@ -26,20 +27,36 @@ export const namesOutsideProducts = ({ node, output }: GraphProto): ReadonlySet<
     ...node.flatMap(each => [...each.input.filter((_, index) => index !== 1 || !isProduct(each)), ...namesInside(each)]),
   ])
 
-/** x rounded to 256 steps between two values, and back: QuantizeLinear and DequantizeLinear. */
-const roundInput = (graph: GraphBuilder, x: string, [lowest, highest]: InputRange, float: 'f32' | 'f16'): string => {
+/** A line of 256 steps: value = scale · (code − zero). */
+export interface InputGrid {
+  readonly scale: number
+  readonly zero: number
+}
+
+/** 256 steps between two values, 0 among them. */
+export const gridOfRange = ([lowest, highest]: InputRange): InputGrid => {
   const [low, high] = [Math.min(0, lowest), Math.max(0, highest)]
-  const step = (high - low) / 255 || 1
-  const grid = [graph.constant(float, [], [step]), graph.constant('u8', [], [Math.round(-low / step)])]
-  return graph.op('DequantizeLinear', [graph.op('QuantizeLinear', [x, ...grid]), ...grid])
+  const scale = (high - low) / 255 || 1
+  return { scale, zero: Math.round(-low / scale) }
+}
+
+type Rounding = InputGrid & { readonly float: 'f32' | 'f16'; readonly opset: number }
+
+/** x rounded to a grid, and back: QuantizeLinear and DequantizeLinear. */
+const roundInput = (graph: GraphBuilder, x: string, { scale, zero, float, opset }: Rounding): string => {
+  const grid = [graph.constant(float, [], [scale]), graph.constant('u8', [], [zero])]
+  const domain = domainFor(float === 'f16' ? OPSETS.half : OPSETS.tensor, opset)
+  return graph.op('DequantizeLinear', [graph.op('QuantizeLinear', [x, ...grid], { domain }), ...grid], { domain })
 }
 
 export interface Replacing {
   readonly replacements: ReadonlyMap<string, Replacement>
   /** Inputs to round, by the weight that they meet. */
-  readonly ranges: ReadonlyMap<string, InputRange>
+  readonly grids: ReadonlyMap<string, InputGrid>
   /** What the graph computes in where a weight is asked for. */
   readonly floatOf: (weight: string) => 'f32' | 'f16'
+  /** The version of ONNX's operators in the graph. */
+  readonly opset: number
 }
 
 /** x · Wᵀ + bias in the place of a node. */
@@ -50,11 +67,30 @@ const replaceProduct = (graph: GraphBuilder, node: NodeProto, x: string, { store
   graph.rename(bias ? graph.op('Add', [product, bias]) : product, node.output[0])
 }
 
+/** How a bias stands to be added to what a node gives; a factor before it stays with the node. */
+const BIASES: Readonly<Record<string, (graph: GraphBuilder, node: NodeProto) => string | undefined>> = {
+  Conv: (graph, { input }) => graph.op('Reshape', [input[2], graph.int64([1, -1, 1, 1])]),
+  Gemm: (_graph, node) => (isProduct(node) ? node.input[2] : undefined),
+}
+
+/**
+ * Adds the bias of a node behind it. ONNX Runtime 1.30 puts biases of nodes with rounded inputs on a grid of their own, by operators that
+ * graphs before version 13 do not have, and then refuses its own work.
+ */
+const addBiasBehind = (graph: GraphBuilder, node: NodeProto): void => {
+  const bias = node.input[2] ? BIASES[node.opType]?.(graph, node) : undefined
+  if (bias === undefined) return
+  const [output] = node.output
+  node.input.length = 2
+  node.output[0] = `${output}_without_bias`
+  graph.rename(graph.op('Add', [node.output[0], bias]), output)
+}
+
 /** The nodes of a graph with its weights replaced, in an order that runs; `graph` gives names and constants. */
 export const replaceNodes = (
   nodes: readonly NodeProto[],
   graph: GraphBuilder,
-  { replacements, ranges, floatOf }: Replacing,
+  { replacements, grids, floatOf, opset }: Replacing,
 ): NodeProto[] => {
   const result: NodeProto[] = []
   let taken = 0
@@ -70,14 +106,16 @@ export const replaceNodes = (
   take()
   for (const node of nodes) {
     const weight = node.input[1]
-    const range = ranges.get(weight)
-    const x = range && USED_AS_WEIGHT.includes(node.opType) ? roundInput(graph, node.input[0], range, floatOf(weight)) : node.input[0]
+    const grid = USED_AS_WEIGHT.includes(node.opType) ? grids.get(weight) : undefined
+    const x = grid ? roundInput(graph, node.input[0], { ...grid, float: floatOf(weight), opset }) : node.input[0]
     const replacement = replacements.get(weight)
     if (replacement?.asProduct) replaceProduct(graph, node, x, replacement)
     take()
     if (replacement?.asProduct) continue
     if (x !== node.input[0]) node.input[0] = x
     result.push(node)
+    if (grid && opset < OPSETS.axis) addBiasBehind(graph, node)
+    take()
   }
   return result
 }

@@ -3,13 +3,15 @@ import { isMisfit, type Refused } from './forms/misfit.js'
 import { storeMatrix } from './forms/store.js'
 import type { OnnxForm, Stored, Target } from './forms/stored.js'
 import type { Onnx } from './open.js'
-import { namesOutsideProducts, type Replacement } from './replace.js'
+import { inputGrids } from './input-grids.js'
+import { namesOutsideProducts, type InputGrid, type Replacement } from './replace.js'
 import type { ModelProto } from './schema/onnx-ml_pb.js'
 import type { Spool } from './spool.js'
 import type { OnnxTensor } from './tensors.js'
 import { weightUses } from './uses.js'
 
-const opsetOf = (model: ModelProto): number => Number(model.opsetImport.find(({ domain }) => domain === '')?.version ?? 0)
+/** The version of ONNX's operators in a model. */
+export const opsetOf = (model: ModelProto): number => Number(model.opsetImport.find(({ domain }) => domain === '')?.version ?? 0)
 
 /** A tree as the matrix it stands for, and where that has its outputs. */
 const matrixOf = (parameter: Parameter): { readonly tree: Parameter; readonly outAxis: number } =>
@@ -37,12 +39,16 @@ export interface WeightWriter {
   readonly replacements: ReadonlyMap<string, Replacement>
   readonly refused: readonly Refused[]
   readonly floatOf: (name: string) => 'f32' | 'f16'
+  /** Grids of inputs that were written with the weights, by the weight. */
+  readonly grids: ReadonlyMap<string, InputGrid>
 }
 
 /** Stores parameters of a graph in the forms of ONNX; throws NOT_FOUND for a name that the graph lacks. */
 export const weightWriter = ({ source, form, float }: WeightWriterOptions, spool: Spool): WeightWriter => {
   const tensors = new Map(source.tensors.map(tensor => [tensor.name, tensor]))
-  const uses = new Map(weightUses(source.graph, source.tensors).map(use => [use.weight.name, use]))
+  const allUses = weightUses(source.graph, source.tensors)
+  const uses = new Map(allUses.map(use => [use.weight.name, use]))
+  const inputs = inputGrids(allUses)
   const elsewhere = namesOutsideProducts(source.graph)
   const replaced = new Set<string>()
   const replacements = new Map<string, Replacement>()
@@ -65,6 +71,7 @@ export const weightWriter = ({ source, form, float }: WeightWriterOptions, spool
     const target: Target = {
       form: isProduct ? (form ?? formOf(tensor) ?? 'MatMulNBits') : 'QDQ',
       float: floatOf(name),
+      opset: opsetOf(source.model),
       write: (wanted, values) => spool.write(wanted === name && values.dtype !== tensor.dtype ? `${name}_${values.dtype}` : wanted, values),
     }
     const stored = await storeMatrix(tree, { name, shape: tensor.shape, outAxis }, target)
@@ -73,6 +80,7 @@ export const weightWriter = ({ source, form, float }: WeightWriterOptions, spool
     refused.push({ name, reason: 'is asked for by other nodes than products', step: 'Leave it out with only.' })
   }
   const write = async (name: string, parameter: Parameter): Promise<void> => {
+    if (inputs.take(name, parameter)) return
     const tensor = tensors.get(name)
     if (!tensor)
       throw new CompressionError('NOT_FOUND', `The graph has no initializer "${name}".`, 'Write the parameters of its own store.', { name })
@@ -86,5 +94,10 @@ export const weightWriter = ({ source, form, float }: WeightWriterOptions, spool
       ? writeTree(name, tensor, parameter)
       : void refused.push({ name, reason: `is ${tensor.dtype}`, step: 'Leave it out with only.' })
   }
-  return { write, replaced, replacements, refused, floatOf }
+  return {
+    ...{ write, replaced, replacements, floatOf, grids: inputs.grids },
+    get refused() {
+      return [...refused, ...inputs.refused]
+    },
+  }
 }

@@ -7,8 +7,9 @@ import { graphBuilder, MICROSOFT } from './build.js'
 import { refusal } from './forms/misfit.js'
 import { ONNX_FORMS } from './forms/store.js'
 import type { OnnxForm } from './forms/stored.js'
+import { INLINE_BYTES } from './scan.js'
 import { openOnnx, PROVENANCE_KEY, type Onnx } from './open.js'
-import { replaceNodes, type InputRange } from './replace.js'
+import { gridOfRange, replaceNodes, type InputRange } from './replace.js'
 import {
   ModelProtoSchema,
   OperatorSetIdProtoSchema,
@@ -17,7 +18,7 @@ import {
   TensorProtoSchema,
   type ModelProto,
 } from './schema/onnx-ml_pb.js'
-import { weightWriter } from './sink-weights.js'
+import { opsetOf, weightWriter } from './sink-weights.js'
 import { createSpool, type WrittenTensor } from './spool.js'
 import type { OnnxTensor } from './tensors.js'
 import { withTrees } from './trees.js'
@@ -60,21 +61,21 @@ const freePrefix = (names: ReadonlySet<string>): string => {
 
 /** An initializer that stays, with its data where it was. */
 const kept = (source: Onnx, tensor: OnnxTensor): WrittenTensor => {
-  if (!tensor.range) return { proto: tensor.proto, length: 0 }
+  if (!tensor.range && tensor.proto.rawData.length <= INLINE_BYTES) return { proto: tensor.proto, length: 0 }
   const proto = clone(TensorProtoSchema, tensor.proto)
   proto.dataLocation = TensorProto_DataLocation.DEFAULT
   proto.externalData = []
+  proto.rawData = new Uint8Array(0)
+  const { rawData } = tensor.proto
+  if (!tensor.range) return { proto, length: rawData.length, read: async (at, length) => rawData.subarray(at, at + length) }
   return { proto, length: tensor.range.length, read: async (at, length) => (await source.bytes(tensor, at, length))! }
 }
 
-/** ONNX added 4-bit elements and blocks here. */
-const IR_OF_OPSET_21 = 10n
-
 /** Adds what new nodes need to the head of a model. */
-const declare = (model: ModelProto, opset: number, provenance: readonly Provenance[]): void => {
+const declare = (model: ModelProto, ir: number, provenance: readonly Provenance[]): void => {
   if (model.graph!.node.some(({ domain }) => domain === MICROSOFT) && !model.opsetImport.some(({ domain }) => domain === MICROSOFT))
     model.opsetImport.push(create(OperatorSetIdProtoSchema, { domain: MICROSOFT, version: 1n }))
-  if (opset >= 21 && model.irVersion < IR_OF_OPSET_21) model.irVersion = IR_OF_OPSET_21
+  if (model.irVersion < ir) model.irVersion = BigInt(ir)
   model.metadataProps = model.metadataProps.filter(({ key }) => key !== PROVENANCE_KEY)
   if (provenance.length > 0)
     model.metadataProps.push(create(StringStringEntryProtoSchema, { key: PROVENANCE_KEY, value: JSON.stringify(provenance) }))
@@ -102,17 +103,19 @@ export const onnxSink = (path: string, options: OnnxSinkOptions): ParameterSink 
   const spool = createSpool(output, namesOf(source))
   const weights = weightWriter({ source, ...(form ? { form } : {}), ...(options.float ? { float: options.float } : {}) }, spool)
   const finish = async (): Promise<void> => {
-    const { replaced, replacements, refused, floatOf } = weights
+    const { replaced, replacements, floatOf } = weights
     for (const { name, stored } of source.tensors)
       if (stored && !replaced.has(name)) await weights.write(name, await source.params.read(name))
+    const { refused } = weights
     if (refused.length > 0) throw refusal(refused, 'Or leave them out with only.')
     const model = clone(ModelProtoSchema, source.model)
     const graph = model.graph!
     const builder = graphBuilder(freePrefix(spool.names))
-    graph.node = replaceNodes(graph.node, builder, { replacements, ranges: new Map(Object.entries(ranges)), floatOf })
+    const grids = new Map([...weights.grids, ...Object.entries(ranges).map(([name, range]) => [name, gridOfRange(range)] as const)])
+    graph.node = replaceNodes(graph.node, builder, { replacements, grids, floatOf, opset: opsetOf(source.model) })
     graph.input = graph.input.filter(({ name }) => !replacements.has(name))
     const provenance = typeof options.provenance === 'function' ? options.provenance() : (options.provenance ?? [])
-    declare(model, Math.max(0, ...[...replacements.values()].map(({ stored }) => stored.opset ?? 0)), provenance)
+    declare(model, Math.max(0, ...[...replacements.values()].map(({ stored }) => stored.ir ?? 0)), provenance)
     const all = [
       ...source.tensors.filter(({ name }) => !replaced.has(name)).map(tensor => kept(source, tensor)),
       ...builder.constants.map(proto => ({ proto, length: 0 })),

@@ -6,6 +6,7 @@ import {
   isMisfit,
   modelOf,
   openOnnx,
+  OPSET,
   ONNX_FORMS,
   refusal,
   storeMatrix,
@@ -107,7 +108,7 @@ const parameterWriter = (
         shape: isTable || shape.length === 1 ? shape : [shape[1], shape[0]],
         outAxis: isTable || shape.length === 1 ? 0 : 1,
       }
-      const target = { form: isTable ? ('QDQ' as const) : form, float, convert: float, write: write as never }
+      const target = { form: isTable ? ('QDQ' as const) : form, float, opset: OPSET, convert: float, write: write as never }
       const stored = await storeMatrix(parameter, place, target)
       if (isMisfit(stored)) return void refused.push({ name, ...stored })
       if ((isTable || shape.length === 1) && !stored.value)

@@ -34,6 +34,7 @@ export type Reader = (node: NodeProto, find: Find, graph: GraphProto) => FoundWe
 const READERS: Readonly<Record<string, Reader>> = {
   ':DequantizeLinear': readDequantized,
   ':Cast': readCast,
+  'com.microsoft:DequantizeLinear': readDequantized,
   'com.microsoft:MatMulNBits': readNBits,
 }
 
