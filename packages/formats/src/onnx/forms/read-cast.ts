@@ -1,7 +1,7 @@
 import { parameterOf } from '../tensors.js'
 import { dtypeOf } from '../data-types.js'
 import { weightNameOf } from './part-name.js'
-import type { Reader } from './read.js'
+import type { Reader } from './found-weight.js'
 
 /** Cast over halves, which a graph of floats widens when it runs. */
 export const readCast: Reader = ({ input, attribute }, find) => {

@@ -5,7 +5,7 @@ import { transposed } from '../../quantized-folder/words.js'
 import type { GraphProto, NodeProto } from '../schema/onnx-ml_pb.js'
 import { parameterOf, type OnnxTensor } from '../tensors.js'
 import { weightNameOf } from './part-name.js'
-import type { Reader } from './read.js'
+import type { Reader } from './found-weight.js'
 
 const CODES: readonly (DType | undefined)[] = ['u2', 'i4', 'u4', 'i8', 'u8']
 

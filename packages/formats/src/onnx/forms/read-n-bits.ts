@@ -4,7 +4,7 @@ import { bytesOf, sizeOf, unpackBits, dense } from '@tersor/tensor'
 import { treeOf } from '../../quantized-folder/affine-matrix.js'
 import { NodeProtoSchema, type NodeProto } from '../schema/onnx-ml_pb.js'
 import { weightNameOf } from './part-name.js'
-import type { Reader } from './read.js'
+import type { Reader } from './found-weight.js'
 
 const WIDTHS: readonly number[] = [2, 4, 8]
 
