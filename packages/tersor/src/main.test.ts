@@ -114,6 +114,8 @@ it('generates the same text for the same seed', async () => {
   expect(first).toMatchObject({ prompt: 'the old', tokens: 8 })
   expect((await json('generate', model, ...options)).text).toBe(first.text)
   expect((await run('generate', model, ...options, '--quiet')).out).toBe(`${first.text}\n`)
+  expect((await json('generate', model, ...options, '--activations', 'int8')).text).toBe(first.text) // nothing is quantized here
+  expect((await run('generate', model, ...options, '--activations', 'int4')).code).toBe(2)
 })
 
 it('lists every method with its options and paper', async () => {
