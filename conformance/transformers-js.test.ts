@@ -1,11 +1,11 @@
+import { env, pipeline as task } from '@huggingface/transformers'
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
+import { PassThrough } from 'node:stream'
 import { before, test } from 'node:test'
-import { env, pipeline as task } from '@huggingface/transformers'
-import { compress, pipeline } from '@tersor/core'
 import { selectEngine } from '@tersor/kernels'
-import { generate, onnxDecoderSink, openModel, type LanguageModel, type OnnxDecoderOptions } from '@tersor/models'
-import { rtn } from '@tersor/quantization'
+import { onnxDecoderSink, openModel, type LanguageModel, type OnnxDecoderOptions } from '@tersor/models'
+import { main } from 'tersor'
 import { withFolder } from './files.js'
 
 const BUNDLED = join(import.meta.dirname, '../examples/bundled-model/model')
@@ -17,28 +17,31 @@ before(async () => {
   console.log(`  our forward pass runs on ${engine}`)
 })
 
-const save = async (path: string, { params, rawConfig, files }: LanguageModel, options: OnnxDecoderOptions): Promise<void> => {
-  const sink = onnxDecoderSink(path, { rawConfig, ...(files ? { files } : {}) }, options)
-  for (const name of params.names()) await sink.write(name, await params.read(name))
-  await (await sink.finish()).close?.()
+/** What a command says on stdout. */
+const tersor = async (...argv: readonly string[]): Promise<string> => {
+  const [out, err] = [new PassThrough(), new PassThrough()]
+  const code = await main([...argv, '--quiet'], { out, err })
+  assert.equal(code, 0, String(err.read()))
+  return String(out.read())
 }
 
-const ours = async (model: LanguageModel, prompt: string): Promise<string> => {
-  let text = ''
-  for await (const { text: piece } of generate(model, { prompt, tokens: TOKENS, form: 'dense' })) text += piece
-  return text
+/** Greedy text of `tersor generate` as a user gets it, without further options. */
+const ours = async (folder: string): Promise<readonly string[]> => {
+  const texts: string[] = []
+  for (const prompt of PROMPTS) {
+    const said = await tersor('generate', folder, '--prompt', prompt, '--tokens', String(TOKENS), '--json')
+    texts.push((JSON.parse(said) as { text: string }).text)
+  }
+  return texts
 }
 
 /** Greedy text of a folder, offline, as a user of transformers.js asks for it. */
-const theirs = async (folder: string, name: string, dtype: 'fp32' | 'q4' | 'q8' | 'fp16'): Promise<readonly string[]> => {
+const theirs = async (folder: string, name: string, dtype: 'fp32' | 'q4' | 'q8', session_options = {}): Promise<readonly string[]> => {
   Object.assign(env, { allowRemoteModels: false, localModelPath: folder })
-  // by default ONNX Runtime turns DequantizeLinear and MatMul into a product that rounds activations to 8 bits
-  const session_options = { graphOptimizationLevel: 'basic' }
   const generator = await task('text-generation', name, { dtype, device: 'cpu', session_options })
   const texts: string[] = []
   for (const prompt of PROMPTS) {
-    // the tokenizer's own template begins a text with <|endoftext|>; the task leaves templates out unless asked
-    const options = { max_new_tokens: TOKENS, do_sample: false, return_full_text: false, add_special_tokens: true }
+    const options = { max_new_tokens: TOKENS, do_sample: false, return_full_text: false }
     const [{ generated_text: text }] = (await generator(prompt, options)) as [{ generated_text: string }]
     texts.push(text)
   }
@@ -46,24 +49,50 @@ const theirs = async (folder: string, name: string, dtype: 'fp32' | 'q4' | 'q8' 
   return texts
 }
 
-const FORMS = [
-  { dtype: 'fp32', bits: undefined, options: {} },
-  { dtype: 'fp32', bits: undefined, options: { external: true } },
-  { dtype: 'q4', bits: 4, options: {} },
-  { dtype: 'q4', bits: 4, options: { form: 'QDQ' } },
-  { dtype: 'q8', bits: 8, options: {} },
-] as const
-
-for (const { dtype, bits, options } of FORMS) {
-  test(`transformers.js generates our greedy text: ${dtype} ${JSON.stringify(options)}`, () =>
+for (const { dtype, bits } of [
+  { dtype: 'fp32', bits: undefined },
+  { dtype: 'q4', bits: 4 },
+  { dtype: 'q8', bits: 8 },
+] as const) {
+  test(`transformers.js generates the greedy text of tersor generate: ${dtype}`, () =>
     withFolder(async folder => {
-      const opened = (await openModel(BUNDLED)) as LanguageModel
-      const model = bits === undefined ? opened : await compress(opened, pipeline(rtn({ bits, group: 32 })))
-      await save(join(folder, 'bundled'), model, options)
-      const expected = []
-      for (const prompt of PROMPTS) expected.push(await ours(model, prompt))
-      assert.deepEqual(await theirs(folder, 'bundled', dtype), expected)
+      const [own, web] = [join(folder, 'own'), join(folder, 'web')]
+      const step = bits === undefined ? ['convert', BUNDLED] : ['compress', BUNDLED, '--step', `rtn(bits=${bits}, group=32)`]
+      await tersor(...step, '--out', own)
+      await tersor(...step, '--out', web, '--format', 'onnx')
+      const expected = await ours(own)
+      assert.deepEqual(await theirs(folder, 'web', dtype), expected)
       console.log(`  ${JSON.stringify(expected[0])}`)
-      await opened.close?.()
+    }))
+}
+
+const save = async (path: string, { params, rawConfig, files }: LanguageModel, options: OnnxDecoderOptions): Promise<void> => {
+  const sink = onnxDecoderSink(path, { rawConfig, ...(files ? { files } : {}) }, options)
+  for (const name of params.names()) await sink.write(name, await params.read(name))
+  await (await sink.finish()).close?.()
+}
+
+interface Form {
+  readonly dtype: 'fp32' | 'q4'
+  readonly step: readonly string[]
+  readonly options: OnnxDecoderOptions
+  readonly session: object
+}
+
+const quantize = ['compress', BUNDLED, '--step', 'rtn(bits=4, group=32)']
+const FORMS: readonly Form[] = [
+  { dtype: 'fp32', step: ['convert', BUNDLED], options: { external: true }, session: {} },
+  // by default ONNX Runtime turns DequantizeLinear and MatMul into a product that rounds activations to 8 bits
+  { dtype: 'q4', step: quantize, options: { form: 'QDQ' }, session: { graphOptimizationLevel: 'basic' } },
+]
+for (const { dtype, step, options, session } of FORMS) {
+  test(`transformers.js generates it from other forms of the file: ${dtype} ${JSON.stringify(options)}`, () =>
+    withFolder(async folder => {
+      const own = join(folder, 'own')
+      await tersor(...step, '--out', own)
+      const model = (await openModel(own)) as LanguageModel
+      await save(join(folder, 'web'), model, options)
+      await model.close?.()
+      assert.deepEqual(await theirs(folder, 'web', dtype, session), await ours(own))
     }))
 }

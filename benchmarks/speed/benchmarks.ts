@@ -118,7 +118,7 @@ export const BENCHMARKS: readonly Benchmark[] = [
   {
     ...{ name: 'decode-q4_0', title: 'decoding with 4-bit weights, batch 1', job: 'low-bit', peers: ['llama.cpp', 'float32'], target: 0.5 },
     ...{ settings: { form: 'packed', tokens: 128, ...LARGE, warm: 1 }, rounds: 5, amount: 128, unit: 'tokens/s' },
-    note: 'Q4_0 in a GGUF file of 134 million parameters; activations in 8 bits on both sides; prompt of 16 tokens included',
+    note: 'Q4_0 in a GGUF file of 134 million parameters; activations in 8 bits on both sides (`int8`); prompt of 16 tokens included',
   },
   {
     ...{ name: 'decode', title: 'decoding in float32, batch 1', job: 'language-use', settings: { what: 'decode', tokens: 64, ...SIZE } },

@@ -44,21 +44,22 @@ const linearOnly = (model: Model): ReadonlySet<string> => {
 
 /**
  * Loads every parameter of a model for inference: matrices of linear layers that are affine trees (of rtn and gptq, or of a GGUF file)
- * stay packed where the engine multiplies such matrices; the others are decoded. Throws NOT_FOUND for a name the store lacks.
+ * stay packed where the engine multiplies such matrices; the others are decoded, and so is a packed one where a stage asks for the weight
+ * itself, as imported graphs do. Throws NOT_FOUND for a name the store lacks.
  */
 export const loadPacked = async (model: Model, { signal, activations }: LoadPackedOptions = {}): Promise<LoadedPacked> => {
   const dense = new Map<string, tf.Tensor>()
-  const packed = new Map<string, PackedProduct>()
+  const packed = new Map<string, { readonly product: PackedProduct; readonly parameter: Parameter }>()
   const dispose = (): void => {
     dense.forEach(tensor => tensor.dispose())
-    packed.forEach(product => product.dispose())
+    packed.forEach(({ product }) => product.dispose())
   }
   const linear = linearOnly(model)
   const load = async (name: string): Promise<void> => {
     const parameter = await model.params.read(name, signal ? { signal } : {})
     const matrix = linear.has(name) ? matrixOf(parameter) : undefined
     const product = matrix && packedProduct(matrix, activations ? { activations } : {})
-    if (product) packed.set(name, product)
+    if (product) packed.set(name, { product, parameter })
     else dense.set(name, tf.keep(decode(parameter)))
   }
   try {
@@ -73,8 +74,12 @@ export const loadPacked = async (model: Model, { signal, activations }: LoadPack
   const weights = (name: string): tf.Tensor => {
     const tensor = dense.get(name)
     if (tensor) return tensor
-    throw new Error(`The stage asked for "${name}", which ${packed.has(name) ? 'is kept packed' : 'its list of parameters lacks'}.`)
+    const asked = packed.get(name)
+    if (!asked) throw new Error(`The stage asked for "${name}", which its list of parameters lacks.`)
+    const decoded = tf.keep(decode(asked.parameter))
+    dense.set(name, decoded)
+    return decoded
   }
-  const products: Products = (x, name) => packed.get(name)?.multiply(x as tf.Tensor2D)
+  const products: Products = (x, name) => packed.get(name)?.product.multiply(x as tf.Tensor2D)
   return { weights, products, packed: [...packed.keys()], dispose }
 }

@@ -7,14 +7,14 @@ import { Tensor } from 'onnxruntime-node'
 import { temporaryFolder } from './failing-file-system.reference.js'
 import { onnxSink, openOnnx, type OnnxSinkOptions } from './onnx.js'
 import { floats, largestDifference, runOnnx } from './onnx/run.reference.js'
-import { values, writeConvolution, writeFar, writeMlp } from './onnx/toy-graph.reference.js'
+import { values, writeConstants, writeConvolution, writeFar, writeMlp } from './onnx/toy-graph.reference.js'
 
 let folder = ''
 beforeAll(async () => {
   folder = await temporaryFolder()
   writeMlp(`${folder}/mlp.onnx`)
   writeMlp(`${folder}/half.onnx`, 'f16')
-  writeMlp(`${folder}/old.onnx`, 'f32', 17)
+  writeMlp(`${folder}/old.onnx`, 'f32', 9)
   writeConvolution(`${folder}/convolution.onnx`)
 })
 afterAll(() => rm(folder, { recursive: true, force: true }))
@@ -271,7 +271,7 @@ it.each(['MatMulNBits', 'QDQ', 'dynamic'] as const)('multiplies in a graph of ha
   expect(largestDifference(got, mlp(Float32Array.from(halves, decodeF16), weights))).toBeLessThan(0.05)
 })
 
-it('refuses scales that a graph of halves cannot hold, and forms that an old graph does not know', async () => {
+it('refuses scales that a graph of halves cannot hold, and operators that an old graph does not know', async () => {
   const scaled = (scale: number) =>
     matrixOf(
       affineOf({ shape: [64, 96], bits: 4, group: 96, codes: new Uint8Array(64 * 96), scales: new Float32Array(64).fill(scale) }),
@@ -279,12 +279,50 @@ it('refuses scales that a graph of halves cannot hold, and forms that an old gra
       [96, 64],
     )
   expect((await codeOf(compressed('half', { up: scaled(1e-9) }))).message).toContain('up has scales that no half-precision number holds')
-  const weights = { up: scaled(0.125) }
-  const { code, message } = await codeOf(compressed('old', weights, { form: 'QDQ' }))
+  const { code, message } = await codeOf(compressed('old', { up: scaled(0.125) }, { form: 'dynamic' }))
   expect(code).toBe('UNSUPPORTED')
-  expect(message).toContain('up takes operators of version 21, and the graph has version 17')
-  const { y } = await runOnnx(await compressed('old', weights), { x: floats(x, [2, 96]) })
+  expect(message).toContain('up takes operators of version 11, and the graph has version 9')
+  const blocks = { up: matrixOf(grid(64, 96, { bits: 4, group: 32 }), 1, [96, 64]) }
+  expect((await codeOf(compressed('old', blocks, { form: 'QDQ' }))).message).toContain('up takes operators of version 21')
+})
+
+it.each([
+  [{ bits: 8, group: 96 }, 'QDQ'],
+  [{ bits: 4, group: 96 }, 'QDQ'],
+  [{ bits: 4, group: 96, zeros: true }, 'QDQ'],
+  [{ bits: 4, group: 32 }, 'MatMulNBits'],
+] as const)("takes ONNX Runtime's own operators where the graph is older than ONNX's: %j %s", async (options, form) => {
+  const weights = { up: matrixOf(grid(64, 96, options), 1, [96, 64]) }
+  const low = x.reduce((a, b) => Math.min(a, b))
+  const high = x.reduce((a, b) => Math.max(a, b))
+  const path = await compressed('old', weights, { form })
+  const { y } = await runOnnx(path, { x: floats(x, [2, 96]) })
   expect(largestDifference(y.data, mlp(x, weights))).toBeLessThan(1e-4)
+  const { model, close } = await openOnnx(path)
+  expect(model.opsetImport.map(({ domain, version }) => [domain, Number(version)])).toContainEqual(['', 9])
+  await close()
+  const rounding = await runOnnx(await compressed('old', weights, { form, ranges: { up: [low, high] } }), { x: floats(x, [2, 96]) })
+  expect(largestDifference(rounding.y.data, mlp(rounded(tf.tensor1d(x)).dataSync() as Float32Array, weights))).toBeLessThan(1e-4)
+})
+
+it('takes matrices of Constant nodes for initializers, and leaves vectors and what the graph gives', async () => {
+  writeConstants(`${folder}/constants.onnx`)
+  const { params, graph, close } = await openOnnx(`${folder}/constants.onnx`)
+  expect(params.names()).toEqual(['up'])
+  expect(graph.node.filter(({ opType }) => opType === 'Constant').map(({ output }) => output[0])).toEqual(['shift', 'shown'])
+  expect(await params.read('up')).toEqual(fromFloat32(values(96 * 64, 1), 'f32', [96, 64]))
+  await close()
+  const feeds = { x: floats(x, [2, 96]) }
+  const expected = await runOnnx(`${folder}/constants.onnx`, feeds)
+  for (const options of [{}, { external: true }]) {
+    const same = await runOnnx(await compressed('constants', {}, options), feeds)
+    expect([same.y.data, same.shown.data]).toEqual([expected.y.data, expected.shown.data])
+  }
+  const up = matrixOf(grid(64, 96, { bits: 4, group: 32 }), 1, [96, 64])
+  const { y } = await runOnnx(await compressed('constants', { up }), feeds)
+  const plain = fromFloat32(decode(up).dataSync() as Float32Array, 'f32', [96, 64])
+  const wanted = await runOnnx(await compressed('constants', { up: plain }), feeds)
+  expect(largestDifference(y.data, wanted.y.data)).toBeLessThan(1e-4)
 })
 
 it('reads external data that begins past 2 GiB', async () => {

@@ -1,4 +1,5 @@
 export { openOnnx, type Onnx, type OpenOnnxOptions } from './onnx/open.js'
+export { withTrees } from './onnx/trees.js'
 export { onnxSink, type OnnxSinkOptions } from './onnx/sink.js'
 export { ONNX_FORMS, storeMatrix } from './onnx/forms/store.js'
 export type { OnnxForm, Place, Stored, Target } from './onnx/forms/stored.js'
@@ -11,5 +12,5 @@ export { runnableModel, type RoundedInput, type Runnable } from './onnx/runnable
 export { dtypeOf, typeName, typeOf } from './onnx/data-types.js'
 export type { InputRange } from './onnx/input-grids.js'
 export type { OnnxTensor } from './onnx/tensors.js'
-export { encodeModel, modelOf, valueInfo, type ValueInfo } from './onnx/model.js'
+export { encodeModel, modelOf, OPSET, valueInfo, type ValueInfo } from './onnx/model.js'
 export type { GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto } from './onnx/schema/onnx-ml_pb.js'

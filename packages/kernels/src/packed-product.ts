@@ -5,8 +5,8 @@ import { blockMatrix, type BlockMatrix, type PackedMatrix } from './packed-matri
 
 export interface PackedProductOptions {
   /**
-   * 'int8' (the default) lets the engine round activations to 8 bits, block by block, as llama.cpp does: three times as fast, each product
-   * off by some thousandths of its largest value. 'float32' computes as with unpacked weights.
+   * 'float32' (the default) computes as with unpacked weights, as runtimes that keep activations do. 'int8' lets the engine round activations
+   * to 8 bits, block by block, as llama.cpp does: up to three times as fast, each product off by some thousandths of its largest value.
    */
   readonly activations?: 'int8' | 'float32'
 }
@@ -62,7 +62,7 @@ const onHost = (matrix: BlockMatrix): PackedProduct => {
  * size, the CPU and WebAssembly backends take `packedMatMul`. Undefined where neither would be faster than the unpacked matrix: on GPUs,
  * with groups that are no multiple of 16, and in float32 on @tersor/backend-ort for other widths than 3 and 4 bits.
  */
-export const packedProduct = (matrix: PackedMatrix, { activations = 'int8' }: PackedProductOptions = {}): PackedProduct | undefined => {
+export const packedProduct = (matrix: PackedMatrix, { activations = 'float32' }: PackedProductOptions = {}): PackedProduct | undefined => {
   const isNative = tf.getKernel(NATIVE, tf.getBackend()) !== undefined
   if (!isNative && !ON_HOST.includes(tf.getBackend())) return undefined
   const blocks = blockMatrix(matrix)

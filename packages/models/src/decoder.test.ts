@@ -83,6 +83,19 @@ describe('decoding as one graph', () => {
   })
 })
 
+it('rounds activations where it is asked to', async () => {
+  await use('ort')
+  const model = await quantized(picoLlama({ vocabulary: 40, seed: 3 }), 4)
+  const input = tf.tensor2d([prompt], [1, 4], 'int32')
+  const [exact, packed, rounded] = [await loadModel(model), await loadPacked(model), await loadPacked(model, { activations: 'int8' })]
+  const [wanted, ...others] = [exact, packed, rounded].map(loaded => forward(model, input, loaded))
+  const differences = others.map(logits => tf.tidy(() => tf.max(tf.abs(tf.sub(wanted, logits))).dataSync()[0]))
+  expect(differences[0]).toBeLessThan(1e-4)
+  expect(differences[1]).toBeGreaterThan(1e-3)
+  tf.dispose([input, wanted, ...others])
+  for (const loaded of [exact, packed, rounded]) loaded.dispose()
+})
+
 describe.each(['ort', 'cpu'])('packed weights on %s', backend => {
   it.each([3, 4])('give the logits of decoded ones, %i bits in float32', async bits => {
     await use(backend)
@@ -98,12 +111,12 @@ describe.each(['ort', 'cpu'])('packed weights on %s', backend => {
     packed.dispose()
   })
 
-  it('generate the same in float32, loaded by either', async () => {
+  it.each([4, 8])('generate what decoded ones do unless activations may be rounded, %i bits', async bits => {
     await use(backend)
-    const model = await quantized(picoLlama({ vocabulary: 40, seed: 3 }), 4)
+    const model = await quantized(picoLlama({ vocabulary: 40, seed: 3 }), bits)
     const wanted = await idsFrom(model, { prompt, tokens: 12, form: 'dense' })
-    expect(await idsFrom(model, { prompt, tokens: 12, activations: 'float32' })).toEqual(wanted)
-    const loaded = await loadPacked(model, { activations: 'float32' })
+    expect(await idsFrom(model, { prompt, tokens: 12 })).toEqual(wanted)
+    const loaded = await loadPacked(model)
     expect(await idsFrom(model, { prompt, tokens: 12, ...loaded })).toEqual(wanted)
     loaded.dispose()
   })

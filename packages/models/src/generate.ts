@@ -37,7 +37,7 @@ export interface GenerateOptions {
    * them so, 'dense' decodes everything first.
    */
   readonly form?: 'packed' | 'dense'
-  /** What products with packed weights make of activations; see `packedProduct` of @tersor/kernels. */
+  /** What products with packed weights make of activations: 'float32' (the default), or 'int8', which is faster and rounds them. */
   readonly activations?: LoadPackedOptions['activations']
 }
 

@@ -1,12 +1,14 @@
 import * as tf from '@tensorflow/tfjs-core'
 import type { Native, NativeTensor } from '@tersor/backend-ort/binding'
 import { activationNames, type Env, type InputGrid, type Site, type Stage } from '@tersor/core'
-import { openOnnx, typeName, type Onnx, type OnnxTensor, type OpenOnnxOptions, type ValueInfoProto } from '@tersor/formats/onnx'
+import { openOnnx, typeName, withTrees, type Onnx, type OnnxTensor, type OpenOnnxOptions, type ValueInfoProto } from '@tersor/formats/onnx'
 import type { GraphModel, GraphTensors, GraphValue } from './graph-model.js'
 import { withUsualInputs } from './onnx-model/inputs.js'
 import { graphSessions } from './onnx-model/session.js'
 import { sitesOfGraph, type GraphSite } from './onnx-model/sites.js'
 import { feed, fetched, isFed } from './onnx-model/values.js'
+
+export { withUsualInputs }
 
 /** An imported ONNX graph; `onnx` is what onnxSink of @tersor/formats/onnx replaces weights in. */
 export interface OnnxModel extends GraphModel {
@@ -37,7 +39,8 @@ const fedTensors = ({ graph, tensors }: Onnx): readonly OnnxTensor[] => {
   const constants = new Set(graph.node.filter(({ opType }) => !TAKES_ANY.has(opType)).flatMap(({ input }) => input))
   const asked = new Set(graph.node.flatMap(({ input }) => input))
   return tensors.filter(
-    ({ name, dtype, shape }) => (dtype === 'f32' || dtype === 'f16') && shape.length > 0 && asked.has(name) && !constants.has(name),
+    ({ name, dtype, shape, stored }) =>
+      stored !== undefined || ((dtype === 'f32' || dtype === 'f16') && shape.length > 0 && asked.has(name) && !constants.has(name)),
   )
 }
 
@@ -73,7 +76,7 @@ const feedGrid = (native: Native, { site, grid }: GriddedSite): readonly (readon
  * Throws as `openOnnx` does; `run` throws NO_ENGINE, UNSUPPORTED (a graph that the runtime refuses) and BAD_OPTION (a missing input).
  */
 export const openOnnxModel = async (from: string | Blob, options: OpenOnnxOptions = {}): Promise<OnnxModel> => {
-  const onnx = await openOnnx(from, options)
+  const onnx = withTrees(await openOnnx(from, options))
   const { graph, model, params, tensors } = onnx
   const constants = new Set(tensors.map(({ name }) => name))
   const inputs = graph.input.filter(({ name }) => !constants.has(name)).map(graphValue)

@@ -125,6 +125,11 @@ const addCommands = (program: Command, run: Run): void => {
     .option('--tokens <n>', 'how many tokens at most', wholeNumber, 64)
     .option('--temperature <t>', '0 takes the likeliest token every time', temperature, 0)
     .option('--seed <n>', 'decides what is drawn', wholeNumber, 0)
+    .addOption(
+      new Option('--activations <dtype>', 'int8 rounds the inputs of products with quantized weights, which is faster')
+        .choices(['float32', 'int8'])
+        .default('float32'),
+    )
     .action((model: string, flags: GenerateFlags & Record<string, unknown>) =>
       run(async (terminal, signal) => (await COMMANDS.generate())(terminal, model, flags, signal), flags),
     )

@@ -114,6 +114,8 @@ it('generates the same text for the same seed', async () => {
   expect(first).toMatchObject({ prompt: 'the old', tokens: 8 })
   expect((await json('generate', model, ...options)).text).toBe(first.text)
   expect((await run('generate', model, ...options, '--quiet')).out).toBe(`${first.text}\n`)
+  expect((await json('generate', model, ...options, '--activations', 'int8')).text).toBe(first.text) // nothing is quantized here
+  expect((await run('generate', model, ...options, '--activations', 'int4')).code).toBe(2)
 })
 
 it('lists every method with its options and paper', async () => {
@@ -394,8 +396,13 @@ describe('other formats', () => {
     )
     expect((await run('convert', model, '--out', model)).err).toContain('exists already')
     const { verification } = await json('compress', model, '--out', fresh('verified'), '--step', 'rtn(bits=8)', '--verify')
-    expect(verification).toEqual({ skipped: 'no runtime in Node reads huggingface folders besides Tersor' })
+    expect(verification).toMatchObject({
+      readBack: true,
+      why: expect.stringContaining('no runtime besides Tersor'),
+      largest: 0,
+      tokens: 31,
+    })
     const { out } = await run('compress', model, '--out', fresh('v.gguf'), '--format', 'gguf', '--step', 'rtn(bits=8)', '--verify')
-    expect(out).toMatch(/verified in llama.cpp|not verified: node-llama-cpp is not installed here/)
+    expect(out).toMatch(/verified in llama.cpp|not verified in a runtime: node-llama-cpp is not installed here\. Read back/)
   })
 })

@@ -1,113 +1,138 @@
-import * as tf from '@tensorflow/tfjs-core'
-import { createRng, forward, loadModel } from '@tersor/core'
-import type { LanguageModel } from '@tersor/models'
+import type { Tensor } from '@tensorflow/tfjs-core'
+import { createRng } from '@tersor/core'
+import type { GraphModel, LanguageModel, OpenedModel } from '@tersor/models'
 import { openModel } from '@tersor/models/open-model'
-import { createRequire } from 'node:module'
-import { join } from 'node:path'
-import { pathToFileURL } from 'node:url'
+import { CompressionError } from '@tersor/tensor'
 import type { OutputFormat } from './format-flags.js'
+import { compareOutputs, compareTokens, logitsOf, outputsOf } from './verify/compare.js'
+import { llamaCpp } from './verify/llama-cpp.js'
+import { onnxRuntime } from './verify/onnx-runtime.js'
+import { loadPackage, type LoadPackage, type Runtime } from './verify/runtime.js'
+import { tfjs } from './verify/tfjs.js'
 
-/** How a saved model fared in the runtime it is for. */
+type Compared = ReturnType<typeof compareTokens> | ReturnType<typeof compareOutputs>
+
+/** How a saved model fared: in the runtime it is for, or, where none runs here, in our own reader. */
 export type Verification =
-  | {
-      readonly runtime: string
-      /** The largest difference between its and our logarithms of the probabilities of the next token. */
-      readonly difference: number
-      readonly tokens: number
-    }
-  | { readonly skipped: string }
+  (Compared & { readonly runtime: string }) | (Compared & { readonly readBack: true; readonly why: string }) | { readonly skipped: string }
 
-/** For each position, the natural logarithms of the probabilities of all tokens there. */
-type LogProbabilities = (path: string, ids: readonly number[], vocabulary: number) => Promise<readonly ArrayLike<number>[]>
-
-interface Runtime {
-  readonly name: string
-  /** The package that must be installed where the command runs. */
-  readonly packageName: string
-  readonly run: (library: any) => LogProbabilities
+/** What reads a format besides Tersor, in Node; a text says why nothing does. */
+const RUNTIMES: Readonly<Record<OutputFormat, Runtime | string>> = {
+  gguf: llamaCpp,
+  onnx: onnxRuntime,
+  tfjs,
+  huggingface: 'no runtime besides Tersor reads its trees in Hugging Face folders',
+  gptq: 'vLLM and transformers, which read gptq folders, do not run in Node',
+  awq: 'vLLM and transformers, which read awq folders, do not run in Node',
+  'compressed-tensors': 'vLLM and transformers, which read compressed-tensors folders, do not run in Node',
 }
-
-/** Unmodified llama.cpp, through node-llama-cpp. */
-const llamaCpp: Runtime = {
-  name: 'llama.cpp',
-  packageName: 'node-llama-cpp',
-  run:
-    ({ getLlama, LlamaLogLevel }) =>
-    async (path, ids, vocabulary) => {
-      const llama = await getLlama({ gpu: false, build: 'never', skipDownload: true, progressLogs: false, logLevel: LlamaLogLevel.error })
-      try {
-        const model = await llama.loadModel({ modelPath: path, gpuLayers: 0, useMmap: false })
-        const context = await model.createContext({ contextSize: ids.length + 8, sequences: 1 })
-        const sequence = context.getSequence()
-        const steps = await sequence.controlledEvaluate(ids.map(id => [id, { generateNext: { probabilities: true } }]))
-        return steps.map((step: any) => {
-          const row = new Float64Array(vocabulary).fill(-Infinity)
-          for (const [id, probability] of step.next.probabilities) row[Number(id)] = Math.log(probability)
-          return row
-        })
-      } finally {
-        await llama.dispose()
-      }
-    },
-}
-
-/** What reads a format besides Tersor, in Node. */
-const RUNTIMES: Partial<Record<OutputFormat, Runtime>> = { gguf: llamaCpp }
 
 const TOKENS = 32
 
-const ours = async (model: LanguageModel, ids: readonly number[]): Promise<Float32Array> => {
-  const { weights, dispose } = await loadModel(model)
-  const logits = tf.tidy(() => tf.logSoftmax(forward(model, tf.tensor2d([...ids], [1, ids.length], 'int32'), { weights })))
-  const values = await logits.data<'float32'>()
-  logits.dispose()
-  dispose()
-  return values
+export interface VerifyRequest {
+  /** Where the result stands. */
+  readonly path: string
+  readonly format: OutputFormat
+  readonly seed: number
+  /** The model as it was handed to the writer; what is read back from the path where absent. */
+  readonly compressed?: OpenedModel
+  /** For a graph: its first input; noise where absent. */
+  readonly input?: Tensor
+  readonly load?: LoadPackage
 }
 
-/** Positions where a runtime gives nothing, since the probability is none, do not count. */
-const largestDifference = (theirs: readonly ArrayLike<number>[], mine: Float32Array, vocabulary: number): number => {
-  let largest = 0
-  theirs.forEach((row, position) => {
-    for (let id = 0; id < vocabulary; id++) {
-      if (row[id] > -Infinity) largest = Math.max(largest, Math.abs(row[id] - mine[position * vocabulary + id]))
-    }
-  })
-  return largest
+interface Subject extends VerifyRequest {
+  readonly model: OpenedModel
 }
 
-/** Loads a package from where the command runs, not from where Tersor stands; undefined where it is not installed. */
-const load = async (packageName: string): Promise<unknown> => {
+const randomIds = (model: LanguageModel, seed: number): readonly number[] => {
+  const rng = createRng(seed).fork('verify')
+  return Array.from({ length: Math.min(TOKENS, model.contextLength - 1) }, () => rng.integer(model.vocabularySize))
+}
+
+const refused = (runtime: string, path: string, cause: unknown): CompressionError =>
+  new CompressionError(
+    'UNSUPPORTED',
+    `${runtime} does not run ${path}: ${String((cause as Error)?.message ?? cause).split('\n')[0]}`,
+    'The result is saved. Choose another format or step for this runtime.',
+    { runtime, path },
+    cause,
+  )
+
+const inRuntime = async (subject: Subject, runtime: Runtime, library: unknown): Promise<Verification> => {
+  const { model, path, seed, input } = subject
+  const theirs = <T>(work: Promise<T>): Promise<T> => work.catch(cause => Promise.reject(refused(runtime.name, path, cause)))
+  if (model.family === 'language' && runtime.tokens) {
+    const ids = randomIds(model, seed)
+    const mine = await logitsOf(model, ids)
+    const rows = await theirs(runtime.tokens(library)(path, ids, model.vocabularySize))
+    return { runtime: runtime.name, ...compareTokens(mine, rows) }
+  }
+  if (model.family !== 'graph' || !runtime.graph) return { skipped: `${runtime.name} takes no model of the kind ${model.family} here` }
+  const mine = await ourOutputs(model, input, seed)
+  if ('skipped' in mine) return mine
+  const names = model.outputs.map(({ name }) => name)
+  const outputs = await theirs(runtime.graph(library)(path, mine.inputs, names))
+  return { runtime: runtime.name, ...compareOutputs(mine.outputs, outputs) }
+}
+
+/** Made-up inputs need not suit a graph. */
+const ourOutputs = async (model: GraphModel, input: Tensor | undefined, seed: number) => {
   try {
-    const path = createRequire(join(process.cwd(), 'package.json')).resolve(packageName)
-    return (await import(pathToFileURL(path).href)) as unknown
-  } catch {
-    return undefined
+    return await outputsOf(model, input, createRng(seed).fork('verify'))
+  } catch (cause) {
+    if (input) throw cause
+    return { skipped: `it does not run on noise (${(cause as Error).message.split('\n')[0]}); pass --calibrate with inputs of its own` }
   }
 }
 
-/** Runs a saved model in the runtime its format is for and compares with ours on random tokens. */
-export const verify = async (path: string, format: OutputFormat, seed: number): Promise<Verification> => {
+/** Reads the files again with our own reader and compares with what was written: no check by anybody else. */
+const inOurReader = async ({ compressed, path, seed }: VerifyRequest, why: string): Promise<Verification> => {
+  if (compressed?.family !== 'language') return { skipped: why }
+  const again = await openModel(path)
+  try {
+    if (again.family !== 'language') return { skipped: why }
+    const ids = randomIds(compressed, seed)
+    return { readBack: true, why, ...compareTokens(await logitsOf(compressed, ids), await logitsOf(again, ids)) }
+  } finally {
+    await again.close?.()
+  }
+}
+
+/** Formats whose writer rounds: there ours runs on what the file holds. */
+const ROUNDED: readonly OutputFormat[] = ['gguf']
+
+/**
+ * Runs a saved model in the runtime its format is for and compares with ours: language models on random tokens, graphs on one input.
+ * Where no runtime for the format runs in Node or it is not installed, reads a language model back with our own reader, and says so.
+ * Throws UNSUPPORTED where the runtime refuses the result.
+ */
+export const verify = async (request: VerifyRequest): Promise<Verification> => {
+  const { path, format, compressed, load = loadPackage } = request
   const runtime = RUNTIMES[format]
-  if (!runtime)
-    return { skipped: format === 'onnx' ? 'not built for ONNX yet' : `no runtime in Node reads ${format} folders besides Tersor` }
-  const library = await load(runtime.packageName)
-  if (library === undefined) return { skipped: `${runtime.packageName} is not installed here` }
+  if (typeof runtime === 'string') return inOurReader(request, runtime)
+  const name = await runtime.packageFor(path)
+  const library = await load(name)
+  if (library === undefined) return inOurReader(request, `${name} is not installed here`)
+  if (compressed && !ROUNDED.includes(format)) return inRuntime({ ...request, model: compressed }, runtime, library)
   const model = await openModel(path)
   try {
-    if (model.family !== 'language') return { skipped: 'it is no language model' }
-    const rng = createRng(seed).fork('verify')
-    const count = Math.min(TOKENS, model.contextLength - 1)
-    const ids = Array.from({ length: count }, () => rng.integer(model.vocabularySize))
-    const theirs = await runtime.run(library)(path, ids, model.vocabularySize)
-    return { runtime: runtime.name, difference: largestDifference(theirs, await ours(model, ids), model.vocabularySize), tokens: count }
+    return await inRuntime({ ...request, model }, runtime, library)
   } finally {
     await model.close?.()
   }
 }
 
+const digits = (value: number): string => value.toPrecision(2)
+
+const differenceText = (each: Compared): string =>
+  'tokens' in each
+    ? `log-probabilities differ by at most ${digits(each.largest)} (mean ${digits(each.mean)}, KL ${digits(each.divergence)}) over ${each.tokens} tokens`
+    : `outputs differ by at most ${digits(each.largest)} (mean ${digits(each.mean)}) of values up to ${digits(each.magnitude)}`
+
 /** One line about it. */
-export const verificationText = (result: Verification): string =>
-  'skipped' in result
-    ? `not verified: ${result.skipped}`
-    : `verified in ${result.runtime}: log-probabilities differ by at most ${result.difference.toPrecision(2)} over ${result.tokens} tokens`
+export const verificationText = (result: Verification): string => {
+  if ('skipped' in result) return `not verified: ${result.skipped}`
+  if ('readBack' in result) return `not verified in a runtime: ${result.why}. Read back by Tersor itself, ${differenceText(result)}`
+  return `verified in ${result.runtime}: ${differenceText(result)}`
+}

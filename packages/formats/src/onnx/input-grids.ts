@@ -1,5 +1,6 @@
 import { activationNames, type ActivationGrid } from '@tersor/core'
 import { CompressionError, DTYPES, toFloat32, toInt32, type Dense, type Parameter } from '@tersor/tensor'
+import { domainFor, OPSETS } from './forms/dequantize.js'
 import type { Refused } from './forms/misfit.js'
 import type { Onnx } from './open.js'
 import type { Round } from './replace.js'
@@ -27,12 +28,13 @@ export const gridOfRange = ([lowest, highest]: InputRange): ActivationGrid => {
 
 /** x on its grid and back: QuantizeLinear to bytes and DequantizeLinear; a grid of fewer bits ends where its codes do. */
 export const onGrid =
-  ({ bits, scale, zero }: ActivationGrid, float: 'f32' | 'f16'): Round =>
+  ({ bits, scale, zero }: ActivationGrid, float: 'f32' | 'f16', opset: number): Round =>
   (graph, x) => {
     const bound = (code: number): string => graph.constant(float, [], [scale * (code - zero)])
     const within = bits === 8 ? x : graph.op('Clip', [x, bound(0), bound(2 ** bits - 1)])
     const grid = [graph.constant(float, [], [scale]), graph.constant('u8', [], [zero])]
-    return graph.op('DequantizeLinear', [graph.op('QuantizeLinear', [within, ...grid]), ...grid])
+    const domain = domainFor(float === 'f16' ? OPSETS.half : OPSETS.tensor, opset)
+    return graph.op('DequantizeLinear', [graph.op('QuantizeLinear', [within, ...grid], { domain }), ...grid], { domain })
   }
 
 /** The grids of inputs that come as parameters of their sites, `SITE.input_scale` and `SITE.input_zero_point`. */

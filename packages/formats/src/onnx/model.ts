@@ -18,7 +18,8 @@ import {
 } from './schema/onnx-ml_pb.js'
 
 /** The versions that DequantizeLinear with blocks and 4 bits came with. */
-const [IR_VERSION, OPSET] = [10n, 21n]
+const IR_VERSION = 10n
+export const OPSET = 21
 
 /** An input or output; extents are numbers, or names where the caller chooses them. */
 export interface ValueInfo {
@@ -57,7 +58,7 @@ export const modelOf = ({ name, graph, inputs, outputs, initializers = [], metad
     irVersion: IR_VERSION,
     producerName: 'tersor',
     opsetImport: [
-      create(OperatorSetIdProtoSchema, { domain: '', version: OPSET }),
+      create(OperatorSetIdProtoSchema, { domain: '', version: BigInt(OPSET) }),
       create(OperatorSetIdProtoSchema, { domain: MICROSOFT, version: 1n }),
     ],
     metadataProps: Object.entries(metadata).map(([key, value]) => create(StringStringEntryProtoSchema, { key, value })),

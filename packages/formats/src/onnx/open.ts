@@ -4,6 +4,7 @@ import { bytesOf, CompressionError, notFound, type ParameterStore } from '@terso
 import { badFile, oneLine } from '../bad-file.js'
 import { openSource, type ByteSource } from '../byte-source.js'
 import { folderOf, within, type FileSystem } from '../file-system.js'
+import { hoistConstants } from './constants.js'
 import { scanModel } from './scan.js'
 import type { GraphProto, ModelProto } from './schema/onnx-ml_pb.js'
 import { inlineBytes, parameterOf, tensorsOf, type OnnxTensor } from './tensors.js'
@@ -16,7 +17,7 @@ export interface OpenOnnxOptions {
 
 /** An ONNX file: a graph of operators, and its initializers as parameters. */
 export interface Onnx {
-  /** The model without the large data of its initializers: read it, and leave it as it is. */
+  /** The model without the large data of its initializers, matrices of Constant nodes among these: read it, and leave it as it is. */
   readonly model: ModelProto
   readonly graph: GraphProto
   /** All initializers, those that are no parameters too. */
@@ -84,7 +85,7 @@ const checkNames = (tensors: readonly OnnxTensor[]): void => {
 }
 
 /**
- * Opens an ONNX file, or a Blob of one; data past 4 KB is read when it is asked for, by range, from the file or from those beside it.
+ * Opens an ONNX file, or a Blob of one; matrices in Constant nodes are initializers too, and data of these past 4 KB is read when it is asked for, by range, from the file or from those beside it.
  * Throws NOT_FOUND, DISK and BAD_FILE (which names what cannot be, external data outside of the model's folder included).
  */
 export const openOnnx = async (from: string | Blob, options: OpenOnnxOptions = {}): Promise<Onnx> => {
@@ -98,6 +99,7 @@ export const openOnnx = async (from: string | Blob, options: OpenOnnxOptions = {
     const skeleton = await scanModel(source)
     const { graph } = skeleton.model
     if (!graph) throw badFile(`${source.name} holds no graph.`, 'Check that it is an ONNX model.')
+    hoistConstants(graph)
     const tensors = tensorsOf(skeleton)
     checkNames(tensors)
     const bytes: Onnx['bytes'] = async ({ range }, at = 0, length, signal) => {

@@ -1,4 +1,5 @@
 import type { GraphBuilder } from './build.js'
+import { OPSETS } from './forms/dequantize.js'
 import type { Stored } from './forms/stored.js'
 import type { GraphProto, NodeProto } from './schema/onnx-ml_pb.js'
 import { isProduct } from './uses.js'
@@ -11,7 +12,7 @@ export interface Replacement {
 }
 
 /** Every name that the inner graphs of a node ask for. */
-const namesInside = ({ attribute }: NodeProto): readonly string[] =>
+export const namesInside = ({ attribute }: NodeProto): readonly string[] =>
   attribute
     .flatMap(({ g, graphs }) => (g ? [g, ...graphs] : graphs))
     .flatMap(({ node, output }) => [...output.map(({ name }) => name), ...node.flatMap(inner => [...inner.input, ...namesInside(inner)])])
@@ -30,20 +31,42 @@ export interface Replacing {
   readonly replacements?: ReadonlyMap<string, Replacement>
   /** How inputs are rounded, by the weight that they meet. */
   readonly rounded?: ReadonlyMap<string, Round>
+  /** The version of ONNX's operators that the graph is written for. */
+  readonly opset?: number
 }
 
 /** x · Wᵀ + bias in the place of a node. */
 const replaceProduct = (graph: GraphBuilder, node: NodeProto, x: string, { stored }: Replacement): void => {
   const product = stored.product(graph, x)
+  if (node.name) graph.nodes[graph.nodes.length - 1].name = node.name // sites are known by it
   const bias = node.input[2]
   graph.rename(bias ? graph.op('Add', [product, bias]) : product, node.output[0])
+}
+
+/** How a bias stands to be added to what a node gives; a factor before it stays with the node. */
+const BIASES: Readonly<Record<string, (graph: GraphBuilder, node: NodeProto) => string | undefined>> = {
+  Conv: (graph, { input }) => graph.op('Reshape', [input[2], graph.int64([1, -1, 1, 1])]),
+  Gemm: (_graph, node) => (isProduct(node) ? node.input[2] : undefined),
+}
+
+/**
+ * Adds the bias of a node behind it. ONNX Runtime 1.30 puts biases of nodes with rounded inputs on a grid of their own, by operators that
+ * graphs before version 13 do not have, and then refuses its own work.
+ */
+const addBiasBehind = (graph: GraphBuilder, node: NodeProto): void => {
+  const bias = node.input[2] ? BIASES[node.opType]?.(graph, node) : undefined
+  if (bias === undefined) return
+  const [output] = node.output
+  node.input.length = 2
+  node.output[0] = `${output}_without_bias`
+  graph.rename(graph.op('Add', [node.output[0], bias]), output)
 }
 
 /** The nodes of a graph with its weights replaced, in an order that runs; `graph` gives names and constants. */
 export const replaceNodes = (
   nodes: readonly NodeProto[],
   graph: GraphBuilder,
-  { replacements = new Map(), rounded = new Map() }: Replacing,
+  { replacements = new Map(), rounded = new Map(), opset = Infinity }: Replacing,
 ): NodeProto[] => {
   const result: NodeProto[] = []
   let taken = 0
@@ -67,6 +90,8 @@ export const replaceNodes = (
     if (replacement?.asProduct) continue
     if (x !== node.input[0]) node.input[0] = x
     result.push(node)
+    if (round && opset < OPSETS.axis) addBiasBehind(graph, node)
+    take()
   }
   return result
 }

@@ -2,15 +2,16 @@ import { CompressionError, fromFloat32, toFloat32, type Dense, type Parameter } 
 import { isMisfit, type Refused } from './forms/misfit.js'
 import { storeMatrix } from './forms/store.js'
 import type { OnnxForm, Stored, Target } from './forms/stored.js'
-import { inputGrids, type InputGrids } from './input-grids.js'
 import type { Onnx } from './open.js'
+import { inputGrids, type InputGrids } from './input-grids.js'
 import { namesOutsideProducts, type Replacement } from './replace.js'
 import type { ModelProto } from './schema/onnx-ml_pb.js'
 import type { Spool } from './spool.js'
 import type { OnnxTensor } from './tensors.js'
 import { weightUses } from './uses.js'
 
-const opsetOf = (model: ModelProto): number => Number(model.opsetImport.find(({ domain }) => domain === '')?.version ?? 0)
+/** The version of ONNX's operators in a model. */
+export const opsetOf = (model: ModelProto): number => Number(model.opsetImport.find(({ domain }) => domain === '')?.version ?? 0)
 
 /** A tree as the matrix it stands for, and where that has its outputs. */
 const matrixOf = (parameter: Parameter): { readonly tree: Parameter; readonly outAxis: number } =>
@@ -18,11 +19,14 @@ const matrixOf = (parameter: Parameter): { readonly tree: Parameter; readonly ou
     ? { tree: parameter.parts.values, outAxis: parameter.attrs.outAxis as number }
     : { tree: parameter, outAxis: 0 }
 
+const formOf = ({ stored }: OnnxTensor): OnnxForm | undefined => (stored === 'float' ? undefined : stored)
+
 const isFloat = (tensor: OnnxTensor): boolean => tensor.dtype === 'f32' || tensor.dtype === 'f16'
 
 export interface WeightWriterOptions {
   readonly source: Onnx
-  readonly form: OnnxForm
+  /** As the source has a weight where absent, and MatMulNBits where it has it in plain. */
+  readonly form?: OnnxForm
   readonly float?: 'f16'
 }
 
@@ -43,11 +47,11 @@ export interface WeightWriter {
 export const weightWriter = ({ source, form, float }: WeightWriterOptions, spool: Spool): WeightWriter => {
   const tensors = new Map(source.tensors.map(tensor => [tensor.name, tensor]))
   const uses = new Map(weightUses(source.graph, source.tensors).map(use => [use.weight.name, use]))
+  const grids = inputGrids(source)
   const elsewhere = namesOutsideProducts(source.graph)
   const replaced = new Set<string>()
   const replacements = new Map<string, Replacement>()
   const refused: Refused[] = []
-  const grids = inputGrids(source)
   const floatOf = (name: string): 'f32' | 'f16' => (tensors.get(name)?.dtype === 'f16' ? 'f16' : 'f32')
 
   const keep = async (name: string, stored: Stored, asProduct: boolean): Promise<void> => {
@@ -64,8 +68,9 @@ export const weightWriter = ({ source, form, float }: WeightWriterOptions, spool
     const { tree, outAxis } = matrixOf(parameter)
     const isProduct = uses.get(name)?.outAxis === outAxis && !elsewhere.has(name)
     const target: Target = {
-      form: isProduct ? form : 'QDQ',
+      form: isProduct ? (form ?? formOf(tensor) ?? 'MatMulNBits') : 'QDQ',
       float: floatOf(name),
+      opset: opsetOf(source.model),
       write: (wanted, values) => spool.write(wanted === name && values.dtype !== tensor.dtype ? `${name}_${values.dtype}` : wanted, values),
     }
     const stored = await storeMatrix(tree, { name, shape: tensor.shape, outAxis }, target)

@@ -7,6 +7,7 @@ import { graphBuilder, MICROSOFT } from './build.js'
 import { refusal } from './forms/misfit.js'
 import { ONNX_FORMS } from './forms/store.js'
 import type { OnnxForm } from './forms/stored.js'
+import { INLINE_BYTES } from './scan.js'
 import { openOnnx, PROVENANCE_KEY, type Onnx } from './open.js'
 import { checkRanges, gridOfRange, onGrid, type InputRange } from './input-grids.js'
 import { replaceNodes } from './replace.js'
@@ -18,15 +19,16 @@ import {
   TensorProtoSchema,
   type ModelProto,
 } from './schema/onnx-ml_pb.js'
-import { weightWriter } from './sink-weights.js'
+import { opsetOf, weightWriter } from './sink-weights.js'
 import { createSpool, type WrittenTensor } from './spool.js'
 import type { OnnxTensor } from './tensors.js'
+import { withTrees } from './trees.js'
 import { writeModel, type WriteOptions } from './write.js'
 
 export interface OnnxSinkOptions extends OutputOptions, WriteOptions {
   /** The graph whose weights are replaced; it stays the caller's, and open until the sink has finished. */
   readonly source: Onnx
-  /** How grids of codes are stored; MatMulNBits where absent, and QDQ for weights that other nodes than products ask for. */
+  /** How grids of codes are stored: as the source has them or MatMulNBits where absent, and QDQ for weights that other nodes than products ask for. */
   readonly form?: OnnxForm
   /** Rounds the inputs of these weights to 8 bits with fixed ranges, what QDQ calls static; grids that quantize-activations learned need none. */
   readonly ranges?: Readonly<Record<string, InputRange>>
@@ -51,21 +53,21 @@ const freePrefix = (names: ReadonlySet<string>): string => {
 
 /** An initializer that stays, with its data where it was. */
 const kept = (source: Onnx, tensor: OnnxTensor): WrittenTensor => {
-  if (!tensor.range) return { proto: tensor.proto, length: 0 }
+  if (!tensor.range && tensor.proto.rawData.length <= INLINE_BYTES) return { proto: tensor.proto, length: 0 }
   const proto = clone(TensorProtoSchema, tensor.proto)
   proto.dataLocation = TensorProto_DataLocation.DEFAULT
   proto.externalData = []
+  proto.rawData = new Uint8Array(0)
+  const { rawData } = tensor.proto
+  if (!tensor.range) return { proto, length: rawData.length, read: async (at, length) => rawData.subarray(at, at + length) }
   return { proto, length: tensor.range.length, read: async (at, length) => (await source.bytes(tensor, at, length))! }
 }
 
-/** ONNX added 4-bit elements and blocks here. */
-const IR_OF_OPSET_21 = 10n
-
 /** Adds what new nodes need to the head of a model. */
-const declare = (model: ModelProto, opset: number, provenance: readonly Provenance[]): void => {
+const declare = (model: ModelProto, ir: number, provenance: readonly Provenance[]): void => {
   if (model.graph!.node.some(({ domain }) => domain === MICROSOFT) && !model.opsetImport.some(({ domain }) => domain === MICROSOFT))
     model.opsetImport.push(create(OperatorSetIdProtoSchema, { domain: MICROSOFT, version: 1n }))
-  if (opset >= 21 && model.irVersion < IR_OF_OPSET_21) model.irVersion = IR_OF_OPSET_21
+  if (model.irVersion < ir) model.irVersion = BigInt(ir)
   model.metadataProps = model.metadataProps.filter(({ key }) => key !== PROVENANCE_KEY)
   if (provenance.length > 0)
     model.metadataProps.push(create(StringStringEntryProtoSchema, { key: PROVENANCE_KEY, value: JSON.stringify(provenance) }))
@@ -86,26 +88,30 @@ const namesOf = ({ graph }: Onnx): Set<string> =>
  * The end throws UNSUPPORTED with all tensors that have no place; steps throw OUTPUT_EXISTS, DISK, NOT_FOUND (a name that the graph lacks).
  */
 export const onnxSink = (path: string, options: OnnxSinkOptions): ParameterSink => {
-  const { source, form = 'MatMulNBits', ranges = {} } = options
-  checkForm(form)
+  const { source, form, ranges = {} } = options
+  if (form !== undefined) checkForm(form)
   checkRanges(ranges, source)
   const dataPath = `${path}_data`
   const output = createOutput(path, options, [path, dataPath])
   const spool = createSpool(output, namesOf(source))
-  const weights = weightWriter({ source, form, ...(options.float ? { float: options.float } : {}) }, spool)
+  const weights = weightWriter({ source, ...(form ? { form } : {}), ...(options.float ? { float: options.float } : {}) }, spool)
   const finish = async (): Promise<void> => {
     const { replaced, replacements, floatOf } = weights
+    for (const { name, stored } of source.tensors)
+      if (stored && !replaced.has(name)) await weights.write(name, await source.params.read(name))
     const refused = [...weights.refused, ...weights.grids.halves()]
     if (refused.length > 0) throw refusal(refused, 'Or leave them out with only.')
     const model = clone(ModelProtoSchema, source.model)
     const graph = model.graph!
     const builder = graphBuilder(freePrefix(spool.names))
     const given = Object.entries(ranges).map(([name, range]) => [name, gridOfRange(range)] as const)
-    const grids = [...given, ...weights.grids.grids()].map(([name, grid]) => [name, onGrid(grid, floatOf(name))] as const)
-    graph.node = replaceNodes(graph.node, builder, { replacements, rounded: new Map(grids) })
+    const grids = [...weights.grids.grids(), ...given].map(
+      ([name, grid]) => [name, onGrid(grid, floatOf(name), opsetOf(source.model))] as const,
+    )
+    graph.node = replaceNodes(graph.node, builder, { replacements, rounded: new Map(grids), opset: opsetOf(source.model) })
     graph.input = graph.input.filter(({ name }) => !replacements.has(name))
     const provenance = typeof options.provenance === 'function' ? options.provenance() : (options.provenance ?? [])
-    declare(model, Math.max(0, ...[...replacements.values()].map(({ stored }) => stored.opset ?? 0)), provenance)
+    declare(model, Math.max(0, ...[...replacements.values()].map(({ stored }) => stored.ir ?? 0)), provenance)
     const all = [
       ...source.tensors.filter(({ name }) => !replaced.has(name)).map(tensor => kept(source, tensor)),
       ...builder.constants.map(proto => ({ proto, length: 0 })),
@@ -128,7 +134,7 @@ export const onnxSink = (path: string, options: OnnxSinkOptions): ParameterSink 
     write: (name: string, parameter: Parameter) => step(() => weights.write(name, parameter)),
     finish: async () => {
       await step(finish)
-      return (await openOnnx(path, { fileSystem: output.fs })).params
+      return withTrees(await openOnnx(path, { fileSystem: output.fs })).params
     },
     abort: async () => {
       await output.abort()

@@ -1,6 +1,7 @@
 import { bytesOf, dense, sizeOf, type Dense, type DType, type Shape } from '@tersor/tensor'
 import { badFile } from '../bad-file.js'
 import { dtypeOf } from './data-types.js'
+import type { OnnxForm } from './forms/stored.js'
 import type { Range, Skeleton } from './scan.js'
 import { TensorProto_DataLocation, type TensorProto } from './schema/onnx-ml_pb.js'
 
@@ -13,6 +14,8 @@ export interface OnnxTensor {
   readonly proto: TensorProto
   /** In the file of the model, or in the one that `file` names; absent where the message holds them. */
   readonly range?: Range & { readonly file?: string }
+  /** How the file holds a weight whose initializer this only stands for: in which form, or as floats of another type. */
+  readonly stored?: OnnxForm | 'float'
 }
 
 const MAX_RANK = 32

@@ -3,7 +3,15 @@ import { createRng } from '@tersor/core'
 import { dense, encodeF16 } from '@tersor/tensor'
 import { writeFileSync } from 'node:fs'
 import { encodeModel, graphBuilder, modelOf, tensorHeader } from '../onnx.js'
-import { StringStringEntryProtoSchema, TensorProto_DataLocation, type TensorProto } from './schema/onnx-ml_pb.js'
+import {
+  AttributeProto_AttributeType,
+  AttributeProtoSchema,
+  NodeProtoSchema,
+  StringStringEntryProtoSchema,
+  TensorProto_DataLocation,
+  type NodeProto,
+  type TensorProto,
+} from './schema/onnx-ml_pb.js'
 
 /** Values in −1 … 1. */
 export const values = (count: number, seed: number): Float32Array => {
@@ -82,5 +90,32 @@ export const writeConvolution = (path: string): void => {
       initializer('head', [128, 5], values(640, 7)),
     ],
   })
+  writeFileSync(path, encodeModel(model))
+}
+
+const constantNode = (t: TensorProto): NodeProto => {
+  const attribute = [create(AttributeProtoSchema, { name: 'value', type: AttributeProto_AttributeType.TENSOR, t })]
+  return create(NodeProtoSchema, { name: `make_${t.name}`, opType: 'Constant', output: [t.name], attribute })
+}
+
+/** x (rows, 96) · up + shift, all of them in Constant nodes, and one more that is an output. */
+export const writeConstants = (path: string): void => {
+  const graph = graphBuilder('node_')
+  graph.rename(graph.op('Add', [graph.op('MatMul', ['x', 'up']), 'shift']), 'y')
+  const model = modelOf({
+    name: 'constants',
+    graph,
+    inputs: [{ name: 'x', dtype: 'f32', shape: ['rows', 96] }],
+    outputs: [
+      { name: 'y', dtype: 'f32', shape: ['rows', 64] },
+      { name: 'shown', dtype: 'f32', shape: [2, 2] },
+    ],
+  })
+  const tensors = [
+    initializer('up', [96, 64], values(96 * 64, 1)),
+    initializer('shift', [64], values(64, 2)),
+    initializer('shown', [2, 2], values(4, 3)),
+  ]
+  model.graph!.node = [...tensors.map(constantNode), ...model.graph!.node]
   writeFileSync(path, encodeModel(model))
 }

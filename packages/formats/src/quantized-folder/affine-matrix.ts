@@ -1,5 +1,19 @@
-import { affineOf } from '@tersor/core'
-import { codesOf, decodeF16, DTYPES, encodeF16, fromFloat32, isDense, sizeOf, toFloat32, type Dense, type Encoded } from '@tersor/tensor'
+import { affine } from '@tersor/core'
+import {
+  codesOf,
+  decodeF16,
+  DTYPES,
+  encodeF16,
+  encoded,
+  fromFloat32,
+  fromIntegers,
+  isDense,
+  sizeOf,
+  toFloat32,
+  type Dense,
+  type DType,
+  type Encoded,
+} from '@tersor/tensor'
 import { transposed } from './words.js'
 
 /** A linear layer's weight on an affine grid: value = scale · (code − zero), a scale and a zero for each run of `group` columns. */
@@ -50,13 +64,18 @@ export const whyNoMatrix = ({ codec, parts: { scale, zero } }: Encoded): string 
     : `is ${codec.name}, not a grid of codes over two axes`
 }
 
-/** The tree of a matrix; zeros that are all 2^(bits − 1) are left out. */
-export const treeOf = ({ rows, columns, bits, group, codes, scale, zeros }: AffineMatrix): Encoded => {
+const isHalf = (value: number): boolean => Object.is(decodeF16(encodeF16(value)), value)
+
+/** The tree of a matrix; zeros that are all 2^(bits − 1) are left out, and scales are halves where these hold them exactly. */
+export const treeOf = ({ rows, columns, bits, group, groups, codes, scale, zeros }: AffineMatrix): Encoded => {
   const middle = 2 ** (bits - 1)
-  return affineOf({
-    ...{ shape: [rows, columns], bits, group, codes, scales: toFloat32(scale) },
-    ...(zeros?.some(zero => zero !== middle) ? { zeros } : {}),
-  })
+  const scales = toFloat32(scale)
+  const parts = {
+    data: fromIntegers(codes, `u${bits}` as DType, [rows, columns]),
+    scale: fromFloat32(scales, scales.every(isHalf) ? 'f16' : 'f32', [rows, groups]),
+    ...(zeros?.some(zero => zero !== middle) ? { zero: fromIntegers(zeros, `u${bits}` as DType, [rows, groups]) } : {}),
+  }
+  return encoded(affine, [rows, columns], parts, { bits, group })
 }
 
 /** Zeros of a matrix, those of a symmetric grid written out; (rows, groups). */
@@ -66,6 +85,6 @@ export const zerosOf = ({ zeros, bits, rows, groups }: AffineMatrix): Uint8Array
 /** Scales as f16 (groups, rows), or undefined where a half cannot hold one. */
 export const halfScales = ({ scale, rows, groups }: AffineMatrix): Dense | undefined => {
   const values = toFloat32(scale)
-  if (!values.every(value => Object.is(decodeF16(encodeF16(value)), value))) return undefined
+  if (!values.every(isHalf)) return undefined
   return fromFloat32(transposed(values, rows, groups), 'f16', [groups, rows])
 }

@@ -58,7 +58,7 @@ export const gptqLayout = (version: GptqVersion): Layout => ({
     const schemes = [...layers.values()]
     const { bits } = schemes[0] ?? { bits: 4 }
     return {
-      ...{ quant_method: 'gptq', checkpoint_format: version, bits, group_size: groupOf(schemes), desc_act: false },
+      ...{ quant_method: 'gptq', checkpoint_format: version, format: version, bits, group_size: groupOf(schemes), desc_act: false },
       ...{ sym: schemes.every(({ symmetric }) => symmetric), lm_head: layers.has('lm_head'), pack_dtype: 'int32' },
       meta: { quantizer: ['tersor'] },
     } satisfies Json

@@ -6,9 +6,11 @@ import {
   isMisfit,
   modelOf,
   openOnnx,
+  OPSET,
   ONNX_FORMS,
   refusal,
   storeMatrix,
+  withTrees,
   writeModel,
   type OnnxForm,
   type Refused,
@@ -23,6 +25,7 @@ import { EMBEDDING, llamaParameters } from '../llama-parameters.js'
 import type { RawConfig } from '../raw-config.js'
 import { decoderGraph, decoderValues } from './graph.js'
 import { operators } from './operators.js'
+import { withBeginning } from './tokenizer-config.js'
 
 export interface OnnxDecoderOptions extends OutputOptions, WriteOptions {
   /** How grids of codes are stored; MatMulNBits where absent. */
@@ -69,7 +72,7 @@ const sideFiles = (
     ...(external ? { use_external_data_format: { [file]: 1 } } : {}),
   }
   const config = Object.keys(settings).length > 0 ? { ...rawConfig, 'transformers.js_config': settings } : rawConfig
-  return { 'generation_config.json': encode(generationConfig(rawConfig)), ...files, 'config.json': encode(config) }
+  return { 'generation_config.json': encode(generationConfig(rawConfig)), ...withBeginning(files), 'config.json': encode(config) }
 }
 
 /** Writes everything into a folder that is to take the place of the target. */
@@ -105,7 +108,7 @@ const parameterWriter = (
         shape: isTable || shape.length === 1 ? shape : [shape[1], shape[0]],
         outAxis: isTable || shape.length === 1 ? 0 : 1,
       }
-      const target = { form: isTable ? ('QDQ' as const) : form, float, convert: float, write: write as never }
+      const target = { form: isTable ? ('QDQ' as const) : form, float, opset: OPSET, convert: float, write: write as never }
       const stored = await storeMatrix(parameter, place, target)
       if (isMisfit(stored)) return void refused.push({ name, ...stored })
       if ((isTable || shape.length === 1) && !stored.value)
@@ -170,7 +173,7 @@ export const onnxDecoderSink = (
     write: (name: string, parameter: Parameter) => step(() => parameters.write(name, parameter)),
     finish: async () => {
       await step(finish)
-      return (await openOnnx(within(path, `onnx/${file}`), { fileSystem: output.fs })).params
+      return withTrees(await openOnnx(within(path, `onnx/${file}`), { fileSystem: output.fs })).params
     },
     abort: async () => {
       await output.abort()

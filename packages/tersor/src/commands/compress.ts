@@ -9,12 +9,13 @@ import { loadConfig } from '../config.js'
 import { engineFacts } from '../engine-facts.js'
 import { garbageCollector } from '../garbage.js'
 import { makeStep } from '../methods.js'
+import { keeping } from '../keeping.js'
 import { openOutput, type SavedModel } from '../model-output.js'
 import type { FormatFlags } from '../format-flags.js'
 import { bytesText, paint, tableOf, writeResult, type Terminal } from '../output.js'
 import { progressOn } from '../progress.js'
 import { withModel } from '../session.js'
-import { verificationText, verify, type Verification } from '../verify.js'
+import { verificationText, verify, type Verification, type VerifyRequest } from '../verify.js'
 
 export interface CompressFlags extends FormatFlags {
   readonly out: string
@@ -49,6 +50,7 @@ export const compress = (terminal: Terminal, path: string, given: CompressFlags,
     const progress = progressOn(terminal)
     const collectGarbage = garbageCollector()
     const reports: StepReport[] = []
+    const kept = flags.verify ? keeping(output.sink) : undefined
     const runSteps = async (): Promise<OpenedModel> =>
       run(model, pipeline(...steps, ...(flags.format === 'huggingface' ? [pack()] : [])), {
         seed: flags.seed,
@@ -58,7 +60,7 @@ export const compress = (terminal: Terminal, path: string, given: CompressFlags,
           record(reports, event)
           collectGarbage()
         },
-        sink: output.sink,
+        sink: kept?.sink ?? output.sink,
         scratch: output.scratch,
         resume: flags.resume,
         activationBytes: flags.activationMemory * 2 ** 20,
@@ -74,7 +76,7 @@ export const compress = (terminal: Terminal, path: string, given: CompressFlags,
     try {
       const small = output.finished === undefined ? await runSteps() : await takeFinished(output.finished, output.scratch)
       const saved = await output.saved(small)
-      const verification = flags.verify ? await verify(saved.path, flags.format, flags.seed) : undefined
+      const verification = kept && (await verify(requestFor(saved, flags, kept.in(small), calibration[0])))
       progress.stop()
       report(
         terminal,
@@ -90,6 +92,13 @@ export const compress = (terminal: Terminal, path: string, given: CompressFlags,
       tf.dispose(calibration)
     }
   })
+
+const requestFor = (
+  { path }: SavedModel,
+  { format, seed }: CompressFlags,
+  compressed: OpenedModel | undefined,
+  input: tf.Tensor | undefined,
+): VerifyRequest => ({ path, format, seed, ...(compressed ? { compressed } : {}), ...(input ? { input } : {}) })
 
 /** Graphs are written as they came unless another format is asked for. */
 const inFormatOf = (model: OpenedModel, flags: CompressFlags): CompressFlags =>

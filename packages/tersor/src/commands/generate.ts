@@ -9,13 +9,15 @@ export interface GenerateFlags {
   readonly tokens: number
   readonly temperature: number
   readonly seed: number
+  /** What products with packed weights make of activations. */
+  readonly activations: 'float32' | 'int8'
 }
 
 /** `tersor generate MODEL --prompt TEXT`: continues a text, token by token as they come. */
 export const generate = (
   terminal: Terminal,
   path: string,
-  { prompt, tokens, temperature, seed }: GenerateFlags,
+  { prompt, tokens, temperature, seed, activations }: GenerateFlags,
   signal: AbortSignal,
 ): Promise<void> =>
   withModel(terminal, path, async model => {
@@ -30,7 +32,7 @@ export const generate = (
     let text = ''
     const started = Date.now()
     let count = 0
-    const pieces = stream(model, { prompt, tokens, temperature, rng: createRng(seed).fork('generate'), signal })
+    const pieces = stream(model, { prompt, tokens, temperature, rng: createRng(seed).fork('generate'), activations, signal })
     for await (const piece of pieces) {
       text += piece.text
       count++

@@ -1,10 +1,20 @@
 import { dense, fromFloat32, fromIntegers, packBits, toFloat32, type Dense, type DType } from '@tersor/tensor'
 import type { AffineMatrix } from '../../quantized-folder/affine-matrix.js'
 import { transposed } from '../../quantized-folder/words.js'
+import { MICROSOFT } from '../build.js'
 import { scalesIn, widened } from './grid.js'
 import { inputsFirst, type Place, type Store, type Stored } from './stored.js'
 
 const WIDTHS: readonly number[] = [4, 8]
+
+/** ONNX added elements of 4 bits to its files here. */
+const IR_OF_4_BITS = 10
+
+/** Versions that DequantizeLinear came with: a scale for each output, halves, blocks and 4 bits. */
+export const OPSETS = { tensor: 10, axis: 13, half: 19, block: 21 } as const
+
+/** ONNX Runtime has the operator in its own domain too, without blocks, for graphs that are older than it. */
+export const domainFor = (needed: number, opset: number): string => (needed <= opset ? '' : MICROSOFT)
 
 /** Codes without zeros of their own are signed around 0, others unsigned. */
 export const integerCodes = ({ codes, zeros, bits }: AffineMatrix): { readonly values: Int8Array | Uint8Array; readonly dtype: DType } =>
@@ -59,7 +69,15 @@ export const storeDequantized: Store<AffineMatrix> = async (matrix, place, targe
         ]
       : []),
   ]
-  const value: Stored['value'] & {} = graph => graph.op('DequantizeLinear', inputs, { attributes: reached.attributes })
-  const opset = bits === 4 || 'block_size' in reached.attributes ? 21 : target.float === 'f16' ? 19 : 13
-  return { bits, opset, value, product: (graph, x) => graph.op('MatMul', [x, inputsFirst(graph, value(graph), outAxis)]) }
+  const isBlocked = 'block_size' in reached.attributes
+  const needed = bits === 4 ? OPSETS.block : target.float === 'f16' ? OPSETS.half : OPSETS.axis
+  const options = { attributes: reached.attributes, domain: isBlocked ? '' : domainFor(needed, target.opset) }
+  const value: Stored['value'] & {} = graph => graph.op('DequantizeLinear', inputs, options)
+  return {
+    bits,
+    ...(isBlocked ? { opset: OPSETS.block } : {}),
+    ...(bits === 4 ? { ir: IR_OF_4_BITS } : {}),
+    value,
+    product: (graph, x) => graph.op('MatMul', [x, inputsFirst(graph, value(graph), outAxis)]),
+  }
 }

@@ -48,10 +48,12 @@ const storePermuted: Store<Encoded> = async ({ parts }, place, target) => {
 const COMPUTED: Readonly<Record<string, Store<Encoded>>> = { factored: storeFactored, sum: storeSum, permuted: storePermuted }
 
 /** What several weights take together. */
-const needs = (...stored: readonly Stored[]): Pick<Stored, 'bits' | 'opset'> => {
-  const most = (field: 'bits' | 'opset') => Math.max(...stored.map(each => each[field] ?? 0))
-  return { ...(most('bits') > 0 ? { bits: most('bits') } : {}), ...(most('opset') > 0 ? { opset: most('opset') } : {}) }
-}
+const needs = (...stored: readonly Stored[]): Pick<Stored, 'bits' | 'opset' | 'ir'> =>
+  Object.fromEntries(
+    (['bits', 'opset', 'ir'] as const)
+      .map(field => [field, Math.max(...stored.map(each => each[field] ?? 0))] as const)
+      .filter(([, most]) => most > 0),
+  )
 
 /** Stores a weight, seen as the matrix (out, in), in a form of the target; tells why it cannot where it has no place. */
 export const storeMatrix: Store<Parameter> = async (parameter, place, target) => {

@@ -10,6 +10,8 @@ export interface Target {
   readonly form: OnnxForm
   /** What the graph computes in. */
   readonly float: 'f32' | 'f16'
+  /** The version of ONNX's operators in the graph. */
+  readonly opset: number
   /** Stores the data of an initializer under a name that it makes sure nobody else has, and gives that name. */
   write(name: string, tensor: Dense): Promise<string>
   /** What plain weights are rounded to; they stay as they are, and are widened when the graph runs, where absent. */
@@ -33,6 +35,8 @@ export interface Stored {
   readonly bits?: number
   /** The version of ONNX's operators that it takes; any where absent. */
   readonly opset?: number
+  /** The version of the file format that its element types take; any where absent. */
+  readonly ir?: number
 }
 
 /** Stores a matrix, or says why it has no place. */

