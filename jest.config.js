@@ -1,3 +1,5 @@
+process.env.TERSOR_SPINNING ??= '0' // workers share the cores
+
 /** Tests run from sources: the export condition @tersor/source leads to src, so nothing is built first. */
 export default {
   testEnvironment: '<rootDir>/packages/testing/jest-environment.cjs',

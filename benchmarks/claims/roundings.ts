@@ -1,15 +1,17 @@
 /**
  * Every rounding method at 3 and 4 bits on the bundled language model, by itself and after AWQ, SmoothQuant and Hadamard rotation.
  * Writes the table into docs of @tersor/quantization; fails where AWQ then GPTQ is worse than GPTQ, or a method on a grid than rounding to nearest.
+ * With `--rows TEXT` only rows whose names hold the text are measured; the others are taken from the last run.
  */
 import * as tf from '@tensorflow/tfjs-core'
 import { compress, pipeline, type Step } from '@tersor/core'
 import { perplexity } from '@tersor/evaluation'
 import { selectEngine } from '@tersor/kernels'
-import { awq, fp4, fp8, gptq, hadamard, hqq, mxfp4, nf4, nvfp4, rtn, smoothQuant } from '@tersor/quantization'
+import { awq, fp4, fp8, gptq, hadamard, hqq, kQuant, mxfp4, nf4, nvfp4, rtn, smoothQuant } from '@tersor/quantization'
 import { byteLength, sizeOf } from '@tersor/tensor'
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { parseArgs } from 'node:util'
 import { openBundled, ROOT } from './bundled-model.js'
 
 const GROUP = 64
@@ -24,12 +26,15 @@ interface Row {
   readonly grid: Grid
 }
 
-const onGrid = (bits: number): readonly Row[] => {
+const onGrid = (bits: 3 | 4): readonly Row[] => {
   const grid = gridOf(bits)
+  const type = `q${bits}_k` as const
   return [
     { name: `rtn, ${bits} bits`, rounding: [rtn(grid)], grid },
     { name: `hqq, ${bits} bits`, rounding: [hqq({ bits, group: GROUP })], grid },
     { name: `gptq, ${bits} bits`, rounding: [gptq(grid)], grid },
+    { name: `kQuant, ${type}`, rounding: [kQuant({ type })], grid },
+    { name: `kQuant, ${type}, importance`, rounding: [kQuant({ type, importance: true })], grid },
   ]
 }
 
@@ -75,16 +80,28 @@ const measure = async (steps: readonly Step[]): Promise<Result> => {
   return { perplexity: (await perplexity(small, validation)).perplexity, bits, seconds }
 }
 
+type Results = Readonly<Record<string, Readonly<Record<string, Result>>>>
+
+const RECORD = join(ROOT, 'benchmarks/results/claims-roundings.json')
+const { rows: chosen } = parseArgs({ options: { rows: { type: 'string' } } }).values
+/** Rows that are not measured anew. */
+const kept: Results = chosen === undefined ? {} : (JSON.parse(await readFile(RECORD, 'utf8')) as { results: Results }).results
+
 const dense = await measure([])
 console.log(`dense: perplexity ${dense.perplexity.toFixed(2)}`)
 const results = new Map<string, Readonly<Record<string, Result>>>()
 for (const { name, rounding, grid } of ROWS) {
+  if (chosen !== undefined && !name.includes(chosen)) {
+    if (!kept[name]) throw new Error(`The last run has no row "${name}": run without --rows, or with its name.`)
+    results.set(name, kept[name])
+    continue
+  }
   const row: Record<string, Result> = {}
   for (const [before, steps] of Object.entries(BEFORE)) {
     row[before] = await measure([...steps(grid), ...rounding])
     const { perplexity: found, bits, seconds } = row[before]
     console.log(
-      `${name.padEnd(20)} ${before.padEnd(12)} ${found.toFixed(2).padStart(9)}  ${bits.toFixed(2)} bits/weight  ${seconds.toFixed(1)} s`,
+      `${name.padEnd(26)} ${before.padEnd(12)} ${found.toFixed(2).padStart(9)}  ${bits.toFixed(2)} bits/weight  ${seconds.toFixed(1)} s`,
     )
   }
   results.set(name, row)
@@ -97,6 +114,9 @@ const at = (name: string, before = 'alone'): number => results.get(name)![before
 const CLAIMS: readonly (readonly [string, number, string, number])[] = [
   ...[3, 4].flatMap(bits => [
     ...['hqq', 'gptq'].map(name => [`${name}, ${bits} bits`, at(`${name}, ${bits} bits`), 'rtn', at(`rtn, ${bits} bits`)] as const),
+    ...['', ', importance'].map(
+      rest => [`kQuant, q${bits}_k${rest}`, at(`kQuant, q${bits}_k${rest}`), 'rtn', at(`rtn, ${bits} bits`)] as const,
+    ),
     [`awq then gptq, ${bits} bits`, at(`gptq, ${bits} bits`, 'awq'), 'gptq alone', at(`gptq, ${bits} bits`)] as const,
   ]),
   ['nf4', at('nf4'), 'fp4', at('fp4')],
@@ -118,7 +138,7 @@ const verdicts = [
 verdicts.forEach(verdict => console.log(verdict))
 if (verdicts.some(verdict => verdict.startsWith('FAILS'))) process.exitCode = 1
 const record = { engine, node: process.version, dense: dense.perplexity, results: Object.fromEntries(results), verdicts }
-await writeFile(join(ROOT, 'benchmarks/results/claims-roundings.json'), `${JSON.stringify(record, null, 2)}\n`)
+await writeFile(RECORD, `${JSON.stringify(record, null, 2)}\n`)
 
 const cells = (row: Readonly<Record<string, Result>>): string[] =>
   Object.keys(BEFORE).map(before => `${row[before].perplexity.toFixed(2)} (${row[before].seconds.toFixed(1)} s)`)

@@ -1,8 +1,12 @@
-/** `npm run claims [-- NAME …]`: every claim in turn, or those named, each in its own process; those whose data is missing are skipped with a message. */
+/**
+ * `npm run claims [-- NAME …] [--rows TEXT]`: every claim in turn, or those named, each in its own process; those whose data is missing are
+ * skipped with a message. `--rows` is for `roundings`: only rows whose names hold the text are measured anew.
+ */
 import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
 
 const FOLDER = fileURLToPath(new URL('.', import.meta.url))
 const DATA = process.env.TERSOR_DATA ?? join(FOLDER, '../../../shared/data')
@@ -16,7 +20,8 @@ const CLAIMS: readonly (readonly [script: string, data?: string])[] = [
   ['static-int8.ts', 'cifar10-resnet'],
 ]
 
-const named = process.argv.slice(2)
+const { values: flags, positionals: named } = parseArgs({ allowPositionals: true, options: { rows: { type: 'string' } } })
+const rows = flags.rows === undefined ? [] : ['--rows', flags.rows]
 
 for (const [script, data] of CLAIMS.filter(([each]) => named.length === 0 || named.some(name => each.startsWith(name)))) {
   console.log(`\n== ${script}`)
@@ -24,7 +29,7 @@ for (const [script, data] of CLAIMS.filter(([each]) => named.length === 0 || nam
     console.log(`skipped: there is no ${join(DATA, data)}; set TERSOR_DATA to a folder that has ${data}.`)
     continue
   }
-  const { status } = spawnSync('npx', ['tsx', '--conditions=@tersor/source', join(FOLDER, script)], {
+  const { status } = spawnSync('npx', ['tsx', '--conditions=@tersor/source', join(FOLDER, script), ...rows], {
     stdio: 'inherit',
     env: { ...process.env, TERSOR_DATA: DATA },
   })

@@ -29,12 +29,12 @@ const rotationTable = (of: (angle: number) => number): tf.Tensor => {
 }
 
 /** RMSNorm, rotary attention, SwiGLU and cross entropy in plain operations, on a batch of 256 tokens a row. */
-export const languageModel = (batch: number) => {
+export const languageModel = (batch: number, trained: boolean) => {
   const parameters = new Map(
-    shapes().map(([name, shape, deviation], seed) => [
-      name,
-      tf.variable(deviation === 0 ? tf.ones([...shape]) : normalTensor(shape, seed + 1, deviation)),
-    ]),
+    shapes().map(([name, shape, deviation], seed) => {
+      const values = deviation === 0 ? tf.ones([...shape]) : normalTensor(shape, seed + 1, deviation)
+      return [name, trained ? tf.variable(values) : values] as const
+    }),
   )
   const weight = (name: string): tf.Tensor2D => parameters.get(name) as tf.Tensor as tf.Tensor2D
   const [cosine, sine] = [rotationTable(Math.cos), rotationTable(Math.sin)]
@@ -76,5 +76,5 @@ export const languageModel = (batch: number) => {
     const labels = tf.cast(tf.oneHot(target, vocabulary), 'float32')
     return tf.neg(tf.mean(tf.sum(tf.mul(tf.logSoftmax(logits()), labels), -1)))
   }
-  return { variables: [...parameters.values()], logits, loss }
+  return { variables: [...parameters.values()] as tf.Variable[], logits, loss }
 }

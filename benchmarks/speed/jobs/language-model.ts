@@ -4,6 +4,11 @@ import { adamUpdate } from '@tersor/kernels'
 import { languageModel } from '../language-model.js'
 import type { Run, Settings } from '../serve.js'
 
+/** Runs what is recorded; other backends compute at once. */
+const finish = (): void => {
+  if (tf.getBackend() === 'ort') flush()
+}
+
 /** A whole training step: forward, gradients, Adam. The loss is read at every step. */
 const training = (model: ReturnType<typeof languageModel>): Run => {
   const { variables, loss } = model
@@ -18,6 +23,7 @@ const training = (model: ReturnType<typeof languageModel>): Run => {
     const [value, ...gradients] = gradientsOf()
     adamUpdate(slots, gradients, { rate: 1e-3, step: ++step })
     tf.dispose(gradients)
+    finish()
     value.dataSync()
     value.dispose()
   }
@@ -25,17 +31,16 @@ const training = (model: ReturnType<typeof languageModel>): Run => {
 
 /** The logits alone, computed but not looked at. */
 const forward = ({ logits }: ReturnType<typeof languageModel>): Run => {
-  const finish = tf.getBackend() === 'ort' ? flush : undefined
+  const compute = capture(logits, { embeds: true })
   return () => {
-    const output = tf.tidy(logits)
-    if (finish) finish()
-    else output.dataSync()
+    const output = compute()
+    if (tf.getBackend() !== 'ort') output.dataSync()
     output.dispose()
   }
 }
 
 /** `what` is "train" or "forward"; plain operations of tfjs. */
 export const prepare = ({ batch, what }: Settings): Run => {
-  const model = languageModel(Number(batch))
+  const model = languageModel(Number(batch), what === 'train')
   return what === 'train' ? training(model) : forward(model)
 }

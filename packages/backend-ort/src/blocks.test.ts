@@ -16,20 +16,21 @@ describe('a product as a blocked convolution', () => {
 
   it('pays for large products, and for smaller ones of a transposed left side, in whole blocks of 16 only', () => {
     expect(isBlockableProduct(square(2048, false), 16)).toBe(true)
-    expect(isBlockableProduct(square(1024, false), 16)).toBe(false)
-    expect(isBlockableProduct(square(1024, true), 16)).toBe(true)
+    expect(isBlockableProduct(square(768, false), 16)).toBe(false)
+    expect(isBlockableProduct(square(704, true), 16)).toBe(true)
     expect(isBlockableProduct(square(512, true), 16)).toBe(false)
     expect(isBlockableProduct(square(2048 + 8, false), 16)).toBe(false)
     expect(isBlockableProduct(square(2048, false), 8)).toBe(false)
   })
 
-  const [rows, inner, columns] = [1801, 1808, 1824] as const
-  it.each([
-    [false, false],
-    [true, false],
-    [false, true],
-    [true, true],
-  ])('gives what thin plain products give, with sides transposed: %p and %p', async (transposeA, transposeB) => {
+  it.each(
+    [
+      [1801, 1808, 1824],
+      [1808, 1824, 1801],
+      [944, 960, 976],
+    ].flatMap(sizes => [false, true].flatMap(left => [false, true].map(right => [...sizes, left, right] as const))),
+  )('gives what thin plain products give: %d, %d, %d, transposed %p and %p', async (...given) => {
+    const [rows, inner, columns, transposeA, transposeB] = given as unknown as [number, number, number, boolean, boolean]
     const a = tensor(transposeA ? [inner, rows] : [rows, inner], 1) as tf.Tensor2D
     const b = tensor(transposeB ? [columns, inner] : [inner, columns], 2) as tf.Tensor2D
     const whole = tf.matMul(a, b, transposeA, transposeB)

@@ -43,6 +43,40 @@ describe('capture', () => {
     tf.dispose([plain.weight, other.weight])
   })
 
+  it('copies constants into the graph when asked, and follows arguments and variables', async () => {
+    const before = tf.memory().numTensors
+    const [weight, copy] = [tensor([40, 30], 7), tensor([40, 30], 7)]
+    const shift = tf.variable(tensor([30], 8))
+    const affine = (x: tf.Tensor, kernel: tf.Tensor) => tf.add(tf.matMul(x, kernel), shift)
+    const layer = capture(x => affine(x!, weight), { records: 'first', embeds: true })
+    for (let time = 0; time < 3; time++) {
+      const x = tensor([50, 40], time)
+      const [expected, got] = [tf.tidy(() => affine(x, copy)), layer(x)]
+      expect(distance(await expected.data(), await got.data())).toBeLessThan(1e-6)
+      if (time === 0) weight.dispose() // the graph has its own
+      const next = tensor([30], 20 + time)
+      shift.assign(next as tf.Variable)
+      tf.dispose([x, expected, got, next])
+    }
+    layer.dispose()
+    tf.dispose([copy, shift])
+    expect(tf.memory().numTensors).toBeLessThanOrEqual(before + 1) // the first value of the variable
+  })
+
+  it('keeps a graph with constants apart from the same trace over others', async () => {
+    const [one, other] = [tensor([40, 30], 1), tensor([40, 30], 2)]
+    const x = tensor([50, 40], 3)
+    const product = (weight: tf.Tensor) => tf.tidy(() => tf.exp(tf.neg(tf.matMul(x, weight))))
+    const layer = capture(() => product(one), { records: 'first', embeds: true })
+    tf.dispose([layer(), layer()])
+    const results = [product(other), product(other), product(other)]
+    const scores = tf.matMul(x, other)
+    const expected = (await scores.data()).map(score => Math.exp(-score))
+    for (const result of results) expect(distance(expected, await result.data())).toBeLessThan(1e-5)
+    layer.dispose()
+    tf.dispose([one, other, x, scores, ...results])
+  })
+
   it('runs no JavaScript of the function from the third call on', async () => {
     let calls = 0
     const double = capture(x => {

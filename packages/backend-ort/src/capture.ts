@@ -1,9 +1,11 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { runPlan } from './compile.js'
+import type { Embeds } from './compile.js'
 import { engineOfBackend } from './control.js'
 import type { OrtEngine } from './engine.js'
 import type { Run } from './executor.js'
 import { BACKEND_NAME } from './register.js'
+import { sizeOf } from './shapes.js'
 import { newValue } from './trace.js'
 import type { DType, NativeArray, Operand, Shape, Value } from './types.js'
 
@@ -32,6 +34,25 @@ interface Program {
 export interface CaptureOptions {
   /** The call that is recorded: the first where the function creates no variables, such as an optimiser's; 'second' is the default. */
   readonly records?: 'first' | 'second'
+  /**
+   * Whether float tensors that are neither arguments nor variables are copied into the graph, up to a quarter GiB: ONNX Runtime then
+   * arranges weights once instead of at every product. Pays for weights that are used often; such tensors may be disposed at once.
+   */
+  readonly embeds?: boolean
+}
+
+/** Bytes of constants in one graph at most. */
+const MOST_EMBEDDED = 2 ** 28
+
+/** Says yes to float constants until the room is used up. */
+function embedding(known: ReadonlyMap<Value, Source>): Embeds {
+  let room = MOST_EMBEDDED
+  return ({ value, dtype, shape }) => {
+    const bytes = 4 * sizeOf(shape)
+    if (known.has(value) || dtype !== 'float32' || bytes > room) return false
+    room -= bytes
+    return true
+  }
 }
 
 const variables = () => Object.values(tf.engine().registeredVariables)
@@ -46,7 +67,12 @@ function sourceOf(operand: Operand, before: ReadonlyMap<Value, Source>): Source 
 }
 
 /** Runs the function once under observation and writes down where its inputs come from and its outputs go. */
-function record<R extends Tensors>(engine: OrtEngine, compute: (...inputs: tf.Tensor[]) => R, inputs: tf.Tensor[]): [R, Program] {
+function record<R extends Tensors>(
+  engine: OrtEngine,
+  compute: (...inputs: tf.Tensor[]) => R,
+  inputs: tf.Tensor[],
+  embeds: boolean,
+): [R, Program] {
   const { backend } = engine
   const valueOf = (tensor: tf.Tensor) => backend.valueFor(tensor.dataId)
   engine.flush()
@@ -55,7 +81,7 @@ function record<R extends Tensors>(engine: OrtEngine, compute: (...inputs: tf.Te
   inputs.forEach((input, argument) => before.set(valueOf(input), { argument }))
   for (const value of before.keys()) value.literal = false // a scalar argument would become a constant of the graph
   let result: R | undefined
-  const runs = engine.observe(() => (result = tf.tidy(() => compute(...inputs))))
+  const runs = engine.observe(() => (result = tf.tidy(() => compute(...inputs))), embeds ? embedding(before) : undefined)
   const [run] = runs
   if (runs.length !== 1 || run === undefined)
     throw refuse(`the function ran ${runs.length} graphs instead of one.`, 'Read no values in it, and use kernels that run natively.')
@@ -111,7 +137,7 @@ function replay<R extends Tensors>(engine: OrtEngine, program: Program, inputs: 
  */
 export function capture<R extends Tensors>(
   compute: (...inputs: tf.Tensor[]) => R,
-  { records = 'second' }: CaptureOptions = {},
+  { records = 'second', embeds = false }: CaptureOptions = {},
 ): Captured<R> {
   const programs = new Map<string, Program | null>()
   const call = (...inputs: tf.Tensor[]): R => {
@@ -124,7 +150,7 @@ export function capture<R extends Tensors>(
       programs.set(key, null) // the first call may create variables, such as an optimiser's
       return tf.tidy(() => compute(...inputs))
     }
-    const [result, recorded] = record(engine, compute, inputs)
+    const [result, recorded] = record(engine, compute, inputs, embeds)
     programs.set(key, recorded)
     return result
   }

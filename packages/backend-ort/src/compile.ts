@@ -1,18 +1,26 @@
 import type { Native, NativeSession, NativeTensor } from './binding.js'
 import type { BufferPool } from './buffers.js'
 import { emitTrace } from './emit.js'
-import { tensorOf } from './feeds.js'
+import { arrayOf, tensorOf } from './feeds.js'
 import { createGraph } from './graph.js'
+import type { Running } from './settings.js'
 import { sizeOf } from './shapes.js'
 import type { Skeleton } from './skeleton.js'
-import type { NativeArray, Operand, TraceNode } from './types.js'
+import type { NativeArray, Operand, Shape, TraceNode } from './types.js'
+
+/** An output as the graph makes it. */
+export interface Output {
+  readonly name: string
+  /** Where it may be another of the same size than the trace wants. */
+  readonly shape?: Shape
+}
 
 /** A whole trace as one loaded graph. */
 export interface Plan {
   readonly session: NativeSession
   /** The inputs of the skeleton that are fed; the others are constants of the graph. */
   readonly fed: readonly number[]
-  readonly outputNames: readonly string[]
+  readonly outputs: readonly Output[]
   /** The literals it was compiled with. */
   readonly baked: string
   /** Estimate of what the session keeps between runs. */
@@ -24,6 +32,9 @@ export interface Plan {
   /** Forgotten by the cache while it was held: who lets go of it frees it. */
   forgotten: boolean
 }
+
+/** Whether an input that is no literal becomes a constant of the graph; its values are copied. */
+export type Embeds = (operand: Operand) => boolean
 
 export const feedName = (slot: number) => `x${slot}`
 
@@ -38,29 +49,31 @@ function estimateBytes(nodes: readonly TraceNode[]): number {
 /** Writes the trace as ONNX and loads it; every shape is static, which lets ONNX Runtime plan its memory. */
 export function compile(
   native: Native,
-  { threads, arena, block }: { readonly threads: number; readonly arena: boolean; readonly block: number },
+  { threads, spinning, arena, block }: Running & { readonly block: number },
   skeleton: Skeleton,
   nodes: readonly TraceNode[],
   outputs: readonly TraceNode[],
   varying: ReadonlySet<number>,
   baked: string,
+  embeds: Embeds = () => false,
 ): Plan {
   const graph = createGraph()
   const constant = new Set(skeleton.literals.filter((_, position) => !varying.has(position)))
   const fed: number[] = []
   const inputNames = skeleton.inputs.map((operand, slot) => {
     if (constant.has(slot)) return graph.constant('float32', operand.shape, [(operand.value.values as Float32Array)[0]!])
+    if (embeds(operand)) return graph.embed(`v${slot}`, operand.shape, arrayOf(operand) as Float32Array)
     fed.push(slot)
     return graph.input(feedName(slot), operand.dtype, operand.shape)
   })
-  const outputNames = emitTrace(graph, skeleton, nodes, outputs, inputNames, block)
-  outputs.forEach((node, index) => graph.output(outputNames[index]!, node.dtype, node.shape))
-  const session = native.open(graph.model(), { threads, optimise: true, arena })
+  const made = emitTrace(graph, skeleton, nodes, outputs, inputNames, block).map((name, at) => graph.origin(name, outputs[at]!.shape))
+  made.forEach(({ name, shape }, at) => graph.output(name, outputs[at]!.dtype, shape))
+  const session = native.open(graph.model(), { threads, spinning, optimise: true, arena })
   const embedded = graph.embedded()
   return {
     session,
     fed,
-    outputNames,
+    outputs: made,
     baked,
     bytes: estimateBytes(nodes) + embedded,
     embeds: embedded > 0,
@@ -73,7 +86,7 @@ export function compile(
 export function runPlan(
   native: Native,
   pool: BufferPool,
-  plan: Pick<Plan, 'session' | 'fed' | 'outputNames'>,
+  plan: Pick<Plan, 'session' | 'fed' | 'outputs'>,
   inputs: readonly Operand[],
   outputs: readonly Pick<TraceNode, 'dtype' | 'shape'>[],
   more: Readonly<Record<string, NativeTensor>> = {},
@@ -83,7 +96,8 @@ export function runPlan(
   const fetches: Record<string, NativeTensor> = {}
   const arrays = outputs.map(({ dtype, shape }, index) => {
     const array = pool.take(dtype, sizeOf(shape))
-    fetches[plan.outputNames[index]!] = native.tensor(dtype, array, shape)
+    const made = plan.outputs[index]!
+    fetches[made.name] = native.tensor(dtype, array, made.shape ?? shape)
     return array
   })
   plan.session.run(feeds, fetches)

@@ -4,7 +4,8 @@ import { detectBlock } from './blocks.js'
 import { createBufferPool } from './buffers.js'
 import type { BufferPool } from './buffers.js'
 import { createExecutor } from './executor.js'
-import type { Run } from './executor.js'
+import type { Embeds } from './compile.js'
+import type { Observation, Run } from './executor.js'
 import { resolveSettings } from './settings.js'
 import type { Settings } from './settings.js'
 import { createTrace } from './trace.js'
@@ -35,8 +36,8 @@ export interface OrtEngine {
   flush(): void
   /** Flushes when the trace or the memory it keeps alive has grown large. */
   relieve(): void
-  /** Compiles what `work` records and gives the runs back. */
-  observe(work: () => void): Run[]
+  /** Compiles what `work` records and gives the runs back; what `embeds` says yes to becomes a constant of the graph. */
+  observe(work: () => void, embeds?: Embeds): Run[]
   observing(): boolean
 }
 
@@ -70,7 +71,7 @@ function settle(backend: OrtBackend, nodes: readonly TraceNode[], failure: unkno
   }
 }
 
-type Observer = ((run: Run) => void) | null
+type Observer = Observation | null
 
 function createFlush(backend: () => OrtBackend, trace: Trace, run: (nodes: readonly TraceNode[]) => void) {
   return () => {
@@ -130,10 +131,10 @@ export function createEngine(native: Native): OrtEngine {
     settings: () => settings,
     flush,
     relieve: () => void (trace.length() >= MOST_NODES || backend.heldBytes > settings.poolBytes ? flush() : undefined),
-    observe(work) {
+    observe(work, embeds) {
       flush()
       const runs: Run[] = []
-      observer = run => void runs.push(run)
+      observer = { done: run => void runs.push(run), ...(embeds ? { embeds } : {}) }
       try {
         work()
         flush()

@@ -3,7 +3,7 @@ import type { BufferPool } from './buffers.js'
 import { runPlan } from './compile.js'
 import { createFamilies } from './families.js'
 import type { FamilyMember } from './families.js'
-import type { Plan } from './compile.js'
+import type { Embeds, Plan } from './compile.js'
 import { createInterpreter } from './interpret.js'
 import { createPlans, FEW_NODES } from './plans.js'
 import type { Settings } from './settings.js'
@@ -18,15 +18,27 @@ export interface Run {
   readonly outputs: readonly { readonly value: Value; readonly shape: readonly number[]; readonly dtype: DType }[]
 }
 
+/** Who wants the run of a trace, which is then compiled whatever its past. */
+export interface Observation {
+  done(run: Run): void
+  /** Where given, the graph is one of its own, which no other trace uses. */
+  readonly embeds?: Embeds
+}
+
 /** Runs the live nodes of a flush, as one graph or one by one. */
 export interface Executor {
-  /** With `observe` the trace is compiled whatever its past, and the run is handed over. */
-  run(nodes: readonly TraceNode[], observe: ((run: Run) => void) | null): void
+  run(nodes: readonly TraceNode[], observer: Observation | null): void
   configure(settings: Settings): void
   /** Frees every graph in which constants of the caller stand, because one of them is gone. */
   forgetEmbedded(): void
   counts(): { readonly compiled: number; readonly interpreted: number }
 }
+
+const runOf = (plan: Plan, { inputs }: Skeleton, outputs: readonly TraceNode[]): Run => ({
+  plan,
+  inputs,
+  outputs: outputs.map(({ value, shape, dtype }) => ({ value, shape, dtype })),
+})
 
 export function createExecutor(
   native: Native,
@@ -35,12 +47,10 @@ export function createExecutor(
   initial: Settings,
   release: (node: TraceNode) => void,
 ): Executor {
-  let settings = initial
-  let interpreted = 0
-  const threads = () => settings.threads
+  let [settings, interpreted] = [initial, 0]
   const plans = createPlans(native, () => settings, block, settings.sessions)
   const families = createFamilies(native, () => settings, settings.sessions)
-  const interpreter = createInterpreter(native, pool, threads)
+  const interpreter = createInterpreter(native, pool, () => settings)
   /** Whether a graph compiled from a trace of other shapes could serve. */
   const runAsMember = (member: FamilyMember, skeleton: Skeleton, outputs: readonly TraceNode[]): boolean => {
     const open = Object.fromEntries(member.constants.map(({ name, dtype, shape, values }) => [name, native.constant(dtype, values, shape)]))
@@ -62,10 +72,11 @@ export function createExecutor(
     }
   }
   return {
-    run(nodes, observe) {
+    run(nodes, observer) {
       const outputs = nodes.filter(node => node.value.owned)
       const skeleton = skeletonOf(nodes)
-      const plan = plans.find(skeleton, nodes, outputs, observe !== null)
+      const embeds = observer?.embeds
+      const plan = embeds ? plans.apart(skeleton, nodes, outputs, embeds) : plans.find(skeleton, nodes, outputs, observer !== null)
       if (plan === null) {
         const member = nodes.length > FEW_NODES ? families.find(skeleton, nodes, outputs) : null
         if (member === null || !runAsMember(member, skeleton, outputs)) interpret(nodes)
@@ -73,10 +84,10 @@ export function createExecutor(
       }
       const arrays = runPlan(native, pool, plan, skeleton.inputs, outputs)
       outputs.forEach(({ value }, index) => (value.values = arrays[index]!))
-      observe?.({ plan, inputs: skeleton.inputs, outputs: outputs.map(({ value, shape, dtype }) => ({ value, shape, dtype })) })
+      observer?.done(runOf(plan, skeleton, outputs))
     },
     configure(wanted) {
-      if (wanted.threads !== settings.threads || wanted.arena !== settings.arena) {
+      if ((['threads', 'spinning', 'arena'] as const).some(name => wanted[name] !== settings[name])) {
         for (const cache of [plans, families, interpreter]) cache.clear()
       }
       settings = wanted

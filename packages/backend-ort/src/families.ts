@@ -1,11 +1,12 @@
 import type { Native, NativeSession } from './binding.js'
 import { feedName } from './compile.js'
+import type { Output } from './compile.js'
 import { emitTrace } from './emit.js'
 import { createGraph } from './graph.js'
 import type { AttributeValue, Graph, OnnxType } from './graph.js'
 import { createRecency } from './recency.js'
 import type { Shape, TraceNode } from './types.js'
-import type { Settings } from './settings.js'
+import type { Running } from './settings.js'
 import type { Skeleton } from './skeleton.js'
 
 /** A constant in the order of writing: axes, bounds, shapes. */
@@ -25,7 +26,7 @@ interface Sketch {
 export interface FamilyPlan {
   readonly session: NativeSession
   readonly fed: readonly number[]
-  readonly outputNames: readonly string[]
+  readonly outputs: readonly Output[]
   readonly signature: string
   readonly embeds: boolean
   /** Which constants are inputs. */
@@ -96,7 +97,7 @@ function differences(a: readonly Constant[], b: readonly Constant[]): number[] {
 
 function compileFamily(
   native: Native,
-  { threads, arena }: Pick<Settings, 'threads' | 'arena'>,
+  { threads, spinning, arena }: Running,
   skeleton: Skeleton,
   nodes: readonly TraceNode[],
   outputs: readonly TraceNode[],
@@ -106,10 +107,9 @@ function compileFamily(
   const constants: Constant[] = []
   const graph = openGraph(open, constants)
   const inputNames = skeleton.inputs.map((operand, slot) => graph.input(feedName(slot), operand.dtype))
-  const outputNames = emitTrace(graph, skeleton, nodes, outputs, inputNames)
-  outputs.forEach((node, index) => graph.output(outputNames[index]!, node.dtype))
-  const session = native.open(graph.model(), { threads, optimise: true, arena })
-  return { session, fed: skeleton.inputs.map((_, slot) => slot), outputNames, signature, embeds: graph.embedded() > 0, open, constants }
+  const made = emitTrace(graph, skeleton, nodes, outputs, inputNames).map((name, at) => ({ name: graph.output(name, outputs[at]!.dtype) }))
+  const session = native.open(graph.model(), { threads, spinning, optimise: true, arena })
+  return { session, fed: skeleton.inputs.map((_, slot) => slot), outputs: made, signature, embeds: graph.embedded() > 0, open, constants }
 }
 
 interface Entry {
@@ -125,7 +125,7 @@ const FAMILIES = 1024
 /** A family whose constants keep surprising is left to the interpreter. */
 const MOST_COMPILES = 4
 
-export function createFamilies(native: Native, settings: () => Pick<Settings, 'threads' | 'arena'>, capacity: number): Families {
+export function createFamilies(native: Native, settings: () => Running, capacity: number): Families {
   const entries = createRecency<Entry>({ entries: FAMILIES }, () => {})
   const withPlan = createRecency<Entry>({ entries: capacity }, entry => {
     entry.plan?.session.dispose()

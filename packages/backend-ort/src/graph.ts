@@ -27,6 +27,10 @@ export interface Graph {
   microsoft(type: string, inputs: readonly string[], attributes?: Attributes): string
   cast(input: string, dtype: OnnxType): string
   reshape(input: string, shape: Shape): string
+  /** A reshape of a value of this shape; where it is an output, the value itself can be handed over, which saves a copy. */
+  view(input: string, from: Shape, shape: Shape): string
+  /** What a view is of; any other value is its own. */
+  origin(name: string, shape: Shape): { readonly name: string; readonly shape: Shape }
   nodeCount(): number
   model(): Uint8Array
 }
@@ -107,6 +111,7 @@ export function createGraph(): Graph {
   const outputs: Uint8Array[] = []
   const constantNames = new Map<string, string>()
   const large = new Map<string, Embedded>()
+  const origins = new Map<string, { readonly name: string; readonly shape: Shape }>()
   const graph: Graph = {
     input: (name, dtype, shape) => (inputs.push(fieldBytes(11, encodeValueInfo(name, dtype, shape))), name),
     output: (name, dtype, shape) => (outputs.push(fieldBytes(12, encodeValueInfo(name, dtype, shape))), name),
@@ -131,6 +136,12 @@ export function createGraph(): Graph {
     microsoft: (type, from, attributes) => graph.op(type, from, attributes, 'com.microsoft'),
     cast: (input, dtype) => graph.op('Cast', [input], { to: ONNX_TYPE[dtype] }),
     reshape: (input, shape) => graph.op('Reshape', [input, graph.int64(shape)]),
+    view(input, from, shape) {
+      const name = graph.reshape(input, shape)
+      origins.set(name, { name: input, shape: from })
+      return name
+    },
+    origin: (name, shape) => origins.get(name) ?? { name, shape },
     nodeCount: () => nodes.length,
     model() {
       const embedded = [...large].map(([name, constant]) => encodeEmbedded(name, constant))

@@ -3,8 +3,9 @@ import type { BufferPool } from './buffers.js'
 import { arrayOf, tensorOf } from './feeds.js'
 import { createGraph } from './graph.js'
 import { createRecency } from './recency.js'
+import type { Running } from './settings.js'
 import { sizeOf } from './shapes.js'
-import type { NativeArray, TraceNode } from './types.js'
+import type { NativeArray, Shape, TraceNode } from './types.js'
 
 /** Runs one node at a time, for traces seen too seldom to be worth compiling. */
 export interface Interpreter {
@@ -17,7 +18,7 @@ export interface Interpreter {
 
 interface NodeSession {
   readonly session: NativeSession
-  readonly output: string
+  readonly output: { readonly name: string; readonly shape: Shape }
   readonly embeds: boolean
 }
 
@@ -32,29 +33,31 @@ function keyOf(node: TraceNode, threads: number): string {
   return `${node.op}|${node.attributes}|${inputs}|${node.polymorphic ? '' : node.shape}|${threads}`
 }
 
-function open(native: Native, node: TraceNode, threads: number): NodeSession {
+function open(native: Native, node: TraceNode, threads: number, spinning: boolean): NodeSession {
   const graph = createGraph()
   const shapeOf = (shape: readonly number[]) => (node.polymorphic ? undefined : shape)
   const names = node.inputs.map((input, index) => graph.input(`x${index}`, input.dtype, shapeOf(input.shape)))
-  const output = graph.output(node.emit(graph, names), node.dtype, shapeOf(node.shape))
-  return { session: native.open(graph.model(), { threads, optimise: false }), output, embeds: graph.embedded() > 0 }
+  const output = graph.origin(node.emit(graph, names), node.shape)
+  graph.output(output.name, node.dtype, shapeOf(output.shape))
+  return { session: native.open(graph.model(), { threads, spinning, optimise: false }), output, embeds: graph.embedded() > 0 }
 }
 
-export function createInterpreter(native: Native, pool: BufferPool, threads: () => number): Interpreter {
+export function createInterpreter(native: Native, pool: BufferPool, settings: () => Running): Interpreter {
   const sessions = createRecency<NodeSession>({ entries: NODE_SESSIONS }, ({ session }) => session.dispose())
   return {
     run(node) {
       if (node.host !== undefined) return node.host(node.inputs.map(arrayOf), pool.take)
-      const parallel = HEAVY.has(node.op) || sizeOf(node.shape) >= PARALLEL_ELEMENTS ? threads() : 1
+      const { threads, spinning } = settings()
+      const parallel = HEAVY.has(node.op) || sizeOf(node.shape) >= PARALLEL_ELEMENTS ? threads : 1
       const key = keyOf(node, parallel)
       const known = sessions.get(key)
-      const used = known ?? open(native, node, parallel)
+      const used = known ?? open(native, node, parallel, spinning)
       const { session, output } = used
       if (known === undefined) sessions.set(key, used)
       const feeds: Record<string, NativeTensor> = {}
       node.inputs.forEach((input, index) => (feeds[`x${index}`] = tensorOf(native, input)))
       const array = pool.take(node.dtype, sizeOf(node.shape))
-      session.run(feeds, { [output]: native.tensor(node.dtype, array, node.shape) })
+      session.run(feeds, { [output.name]: native.tensor(node.dtype, array, node.polymorphic ? node.shape : output.shape) })
       return array
     },
     clear: () => sessions.clear(),

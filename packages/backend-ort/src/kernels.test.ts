@@ -73,6 +73,12 @@ const unaryOps = {
   step: tf.step,
 } as Record<string, (a: tf.Tensor) => tf.Tensor>
 
+/** Queries turned by their positions; `swapped` takes the wrong half once. */
+const rotated = (x: tf.Tensor, cosine: tf.Tensor, sine: tf.Tensor, swapped = false) => {
+  const [a, b] = tf.split(x, 2, -1) as [tf.Tensor, tf.Tensor]
+  return tf.concat([tf.sub(tf.mul(a, cosine), tf.mul(b, sine)), tf.add(tf.mul(swapped ? a : b, cosine), tf.mul(a, sine))], -1)
+}
+
 const cases: Record<string, () => tf.Tensor> = {
   'pow of broadcast': () => tf.pow(positive([80, 64], 1), tensor([64], 2)),
   'pow of strange values': () => tf.pow(strange(), tf.scalar(2)),
@@ -144,12 +150,17 @@ const cases: Record<string, () => tf.Tensor> = {
   'broadcastTo and more': () => tf.add(tf.broadcastTo(tensor([1, 16, 1]), [8, 16, 12]), tensor([8, 16, 12])),
   gather: () => tf.gather(tensor([100, 32]), ints([2, 40], 100)),
   'gather along the last axis': () => tf.gather(tensor([10, 32]), ints([40], 32), 1),
+  'gather in rows': () => tf.gather(tensor([60, 32]), ints([60, 3], 32), 1, 1),
   'gather int32': () => tf.gather(ints([100, 2], 50), ints([40], 100)),
   unsortedSegmentSum: () => tf.unsortedSegmentSum(tensor([500, 32]), ints([500], 13) as tf.Tensor1D, 16),
   'unsortedSegmentSum of ids outside': () => tf.unsortedSegmentSum(tensor([500, 32]), ints([500], 23, -2) as tf.Tensor1D, 16),
   oneHot: () => tf.oneHot(ints([90], 50), 50),
   'oneHot of indices outside': () => tf.oneHot(ints([90], 60, -3), 50, 1, 0, 'float32'),
   'oneHot with other values': () => tf.oneHot(ints([90], 50), 50, 2, -1, 'float32'),
+  'rotated halves': () => rotated(tensor([2, 3, 20, 12], 1), tensor([20, 6], 2), tensor([20, 6], 3)),
+  'rotated halves, one position': () => rotated(tensor([2, 3, 1, 64], 1), tensor([1, 32], 2), tensor([1, 32], 3)),
+  'rotated halves of few sizes': () => rotated(tensor([2, 30, 20, 2], 1), tensor([20, 1], 2), tensor([20, 1], 3)),
+  'halves almost rotated': () => rotated(tensor([2, 3, 20, 12], 1), tensor([20, 6], 2), tensor([20, 6], 3), true),
   matMul: () => tf.matMul(tensor([33, 64], 1) as tf.Tensor2D, tensor([64, 47], 2)),
   'matMul of batches': () => tf.matMul(tensor([3, 4, 33, 64], 1), tensor([3, 4, 64, 47], 2)),
   'matMul, left transposed': () => tf.matMul(tensor([12, 64, 33], 1), tensor([12, 64, 47], 2), true, false),
@@ -223,15 +234,21 @@ for (const [stride, pad, kernel, dilation, side] of convolutions) {
   cases[`maxPool ${name}`] = () => tf.maxPool(image(side, 8), kernel, stride, pad)
   cases[`avgPool ${name}`] = () => tf.avgPool(image(side, 8), kernel, stride, pad)
 }
-cases['fused conv2d'] = () =>
-  tf.fused.conv2d({
-    x: image(16, 8),
-    filter: tensor([3, 3, 8, 12], 2) as tf.Tensor4D,
-    strides: 1,
-    pad: 'same',
-    bias: tensor([12], 3),
-    activation: 'relu',
-  })
+for (const activation of ['linear', 'relu', 'relu6', 'sigmoid', 'elu'] as const) {
+  const how = { strides: 1, pad: 'same', activation } as const
+  const wide = () => tf.mul(image(16, 8), 4) as tf.Tensor4D // past 6
+  cases[`fused conv2d and ${activation}`] = () =>
+    tf.fused.conv2d({ ...how, x: wide(), filter: tensor([3, 3, 8, 12], 2) as tf.Tensor4D, bias: tensor([12], 3) })
+  cases[`fused depthwiseConv2d and ${activation}`] = () =>
+    tf.fused.depthwiseConv2d({ ...how, x: wide(), filter: tensor([3, 3, 8, 1], 2) as tf.Tensor4D, bias: tensor([8], 3) })
+  cases[`fused matMul and ${activation}`] = () =>
+    tf.fused.matMul({
+      a: tf.mul(tensor([40, 24]), 4) as tf.Tensor2D,
+      b: tensor([24, 12], 2) as tf.Tensor2D,
+      bias: tensor([12], 3),
+      activation,
+    })
+}
 cases['conv2d rounding up'] = () => tf.conv2d(image(16, 8), tensor([3, 3, 8, 12], 2) as tf.Tensor4D, 2, 1, 'NHWC', 1, 'ceil')
 cases['maxPool rounding up'] = () => tf.maxPool(image(16, 8), 3, 2, 1, 'ceil')
 for (const [name, op] of Object.entries(binaryOps)) {

@@ -1,6 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { configure, flush, statistics } from '@tersor/backend-ort'
 import { loadNative } from './binding.js'
+import { resolveSettings } from './settings.js'
 import { distance, tensor } from './compare.reference.js'
 
 beforeAll(async () => {
@@ -164,6 +165,18 @@ describe('configure', () => {
       distance(await tf.matMul(tensor([40, 40]), tensor([40, 40])).data(), await tf.matMul(tensor([40, 40]), tensor([40, 40])).data()),
     ).toBe(0)
     expect(configure({ threads: 2 }).threads).toBe(2)
+  })
+
+  it('lets threads spin unless told otherwise, and computes the same', async () => {
+    expect(resolveSettings({}, {}).spinning).toBe(true)
+    expect(resolveSettings({}, { TERSOR_SPINNING: '0' }).spinning).toBe(false)
+    const product = () => tf.tidy(() => tf.matMul(tensor([200, 200]), tensor([200, 200], 2)))
+    const before = product()
+    expect(configure({ spinning: true }).spinning).toBe(true)
+    const after = product()
+    expect(distance(await before.data(), await after.data())).toBe(0)
+    expect(configure({ spinning: false }).spinning).toBe(false)
+    tf.dispose([before, after])
   })
 
   it('refuses numbers that make no sense', () => {

@@ -1,9 +1,9 @@
 import { totalmem } from 'node:os'
 import type { Native } from './binding.js'
 import { compile } from './compile.js'
-import type { Plan } from './compile.js'
+import type { Embeds, Plan } from './compile.js'
 import { createRecency } from './recency.js'
-import type { Settings } from './settings.js'
+import type { Running } from './settings.js'
 import type { Skeleton } from './skeleton.js'
 import type { TraceNode } from './types.js'
 
@@ -11,6 +11,8 @@ import type { TraceNode } from './types.js'
 export interface Plans {
   /** The plan for a trace, or null when it should be interpreted. */
   find(skeleton: Skeleton, nodes: readonly TraceNode[], outputs: readonly TraceNode[], force: boolean): Plan | null
+  /** A plan of its own, in which inputs stand as constants; whoever holds it frees it. */
+  apart(skeleton: Skeleton, nodes: readonly TraceNode[], outputs: readonly TraceNode[], embeds: Embeds): Plan
   clear(): void
   /** Frees the graphs with embedded constants, one of which is gone. */
   forgetEmbedded(): void
@@ -36,11 +38,13 @@ const MEMORY_PART = 3
 /** A graph of so few nodes gains nothing over its nodes run one by one. */
 export const FEW_NODES = 2
 
+const NOTHING_VARIES: ReadonlySet<number> = new Set()
+
 /**
  * A trace is compiled when it has been seen more often than it has siblings that differ only in shape:
  * a training step at its second run, the steps of token-by-token decoding, whose shapes grow, practically never.
  */
-export function createPlans(native: Native, settings: () => Pick<Settings, 'threads' | 'arena'>, block: number, capacity: number): Plans {
+export function createPlans(native: Native, settings: () => Running, block: number, capacity: number): Plans {
   const plans = createRecency<Plan>({ entries: capacity, weight: totalmem() / MEMORY_PART, weigh: plan => plan.bytes }, plan =>
     plan.retained ? void (plan.forgotten = true) : plan.session.dispose(),
   )
@@ -74,6 +78,10 @@ export function createPlans(native: Native, settings: () => Pick<Settings, 'thre
       plans.set(skeleton.key, plan)
       compiled++
       return plan
+    },
+    apart(skeleton, nodes, outputs, embeds) {
+      compiled++
+      return { ...compile(native, { ...settings(), block }, skeleton, nodes, outputs, NOTHING_VARIES, '', embeds), forgotten: true }
     },
     clear: () => plans.clear(),
     forgetEmbedded: () => plans.deleteWhere(({ embeds }) => embeds),

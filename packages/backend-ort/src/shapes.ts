@@ -19,6 +19,9 @@ export function broadcastShape(a: Shape, b: Shape): Shape {
   return sameShape(a, b) ? a : backend_util.assertAndGetBroadcastShape([...a], [...b])
 }
 
+/** Attribute text of a slice, which rewrites recognise. */
+export const sliceKey = (begin: Shape, size: Shape) => `${begin}:${size}`
+
 /** A shape of the same rank with one element. */
 export function ones(shape: Shape): Shape {
   return shape.map(() => 1)

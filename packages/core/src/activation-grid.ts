@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { DTYPES, fromFloat32, fromIntegers, type DType, type Parameter, type ParameterStore } from '@tersor/tensor'
-import type { Activation, Model, Site, Stage } from './model.js'
+import type { Activation, InputGrid, Model, Site, Stage } from './model.js'
 
 /** The line that the inputs of a site are rounded to: value = scale · (code − zero), code 0 … 2^bits − 1; one for the whole tensor. */
 export interface ActivationGrid {
@@ -48,13 +48,17 @@ export const withActivationGrids = (stage: Stage, bits: ReadonlyMap<string, numb
     ...stage,
     parameters: [...new Set([...stage.parameters, ...added])],
     run: (x, env) => {
-      const activation: Activation = (site, input) => {
+      const inputGrid = (site: Site): InputGrid | undefined => {
         const width = bits.get(site.name)
-        if (width === undefined) return env.activation?.(site, input) ?? input
+        if (width === undefined) return env.inputGrid?.(site)
         const [scale, zero] = activationNames(site)
-        return fakeQuantize(input, env.weights(scale), env.weights(zero), width)
+        return { bits: width, scale: env.weights(scale), zero: env.weights(zero) }
       }
-      return stage.run(x, { ...env, activation })
+      const activation: Activation = (site, input) => {
+        const grid = bits.has(site.name) ? inputGrid(site) : undefined
+        return grid ? fakeQuantize(input, grid.scale, grid.zero, grid.bits) : (env.activation?.(site, input) ?? input)
+      }
+      return stage.run(x, { ...env, activation, inputGrid })
     },
   })
 }

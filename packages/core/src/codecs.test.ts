@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core'
 import '@tensorflow/tfjs-backend-cpu'
 import { describeCodec, useEngine } from '@tersor/testing'
-import { byteLength, dense, encoded, fromFloat32, toFloat32, type Encoded, type Parameter } from '@tersor/tensor'
+import { byteLength, dense, encoded, fromFloat32, toFloat32, type Codec, type Encoded, type Parameter } from '@tersor/tensor'
 import { affineOf, scaleDType } from './codecs/affine.js'
 import { bitmaskOf } from './codecs/bitmask.js'
 import { codebookOf, CODEBOOKS, nearestCode, type CodebookName } from './codecs/codebook.js'
@@ -13,6 +13,7 @@ import { powersOf } from './codecs/powers.js'
 import { scaledOf } from './codecs/scaled.js'
 import { sumOf } from './codecs/sum.js'
 import { decode } from './decode.js'
+import * as core from './index.js'
 
 const f32 = (values: number[], shape: number[]) => fromFloat32(values, 'f32', shape)
 const valuesOf = async (parameter: Parameter) => {
@@ -58,6 +59,13 @@ describeCodec('scaled', () => ({ tree: scaledOf(fromFloat32([448, -1, 0.5, 2], '
 describeCodec('powers', () => ({ tree: powersOf([127, 126, 137, 0], [2, 2]), values: [1, 0.5, 1024, 2 ** -127] }))
 
 useEngine()
+
+it('lists every codec that it exports', () => {
+  const isCodec = (value: unknown): value is Codec => typeof (value as Partial<Codec>).decode === 'function' && typeof value === 'object'
+  const exported = Object.values(core).filter(isCodec)
+  expect(exported).toContain(core.powers)
+  expect(new Set(core.CORE_CODECS)).toEqual(new Set(exported))
+})
 
 it('has the tables of bitsandbytes', () => {
   expect(CODEBOOKS.dynamic8).toHaveLength(256)
@@ -122,6 +130,6 @@ it('codebook refuses a table that it does not know', () => {
   const tree = codebookOf({ shape: [1], table: 'nf4', block: 1, codes: [0], scale: f32([1], [1]) })
   for (const table of ['toString', 3]) {
     const unknown = encoded(tree.codec, tree.shape, tree.parts, { ...tree.attrs, table })
-    expect(() => decode(unknown)).toThrow(`There is no codebook ${JSON.stringify(table)}.\nKnown are nf4, fp4, e2m1, dynamic8.`)
+    expect(() => decode(unknown)).toThrow(`There is no codebook ${JSON.stringify(table)}.\nKnown are nf4, fp4, e2m1, dynamic8, iq4nl.`)
   }
 })

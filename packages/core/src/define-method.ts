@@ -31,7 +31,8 @@ export interface MethodDefinition<O extends OptionTable, S extends Stats> {
   readonly options: O
   /** Checks that need more than one option; returns what is wrong and what to do. */
   readonly check?: (options: ValuesOf<O>) => readonly [what: string, remedy: string] | undefined
-  readonly calibrate?: Calibration<S> | ((options: ValuesOf<O>) => Calibration<S>)
+  /** Of options where it depends on them; undefined where they take none. */
+  readonly calibrate?: Calibration<S> | ((options: ValuesOf<O>) => Calibration<S> | undefined)
   readonly rewrites?: 'payload' | 'whole'
   readonly accepts?: (site: Site) => boolean
   readonly apply: (weight: Tensor2D, job: Job<S>, options: ValuesOf<O>) => Parameter | Promise<Parameter>

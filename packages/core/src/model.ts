@@ -39,6 +39,13 @@ export type Tap = (site: Site, input: Tensor) => void
 /** Replaces the input of a site by one of the same shape. */
 export type Activation = (site: Site, input: Tensor) => Tensor
 
+/** The line that the inputs of a site are rounded to: value = scale · (code − zero), code 0 … 2^bits − 1; scale and zero: (1). */
+export interface InputGrid {
+  readonly bits: number
+  readonly scale: Tensor
+  readonly zero: Tensor
+}
+
 /** Keys and values of one layer, seen so far: (batch, heads, positions, size). */
 export interface LayerCache {
   /** Appends the new positions and returns all of them; the cache owns what it returns. */
@@ -60,6 +67,8 @@ export interface Env {
   readonly tap?: Tap
   /** What a site multiplies instead of its input, such as the input on a grid of 8 bits; see `siteInput`. */
   readonly activation?: Activation
+  /** The grid that `activation` rounds a site's input to, for graphs that a runtime runs as a whole; the provider owns the tensors. */
+  readonly inputGrid?: (site: Site) => InputGrid | undefined
   readonly cache?: LayerCache
   /** Positions before these tokens; the cache's length, or 0, where absent. */
   readonly past?: number

@@ -43,13 +43,13 @@ const packAffine = (tree: Encoded, kept: readonly Uint32Array[]): Encoded | unde
   const { data, scale, zero } = tree.parts
   const width = packedGroup(kept, columns, group)
   const zeros = zero as Dense | undefined
-  if (width === undefined || data.kind === 'encoded') return undefined
+  if (width === undefined || data.kind === 'encoded' || scale.kind === 'encoded') return undefined
   return affineOf({
     shape: [kept.length, kept[0].length],
     bits,
     group: width,
     codes: gather(toInt32(data), kept, columns),
-    scales: toFloat32(scale as Dense),
+    scales: toFloat32(scale),
     ...(zeros ? { zeros: DTYPES[zeros.dtype].kind === 'float' ? toFloat32(zeros) : toInt32(zeros) } : {}),
   })
 }

@@ -15,10 +15,9 @@ const choicesOf = async (model: Model, inputs: InputBatches, options: Evaluation
   const batches = Array.from({ length: inputs.batches }, (_, index) => ({
     size: 1,
     input: () => inputs.batch(index),
-    reduce: (outputs: tf.Tensor) => tf.argMax(outputs, -1),
     visit: async (best: tf.Tensor) => void chosen.push(...(await best.data())),
   }))
-  await eachOutput(model, batches, options)
+  await eachOutput(model, batches, { ...options, reduce: outputs => tf.argMax(outputs, -1) })
   return chosen
 }
 

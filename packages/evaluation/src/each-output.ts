@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { forward, loadModel, loadStage, type Model } from '@tersor/core'
+import { replay } from '@tersor/kernels'
 
 export interface EvaluationOptions {
   readonly signal?: AbortSignal
@@ -16,14 +17,23 @@ export interface EvaluationOptions {
 export interface Batch {
   readonly size: number
   input(): tf.Tensor
-  /** What of the output is visited, all of it where absent; runs on the engine together with the network. */
-  reduce?(output: tf.Tensor): tf.Tensor
+  /** Of the input, where many batches have the same. */
+  readonly shape?: readonly number[]
+  /** What `reduce` holds the output against. */
+  targets?(): tf.Tensor
   /** What is visited belongs to the caller. */
   visit(output: tf.Tensor): Promise<void>
 }
 
+/** What of an output is visited, all of it where absent; runs on the engine together with the network. */
+type Reduce = (output: tf.Tensor, targets?: tf.Tensor) => tf.Tensor
+
 /** Runs a network over batches and hands each output over; whatever happens, no tensor is left. */
-export const eachOutput = async (model: Model, batches: readonly Batch[], options: EvaluationOptions = {}): Promise<void> => {
+export const eachOutput = async (
+  model: Model,
+  batches: readonly Batch[],
+  { reduce = output => output, ...options }: EvaluationOptions & { readonly reduce?: Reduce } = {},
+): Promise<void> => {
   const of = batches.reduce((sum, batch) => sum + batch.size, 0)
   let done = 0
   const visit = async (batch: Batch, output: tf.Tensor): Promise<void> => {
@@ -35,29 +45,55 @@ export const eachOutput = async (model: Model, batches: readonly Batch[], option
     done += batch.size
     options.onProgress?.(done, of)
   }
-  await (options.hold === 'stage' ? stageByStage : allAtOnce)(model, batches, visit, options.signal)
+  await (options.hold === 'stage' ? stageByStage : allAtOnce)(model, batches, { visit, reduce, ...options })
 }
 
-const reduced = (batch: Batch, output: tf.Tensor): tf.Tensor => batch.reduce?.(output) ?? output
+interface Pass {
+  readonly visit: (batch: Batch, output: tf.Tensor) => Promise<void>
+  readonly reduce: Reduce
+  readonly signal?: AbortSignal
+}
 
-type Visit = (batch: Batch, output: tf.Tensor) => Promise<void>
+/** So many batches of one shape are worth a graph of their own, which holds the weights a second time. */
+const WORTH_RECORDING = 4
 
-const allAtOnce = async (model: Model, batches: readonly Batch[], visit: Visit, signal?: AbortSignal): Promise<void> => {
+/** Runs the function, as one graph for batches of the shape that most have; where that cannot be recorded, plainly. */
+const runner = async (batches: readonly Batch[], compute: (...inputs: tf.Tensor[]) => tf.Tensor) => {
+  const counts = new Map<string, number>()
+  for (const { shape } of batches) if (shape) counts.set(`${shape}`, (counts.get(`${shape}`) ?? 0) + 1)
+  const [[common, count] = ['', 0]] = [...counts].sort((a, b) => b[1] - a[1])
+  let recorded = count >= WORTH_RECORDING ? await replay((...inputs) => [compute(...inputs)], { embeds: true }) : undefined
+  const plainly = (batch: Batch): tf.Tensor => compute(...inputsOf(batch))
+  const run = (batch: Batch): tf.Tensor => {
+    if (!recorded || `${batch.shape}` !== common) return plainly(batch)
+    try {
+      return tf.tidy(() => recorded!(...inputsOf(batch))[0]!)
+    } catch {
+      recorded.dispose() // a network that reads values or leaves the engine; errors of its own it gives again
+      recorded = undefined
+      return plainly(batch)
+    }
+  }
+  return { run: (batch: Batch) => tf.tidy(() => run(batch)), dispose: () => recorded?.dispose() }
+}
+
+const inputsOf = (batch: Batch): readonly tf.Tensor[] => [batch.input(), ...(batch.targets ? [batch.targets()] : [])]
+
+const allAtOnce = async (model: Model, batches: readonly Batch[], { visit, reduce, signal }: Pass): Promise<void> => {
   const { weights, dispose } = await loadModel(model, signal)
+  const { run, dispose: forget } = await runner(batches, (input, targets) => reduce(forward(model, input!, { weights }), targets))
   try {
     for (const batch of batches) {
       signal?.throwIfAborted()
-      await visit(
-        batch,
-        tf.tidy(() => reduced(batch, forward(model, batch.input(), { weights }))),
-      )
+      await visit(batch, run(batch))
     }
   } finally {
+    forget()
     dispose()
   }
 }
 
-const stageByStage = async (model: Model, batches: readonly Batch[], visit: Visit, signal?: AbortSignal): Promise<void> => {
+const stageByStage = async (model: Model, batches: readonly Batch[], { visit, reduce, signal }: Pass): Promise<void> => {
   const activations: (tf.Tensor | undefined)[] = batches.map(() => undefined)
   try {
     for (const [index, stage] of model.stages.entries()) {
@@ -68,7 +104,7 @@ const stageByStage = async (model: Model, batches: readonly Batch[], visit: Visi
           const before = activations[i]
           const last = index === model.stages.length - 1
           const run = () => stage.run(before ?? batch.input(), { weights })
-          const after = tf.tidy(() => (last ? reduced(batch, run()) : run()))
+          const after = tf.tidy(() => (last ? reduce(run(), batch.targets?.()) : run()))
           if (before !== after) before?.dispose()
           activations[i] = last ? undefined : after
           if (last) await visit(batch, after)

@@ -136,6 +136,30 @@ describe('readImageFolder', () => {
     batch.dispose()
   })
 
+  it('takes images without labels from the folder itself', async () => {
+    await put('b2.png', 'a2.webp', 'notes.txt')
+    const { pixels, labels, classes } = await readImageFolder(folder, async () => decoder)
+    expect([pixels.length, [...labels], classes]).toEqual([12, [0, 0], []])
+  })
+
+  it('scales images of any size while they are decoded, cropped around the middle', async () => {
+    const bars = { input: { create: { width: 2, height: 4, channels: 3 as const, background: '#0000ff' } }, left: 0, top: 0 }
+    const wide = sharp({ create: { width: 8, height: 4, channels: 3, background: '#ff0000' } }).composite([bars, { ...bars, left: 6 }])
+    for (const [name, picture] of [
+      ['a.png', wide.clone().png()],
+      ['b.webp', wide.clone().webp({ lossless: true })],
+      ['c.jpg', wide.clone().jpeg({ quality: 100, chromaSubsampling: '4:4:4' })],
+    ] as const)
+      // prettier-ignore
+      await picture.toFile(join(folder, name))
+    const images = await readImages(folder, { size: [2, 2] })
+    expect([images.count, images.shape]).toEqual([3, [2, 2, 3]])
+    const batch = images.batch(0, 3)
+    const values = await batch.data()
+    values.forEach((value, i) => expect(Math.abs(value - (i % 3 === 0 ? 255 : 0))).toBeLessThan(16)) // the blue ends are cut off
+    batch.dispose()
+  })
+
   it('refuses a file that only calls itself an image', async () => {
     await put('cat/a.png')
     expect(await refusal(readImages(folder))).toEqual([

@@ -37,7 +37,7 @@ interface Listed {
 const badFolder = (what: string, remedy: string, fields: Readonly<Record<string, unknown>>): CompressionError =>
   new CompressionError('BAD_DATA', what, remedy, fields)
 
-/** The images of each class, classes and files in the order of their names. */
+/** The images of each class, classes and files in the order of their names; no classes where the images stand in the folder itself. */
 const list = async (folder: string): Promise<{ readonly classes: readonly string[]; readonly files: readonly Listed[] }> => {
   const fs = fileSystem()
   const entries = await fs.readdir(folder, { withFileTypes: true })
@@ -55,6 +55,8 @@ const list = async (folder: string): Promise<{ readonly classes: readonly string
     }),
   )
   if (files.flat().length > 0) return { classes, files: files.flat() }
+  const loose = entries.map(({ name }) => name).filter(name => IMAGE.test(name)).sort() // prettier-ignore
+  if (loose.length > 0) return { classes: [], files: loose.map(name => ({ path: `${folder}/${name}`, label: 0 })) }
   throw badFolder(`${folder} has no folder with PNG, JPEG or WebP files.`, 'Put the images of each class into a folder of its name.', {
     folder,
   })
@@ -71,7 +73,7 @@ const pixelsOf = (decode: Decoder, path: string, size?: readonly [number, number
       throw new CompressionError('BAD_DATA', `${path} cannot be decoded.`, remedy, { path }, cause)
     })
 
-/** Decodes a folder with a folder of images a class; all images must have one size, or are cropped and scaled to `size`, (height, width). Throws BAD_DATA and UNSUPPORTED. */
+/** Decodes a folder with a folder of images a class, or with images alone; all images must have one size, or are cropped and scaled to `size`, (height, width). Throws BAD_DATA and UNSUPPORTED. */
 export const readImageFolder = async (folder: string, load: () => Promise<Decoder> = loadSharp, size?: readonly [number, number]) => {
   const { classes, files } = await list(folder)
   const decode = await load()

@@ -1,6 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { CompressionError } from '@tersor/tensor'
 import { readImageFolder } from './image-folder.js'
+import { preprocess, type Preprocessing } from './preprocessing.js'
 import { fileSystem, readBytes } from './read-bytes.js'
 
 /** Labelled images of one size. */
@@ -8,8 +9,9 @@ export interface ImageSet {
   readonly count: number
   /** Height, width and channels. */
   readonly shape: readonly [number, number, number]
+  /** Empty where the images have no labels. */
   readonly classes: readonly string[]
-  /** The class of each image, an index of `classes`. */
+  /** The class of each image, an index of `classes`; 0 without labels. */
   readonly labels: Uint8Array | Uint16Array
   /** Images start … end − 1 as (images, height, width, channels), 0 … 255; the caller owns the tensor. */
   batch(start: number, end: number): tf.Tensor
@@ -32,6 +34,13 @@ export const imageSet = (
       tf.tensor4d(Float32Array.from(pixels.subarray(start * size, end * size)), [end - start, ...shape]),
   })
 }
+
+/** Images start … end − 1 as a model takes them; the caller owns the tensor. */
+export const preparedBatch = (images: ImageSet, start: number, end: number, preprocessing?: Preprocessing): tf.Tensor =>
+  tf.tidy(() => {
+    const batch = images.batch(start, end)
+    return preprocessing ? preprocess(batch as tf.Tensor4D, preprocessing) : batch
+  })
 
 const bad = (path: string, what: string, cause?: unknown): CompressionError =>
   new CompressionError(
@@ -79,8 +88,8 @@ const readTriple = async (path: string): Promise<ImageSet> => {
 }
 
 /**
- * Reads labelled images: a NAME.json with NAME.images.u8 and NAME.labels.u8 beside it, or a folder with a folder of PNG, JPEG or WebP
- * files a class, which are cropped around their middle and scaled where `size`, (height, width), is given.
+ * Reads images: a NAME.json with NAME.images.u8 and NAME.labels.u8 beside it, or a folder with a folder of PNG, JPEG or WebP
+ * files a class, or with such files and no labels, which are cropped around their middle and scaled where `size`, (height, width), is given.
  * Throws NOT_FOUND or DISK for files, BAD_DATA for what does not fit together, UNSUPPORTED where a folder needs `sharp` and it is not installed.
  */
 export const readImages = async (path: string, { size }: { readonly size?: readonly [number, number] } = {}): Promise<ImageSet> => {

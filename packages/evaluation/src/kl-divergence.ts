@@ -3,7 +3,7 @@ import { forward, loadModel } from '@tersor/core'
 import { CompressionError } from '@tersor/tensor'
 import { eachOutput, type EvaluationOptions } from './each-output.js'
 import { checkFinite, logSumExp } from './log-softmax.js'
-import { batchWindows, inputOf, type TokenModel } from './window-batches.js'
+import { batchWindows, inputOf, predicts, type TokenModel } from './window-batches.js'
 import type { Window } from './windows.js'
 
 const checkVocabularies = (got: number, expected: number): void => {
@@ -44,6 +44,7 @@ export const klDivergence = async (
   const { weights, dispose } = await loadModel(reference, options.signal)
   const batches = batched.map(batch => ({
     size: batch.windows.length,
+    shape: [batch.rows, batch.positions],
     input: () => inputOf(batch),
     visit: async (logits: tf.Tensor) => {
       const expected = tf.tidy(() => forward(reference, inputOf(batch), { weights }))
@@ -51,9 +52,11 @@ export const klDivergence = async (
         const vocabulary = expected.shape[2]!
         checkVocabularies(logits.shape[2]!, vocabulary)
         const [q, p] = await Promise.all([logits.data<'float32'>(), expected.data<'float32'>()])
-        const rows = batch.windows.length * batch.positions
-        for (let row = 0; row < rows; row++) sum += divergence(q, p, row * vocabulary, vocabulary)
-        tokens += rows
+        predicts(batch).forEach((counts, row) => {
+          if (!counts) return
+          sum += divergence(q, p, row * vocabulary, vocabulary)
+          tokens++
+        })
       } finally {
         expected.dispose()
       }

@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core'
 import '@tensorflow/tfjs-backend-cpu'
+import '@tersor/backend-ort'
 import { forward, loadModel } from '@tersor/core'
 import { picoLlama, type LanguageModel } from '@tersor/models'
 import { fromFloat32, memoryStore } from '@tersor/tensor'
@@ -11,6 +12,8 @@ import { windowsOf, type Window } from './windows.js'
 const model = picoLlama({ vocabulary: 20, layers: 2, context: 8, seed: 1 })
 const other = picoLlama({ vocabulary: 20, layers: 1, context: 8, seed: 2 })
 const windows: Window[] = [[1, 2, 3, 4, 5], [6], [7, 8, 9], [3, 1, 4, 1, 5], [2, 7, 1]]
+/** More than one batch of 2,048 positions. */
+const many = Array.from({ length: 200 }, () => windows).flat()
 
 /** log p of every token, position by position in plain loops. */
 const logProbabilities = async (each: LanguageModel, ids: readonly number[]): Promise<number[][]> => {
@@ -76,12 +79,27 @@ describe('perplexity', () => {
     expect(await perplexity(model, windows, { hold: 'stage' })).toEqual(await perplexity(model, windows))
   })
 
+  it('gives the same as one graph, which holds its weights, and of a network that cannot be recorded', async () => {
+    const expected = (await perplexity(model, [...many, ...many, ...many])).perplexity
+    await tf.setBackend('ort')
+    try {
+      const graph = await perplexity(model, [...many, ...many, ...many])
+      const [first, ...others] = model.stages
+      const reading = { ...first!, run: (...[x, env]: Parameters<typeof first.run>) => (x.dataSync(), first!.run(x, env)) }
+      const plain = await perplexity({ ...model, stages: [reading, ...others] }, [...many, ...many, ...many])
+      expect(tf.getBackend()).toBe('ort')
+      for (const { perplexity: value } of [graph, plain]) expect(Math.abs(value / expected - 1)).toBeLessThan(1e-5)
+    } finally {
+      await tf.setBackend('cpu')
+    }
+  })
+
   it('tells how far it is', async () => {
     const seen: number[][] = []
-    await perplexity(model, windows, { onProgress: (done, of) => seen.push([done, of]) })
+    await perplexity(model, many, { onProgress: (done, of) => seen.push([done, of]) })
     expect(seen).toEqual([
-      [2, 4],
-      [4, 4],
+      [512, 800],
+      [800, 800],
     ])
   })
 
@@ -89,7 +107,7 @@ describe('perplexity', () => {
     const controller = new AbortController()
     const reason = new Error('enough')
     const options = { hold: hold!, signal: controller.signal, onProgress: () => controller.abort(reason) }
-    await expect(perplexity(model, windows, options)).rejects.toBe(reason)
+    await expect(perplexity(model, many, options)).rejects.toBe(reason)
   })
 
   it('says when there is nothing to predict', async () => {

@@ -82,6 +82,25 @@ describe('topOne', () => {
     expect(await topOne(unnamed, images)).toEqual({ top1: 1, correct: 100, count: 100 })
   })
 
+  it('takes classes that are numbers for indices, runs as many rows as asked, and prepares the images', async () => {
+    const { classes: _, ...unnamed } = classifier
+    const labels = Uint8Array.from({ length: 100 }, (_value, i) => (i % 3 === 0 ? 1 : 0)) // "0" for red, else "2"
+    const images = imageSet(pixels, [1, 1, 3], labels, ['2', '0'])
+    expect(await topOne(unnamed, images, { rows: 7 })).toEqual({ top1: 0.67, correct: 67, count: 100 })
+    const darkened = { size: [1, 1], deviation: [1, 1, 1000] } as const // no blue is bright any more, and others are as they were
+    expect(await topOne(unnamed, images, { preprocessing: darkened })).toEqual({ top1: 0.67, correct: 67, count: 100 })
+    const withoutRed = { size: [1, 1], mean: [2, 0, 0] } as const // red never wins: the 33 blue ones stay right
+    expect(await topOne(unnamed, images, { preprocessing: withoutRed })).toMatchObject({ correct: 33 })
+  })
+
+  it('refuses images without classes', async () => {
+    await expect(topOne(classifier, imageSet(pixels, [1, 1, 3], new Uint8Array(100), []))).rejects.toMatchObject({
+      code: 'BAD_DATA',
+      message:
+        'The images have no classes.\nPut the images of each class into a folder of its name, or compare two models: topOneAgreement.',
+    })
+  })
+
   it('refuses images of other classes or another size', async () => {
     const images = imageSet(pixels, [1, 1, 3], new Uint8Array(100), ['cyan'])
     await expect(topOne(classifier, images)).rejects.toMatchObject({

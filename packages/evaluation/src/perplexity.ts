@@ -1,19 +1,17 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { eachOutput, type EvaluationOptions } from './each-output.js'
 import { checkFinite } from './log-softmax.js'
-import { batchWindows, inputOf, type TokenModel, type WindowBatch } from './window-batches.js'
+import { batchWindows, inputOf, predicts, targetsOf, type TokenModel } from './window-batches.js'
 import type { Window } from './windows.js'
 
-/** log p of the token that comes next, for each position; logits: (windows, positions, vocabulary). */
-const chosenLogProbabilities = (logits: tf.Tensor, { windows, positions }: WindowBatch): tf.Tensor => {
-  const vocabulary = logits.shape[2]!
-  const next = windows.flatMap(window => window.slice(1, positions + 1))
-  const indices = Int32Array.from(next, (id, row) => row * vocabulary + id)
-  return tf.gather(tf.reshape(tf.logSoftmax(logits), [-1]), tf.tensor1d(indices, 'int32')) // (windows · positions)
+/** log p of the token that comes next at each position; logits: (rows, positions, vocabulary), targets and result: (rows · positions, 1). */
+const chosenLogProbabilities = (logits: tf.Tensor, targets?: tf.Tensor): tf.Tensor => {
+  const rows = tf.reshape(tf.logSoftmax(logits), [targets!.shape[0]!, logits.shape[2]!])
+  return tf.gather(rows, targets as tf.Tensor2D, 1, 1)
 }
 
 /**
- * How surprised a language model is by each token of a text: exp(−mean log p(token | tokens before it in its window)),
+ * How surprised a causal language model is by each token of a text: exp(−mean log p(token | tokens before it in its window)),
  * over every token of a window after its first. `tokens` is how many those are.
  * Throws BAD_DATA where no window has two tokens and for ids of another vocabulary, NOT_FINITE for logits that are no numbers, or the signal's reason.
  */
@@ -26,14 +24,19 @@ export const perplexity = async (
   let tokens = 0
   const batches = batchWindows(windows, model).map(batch => ({
     size: batch.windows.length,
+    shape: [batch.rows, batch.positions],
     input: () => inputOf(batch),
-    reduce: (logits: tf.Tensor) => chosenLogProbabilities(logits, batch),
+    targets: () => targetsOf(batch),
     visit: async (chosen: tf.Tensor) => {
-      for (const value of await chosen.data<'float32'>()) loss -= value
-      tokens += chosen.size
+      const values = await chosen.data<'float32'>()
+      predicts(batch).forEach((counts, row) => {
+        if (!counts) return
+        loss -= values[row]
+        tokens++
+      })
     },
   }))
-  await eachOutput(model, batches, options)
+  await eachOutput(model, batches, { ...options, reduce: chosenLogProbabilities })
   checkFinite(loss)
   return { perplexity: Math.exp(loss / tokens), tokens }
 }

@@ -1,7 +1,7 @@
 import '@tensorflow/tfjs-backend-cpu'
 import { readdirSync, readFileSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
-import { affineOf, createRng, factoredOf, maskedOf, sumOf } from '@tersor/core'
+import { affineOf, blocksToTree, createRng, factoredOf, maskedOf, sumOf, treeToBlocks } from '@tersor/core'
 import { fromFloat32, fromIntegers, toFloat32, type Dense, type Encoded, type Parameter } from '@tersor/tensor'
 import { blobSource } from './byte-source.js'
 import { failingFileSystem, failure, temporaryFolder } from './failing-file-system.reference.js'
@@ -276,6 +276,36 @@ describe('a Llama in GGUF', () => {
     const expected = decodeBlocks('q4_1', encodeBlocks('q4_1', toFloat32(weight), { importance }))
     expect(toFloat32((await readBack(Q)) as Dense)).toEqual(expected)
     expect(decodeBlocks('q4_1', encodeBlocks('q4_1', toFloat32(weight)))).not.toEqual(expected)
+  })
+
+  it.each(['q2_k', 'q3_k', 'q4_k', 'q5_k', 'q6_k', 'iq4_xs', 'iq4_nl', 'q4_1', 'q5_1', 'mxfp4'] as const)(
+    'stores the very codes of a tree that blocks of %s hold, rows in order',
+    async type => {
+      const weight = normals([64, 256])
+      const tree = blocksToTree(type, encodeBlocks(type, toFloat32(weight)), [64, 256])
+      expect(await save({ [Q]: tree, [UP]: tree })).toMatchObject([
+        { type, lossless: true },
+        { type, lossless: true },
+      ])
+      const ours = readFileSync(path)
+      await save({ [Q]: weight, [UP]: weight }, { type, overwrite: true })
+      expect(ours.equals(readFileSync(path))).toBe(true)
+      expect(toFloat32((await readBack(Q)) as Dense)).toEqual(decodeBlocks(type, encodeBlocks(type, toFloat32(weight))))
+    },
+  )
+
+  it.each(['q3_k', 'q6_k'] as const)('keeps removed weights removed in blocks of %s, and the others as they are', async type => {
+    const tree = blocksToTree(type, encodeBlocks(type, toFloat32(normals([4, 256]))), [4, 256])
+    const mask = Uint8Array.from({ length: 1024 }, (_, i) => (i % 4 < 2 ? 1 : 0))
+    expect(await save({ [UP]: maskedOf(mask, tree) })).toMatchObject([{ type, lossless: true }])
+    const whole = decodeBlocks(type, treeToBlocks(tree)!.bytes)
+    const read = toFloat32((await readBack(UP)) as Dense)
+    expect(Array.from(read, value => value + 0)).toEqual(Array.from(whole, (value, i) => (mask[i] ? value : 0) + 0))
+  })
+
+  it.each(['q4_k', 'iq4_nl'] as const)('decodes masks over %s, which has no code for zero', async type => {
+    const tree = blocksToTree(type, encodeBlocks(type, toFloat32(normals([4, 256]))), [4, 256])
+    expect(await save({ [UP]: maskedOf(new Uint8Array(1024), tree) })).toMatchObject([{ type: 'f16', lossless: false }])
   })
 
   it('refuses block types that do not exist and importance of another width', async () => {

@@ -1,7 +1,6 @@
 export { openGguf, PROVENANCE_KEY, type Gguf } from './gguf/open.js'
 export { ggufSink, type GgufReport, type GgufSink, type GgufSinkOptions } from './gguf/sink.js'
-export { decodeBlocks, encodeBlocks, type EncodeOptions } from './gguf/blocks.js'
-export { encodeIq4NlReference } from './gguf/blocks/iq4.js'
+export { decodeBlocks, encodeBlocks, encodeIq4NlReference, type EncodeOptions } from '@tersor/kernels/blocks'
 export {
   MAX_ALIGNMENT,
   MAX_DIMENSIONS,

@@ -1,7 +1,7 @@
 import '@tensorflow/tfjs-backend-cpu'
 import * as tf from '@tensorflow/tfjs-core'
-import { affineOf, createRng, decode, factoredOf, maskedOf, matrixOf, permutedOf, sumOf } from '@tersor/core'
-import { decodeF16, encodeF16, fromFloat32, type Dense, type Parameter } from '@tersor/tensor'
+import { affineOf, blocksToTree, createRng, decode, factoredOf, maskedOf, matrixOf, permutedOf, sumOf } from '@tersor/core'
+import { decodeF16, encodeF16, fromFloat32, fromIntegers, type Dense, type Parameter } from '@tersor/tensor'
 import { open, readdir, rm, stat } from 'node:fs/promises'
 import { Tensor } from 'onnxruntime-node'
 import { temporaryFolder } from './failing-file-system.reference.js'
@@ -135,6 +135,8 @@ it('keeps half floats as they are and widens them when the graph runs', async ()
   await close()
 })
 
+const roundToEven = (value: number): number => (Math.abs(value % 1) === 0.5 ? 2 * Math.round(value / 2) : Math.round(value))
+
 /** What DynamicQuantizeLinear makes of a tensor: 256 steps from its lowest value to its highest, 0 among them. */
 const rounded = (input: tf.Tensor): tf.Tensor =>
   tf.tidy(() => {
@@ -155,7 +157,18 @@ it.each(['dynamic', 'static'] as const)('rounds inputs to 8 bits: %s', async kin
   expect(largestDifference(y.data, mlp(x, weights))).toBeGreaterThan(1e-3)
 })
 
+it('rounds inputs on the grid that stands among the parameters of their site, by hand', async () => {
+  const [scale, zero] = [fromFloat32([0.25], 'f32', [1]), fromIntegers([3], 'u3', [1])] // −0.75 … 1 in steps of 0.25
+  const path = await compressed('mlp', { 'node_MatMul_0.input_zero_point': zero, 'node_MatMul_0.input_scale': scale })
+  const onGrid = x.map(value => 0.25 * Math.max(-3, Math.min(4, roundToEven(value / 0.25))))
+  const { y } = await runOnnx(path, { x: floats(x, [2, 96]) })
+  expect(largestDifference(y.data, mlp(onGrid, {}))).toBeLessThan(1e-4)
+  expect(largestDifference(y.data, mlp(x, {}))).toBeGreaterThan(1e-2)
+})
+
 it('stores filters of convolutions with a scale each', async () => {
+  const ranged = { up: matrixOf(blocksToTree('q4_1', new Uint8Array(64 * 3 * 20), [64, 96]), 1, [96, 64]) }
+  expect((await codeOf(compressed('mlp', ranged))).message).toContain('up is ranged{data: u4, scale: f16, minimum: f16}.')
   const filters = matrixOf(grid(8, 27, { bits: 8, group: 27, zeros: true }), 0, [8, 3, 3, 3])
   const images = values(2 * 192, 3)
   const path = await compressed('convolution', { filters })
@@ -201,6 +214,13 @@ it('names all weights that have no place, and the step that would give them one'
     message: [
       'ONNX has no place for 2 of the tensors: up has groups of 24; down has groups of 8.',
       'Quantize it by gptq or rtn with a group that is a multiple of 16, or by rows. Or leave them out with only.',
+    ].join('\n'),
+  })
+  expect(await codeOf(compressed('mlp', { 'node_Gemm_3.input_scale': fromFloat32([1], 'f32', [1]) }))).toEqual({
+    code: 'UNSUPPORTED',
+    message: [
+      'ONNX has no place for 1 of the tensors: node_Gemm_3.input_zero_point is missing.',
+      'Write scale and zero point of an input together. Or leave them out with only.',
     ].join('\n'),
   })
   const filters = matrixOf(grid(8, 27, { bits: 8, group: 9 }), 0, [8, 3, 3, 3])

@@ -1,7 +1,7 @@
 import '@tensorflow/tfjs-backend-cpu'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
-import { affineOf, createRng, decode, maskedOf, permutedOf } from '@tersor/core'
+import { affineOf, blocksToTree, createRng, decode, maskedOf, permutedOf } from '@tersor/core'
 import { encodeF16, decodeF16, fromFloat32, type Encoded, type Parameter, type ParameterSink } from '@tersor/tensor'
 import { awqSink } from './awq.js'
 import { compressedTensorsSink } from './compressed-tensors.js'
@@ -308,6 +308,10 @@ describe('what has no place', () => {
     ...(['GPTQ', 'AWQ', 'compressed-tensors (pack-quantized)'] as const).map(
       title => [title, { a: betweenCodes }, 'a.weight has zeros between codes'] as const,
     ),
+    ...(['GPTQ', 'AWQ', 'compressed-tensors (pack-quantized)', 'compressed-tensors (int-quantized)'] as const).flatMap(title => [
+      [title, { a: blocksToTree('q4_k', new Uint8Array(144), [1, 256]) }, 'a.weight is ranged, not a grid of codes over two axes'] as const,
+      [title, { a: blocksToTree('q6_k', new Uint8Array(210), [1, 256]) }, 'a.weight has scales that are codes themselves'] as const,
+    ]),
   ] as const)('is told with the tensor and the way out: %s %#', async (title, trees, reason) => {
     const sink = SINKS[title](dir)
     for (const [name, tree] of Object.entries(trees)) await sink.write(`${name}.weight`, tree as Parameter)

@@ -1,8 +1,19 @@
 import * as tf from '@tensorflow/tfjs-core'
 import '@tensorflow/tfjs-backend-cpu'
-import { compress, decode, factoredOf, maskedOf, pipeline, type Method, type ProgressEvent, type RunOptions } from '@tersor/core'
+import {
+  compress,
+  decode,
+  factoredOf,
+  maskedOf,
+  pipeline,
+  powersOf,
+  ranged,
+  type Method,
+  type ProgressEvent,
+  type RunOptions,
+} from '@tersor/core'
 import { picoBatches, picoModel } from '@tersor/testing'
-import { fromFloat32, memorySink, type Parameter } from '@tersor/tensor'
+import { encoded, fromFloat32, fromIntegers, memorySink, type Parameter } from '@tersor/tensor'
 import { readdirSync } from 'node:fs'
 import { readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -306,6 +317,16 @@ describe('a failure', () => {
     await small.params.close?.()
     expect(await readFile(target)).toEqual((await run()).bytes)
   })
+})
+
+it('goes on from stages whose trees are of any codec of core', async () => {
+  const tree = (values: Float32Array, shape: readonly number[]): Parameter =>
+    encoded(ranged, shape, { data: fromIntegers(values.map(value => Math.abs(100 * value)), 'u8', shape), scale: powersOf(new Uint8Array(shape[0]).fill(126), [shape[0], 1]) }, { group: shape[1] }) // prettier-ignore
+  const coded: Method = { kind: 'method', name: 'coded', apply: async weight => tree(await weight.data<'float32'>(), weight.shape) }
+  const failing: Method = { ...coded, apply: (weight, job) => (job.site.name === 'layers.1' ? Promise.reject(new Error('killed')) : coded.apply(weight, job)) } // prettier-ignore
+  const path = place()
+  await failure(() => run({ scratch: scratchFolder(path) }, pipeline(failing)))
+  expect((await run({ scratch: scratchFolder(path), resume: true }, pipeline(coded))).bytes).toEqual((await run({}, pipeline(coded))).bytes)
 })
 
 it('brings trees back as they were written', async () => {

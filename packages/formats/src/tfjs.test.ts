@@ -3,7 +3,7 @@ import '@tensorflow/tfjs-backend-cpu'
 import { mkdir, mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { affineOf, createRng, decode, maskedOf, matrixOf } from '@tersor/core'
+import { affineOf, blocksToTree, createRng, decode, maskedOf, matrixOf } from '@tersor/core'
 import { fromFloat32, fromIntegers, toFloat32, toInt32, type Dense, type Parameter } from '@tersor/tensor'
 import { mutate, TEXT } from './mutations.reference.js'
 import { openTfjs, tfjsSink, type TfjsSinkOptions } from './tfjs.js'
@@ -159,6 +159,12 @@ describe('writing', () => {
     await save(path, { a: await model.params.read('a'), b: await model.params.read('b') }, model)
     await model.close()
     expect([...(await readFile(join(path, 'group1-shard1.bin')))]).toEqual([...codes, 1, 0])
+    const whole = { dtype: 'uint8', scale: 1, min: 510 }
+    const counts = await openTfjs(await place([{ name: 'n', shape: [3], dtype: 'int32', quantization: whole }], Uint8Array.of(2, 0, 255)))
+    await save(path, { n: await counts.params.read('n') }, { ...counts, overwrite: true })
+    await counts.close()
+    expect([...(await readFile(join(path, 'group1-shard1.bin')))]).toEqual([2, 0, 255])
+    expect([...(await (await inTfjs(path)).n.data())]).toEqual([512, 510, 765])
     const changed = fromFloat32([1.2345], 'f32', [1])
     await save(path, { a: changed }, { manifest: model.manifest, overwrite: true, name: 'model.json' })
     expect([...(await readFile(join(path, 'group1-shard1.bin')))]).toEqual([...f32(1.2345)])
@@ -169,12 +175,13 @@ describe('writing', () => {
     const work = save(join(folder, 'out'), {
       rows,
       masked: maskedOf(new Uint8Array(2).fill(1), fromFloat32([1, 2], 'f32', [1, 2])),
+      super: blocksToTree('q3_k', new Uint8Array(110), [1, 256]),
       'conv.input_scale': fromFloat32([1], 'f32', [1]),
       fine: fromFloat32([1], 'f32', [1]),
     })
     expect(await refusal(work)).toEqual([
       'UNSUPPORTED',
-      'A tfjs manifest has no place for 3 of the tensors: rows has 4 scales, and tfjs keeps one for a tensor; masked is masked, and tfjs keeps one grid of codes for a tensor; conv.input_scale is the grid of a layer’s inputs, and tfjs computes in float32.',
+      'A tfjs manifest has no place for 4 of the tensors: rows has 4 scales, and tfjs keeps one for a tensor; masked is masked, and tfjs keeps one grid of codes for a tensor; super has scales that are codes themselves; conv.input_scale is the grid of a layer’s inputs, and tfjs computes in float32.',
       "Quantize it by rtn with bits=8 and granularity='tensor'. Leave out quantize-activations.",
     ])
     expect(await readdir(folder)).toEqual([])

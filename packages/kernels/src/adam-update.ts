@@ -42,13 +42,13 @@ function inTensors({ parameter, mean, square }: AdamSlot, gradient: tf.Tensor, f
   return [tf.sub(keep === 1 ? parameter : tf.mul(parameter, keep), moved), m, v]
 }
 
-/** The kernel of @tersor/backend-ort that does it in one pass. */
+/** The kernel of @tersor/backend-ort that records it in three nodes. */
 const FUSED = 'OrtAdam'
 
 /**
  * One step of Adam with decoupled weight decay on every slot; the variables are assigned, the gradients stay the caller's.
  * m ← β₁m + (1−β₁)g, v ← β₂v + (1−β₂)g², w ← (1−ηλ)w − η·m̂/(√v̂ + ε).
- * Where the backend has the fused kernel, one pass over memory on the host instead of twelve; it runs the gradients first.
+ * On @tersor/backend-ort it is recorded behind what computes the gradients and runs when a value is read, or at the next `flush`.
  * Kingma and Ba 2014, https://arxiv.org/abs/1412.6980; Loshchilov and Hutter 2017, https://arxiv.org/abs/1711.05101
  */
 export function adamUpdate(slots: readonly AdamSlot[], gradients: readonly tf.Tensor[], options: AdamUpdateOptions): void {

@@ -6,6 +6,12 @@ export const gram = {
   update: (sum: tf.Tensor, x: tf.Tensor2D): tf.Tensor => tf.add(sum, tf.matMul(x, x, true, false)),
 }
 
+/** The squares of each column of a site's inputs as a calibration: s ← s + Σ x², x: (tokens, in), s: (in). */
+export const columnSquares = {
+  init: (_site: unknown, columns: number): tf.Tensor => tf.zeros([columns]),
+  update: (sum: tf.Tensor, x: tf.Tensor2D): tf.Tensor => tf.add(sum, tf.sum(tf.square(x), 0)),
+}
+
 /** A Hessian made safe to invert. */
 export interface DampedHessian {
   /** (in, in), row-major, owned by the caller. */

@@ -1,4 +1,5 @@
 export * from './adam-update.js'
+export * from './blocks.js'
 export * from './cholesky.js'
 export * from './column-sweep.js'
 export * from './gradients.js'

@@ -1,42 +1,42 @@
 import * as tf from '@tensorflow/tfjs-core'
 import type { Env, Site } from '@tersor/core'
+import { everything, type Band, type CausalBands, type Range } from './bands.js'
 import { linear, rmsNorm, softCap } from './layers.js'
 import type { LlamaConfig } from './llama-config.js'
 import { rotate, type Rotation } from './rope.js'
 
-const HIDDEN_FROM_SIGHT = -1e30
-
-/** What query i, at key past + i, must not see: later keys, and those `window` or more before it. The last mask is kept on the host. */
-export const causalMasks = () => {
-  let last = { tokens: -1, keys: -1, window: null as number | null, values: new Float32Array(0) }
-  const build = (tokens: number, keys: number, window: number | null): Float32Array<ArrayBuffer> => {
-    const past = keys - tokens
-    const values = new Float32Array(tokens * keys)
-    for (let i = 0; i < tokens; i++) {
-      if (window !== null) values.fill(HIDDEN_FROM_SIGHT, i * keys, i * keys + Math.max(0, past + i + 1 - window))
-      values.fill(HIDDEN_FROM_SIGHT, i * keys + past + i + 1, (i + 1) * keys)
-    }
-    return values
-  }
-  /** (tokens, keys), to be added to the scores; undefined where everything is seen. */
-  return (tokens: number, keys: number, window: number | null): tf.Tensor | undefined => {
-    if (tokens === 1 && (window === null || keys <= window)) return undefined
-    if (last.tokens !== tokens || last.keys !== keys || last.window !== window) {
-      last = { tokens, keys, window, values: build(tokens, keys, window) }
-    }
-    return tf.tensor2d(last.values, [tokens, keys])
-  }
-}
-
-export type CausalMasks = ReturnType<typeof causalMasks>
-
 /** What `attend` does besides the plain softmax. */
 export interface AttendOptions {
   readonly scale: number
-  /** Gives, for a number of keys, what is added to the scores (batch · key heads, groups, tokens, keys). */
-  readonly mask?: (keys: number) => tf.Tensor | undefined
+  /** Gives, for a number of keys, what the queries see of them; everything where absent. */
+  readonly bands?: (keys: number) => readonly Band[]
   /** Soft limit of the scores. */
   readonly cap?: number | null
+}
+
+/** x[…, from:to, …] along an axis; x itself where that is all of it. */
+const part = (x: tf.Tensor, axis: number, { from, to }: Range): tf.Tensor => {
+  if (from === 0 && to === x.shape[axis]) return x
+  const at = (value: number, otherwise: number): number[] => x.shape.map((_, i) => (i === axis ? value : otherwise))
+  return tf.slice(x, at(from, 0), at(to - from, -1))
+}
+
+/** softmax(scale · q · kᵀ + hidden) · v of one band; q: (matrices, groups, tokens, size), k and v: (matrices, keys, size); like q. */
+const attendBand = (
+  q: tf.Tensor,
+  k: tf.Tensor,
+  v: tf.Tensor,
+  { queries, keys, hidden }: Band,
+  { scale, cap }: Required<Pick<AttendOptions, 'scale' | 'cap'>>,
+): tf.Tensor => {
+  const rows = part(q, 2, queries)
+  const [matrices, groups, count, size] = rows.shape as [number, number, number, number]
+  const flat = tf.mul(tf.reshape(rows, [matrices, groups * count, size]), scale) as tf.Tensor3D
+  const scores = tf.matMul(flat, part(k, 1, keys) as tf.Tensor3D, false, true) // (matrices, groups · count, keys)
+  const grid = tf.reshape(cap === null ? scores : softCap(scores, cap), [matrices, groups, count, scores.shape[2]!])
+  const hides = hidden()
+  const shares = tf.softmax(hides ? tf.add(grid, hides) : grid, -1)
+  return tf.reshape(tf.matMul(tf.reshape(shares, scores.shape), part(v, 1, keys) as tf.Tensor3D), rows.shape)
 }
 
 /**
@@ -44,22 +44,22 @@ export interface AttendOptions {
  * Query heads that share keys stand as rows of one product, so keys are never repeated.
  * q: (batch, heads, tokens, size); k and v: (batch, key heads, keys, size).
  */
-export const attend = (q: tf.Tensor, k: tf.Tensor, v: tf.Tensor, env: Env, { scale, mask, cap = null }: AttendOptions): tf.Tensor => {
+export const attend = (q: tf.Tensor, k: tf.Tensor, v: tf.Tensor, env: Env, { scale, bands, cap = null }: AttendOptions): tf.Tensor => {
   const [batch, heads, tokens, size] = q.shape as [number, number, number, number]
   const matrices = batch * k.shape[1]!
   const groups = heads / k.shape[1]!
-  const scaled = tf.mul(tf.reshape(q, [matrices, groups * tokens, size]), scale) as tf.Tensor3D
   const attendAll = (): tf.Tensor => {
     const { keys, values } = env.cache ? env.cache.append(k, v) : { keys: k, values: v }
     const length = keys.shape[2]!
-    const asMatrices = (t: tf.Tensor) => tf.reshape(t, [matrices, length, size]) as tf.Tensor3D
-    const scores = tf.matMul(scaled, asMatrices(keys), false, true) // (batch · key heads, groups · tokens, keys)
-    const grid = tf.reshape(cap === null ? scores : softCap(scores, cap), [matrices, groups, tokens, length])
-    const hides = mask?.(length)
-    const shares = tf.softmax(hides ? tf.add(grid, hides) : grid, -1)
-    return tf.matMul(tf.reshape(shares, scores.shape), asMatrices(values))
+    const grouped = tf.reshape(q, [matrices, groups, tokens, size])
+    const [allKeys, allValues] = [keys, values].map(t => tf.reshape(t, [matrices, length, size])) as [tf.Tensor, tf.Tensor]
+    const mixed = (bands?.(length) ?? [everything(tokens, length)]).map(band =>
+      attendBand(grouped, allKeys, allValues, band, { scale, cap }),
+    )
+    return mixed.length === 1 ? mixed[0]! : tf.concat(mixed, 2) // (matrices, groups, tokens, size)
   }
-  const mixed = env.cache?.attend ? env.cache.attend(scaled, k, v, cap) : attendAll()
+  const scaledRows = () => tf.mul(tf.reshape(q, [matrices, groups * tokens, size]), scale) as tf.Tensor3D
+  const mixed = env.cache?.attend ? env.cache.attend(scaledRows(), k, v, cap) : attendAll()
   const rows = tf.transpose(tf.reshape(mixed, [batch, heads, tokens, size]), [0, 2, 1, 3]) // (batch, tokens, heads, size)
   return tf.reshape(rows, [batch * tokens, heads * size])
 }
@@ -71,13 +71,6 @@ export const splitHeads = (rows: tf.Tensor, batch: number, tokens: number, heads
 /** Queries, keys and values of some rows, from one site for all three or one for each; `sizes` are their widths. */
 export const project = (x: tf.Tensor, inputs: readonly Site[], sizes: readonly number[], env: Env, bias: boolean): readonly tf.Tensor[] =>
   inputs.length === 1 ? tf.split(linear(x, inputs[0], env, bias), [...sizes], -1) : inputs.map(site => linear(x, site, env, bias))
-
-/** What keys a padded batch must not show, (batch · heads, 1, 1, keys), from 1 for a token and 0 for padding, (batch, keys). */
-export const paddingMask = (attended: tf.Tensor, heads: number): tf.Tensor => {
-  const [batch, keys] = attended.shape as [number, number]
-  const hidden = tf.mul(tf.sub(1, tf.cast(attended, 'float32')), HIDDEN_FROM_SIGHT)
-  return tf.reshape(tf.tile(tf.reshape(hidden, [batch, 1, keys]), [1, heads, 1]), [batch * heads, 1, 1, keys])
-}
 
 /** The linear layers of one attention block. */
 export interface AttentionSites {
@@ -96,13 +89,13 @@ export const multiHeadAttention = (
     sites,
     batch,
     heads,
-    mask,
-  }: { sites: Pick<AttentionSites, 'inputs' | 'output'>; batch: number; heads: number; mask?: (keys: number) => tf.Tensor | undefined },
+    bands,
+  }: { sites: Pick<AttentionSites, 'inputs' | 'output'>; batch: number; heads: number; bands?: (keys: number) => readonly Band[] },
 ): tf.Tensor => {
   const [rows, hidden] = x.shape as [number, number]
   const split = (t: tf.Tensor) => splitHeads(t, batch, rows / batch, heads)
   const [q, k, v] = project(x, sites.inputs, [hidden, hidden, hidden], env, true).map(split)
-  const mixed = attend(q, k, v, env, { scale: 1 / Math.sqrt(hidden / heads), ...(mask ? { mask } : {}) })
+  const mixed = attend(q, k, v, env, { scale: 1 / Math.sqrt(hidden / heads), ...(bands ? { bands } : {}) })
   return linear(mixed, sites.output, env, true)
 }
 
@@ -113,13 +106,13 @@ export interface AttentionOptions {
   readonly tokens: number
   /** Absent in layers without rotation. */
   readonly rotation?: Rotation
-  readonly masks: CausalMasks
+  readonly bands: CausalBands
   readonly window: number | null
 }
 
 /** Grouped-query attention of the Llama family, with the output projection; x: (batch · tokens, hidden). */
 export const attention = (x: tf.Tensor, env: Env, options: AttentionOptions): tf.Tensor => {
-  const { config, sites, batch, tokens, rotation, masks, window } = options
+  const { config, sites, batch, tokens, rotation, bands, window } = options
   const { heads, keyValueHeads, headSize, biases, epsilon, scoreScale, scoreCap } = config
   const normed = (t: tf.Tensor, norm?: string): tf.Tensor => (norm ? rmsNorm(t, env.weights(norm), epsilon) : t)
   const turn = (t: tf.Tensor): tf.Tensor => (rotation ? rotate(t, rotation) : t)
@@ -128,6 +121,6 @@ export const attention = (x: tf.Tensor, env: Env, options: AttentionOptions): tf
   const q = turn(normed(splitHeads(query, batch, tokens, heads), sites.norms?.query))
   const k = turn(normed(splitHeads(key, batch, tokens, keyValueHeads), sites.norms?.key))
   const v = splitHeads(value, batch, tokens, keyValueHeads)
-  const mixed = attend(q, k, v, env, { scale: scoreScale, cap: scoreCap, mask: length => masks(tokens, length, window) })
+  const mixed = attend(q, k, v, env, { scale: scoreScale, cap: scoreCap, bands: keys => bands(tokens, keys, window) })
   return linear(mixed, sites.output, env, biases.output)
 }

@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core'
 import type { Model, Site, Stage } from '@tersor/core'
 import { CompressionError, type ParameterStore } from '@tersor/tensor'
-import { paddingMask } from './attention.js'
+import { paddedBand } from './bands.js'
 import { checkParameters } from './check-parameters.js'
 import { parseEncoderConfig } from './encoder-config.js'
 import {
@@ -82,8 +82,8 @@ const blockStage = (layer: number, config: BertConfig): Stage => {
     ...encoderChannels(names, config, false),
     run: (x, env) =>
       tf.tidy(() => {
-        const mask = env.attended ? { mask: paddingMask(env.attended, config.heads) } : {}
-        return encoderBlock(x, env, names, config, { before: false, ...mask })
+        const padded = env.attended ? { band: paddedBand(env.attended, config.heads) } : {}
+        return encoderBlock(x, env, names, config, { before: false, ...padded })
       }),
   }
 }

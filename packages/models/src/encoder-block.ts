@@ -2,6 +2,7 @@ import * as tf from '@tensorflow/tfjs-core'
 import type { Env, Site } from '@tersor/core'
 import type { Shape } from '@tersor/tensor'
 import { multiHeadAttention } from './attention.js'
+import type { Band } from './bands.js'
 import { linearScaling, normScaling, valueTurning } from './free-channels.js'
 import { ACTIVATIONS, layerNorm, linear, linearSite } from './layers.js'
 
@@ -82,13 +83,15 @@ export const encoderBlock = (
   env: Env,
   names: EncoderNames,
   { hidden, heads, epsilon, activation }: EncoderConfig,
-  { before, mask }: { readonly before: boolean; readonly mask?: tf.Tensor },
+  { before, band }: { readonly before: boolean; readonly band?: Band },
 ): tf.Tensor => {
   const [batch, tokens] = x.shape
   const step = (rows: tf.Tensor, norm: string, change: (y: tf.Tensor) => tf.Tensor): tf.Tensor =>
     before ? tf.add(rows, change(layerNorm(rows, norm, env, epsilon))) : layerNorm(tf.add(rows, change(rows)), norm, env, epsilon)
   const rows = tf.reshape(x, [batch * tokens, hidden])
-  const attended = step(rows, names.norms[0], y => multiHeadAttention(y, env, { sites: names, batch, heads, mask: () => mask }))
+  const attended = step(rows, names.norms[0], y =>
+    multiHeadAttention(y, env, { sites: names, batch, heads, ...(band ? { bands: () => [band] } : {}) }),
+  )
   const fed = step(attended, names.norms[1], y => linear(ACTIVATIONS[activation](linear(y, names.up, env, true)), names.down, env, true))
   return tf.reshape(fed, [batch, tokens, hidden])
 }

@@ -1,6 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core'
 import '@tensorflow/tfjs-backend-cpu'
-import { compress, forward, loadModel, maskedOf } from '@tersor/core'
+import { compress, forward, loadModel, maskedOf, sitesOf } from '@tersor/core'
+import { quantizeActivations } from '@tersor/quantization'
 import { sizeOf } from '@tersor/tensor'
 import { foldBatchNorm } from './fold-batch-norm.js'
 import { picoLlama } from './pico-llama.js'
@@ -25,6 +26,24 @@ it('computes the same with its batch norms folded, from fewer parameters', async
   expect(await differ(outputs[1], outputs[2])).toBe(0)
   tf.dispose([x, ...outputs])
   expect(tf.memory().numTensors).toBe(before)
+})
+
+it('keeps the grids of inputs that were quantized before', async () => {
+  const model = resNetModel(tiny, tinyStore())
+  const x = pixels(3)
+  const rounded = await compress(model, quantizeActivations({ bits: 3, only: '*' }), { calibration: [x] })
+  const folded = await compress(rounded, foldBatchNorm())
+  const grids = folded.params.names().filter(name => name.includes('.input_'))
+  expect(grids).toHaveLength(2 * sitesOf(model).length)
+  const outputs: tf.Tensor[] = []
+  for (const each of [model, rounded, folded]) {
+    const { weights, dispose } = await loadModel(each)
+    outputs.push(forward(each, x, { weights }))
+    dispose()
+  }
+  expect(await differ(outputs[0], outputs[1])).toBeGreaterThan(0.02)
+  expect(await differ(outputs[1], outputs[2])).toBeLessThan(1e-3)
+  tf.dispose([x, ...outputs])
 })
 
 it('does not fold what has no norms', async () => {

@@ -1,4 +1,4 @@
-import { definePass, type Model } from '@tersor/core'
+import { activationNames, definePass, quantizedActivations, type Model } from '@tersor/core'
 import { CompressionError, fromFloat32, toFloat32, type Dense, type ParameterSink, type ParameterStore } from '@tersor/tensor'
 import type { ImageClassifier } from './image-classifier.js'
 import type { ResNetConfig } from './resnet-config.js'
@@ -52,7 +52,7 @@ const fold = async (each: NormedConvolution, epsilon: number, params: ParameterS
 }
 
 /**
- * Folds each batch norm into the convolution before it: the same function with fewer parameters and steps.
+ * Folds each batch norm into the convolution before it: the same function with fewer parameters and steps; grids of inputs stay.
  * Jacob et al. 2018, https://arxiv.org/abs/1712.05877, section 3.2.
  * Throws COMPOSITION for a model without batch norms and for convolutions that are compressed already.
  */
@@ -74,8 +74,11 @@ export const foldBatchNorm = definePass({
         signal.throwIfAborted()
         await fold(each, config.epsilon, params, out, signal)
       }
-      for (const name of ['linear.weight', 'linear.bias']) await out.write(name, await params.read(name, { signal }))
-      return { ...model, params: await out.finish(), stages: resNetStages(config, true), couplings: resNetCouplings(config) }
+      const stages = resNetStages(config, true)
+      const known = new Set(params.names())
+      const grids = stages.flatMap(({ sites }) => sites.flatMap(activationNames)).filter(name => known.has(name)) // inputs stay as they were
+      for (const name of ['linear.weight', 'linear.bias', ...grids]) await out.write(name, await params.read(name, { signal }))
+      return quantizedActivations({ ...model, params: await out.finish(), stages, couplings: resNetCouplings(config) })
     } catch (error) {
       await out.abort()
       throw error

@@ -1,7 +1,8 @@
 import * as tf from '@tensorflow/tfjs-core'
 import type { Site, Stage } from '@tersor/core'
 import type { ParameterStore, Shape } from '@tersor/tensor'
-import { causalMasks, multiHeadAttention, type CausalMasks } from './attention.js'
+import { multiHeadAttention } from './attention.js'
+import { causalBands, type CausalBands } from './bands.js'
 import { checkParameters } from './check-parameters.js'
 import { badField, DEEPEST, extent, positive, tokenIds } from './config-fields.js'
 import type { LanguageConfig, LanguageModel, LanguageModelExtras } from './language-model.js'
@@ -111,7 +112,7 @@ const embedStage = (prefix: string): Stage => {
 }
 
 /** x + attention(norm(x)), then x + down(gelu(up(norm(x)))); x: (batch, tokens, hidden). */
-const blockStage = (prefix: string, layer: number, config: Gpt2Config, masks: CausalMasks): Stage => {
+const blockStage = (prefix: string, layer: number, config: Gpt2Config, bands: CausalBands): Stage => {
   const { name, norms, attention, up, down } = blockNames(prefix, layer)
   return {
     name,
@@ -122,9 +123,9 @@ const blockStage = (prefix: string, layer: number, config: Gpt2Config, masks: Ca
       tf.tidy(() => {
         const [batch, tokens] = x.shape
         const rows = tf.reshape(x, [batch * tokens, config.hidden])
-        const mask = (keys: number) => masks(tokens, keys, null)
+        const seen = (keys: number) => bands(tokens, keys, null)
         const y = layerNorm(rows, norms[0], env, config.epsilon)
-        const attended = tf.add(rows, multiHeadAttention(y, env, { sites: attention, batch, heads: config.heads, mask }))
+        const attended = tf.add(rows, multiHeadAttention(y, env, { sites: attention, batch, heads: config.heads, bands: seen }))
         const inner = ACTIVATIONS[config.activation](linear(layerNorm(attended, norms[1], env, config.epsilon), up, env, true))
         return tf.reshape(tf.add(attended, linear(inner, down, env, true)), x.shape)
       }),
@@ -162,7 +163,7 @@ export const gpt2Model = (
   const config = eos.length > 0 ? { ...parsed, eos } : parsed
   const prefix = params.names().includes('wte.weight') ? '' : 'transformer.'
   const { hidden, vocabularySize, contextLength, layers } = config
-  const masks = causalMasks()
+  const bands = causalBands()
   const each = Array.from({ length: layers }, (_, layer) => layer)
   checkParameters(
     [
@@ -182,6 +183,6 @@ export const gpt2Model = (
     contextLength,
     vocabularySize,
     params,
-    stages: Object.freeze([embedStage(prefix), ...each.map(layer => blockStage(prefix, layer, config, masks)), headStage(prefix, config)]),
+    stages: Object.freeze([embedStage(prefix), ...each.map(layer => blockStage(prefix, layer, config, bands)), headStage(prefix, config)]),
   })
 }

@@ -1,6 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core'
 import type { Env, Stage } from '@tersor/core'
-import { attention, causalMasks, type CausalMasks } from './attention.js'
+import { attention } from './attention.js'
+import { causalBands, type CausalBands } from './bands.js'
 import type { ParameterStore } from '@tersor/tensor'
 import { checkParameters } from './check-parameters.js'
 import { tokenIds } from './config-fields.js'
@@ -17,7 +18,7 @@ import { rotations } from './rope.js'
 interface Shared {
   readonly config: LlamaConfig
   readonly rotation: ReturnType<typeof rotations>
-  readonly masks: CausalMasks
+  readonly bands: CausalBands
 }
 
 /** Ids (batch, tokens) → (batch, tokens, hidden). */
@@ -40,7 +41,7 @@ const normalise = (x: tf.Tensor, name: string | undefined, env: Env, { epsilon, 
 }
 
 /** y = x + attention(norm(x)), then y + feedForward(norm(y)); in Gemma what is added is normalised too; x: (batch, tokens, hidden). */
-const blockStage = (layer: number, { config, rotation, masks }: Shared): Stage => {
+const blockStage = (layer: number, { config, rotation, bands }: Shared): Stage => {
   const names = blockNames(layer, config)
   const { name, attention: sites, feedForward: feedForwardNames } = names
   const window = config.windows[layer]
@@ -56,7 +57,7 @@ const blockStage = (layer: number, { config, rotation, masks }: Shared): Stage =
       const attended = tf.tidy(() => {
         const y = normalise(rows, names.attentionNorm, env, config)
         const turned = config.rotated[layer] ? { rotation: rotation(env.cache?.length ?? 0, tokens, env.positions) } : {}
-        const mixed = attention(y, env, { config, sites, batch, tokens, masks, window, ...turned })
+        const mixed = attention(y, env, { config, sites, batch, tokens, bands, window, ...turned })
         return tf.add(rows, normalise(mixed, names.attentionAfter, env, config))
       })
       const fed = tf.tidy(() => {
@@ -87,7 +88,7 @@ const headStage = (config: LlamaConfig): Stage => {
 
 /** The stages of a network: embedding, blocks, head. */
 export const llamaStages = (config: LlamaConfig): readonly Stage[] => {
-  const shared = { config, rotation: rotations(config.rope, config.headSize), masks: causalMasks() }
+  const shared = { config, rotation: rotations(config.rope, config.headSize), bands: causalBands() }
   const blocks = Array.from({ length: config.layers }, (_, layer) => blockStage(layer, shared))
   return Object.freeze([embedStage(config), ...blocks, headStage(config)])
 }

@@ -1,20 +1,10 @@
 import * as tf from '@tensorflow/tfjs-core'
-import type * as Binding from '@tersor/backend-ort/binding'
-import type { Native, NativeSession } from '@tersor/backend-ort/binding'
-import type { Env, Stage } from '@tersor/core'
-import {
-  openOnnx,
-  runnableModel,
-  typeName,
-  withTrees,
-  type Onnx,
-  type OnnxTensor,
-  type OpenOnnxOptions,
-  type ValueInfoProto,
-} from '@tersor/formats/onnx'
-import { CompressionError } from '@tersor/tensor'
+import type { Native, NativeTensor } from '@tersor/backend-ort/binding'
+import { activationNames, type Env, type InputGrid, type Site, type Stage } from '@tersor/core'
+import { openOnnx, typeName, withTrees, type Onnx, type OnnxTensor, type OpenOnnxOptions, type ValueInfoProto } from '@tersor/formats/onnx'
 import type { GraphModel, GraphTensors, GraphValue } from './graph-model.js'
 import { withUsualInputs } from './onnx-model/inputs.js'
+import { graphSessions } from './onnx-model/session.js'
 import { sitesOfGraph, type GraphSite } from './onnx-model/sites.js'
 import { feed, fetched, isFed } from './onnx-model/values.js'
 
@@ -54,55 +44,6 @@ const fedTensors = ({ graph, tensors }: Onnx): readonly OnnxTensor[] => {
   )
 }
 
-/** Imported by name, so that bundles for the browser leave it out. */
-const RUNTIME = '@tersor/backend-ort/binding'
-
-/** ONNX Runtime's synchronous door, or why there is none. */
-const loadRuntime = async (): Promise<{ readonly native?: Native; readonly problem?: string }> => {
-  try {
-    const { loadNative } = (await import(/* @vite-ignore */ /* webpackIgnore: true */ RUNTIME)) as typeof Binding
-    return loadNative()
-  } catch (cause) {
-    return {
-      problem: `@tersor/backend-ort cannot be loaded: ${(cause as Error).message.split('\n')[0]}\nInstall it: npm install @tersor/backend-ort.`,
-    }
-  }
-}
-
-interface Runnable {
-  readonly native: Native
-  readonly session: NativeSession
-}
-
-const noEngine = (problem: string): CompressionError => {
-  const [what, remedy = 'Install @tersor/backend-ort.'] = problem.split('\n')
-  return new CompressionError('NO_ENGINE', what, remedy)
-}
-
-/** Makes a session at the first run, from bytes that were prepared before. */
-const lazySession = (bytes: Uint8Array | undefined, { native, problem }: Awaited<ReturnType<typeof loadRuntime>>) => {
-  let session: NativeSession | undefined
-  return {
-    get: (): Runnable => {
-      if (!native || !bytes) throw noEngine(problem ?? 'There is no runtime for ONNX graphs.')
-      try {
-        session ??= native.open(bytes, { threads: 0, optimise: false })
-      } catch (cause) {
-        const remedy = 'Check that the graph runs in ONNX Runtime 1.30.'
-        throw new CompressionError(
-          'UNSUPPORTED',
-          `ONNX Runtime refuses the graph: ${(cause as Error).message.split('\n')[0]}`,
-          remedy,
-          {},
-          cause,
-        )
-      }
-      return { native, session }
-    },
-    dispose: () => session?.dispose(),
-  }
-}
-
 /** Shows what the sites of a graph multiplied to the tap; images with their channels last. Sites with one input see one tensor. */
 const showTaps = (sites: readonly GraphSite[], valueOf: (name: string) => tf.Tensor, tap: NonNullable<Env['tap']>): void => {
   const shown = new Map<string, tf.Tensor>()
@@ -114,9 +55,24 @@ const showTaps = (sites: readonly GraphSite[], valueOf: (name: string) => tf.Ten
   }
 }
 
+interface GriddedSite {
+  readonly site: Site
+  readonly grid: InputGrid
+}
+
+/** The inputs that the graph rounds, as the runtime's graph names them. */
+const roundedInput = ({ site, grid }: GriddedSite) => {
+  const [scale, zero] = activationNames(site)
+  return { weight: site.weight, bits: grid.bits, scale, zero }
+}
+
+const feedGrid = (native: Native, { site, grid }: GriddedSite): readonly (readonly [string, NativeTensor])[] =>
+  activationNames(site).map((name, part) => [name, feed(native, part === 0 ? grid.scale : grid.zero, 'float32')] as const)
+
 /**
  * Opens an ONNX graph as a model of one stage that ONNX Runtime runs: its sites are the MatMul, Gemm and Conv nodes whose second input is
- * an initializer. Weights are fed at each run, so that compressed ones are what runs. Needs @tersor/backend-ort to run, not to open.
+ * an initializer. Weights are fed at each run, so that compressed ones are what runs, and so are grids of inputs. Needs @tersor/backend-ort
+ * to run, not to open.
  * Throws as `openOnnx` does; `run` throws NO_ENGINE, UNSUPPORTED (a graph that the runtime refuses) and BAD_OPTION (a missing input).
  */
 export const openOnnxModel = async (from: string | Blob, options: OpenOnnxOptions = {}): Promise<OnnxModel> => {
@@ -128,26 +84,31 @@ export const openOnnxModel = async (from: string | Blob, options: OpenOnnxOption
   const fed = fedTensors(onnx)
   const graphSites = sitesOfGraph(graph, tensors)
   const taps = [...new Set(graphSites.map(({ input }) => input))]
-  const runtime = await loadRuntime()
-  const bytes = runtime.native && (await runnableModel(onnx, new Set(fed.map(({ name }) => name)), taps))
-  const session = lazySession(bytes, runtime)
+  const sessions = await graphSessions(onnx, new Set(fed.map(({ name }) => name)), taps)
 
   const run = (given: GraphTensors, env: Env): GraphTensors => {
-    const { native, session: native_ } = session.get()
+    const gridded = graphSites.flatMap(({ site }) => {
+      const grid = env.inputGrid?.(site)
+      return grid ? [{ site, grid }] : []
+    })
+    const { native, session, roundedNames } = sessions.get(gridded.map(roundedInput))
     const all = withUsualInputs(inputs, given)
     const feeds = Object.fromEntries([
       ...inputs.map(({ name, dtype }) => [name, feed(native, all[name], isFed(dtype) ? dtype : 'float32')] as const),
       ...fed.map(({ name, dtype }) => [name, feed(native, env.weights(name), dtype === 'f16' ? 'float16' : 'float32')] as const),
+      ...gridded.flatMap(each => feedGrid(native, each)),
     ])
-    const wanted = new Set([...outputs.map(({ name }) => name), ...(env.tap ? taps.filter(name => !Object.hasOwn(all, name)) : [])])
-    const results = native_.fetch(feeds, [...wanted])
+    const multiplied = graphSites.map(({ site, input }) => ({ site, input: roundedNames.get(site.weight) ?? input }))
+    const shown = env.tap ? multiplied.map(({ input }) => input).filter(name => !Object.hasOwn(all, name)) : []
+    const wanted = new Set([...outputs.map(({ name }) => name), ...shown])
+    const results = session.fetch(feeds, [...wanted])
     const made = new Map<string, tf.Tensor>()
     const valueOf = (name: string): tf.Tensor => {
       const value = all[name] ?? made.get(name) ?? fetched(results[name])
       made.set(name, value)
       return value
     }
-    if (env.tap) showTaps(graphSites, valueOf, env.tap)
+    if (env.tap) showTaps(multiplied, valueOf, env.tap)
     return Object.fromEntries(outputs.map(({ name }) => [name, valueOf(name)]))
   }
   const stage: Stage = {
@@ -161,7 +122,7 @@ export const openOnnxModel = async (from: string | Blob, options: OpenOnnxOption
     rawConfig: { model_type: 'onnx', producer: model.producerName, opset: opsetText(onnx) },
     ...{ inputs, outputs, onnx, params, stages: [stage], provenance: onnx.provenance, run },
     close: async () => {
-      session.dispose()
+      sessions.dispose()
       await onnx.close()
     },
   })

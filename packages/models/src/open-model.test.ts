@@ -6,10 +6,10 @@ import { join } from 'node:path'
 import * as core from '@tersor/core'
 import { ggufSink } from '@tersor/formats/gguf'
 import { huggingFaceSink } from '@tersor/formats/huggingface'
-import type { Codec, ParameterSink } from '@tersor/tensor'
+import type { ParameterSink } from '@tersor/tensor'
 import { generate } from './generate.js'
 import type { LanguageModel } from './language-model.js'
-import { CORE_CODECS, openModel, type OpenedModel } from './open-model.js'
+import { openModel, type OpenedModel } from './open-model.js'
 import { picoLlama } from './pico-llama.js'
 import { DATA, describeData } from './shared-data.reference.js'
 
@@ -84,13 +84,6 @@ describe('openModel', () => {
       '/model.gguf holds the architecture "rwkv", which this package does not run.',
       'Known are llama, qwen2, qwen3.',
     ])
-  })
-
-  it('reads trees of every codec of core', () => {
-    const isCodec = (value: unknown): value is Codec =>
-      typeof (value as Codec)?.decode === 'function' && typeof (value as Codec).name === 'string'
-    const known = new Set(Object.values(core).filter(isCodec))
-    expect(new Set(CORE_CODECS)).toEqual(known)
   })
 
   it('says what is not there', async () => {

@@ -1,4 +1,4 @@
-import { affine, bitmask, codebook, factored, masked, matrix, permuted, powers, quantizedActivations, scaled, sum } from '@tersor/core'
+import { CORE_CODECS, quantizedActivations } from '@tersor/core'
 import { GGUF_ARCHITECTURES, openGguf } from '@tersor/formats/gguf'
 import { openHuggingFace } from '@tersor/formats/huggingface'
 import { openSafetensors } from '@tersor/formats/safetensors'
@@ -10,10 +10,10 @@ import { gpt2Model } from './gpt2.js'
 import { bertModel, type TextEncoder } from './bert.js'
 import { vitModel } from './vit.js'
 import { llamaModel } from './llama.js'
-import { openOnnxModel, type OnnxModel } from './onnx-model.js'
+import type { OnnxModel } from './onnx-model.js'
 import type { ModelFiles, RawConfig } from './raw-config.js'
 import { resNetModel } from './resnet.js'
-import { openTfjsModel, type TfjsGraphModel } from './tfjs-model.js'
+import type { TfjsGraphModel } from './tfjs-model.js'
 import { openTokenizer, type Tokenizer } from './tokenizer.js'
 
 /** A model with its files open; `close` releases them. */
@@ -23,20 +23,6 @@ export interface OpenModelOptions {
   /** Besides those of @tersor/core: the codecs that its trees may use. */
   readonly codecs?: readonly Codec[]
 }
-
-/** The storage forms of @tersor/core, which a model may always use. */
-export const CORE_CODECS: readonly Codec[] = Object.freeze([
-  affine,
-  bitmask,
-  codebook,
-  factored,
-  masked,
-  matrix,
-  permuted,
-  powers,
-  scaled,
-  sum,
-])
 
 const fileSystem = () => globalThis.process.getBuiltinModule('node:fs/promises')
 
@@ -133,12 +119,16 @@ const openGgufFile = async (path: string): Promise<OpenedModel> => {
   })
 }
 
+/** Graphs are seldom opened, and their schema takes longer to load than all networks. */
+const openOnnxGraph = async (path: string): Promise<OpenedModel> => (await import('./onnx-model.js')).openOnnxModel(path)
+const openTfjsGraph = async (path: string): Promise<OpenedModel> => (await import('./tfjs-model.js')).openTfjsModel(path)
+
 /** How a file is opened, by the end of its name. */
 const OPENERS: Readonly<Record<string, (path: string, codecs: readonly Codec[]) => Promise<OpenedModel>>> = {
   '.gguf': openGgufFile,
-  '.onnx': path => openOnnxModel(path),
+  '.onnx': openOnnxGraph,
   '.safetensors': openDescribed,
-  '.json': openTfjsModel,
+  '.json': openTfjsGraph,
 }
 
 /** The graph of a folder that is for transformers.js: one without weights of its own. */
@@ -166,7 +156,7 @@ export const openModel = async (path: string, { codecs = [] }: OpenModelOptions 
     })
   if (stat.isDirectory()) {
     const graph = await graphIn(path)
-    return graph === undefined ? quantizedActivations(await openFolder(path, all)) : openOnnxModel(graph)
+    return graph === undefined ? quantizedActivations(await openFolder(path, all)) : openOnnxGraph(graph)
   }
   const kind = Object.keys(OPENERS).find(end => path.toLowerCase().endsWith(end))
   if (kind === undefined) throw unknownKind(path)

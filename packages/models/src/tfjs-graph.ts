@@ -110,22 +110,36 @@ const handlerOf = (model: TfjsModel, topology: object): tf.io.IOHandlerSync => {
   }
 }
 
-/** Puts a node before each site, which shows what comes in and hands on what the site shall multiply. */
-const withProbes = (topology: { readonly node: readonly RawNode[] }, sites: ReadonlyMap<string, TfjsSite>, op: string): object => ({
-  ...topology,
-  node: topology.node.flatMap(node => {
-    if (!sites.has(node.name)) return [node]
-    const [first, ...rest] = node.input ?? []
-    const probe = { name: `${node.name}/${op}`, op, input: [first], attr: { site: { s: [...new TextEncoder().encode(node.name)] } } }
-    return [probe, { ...node, input: [probe.name, ...rest] }]
-  }),
-})
+/** Puts a node before each site, which shows what comes in and hands on what the site shall multiply; it knows the site by its number. */
+const withProbes = (topology: { readonly node: readonly RawNode[] }, sites: readonly TfjsSite[], op: string): object => {
+  const numbers = new Map(sites.map(({ site }, number) => [site.name, number]))
+  return {
+    ...topology,
+    node: topology.node.flatMap(node => {
+      const number = numbers.get(node.name)
+      if (number === undefined) return [node]
+      const [first, ...rest] = node.input ?? []
+      const probe = { name: `${node.name}/${op}`, op, input: [first], attr: { site: { i: String(number) } } }
+      return [probe, { ...node, input: [probe.name, ...rest] }]
+    }),
+  }
+}
 
 const valueOf = ({ name, shape, dtype }: { name: string; shape?: readonly number[]; dtype?: string }): GraphValue => ({
   name,
   dtype: dtype ?? 'float32',
   shape: shape?.map(extent => (extent === null || extent < 0 ? null : extent)),
 })
+
+/** What some work gives; where it fails, something is undone first. */
+const orElse = <T>(undo: () => void, work: () => T): T => {
+  try {
+    return work()
+  } catch (error) {
+    undo()
+    throw error
+  }
+}
 
 let probes = 0 // ops are registered by name for the whole process, so each model has a name of its own
 
@@ -147,15 +161,17 @@ export const tfjsGraph = (model: TfjsModel, { GraphModel, registerOp, deregister
   }
   const { nodes } = load(topology).executor.graph
   const found = topology.node.flatMap(({ name }) => (nodes[name] ? (siteOf(nodes, nodes[name], model) ?? []) : []))
-  const sites = new Map(found.map(each => [each.site.name, each]))
   const op = `TersorSiteInput${probes++}`
   let active: Env | undefined
   registerOp(op, node => {
     const [x] = node.inputs
-    const site = sites.get(String(node.attrs.site))
+    const site = found[Number(node.attrs.site)]
     return tf.clone(site && active ? tfjsSiteInput(site, x, active) : x)
   })
-  const { loaded, executor } = load(withProbes(topology, sites, op))
+  const { loaded, executor } = orElse(
+    () => deregisterOp(op),
+    () => load(withProbes(topology, found, op)),
+  )
   const parameters = [...model.manifest.weights.keys()]
   const outputs = loaded.outputs.map(valueOf)
   return {

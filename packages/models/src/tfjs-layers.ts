@@ -2,10 +2,13 @@ import type * as tf from '@tensorflow/tfjs-core'
 import type * as LayersModule from '@tensorflow/tfjs-layers'
 import type { Env } from '@tersor/core'
 import type { TfjsModel } from '@tersor/formats/tfjs'
+import { sizeOf } from '@tersor/tensor'
 import { badFile } from './tfjs-errors.js'
 import type { GraphValue } from './graph-model.js'
 import type { TfjsRunner } from './tfjs-graph.js'
+import { checkNodes } from './tfjs-nodes.js'
 import { convolutionTfjsSite, linearTfjsSite, tfjsSiteInput, type TfjsSite } from './tfjs-site.js'
+import { beginWithZeros } from './tfjs-zeros.js'
 
 type Layers = typeof LayersModule
 
@@ -82,11 +85,13 @@ const valueOf = ({ name, shape, dtype }: { name: string; shape: readonly (number
 
 /** Runs a model of layers by tfjs-layers, on weights that are lent to it. */
 export const tfjsLayers = async (model: TfjsModel, { loadLayersModel }: Layers): Promise<TfjsRunner> => {
-  const topology = { modelTopology: model.description.modelTopology as object }
-  const loaded = await loadLayersModel({ load: async () => topology })
-  const layers = flatten(loaded.layers as unknown as readonly Layer[])
-  const variables = [...new Set(layers.flatMap(layer => layer.weights))]
+  const numbers = [...model.manifest.weights.values()].reduce((sum, { shape }) => sum + sizeOf(shape), 0)
+  checkNodes(model.description.modelTopology)
+  const zeros = beginWithZeros(model.description.modelTopology as object, numbers)
   try {
+    const loaded = await loadLayersModel({ load: async () => ({ modelTopology: zeros.topology }) })
+    const layers = flatten(loaded.layers as unknown as readonly Layer[])
+    const variables = [...new Set(layers.flatMap(layer => layer.weights))]
     const names = namesOf(variables, model)
     const sites: TfjsSite[] = []
     let active: Env | undefined
@@ -122,6 +127,6 @@ export const tfjsLayers = async (model: TfjsModel, { loadLayersModel }: Layers):
       dispose: () => {},
     }
   } finally {
-    variables.forEach(({ val }) => val.dispose()) // what it was made with: weights are lent
+    zeros.dispose() // what it was made with: weights are lent
   }
 }

@@ -142,6 +142,19 @@ describe.each([
   })
 })
 
+it('shows the inputs of nodes whose names have capitals, which tfjs makes small in attributes', async () => {
+  const named = JSON.parse(JSON.stringify(graphTopology).replaceAll('"conv"', '"Block/Conv2D"')) as object
+  const model = await openTfjsModel(await placeGraph(folder, named))
+  const [{ weights, dispose }, x, seen] = [await loadModel(model), images(), [] as string[]]
+  const y = forward(model, x, { weights, tap: ({ name }) => void seen.push(name), activation: (_, input) => tf.zerosLike(input) })
+  expect(seen).toEqual(['Block/Conv2D', 'deep', 'dense'])
+  const bias = weights('dense/bias')
+  expect([...(await y.data())]).toEqual([...(await bias.data()), ...(await bias.data()), ...(await bias.data())])
+  tf.dispose([x, y])
+  dispose()
+  await model.close?.()
+})
+
 const code = async (path: string): Promise<readonly string[]> => {
   const error = (await openTfjsModel(path).catch((reason: unknown) => reason)) as { code: string; message: string }
   return [error.code, ...error.message.replaceAll(folder, '').split('\n')]

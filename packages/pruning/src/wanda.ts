@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { defineMethod } from '@tersor/core'
+import { columnSquares } from '@tersor/kernels'
 import { prune, removalOptions } from './prune.js'
 
 /**
@@ -18,12 +19,9 @@ export const wanda = defineMethod({
     url: 'https://arxiv.org/abs/2306.11695',
   },
   options: removalOptions,
-  calibrate: {
-    init: (_site, columns) => tf.zeros([columns]) as tf.Tensor,
-    update: (sum, x) => tf.add(sum as tf.Tensor, tf.sum(tf.square(x), 0)), // (in)
-  },
+  calibrate: columnSquares,
   apply: async (weight, job, { sparsity, pattern }) => {
-    const scores = tf.tidy(() => tf.mul(tf.abs(weight), tf.sqrt(job.stats as tf.Tensor)) as tf.Tensor2D) // (out, in)
+    const scores = tf.tidy(() => tf.mul(tf.abs(weight), tf.sqrt(job.stats)) as tf.Tensor2D) // (out, in)
     try {
       return await prune(weight, scores, job, { sparsity, pattern, within: 'row' })
     } finally {

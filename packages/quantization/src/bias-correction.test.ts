@@ -1,8 +1,8 @@
 import * as tf from '@tensorflow/tfjs-core'
 import '@tensorflow/tfjs-backend-cpu'
-import { compress, forward, loadModel, pipeline, type Method, type Model } from '@tersor/core'
+import { compress, forward, loadModel, pipeline, siteInput, type Method, type Model, type Site, type Stage } from '@tersor/core'
 import { picoModel } from '@tersor/testing'
-import { toFloat32, type Dense } from '@tersor/tensor'
+import { fromFloat32, memoryStore, toFloat32, type Dense } from '@tersor/tensor'
 import { biasCorrection } from './bias-correction.js'
 import { biasedModel, matrixOfRows, vectorOf } from './biased-model.reference.js'
 import { rtn } from './rtn.js'
@@ -56,6 +56,37 @@ it('adds what the weight lost at the mean input, by hand', async () => {
   expect(a).toBeCloseTo(0.5 + 0.3, 2)
   expect(b).toBeCloseTo(-0.25 + 0.4 + 0.7 / 3, 2)
   expect(await valuesOf(small, 'second.bias')).toEqual([1])
+})
+
+/** Two channels with a kernel of 1 × 2 each over images (1, 1, 3, 2), and a bias. */
+const depthwiseModel = (): Model => {
+  const convolution = { kernel: [1, 2], strides: [1, 1], padding: [0, 0, 0, 0], depthwise: true } as const
+  const site: Site = { name: 'deep', weight: 'deep.weight', kind: 'conv2d', outAxis: 2, inAxis: 2, convolution }
+  const run: Stage['run'] = (x, env) =>
+    tf.tidy(() => {
+      const kernel = env.weights('deep.weight') as tf.Tensor4D
+      return tf.add(tf.depthwiseConv2d(siteInput(site, x, env) as tf.Tensor4D, kernel, 1, 'valid'), env.weights('deep.bias'))
+    })
+  return {
+    params: memoryStore({
+      'deep.weight': fromFloat32([0.9, 0.2, -0.3, 0.7], 'f32', [1, 2, 2, 1]), // (1, 2, channels, 1)
+      'deep.bias': vectorOf(0.5, -0.25),
+    }),
+    stages: [{ name: 'deep', parameters: ['deep.weight', 'deep.bias'], sites: [site], run }],
+  }
+}
+
+it('takes the mean of its own patches for each channel of a depthwise convolution, by hand', async () => {
+  const x = tf.tensor4d([[[[1, 4], [2, 0], [3, 2]]]]) // prettier-ignore
+  const steps = pipeline(rtn({ bits: 2, granularity: 'row' }), biasCorrection())
+  const small = await compress(depthwiseModel(), steps, { calibration: [x] })
+  x.dispose()
+  // weights lose what they lose above: 0.3 and −0.3 of the first channel, 0.2 and 0.7 / 3 of the second
+  // patches of the first channel: (1, 2), (2, 3), mean (1.5, 2.5): 0.3 · 1.5 − 0.3 · 2.5 = −0.3
+  // patches of the second: (4, 0), (0, 2), mean (2, 1): 0.2 · 2 + 0.7 / 3 · 1
+  const [a, b] = await valuesOf(small, 'deep.bias')
+  expect(a).toBeCloseTo(0.5 - 0.3, 2)
+  expect(b).toBeCloseTo(-0.25 + 0.4 + 0.7 / 3, 2)
 })
 
 it('restores the mean output of a linear layer, over inputs that the corrected layers before give', async () => {

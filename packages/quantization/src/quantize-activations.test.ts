@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core'
 import '@tensorflow/tfjs-backend-cpu'
-import { compress, forward, loadModel, pipeline, quantizedActivations, type Model } from '@tersor/core'
+import { compress, forward, loadModel, pipeline, quantizedActivations, type Model, type ProgressEvent } from '@tersor/core'
 import { picoBatches, picoModel } from '@tersor/testing'
 import { toFloat32, toInt32, type Dense } from '@tersor/tensor'
 import { quantizeActivations } from './quantize-activations.js'
@@ -85,6 +85,22 @@ it('gives the same bytes for the same data and leaves no tensor behind, whenever
     )
     expect(tf.memory().numTensors).toBe(before)
   }
+})
+
+it('tells of a site that no input came to', async () => {
+  const model = picoModel()
+  const [first, ...rest] = model.stages
+  const idle = { ...first.sites[0], name: 'idle' }
+  const events: ProgressEvent[] = []
+  const stages = [{ ...first, sites: [...first.sites, idle] }, ...rest]
+  const small = await compress({ ...model, stages }, quantizeActivations(), {
+    calibration: batches,
+    onProgress: event => events.push(event),
+  })
+  expect(events.filter(({ type }) => type === 'warning')).toEqual([
+    { type: 'warning', pass: 'quantize-activations', site: 'idle', message: 'no input came by in calibration: it stays as it is' },
+  ])
+  expect(small.params.names()).not.toContain('idle.input_scale')
 })
 
 it('refuses what it cannot do', async () => {

@@ -122,6 +122,14 @@ export const quantizeActivations = definePass({
     const { stages, changed } = await walkStages(model, context, 'quantize-activations', async ({ stage, gather }) => {
       if (!stage.sites.some(({ name }) => chosen.has(name))) return undefined
       const states = await observeSites(observer, chosen, gather)
+      for (const { name } of stage.sites)
+        if (chosen.has(name) && !states.has(name))
+          context.emit({
+            type: 'warning',
+            pass: 'quantize-activations',
+            site: name,
+            message: 'no input came by in calibration: it stays as it is',
+          })
       const seen = stage.sites.filter(({ name }) => states.has(name))
       const grids = seen.map(site => [site, gridOfInputs(site, observer.range(states.get(site.name), options), options)] as const)
       return {

@@ -1,5 +1,15 @@
+/** Two codes a byte, without the loop over bits. */
+const packPairs = (codes: ArrayLike<number>): Uint8Array => {
+  const bytes = new Uint8Array(Math.ceil(codes.length / 2))
+  const pairs = codes.length >> 1
+  for (let i = 0; i < pairs; i++) bytes[i] = (codes[2 * i] & 15) | ((codes[2 * i + 1] & 15) << 4)
+  if (pairs < bytes.length) bytes[pairs] = codes[2 * pairs] & 15
+  return bytes
+}
+
 /** Packs unsigned codes of `bits` bits (1-8) into one little-endian bit stream: code i starts at bit i·bits. */
 export const packBits = (codes: ArrayLike<number>, bits: number): Uint8Array => {
+  if (bits === 4) return packPairs(codes)
   const bytes = new Uint8Array(Math.ceil((codes.length * bits) / 8))
   const mask = (1 << bits) - 1
   let held = 0

@@ -106,6 +106,10 @@ export const toInt32 = (tensor: Dense): Int32Array => {
   return Int32Array.from(elementsOf(tensor) as ArrayLike<number>, Number)
 }
 
+/** Unsigned codes of 1 to 8 bits, one in a byte; those of 8 bits are the tensor's own. */
+export const codesOf = ({ dtype, shape, bytes }: Dense): Uint8Array =>
+  DTYPES[dtype].bits === 8 ? bytes : unpackBits(bytes, DTYPES[dtype].bits, sizeOf(shape))
+
 const dtypeError = (got: DType, expected: string): CompressionError =>
   new CompressionError('DTYPE', `Expected ${expected}, got ${got}.`, 'Convert the tensor first, or choose another dtype.', { got })
 

@@ -27,6 +27,8 @@ export interface Codec {
   decode(parts: Readonly<Record<string, Tensor>>, attrs: Attrs, shape: Shape): Tensor
 }
 
+export const isDense = (parameter: Parameter | undefined): parameter is Dense => parameter?.kind === 'dense'
+
 /** Makes a node of the tree. */
 export const encoded = (codec: Codec, shape: Shape, parts: Readonly<Record<string, Parameter>>, attrs: Attrs = {}): Encoded =>
   Object.freeze({

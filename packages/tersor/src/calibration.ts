@@ -1,9 +1,10 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { decode } from '@tersor/core'
-import { preprocess, readDocuments, readImages, windowsOf } from '@tersor/evaluation'
+import { preparedBatch, readDocuments, readImages, windowsOf, type Preprocessing } from '@tersor/evaluation'
 import { openSafetensors } from '@tersor/formats/safetensors'
 import type { OpenedModel } from '@tersor/models'
 import { CompressionError } from '@tersor/tensor'
+import { preprocessingBeside } from './graph-images.js'
 
 /** Enough for the methods of this repository on layers of up to 8,192 columns. */
 const MOST_TOKENS = 32_768
@@ -16,13 +17,13 @@ const MOST_IMAGES = 512
 const TOKENS_PER_BATCH = 256
 const MOST_ROWS = 8
 
-/** Inputs to learn from: windows of token ids from a text, or images; the caller disposes them. */
-export const readCalibration = async (model: OpenedModel, file: string): Promise<tf.Tensor[]> =>
-  model.family === 'image' ? imageBatches(file) : model.family === 'graph' ? graphInputs(model, file) : textBatches(model, file)
+/** Inputs to learn from, for the model at a path: windows of token ids from a text, or images; the caller disposes them. */
+export const readCalibration = async (model: OpenedModel, file: string, path: string): Promise<tf.Tensor[]> =>
+  model.family === 'image' ? imageBatches(file) : model.family === 'graph' ? graphInputs(model, file, path) : textBatches(model, file)
 
-/** Images for a graph of tfjs; for any graph the tensors of a file. */
-const graphInputs = (model: OpenedModel & { family: 'graph' }, file: string): Promise<tf.Tensor[]> =>
-  file.endsWith('.safetensors') ? tensorBatches(file) : graphBatches(model, file)
+/** Images for a graph that takes images; for any graph the tensors of a file. */
+const graphInputs = async (model: OpenedModel & { family: 'graph' }, file: string, path: string): Promise<tf.Tensor[]> =>
+  file.endsWith('.safetensors') ? tensorBatches(file) : imageBatches(file, await preprocessingBeside(model, path))
 
 /** What a graph learns from: each tensor of the file is a batch of its first input. */
 const tensorBatches = async (file: string): Promise<tf.Tensor[]> => {
@@ -72,28 +73,11 @@ const shortBatches = (windows: readonly (readonly number[] | Int32Array)[], file
   return windows.map(window => tf.tensor2d(Int32Array.from(window), [1, window.length], 'int32'))
 }
 
-const imageBatches = async (file: string): Promise<tf.Tensor[]> => {
-  const images = await readImages(file)
+const imageBatches = async (file: string, preprocessing?: Preprocessing): Promise<tf.Tensor[]> => {
+  const images = await readImages(file, preprocessing)
   const count = Math.min(images.count, MOST_IMAGES)
   const starts = Array.from({ length: Math.ceil(count / 64) }, (_, i) => i * 64)
-  return starts.map(start => images.batch(start, Math.min(start + 64, count)))
-}
-
-/** Images as a graph takes them, where its input is of images: scaled to its size, 0 … 1. */
-const graphBatches = async (model: Extract<OpenedModel, { family: 'graph' }>, file: string): Promise<tf.Tensor[]> => {
-  const [, height, width, channels] = model.inputs[0].shape ?? []
-  if (typeof height !== 'number' || typeof width !== 'number' || channels !== 3)
-    throw new CompressionError(
-      'UNSUPPORTED',
-      `The graph's input is ${JSON.stringify(model.inputs[0].shape)}, no images of one size with channels last.`,
-      'Calibrate it from code: compress(model, step, { calibration }).',
-    )
-  const images = await imageBatches(file)
-  try {
-    return images.map(batch => preprocess(batch as tf.Tensor4D, { size: [height, width] }))
-  } finally {
-    tf.dispose(images)
-  }
+  return starts.map(start => preparedBatch(images, start, Math.min(start + 64, count), preprocessing))
 }
 
 /** At most `most` of a list, evenly spread over it. */

@@ -1,6 +1,5 @@
 import type { Step } from '@tersor/core'
 import { CompressionError } from '@tersor/tensor'
-import { createJiti } from 'jiti'
 import { access } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
@@ -19,6 +18,7 @@ export const loadConfig = async (path: string): Promise<Step> => {
   })
   let loaded: unknown
   try {
+    const { createJiti } = await import('jiti')
     loaded = await createJiti(pathToFileURL(file).href).import(file, { default: true })
   } catch (cause) {
     throw new CompressionError(

@@ -1,15 +1,13 @@
+import { VERSION } from '@tersor/core/version'
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
-import { compress, type CompressFlags } from './commands/compress.js'
-import { convert, DENSE_DTYPES, type ConvertFlags } from './commands/convert.js'
-import { evaluate, type EvaluateFlags } from './commands/evaluate.js'
-import { generate, type GenerateFlags } from './commands/generate.js'
-import { imatrix, type ImatrixFlags } from './commands/imatrix.js'
-import { inspect } from './commands/inspect.js'
-import { methods } from './commands/methods.js'
+import type { CompressFlags } from './commands/compress.js'
+import type { ConvertFlags } from './commands/convert.js'
+import type { EvaluateFlags } from './commands/evaluate.js'
+import type { GenerateFlags } from './commands/generate.js'
+import type { ImatrixFlags } from './commands/imatrix.js'
 import { EXIT, exitCodeOf, writeError } from './errors.js'
-import { OUTPUT_FORMATS } from './output-formats.js'
+import { DENSE_DTYPES, OUTPUT_FORMATS } from './format-flags.js'
 import { wantsColors, type Terminal } from './output.js'
-import { VERSION } from '@tersor/core'
 
 /** What the process gives a run; tests give their own. */
 export interface Surroundings {
@@ -38,6 +36,17 @@ const formatOption = (): Option =>
     .choices(OUTPUT_FORMATS)
     .default('huggingface', 'huggingface, or the format of a graph')
 
+/** The commands, loaded when they run: what stands behind them takes half a second, and help none of it. */
+const COMMANDS = {
+  compress: async () => (await import('./commands/compress.js')).compress,
+  convert: async () => (await import('./commands/convert.js')).convert,
+  evaluate: async () => (await import('./commands/evaluate.js')).evaluate,
+  generate: async () => (await import('./commands/generate.js')).generate,
+  imatrix: async () => (await import('./commands/imatrix.js')).imatrix,
+  inspect: async () => (await import('./commands/inspect.js')).inspect,
+  methods: async () => (await import('./commands/methods.js')).methods,
+} as const
+
 const collect = (value: string, list: readonly string[]): readonly string[] => [...list, value]
 
 type Run = (work: (terminal: Terminal, signal: AbortSignal) => Promise<void> | void, flags: Record<string, unknown>) => Promise<void>
@@ -59,7 +68,7 @@ const addConversions = (program: Command, run: Run): void => {
     .addOption(new Option('--dtype <dtype>', 'what all weights become in a Hugging Face folder').choices(DENSE_DTYPES))
     .option('--overwrite', 'replaces an output that exists', false)
     .action((model: string, flags: ConvertFlags & Record<string, unknown>) =>
-      run((terminal, signal) => convert(terminal, model, flags, signal), flags),
+      run(async (terminal, signal) => (await COMMANDS.convert())(terminal, model, flags, signal), flags),
     )
   withGlobals(program.command('imatrix'))
     .description("measures how much each weight's columns matter, for GGUF")
@@ -69,7 +78,7 @@ const addConversions = (program: Command, run: Run): void => {
     .addOption(new Option('--form <form>', 'gguf, or what llama.cpp wrote until 2025').choices(['gguf', 'dat']).default('gguf'))
     .option('--overwrite', 'replaces an output that exists', false)
     .action((model: string, flags: ImatrixFlags & Record<string, unknown>) =>
-      run((terminal, signal) => imatrix(terminal, model, flags, signal), flags),
+      run(async (terminal, signal) => (await COMMANDS.imatrix())(terminal, model, flags, signal), flags),
     )
 }
 
@@ -77,7 +86,7 @@ const addCommands = (program: Command, run: Run): void => {
   withGlobals(program.command('inspect'))
     .description('shows what a model holds, tensor by tensor')
     .argument('<model>', MODEL)
-    .action((model: string, flags) => run(terminal => inspect(terminal, model), flags))
+    .action((model: string, flags) => run(async terminal => (await COMMANDS.inspect())(terminal, model), flags))
   withGlobals(program.command('compress'))
     .description('runs steps on a model and saves the result')
     .argument('<model>', MODEL)
@@ -94,7 +103,7 @@ const addCommands = (program: Command, run: Run): void => {
     .option('--resume', 'goes on after the last stage that a stopped run of the same command finished', false)
     .option('--activation-memory <MiB>', 'activations of the calibration beyond this wait on disk', wholeNumber, 512)
     .action((model: string, flags: CompressFlags & Record<string, unknown>) =>
-      run((terminal, signal) => compress(terminal, model, flags, signal), flags),
+      run(async (terminal, signal) => (await COMMANDS.compress())(terminal, model, flags, signal), flags),
     )
   addConversions(program, run)
   withGlobals(program.command('evaluate'))
@@ -102,12 +111,12 @@ const addCommands = (program: Command, run: Run): void => {
     .argument('<model>', MODEL)
     .requiredOption(
       '--data <file>',
-      'a text with documents between lines <|endoftext|>, the .json of an image set, or a folder of images by class',
+      'a text with documents between lines <|endoftext|>, the .json of an image set, or a folder of images, by class for top1',
     )
-    .addOption(new Option('--metric <metric>', 'what is measured').choices(['perplexity', 'top1', 'kl']))
-    .option('--reference <model>', 'the model that kl compares with')
+    .addOption(new Option('--metric <metric>', 'what is measured').choices(['perplexity', 'top1', 'kl', 'agreement']))
+    .option('--reference <model>', 'the model that kl and agreement compare with')
     .action((model: string, flags: EvaluateFlags & Record<string, unknown>) =>
-      run((terminal, signal) => evaluate(terminal, model, flags, signal), flags),
+      run(async (terminal, signal) => (await COMMANDS.evaluate())(terminal, model, flags, signal), flags),
     )
   withGlobals(program.command('generate'))
     .description('continues a text')
@@ -122,11 +131,11 @@ const addCommands = (program: Command, run: Run): void => {
         .default('float32'),
     )
     .action((model: string, flags: GenerateFlags & Record<string, unknown>) =>
-      run((terminal, signal) => generate(terminal, model, flags, signal), flags),
+      run(async (terminal, signal) => (await COMMANDS.generate())(terminal, model, flags, signal), flags),
     )
   withGlobals(program.command('methods'))
     .description('lists every step with its options and paper')
-    .action(flags => run(terminal => methods(terminal), flags))
+    .action(flags => run(async terminal => (await COMMANDS.methods())(terminal), flags))
 }
 
 /** Aborts on Ctrl-C while the work runs. */

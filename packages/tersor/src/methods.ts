@@ -1,11 +1,10 @@
 import * as lowRank from '@tersor/low-rank'
-import * as models from '@tersor/models'
+import * as models from '@tersor/models/fold-batch-norm'
 import * as pruning from '@tersor/pruning'
 import * as quantization from '@tersor/quantization'
 import * as core from '@tersor/core'
 import type { Description, Step } from '@tersor/core'
 import { CompressionError } from '@tersor/tensor'
-import { createJiti } from 'jiti'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { parseStep } from './step.js'
@@ -18,6 +17,7 @@ export interface ListedMethod {
   readonly factory: StepFactory
 }
 
+/** Whole packages, but for models: only one file of it makes a step, and the networks are not needed for that. */
 const PACKAGES: Readonly<Record<string, object>> = {
   '@tersor/core': core,
   '@tersor/pruning': pruning,
@@ -51,6 +51,7 @@ const unknown = (name: string, known: readonly string[]): CompressionError =>
 /** Imports a package as the user's folder sees it; jiti also takes packages that ship TypeScript. */
 const importFrom = async (specifier: string, folder: string): Promise<object> => {
   try {
+    const { createJiti } = await import('jiti')
     return await createJiti(pathToFileURL(join(folder, 'tersor.config.ts')).href).import<object>(specifier)
   } catch (cause) {
     const reason = (cause as Error).message.split('\n')[0]

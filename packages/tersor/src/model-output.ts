@@ -6,7 +6,8 @@ import type { GraphModel, OpenedModel } from '@tersor/models'
 import { CompressionError, type Parameter, type ParameterSink } from '@tersor/tensor'
 import { rmdir, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { sinkOf, type FormatFlags, type FormatOptions, type OutputFormat } from './output-formats.js'
+import type { FormatFlags, OutputFormat } from './format-flags.js'
+import { sinkOf, type FormatOptions } from './output-formats.js'
 
 export interface OutputFlags extends FormatFlags {
   readonly out: string

@@ -1,4 +1,5 @@
 import '@tensorflow/tfjs-backend-cpu'
+import { openOnnx } from '@tersor/formats/onnx'
 import { safetensorsSink } from '@tersor/formats/safetensors'
 import { huggingFaceSink } from '@tersor/formats/huggingface'
 import { picoLlama } from '@tersor/models'
@@ -65,6 +66,15 @@ it('sees a compressed graph as one, and converts it to the same values', async (
   expect(code).toBe(1)
   expect(err).toContain('has no part to compress again')
   await rm(again)
+})
+
+it('writes static int8 with the grids of an observer', async () => {
+  const out = join(folder, 'int8.onnx')
+  const steps = ['--step', 'rtn(bits=8, granularity=row)', '--step', 'quantize-activations(observer=entropy)']
+  await json('compress', join(folder, 'mlp.onnx'), '--out', out, ...steps, '--calibrate', join(folder, 'inputs.safetensors'))
+  const { graph, close } = await openOnnx(out)
+  expect(graph.node.filter(({ opType }) => opType === 'QuantizeLinear')).toHaveLength(1) // the head keeps its floats
+  await close()
 })
 
 it('says which format holds a graph', async () => {

@@ -1,25 +1,9 @@
-import { awqSink } from '@tersor/formats/awq'
-import { compressedTensorsSink } from '@tersor/formats/compressed-tensors'
-import { ggufSink, MIXTURES, type BlockTypeName, type MixtureName } from '@tersor/formats/gguf'
-import { gptqSink } from '@tersor/formats/gptq'
-import { huggingFaceSink, type HuggingFaceSinkOptions } from '@tersor/formats/huggingface'
-import { openImatrix } from '@tersor/formats/imatrix'
-import { onnxSink, type Onnx } from '@tersor/formats/onnx'
-import { tfjsSink, type TfjsModel, type TfjsSinkOptions } from '@tersor/formats/tfjs'
-import { onnxDecoderSink } from '@tersor/models'
+import type { BlockTypeName, MixtureName } from '@tersor/formats/gguf'
+import type { HuggingFaceSinkOptions } from '@tersor/formats/huggingface'
+import type { Onnx } from '@tersor/formats/onnx'
+import type { TfjsModel, TfjsSinkOptions } from '@tersor/formats/tfjs'
 import { CompressionError, type ParameterSink } from '@tersor/tensor'
-
-export const OUTPUT_FORMATS = ['huggingface', 'gguf', 'gptq', 'awq', 'compressed-tensors', 'onnx', 'tfjs'] as const
-export type OutputFormat = (typeof OUTPUT_FORMATS)[number]
-
-/** What a format may be told. */
-export interface FormatFlags {
-  readonly format: OutputFormat
-  /** GGUF: a block type, such as q4_k, or a mixture, such as Q4_K_M. */
-  readonly type?: string
-  /** GGUF: a file that weighs columns. */
-  readonly imatrix?: string
-}
+import type { FormatFlags, OutputFormat } from './format-flags.js'
 
 /** A model in any of the formats. */
 export type FormatOptions = Omit<HuggingFaceSinkOptions, 'config' | 'files'> & {
@@ -36,34 +20,52 @@ export type FormatOptions = Omit<HuggingFaceSinkOptions, 'config' | 'files'> & {
 
 type OpenSink = (path: string, options: FormatOptions) => ParameterSink
 
-/** Mixtures are in capitals, types are not; the sink refuses what it does not know. */
-const ggufTypeOf = (type: string | undefined): { readonly mixture?: MixtureName; readonly type?: BlockTypeName } => {
-  if (type === undefined) return {}
-  return Object.hasOwn(MIXTURES, type) ? { mixture: type as MixtureName } : { type: type as BlockTypeName }
-}
-
 const refuse = (option: string, format: OutputFormat): CompressionError =>
   new CompressionError('BAD_OPTION', `--${option} says nothing to the format ${format}.`, 'Pass it with --format gguf, or leave it out.', {
     option,
   })
 
+/** What a format needs to know before any work is done. */
+type Open = (flags: FormatFlags) => Promise<OpenSink>
+
+/** Mixtures are in capitals, types are not; the sink refuses what it does not know. */
+const openGguf: Open = async ({ type, imatrix }) => {
+  const { ggufSink, MIXTURES } = await import('@tersor/formats/gguf')
+  const { openImatrix } = await import('@tersor/formats/imatrix')
+  const isMixture = type !== undefined && Object.hasOwn(MIXTURES, type)
+  const rounding = isMixture ? { mixture: type as MixtureName } : { type: type as BlockTypeName | undefined }
+  const weighed = imatrix === undefined ? {} : { imatrix: await openImatrix(imatrix) }
+  return (path, { config, ...options }) => ggufSink(path, { ...options, config: config(), ...rounding, ...weighed })
+}
+
 /** Weights go back into the graph they came from; a language model becomes a graph. */
-const openOnnxSink: OpenSink = (path, { source, config, files, ...options }) =>
-  source ? onnxSink(path, { source, ...options }) : onnxDecoderSink(path, { rawConfig: config(), ...(files ? { files } : {}) }, options)
+const openOnnx: Open = async () => {
+  const { onnxSink } = await import('@tersor/formats/onnx')
+  const { onnxDecoderSink } = await import('@tersor/models/onnx-decoder')
+  return (path, { source, config, files, ...options }) =>
+    source ? onnxSink(path, { source, ...options }) : onnxDecoderSink(path, { rawConfig: config(), ...(files ? { files } : {}) }, options)
+}
+
+const openTfjs: Open = async () => {
+  const { tfjsSink } = await import('@tersor/formats/tfjs')
+  return (path, { tfjs, ...options }) => tfjsSink(path, { ...tfjs, ...options } as TfjsSinkOptions)
+}
+
+/** Formats by name, loaded when they are asked for. */
+const FORMATS: Readonly<Record<OutputFormat, Open>> = {
+  huggingface: async () => (await import('@tersor/formats/huggingface')).huggingFaceSink,
+  gguf: openGguf,
+  gptq: async () => (await import('@tersor/formats/gptq')).gptqSink,
+  awq: async () => (await import('@tersor/formats/awq')).awqSink,
+  'compressed-tensors': async () => (await import('@tersor/formats/compressed-tensors')).compressedTensorsSink,
+  onnx: openOnnx,
+  tfjs: openTfjs,
+}
 
 /** How the sinks of a format are opened; what it reads for that is read now. Throws BAD_OPTION and what `openImatrix` throws. */
-export const sinkOf = async ({ format, type, imatrix }: FormatFlags): Promise<OpenSink> => {
+export const sinkOf = async (flags: FormatFlags): Promise<OpenSink> => {
+  const { format, type, imatrix } = flags
   if (format !== 'gguf' && type !== undefined) throw refuse('type', format)
   if (format !== 'gguf' && imatrix !== undefined) throw refuse('imatrix', format)
-  const weighed = imatrix === undefined ? {} : { imatrix: await openImatrix(imatrix) }
-  const openers: Readonly<Record<OutputFormat, OpenSink>> = {
-    huggingface: huggingFaceSink,
-    gguf: (path, { config, ...options }) => ggufSink(path, { ...options, config: config(), ...ggufTypeOf(type), ...weighed }),
-    gptq: gptqSink,
-    awq: awqSink,
-    'compressed-tensors': compressedTensorsSink,
-    onnx: openOnnxSink,
-    tfjs: (path, { tfjs, ...options }) => tfjsSink(path, { ...tfjs, ...options } as TfjsSinkOptions),
-  }
-  return openers[format]
+  return FORMATS[format](flags)
 }

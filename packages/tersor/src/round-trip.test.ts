@@ -1,13 +1,14 @@
 import * as tf from '@tensorflow/tfjs-core'
 import '@tensorflow/tfjs-backend-cpu'
 import { compress, createRng, forward, loadModel, pack, pipeline, type Method, type Model } from '@tersor/core'
+import { ggufSink, parseGgufHeader } from '@tersor/formats/gguf'
 import { huggingFaceSink } from '@tersor/formats/huggingface'
 import { eora } from '@tersor/low-rank'
 import { openModel, picoLlama } from '@tersor/models'
 import { sparseGpt, wanda } from '@tersor/pruning'
-import { gptq } from '@tersor/quantization'
+import { gptq, kQuant } from '@tersor/quantization'
 import { describe as describeTree } from '@tersor/tensor'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
@@ -99,4 +100,36 @@ it('keeps every zero of 2:4 through GPTQ', async () => {
   const [before, after] = [await zerosOf([wanda({ pattern: '2:4' })]), await zerosOf([wanda({ pattern: '2:4' }), coded])]
   expect(before.filter(Boolean)).toHaveLength(before.length / 2)
   before.forEach((zero, i) => zero && expect(after[i]).toBe(true))
+})
+
+describe('k-quant', () => {
+  const source = () => picoLlama({ hidden: 256, feedForward: 256, layers: 1, context: 32 })
+
+  it('leaves in a GGUF file the bytes that quantizing while writing does, and no second rounding', async () => {
+    const { rawConfig: given, params, stages } = source()
+    const config = { ...given, bos_token_id: 0, eos_token_id: 0 }
+    const tensorsOf = async (name: string, type: 'q3_k' | undefined, step: Method | undefined) => {
+      const path = join(folder, name)
+      const sink = () => ggufSink(path, { config, type })
+      await (await compress({ params, stages }, step ?? pack(), { sink })).params.close?.()
+      const bytes = await readFile(path)
+      const { tensors } = parseGgufHeader(bytes, bytes.length)!
+      return new Map([...tensors].map(([tensor, at]) => [tensor, [at.type, bytes.subarray(at.offset, at.offset + at.byteLength)]]))
+    }
+    const [ours, theirs] = [await tensorsOf('a.gguf', undefined, kQuant({ type: 'q3_k' })), await tensorsOf('b.gguf', 'q3_k', undefined)]
+    const linear = [...ours].filter(([name]) => name.startsWith('blk.0.') && !name.includes('norm'))
+    expect(linear).toHaveLength(7)
+    for (const [name, [type, bytes]] of linear) expect([name, type, bytes]).toEqual([name, 'q3_k', theirs.get(name)![1]])
+  })
+
+  it('reads back from a folder as the same trees', async () => {
+    for (const type of ['q2_k', 'q6_k', 'iq4_xs'] as const) {
+      const small = await compress(source(), kQuant({ type }))
+      const path = join(folder, type)
+      await (await compress(small, pack(), { sink: () => huggingFaceSink(path, { config: small.rawConfig }) })).params.close?.()
+      const opened = await openModel(path)
+      for (const name of opened.params.names()) expect(await opened.params.read(name)).toEqual(await small.params.read(name))
+      await opened.close?.()
+    }
+  })
 })

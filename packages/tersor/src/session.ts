@@ -1,5 +1,5 @@
 import { selectEngine, type EngineName } from '@tersor/kernels'
-import { openModel, type OpenedModel } from '@tersor/models'
+import { openModel, type OpenedModel } from '@tersor/models/open-model'
 import { note, paint, type Terminal } from './output.js'
 
 /** Chooses the engine and says which; then opens the model and closes it after the work. */

@@ -25,6 +25,22 @@ const named =
   (graph, x) =>
     graph.op(op, [x], attributes)
 
+const relu6: Write = (graph, x) => graph.op('Min', [graph.op('Max', [x, graph.float(0)]), graph.float(6)])
+
+/** Activations that tfjs may fuse into a product or a convolution. */
+const FUSED: Readonly<Record<string, Write>> = {
+  linear: (_graph, x) => x,
+  relu: named('Relu'),
+  relu6,
+  sigmoid: named('Sigmoid'),
+  elu: named('Elu'),
+}
+
+export const knowsActivation = (name = 'linear'): boolean => Object.hasOwn(FUSED, name)
+
+/** A value behind an activation that `knowsActivation` knows. */
+export const activated = (graph: Graph, x: string, name = 'linear'): string => FUSED[name]!(graph, x)
+
 const leakyRelu: Rule = (recorder, inputs, { alpha }) =>
   simple('LeakyRelu', named('LeakyRelu', { alpha: { float: alpha } }), `${alpha}`)(recorder, inputs, {})
 
@@ -56,7 +72,7 @@ const isNaNRule: Rule = (recorder, { x }) =>
 export const activationKernels: RuleTable = {
   LeakyRelu: leakyRelu,
   Prelu: prelu,
-  Relu6: simple('Relu6', (graph, x) => graph.op('Min', [graph.op('Max', [x, graph.float(0)]), graph.float(6)])),
+  Relu6: simple('Relu6', relu6),
   Elu: simple('Elu', named('Elu')),
   IsNan: isNaNRule,
 }

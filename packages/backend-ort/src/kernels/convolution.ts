@@ -3,8 +3,8 @@ import { blockedConv, blockFilter, isBlockable } from '../blocks.js'
 import type { Graph } from '../graph.js'
 import type { Emit, Operand, Recorder, Rule, RuleTable, Shape } from '../types.js'
 import type { ConvNote } from '../rewrites/notes.js'
+import { activated, knowsActivation } from './activations.js'
 import { areFloats } from './are-floats.js'
-import { ACTIVATION, knowsActivation } from './matmul.js'
 
 export type ConvInfo = backend_util.Conv2DInfo
 export const TO_NCHW = [0, 3, 1, 2]
@@ -74,7 +74,6 @@ export function convolve(
   activation: string | undefined,
   depthwise: boolean,
 ): Operand {
-  const plain = activation === undefined || activation === 'linear'
   const { block } = recorder
   const size = { height: info.filterHeight, width: info.filterWidth, inputs: info.inChannels, outputs: info.outChannels }
   const emitBlocked: Emit = (graph, [x, filter, bias]) => {
@@ -83,7 +82,7 @@ export function convolve(
       [x!, blockFilter(graph, filter!, size, block), ...(bias === undefined ? [] : [bias])],
       convAttributes(info),
     )
-    return plain ? y : graph.op(ACTIVATION[activation]!, [y])
+    return activated(graph, y, activation)
   }
   return recorder.record({
     op: 'Conv',
@@ -97,7 +96,7 @@ export function convolve(
         : transposed(graph, filter!, [3, 2, 0, 1])
       const names = [transposed(graph, x!, TO_NCHW), weights, ...(bias === undefined ? [] : [bias])]
       const y = graph.op('Conv', names, { ...convAttributes(info), group: depthwise ? info.inChannels : 1 })
-      return transposed(graph, plain ? y : graph.op(ACTIVATION[activation]!, [y]), TO_NHWC)
+      return transposed(graph, activated(graph, y, activation), TO_NHWC)
     },
     note: { info, activation, depthwise } satisfies ConvNote,
     ...(!depthwise && isBlockable(info.inChannels, info.outChannels, block) ? { emitBlocked } : {}),

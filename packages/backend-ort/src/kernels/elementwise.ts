@@ -1,5 +1,4 @@
-import { broadcastShape, sameShape, sizeOf } from '../shapes.js'
-import { pendingNode } from '../trace.js'
+import { broadcastShape } from '../shapes.js'
 import type { Operand, Recorder, Rule, RuleTable, Shape } from '../types.js'
 import { rewriteBinary } from '../rewrites/binary.js'
 import { areFloats } from './are-floats.js'
@@ -78,27 +77,8 @@ const notEqual: Rule = (recorder, { a, b }) => {
   })
 }
 
-const zero = (x: Operand) => sizeOf(x.shape) === 1 && x.value.literal && (x.value.values as Float32Array)[0] === 0
-
-/** y > 0 ? dy : 0, kept as one node so that it may stay in a convolution's layout. */
-function rectifierGradient(recorder: Recorder, condition: Operand, dy: Operand, otherwise: Operand): Operand | null {
-  const greater = pendingNode(condition, 'Greater')
-  if (greater === null || !zero(greater.inputs[1]!) || !zero(peel(otherwise)) || !sameShape(greater.inputs[0]!.shape, dy.shape)) return null
-  return recorder.record({
-    op: 'RectifierGradient',
-    inputs: [greater.inputs[0]!, dy],
-    shape: dy.shape,
-    dtype: 'float32',
-    polymorphic: true,
-    elementwise: true,
-    emit: (graph, [y, upstream]) => graph.op('Where', [graph.op('Greater', [y!, graph.float(0)]), upstream!, graph.float(0)]),
-  })
-}
-
 const select: Rule = (recorder, { condition, t, e }) => {
   if (!areFloats(t, e) || condition!.dtype !== 'bool' || condition!.shape.length !== t!.shape.length) return null
-  const gradient = rectifierGradient(recorder, condition!, t!, e!)
-  if (gradient !== null) return gradient
   const inputs = [peel(condition!), peel(t!), peel(e!)]
   const small = inputs.reduce((shape: Shape, input) => broadcastShape(shape, input.shape), inputs[0]!.shape)
   const chosen = recorder.record({

@@ -1,5 +1,5 @@
 import { util } from '@tensorflow/tfjs-core'
-import { sizeOf } from '../shapes.js'
+import { sameShape, sizeOf } from '../shapes.js'
 import { pendingNode } from '../trace.js'
 import type { OneHotNote } from '../rewrites/notes.js'
 import type { Operand, Recorder, Rule, RuleTable } from '../types.js'
@@ -13,10 +13,25 @@ function checkIndices(indices: Operand, length: number): void {
     if (index < 0 || index >= length) throw new Error(`GatherV2: the index value ${index} is not in [0, ${length - 1}]`)
 }
 
+/** y[…, i] = x[…, indices[…, i]]: a gather of its own in every row. */
+function gatherInRows(recorder: Recorder, x: Operand, indices: Operand, along: number, batchDims: number): Operand | null {
+  const last = x.shape.length - 1
+  if (along !== last || batchDims !== last || !sameShape(x.shape.slice(0, -1), indices.shape.slice(0, -1))) return null
+  return recorder.record({
+    op: 'GatherInRows',
+    inputs: [x, indices],
+    shape: indices.shape,
+    dtype: x.dtype,
+    polymorphic: true,
+    emit: (graph, names) => graph.op('GatherElements', names, { axis: -1 }),
+  })
+}
+
 const gather: Rule = (recorder, { x, indices }, { axis, batchDims }) => {
-  if (batchDims || indices!.dtype !== 'int32' || x!.shape.length === 0) return null
+  if (indices!.dtype !== 'int32' || x!.shape.length === 0) return null
   const along = util.parseAxisParam(axis, [...x!.shape])[0]!
   checkIndices(indices!, x!.shape[along]!)
+  if (batchDims) return gatherInRows(recorder, x!, indices!, along, batchDims)
   return recorder.record({
     op: 'Gather',
     inputs: [x!, indices!],

@@ -1,6 +1,7 @@
 import { backend_util, slice_util, util } from '@tensorflow/tfjs-core'
 import type { TensorInfo } from '@tensorflow/tfjs-core'
-import { sameShape, sizeOf } from '../shapes.js'
+import { sameShape, sizeOf, sliceKey } from '../shapes.js'
+import { rewriteRotary } from '../rewrites/rotary.js'
 import type { Operand, Recorder, Rule, RuleTable, Shape } from '../types.js'
 import { expand } from './expand.js'
 import { copyConcat, copySlice } from './copy.js'
@@ -10,7 +11,7 @@ export function slice(recorder: Recorder, x: Operand, begin: Shape, size: Shape)
   return recorder.record({
     op: 'Slice',
     inputs: [x],
-    attributes: `${begin}:${size}`,
+    attributes: sliceKey(begin, size),
     shape: size,
     dtype: x.dtype,
     host: copySlice(x.shape, begin, size),
@@ -86,7 +87,7 @@ const concatRule: Rule = (recorder, inputs, { axis }) => {
     parts.map(part => [...part.shape]),
     along,
   )
-  return concat(recorder, parts, along)
+  return rewriteRotary(recorder, parts, along) ?? concat(recorder, parts, along)
 }
 
 /** Stacking is concatenation of parts with one axis more. */

@@ -5,11 +5,8 @@ import { broadcastShape, sizeOf } from '../shapes.js'
 import type { MatMulNote } from '../rewrites/notes.js'
 import { pendingNode } from '../trace.js'
 import type { Operand, Recorder, Rule, RuleTable, Shape } from '../types.js'
+import { activated, knowsActivation } from './activations.js'
 import { areFloats } from './are-floats.js'
-
-/** Activations that tfjs may fuse and ONNX has. */
-export const ACTIVATION: Readonly<Record<string, string>> = { relu: 'Relu', sigmoid: 'Sigmoid', elu: 'Elu' }
-export const knowsActivation = (name: string | undefined) => name === undefined || name === 'linear' || name in ACTIVATION
 
 export interface MatMulOptions {
   readonly transposeA: boolean
@@ -53,7 +50,7 @@ export function matMul(recorder: Recorder, a: Operand, b: Operand, options: MatM
     emit(graph, [x, y, c]) {
       const product = blocked ? blockedProduct(graph, x!, y!, size) : plainProduct(graph, x!, y!, size)
       const sum = c === undefined ? product : graph.op('Add', [product, c])
-      return activation === undefined || activation === 'linear' ? sum : graph.op(ACTIVATION[activation]!, [sum])
+      return activated(graph, sum, activation)
     },
   })
   const probabilities = transposeA || transposeB || bias !== undefined ? null : pendingNode(left, 'Softmax')

@@ -1,38 +1,25 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { CompressionError, encoded, fromFloat32, fromIntegers, type Codec, type DType, type Encoded, type Parameter } from '@tersor/tensor'
+import { forGroups, inGroups, matrixShape } from './groups.js'
 
 /** How many neighbours share one scale: the whole tensor, a row, or a run of `group` columns. */
 export type Granularity = 'tensor' | 'row' | { readonly group: number }
 
 /**
  * Codes on a regular grid: value = scale · (code − zero), one scale per tensor, row or run of columns.
- * Parts: data u1-u8 (rows, columns), scale f16 or f32 (rows, groups), zero u1-u8 or f16 (rows, groups); without zero it is 2^(bits−1).
+ * Parts: data u1-u8 (rows, columns), scale f16, f32 or a tree (rows, groups), zero u1-u8 or f16 (rows, groups); without zero it is 2^(bits−1).
  * Attrs: bits; group, columns that share a scale (the last run of a row may be shorter).
  */
 export const affine: Codec = Object.freeze<Codec>({
   name: 'affine',
   decode: ({ data, scale, zero }: Readonly<Record<string, tf.Tensor>>, attrs, shape) =>
-    tf.tidy(() => {
-      const [rows, columns] = matrixShape(shape)
-      const group = attrs.group as number
-      const groups = Math.ceil(columns / group)
-      const codes = tf.cast(tf.reshape(data, [rows, columns]), 'float32')
-      const missing = groups * group - columns
-      const padded = missing === 0 ? codes : tf.pad(codes, [[0, 0], [0, missing]]) // prettier-ignore
-      // (rows, groups · group)
-      const offset =
-        zero === undefined ? tf.scalar(2 ** ((attrs.bits as number) - 1)) : tf.reshape(tf.cast(zero, 'float32'), [-1, scale.shape[1]!, 1])
-      const values = tf.mul(tf.sub(tf.reshape(padded, [rows, groups, group]), offset), tf.reshape(scale, [-1, scale.shape[1]!, 1]))
-      if (missing === 0) return tf.reshape(values, [...shape]) // neither copy of the whole weight is made
-      return tf.reshape(tf.slice(tf.reshape(values, [rows, groups * group]), [0, 0], [rows, columns]), [...shape])
-    }),
+    tf.tidy(() =>
+      inGroups(data, shape, attrs.group as number, codes => {
+        const offset = zero === undefined ? tf.scalar(2 ** ((attrs.bits as number) - 1)) : forGroups(zero)
+        return tf.mul(tf.sub(codes, offset), forGroups(scale))
+      }),
+    ),
 })
-
-const matrixShape = (shape: readonly number[]): readonly [number, number] => {
-  const columns = shape.length === 0 ? 1 : shape[shape.length - 1]
-  const size = shape.reduce((product, extent) => product * extent, 1)
-  return [columns === 0 ? 0 : size / columns, columns]
-}
 
 const F16_SMALLEST_NORMAL = 2 ** -14
 const F16_LARGEST = 65504

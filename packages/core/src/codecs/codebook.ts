@@ -1,4 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core'
+import { IQ4_LEVELS } from '@tersor/kernels'
 import { CompressionError, encoded, fromIntegers, type Codec, type DType, type Encoded, type Parameter } from '@tersor/tensor'
 
 /** Levels of 4 bits at the quantiles of a normal distribution, with an exact 0. Dettmers et al. 2023, https://arxiv.org/abs/2305.14314 */
@@ -33,6 +34,8 @@ export const CODEBOOKS = Object.freeze({
   /** 4-bit floats of the OCP microscaling formats. */
   e2m1: Object.freeze(signed([0, 0.5, 1, 1.5, 2, 3, 4, 6])),
   dynamic8: Object.freeze(dynamic()),
+  /** ggml's, closer together near zero. */
+  iq4nl: IQ4_LEVELS,
 })
 
 export type CodebookName = keyof typeof CODEBOOKS

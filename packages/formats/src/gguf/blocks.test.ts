@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { createRng } from '@tersor/core'
 import { encodeF16 } from '@tersor/tensor'
 import { decodeBlocks, encodeBlocks, encodeIq4NlReference, TENSOR_TYPES, type BlockTypeName } from '../gguf.js'
-import { nearestInt } from './blocks/nearest.js'
+import { nearestInt } from '../../../kernels/src/blocks/nearest.js'
 
 /**
  * Recorded from ggml_quantize_chunk (the libggml of @node-llama-cpp/linux-x64 3.22.1) on the weights and importance below, in

@@ -1,18 +1,17 @@
-import type { Provenance } from '@tersor/core'
+import { blocksToTree, type Provenance } from '@tersor/core'
 import { dense, DTYPES, fromFloat32, notFound, toFloat32, type Parameter, type ParameterStore } from '@tersor/tensor'
 import { badFile } from '../bad-file.js'
 import { openSource, type ByteSource } from '../byte-source.js'
 import type { FileSystem } from '../file-system.js'
 import type { Json } from '../json-text.js'
 import { parseProvenance } from '../provenance.js'
-import { isTreeFormat } from './blocks/block-format.js'
 import { attentionOf, metadataToConfig } from './config.js'
 import { MAX_GGUF_HEADER_BYTES, parseGgufHeader, type GgufHeader, type GgufTensor, type Metadata } from './header.js'
 import { toHubName } from './names.js'
 import { halvesOrder, permuteRows } from './rope.js'
 import { scalingOf } from './rope-factors.js'
 import { ARCHITECTURES, ROPE_FACTORS } from './tables/architectures.js'
-import { TENSOR_TYPES, type TensorType } from './tables/tensor-types.js'
+import { TENSOR_TYPES, type BlockTypeName, type TensorType, type TensorTypeName } from './tables/tensor-types.js'
 import { metadataToTokenizer } from './tokenizer.js'
 
 /** A GGUF file: a model in one file, as llama.cpp runs it. */
@@ -45,11 +44,14 @@ export const readHeader = async (source: ByteSource, limit = MAX_GGUF_HEADER_BYT
   }
 }
 
+/** Types that come as trees, which kernels multiply as they are; the values of the others come decoded. */
+const AS_TREES: readonly TensorTypeName[] = ['q4_0', 'q5_0', 'q8_0']
+
 /** What a tensor's bytes are as a parameter: plain, a tree with the same codes, or the values where no tree holds them. */
 const parameterOf = ({ type, shape }: GgufTensor, bytes: Uint8Array): Parameter => {
   const { dtype, format }: TensorType = TENSOR_TYPES[type]
   if (!format) return dense(dtype!, shape, bytes)
-  return isTreeFormat(format) ? format.toTree(bytes, shape) : fromFloat32(format.decode(bytes), 'f32', shape)
+  return AS_TREES.includes(type) ? blocksToTree(type as BlockTypeName, bytes, shape) : fromFloat32(format.decode(bytes), 'f32', shape)
 }
 
 /** The order that turns a parameter's rows from pairs into halves; undefined where none is needed. */
@@ -79,8 +81,8 @@ const storeOf = (source: ByteSource, tensors: ReadonlyMap<string, GgufTensor>, o
     names: () => names,
     info: (name: string) => {
       const { type, shape, byteLength } = find(name)
-      const { dtype, format }: TensorType = TENSOR_TYPES[type]
-      if (format && isTreeFormat(format)) return { shape, byteLength, codec: 'affine' }
+      const { dtype }: TensorType = TENSOR_TYPES[type]
+      if (AS_TREES.includes(type)) return { shape, byteLength, codec: 'affine' }
       return { shape, byteLength, dtype: dtype ?? 'f32' }
     },
     read: async (name: string, { signal }: { readonly signal?: AbortSignal } = {}) => {

@@ -1,4 +1,4 @@
-import { dense, DTYPES, encoded, fromIntegers, sizeOf, toInt32, type Dense, type Parameter } from '@tersor/tensor'
+import { dense, DTYPES, encoded, fromIntegers, sizeOf, toInt32, type Dense, type Encoded, type Parameter } from '@tersor/tensor'
 
 /** Rows (query or key outputs) as llama.cpp wants them: in each head, row i of the second half comes behind row i of the first. */
 export const interleavedOrder = (rows: number, heads: number): Uint32Array => {
@@ -33,12 +33,16 @@ const permuteDense = (tensor: Dense, order: Uint32Array): Dense => {
 }
 
 /** Codecs whose parts all have the rows of the whole on their first axis, or one row for all. */
-const ROW_WISE: readonly string[] = ['affine', 'masked', 'sum']
+const ROW_WISE: readonly string[] = ['affine', 'ranged', 'powers', 'masked', 'sum']
+
+/** A codebook's scales go by rows unless its blocks run on over the ends of rows. */
+const isRowWise = ({ codec, parts }: Encoded): boolean =>
+  ROW_WISE.includes(codec.name) || (codec.name === 'codebook' && parts.scale.shape.length === 2 && !parts.offset)
 
 /** Row `to` of the result is row order[to], leaf by leaf and without loss; undefined for a tree whose parts are not by rows. */
 export const permuteRows = (parameter: Parameter, order: Uint32Array): Parameter | undefined => {
   if (parameter.kind === 'dense') return permuteDense(parameter, order)
-  if (!ROW_WISE.includes(parameter.codec.name)) return undefined
+  if (!isRowWise(parameter)) return undefined
   const parts = Object.entries(parameter.parts).map(([name, part]) => [name, permuteRows(part, order)] as const)
   if (parts.some(([, part]) => part === undefined)) return undefined
   return encoded(parameter.codec, parameter.shape, Object.fromEntries(parts) as Record<string, Parameter>, parameter.attrs)

@@ -1,21 +1,35 @@
+import { treeToBlocks } from '@tersor/core'
+import { blockTypeFor, encodeBlocks, packBlocks } from '@tersor/kernels/blocks'
 import {
+  codesOf,
   CompressionError,
   decodeF16,
   dense,
   DTYPES,
   encodeF16,
+  encoded,
+  fromIntegers,
+  isDense,
   sizeOf,
   toFloat32,
   toInt32,
   type Dense,
+  type Encoded,
   type Parameter,
   type Shape,
 } from '@tersor/tensor'
-import { codesOf, isDense } from '../dense-codes.js'
-import type { ScaledIntegers } from './blocks/block-format.js'
-import { BLOCK } from './blocks/block-format.js'
-import { encodeBlocks } from './blocks.js'
 import { TENSOR_TYPES, type BlockTypeName, type TensorTypeName } from './tables/tensor-types.js'
+
+/** Elements of a block. */
+const BLOCK = 32
+
+/** Integers on a symmetric grid with one scale a block: value = scale · integer. */
+interface ScaledIntegers {
+  /** As many as the tensor has elements. */
+  readonly integers: Int8Array
+  /** f16 codes, one a block. */
+  readonly scales: Uint16Array
+}
 
 /** What a tree becomes that no block type holds without loss. */
 export type Fallback = 'f16' | 'f32' | 'q8_0'
@@ -118,20 +132,9 @@ const maskedDense = (parameter: Parameter): Dense | undefined => {
 
 const asBytes = (view: ArrayBufferView): Uint8Array => new Uint8Array(view.buffer, view.byteOffset, view.byteLength)
 
-/** What llama.cpp takes where rows do not fill the super-blocks of a type: the nearest type with blocks of 32. */
-const SMALLER_BLOCKS: Partial<Record<TensorTypeName, TensorTypeName>> = {
-  q2_k: 'iq4_nl',
-  q3_k: 'iq4_nl',
-  iq4_xs: 'iq4_nl',
-  q4_k: 'q5_0',
-  q5_k: 'q5_1',
-  q6_k: 'q8_0',
-}
-
 const fitting = (type: TensorTypeName, columns: number): TensorTypeName => {
-  if (columns % TENSOR_TYPES[type].block === 0) return type
-  const smaller = SMALLER_BLOCKS[type]
-  return smaller ? fitting(smaller, columns) : 'f16'
+  const smaller = 'format' in TENSOR_TYPES[type] ? blockTypeFor(type as BlockTypeName, columns) : type
+  return columns % TENSOR_TYPES[smaller].block === 0 ? smaller : 'f16'
 }
 
 const encodeAs = (type: TensorTypeName, values: Float32Array, importance?: Float32Array): Uint8Array => {
@@ -154,30 +157,59 @@ const storeQuantized = (values: Float32Array, columns: number, { type, fallback,
   return { type: stored, bytes, lossless: false, ...(stored === wanted ? {} : { insteadOf: wanted }) }
 }
 
-/** Block types from small to large: the first that holds all integers is taken. */
-const CANDIDATES = ['q4_0', 'q5_0', 'q8_0'] as const satisfies readonly BlockTypeName[]
+/** Block types from small to large, with what half the codes count: the first that holds all integers is taken. */
+const CANDIDATES = [
+  ['q4_0', 8],
+  ['q5_0', 16],
+  ['q8_0', 128],
+] as const satisfies readonly (readonly [BlockTypeName, number])[]
 
-const storeIntegers = (content: ScaledIntegers): StoredTensor | undefined => {
-  const { integers } = content
+const NONE = { minimum: new Uint16Array(), scaleCodes: new Uint8Array(), minimumCodes: new Uint8Array() } as const
+
+const storeIntegers = ({ integers, scales }: ScaledIntegers): StoredTensor | undefined => {
   let lowest = 0
   let highest = 0
   for (let i = 0; i < integers.length; i++) {
     if (integers[i] < lowest) lowest = integers[i]
     else if (integers[i] > highest) highest = integers[i]
   }
-  const type = CANDIDATES.find(name => TENSOR_TYPES[name].format.lowest <= lowest && TENSOR_TYPES[name].format.highest >= highest)
-  return type && { type, bytes: TENSOR_TYPES[type].format.pack(content), lossless: true }
+  const found = CANDIDATES.find(([, half]) => -half <= lowest && highest < half)
+  if (!found) return undefined
+  const [type, half] = found
+  const codes = Uint8Array.from(integers, integer => integer + half)
+  return { type, bytes: packBlocks(type, { ...NONE, codes, scale: scales }), lossless: true }
+}
+
+/** A mask over codes around a middle, which stands for 0, as the codes alone; other trees as they are. */
+const withoutMask = (tree: Encoded): Encoded => {
+  const { mask, values } = tree.parts
+  if (tree.codec.name !== 'masked' || values.kind === 'dense' || values.codec.name !== 'affine' || values.parts.zero) return tree
+  const { data } = values.parts
+  if (!isWhole(mask, tree.shape) || !isWhole(data, tree.shape)) return tree
+  const kept = codesOf(mask)
+  const middle = 2 ** ((values.attrs.bits as number) - 1)
+  const codes = codesOf(data).map((code, i) => (kept[i] === 0 ? middle : code))
+  return encoded(values.codec, tree.shape, { ...values.parts, data: fromIntegers(codes, data.dtype, data.shape) }, values.attrs)
+}
+
+/** The very codes of a tree, in the blocks of the type that it is or of the smallest that holds its integers. */
+const storeCodes = (parameter: Parameter): StoredTensor | undefined => {
+  if (parameter.shape.length < 2) return undefined
+  const integers = integersOf(parameter)
+  const stored = integers && storeIntegers(integers)
+  if (stored || parameter.kind === 'dense') return stored
+  const blocks = treeToBlocks(withoutMask(parameter))
+  return blocks && { ...blocks, lossless: true }
 }
 
 /**
- * Chooses how a parameter is stored: vectors as f32, affine trees as the smallest block type that holds their integers, plain
- * matrices as they are or as the type says, everything else decoded and as the type or the fallback says.
+ * Chooses how a parameter is stored: vectors as f32, trees as the block type that holds their codes, affine ones as the smallest such,
+ * plain matrices as they are or as the type says, everything else decoded and as the type or the fallback says.
  */
 export const storeTensor = async (parameter: Parameter, options: StoreOptions): Promise<StoredTensor> => {
-  const isVector = parameter.shape.length < 2
-  const integers = isVector ? undefined : integersOf(parameter)
-  const stored = integers && storeIntegers(integers)
+  const stored = storeCodes(parameter)
   if (stored) return stored
+  const isVector = parameter.shape.length < 2
   const plain = maskedDense(parameter)
   const isFloat = plain !== undefined && PLAIN.includes(plain.dtype)
   if (isFloat && !isVector && !options.type) return { type: plain.dtype as TensorTypeName, bytes: plain.bytes, lossless: true }

@@ -1,42 +1,74 @@
-import { activationNames } from '@tersor/core'
-import { DTYPES, toFloat32, toInt32, type Parameter } from '@tersor/tensor'
+import { activationNames, type ActivationGrid } from '@tersor/core'
+import { CompressionError, DTYPES, toFloat32, toInt32, type Dense, type Parameter } from '@tersor/tensor'
+import { domainFor, OPSETS } from './forms/dequantize.js'
 import type { Refused } from './forms/misfit.js'
-import type { InputGrid } from './replace.js'
-import type { WeightUse } from './uses.js'
+import type { Onnx } from './open.js'
+import type { Round } from './replace.js'
+import { siteName, weightUses } from './uses.js'
 
-const BITS = 8
+/** Lowest and highest value of a site's input. */
+export type InputRange = readonly [lowest: number, highest: number]
 
-/** The grids of inputs that quantizeActivations keeps beside the weights. */
-export interface InputGrids {
-  /** Takes a parameter where it is part of a grid, and says whether it was. */
-  take(name: string, parameter: Parameter): boolean
-  /** By the weight that the input meets; `refused` are those of other widths than 8 bits. */
-  readonly grids: ReadonlyMap<string, InputGrid>
-  readonly refused: readonly Refused[]
+/** Throws BAD_OPTION for a weight that the graph lacks and for bounds that are none. */
+export const checkRanges = (ranges: Readonly<Record<string, InputRange>>, { tensors }: Onnx): void => {
+  const known = new Set(tensors.map(({ name }) => name))
+  for (const [name, range] of Object.entries(ranges)) {
+    if (known.has(name) && range.length === 2 && range.every(Number.isFinite) && range[0] <= range[1]) continue
+    const remedy = 'Pass [lowest, highest] by the names of weights.'
+    throw new CompressionError('BAD_OPTION', `ranges has ${JSON.stringify(range)} for "${name}".`, remedy, { name })
+  }
 }
 
-/** Collects them for the nodes that multiply by weights. */
-export const inputGrids = (uses: readonly WeightUse[]): InputGrids => {
-  const parts = new Map<string, { readonly weight: string; readonly part: keyof InputGrid }>()
-  for (const { node, weight } of uses) {
-    const [scale, zero] = activationNames({ name: node.name || node.output[0] })
-    parts.set(scale, { weight: weight.name, part: 'scale' }).set(zero, { weight: weight.name, part: 'zero' })
+/** 256 steps between two values, 0 among them. */
+export const gridOfRange = ([lowest, highest]: InputRange): ActivationGrid => {
+  const [low, high] = [Math.min(0, lowest), Math.max(0, highest)]
+  const scale = (high - low) / 255 || 1
+  return { bits: 8, scale, zero: Math.round(-low / scale) }
+}
+
+/** x on its grid and back: QuantizeLinear to bytes and DequantizeLinear; a grid of fewer bits ends where its codes do. */
+export const onGrid =
+  ({ bits, scale, zero }: ActivationGrid, float: 'f32' | 'f16', opset: number): Round =>
+  (graph, x) => {
+    const bound = (code: number): string => graph.constant(float, [], [scale * (code - zero)])
+    const within = bits === 8 ? x : graph.op('Clip', [x, bound(0), bound(2 ** bits - 1)])
+    const grid = [graph.constant(float, [], [scale]), graph.constant('u8', [], [zero])]
+    const domain = domainFor(float === 'f16' ? OPSETS.half : OPSETS.tensor, opset)
+    return graph.op('DequantizeLinear', [graph.op('QuantizeLinear', [within, ...grid], { domain }), ...grid], { domain })
   }
-  const grids = new Map<string, InputGrid>()
-  const refused: Refused[] = []
+
+/** The grids of inputs that come as parameters of their sites, `SITE.input_scale` and `SITE.input_zero_point`. */
+export interface InputGrids {
+  /** Takes a parameter; false where it is no part of a grid of this graph. */
+  take(name: string, parameter: Parameter): boolean
+  /** Those that are whole, by the weight that the inputs meet. */
+  grids(): ReadonlyMap<string, ActivationGrid>
+  /** Parts without the other. */
+  halves(): readonly Refused[]
+}
+
+/** Collects grids as they are written. */
+export const inputGrids = ({ graph, tensors }: Onnx): InputGrids => {
+  const weights = new Map(weightUses(graph, tensors).flatMap(use => activationNames({ name: siteName(use) }).map((name, part) => [name, { weight: use.weight.name, part }] as const))) // prettier-ignore
+  const parts = new Map<string, [scale?: Dense, zero?: Dense]>()
   return {
-    grids,
-    refused,
     take: (name, parameter) => {
-      const found = parts.get(name)
-      if (!found || parameter.kind !== 'dense') return false
-      const { weight, part } = found
-      const { kind, bits } = DTYPES[parameter.dtype]
-      if (part === 'zero' && bits !== BITS)
-        refused.push({ name, reason: `rounds inputs to ${bits} bits`, step: 'Round them to 8: quantizeActivations(bits=8).' })
-      const [value] = kind === 'float' ? toFloat32(parameter) : toInt32(parameter)
-      grids.set(weight, { ...(grids.get(weight) ?? { scale: 1, zero: 0 }), [part]: value })
+      const place = weights.get(name)
+      if (!place || parameter.kind !== 'dense') return false
+      const found = parts.get(place.weight) ?? []
+      found[place.part] = parameter
+      parts.set(place.weight, found)
       return true
     },
+    grids: () =>
+      new Map(
+        [...parts].flatMap(([weight, [scale, zero]]) =>
+          scale && zero ? [[weight, { bits: DTYPES[zero.dtype].bits, scale: toFloat32(scale)[0], zero: toInt32(zero)[0] }] as const] : [],
+        ),
+      ),
+    halves: () =>
+      [...weights]
+        .filter(([, { weight, part }]) => parts.has(weight) && parts.get(weight)![part] === undefined)
+        .map(([name]) => ({ name, reason: 'is missing', step: 'Write scale and zero point of an input together.' })),
   }
 }

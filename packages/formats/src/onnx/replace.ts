@@ -1,11 +1,8 @@
 import type { GraphBuilder } from './build.js'
-import { domainFor, OPSETS } from './forms/dequantize.js'
+import { OPSETS } from './forms/dequantize.js'
 import type { Stored } from './forms/stored.js'
 import type { GraphProto, NodeProto } from './schema/onnx-ml_pb.js'
 import { isProduct } from './uses.js'
-
-/** Lowest and highest value of a site's input. */
-export type InputRange = readonly [lowest: number, highest: number]
 
 /** What becomes of one weight. */
 export interface Replacement {
@@ -27,36 +24,15 @@ export const namesOutsideProducts = ({ node, output }: GraphProto): ReadonlySet<
     ...node.flatMap(each => [...each.input.filter((_, index) => index !== 1 || !isProduct(each)), ...namesInside(each)]),
   ])
 
-/** A line of 256 steps: value = scale · (code − zero). */
-export interface InputGrid {
-  readonly scale: number
-  readonly zero: number
-}
-
-/** 256 steps between two values, 0 among them. */
-export const gridOfRange = ([lowest, highest]: InputRange): InputGrid => {
-  const [low, high] = [Math.min(0, lowest), Math.max(0, highest)]
-  const scale = (high - low) / 255 || 1
-  return { scale, zero: Math.round(-low / scale) }
-}
-
-type Rounding = InputGrid & { readonly float: 'f32' | 'f16'; readonly opset: number }
-
-/** x rounded to a grid, and back: QuantizeLinear and DequantizeLinear. */
-const roundInput = (graph: GraphBuilder, x: string, { scale, zero, float, opset }: Rounding): string => {
-  const grid = [graph.constant(float, [], [scale]), graph.constant('u8', [], [zero])]
-  const domain = domainFor(float === 'f16' ? OPSETS.half : OPSETS.tensor, opset)
-  return graph.op('DequantizeLinear', [graph.op('QuantizeLinear', [x, ...grid], { domain }), ...grid], { domain })
-}
+/** Writes the nodes that round a value, and gives the name of what they make. */
+export type Round = (graph: GraphBuilder, x: string) => string
 
 export interface Replacing {
-  readonly replacements: ReadonlyMap<string, Replacement>
-  /** Inputs to round, by the weight that they meet. */
-  readonly grids: ReadonlyMap<string, InputGrid>
-  /** What the graph computes in where a weight is asked for. */
-  readonly floatOf: (weight: string) => 'f32' | 'f16'
-  /** The version of ONNX's operators in the graph. */
-  readonly opset: number
+  readonly replacements?: ReadonlyMap<string, Replacement>
+  /** How inputs are rounded, by the weight that they meet. */
+  readonly rounded?: ReadonlyMap<string, Round>
+  /** The version of ONNX's operators in a graph that is written for others. */
+  readonly opset?: number
 }
 
 /** x · Wᵀ + bias in the place of a node. */
@@ -90,7 +66,7 @@ const addBiasBehind = (graph: GraphBuilder, node: NodeProto): void => {
 export const replaceNodes = (
   nodes: readonly NodeProto[],
   graph: GraphBuilder,
-  { replacements, grids, floatOf, opset }: Replacing,
+  { replacements = new Map(), rounded = new Map(), opset = Infinity }: Replacing,
 ): NodeProto[] => {
   const result: NodeProto[] = []
   let taken = 0
@@ -106,15 +82,15 @@ export const replaceNodes = (
   take()
   for (const node of nodes) {
     const weight = node.input[1]
-    const grid = USED_AS_WEIGHT.includes(node.opType) ? grids.get(weight) : undefined
-    const x = grid ? roundInput(graph, node.input[0], { ...grid, float: floatOf(weight), opset }) : node.input[0]
+    const round = USED_AS_WEIGHT.includes(node.opType) ? rounded.get(weight) : undefined
+    const x = round ? round(graph, node.input[0]) : node.input[0]
     const replacement = replacements.get(weight)
     if (replacement?.asProduct) replaceProduct(graph, node, x, replacement)
     take()
     if (replacement?.asProduct) continue
     if (x !== node.input[0]) node.input[0] = x
     result.push(node)
-    if (grid && opset < OPSETS.axis) addBiasBehind(graph, node)
+    if (round && opset < OPSETS.axis) addBiasBehind(graph, node)
     take()
   }
   return result

@@ -1,6 +1,8 @@
 import { clone, create, toBinary } from '@bufbuild/protobuf'
-import { valueInfo } from './model.js'
+import { graphBuilder } from './build.js'
+import { valueInfo, type ValueInfo } from './model.js'
 import type { Onnx } from './open.js'
+import { replaceNodes, type Round } from './replace.js'
 import {
   ModelProtoSchema,
   TensorProto_DataLocation,
@@ -20,18 +22,63 @@ const whole = async ({ bytes }: Onnx, tensor: OnnxTensor): Promise<TensorProto> 
   return proto
 }
 
-/** The graph as bytes for a runtime: `fed` initializers become inputs, and the values of `taps` outputs. */
-export const runnableModel = async (onnx: Onnx, fed: ReadonlySet<string>, taps: readonly string[]): Promise<Uint8Array> => {
-  const model = clone(ModelProtoSchema, onnx.model)
-  const graph = model.graph!
+/** An input of a weight that is rounded while the graph runs, on a grid that is fed: scale and zero, f32 (1). */
+export interface RoundedInput {
+  readonly weight: string
+  readonly bits: number
+  readonly scale: string
+  readonly zero: string
+}
+
+export interface Runnable {
+  readonly bytes: Uint8Array
+  /** What stands for the input of a weight once it is rounded. */
+  readonly roundedNames: ReadonlyMap<string, string>
+}
+
+/** scale · (clamp(round(x / scale) + zero, 0, 2^bits − 1) − zero), ties to even. */
+const roundFed =
+  ({ bits, scale, zero }: RoundedInput, float: 'f32' | 'f16'): Round =>
+  (graph, x) => {
+    const wide = float === 'f16' ? graph.cast(x, 'f32') : x
+    const codes = graph.op('Add', [graph.op('Round', [graph.op('Div', [wide, scale])]), zero])
+    const within = graph.op('Min', [graph.op('Max', [codes, graph.constant('f32', [], [0])]), graph.constant('f32', [], [2 ** bits - 1])])
+    const rounded = graph.op('Mul', [graph.op('Sub', [within, zero]), scale])
+    return float === 'f16' ? graph.cast(rounded, 'f16') : rounded
+  }
+
+const PREFIX = 'tersor_rounded_'
+
+/**
+ * The graph for a runtime, whose `fed` initializers become inputs: gives it as bytes in which the values of `taps` are outputs, and the
+ * inputs of some weights are rounded. Data of the other initializers is read now.
+ */
+export const runnableModel = async (onnx: Onnx, fed: ReadonlySet<string>) => {
   const constants = new Set(onnx.tensors.map(({ name }) => name))
-  const given = onnx.tensors.filter(({ name }) => fed.has(name))
-  graph.initializer = await Promise.all(onnx.tensors.filter(({ name }) => !fed.has(name)).map(tensor => whole(onnx, tensor)))
-  graph.input = [
-    ...graph.input.filter(({ name }) => !constants.has(name)),
-    ...given.map(({ name, dtype, shape }) => valueInfo({ name, dtype: dtype!, shape })),
-  ]
-  const known = new Set([...graph.output, ...graph.input].map(({ name }) => name))
-  graph.output = [...graph.output, ...taps.filter(name => !known.has(name)).map(name => create(ValueInfoProtoSchema, { name }))]
-  return toBinary(ModelProtoSchema, model)
+  const given = onnx.tensors.filter(({ name }) => fed.has(name)).map(({ name, dtype, shape }) => ({ name, dtype: dtype!, shape }))
+  const kept = await Promise.all(onnx.tensors.filter(({ name }) => !fed.has(name)).map(tensor => whole(onnx, tensor)))
+  const halves = new Set(onnx.tensors.filter(({ dtype }) => dtype === 'f16').map(({ name }) => name))
+  return (taps: readonly string[], rounded: readonly RoundedInput[] = []): Runnable => {
+    const model = clone(ModelProtoSchema, onnx.model)
+    const graph = model.graph!
+    const builder = graphBuilder(PREFIX)
+    const roundedNames = new Map<string, string>()
+    const rounds = rounded.map(each => {
+      const round = roundFed(each, halves.has(each.weight) ? 'f16' : 'f32')
+      const named: Round = (nodes, x) => {
+        const name = round(nodes, x)
+        if (!roundedNames.has(each.weight)) roundedNames.set(each.weight, name)
+        return name
+      }
+      return [each.weight, named] as const
+    })
+    graph.node = replaceNodes(graph.node, builder, { rounded: new Map(rounds) })
+    const lines: ValueInfo[] = rounded.flatMap(({ scale, zero }) => [scale, zero]).map(name => ({ name, dtype: 'f32', shape: [1] }))
+    graph.initializer = [...kept, ...builder.constants]
+    graph.input = [...graph.input.filter(({ name }) => !constants.has(name)), ...[...given, ...lines].map(valueInfo)]
+    const known = new Set([...graph.output, ...graph.input].map(({ name }) => name))
+    const shown = new Set([...taps, ...roundedNames.values()].filter(name => !known.has(name)))
+    graph.output = [...graph.output, ...[...shown].map(name => create(ValueInfoProtoSchema, { name }))]
+    return { bytes: toBinary(ModelProtoSchema, model), roundedNames }
+  }
 }

@@ -2,9 +2,9 @@ import { CompressionError, fromFloat32, toFloat32, type Dense, type Parameter } 
 import { isMisfit, type Refused } from './forms/misfit.js'
 import { storeMatrix } from './forms/store.js'
 import type { OnnxForm, Stored, Target } from './forms/stored.js'
+import { inputGrids, type InputGrids } from './input-grids.js'
 import type { Onnx } from './open.js'
-import { inputGrids } from './input-grids.js'
-import { namesOutsideProducts, type InputGrid, type Replacement } from './replace.js'
+import { namesOutsideProducts, type Replacement } from './replace.js'
 import type { ModelProto } from './schema/onnx-ml_pb.js'
 import type { Spool } from './spool.js'
 import type { OnnxTensor } from './tensors.js'
@@ -38,21 +38,20 @@ export interface WeightWriter {
   /** Those that the graph must compute or use in another way. */
   readonly replacements: ReadonlyMap<string, Replacement>
   readonly refused: readonly Refused[]
+  /** Grids of inputs that came among the parameters. */
+  readonly grids: InputGrids
   readonly floatOf: (name: string) => 'f32' | 'f16'
-  /** Grids of inputs that were written with the weights, by the weight. */
-  readonly grids: ReadonlyMap<string, InputGrid>
 }
 
 /** Stores parameters of a graph in the forms of ONNX; throws NOT_FOUND for a name that the graph lacks. */
 export const weightWriter = ({ source, form, float }: WeightWriterOptions, spool: Spool): WeightWriter => {
   const tensors = new Map(source.tensors.map(tensor => [tensor.name, tensor]))
-  const allUses = weightUses(source.graph, source.tensors)
-  const uses = new Map(allUses.map(use => [use.weight.name, use]))
-  const inputs = inputGrids(allUses)
+  const uses = new Map(weightUses(source.graph, source.tensors).map(use => [use.weight.name, use]))
   const elsewhere = namesOutsideProducts(source.graph)
   const replaced = new Set<string>()
   const replacements = new Map<string, Replacement>()
   const refused: Refused[] = []
+  const grids = inputGrids(source)
   const floatOf = (name: string): 'f32' | 'f16' => (tensors.get(name)?.dtype === 'f16' ? 'f16' : 'f32')
 
   const keep = async (name: string, stored: Stored, asProduct: boolean): Promise<void> => {
@@ -80,8 +79,8 @@ export const weightWriter = ({ source, form, float }: WeightWriterOptions, spool
     refused.push({ name, reason: 'is asked for by other nodes than products', step: 'Leave it out with only.' })
   }
   const write = async (name: string, parameter: Parameter): Promise<void> => {
-    if (inputs.take(name, parameter)) return
     const tensor = tensors.get(name)
+    if (!tensor && grids.take(name, parameter)) return
     if (!tensor)
       throw new CompressionError('NOT_FOUND', `The graph has no initializer "${name}".`, 'Write the parameters of its own store.', { name })
     replaced.add(name)
@@ -94,10 +93,5 @@ export const weightWriter = ({ source, form, float }: WeightWriterOptions, spool
       ? writeTree(name, tensor, parameter)
       : void refused.push({ name, reason: `is ${tensor.dtype}`, step: 'Leave it out with only.' })
   }
-  return {
-    ...{ write, replaced, replacements, floatOf, grids: inputs.grids },
-    get refused() {
-      return [...refused, ...inputs.refused]
-    },
-  }
+  return { write, replaced, replacements, refused, grids, floatOf }
 }

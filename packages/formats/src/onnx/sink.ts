@@ -9,7 +9,8 @@ import { ONNX_FORMS } from './forms/store.js'
 import type { OnnxForm } from './forms/stored.js'
 import { INLINE_BYTES } from './scan.js'
 import { openOnnx, PROVENANCE_KEY, type Onnx } from './open.js'
-import { gridOfRange, replaceNodes, type InputRange } from './replace.js'
+import { checkRanges, gridOfRange, onGrid, type InputRange } from './input-grids.js'
+import { replaceNodes } from './replace.js'
 import {
   ModelProtoSchema,
   OperatorSetIdProtoSchema,
@@ -29,7 +30,7 @@ export interface OnnxSinkOptions extends OutputOptions, WriteOptions {
   readonly source: Onnx
   /** How grids of codes are stored: as the source has them or MatMulNBits where absent, and QDQ for weights that other nodes than products ask for. */
   readonly form?: OnnxForm
-  /** Rounds the inputs of these weights to 8 bits with fixed ranges: what QDQ calls static. */
+  /** Rounds the inputs of these weights to 8 bits with fixed ranges, what QDQ calls static; grids that quantize-activations learned need none. */
   readonly ranges?: Readonly<Record<string, InputRange>>
   /** Stores plain float weights as halves, rounded; they are widened when the graph runs. */
   readonly float?: 'f16'
@@ -40,15 +41,6 @@ export interface OnnxSinkOptions extends OutputOptions, WriteOptions {
 const checkForm = (form: OnnxForm): void => {
   if (ONNX_FORMS.includes(form)) return
   throw new CompressionError('BAD_OPTION', `There is no form "${String(form)}".`, `Forms are ${ONNX_FORMS.join(', ')}.`, { form })
-}
-
-const checkRanges = (ranges: Readonly<Record<string, InputRange>>, { tensors }: Onnx): void => {
-  const known = new Set(tensors.map(({ name }) => name))
-  for (const [name, range] of Object.entries(ranges)) {
-    if (known.has(name) && range.length === 2 && range.every(Number.isFinite) && range[0] <= range[1]) continue
-    const remedy = 'Pass [lowest, highest] by the names of weights.'
-    throw new CompressionError('BAD_OPTION', `ranges has ${JSON.stringify(range)} for "${name}".`, remedy, { name })
-  }
 }
 
 /** A prefix that no name of the graph begins with. */
@@ -91,7 +83,8 @@ const namesOf = ({ graph }: Onnx): Set<string> =>
 
 /**
  * Streams a graph whose weights were compressed into an ONNX file; what is not written, and all that is no weight, stays as it was.
- * Grids of codes become MatMulNBits, DequantizeLinear or MatMulInteger; factors become two products, sums two products and their sum.
+ * Grids of codes become MatMulNBits, DequantizeLinear or MatMulInteger; factors become two products, sums two products and their sum;
+ * grids of inputs (`SITE.input_scale`, `SITE.input_zero_point`) become QuantizeLinear and DequantizeLinear before their nodes.
  * The end throws UNSUPPORTED with all tensors that have no place; steps throw OUTPUT_EXISTS, DISK, NOT_FOUND (a name that the graph lacks).
  */
 export const onnxSink = (path: string, options: OnnxSinkOptions): ParameterSink => {
@@ -106,13 +99,15 @@ export const onnxSink = (path: string, options: OnnxSinkOptions): ParameterSink 
     const { replaced, replacements, floatOf } = weights
     for (const { name, stored } of source.tensors)
       if (stored && !replaced.has(name)) await weights.write(name, await source.params.read(name))
-    const { refused } = weights
+    const refused = [...weights.refused, ...weights.grids.halves()]
     if (refused.length > 0) throw refusal(refused, 'Or leave them out with only.')
     const model = clone(ModelProtoSchema, source.model)
     const graph = model.graph!
     const builder = graphBuilder(freePrefix(spool.names))
-    const grids = new Map([...weights.grids, ...Object.entries(ranges).map(([name, range]) => [name, gridOfRange(range)] as const)])
-    graph.node = replaceNodes(graph.node, builder, { replacements, grids, floatOf, opset: opsetOf(source.model) })
+    const opset = opsetOf(source.model)
+    const given = Object.entries(ranges).map(([name, range]) => [name, gridOfRange(range)] as const)
+    const grids = [...given, ...weights.grids.grids()].map(([name, grid]) => [name, onGrid(grid, floatOf(name), opset)] as const)
+    graph.node = replaceNodes(graph.node, builder, { replacements, rounded: new Map(grids), opset })
     graph.input = graph.input.filter(({ name }) => !replacements.has(name))
     const provenance = typeof options.provenance === 'function' ? options.provenance() : (options.provenance ?? [])
     declare(model, Math.max(0, ...[...replacements.values()].map(({ stored }) => stored.ir ?? 0)), provenance)

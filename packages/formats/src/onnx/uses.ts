@@ -76,6 +76,9 @@ export const weightUses = ({ node }: GraphProto, tensors: readonly OnnxTensor[])
   })
 }
 
+/** What the site of a use is called: its node, or what that makes where it has no name. */
+export const siteName = ({ node }: Pick<WeightUse, 'node'>): string => node.name || node.output[0]
+
 /** Whether a node is its product alone, which another way to multiply can take the place of; a sum with a bias may follow. */
 export const isProduct = ({ opType, attribute }: NodeProto): boolean =>
   opType === 'MatMul' || (opType === 'Gemm' && attribute.every(({ name, f }) => !['alpha', 'beta'].includes(name) || f === 1))

@@ -1,18 +1,19 @@
 import { affine } from '@tersor/core'
 import {
+  codesOf,
   decodeF16,
   DTYPES,
   encodeF16,
   encoded,
   fromFloat32,
   fromIntegers,
+  isDense,
   sizeOf,
   toFloat32,
   type Dense,
   type DType,
   type Encoded,
 } from '@tersor/tensor'
-import { codesOf, isDense } from '../dense-codes.js'
 import { transposed } from './words.js'
 
 /** A linear layer's weight on an affine grid: value = scale · (code − zero), a scale and a zero for each run of `group` columns. */
@@ -56,10 +57,12 @@ export const affineMatrixOf = ({ codec, shape, parts, attrs }: Encoded): AffineM
 }
 
 /** What keeps a tree from being a matrix of codes, in the words of a refusal. */
-export const whyNoMatrix = ({ codec, parts: { zero } }: Encoded): string =>
-  codec.name === 'affine' && isDense(zero) && DTYPES[zero.dtype].kind === 'float'
+export const whyNoMatrix = ({ codec, parts: { scale, zero } }: Encoded): string => {
+  if (codec.name === 'affine' && !isDense(scale)) return 'has scales that are codes themselves'
+  return codec.name === 'affine' && isDense(zero) && DTYPES[zero.dtype].kind === 'float'
     ? 'has zeros between codes'
     : `is ${codec.name}, not a grid of codes over two axes`
+}
 
 const isHalf = (value: number): boolean => Object.is(decodeF16(encodeF16(value)), value)
 

@@ -1,5 +1,4 @@
-import { dense, fromFloat32, sizeOf, toFloat32, type Dense, type Encoded, type Parameter } from '@tersor/tensor'
-import { isDense } from '../dense-codes.js'
+import { dense, fromFloat32, isDense, sizeOf, toFloat32, type Dense, type Encoded, type Parameter } from '@tersor/tensor'
 import type { Misfit } from '../misfit.js'
 import type { StoredLinear } from './layout.js'
 

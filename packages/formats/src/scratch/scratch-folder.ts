@@ -1,5 +1,4 @@
-import * as core from '@tersor/core'
-import type { Fingerprint, ProgressEvent, Scratch, Spill, Unit, UnitSink } from '@tersor/core'
+import { CORE_CODECS, type Fingerprint, type ProgressEvent, type Scratch, type Spill, type Unit, type UnitSink } from '@tersor/core'
 import type { Codec, Parameter } from '@tersor/tensor'
 import { badFile } from '../bad-file.js'
 import { fileSource } from '../byte-source.js'
@@ -36,7 +35,6 @@ export interface ScratchFolder extends Scratch {
   state(): Promise<ScratchState>
 }
 
-const CODECS: readonly Codec[] = [core.affine, core.bitmask, core.factored, core.masked, core.matrix, core.sum]
 /** Everything that a run leaves in its folder; `output` is for what is moved to its place at the end. */
 const OURS = /^(journal(\.new)?|unit-.*|spill-\d+|output.*)$/
 const CHUNK_BYTES = 8 << 20
@@ -186,7 +184,7 @@ const onDisk = <T>(path: string, work: Promise<T>): Promise<T> =>
 export const scratchFolder = (where: string, options: ScratchOptions = {}): ScratchFolder => {
   const { codecs = [], overwrite = false, fileSystem: fs = nodeFileSystem() } = options
   const path = withoutSlash(where)
-  const folder: Folder = { fs, path, codecs: [...CODECS, ...codecs], overwrite, units: new Map(), spills: 0 }
+  const folder: Folder = { fs, path, codecs: [...CORE_CODECS, ...codecs], overwrite, units: new Map(), spills: 0 }
   return Object.freeze({
     path,
     state: async () => {

@@ -1,4 +1,15 @@
-import { DTYPES, toFloat32, toInt32, unpackBits, sizeOf, type Dense, type Encoded, type Parameter, type Shape } from '@tersor/tensor'
+import {
+  DTYPES,
+  isDense,
+  toFloat32,
+  toInt32,
+  unpackBits,
+  sizeOf,
+  type Dense,
+  type Encoded,
+  type Parameter,
+  type Shape,
+} from '@tersor/tensor'
 import type { Quantization, WeightDType, WeightEntry } from './manifest.js'
 import type { Misfit } from '../misfit.js'
 
@@ -15,18 +26,29 @@ const misfit = (reason: string, step = QUANTIZE): Misfit => ({ reason, step })
 
 /** Codes around the grid's zero as the source had them, where every value lies on that grid; undefined where one does not. */
 const codesOn = (
-  values: Float32Array,
+  values: Float32Array | Int32Array,
   { scale, min }: { readonly scale: number; readonly min: number },
   most: number,
 ): Uint16Array | undefined => {
   if (!(scale > 0)) return undefined
+  const round = values instanceof Int32Array ? Math.round : Math.fround
   const codes = new Uint16Array(values.length)
   for (let i = 0; i < values.length; i++) {
     const code = Math.round((values[i] - min) / scale)
-    if (!(code >= 0 && code <= most) || Math.fround(code * scale + min) !== values[i]) return undefined
+    if (!(code >= 0 && code <= most) || round(code * scale + min) !== values[i]) return undefined
     codes[i] = code
   }
   return codes
+}
+
+/** Values on the grid that they were read from, where they are still the same. */
+const storeAsBefore = (values: Float32Array | Int32Array, shape: Shape, before: WeightEntry | undefined): StoredWeight | undefined => {
+  const grid = before?.quantization
+  if (!before || !grid || grid.dtype === 'float16') return undefined
+  const codes = codesOn(values, grid, grid.dtype === 'uint8' ? 255 : 65535)
+  if (!codes) return undefined
+  const bytes = grid.dtype === 'uint8' ? Uint8Array.from(codes) : new Uint8Array(codes.buffer)
+  return { dtype: before.dtype, shape, quantization: grid, bytes }
 }
 
 /** A plain tensor: on the grid that it was read from where it is still the same, else as it is. */
@@ -37,21 +59,13 @@ const storeDense = (tensor: Dense, before: WeightEntry | undefined): StoredWeigh
     if (before?.dtype === 'bool' && dtype === 'u8') return { dtype: 'bool', shape, bytes: tensor.bytes }
     if (dtype === 'i64' || dtype === 'u64' || dtype === 'u32')
       return misfit(`holds ${dtype} numbers, which no int32 holds`, 'Leave it out.')
-    return { dtype: 'int32', shape, bytes: new Uint8Array(Int32Array.from(toInt32(tensor)).buffer) }
+    const whole = Int32Array.from(toInt32(tensor))
+    const again = before?.dtype === 'int32' ? storeAsBefore(whole, shape, before) : undefined
+    return again ?? { dtype: 'int32', shape, bytes: new Uint8Array(whole.buffer) }
   }
   const values = toFloat32(tensor)
-  const grid = before?.quantization
-  if (grid && grid.dtype !== 'float16') {
-    const codes = codesOn(values, grid, grid.dtype === 'uint8' ? 255 : 65535)
-    if (codes)
-      return {
-        dtype: 'float32',
-        shape,
-        quantization: grid,
-        bytes: grid.dtype === 'uint8' ? Uint8Array.from(codes) : new Uint8Array(codes.buffer),
-      }
-  }
-  return { dtype: 'float32', shape, bytes: new Uint8Array(Float32Array.from(values).buffer) }
+  const again = before?.dtype === 'float32' ? storeAsBefore(values, shape, before) : undefined
+  return again ?? { dtype: 'float32', shape, bytes: new Uint8Array(Float32Array.from(values).buffer) }
 }
 
 /** (out, rest) → the tensor's own order of axes. */
@@ -69,6 +83,7 @@ const same = (values: ArrayLike<number>): boolean => Array.prototype.every.call(
 /** One grid for the whole tensor: value = scale · (code − zero) = code · scale + min. */
 const storeAffine = ({ parts, attrs, shape }: Encoded): StoredWeight | Misfit => {
   const { data, scale, zero } = parts as Readonly<Record<string, Dense>>
+  if (!isDense(parts.scale)) return misfit('has scales that are codes themselves')
   const bits = attrs.bits as number
   const scales = toFloat32(scale)
   const zeros = zero ? toInt32(zero) : Int32Array.of(2 ** (bits - 1))

@@ -29,7 +29,7 @@ const FROM_INPUT: Readonly<Record<string, FromInput>> = {
 
 /** dx as a function of dy and y, which saves computing y again. */
 const FROM_OUTPUT: Readonly<Record<string, FromOutput>> = {
-  Relu: (dy, y) => tf.where(tf.greater(y, 0), dy, tf.zerosLike(dy)),
+  Relu: (dy, y) => tf.mul(dy, tf.step(y)),
   Elu: (dy, y) => tf.mul(dy, tf.where(tf.greater(y, 0), tf.onesLike(y), tf.add(y, 1))),
   Exp: (dy, y) => tf.mul(dy, y),
   Reciprocal: (dy, y) => tf.neg(tf.mul(dy, tf.square(y))),

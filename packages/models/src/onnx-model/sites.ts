@@ -1,5 +1,5 @@
 import type { Site } from '@tersor/core'
-import { weightUses, type GraphProto, type OnnxTensor, type WeightUse } from '@tersor/formats/onnx'
+import { siteName, weightUses, type GraphProto, type OnnxTensor, type WeightUse } from '@tersor/formats/onnx'
 
 /** A site, and the value of the graph that it multiplies. */
 export interface GraphSite {
@@ -14,12 +14,14 @@ const lastValues = ({ node, output }: GraphProto): ReadonlySet<string> => {
   return new Set([...names, ...before.flatMap(({ input }) => input)])
 }
 
-const siteOf = ({ node, weight, kind, outAxis, geometry }: WeightUse, isHead: boolean): Site =>
-  Object.freeze({
-    ...{ name: node.name || node.output[0], weight: weight.name, kind, outAxis, inAxis: outAxis === 0 ? 1 : 0 },
+const siteOf = (use: WeightUse, isHead: boolean): Site => {
+  const { weight, kind, outAxis, geometry } = use
+  return Object.freeze({
+    ...{ name: siteName(use), weight: weight.name, kind, outAxis, inAxis: outAxis === 0 ? 1 : 0 },
     ...(geometry ? { convolution: geometry } : {}),
     ...(isHead ? { head: true } : {}),
   })
+}
 
 /** One site for each weight that a product or convolution multiplies by; the last one is the head where there are others. */
 export const sitesOfGraph = (graph: GraphProto, tensors: readonly OnnxTensor[]): readonly GraphSite[] => {

@@ -2,7 +2,7 @@ import * as tf from '@tensorflow/tfjs-core'
 import { compress as run, pack, pipeline, type ProgressEvent, type Step } from '@tersor/core'
 import { sizeOfModel } from '@tersor/evaluation'
 import type { ScratchFolder } from '@tersor/formats/scratch'
-import { openModel, type OpenedModel } from '@tersor/models'
+import { openModel, type OpenedModel } from '@tersor/models/open-model'
 import { CompressionError } from '@tersor/tensor'
 import { readCalibration } from '../calibration.js'
 import { loadConfig } from '../config.js'
@@ -11,7 +11,7 @@ import { garbageCollector } from '../garbage.js'
 import { makeStep } from '../methods.js'
 import { keeping } from '../keeping.js'
 import { openOutput, type SavedModel } from '../model-output.js'
-import type { FormatFlags } from '../output-formats.js'
+import type { FormatFlags } from '../format-flags.js'
 import { bytesText, paint, tableOf, writeResult, type Terminal } from '../output.js'
 import { progressOn } from '../progress.js'
 import { withModel } from '../session.js'
@@ -46,7 +46,7 @@ export const compress = (terminal: Terminal, path: string, given: CompressFlags,
     const started = Date.now()
     const steps = await stepsOf(flags)
     const output = await openOutput(model, flags)
-    const calibration = flags.calibrate === undefined ? [] : await readCalibration(model, flags.calibrate)
+    const calibration = flags.calibrate === undefined ? [] : await readCalibration(model, flags.calibrate, path)
     const progress = progressOn(terminal)
     const collectGarbage = garbageCollector()
     const reports: StepReport[] = []

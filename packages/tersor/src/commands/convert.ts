@@ -1,14 +1,12 @@
 import { decode } from '@tersor/core'
 import { sizeOfModel } from '@tersor/evaluation'
-import { openModel, type OpenedModel } from '@tersor/models'
+import { openModel, type OpenedModel } from '@tersor/models/open-model'
 import { CompressionError, DTYPES, fromFloat32, toFloat32, type Parameter, type ParameterSink } from '@tersor/tensor'
 import { openDirectOutput } from '../model-output.js'
 import { bytesText, note, paint, writeResult, type Terminal } from '../output.js'
-import type { FormatFlags } from '../output-formats.js'
+import type { DENSE_DTYPES, FormatFlags } from '../format-flags.js'
 import { progressOn } from '../progress.js'
 import { withModel } from '../session.js'
-
-export const DENSE_DTYPES = ['f32', 'f16', 'bf16'] as const
 
 export interface ConvertFlags extends FormatFlags {
   readonly out: string

@@ -1,11 +1,12 @@
-import { klDivergence, perplexity, readDocuments, readImages, topOne, windowsOf } from '@tersor/evaluation'
-import { openModel, type OpenedModel } from '@tersor/models'
+import { klDivergence, perplexity, preparedBatch, readDocuments, readImages, topOne, topOneAgreement, windowsOf } from '@tersor/evaluation'
+import { openModel, type OpenedModel } from '@tersor/models/open-model'
 import { CompressionError } from '@tersor/tensor'
+import { preprocessingBeside } from '../graph-images.js'
 import { writeResult, type Terminal } from '../output.js'
 import { progressOn } from '../progress.js'
 import { withModel } from '../session.js'
 
-export type Metric = 'perplexity' | 'top1' | 'kl'
+export type Metric = 'perplexity' | 'top1' | 'kl' | 'agreement'
 
 export interface EvaluateFlags {
   readonly data: string
@@ -14,11 +15,20 @@ export interface EvaluateFlags {
 }
 
 type Language = OpenedModel & { readonly family: 'language' }
+type Imaging = Extract<OpenedModel, { family: 'image' | 'graph' }>
+
+/** What measures a model of each kind, the usual first. */
+const METRICS: Readonly<Record<OpenedModel['family'], readonly Metric[]>> = {
+  image: ['top1', 'agreement'],
+  graph: ['top1', 'agreement'],
+  language: ['perplexity', 'kl'],
+  encoder: [],
+}
 
 const REMEDIES: Readonly<Record<OpenedModel['family'], string>> = {
-  image: 'Use --metric top1.',
+  image: 'Use --metric top1 or agreement.',
   language: 'Use --metric perplexity or kl.',
-  graph: 'Imported graphs are measured from code: topOneAgreement of @tersor/evaluation.',
+  graph: 'Use --metric top1 or agreement.',
   encoder: 'Encoders have no metric here: compare what they give before and after.',
 }
 
@@ -28,13 +38,12 @@ const wrongKind = (metric: Metric, family: OpenedModel['family']): CompressionEr
 /** `tersor evaluate MODEL --data FILE`: one metric of one model. */
 export const evaluate = (terminal: Terminal, path: string, flags: EvaluateFlags, signal: AbortSignal): Promise<void> =>
   withModel(terminal, path, async model => {
-    const metric = flags.metric ?? (model.family === 'image' ? 'top1' : 'perplexity')
-    if (model.family === 'encoder' || model.family === 'graph' || (metric === 'top1') !== (model.family === 'image'))
-      throw wrongKind(metric, model.family)
+    const metric = flags.metric ?? METRICS[model.family][0] ?? 'perplexity'
+    if (!METRICS[model.family].includes(metric)) throw wrongKind(metric, model.family)
     const progress = progressOn(terminal)
     const run = { signal, onProgress: (done: number, of: number) => progress.advance(done, of, metric) }
     try {
-      const result = await MEASURES[metric](model, flags, run)
+      const result = await MEASURES[metric](model, flags, { ...run, path })
       progress.stop()
       writeResult(terminal, result, textOf(result))
     } finally {
@@ -43,6 +52,8 @@ export const evaluate = (terminal: Terminal, path: string, flags: EvaluateFlags,
   })
 
 interface Run {
+  /** Of the model. */
+  readonly path: string
   readonly signal: AbortSignal
   readonly onProgress: (done: number, of: number) => void
 }
@@ -57,23 +68,51 @@ const windowsFor = async (model: Language, data: string) => {
   return windowsOf(await readDocuments(data), model.tokenizer, model.contextLength)
 }
 
+/** How a model takes images: a graph as is declared beside it, others in their own size. */
+const imagesFor = async (model: Imaging, data: string, path: string) => {
+  if (model.family === 'image') {
+    const [height, width] = model.imageShape
+    return { images: await readImages(data, { size: [height, width] }), rows: IMAGES_PER_BATCH }
+  }
+  const preprocessing = await preprocessingBeside(model, path)
+  const [rows] = model.inputs[0].shape ?? []
+  return { images: await readImages(data, preprocessing), preprocessing, rows: typeof rows === 'number' ? rows : IMAGES_PER_BATCH }
+}
+
+const IMAGES_PER_BATCH = 64
+
+/** Opens what a metric compares with, for as long as the work takes. */
+const withReference = async <T>(metric: Metric, path: string | undefined, work: (reference: OpenedModel) => Promise<T>): Promise<T> => {
+  if (path === undefined)
+    throw new CompressionError(
+      'BAD_OPTION',
+      `${metric} compares with a reference, and none was given.`,
+      'Pass --reference MODEL, such as the model before compression.',
+    )
+  const reference = await openModel(path)
+  try {
+    return await work(reference)
+  } finally {
+    await reference.close?.()
+  }
+}
+
 const MEASURES: Readonly<Record<Metric, (model: OpenedModel, flags: EvaluateFlags, run: Run) => Promise<object>>> = {
   perplexity: async (model, { data }, run) => perplexity(model as Language, await windowsFor(model as Language, data), run),
-  top1: async (model, { data }, run) => topOne(model, await readImages(data), run),
-  kl: async (model, { data, reference }, run) => {
-    if (reference === undefined)
-      throw new CompressionError(
-        'BAD_OPTION',
-        'kl compares with a reference, and none was given.',
-        'Pass --reference MODEL, such as the model before compression.',
-      )
-    const other = await openModel(reference)
-    try {
-      return await klDivergence(model as Language, other as Language, await windowsFor(model as Language, data), run)
-    } finally {
-      await other.close?.()
-    }
+  top1: async (model, { data }, { path, ...run }) => {
+    const { images, ...how } = await imagesFor(model as Imaging, data, path)
+    return topOne(model, images, { ...run, ...how })
   },
+  kl: (model, { data, reference }, run) =>
+    withReference('kl', reference, async other =>
+      klDivergence(model as Language, other as Language, await windowsFor(model as Language, data), run),
+    ),
+  agreement: (model, { data, reference }, { path, ...run }) =>
+    withReference('agreement', reference, async other => {
+      const { images, preprocessing, rows } = await imagesFor(model as Imaging, data, path)
+      const batch = (index: number) => preparedBatch(images, index * rows, Math.min((index + 1) * rows, images.count), preprocessing)
+      return topOneAgreement(model, other, { batches: Math.ceil(images.count / rows), batch }, run)
+    }),
 }
 
 const textOf = (result: object): string =>

@@ -1,5 +1,5 @@
 import { createRng } from '@tersor/core'
-import { generate as stream } from '@tersor/models'
+import { generate as stream } from '@tersor/models/generate'
 import { CompressionError } from '@tersor/tensor'
 import { writeResult, type Terminal } from '../output.js'
 import { withModel } from '../session.js'

@@ -23,7 +23,7 @@ export const imatrix = (terminal: Terminal, path: string, flags: ImatrixFlags, s
         `${path} is no language model.`,
         'Importance matrices are for GGUF files of language models.',
       )
-    const batches = await readCalibration(model, flags.calibrate)
+    const batches = await readCalibration(model, flags.calibrate, path)
     const progress = progressOn(terminal)
     try {
       const onProgress = (done: number, of: number) => progress.advance(done, of, 'imatrix')

@@ -1,5 +1,5 @@
 import { sizeOfModel } from '@tersor/evaluation'
-import { openModel } from '@tersor/models'
+import { openModel } from '@tersor/models/open-model'
 import { bytesText, paint, tableOf, writeResult, type Terminal } from '../output.js'
 
 /** `tersor inspect MODEL`: what a model holds, tensor by tensor, from its header alone. */

@@ -1,4 +1,4 @@
-import { BLOCK, type BlockFormat } from './block-format.js'
+import { BLOCK, contentOf, type BlockFormat } from './block-format.js'
 import { packNibbles, unpackNibbles } from './halves.js'
 
 const { fround, abs, floor, log2 } = Math
@@ -43,16 +43,32 @@ const encode = (values: Float32Array): Uint8Array => {
   return bytes
 }
 
+const SHAPE = Object.freeze({ block: BLOCK, ranged: false })
+
 const decode = (blocks: Uint8Array): Float32Array => {
   const values = new Float32Array((blocks.length / BYTES) * BLOCK)
-  const codes = new Uint8Array(BLOCK)
+  const { codes } = contentOf(SHAPE)
   for (let at = 0, to = 0; at < blocks.length; at += BYTES, to += BLOCK) {
     const scale = halfScale(blocks[at])
-    unpackNibbles(blocks, at + 1, codes)
+    unpackNibbles(blocks, at + 1, codes, 0)
     for (let i = 0; i < BLOCK; i++) values[to + i] = scale * GRID[codes[i]]
   }
   return values
 }
 
-/** 4.25 bits: an E8M0 scale, 16 bytes as in Q4_0 of E2M1 codes. Importance changes nothing. */
-export const MXFP4: BlockFormat = Object.freeze({ encode, decode })
+/** 4.25 bits: an E8M0 scale, which is no half but a code, 16 bytes as in Q4_0 of E2M1 codes. Importance changes nothing. */
+export const MXFP4: BlockFormat = Object.freeze<BlockFormat>({
+  ...SHAPE,
+  bytes: BYTES,
+  group: BLOCK,
+  pack: ({ codes, scaleCodes }, index, bytes, at) => {
+    bytes[at] = scaleCodes[index]
+    packNibbles(codes, index * BLOCK, bytes, at + 1)
+  },
+  unpack: (bytes, at, { codes, scaleCodes }, index) => {
+    scaleCodes[index] = bytes[at]
+    unpackNibbles(bytes, at + 1, codes, index * BLOCK)
+  },
+  encode,
+  decode,
+})

@@ -1,4 +1,4 @@
-import { wasmKernels, type QuantizeBlocks, type WasmKernels } from '@tersor/kernels/wasm'
+import { wasmKernels, type QuantizeBlocks, type WasmKernels } from '../wasm.js'
 import { BLOCK } from './block-format.js'
 
 /** Blocks that go through the kernel at once: few enough that values and bytes stay in the nearest caches. */

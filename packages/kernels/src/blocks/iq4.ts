@@ -1,5 +1,5 @@
 import { decodeF16, encodeF16 } from '@tersor/tensor'
-import { BLOCK, putU16, SUPER, u16At, type BlockFormat } from './block-format.js'
+import { BLOCK, contentOf, putU16, SUPER, u16At, type BlockFormat } from './block-format.js'
 import { extremeOf, TINY } from './fit-symmetric.js'
 import { packNibbles, unpackNibbles } from './halves.js'
 import { clamp, nearestInt } from './nearest.js'
@@ -8,7 +8,8 @@ import { sumOfSquares, weigh } from './spread.js'
 const { fround, abs } = Math
 
 /** What the codes stand for: closer together near zero, as weights are. */
-const GRID = Int8Array.of(-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113)
+export const IQ4_LEVELS: readonly number[] = Object.freeze([-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113])
+const GRID = Int8Array.from(IQ4_LEVELS)
 const LAST = GRID.length - 1
 const TRIES = 7
 const NL_BYTES = 18
@@ -95,9 +96,9 @@ const fillWeights = (x: Float32Array, from: number, spread: number, weights: Flo
 
 const spreadOf = (x: Float32Array, from: number, size: number): number => fround(sumOfSquares(x, from, size) * (2 / size))
 
-const round = (x: Float32Array, from: number, scale: number, codes: Uint8Array): void => {
+const round = (x: Float32Array, from: number, scale: number, codes: Uint8Array, to = 0): void => {
   const inverse = scale === 0 ? 0 : fround(1 / scale)
-  for (let i = 0; i < BLOCK; i++) codes[i] = nearestCode(fround(inverse * x[from + i]))
+  for (let i = 0; i < BLOCK; i++) codes[to + i] = nearestCode(fround(inverse * x[from + i]))
 }
 
 const encodeNl = (values: Float32Array, importance?: Float32Array): Uint8Array => {
@@ -114,21 +115,57 @@ const encodeNl = (values: Float32Array, importance?: Float32Array): Uint8Array =
   return bytes
 }
 
-const decodeNl = (blocks: Uint8Array): Float32Array => {
-  const values = new Float32Array((blocks.length / NL_BYTES) * BLOCK)
-  const codes = new Uint8Array(BLOCK)
-  for (let at = 0, to = 0; at < blocks.length; at += NL_BYTES, to += BLOCK) {
-    const scale = decodeF16(u16At(blocks, at))
-    unpackNibbles(blocks, at + 2, codes)
-    for (let i = 0; i < BLOCK; i++) values[to + i] = scale * GRID[codes[i]]
+const NL_SHAPE = Object.freeze({ block: BLOCK, ranged: false })
+const XS_SHAPE = Object.freeze({ block: SUPER, group: BLOCK, ranged: false })
+
+/** 4.5 bits: f16 scale, 16 bytes as in Q4_0. value = scale · grid[code]. */
+export const IQ4_NL: BlockFormat = Object.freeze<BlockFormat>({
+  ...NL_SHAPE,
+  bytes: NL_BYTES,
+  pack: ({ codes, scale }, index, bytes, at) => {
+    putU16(bytes, at, scale[index])
+    packNibbles(codes, index * BLOCK, bytes, at + 2)
+  },
+  unpack: (bytes, at, { codes, scale }, index) => {
+    scale[index] = u16At(bytes, at)
+    unpackNibbles(bytes, at + 2, codes, index * BLOCK)
+  },
+  encode: encodeNl,
+  decode: blocks => {
+    const values = new Float32Array((blocks.length / NL_BYTES) * BLOCK)
+    const { codes } = contentOf(NL_SHAPE)
+    for (let at = 0, to = 0; at < blocks.length; at += NL_BYTES, to += BLOCK) {
+      const scale = decodeF16(u16At(blocks, at))
+      unpackNibbles(blocks, at + 2, codes, 0)
+      for (let i = 0; i < BLOCK; i++) values[to + i] = scale * GRID[codes[i]]
+    }
+    return values
+  },
+})
+
+const packXs: BlockFormat['pack'] = ({ codes, scale, scaleCodes }, index, bytes, at) => {
+  putU16(bytes, at, scale[index])
+  for (let j = 0, from = index * GROUPS; j < GROUPS; j++, from++) {
+    bytes[at + 2 + (j >> 2)] |= (scaleCodes[from] >> 4) << (2 * (j & 3))
+    bytes[at + 4 + (j >> 1)] |= (scaleCodes[from] & 15) << (4 * (j & 1))
+    packNibbles(codes, from * BLOCK, bytes, at + XS_HEAD + j * (BLOCK / 2))
   }
-  return values
+}
+
+const unpackXs: BlockFormat['unpack'] = (bytes, at, { codes, scale, scaleCodes }, index) => {
+  scale[index] = u16At(bytes, at)
+  for (let j = 0, to = index * GROUPS; j < GROUPS; j++, to++) {
+    const low = (bytes[at + 4 + (j >> 1)] >> (4 * (j & 1))) & 15
+    const high = (bytes[at + 2 + (j >> 2)] >> (2 * (j & 3))) & 3
+    scaleCodes[to] = low | (high << 4)
+    unpackNibbles(bytes, at + XS_HEAD + j * (BLOCK / 2), codes, to * BLOCK)
+  }
 }
 
 /** The elements are coded for scales that are multiples of the unrounded d. */
 const encodeXs = (values: Float32Array, importance?: Float32Array): Uint8Array => {
   const bytes = new Uint8Array((values.length / SUPER) * XS_BYTES)
-  const codes = new Uint8Array(BLOCK)
+  const block = contentOf(XS_SHAPE)
   const weights = new Float32Array(BLOCK)
   const scales = new Float32Array(GROUPS)
   for (let from = 0, at = 0; from < values.length; from += SUPER, at += XS_BYTES) {
@@ -139,37 +176,30 @@ const encodeXs = (values: Float32Array, importance?: Float32Array): Uint8Array =
     }
     const d = fround(-extremeOf(scales, 0, GROUPS) / SCALE_HALF)
     const inverse = d === 0 ? 0 : fround(1 / d)
-    putU16(bytes, at, encodeF16(d))
+    block.scale[0] = encodeF16(d)
     for (let j = 0; j < GROUPS; j++) {
       const code = clamp(nearestInt(fround(inverse * scales[j])), -SCALE_HALF, SCALE_HALF - 1)
-      round(values, from + j * BLOCK, fround(d * code), codes)
-      const stored = code + SCALE_HALF
-      bytes[at + 2 + (j >> 2)] |= (stored >> 4) << (2 * (j & 3))
-      bytes[at + 4 + (j >> 1)] |= (stored & 15) << (4 * (j & 1))
-      packNibbles(codes, 0, bytes, at + XS_HEAD + j * (BLOCK / 2))
+      round(values, from + j * BLOCK, fround(d * code), block.codes, j * BLOCK)
+      block.scaleCodes[j] = code + SCALE_HALF
     }
+    packXs(block, 0, bytes, at)
   }
   return bytes
 }
 
 const decodeXs = (blocks: Uint8Array): Float32Array => {
   const values = new Float32Array((blocks.length / XS_BYTES) * SUPER)
-  const codes = new Uint8Array(BLOCK)
-  for (let at = 0, to = 0; at < blocks.length; at += XS_BYTES) {
-    const d = decodeF16(u16At(blocks, at))
-    for (let j = 0; j < GROUPS; j++, to += BLOCK) {
-      const low = (blocks[at + 4 + (j >> 1)] >> (4 * (j & 1))) & 15
-      const high = (blocks[at + 2 + (j >> 2)] >> (2 * (j & 3))) & 3
-      const scale = fround(d * ((low | (high << 4)) - SCALE_HALF))
-      unpackNibbles(blocks, at + XS_HEAD + j * (BLOCK / 2), codes)
-      for (let i = 0; i < BLOCK; i++) values[to + i] = scale * GRID[codes[i]]
-    }
+  const block = contentOf(XS_SHAPE)
+  for (let at = 0, to = 0; at < blocks.length; at += XS_BYTES, to += SUPER) {
+    unpackXs(blocks, at, block, 0)
+    const d = decodeF16(block.scale[0])
+    for (let i = 0; i < SUPER; i++) values[to + i] = fround(d * (block.scaleCodes[i >> 5] - SCALE_HALF)) * GRID[block.codes[i]]
   }
   return values
 }
 
-/** 4.5 bits: f16 scale, 16 bytes as in Q4_0. value = scale · grid[code]. */
-export const IQ4_NL: BlockFormat = Object.freeze({ encode: encodeNl, decode: decodeNl })
-
 /** 4.25 bits: f16 d, 2 bytes of high pairs of the 8 scales, 4 of their low fours, 128 bytes of codes. value = d · scale · grid[code]. */
-export const IQ4_XS: BlockFormat = Object.freeze({ encode: encodeXs, decode: decodeXs })
+export const IQ4_XS: BlockFormat = Object.freeze<BlockFormat>({
+  ...{ ...XS_SHAPE, bytes: XS_BYTES, pack: packXs, unpack: unpackXs },
+  ...{ encode: encodeXs, decode: decodeXs },
+})

@@ -34,7 +34,7 @@ export const fitSymmetric = (
   half: number,
   weights: Float32Array,
   weightsFrom: number,
-  codes: Int8Array,
+  codes: Uint8Array,
   codesAt: number,
 ): number => {
   const extreme = extremeOf(x, from, size)
@@ -70,7 +70,7 @@ export const fitSymmetric = (
  * The same grid, weighted by x², searched code by code: each may move to the nearest one for the scale that the others want,
  * where that lowers the error; up to five rounds. Writes the codes, which count from −half, and returns the scale.
  */
-export const refineSymmetric = (x: Float32Array, from: number, size: number, half: number, codes: Int8Array, codesAt: number): number => {
+export const refineSymmetric = (x: Float32Array, from: number, size: number, half: number, codes: Uint8Array, codesAt: number): number => {
   const extreme = extremeOf(x, from, size)
   if (abs(extreme) < TINY) {
     codes.fill(0, codesAt, codesAt + size)
@@ -82,7 +82,7 @@ export const refineSymmetric = (x: Float32Array, from: number, size: number, hal
   for (let i = 0; i < size; i++) {
     const value = x[from + i]
     const code = clamp(nearestInt(fround(inverse * value)), -half, half - 1)
-    codes[codesAt + i] = code
+    codes[codesAt + i] = half + code
     const weight = fround(value * value)
     xl = fround(xl + fround(fround(weight * value) * code))
     ll = fround(ll + fround(fround(weight * code) * code))
@@ -91,7 +91,7 @@ export const refineSymmetric = (x: Float32Array, from: number, size: number, hal
     moved = false
     for (let i = 0; i < size; i++) {
       const value = x[from + i]
-      const code = codes[codesAt + i]
+      const code = codes[codesAt + i] - half
       const weight = fround(value * value)
       const weighted = fround(weight * value)
       let otherXl = fround(xl - fround(weighted * code))
@@ -102,12 +102,11 @@ export const refineSymmetric = (x: Float32Array, from: number, size: number, hal
       otherXl = fround(otherXl + fround(weighted * next))
       otherLl = fround(otherLl + fround(fround(weight * next) * next))
       if (!(otherLl > 0 && fround(fround(otherXl * otherXl) * ll) > fround(fround(xl * xl) * otherLl))) continue
-      codes[codesAt + i] = next
+      codes[codesAt + i] = half + next
       xl = otherXl
       ll = otherLl
       moved = true
     }
   }
-  for (let i = codesAt; i < codesAt + size; i++) codes[i] += half
   return ll > 0 ? fround(xl / ll) : 0
 }

@@ -1,0 +1,28 @@
+import * as tf from '@tensorflow/tfjs-core'
+
+/** A tensor as the matrix of its last axis. */
+export const matrixShape = (shape: readonly number[]): readonly [number, number] => {
+  const columns = shape.length === 0 ? 1 : shape[shape.length - 1]
+  const size = shape.reduce((product, extent) => product * extent, 1)
+  return [columns === 0 ? 0 : size / columns, columns]
+}
+
+/** Computes with codes seen as (rows, groups, group), the last group of each row filled up; call it inside a tidy. */
+export const inGroups = (
+  codes: tf.Tensor,
+  shape: readonly number[],
+  group: number,
+  compute: (codes: tf.Tensor) => tf.Tensor,
+): tf.Tensor => {
+  const [rows, columns] = matrixShape(shape)
+  const groups = Math.ceil(columns / group)
+  const missing = groups * group - columns
+  const whole = tf.cast(tf.reshape(codes, [rows, columns]), 'float32')
+  const padded = missing === 0 ? whole : tf.pad(whole, [[0, 0], [0, missing]]) // prettier-ignore
+  const values = compute(tf.reshape(padded, [rows, groups, group]))
+  if (missing === 0) return tf.reshape(values, [...shape]) // neither copy of the whole weight is made
+  return tf.reshape(tf.slice(tf.reshape(values, [rows, groups * group]), [0, 0], [rows, columns]), [...shape])
+}
+
+/** (rows or 1, groups) → (rows or 1, groups, 1), as each group's codes are met by it. */
+export const forGroups = (perGroup: tf.Tensor): tf.Tensor => tf.reshape(tf.cast(perGroup, 'float32'), [-1, perGroup.shape[1]!, 1])

@@ -1,0 +1,14 @@
+export const OUTPUT_FORMATS = ['huggingface', 'gguf', 'gptq', 'awq', 'compressed-tensors', 'onnx', 'tfjs'] as const
+export type OutputFormat = (typeof OUTPUT_FORMATS)[number]
+
+/** What the weights of a Hugging Face folder may all become. */
+export const DENSE_DTYPES = ['f32', 'f16', 'bf16'] as const
+
+/** What a format may be told. */
+export interface FormatFlags {
+  readonly format: OutputFormat
+  /** GGUF: a block type, such as q4_k, or a mixture, such as Q4_K_M. */
+  readonly type?: string
+  /** GGUF: a file that weighs columns. */
+  readonly imatrix?: string
+}

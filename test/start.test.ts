@@ -1,0 +1,28 @@
+import { readFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { importsOf, ROOT } from './workspace.js'
+
+/** What a file loads before it does anything: packages by specifier. */
+const loadedBy = (file: string, seen = new Set<string>()): ReadonlySet<string> => {
+  const found = new Set<string>()
+  if (seen.has(file)) return found
+  seen.add(file)
+  for (const { specifier, kind } of importsOf(readFileSync(file, 'utf8'))) {
+    if (kind !== 'static') continue
+    if (!specifier.startsWith('.')) found.add(specifier)
+    else loadedBy(join(dirname(file), specifier.replace(/\.js$/, '.ts')), seen).forEach(each => found.add(each))
+  }
+  return found
+}
+
+const loaded = (path: string): string[] => [...loadedBy(join(ROOT, 'packages', path))].sort()
+
+it('starts the command line without an engine, a format or a method', () => {
+  expect(loaded('tersor/src/index.ts')).toEqual(['@tersor/core/version', 'cli-table3', 'commander', 'picocolors'])
+  expect(loaded('core/src/version.ts')).toEqual([])
+})
+
+it('opens models and their outputs without the schema of ONNX', () => {
+  const names = ['tersor/src/model-output.ts', 'tersor/src/session.ts', 'tersor/src/methods.ts', 'models/src/open-model.ts']
+  for (const specifier of names.flatMap(loaded)) expect(specifier).not.toMatch(/formats(\/onnx)?$|^@tersor\/models$|protobuf/)
+})
