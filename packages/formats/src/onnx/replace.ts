@@ -31,7 +31,7 @@ export interface Replacing {
   readonly replacements?: ReadonlyMap<string, Replacement>
   /** How inputs are rounded, by the weight that they meet. */
   readonly rounded?: ReadonlyMap<string, Round>
-  /** The version of ONNX's operators that the graph is written for. */
+  /** The version of ONNX's operators in a graph that is written for others. */
   readonly opset?: number
 }
 

@@ -3,7 +3,6 @@ import { isMisfit, type Refused } from './forms/misfit.js'
 import { storeMatrix } from './forms/store.js'
 import type { OnnxForm, Stored, Target } from './forms/stored.js'
 import type { Onnx } from './open.js'
-import { inputGrids, type InputGrids } from './input-grids.js'
 import { namesOutsideProducts, type Replacement } from './replace.js'
 import type { ModelProto } from './schema/onnx-ml_pb.js'
 import type { Spool } from './spool.js'
@@ -47,7 +46,6 @@ export interface WeightWriter {
 export const weightWriter = ({ source, form, float }: WeightWriterOptions, spool: Spool): WeightWriter => {
   const tensors = new Map(source.tensors.map(tensor => [tensor.name, tensor]))
   const uses = new Map(weightUses(source.graph, source.tensors).map(use => [use.weight.name, use]))
-  const grids = inputGrids(source)
   const elsewhere = namesOutsideProducts(source.graph)
   const replaced = new Set<string>()
   const replacements = new Map<string, Replacement>()

@@ -1,6 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { forward, loadModel, type Rng } from '@tersor/core'
-import { withUsualInputs, type GraphModel, type GraphTensors, type GraphValue, type LanguageModel } from '@tersor/models'
+import type { GraphModel, GraphTensors, GraphValue, LanguageModel } from '@tersor/models'
+import { withUsualInputs } from '@tersor/models/onnx-model'
 import type { GraphInput } from './runtime.js'
 
 /** How far two computations of the same network are apart. */
