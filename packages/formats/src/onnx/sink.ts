@@ -106,7 +106,7 @@ export const onnxSink = (path: string, options: OnnxSinkOptions): ParameterSink 
     const builder = graphBuilder(freePrefix(spool.names))
     const opset = opsetOf(source.model)
     const given = Object.entries(ranges).map(([name, range]) => [name, gridOfRange(range)] as const)
-    const grids = [...given, ...weights.grids.grids()].map(([name, grid]) => [name, onGrid(grid, floatOf(name), opset)] as const)
+    const grids = [...weights.grids.grids(), ...given].map(([name, grid]) => [name, onGrid(grid, floatOf(name), opset)] as const)
     graph.node = replaceNodes(graph.node, builder, { replacements, rounded: new Map(grids), opset })
     graph.input = graph.input.filter(({ name }) => !replacements.has(name))
     const provenance = typeof options.provenance === 'function' ? options.provenance() : (options.provenance ?? [])
