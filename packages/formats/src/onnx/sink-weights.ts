@@ -2,6 +2,7 @@ import { CompressionError, fromFloat32, toFloat32, type Dense, type Parameter } 
 import { isMisfit, type Refused } from './forms/misfit.js'
 import { storeMatrix } from './forms/store.js'
 import type { OnnxForm, Stored, Target } from './forms/stored.js'
+import { inputGrids, type InputGrids } from './input-grids.js'
 import type { Onnx } from './open.js'
 import { namesOutsideProducts, type Replacement } from './replace.js'
 import type { ModelProto } from './schema/onnx-ml_pb.js'
@@ -50,6 +51,7 @@ export const weightWriter = ({ source, form, float }: WeightWriterOptions, spool
   const replaced = new Set<string>()
   const replacements = new Map<string, Replacement>()
   const refused: Refused[] = []
+  const grids = inputGrids(source)
   const floatOf = (name: string): 'f32' | 'f16' => (tensors.get(name)?.dtype === 'f16' ? 'f16' : 'f32')
 
   const keep = async (name: string, stored: Stored, asProduct: boolean): Promise<void> => {
