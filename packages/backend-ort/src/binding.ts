@@ -58,7 +58,9 @@ interface RawBinding {
   initOrt(): void
 }
 
-/** Between its runs the threads of a session sleep: spinning on, they would steal the other sessions' cores (5 s a step instead of 1.6 s). */
+/** Microseconds that a session's threads wait for its next kernel or run before they sleep: spinning on, they would steal the other sessions' cores (5 s a step instead of 1.6 s). */
+const SPIN_DURATION = '200'
+
 function rawOptions(options: SessionOptions): object {
   return {
     intraOpNumThreads: options.threads,
@@ -68,7 +70,7 @@ function rawOptions(options: SessionOptions): object {
     enableCpuMemArena: options.arena ?? options.optimise,
     enableMemPattern: options.arena ?? options.optimise,
     logSeverityLevel: 4, // errors are thrown, and told by whoever reads the value
-    extra: { session: { intra_op: { allow_spinning: options.spinning ? '1' : '0' }, force_spinning_stop: '1' } },
+    extra: { session: { intra_op: { allow_spinning: options.spinning ? '1' : '0', spin_duration_us: SPIN_DURATION } } },
   }
 }
 

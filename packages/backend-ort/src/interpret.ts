@@ -33,13 +33,13 @@ function keyOf(node: TraceNode, threads: number): string {
   return `${node.op}|${node.attributes}|${inputs}|${node.polymorphic ? '' : node.shape}|${threads}`
 }
 
-function open(native: Native, node: TraceNode, threads: number, spinning: boolean): NodeSession {
+function open(native: Native, node: TraceNode, { threads, spinning, arena }: Running): NodeSession {
   const graph = createGraph()
   const shapeOf = (shape: readonly number[]) => (node.polymorphic ? undefined : shape)
   const names = node.inputs.map((input, index) => graph.input(`x${index}`, input.dtype, shapeOf(input.shape)))
   const output = graph.origin(node.emit(graph, names), node.shape)
   graph.output(output.name, node.dtype, shapeOf(output.shape))
-  return { session: native.open(graph.model(), { threads, spinning, optimise: false }), output, embeds: graph.embedded() > 0 }
+  return { session: native.open(graph.model(), { threads, spinning, optimise: false, arena: arena && graph.nodeCount() > 1 }), output, embeds: graph.embedded() > 0 }
 }
 
 export function createInterpreter(native: Native, pool: BufferPool, settings: () => Running): Interpreter {
@@ -47,11 +47,11 @@ export function createInterpreter(native: Native, pool: BufferPool, settings: ()
   return {
     run(node) {
       if (node.host !== undefined) return node.host(node.inputs.map(arrayOf), pool.take)
-      const { threads, spinning } = settings()
-      const parallel = HEAVY.has(node.op) || sizeOf(node.shape) >= PARALLEL_ELEMENTS ? threads : 1
+      const running = settings()
+      const parallel = HEAVY.has(node.op) || sizeOf(node.shape) >= PARALLEL_ELEMENTS ? running.threads : 1
       const key = keyOf(node, parallel)
       const known = sessions.get(key)
-      const used = known ?? open(native, node, parallel, spinning)
+      const used = known ?? open(native, node, { ...running, threads: parallel })
       const { session, output } = used
       if (known === undefined) sessions.set(key, used)
       const feeds: Record<string, NativeTensor> = {}
