@@ -4,6 +4,9 @@ export type OutputFormat = (typeof OUTPUT_FORMATS)[number]
 /** What the weights of a Hugging Face folder may all become. */
 export const DENSE_DTYPES = ['f32', 'f16', 'bf16'] as const
 
+/** How codes of weights stand in an ONNX graph. */
+export const ONNX_FORMS = ['MatMulNBits', 'QDQ', 'dynamic'] as const
+
 /** What a format may be told. */
 export interface FormatFlags {
   readonly format: OutputFormat
@@ -11,4 +14,6 @@ export interface FormatFlags {
   readonly type?: string
   /** GGUF: a file that weighs columns. */
   readonly imatrix?: string
+  /** ONNX: how codes of weights are stored. */
+  readonly form?: (typeof ONNX_FORMS)[number]
 }

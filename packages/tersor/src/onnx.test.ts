@@ -1,5 +1,5 @@
 import '@tensorflow/tfjs-backend-cpu'
-import { openOnnx } from '@tersor/formats/onnx'
+import { ONNX_FORMS as FORMS, openOnnx } from '@tersor/formats/onnx'
 import { safetensorsSink } from '@tersor/formats/safetensors'
 import { huggingFaceSink } from '@tersor/formats/huggingface'
 import { picoLlama } from '@tersor/models'
@@ -9,6 +9,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Writable } from 'node:stream'
 import { values, writeMlp } from '../../formats/src/onnx/toy-graph.reference.js'
+import { ONNX_FORMS } from './format-flags.js'
 import { main } from './index.js'
 
 let folder = ''
@@ -70,11 +71,13 @@ it('sees a compressed graph as one, and converts it to the same values', async (
 
 it('writes static int8 with the grids of an observer', async () => {
   const out = join(folder, 'int8.onnx')
-  const steps = ['--step', 'rtn(bits=8, granularity=row)', '--step', 'quantize-activations(observer=entropy)']
+  const steps = ['--step', 'rtn(bits=8, granularity=row)', '--step', 'quantize-activations(observer=entropy)', '--form', 'QDQ']
   await json('compress', join(folder, 'mlp.onnx'), '--out', out, ...steps, '--calibrate', join(folder, 'inputs.safetensors'))
   const { graph, close } = await openOnnx(out)
-  expect(graph.node.filter(({ opType }) => opType === 'QuantizeLinear')).toHaveLength(1) // the head keeps its floats
+  const count = (type: string) => graph.node.filter(({ opType }) => opType === type).length
+  expect([count('QuantizeLinear'), count('DequantizeLinear'), count('MatMulNBits')]).toEqual([1, 2, 0]) // the head keeps its floats
   await close()
+  expect(ONNX_FORMS).toEqual(FORMS)
 })
 
 it('says which format holds a graph', async () => {
@@ -103,4 +106,7 @@ it('writes a language model as a folder for transformers.js', async () => {
   expect(await readdir(join(out, 'onnx'))).toEqual(['model_q4.onnx'])
   expect((await json('convert', join(folder, 'pico'), '--out', join(folder, 'plain'), '--format', 'onnx')).format).toBe('onnx')
   expect(await readdir(join(folder, 'plain/onnx'))).toEqual(['model.onnx'])
+  const { code, err } = await run('convert', join(folder, 'pico'), '--out', join(folder, 'other'), '--format', 'gguf', '--form', 'QDQ')
+  expect(code).toBe(2)
+  expect(err).toContain('--form says nothing to the format gguf.\nPass it with --format onnx, or leave it out.')
 })

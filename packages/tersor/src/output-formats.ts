@@ -20,10 +20,16 @@ export type FormatOptions = Omit<HuggingFaceSinkOptions, 'config' | 'files'> & {
 
 type OpenSink = (path: string, options: FormatOptions) => ParameterSink
 
-const refuse = (option: string, format: OutputFormat): CompressionError =>
-  new CompressionError('BAD_OPTION', `--${option} says nothing to the format ${format}.`, 'Pass it with --format gguf, or leave it out.', {
-    option,
-  })
+/** Which format an option speaks to. */
+const SPEAKS_TO = { type: 'gguf', imatrix: 'gguf', form: 'onnx' } as const
+
+const refuse = (option: keyof typeof SPEAKS_TO, format: OutputFormat): CompressionError =>
+  new CompressionError(
+    'BAD_OPTION',
+    `--${option} says nothing to the format ${format}.`,
+    `Pass it with --format ${SPEAKS_TO[option]}, or leave it out.`,
+    { option },
+  )
 
 /** What a format needs to know before any work is done. */
 type Open = (flags: FormatFlags) => Promise<OpenSink>
@@ -39,11 +45,14 @@ const openGguf: Open = async ({ type, imatrix }) => {
 }
 
 /** Weights go back into the graph they came from; a language model becomes a graph. */
-const openOnnx: Open = async () => {
+const openOnnx: Open = async ({ form }) => {
   const { onnxSink } = await import('@tersor/formats/onnx')
   const { onnxDecoderSink } = await import('@tersor/models/onnx-decoder')
+  const stored = form ? { form } : {}
   return (path, { source, config, files, ...options }) =>
-    source ? onnxSink(path, { source, ...options }) : onnxDecoderSink(path, { rawConfig: config(), ...(files ? { files } : {}) }, options)
+    source
+      ? onnxSink(path, { source, ...options, ...stored })
+      : onnxDecoderSink(path, { rawConfig: config(), ...(files ? { files } : {}) }, { ...options, ...stored })
 }
 
 const openTfjs: Open = async () => {
@@ -64,8 +73,8 @@ const FORMATS: Readonly<Record<OutputFormat, Open>> = {
 
 /** How the sinks of a format are opened; what it reads for that is read now. Throws BAD_OPTION and what `openImatrix` throws. */
 export const sinkOf = async (flags: FormatFlags): Promise<OpenSink> => {
-  const { format, type, imatrix } = flags
-  if (format !== 'gguf' && type !== undefined) throw refuse('type', format)
-  if (format !== 'gguf' && imatrix !== undefined) throw refuse('imatrix', format)
+  const { format } = flags
+  for (const option of ['type', 'imatrix', 'form'] as const)
+    if (flags[option] !== undefined && format !== SPEAKS_TO[option]) throw refuse(option, format)
   return FORMATS[format](flags)
 }

@@ -67,7 +67,7 @@ export const compress = (terminal: Terminal, path: string, given: CompressFlags,
         facts: {
           ...(await engineFacts(engine)),
           config: JSON.stringify(model.rawConfig),
-          format: [flags.format, flags.type, flags.imatrix].filter(Boolean).join(' '),
+          format: [flags.format, flags.type, flags.imatrix, flags.form].filter(Boolean).join(' '),
         },
         ...(calibration.length > 0 ? { calibration } : {}),
       }).catch(async error => {
