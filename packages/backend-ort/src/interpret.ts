@@ -39,7 +39,11 @@ function open(native: Native, node: TraceNode, { threads, spinning, arena }: Run
   const names = node.inputs.map((input, index) => graph.input(`x${index}`, input.dtype, shapeOf(input.shape)))
   const output = graph.origin(node.emit(graph, names), node.shape)
   graph.output(output.name, node.dtype, shapeOf(output.shape))
-  return { session: native.open(graph.model(), { threads, spinning, optimise: false, arena: arena && graph.nodeCount() > 1 }), output, embeds: graph.embedded() > 0 }
+  return {
+    session: native.open(graph.model(), { threads, spinning, optimise: false, arena: arena && graph.nodeCount() > 1 }),
+    output,
+    embeds: graph.embedded() > 0,
+  }
 }
 
 export function createInterpreter(native: Native, pool: BufferPool, settings: () => Running): Interpreter {
