@@ -45,7 +45,10 @@ const language = (what: string, batch: number, target: number, peers: readonly P
   rounds,
   amount: batch * 256,
   unit: 'tokens/s',
-  ...(what === 'train' ? { note: '`capture` of plain operations, `adamUpdate` behind it' } : {}),
+  note:
+    what === 'train'
+      ? '`capture` of plain operations, `adamUpdate` behind it'
+      : '`capture` of plain operations over constant weights (`embeds`)',
 })
 
 const algebra = (what: string, n: number, title: string, rounds: number, rest: Partial<Benchmark>): Benchmark => ({
