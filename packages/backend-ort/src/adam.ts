@@ -19,8 +19,7 @@ export interface AdamFactors {
   readonly keep: number
 }
 
-type Moments = 'mean' | 'square'
-type Named = Readonly<Record<'parameter' | 'gradient' | Moments, Operand>>
+type Named = Readonly<Record<'parameter' | 'gradient' | 'mean' | 'square', Operand>>
 
 /** A node of the gradient's shape whose ONNX mentions no shape. */
 const elementwise = ({ trace }: OrtEngine, op: string, inputs: readonly Operand[], attributes: string, emit: Emit): Operand =>

@@ -1,5 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { capture, statistics } from '@tersor/backend-ort'
+import type { Native } from './binding.js'
+import type { OrtEngine } from './engine.js'
 import { distance, tensor } from './compare.reference.js'
 
 beforeAll(async () => {
@@ -130,6 +132,29 @@ describe('capture', () => {
       expect(distance(await tf.mul(tensor([200], time), 2).data(), await twice!.data())).toBe(0)
     }
     both.dispose()
+  })
+
+  it('frees the graphs of a refused function, which hold its constants', () => {
+    const { native } = (tf.backend() as unknown as { controls(): OrtEngine }).controls() as { native: { open: Native['open'] } }
+    const { open } = native
+    let held = 0
+    native.open = (...given) => {
+      const session = open(...given)
+      held++
+      return { ...session, dispose: () => (held--, session.dispose()) }
+    }
+    const weight = tensor([40, 30], 1)
+    const reading = capture(
+      x => {
+        const product = tf.matMul(x as tf.Tensor2D, weight as tf.Tensor2D)
+        return tf.mul(product, product.dataSync().length)
+      },
+      { records: 'first', embeds: true },
+    )
+    expect(() => tf.tidy(() => reading(tensor([50, 40])))).toThrow('the function ran 2 graphs instead of one')
+    native.open = open
+    expect(held).toBe(0)
+    weight.dispose()
   })
 
   it('refuses a function that reads values', () => {

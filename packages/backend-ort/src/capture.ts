@@ -66,6 +66,36 @@ function sourceOf(operand: Operand, before: ReadonlyMap<Value, Source>): Source 
   return { constant: operand }
 }
 
+/** Where the inputs of a recorded run come from and its outputs go; throws for what cannot be replayed. */
+function programOf(engine: OrtEngine, runs: readonly Run[], result: Tensors, before: ReadonlyMap<Value, Source>): Program {
+  const valueOf = (tensor: tf.Tensor) => engine.backend.valueFor(tensor.dataId)
+  const [run] = runs
+  if (runs.length !== 1 || run === undefined)
+    throw refuse(`the function ran ${runs.length} graphs instead of one.`, 'Read no values in it, and use kernels that run natively.')
+  const targets = new Map(variables().map(variable => [valueOf(variable), variable]))
+  const assigned = run.outputs.map(({ value }) => targets.get(value))
+  const returned = listOf(result).map(tensor => ({
+    output: run.outputs.findIndex(({ value }) => value === valueOf(tensor)),
+    shape: tensor.shape,
+  }))
+  if (returned.some(({ output }) => output < 0))
+    throw refuse('the function returns a tensor that it did not compute.', 'Return computed tensors only.')
+  const taken = new Set(returned.map(({ output }) => output))
+  if (assigned.some((variable, output) => variable === undefined && !taken.has(output)))
+    throw refuse(
+      'the function keeps a tensor that it neither returns nor assigns to a variable.',
+      'Make its state variables and assign to them.',
+    )
+  run.plan.retained = true
+  const sources = run.plan.fed.map(slot => sourceOf(run.inputs[slot]!, before))
+  return { run, sources, assigned, returned, single: !Array.isArray(result) }
+}
+
+/** Frees graphs that nobody else has, which a refused function leaves behind. */
+function forsake(runs: readonly Run[]): void {
+  for (const { plan } of runs) if (plan.forgotten) plan.session.dispose()
+}
+
 /** Runs the function once under observation and writes down where its inputs come from and its outputs go. */
 function record<R extends Tensors>(
   engine: OrtEngine,
@@ -82,26 +112,12 @@ function record<R extends Tensors>(
   for (const value of before.keys()) value.literal = false // a scalar argument would become a constant of the graph
   let result: R | undefined
   const runs = engine.observe(() => (result = tf.tidy(() => compute(...inputs))), embeds ? embedding(before) : undefined)
-  const [run] = runs
-  if (runs.length !== 1 || run === undefined)
-    throw refuse(`the function ran ${runs.length} graphs instead of one.`, 'Read no values in it, and use kernels that run natively.')
-  const targets = new Map(variables().map(variable => [valueOf(variable), variable]))
-  const assigned = run.outputs.map(({ value }) => targets.get(value))
-  const returned = listOf(result!).map(tensor => ({
-    output: run.outputs.findIndex(({ value }) => value === valueOf(tensor)),
-    shape: tensor.shape,
-  }))
-  if (returned.some(({ output }) => output < 0))
-    throw refuse('the function returns a tensor that it did not compute.', 'Return computed tensors only.')
-  const taken = new Set(returned.map(({ output }) => output))
-  if (assigned.some((variable, output) => variable === undefined && !taken.has(output)))
-    throw refuse(
-      'the function keeps a tensor that it neither returns nor assigns to a variable.',
-      'Make its state variables and assign to them.',
-    )
-  run.plan.retained = true
-  const sources = run.plan.fed.map(slot => sourceOf(run.inputs[slot]!, before))
-  return [result!, { run, sources, assigned, returned, single: !Array.isArray(result) }]
+  try {
+    return [result!, programOf(engine, runs, result!, before)]
+  } catch (error) {
+    forsake(runs)
+    throw error
+  }
 }
 
 function currentOperand(engine: OrtEngine, source: Source, recorded: Operand, inputs: readonly tf.Tensor[]): Operand {

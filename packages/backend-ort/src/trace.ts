@@ -45,3 +45,6 @@ export function pendingNode(operand: Operand, op: string): TraceNode | null {
   const node = operand.value.node
   return node !== null && node.op === op && sameShape(node.shape, operand.shape) ? node : null
 }
+
+/** Whether two operands are one value in one shape. */
+export const sameOperand = (a: Operand, b: Operand) => a.value === b.value && sameShape(a.shape, b.shape)

@@ -1,7 +1,7 @@
 import { CompressionError } from '@tersor/tensor'
 
 /** log Σ exp of one row of logits, in double precision. */
-export const logSumExp = (logits: Float32Array, from: number, size: number): number => {
+export const logSumExp = (logits: ArrayLike<number>, from: number, size: number): number => {
   let largest = -Infinity
   for (let i = from; i < from + size; i++) if (logits[i] > largest) largest = logits[i]
   let sum = 0

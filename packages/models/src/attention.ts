@@ -65,7 +65,7 @@ export const attend = (q: tf.Tensor, k: tf.Tensor, v: tf.Tensor, env: Env, { sca
 }
 
 /** (batch · tokens, heads · size) → (batch, heads, tokens, size). */
-export const splitHeads = (rows: tf.Tensor, batch: number, tokens: number, heads: number): tf.Tensor =>
+const splitHeads = (rows: tf.Tensor, batch: number, tokens: number, heads: number): tf.Tensor =>
   tf.transpose(tf.reshape(rows, [batch, tokens, heads, rows.shape[1]! / heads]), [0, 2, 1, 3])
 
 /** Queries, keys and values of some rows, from one site for all three or one for each; `sizes` are their widths. */

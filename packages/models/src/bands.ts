@@ -1,6 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core'
 
-const HIDDEN_FROM_SIGHT = -1e30
+/** Added to a score, it leaves nothing of it. */
+export const HIDDEN_FROM_SIGHT = -1e30
 
 /** Some queries, one behind the other, and the keys that any of them sees; nothing is computed of the others. */
 export interface Band {

@@ -1,6 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core'
 import type { Env } from '@tersor/core'
 import { replay, type Replay } from '@tersor/kernels'
+import { HIDDEN_FROM_SIGHT } from './bands.js'
 import { fixedLayerCache, type Added, type FixedCache } from './fixed-cache.js'
 import type { KvCache } from './kv-cache.js'
 import type { LanguageModel } from './language-model.js'
@@ -11,7 +12,6 @@ export interface Decoder {
   dispose(): void
 }
 
-const HIDDEN_FROM_SIGHT = -1e30
 /** A cache of this many positions first; each time it is full, one of four times as many, which is compiled anew. */
 const FIRST_ROOM = 256
 const GROWTH = 4

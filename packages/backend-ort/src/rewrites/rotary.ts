@@ -1,5 +1,5 @@
 import { sameShape, sliceKey } from '../shapes.js'
-import { pendingNode } from '../trace.js'
+import { pendingNode, sameOperand } from '../trace.js'
 import type { Operand, Recorder, TraceNode } from '../types.js'
 
 /** A half of the last axis, times a table. */
@@ -16,8 +16,6 @@ function turned(operand: Operand): Turned | null {
   const half = pendingNode(first!, 'Slice')
   return half === null ? null : { half, table: second! }
 }
-
-const sameOperand = (a: Operand, b: Operand) => a.value === b.value && sameShape(a.shape, b.shape)
 
 /** Whether a slice of x takes the half of the last axis that begins here. */
 const takesHalf = ({ attributes }: TraceNode, { shape }: Operand, begin: number): boolean =>

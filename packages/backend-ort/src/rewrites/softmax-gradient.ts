@@ -1,6 +1,6 @@
 import { reduce } from '../kernels/reductions.js'
 import { sameShape } from '../shapes.js'
-import { pendingNode } from '../trace.js'
+import { pendingNode, sameOperand } from '../trace.js'
 import type { Binary, Operand, Recorder, TraceNode } from '../types.js'
 import type { MatMulNote } from './notes.js'
 
@@ -33,12 +33,7 @@ function cheaperRowSums(recorder: Recorder, { probabilities, upstream, rowSums }
   if (context === undefined || upstreamProduct === null || upstreamProduct.attributes !== '01') return rowSums
   const [gradient, factor] = upstreamProduct.inputs
   const { product } = context
-  if (
-    factor!.value !== context.factor.value ||
-    !sameShape(factor!.shape, context.factor.shape) ||
-    !sameShape(gradient!.shape, product.shape)
-  )
-    return rowSums
+  if (!sameOperand(factor!, context.factor) || !sameShape(gradient!.shape, product.shape)) return rowSums
   const reduced = reduce(recorder, 'Sum', binary(recorder, 'Multiply', gradient!, product), [product.shape.length - 1], true)
   return sameShape(reduced.shape, rowSums.shape) ? reduced : { ...reduced, shape: rowSums.shape }
 }

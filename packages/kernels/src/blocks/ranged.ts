@@ -3,7 +3,7 @@ import { BLOCK, contentOf, putU16, u16At, type BlockFormat } from './block-forma
 import { affineRoom, fitAffine, SWEEPS } from './fit-affine.js'
 import { packFives, packNibbles, unpackFives, unpackNibbles } from './halves.js'
 import { quantize } from './quantize.js'
-import { sumOfSquares, weigh } from './spread.js'
+import { eachWeighedBlock } from './spread.js'
 
 const { fround } = Math
 const HEAD = 4
@@ -17,20 +17,16 @@ interface Layout {
 }
 
 const encodeWeighted = (values: Float32Array, importance: Float32Array, { bytes: blockBytes, top, packCodes }: Layout): Uint8Array => {
-  const columns = importance.length
   const bytes = new Uint8Array((values.length / BLOCK) * blockBytes)
   const codes = new Uint8Array(BLOCK)
   const room = affineRoom(BLOCK)
-  for (let row = 0, at = 0; row < values.length; row += columns) {
-    const spread = fround(sumOfSquares(values, row, columns) / columns)
-    for (let column = 0; column < columns; column += BLOCK, at += blockBytes) {
-      weigh(values, row + column, importance, column, spread, BLOCK, room.weights)
-      fitAffine(values, row + column, top, SWEEPS.weighted, room, codes, 0)
-      putU16(bytes, at, encodeF16(room.lines[0]))
-      putU16(bytes, at + 2, encodeF16(room.lines[1]))
-      packCodes(codes, 0, bytes, at + HEAD)
-    }
-  }
+  eachWeighedBlock(values, importance, room.weights, (from, block) => {
+    const at = block * blockBytes
+    fitAffine(values, from, top, SWEEPS.weighted, room, codes, 0)
+    putU16(bytes, at, encodeF16(room.lines[0]))
+    putU16(bytes, at + 2, encodeF16(room.lines[1]))
+    packCodes(codes, 0, bytes, at + HEAD)
+  })
   return bytes
 }
 

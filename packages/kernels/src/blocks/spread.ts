@@ -25,3 +25,20 @@ export const weigh = (
   }
   return sum
 }
+
+/** Calls back with the place of each block of `weights.length` values, row by row, once `weights` holds how much each of them counts. */
+export const eachWeighedBlock = (
+  values: Float32Array,
+  importance: Float32Array,
+  weights: Float32Array,
+  visit: (from: number, block: number) => void,
+): void => {
+  const [columns, size] = [importance.length, weights.length]
+  for (let row = 0; row < values.length; row += columns) {
+    const spread = fround(sumOfSquares(values, row, columns) / columns)
+    for (let column = 0; column < columns; column += size) {
+      weigh(values, row + column, importance, column, spread, size, weights)
+      visit(row + column, (row + column) / size)
+    }
+  }
+}

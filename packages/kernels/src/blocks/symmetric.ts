@@ -3,9 +3,8 @@ import { BLOCK, contentOf, putU16, u16At, type BlockContent, type BlockFormat } 
 import { fitSymmetric } from './fit-symmetric.js'
 import { packBytes, packFives, packNibbles, unpackBytes, unpackFives, unpackNibbles } from './halves.js'
 import { quantize } from './quantize.js'
-import { sumOfSquares, weigh } from './spread.js'
+import { eachWeighedBlock } from './spread.js'
 
-const { fround } = Math
 const HEAD = 2
 
 /** A block type of one f16 scale and codes that count from −half. */
@@ -20,18 +19,14 @@ interface Layout {
 }
 
 const encodeWeighted = (values: Float32Array, importance: Float32Array, { bytes: blockBytes, half, packCodes }: Layout): Uint8Array => {
-  const columns = importance.length
   const bytes = new Uint8Array((values.length / BLOCK) * blockBytes)
   const codes = new Uint8Array(BLOCK)
   const weights = new Float32Array(BLOCK)
-  for (let row = 0, at = 0; row < values.length; row += columns) {
-    const spread = fround(sumOfSquares(values, row, columns) / columns)
-    for (let column = 0; column < columns; column += BLOCK, at += blockBytes) {
-      weigh(values, row + column, importance, column, spread, BLOCK, weights)
-      putU16(bytes, at, encodeF16(fitSymmetric(values, row + column, BLOCK, half, weights, 0, codes, 0)))
-      packCodes(codes, 0, bytes, at + HEAD)
-    }
-  }
+  eachWeighedBlock(values, importance, weights, (from, block) => {
+    const at = block * blockBytes
+    putU16(bytes, at, encodeF16(fitSymmetric(values, from, BLOCK, half, weights, 0, codes, 0)))
+    packCodes(codes, 0, bytes, at + HEAD)
+  })
   return bytes
 }
 

@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { forward, loadModel, type Rng } from '@tersor/core'
+import { logSumExp } from '@tersor/evaluation/log-softmax'
 import type { GraphModel, GraphTensors, GraphValue, LanguageModel } from '@tersor/models'
 import { withUsualInputs } from '@tersor/models/onnx-model'
 import type { GraphInput } from './runtime.js'
@@ -13,10 +14,8 @@ export interface Difference {
 
 /** Logits → logarithms of probabilities; those that are −∞ stay so. */
 const logSoftmax = (logits: ArrayLike<number>): Float64Array => {
-  const row = Float64Array.from(logits)
-  const most = row.reduce((a, b) => Math.max(a, b), -Infinity)
-  const total = most + Math.log(row.reduce((sum, logit) => sum + Math.exp(logit - most), 0))
-  return row.map(logit => logit - total)
+  const total = logSumExp(logits, 0, logits.length)
+  return Float64Array.from(logits, logit => logit - total)
 }
 
 /** Our own forward pass: a row of logits for each id. */
