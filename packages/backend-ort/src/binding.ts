@@ -118,8 +118,18 @@ function selfTest(native: Native): string | undefined {
 
 const REMEDY = `Run \`npm install onnxruntime-node@${ORT_VERSION} --save-exact\` (put onnxruntime-node-install=skip into .npmrc to leave out the CUDA download); the plain CPU backend goes on meanwhile.`
 
+/**
+ * Keeps ONNX Runtime from writing a device id and a database of events into the home folder and sending them away: it looks at this
+ * variable once, when its library loads. A worker thread has variables of its own, which the library does not see: start it with
+ * `env: SHARE_ENV`, or load the backend in the main thread first.
+ */
+export function disableTelemetry(): void {
+  process.env.ORT_DISABLE_TELEMETRY = '1'
+}
+
 /** Loads ONNX Runtime, or says in two lines why it cannot be used. */
 export function loadNative(load: (name: string) => unknown = createRequire(import.meta.url)): LoadedNative {
+  disableTelemetry()
   try {
     const { version } = load('onnxruntime-node/package.json') as { version: string }
     if (version !== ORT_VERSION) return { problem: `@tersor/backend-ort needs onnxruntime-node ${ORT_VERSION}, got ${version}.\n${REMEDY}` }

@@ -16,6 +16,14 @@ export function configure(settings: Partial<Settings>): Settings {
   return engineOfBackend().configure(settings)
 }
 
+/**
+ * Runs work whose bits hang on the work alone: whatever has more than two nodes is compiled when it is first seen. Elsewhere a trace is
+ * run node by node until it comes again, and the graph that is compiled then may round differently.
+ */
+export function repeatably<T>(work: () => Promise<T>): Promise<T> {
+  return engineOfBackend().repeatably(work)
+}
+
 /** Runs everything recorded so far, without reading a value. */
 export function flush(): void {
   engineOfBackend().flush()

@@ -32,6 +32,8 @@ export interface OrtEngine {
   countFallback(kernel: string): void
   configure(settings: Partial<Settings>): Settings
   settings(): Settings
+  /** Runs work whose bits hang on the work alone, and not on which graphs ran often enough before to be compiled. */
+  repeatably<T>(work: () => Promise<T>): Promise<T>
   /** Runs everything that is recorded. */
   flush(): void
   /** Flushes when the trace or the memory it keeps alive has grown large. */
@@ -129,6 +131,19 @@ export function createEngine(native: Native): OrtEngine {
       return settings
     },
     settings: () => settings,
+    async repeatably(work) {
+      flush()
+      executor.repeatable(true)
+      try {
+        return await work()
+      } finally {
+        try {
+          flush()
+        } finally {
+          executor.repeatable(false)
+        }
+      }
+    },
     flush,
     relieve: () => void (trace.length() >= MOST_NODES || backend.heldBytes > settings.poolBytes ? flush() : undefined),
     observe(work, embeds) {

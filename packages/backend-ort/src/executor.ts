@@ -29,6 +29,8 @@ export interface Observation {
 export interface Executor {
   run(nodes: readonly TraceNode[], observer: Observation | null): void
   configure(settings: Settings): void
+  /** Begins, or ends, a stretch in which the bits of a trace hang on the trace alone; stretches may overlap. */
+  repeatable(begins: boolean): void
   /** Frees every graph in which constants of the caller stand, because one of them is gone. */
   forgetEmbedded(): void
   counts(): { readonly compiled: number; readonly interpreted: number }
@@ -47,7 +49,7 @@ export function createExecutor(
   initial: Settings,
   release: (node: TraceNode) => void,
 ): Executor {
-  let [settings, interpreted] = [initial, 0]
+  let [settings, interpreted, stretches] = [initial, 0, 0]
   const plans = createPlans(native, () => settings, block, settings.sessions)
   const families = createFamilies(native, () => settings, settings.sessions)
   const interpreter = createInterpreter(native, pool, () => settings)
@@ -76,7 +78,8 @@ export function createExecutor(
       const outputs = nodes.filter(node => node.value.owned)
       const skeleton = skeletonOf(nodes)
       const embeds = observer?.embeds
-      const plan = embeds ? plans.apart(skeleton, nodes, outputs, embeds) : plans.find(skeleton, nodes, outputs, observer !== null)
+      const find = stretches > 0 ? plans.findRepeatable : plans.find
+      const plan = embeds ? plans.apart(skeleton, nodes, outputs, embeds) : find(skeleton, nodes, outputs, observer !== null)
       if (plan === null) {
         const member = nodes.length > FEW_NODES ? families.find(skeleton, nodes, outputs) : null
         if (member === null || !runAsMember(member, skeleton, outputs)) interpret(nodes)
@@ -94,6 +97,7 @@ export function createExecutor(
       plans.resize(wanted.sessions)
       families.resize(wanted.sessions)
     },
+    repeatable: begins => void (stretches += begins ? 1 : -1),
     forgetEmbedded() {
       for (const cache of [plans, families, interpreter]) cache.forgetEmbedded()
     },

@@ -6,7 +6,7 @@ export { ORT_VERSION } from './binding.js'
 export { capture } from './capture.js'
 export type { Captured, CaptureOptions } from './capture.js'
 export { BACKEND_NAME } from './register.js'
-export { configure, flush, statistics } from './control.js'
+export { configure, flush, repeatably, statistics } from './control.js'
 export type { Settings } from './settings.js'
 export type { Statistics } from './engine.js'
 

@@ -11,6 +11,8 @@ import type { TraceNode } from './types.js'
 export interface Plans {
   /** The plan for a trace, or null when it should be interpreted. */
   find(skeleton: Skeleton, nodes: readonly TraceNode[], outputs: readonly TraceNode[], force: boolean): Plan | null
+  /** The same where bits may not hang on what ran before: it goes by the trace alone. */
+  findRepeatable(skeleton: Skeleton, nodes: readonly TraceNode[], outputs: readonly TraceNode[], force: boolean): Plan | null
   /** A plan of its own, in which inputs stand as constants; whoever holds it frees it. */
   apart(skeleton: Skeleton, nodes: readonly TraceNode[], outputs: readonly TraceNode[], embeds: Embeds): Plan
   clear(): void
@@ -61,10 +63,33 @@ export function createPlans(native: Native, settings: () => Running, block: numb
     entries.set(skeleton.key, entry)
     return entry
   }
+  const literalsOf = ({ literals, inputs }: Skeleton): number[] =>
+    literals.map(slot => (inputs[slot]!.value.values as Float32Array)[0]!)
+  const build = (
+    key: string,
+    skeleton: Skeleton,
+    nodes: readonly TraceNode[],
+    outputs: readonly TraceNode[],
+    varying: ReadonlySet<number>,
+    baked: string,
+  ): Plan => {
+    plans.delete(key)
+    const plan = compile(native, { ...settings(), block }, skeleton, nodes, outputs, varying, baked)
+    plans.set(key, plan)
+    compiled++
+    return plan
+  }
   return {
+    findRepeatable(skeleton, nodes, outputs, force) {
+      if (nodes.length <= FEW_NODES && !force) return null
+      const baked = literalsOf(skeleton).join()
+      const key = `${skeleton.key} ${baked}` // apart from the graphs whose literals became inputs
+      const known = plans.get(key)
+      return known && !known.retained ? known : build(key, skeleton, nodes, outputs, NOTHING_VARIES, baked)
+    },
     find(skeleton, nodes, outputs, force) {
       const entry = entryOf(skeleton)
-      const literals = skeleton.literals.map(slot => (skeleton.inputs[slot]!.value.values as Float32Array)[0]!)
+      const literals = literalsOf(skeleton)
       const { last, varying } = entry
       if (last !== null) literals.forEach((value, position) => !Object.is(value, last[position]) && varying.add(position))
       entry.last = literals
@@ -73,11 +98,7 @@ export function createPlans(native: Native, settings: () => Running, block: numb
       const known = plans.get(skeleton.key)
       if (known?.baked === baked && !known.retained) return known
       if (known === undefined && !force && (nodes.length <= FEW_NODES || entry.sightings <= entry.family.members)) return null
-      plans.delete(skeleton.key)
-      const plan = compile(native, { ...settings(), block }, skeleton, nodes, outputs, varying, baked)
-      plans.set(skeleton.key, plan)
-      compiled++
-      return plan
+      return build(skeleton.key, skeleton, nodes, outputs, varying, baked)
     },
     apart(skeleton, nodes, outputs, embeds) {
       compiled++

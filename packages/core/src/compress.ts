@@ -1,5 +1,6 @@
 import type { Tensor } from '@tensorflow/tfjs-core'
 import { CompressionError, hasCode, memorySink, type ParameterSink } from '@tersor/tensor'
+import { repeatably } from '@tersor/kernels'
 import { fingerprintOf } from './fingerprint.js'
 import { layerwise } from './layerwise.js'
 import type { Batches, Context, Pass, Step } from './method.js'
@@ -153,12 +154,13 @@ export const compress = async <M extends Model>(model: M, step: Step, options: R
     ...holdingOf(runner),
   }
   const pass = step.kind === 'pass' && step.steps ? step : pipeline(step)
-  if (!scratch) return (await pass.run(model, context)) as M
+  const work = async (): Promise<M> => (await repeatably(() => pass.run(model, context))) as M
+  if (!scratch) return work()
   const facts = options.facts ?? {}
   const batches = (calibration ?? []) as readonly Tensor[]
   await scratch.begin(await fingerprintOf({ model, step: pass, seed, calibration: batches, signal, facts }), options.resume ?? false)
   try {
-    const small = (await pass.run(model, context)) as M
+    const small = await work()
     await scratch.remove()
     return small
   } catch (error) {
