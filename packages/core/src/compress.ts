@@ -24,6 +24,8 @@ export interface RunOptions {
   readonly scratch?: Scratch
   /** Goes on after the last stage that a stopped run finished in the scratch folder. */
   readonly resume?: boolean
+  /** Opens the result of the run that is to be resumed, where that was stopped after it had put it in its place; it is made again where absent. */
+  readonly reopen?: () => Promise<Model>
   /** Bytes of activations that stay in memory where there is a scratch folder; 512 MiB where absent. */
   readonly activationBytes?: number
   /** What else decides the bytes of the result, such as the threads of the engine: a run goes on only where it is the same. */
@@ -158,9 +160,10 @@ export const compress = async <M extends Model>(model: M, step: Step, options: R
   if (!scratch) return work()
   const facts = options.facts ?? {}
   const batches = (calibration ?? []) as readonly Tensor[]
-  await scratch.begin(await fingerprintOf({ model, step: pass, seed, calibration: batches, signal, facts }), options.resume ?? false)
+  const fingerprint = await fingerprintOf({ model, step: pass, seed, calibration: batches, signal, facts })
+  const state = await scratch.begin(fingerprint, options.resume ?? false)
   try {
-    const small = await work()
+    const small = state === 'published' && options.reopen ? ((await options.reopen()) as M) : await work()
     await scratch.remove()
     return small
   } catch (error) {

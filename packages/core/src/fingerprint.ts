@@ -7,7 +7,17 @@ import { VERSION } from './version.js'
 
 const hexOf = (bytes: ArrayBuffer): string => Array.from(new Uint8Array(bytes), byte => byte.toString(16).padStart(2, '0')).join('')
 
-const sha256 = async (bytes: Uint8Array): Promise<string> => hexOf(await crypto.subtle.digest('SHA-256', bytes as Uint8Array<ArrayBuffer>))
+/** What one call of the platform's digest takes at most; longer bytes are hashed in pieces. */
+const PIECE_BYTES = 2 ** 30
+
+/** Of the bytes, or, where they are longer than a piece, of the digests of their pieces. */
+export const sha256 = async (bytes: Uint8Array, piece = PIECE_BYTES): Promise<string> => {
+  const digest = async (part: Uint8Array): Promise<string> => hexOf(await crypto.subtle.digest('SHA-256', part as Uint8Array<ArrayBuffer>))
+  if (bytes.byteLength <= piece) return digest(bytes)
+  let digests = ''
+  for (let at = 0; at < bytes.byteLength; at += piece) digests += await digest(bytes.subarray(at, at + piece))
+  return sha256(new TextEncoder().encode(digests), piece)
+}
 
 const sha256OfJson = (value: unknown): Promise<string> => sha256(new TextEncoder().encode(JSON.stringify(value)))
 
@@ -20,8 +30,8 @@ const identityOf = async (parameter: Parameter): Promise<unknown> => {
 }
 
 /** Hashes every byte of a model: times and sizes of files say nothing sure of what is in them. */
-const modelIdentity = async ({ params, stages }: Model, signal: AbortSignal): Promise<string> => {
-  const parameters: unknown[] = []
+const modelIdentity = async ({ params, stages, topology }: Model, signal: AbortSignal): Promise<string> => {
+  const parameters: unknown[] = topology ? [await sha256(topology())] : []
   for (const name of params.names()) {
     signal.throwIfAborted()
     parameters.push([name, await identityOf(await params.read(name, { signal }))])

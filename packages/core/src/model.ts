@@ -148,6 +148,8 @@ export interface Model {
   readonly residual?: Residual
   /** What was done to the parameters so far, in order. */
   readonly provenance?: readonly Provenance[]
+  /** What an imported graph computes with its parameters: a run goes on only over the same. */
+  topology?(): Uint8Array
 }
 
 /** What a site multiplies: its input, or what `env.activation` makes of it; the tap sees the same. Every stage calls it where a weight meets an input. */

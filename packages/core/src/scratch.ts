@@ -32,9 +32,10 @@ export interface Scratch {
   readonly path: string
   /**
    * Starts a run, or goes on with the one that stopped here. Call it before the rest.
-   * Throws RESUME where there is nothing to go on with, where the fingerprint differs, and where a stopped run would be lost.
+   * Gives 'published' where that one had put its result in its place. Throws RESUME where there is nothing to go on with, where the
+   * fingerprint differs, and where a stopped run would be lost; IN_USE where another process works here.
    */
-  begin(fingerprint: Fingerprint, resume: boolean): Promise<void>
+  begin(fingerprint: Fingerprint, resume: boolean): Promise<'begun' | 'published'>
   /** A unit that was finished, by this run or the one it goes on with. */
   find(unit: string): Promise<Unit | undefined>
   create(unit: string): UnitSink

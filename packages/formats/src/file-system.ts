@@ -13,7 +13,8 @@ export interface OpenFile {
 /** The part of a file system that is used; node:fs/promises has it. Pass another one to store elsewhere or to test failures. */
 export interface FileSystem {
   open(path: string, flags: 'r' | 'wx+'): Promise<OpenFile>
-  stat(path: string): Promise<{ isDirectory(): boolean }>
+  /** Where a system numbers its files, the number and the moment of birth tell one from another that took its place. */
+  stat(path: string): Promise<{ isDirectory(): boolean; readonly ino?: number; readonly birthtimeMs?: number }>
   readdir(path: string): Promise<string[]>
   mkdir(path: string): Promise<unknown>
   rename(from: string, to: string): Promise<void>
@@ -121,6 +122,21 @@ export const exists = (fs: FileSystem, path: string): Promise<boolean> =>
     () => true,
     () => false,
   )
+
+/** All files of a folder and of the folders within, by their paths from it, in order. */
+export const fileNames = async (fs: FileSystem, folder: string): Promise<string[]> => {
+  const names: string[] = []
+  for (const name of (await fs.readdir(folder)).sort()) {
+    const path = within(folder, name)
+    const isFolder = await fs.stat(path).then(
+      found => found.isDirectory(),
+      () => false, // a link to nothing
+    )
+    if (isFolder) names.push(...(await fileNames(fs, path)).map(inner => within(name, inner)))
+    else names.push(name)
+  }
+  return names
+}
 
 export const within = (folder: string, name: string): string => `${folder}/${name}`
 export const withoutSlash = (path: string): string => path.replace(/(?<=.)[/\\]+$/, '')

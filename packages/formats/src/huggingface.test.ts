@@ -28,7 +28,10 @@ describe('a Hugging Face folder', () => {
     const provenance = [{ method: 'gptq', options: { bits: 4 }, seed: 1, version: '0.1.0' }]
     await save({ provenance })
     expect(readdirSync(root)).toEqual(['model'])
-    expect(readdirSync(dir).sort()).toEqual(['config.json', 'generation_config.json', 'model.safetensors', 'tokenizer.json'])
+    expect(readdirSync(dir).sort()).toEqual([
+      '.tersor.json',
+      ...['config.json', 'generation_config.json', 'model.safetensors', 'tokenizer.json'],
+    ])
     const folder = await openHuggingFace(`${dir}/`, { codecs })
     expect(folder.config).toEqual(config)
     expect(folder.generationConfig).toEqual({ max_length: 20 })
@@ -73,12 +76,11 @@ describe('a Hugging Face folder', () => {
     expect(await failure(() => save())).toMatch(
       /^OUTPUT_EXISTS: .*model exists\.\nChoose another path, or pass overwrite: true to replace it\.$/,
     )
-    writeFileSync(`${dir}/stale.txt`, '')
     const sink = huggingFaceSink(dir, { config, overwrite: true })
     await sink.write('x', floats([3], [1]))
-    expect(existsSync(`${dir}/stale.txt`)).toBe(true)
+    expect(existsSync(`${dir}/tokenizer.json`)).toBe(true)
     await (await sink.finish()).close?.()
-    expect(readdirSync(dir).sort()).toEqual(['config.json', 'model.safetensors'])
+    expect(readdirSync(dir).sort()).toEqual(['.tersor.json', 'config.json', 'model.safetensors'])
     expect(readdirSync(root)).toEqual(['model'])
   })
 

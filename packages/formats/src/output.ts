@@ -1,19 +1,16 @@
 import { CompressionError } from '@tersor/tensor'
-import { diskError, exists, folderOf, nodeFileSystem, within, withoutSlash, type FileSystem, makeFolder } from './file-system.js'
+import { diskError, exists, folderOf, nodeFileSystem, within, withoutSlash, writeFile, type FileSystem, makeFolder } from './file-system.js'
+import { checkReplaceable, markFolder } from './mark.js'
+import { MOVES, movesToText, identityOf, type Move } from './moves.js'
 
 /** What every writer of this package understands. */
 export interface OutputOptions {
-  /** Replace what stands at the path, at the very end; an error otherwise. */
+  /** Replace what stands at the path, at the very end, where Tersor wrote it; an error otherwise. */
   readonly overwrite?: boolean
   /** Where unfinished files wait, on the disk of the target; `<path>.partial-<id>` where absent. */
   readonly unfinished?: string
   /** Where to write instead of Node's file system. */
   readonly fileSystem?: FileSystem
-}
-
-interface Move {
-  readonly from: string
-  readonly to: string
 }
 
 /** An unfinished output: a folder beside the target that becomes the target or vanishes. */
@@ -35,10 +32,14 @@ const outputExists = (path: string): CompressionError =>
 const finished = (path: string): CompressionError =>
   new CompressionError('BAD_OPTION', `${path} is finished or was aborted.`, 'Make a new sink for more.', { path })
 
-/** Puts every file in its place; a failure puts everything back. */
+/** Puts every file in its place; a failure puts everything back, and so does `recoverOutput` after a kill in the middle. */
 const moveAll = async (output: Pick<Output, 'fs' | 'folder'>, moves: readonly Move[], overwrite: boolean): Promise<void> => {
   const { fs, folder } = output
   const undo: Move[] = []
+  const planned = await Promise.all(
+    moves.map(async ({ from, to }, index) => ({ to, kept: `replaced-${index}`, identity: await identityOf(fs, from) })),
+  )
+  await writeFile(fs, within(folder, MOVES), movesToText(planned))
   const move = async (from: string, to: string): Promise<void> => {
     await fs.rename(from, to)
     undo.unshift({ from: to, to: from })
@@ -47,6 +48,7 @@ const moveAll = async (output: Pick<Output, 'fs' | 'folder'>, moves: readonly Mo
     for (const [index, { from, to }] of moves.entries()) {
       if (await exists(fs, to)) {
         if (!overwrite) throw outputExists(to)
+        await checkReplaceable(fs, to)
         await move(to, within(folder, `replaced-${index}`))
       }
       await move(from, to)
@@ -71,7 +73,10 @@ export const createOutput = (path: string, options: OutputOptions, targets: read
 
   const prepare = async (): Promise<void> => {
     if (prepared) return
-    for (const name of targets) if (!overwrite && (await exists(fs, name))) throw outputExists(name)
+    for (const name of targets) {
+      if (!overwrite && (await exists(fs, name))) throw outputExists(name)
+      await checkReplaceable(fs, name)
+    }
     prepared = true
     await makeFolder(fs, folder)
   }
@@ -99,6 +104,8 @@ export const createOutput = (path: string, options: OutputOptions, targets: read
     },
     publish: async (moves: readonly Move[], stale: readonly string[] = []) => {
       if (options.unfinished !== undefined) await makeFolder(fs, folderOf(path)) // otherwise it is made with the folder beside the target
+      for (const { from } of moves) if ((await fs.stat(from)).isDirectory()) await markFolder(fs, from)
+      for (const name of stale) await checkReplaceable(fs, name)
       const away = stale.map((path, index) => ({ from: path, to: within(folder, `stale-${index}`) }))
       await moveAll({ fs, folder }, [...away, ...moves], overwrite)
       ended = finished(path)

@@ -64,7 +64,7 @@ describe('writing and reading safetensors', () => {
     ])
     expect(tensors.get('x')!.offset % 8).toBe(0)
     expect(tensors.get('w/values/scale')!.offset % 2).toBe(0)
-    expect(Object.keys(metadata)).toEqual(['tersor'])
+    expect(Object.keys(metadata)).toEqual(['tersor.written', 'tersor'])
     expect(readdirSync(dir)).toEqual(['a.safetensors'])
   })
 

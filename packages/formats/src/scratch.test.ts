@@ -117,7 +117,7 @@ describe('a run with a scratch folder', () => {
     const onProgress = (): void => void readdirSync(scratch).forEach(name => seen.add(name))
     await run({ scratch: scratchFolder(scratch), activationBytes: 0, onProgress })
     expect([...seen].filter(name => !name.includes('partial')).sort()).toEqual([
-      ...['journal', 'spill-0', 'spill-1'],
+      ...['journal', 'lock', 'spill-0', 'spill-1'],
       ...['0-0', '0-1', '1.0-0', '1.0-1', '1.1-0'].map(unit => `unit-${unit}.safetensors`),
     ])
   })

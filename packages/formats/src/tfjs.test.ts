@@ -139,7 +139,10 @@ describe('writing', () => {
     const path = join(folder, 'out')
     const provenance = [{ method: 'rtn', options: { bits: 8 }, seed: 1, version: '0.1.0' }]
     await save(path, parameters, { description: { format: 'graph-model', modelTopology: {} }, maxShardBytes: 50, provenance })
-    expect((await readdir(path)).sort()).toEqual(['group1-shard1.bin', 'group1-shard2.bin', 'group1-shard3.bin', 'model.json'])
+    expect((await readdir(path)).sort()).toEqual([
+      '.tersor.json',
+      ...['group1-shard1.bin', 'group1-shard2.bin', 'group1-shard3.bin', 'model.json'],
+    ])
     const got = await inTfjs(path)
     for (const [name, parameter] of Object.entries(parameters)) {
       const expected = decode(parameter)

@@ -1,7 +1,16 @@
 import * as tf from '@tensorflow/tfjs-core'
 import type { Native, NativeTensor } from '@tersor/backend-ort/binding'
 import { activationNames, type Env, type InputGrid, type Site, type Stage } from '@tersor/core'
-import { openOnnx, typeName, withTrees, type Onnx, type OnnxTensor, type OpenOnnxOptions, type ValueInfoProto } from '@tersor/formats/onnx'
+import {
+  encodeModel,
+  openOnnx,
+  typeName,
+  withTrees,
+  type Onnx,
+  type OnnxTensor,
+  type OpenOnnxOptions,
+  type ValueInfoProto,
+} from '@tersor/formats/onnx'
 import type { GraphModel, GraphTensors, GraphValue } from './graph-model.js'
 import { withUsualInputs } from './onnx-model/inputs.js'
 import { graphSessions } from './onnx-model/session.js'
@@ -121,6 +130,7 @@ export const openOnnxModel = async (from: string | Blob, options: OpenOnnxOption
     ...{ family: 'graph' as const, format: 'onnx' as const, architecture: graph.name || 'onnx' },
     rawConfig: { model_type: 'onnx', producer: model.producerName, opset: opsetText(onnx) },
     ...{ inputs, outputs, onnx, params, stages: [stage], provenance: onnx.provenance, run },
+    topology: () => encodeModel(model),
     close: async () => {
       sessions.dispose()
       await onnx.close()

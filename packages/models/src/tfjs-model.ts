@@ -88,6 +88,7 @@ export const openTfjsModel = async (path: string): Promise<TfjsGraphModel> => {
       stages: [stageOf(runner)],
       provenance: file.provenance,
       file: { description, manifest },
+      topology: () => new TextEncoder().encode(JSON.stringify(description)),
       run: (inputs, env: Env) => runner.run(inputs, env),
       close: async () => {
         runner.dispose()

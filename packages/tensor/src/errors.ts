@@ -14,6 +14,7 @@ export type ErrorCode =
   | 'BAD_FILE'
   | 'BAD_DATA'
   | 'OUTPUT_EXISTS'
+  | 'IN_USE'
   | 'DISK'
   | 'RESUME'
   | 'COMPOSITION'

@@ -1,13 +1,15 @@
 import '@tensorflow/tfjs-backend-cpu'
 import { createRng } from '@tersor/core'
+import { nodeFileSystem } from '@tersor/formats/file-system'
 import { huggingFaceSink } from '@tersor/formats/huggingface'
 import { openModel, picoLlama, type PicoLlamaOptions } from '@tersor/models'
 import { fromFloat32, type Dense, type Parameter } from '@tersor/tensor'
-import { cp, mkdir, mkdtemp, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises'
+import { cp, mkdir, mkdtemp, readdir, readFile, rename, rm, symlink, truncate, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Writable } from 'node:stream'
 import { setTimeout } from 'node:timers/promises'
+import { identityOf, movesToText } from '../../formats/src/moves.js'
 import { encodeRecord, parseJournal } from '../../formats/src/scratch/journal.js'
 import { byteTokenizerJson } from './byte-tokenizer.reference.js'
 import { main } from './index.js'
@@ -184,8 +186,8 @@ describe('a failure exits with 1, says two lines and leaves nothing', () => {
   it('nothing at the path', () => fails(compressed(fresh('nowhere')), 'error NOT_FOUND There is nothing at'))
 
   it('an output that exists', async () => {
-    await mkdir(fresh('taken'))
-    await fails(['compress', model, '--out', fresh('taken'), '--step', 'rtn'], 'error OUTPUT_EXISTS')
+    await mkdir(fresh('occupied'))
+    await fails(['compress', model, '--out', fresh('occupied'), '--step', 'rtn'], 'error OUTPUT_EXISTS')
   })
 
   it('a truncated file', async () => {
@@ -268,11 +270,32 @@ describe('a run that was stopped', () => {
   ]
   const weights = (out: string) => readFile(join(out, 'model.safetensors'))
   /** Stops a run by Ctrl-C when it has finished the unit of a stage. */
-  const stopAt = async (out: string, unit: string): Promise<Result> => {
-    const running = run(...command(out))
-    while (!(await readdir(`${out}.partial`).catch((): string[] => [])).includes(`unit-${unit}.safetensors`)) await setTimeout(2)
+  const stopAt = async (out: string, unit: string, ...more: string[]): Promise<Result> => {
+    const running = run(...command(out, ...more))
+    await unitOf(out, unit)
     process.emit('SIGINT')
     return running
+  }
+  /** Waits until a run has written a unit. */
+  const unitOf = async (out: string, unit: string): Promise<void> => {
+    for (let tries = 0; tries < 5000; tries++) {
+      if ((await readdir(`${out}.partial`).catch((): string[] => [])).includes(`unit-${unit}.safetensors`)) return
+      await setTimeout(2)
+    }
+    throw new Error(`no unit ${unit} of ${out}`)
+  }
+
+  /** What a run writes down before it moves its result to its place. */
+  const planned = async (out: string, identity: string): Promise<void> => {
+    await mkdir(join(`${out}.partial`, 'output'))
+    await writeFile(join(`${out}.partial`, 'output/moves.json'), movesToText([{ to: out, kept: 'replaced-0', identity }]))
+  }
+  /** The traces of a run that was killed between the stages and the end, in some moment of publishing. */
+  const killedWhile = async (state: 'publishing' | 'published', out: string, ...more: string[]): Promise<void> => {
+    await stopAt(out, '0-0', ...more)
+    const journal = join(`${out}.partial`, 'journal')
+    const { text: lines, checksum } = parseJournal(await readFile(journal, 'utf8'), journal)
+    await writeFile(journal, lines + encodeRecord({ kind: state }, checksum).line)
   }
 
   it('keeps its finished stages and goes on to the same bytes and the same report', async () => {
@@ -309,16 +332,133 @@ describe('a run that was stopped', () => {
     await json(...command(out, '--resume'))
     for (const state of ['publishing', 'published'] as const) {
       const other = fresh(`moved-${state}`)
-      await stopAt(other, '0-0')
-      const journal = join(`${other}.partial`, 'journal')
-      const { text: lines, checksum } = parseJournal(await readFile(journal, 'utf8'), journal)
-      await writeFile(journal, lines + encodeRecord({ kind: state }, checksum).line)
+      await killedWhile(state, other)
       await cp(out, other, { recursive: true })
+      await planned(other, await identityOf(nodeFileSystem(), other))
       const result = await json(...command(other, '--resume'))
       expect(result.bytesAfter).toBeGreaterThan(0)
       expect(await weights(other)).toEqual(await weights(out))
       expect(await entries()).not.toContain(`moved-${state}.partial`)
     }
+  })
+
+  it('gets back what it was about to replace when it was killed between the two renames', async () => {
+    const out = fresh('replaced')
+    await json('compress', model, '--out', out, '--step', 'rtn(bits=2, group=8)')
+    const before = await weights(out)
+    await killedWhile('publishing', out, '--overwrite')
+    await planned(out, 'of another')
+    await rename(out, join(`${out}.partial`, 'output/replaced-0'))
+    expect((await run(...command(out, '--resume'))).err).toContain(`error OUTPUT_EXISTS ${out} exists already.`)
+    expect(await weights(out)).toEqual(before)
+    await json(...command(out, '--resume', '--overwrite'))
+    expect(await weights(out)).toEqual(await weights(fresh('whole')))
+  })
+
+  it('leaves alone what somebody has put in its place since', async () => {
+    const out = fresh('somebodys')
+    await killedWhile('publishing', out)
+    await planned(out, 'of another')
+    await mkdir(out)
+    await writeFile(join(out, 'photo.jpg'), 'precious')
+    expect((await run(...command(out, '--resume'))).err).toContain(`error OUTPUT_EXISTS ${out} exists already.`)
+    expect((await run(...command(out, '--resume', '--overwrite'))).err).toContain('it holds photo.jpg')
+    expect(await readFile(join(out, 'photo.jpg'), 'utf8')).toBe('precious')
+    expect(await readdir(`${out}.partial`)).toContain('journal')
+  })
+
+  it('says that it is done only where it is this run', async () => {
+    const out = fresh('done')
+    await killedWhile('published', out)
+    await cp(fresh('whole'), out, { recursive: true })
+    const other = await run('compress', model, '--out', out, '--step', 'rtn(bits=2, group=8)', '--resume')
+    expect(other.code).toBe(1)
+    expect(other.err).toContain(`error RESUME The run in ${out}.partial was begun with another pipeline, calibration.`)
+    expect((await json(...command(out, '--resume'))).out).toBe(out)
+    expect(await entries()).not.toContain('done.partial')
+  })
+
+  it('is told from one that still runs', async () => {
+    const out = fresh('busy')
+    const first = run(...command(out))
+    await unitOf(out, '0-0')
+    for (const flag of ['--overwrite', '--resume']) {
+      const { code, err } = await run('compress', model, '--out', out, '--step', 'rtn(bits=2, group=8)', flag)
+      expect(code).toBe(1)
+      expect(err).toContain(
+        `error IN_USE Another run works in ${out}.partial: process ${process.pid}.\nWait until it ends, or choose another path`,
+      )
+    }
+    expect(await first).toMatchObject({ code: 0 })
+    expect(await weights(out)).toEqual(await weights(fresh('whole')))
+  })
+
+  it('does not keep others out when its process is gone', async () => {
+    const out = fresh('dead')
+    await stopAt(out, '0-0')
+    await writeFile(join(`${out}.partial`, 'lock'), JSON.stringify({ pid: 1, began: 'before this machine' }))
+    await json(...command(out, '--resume'))
+    expect(await weights(out)).toEqual(await weights(fresh('whole')))
+  })
+})
+
+describe('--overwrite', () => {
+  const rtn = (source: string, out: string) => run('compress', source, '--out', out, '--step', 'rtn(group=8)', '--overwrite')
+  let home = ''
+  beforeEach(async () => {
+    home = await mkdtemp(join(folder, 'home-'))
+    await mkdir(join(home, 'photos'))
+    await writeFile(join(home, 'photos/a.jpg'), 'precious')
+    await cp(model, join(home, 'models/source'), { recursive: true })
+  })
+  const names = (path: string) => readdir(join(home, path)).then(found => found.sort())
+
+  it.each([
+    ['compress', (out: string) => rtn(model, out)],
+    ['convert', (out: string) => run('convert', model, '--out', out, '--overwrite')],
+    ['convert to GGUF', (out: string) => run('convert', model, '--out', join(out, 'a.gguf'), '--format', 'gguf', '--overwrite')],
+    ['imatrix', (out: string) => run('imatrix', model, '--calibrate', text, '--out', join(out, 'a.jpg'), '--overwrite')],
+  ])('replaces nothing that Tersor did not write: %s', async (_name, command) => {
+    await writeFile(join(home, 'photos/a.gguf'), 'GGUF of somebody else')
+    const { code, err } = await command(join(home, 'photos'))
+    expect(code).toBe(1)
+    expect(err).toMatch(/error OUTPUT_EXISTS .*was not written by Tersor/)
+    expect(await names('photos')).toEqual(['a.gguf', 'a.jpg'])
+    expect(await readFile(join(home, 'photos/a.jpg'), 'utf8')).toBe('precious')
+  })
+
+  it('replaces what Tersor wrote, unless something of others lies in it', async () => {
+    const out = join(home, 'out')
+    for (let i = 0; i < 2; i++) expect((await rtn(model, out)).code).toBe(0)
+    await writeFile(join(out, 'notes.txt'), 'mine')
+    expect((await rtn(model, out)).err).toContain(`${out} holds notes.txt, which Tersor did not write.`)
+    expect(await readFile(join(out, 'notes.txt'), 'utf8')).toBe('mine')
+    await mkdir(join(home, 'empty'))
+    expect((await rtn(model, join(home, 'empty'))).code).toBe(0)
+    for (let i = 0; i < 2; i++)
+      for (const form of ['gguf', 'dat'])
+        expect((await run('imatrix', model, '--calibrate', text, '--out', join(home, form), '--form', form, '--overwrite')).code).toBe(0)
+    for (let i = 0; i < 2; i++)
+      expect((await run('convert', model, '--out', join(home, 'b.gguf'), '--format', 'gguf', '--overwrite')).code).toBe(0)
+  })
+
+  it.each([
+    ['itself', 'models/source'],
+    ['the folder above it', 'models'],
+    ['a file of it', 'models/source/model.safetensors'],
+  ])('never replaces the source: %s', async (_name, place) => {
+    const source = join(home, 'models/source')
+    const before = await readFile(join(source, 'model.safetensors'))
+    const { code, err } = await rtn(source, join(home, place))
+    expect(code).toBe(1)
+    expect(err).toContain(`error OUTPUT_EXISTS --out ${join(home, place)} would replace the model that is read, ${source}.`)
+    expect(await readFile(join(source, 'model.safetensors'))).toEqual(before)
+  })
+
+  it('knows the source behind a link', async () => {
+    await symlink(join(home, 'models'), join(home, 'link'))
+    expect((await rtn(join(home, 'link/source'), join(home, 'models/source'))).err).toContain('would replace the model that is read')
+    expect((await rtn(join(home, 'models/source'), join(home, 'link/source'))).err).toContain('would replace the model that is read')
   })
 })
 
@@ -394,7 +534,7 @@ describe('other formats', () => {
     expect((await run('convert', model, '--out', fresh('x.gguf'), '--format', 'gguf', '--type', 'Q9')).err).toContain(
       'There is no block type "Q9"',
     )
-    expect((await run('convert', model, '--out', model)).err).toContain('exists already')
+    expect((await run('convert', model, '--out', fresh('whole'))).err).toContain('exists already')
     const { verification } = await json('compress', model, '--out', fresh('verified'), '--step', 'rtn(bits=8)', '--verify')
     expect(verification).toMatchObject({
       readBack: true,

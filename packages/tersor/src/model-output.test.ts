@@ -31,7 +31,12 @@ const tied = (): OpenedModel => picoLlama({ context: 32, dtype: 'f32', config: {
 /** Runs a step and reads back what was saved. */
 const saved = async (name: string, format: 'huggingface' | 'gguf', ...steps: readonly Step[]): Promise<OpenedModel> => {
   const model = tied()
-  const { sink, scratch } = await openOutput(model, { out: join(folder, name), format, overwrite: false, resume: false })
+  const { sink, scratch } = await openOutput(model, folder + '/source', {
+    out: join(folder, name),
+    format,
+    overwrite: false,
+    resume: false,
+  })
   await (await compress(model, pipeline(...steps), { sink, scratch, seed: 4 })).params.close?.()
   return openModel(format === 'gguf' ? join(folder, name, 'model.gguf') : join(folder, name))
 }

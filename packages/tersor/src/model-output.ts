@@ -2,10 +2,13 @@ import type { RunOptions } from '@tersor/core'
 import { sizeOfModel } from '@tersor/evaluation'
 import type { GgufReport } from '@tersor/formats/gguf'
 import { scratchFolder, type ScratchFolder } from '@tersor/formats/scratch'
-import type { GraphModel, OpenedModel } from '@tersor/models'
+import { nodeFileSystem } from '@tersor/formats/file-system'
+import { checkReplaceable } from '@tersor/formats/mark'
+import type { GraphModel } from '@tersor/models'
+import { openModel, type OpenedModel } from '@tersor/models/open-model'
 import { CompressionError, type Parameter, type ParameterSink } from '@tersor/tensor'
-import { rmdir, stat } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { realpath, rmdir, stat } from 'node:fs/promises'
+import { basename, dirname, join, resolve, sep } from 'node:path'
 import type { FormatFlags, OutputFormat } from './format-flags.js'
 import { sinkOf, type FormatOptions } from './output-formats.js'
 
@@ -29,20 +32,52 @@ export interface ModelOutput {
   readonly sink: NonNullable<RunOptions['sink']>
   /** Where the run works, beside the result: `<out>.partial`. */
   readonly scratch: ScratchFolder
-  /** The result of the stopped run that is to be resumed, where it was killed after its last step. */
-  readonly finished?: string
+  /** Opens the result of the stopped run that is to be resumed, where it was killed after its last step. */
+  readonly reopen?: () => Promise<OpenedModel>
   saved(model: OpenedModel): Promise<SavedModel>
 }
 
-const refuseExisting = async (path: string): Promise<void> => {
-  const exists = await stat(path).then(
+/**
+ * Throws OUTPUT_EXISTS where something stands at the path, or with --overwrite where Tersor did not write it; `file` is what is written
+ * inside of a folder whose other files stay.
+ */
+export const refuseExisting = async (path: string, overwrite: boolean, file = path): Promise<void> => {
+  const found = await stat(path).catch(() => undefined)
+  if (!found) return
+  if (overwrite) return checkReplaceable(nodeFileSystem(), found.isDirectory() ? file : path)
+  throw new CompressionError('OUTPUT_EXISTS', `${path} exists already.`, 'Choose another --out, or pass --overwrite to replace it.', {
+    path,
+  })
+}
+
+/** The path without links, and without the part that is not there yet resolved. */
+const realPath = async (path: string): Promise<string> => {
+  const whole = resolve(path)
+  return realpath(whole).catch(async () => (dirname(whole) === whole ? whole : join(await realPath(dirname(whole)), basename(whole))))
+}
+
+/** Throws OUTPUT_EXISTS where writing to the output would replace the model that is read, whatever --overwrite says. */
+export const refuseSource = async (source: string, out: string): Promise<void> => {
+  const [from, to] = [await realPath(source), await realPath(out)]
+  const within = (path: string, folder: string): boolean => path === folder || path.startsWith(folder + sep)
+  const stands = await stat(to).then(
     () => true,
     () => false,
   )
-  if (exists)
-    throw new CompressionError('OUTPUT_EXISTS', `${path} exists already.`, 'Choose another --out, or pass --overwrite to replace it.', {
-      path,
-    })
+  const beside = (await stat(from).catch(() => undefined))?.isFile() ? dirname(from) === dirname(to) && sharesName(from, to) : false
+  if (!within(from, to) && !(stands && within(to, from)) && !beside) return
+  throw new CompressionError(
+    'OUTPUT_EXISTS',
+    `--out ${out} would replace the model that is read, ${source}.`,
+    'Choose an --out elsewhere: a source is never written over.',
+    { path: out, source },
+  )
+}
+
+/** Whether two files are parts of one model, such as NAME.safetensors and NAME.json, or NAME.onnx and NAME.onnx_data. */
+const sharesName = (from: string, to: string): boolean => {
+  const stem = (path: string): string => basename(path).replace(/(\.safetensors|\.json|\.onnx(_data|\.data)?)$/, '')
+  return stem(from) === stem(to)
 }
 
 type OpenSink = Awaited<ReturnType<typeof sinkOf>>
@@ -115,19 +150,33 @@ const notesOf = (store: object, { type }: FormatFlags): string[] => {
   ]
 }
 
+/** What a stopped run left and whether its output may be replaced: by --overwrite, or since the run itself had put it there already. */
+const standOf = async (scratch: ScratchFolder, flags: OutputFlags) => {
+  const { resume, overwrite } = flags
+  try {
+    const placed = await scratch.recover()
+    const state = resume ? await scratch.state() : 'none'
+    const replaces = overwrite || (state === 'publishing' && placed)
+    if (state !== 'published') await refuseExisting(flags.out, replaces, placeOf(flags))
+    return { overwrite: replaces, state }
+  } catch (error) {
+    await scratch.close()
+    throw error
+  }
+}
+
 /** Prepares where a compressed model goes; throws OUTPUT_EXISTS before any work is done, and UNSUPPORTED for a format the model has no place in. */
-export const openOutput = async (model: OpenedModel, flags: OutputFlags): Promise<ModelOutput> => {
+export const openOutput = async (model: OpenedModel, source: string, flags: OutputFlags): Promise<ModelOutput> => {
+  await refuseSource(source, flags.out)
   const path = placeOf(flags)
   const scratch = scratchFolder(`${flags.out.replace(/(?<=.)[/\\]+$/, '')}.partial`, { overwrite: flags.overwrite })
-  const state = flags.resume ? await scratch.state() : 'none'
-  const overwrite = flags.overwrite || state === 'publishing'
-  if (!overwrite && state !== 'published') await refuseExisting(flags.out)
+  const { overwrite, state } = await standOf(scratch, flags)
   refuseMisplaced(model, flags)
   const open = await sinkOf(flags)
   const unfinished = join(scratch.path, 'output')
   return {
     scratch,
-    ...(state === 'published' ? { finished: path } : {}),
+    ...(state === 'published' ? { reopen: () => openModel(path) } : {}),
     sink: (_role, provenance) => openSink(open, path, model, { provenance, overwrite, unfinished }),
     saved: async small => {
       const { bytes } = sizeOfModel(small)
@@ -152,9 +201,10 @@ export interface DirectOutput {
 }
 
 /** Prepares it; throws OUTPUT_EXISTS, UNSUPPORTED and BAD_OPTION before any work is done. */
-export const openDirectOutput = async (model: OpenedModel, flags: DirectFlags): Promise<DirectOutput> => {
+export const openDirectOutput = async (model: OpenedModel, source: string, flags: DirectFlags): Promise<DirectOutput> => {
   const path = placeOf(flags)
-  if (!flags.overwrite) await refuseExisting(flags.out)
+  await refuseSource(source, flags.out)
+  await refuseExisting(flags.out, flags.overwrite, path)
   refuseMisplaced(model, flags)
   const open = await sinkOf(flags)
   const sink = openSink(open, path, model, { provenance: model.provenance ?? [], overwrite: flags.overwrite })

@@ -102,7 +102,7 @@ it('writes a language model as a folder for transformers.js', async () => {
   await (await sink.finish()).close?.()
   const out = join(folder, 'web')
   await json('compress', join(folder, 'pico'), '--out', out, '--step', 'rtn(bits=4, group=32)', '--format', 'onnx')
-  expect((await readdir(out)).sort()).toEqual(['config.json', 'generation_config.json', 'onnx'])
+  expect((await readdir(out)).sort()).toEqual(['.tersor.json', 'config.json', 'generation_config.json', 'onnx'])
   expect(await readdir(join(out, 'onnx'))).toEqual(['model_q4.onnx'])
   expect((await json('convert', join(folder, 'pico'), '--out', join(folder, 'plain'), '--format', 'onnx')).format).toBe('onnx')
   expect(await readdir(join(folder, 'plain/onnx'))).toEqual(['model.onnx'])

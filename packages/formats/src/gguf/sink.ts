@@ -12,6 +12,7 @@ import { copyRange, within, writeFully, type OpenFile } from '../file-system.js'
 import type { Json } from '../json-text.js'
 import { parseObject } from '../huggingface/open.js'
 import { importanceOf, type Imatrix } from '../imatrix/imatrix.js'
+import { MARK, MARK_VALUE } from '../mark.js'
 import { createOutput, type Output, type OutputOptions } from '../output.js'
 import { architectureOf, attentionOf, configToMetadata, ropeOf } from './config.js'
 import { aligned, encodeGgufHeader, type TensorInfo } from './encode-header.js'
@@ -210,7 +211,8 @@ export const ggufSink = (path: string, options: GgufSinkOptions): GgufSink => {
       await append(ROPE_FACTORS, ROPE_FACTORS, fromFloat32(factors, 'f32', [factors.length]))
     }
     const provenance = typeof options.provenance === 'function' ? options.provenance() : (options.provenance ?? [])
-    const metadata = new Map(fixed).set('general.file_type', {
+    const mark = [MARK, { type: 'string', value: MARK_VALUE }] as const
+    const metadata = new Map<string, GgufValue>([mark, ...fixed]).set('general.file_type', {
       type: 'u32',
       value: options.mixture ? MIXTURES[options.mixture].fileType : fileTypeOf(report),
     })

@@ -1,6 +1,7 @@
 import { badFile } from '../bad-file.js'
 import { createCursor, type Cursor } from '../gguf/cursor.js'
 import { parseText } from '../json-text.js'
+import { MARK, trailingMark } from '../mark.js'
 import { checkEntry, type Imatrix, type ImatrixEntry } from './imatrix.js'
 
 /** A length, a name of one letter, two counts and one sum. */
@@ -39,7 +40,8 @@ export const parseDat = (bytes: Uint8Array): Imatrix => {
   if (cursor.position() === bytes.length) return Object.freeze({ entries, chunks: 0, datasets: Object.freeze([]) })
   const chunks = readCount(cursor, 0, 'The number of pieces')
   const dataset = cursor.position() === bytes.length ? '' : readName(cursor, bytes, 'The name of the text')
-  if (cursor.position() !== bytes.length) throw badFile(`The file goes on for ${bytes.length - cursor.position()} bytes after its end.`)
+  const rest = new TextDecoder('latin1').decode(bytes.subarray(cursor.position()))
+  if (rest !== '' && rest !== MARK) throw badFile(`The file goes on for ${bytes.length - cursor.position()} bytes after its end.`)
   return Object.freeze({ entries, chunks, datasets: Object.freeze(dataset === '' ? [] : [dataset]) })
 }
 
@@ -73,6 +75,7 @@ export const encodeDat = ({ entries, chunks, datasets }: Imatrix): Uint8Array =>
   }
   number(chunks)
   text(datasets[0] ?? '')
+  pieces.push(trailingMark())
   const bytes = new Uint8Array(pieces.reduce((sum, piece) => sum + piece.length, 0))
   let at = 0
   for (const piece of pieces) {

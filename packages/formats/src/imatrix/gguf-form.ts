@@ -1,6 +1,7 @@
 import { badFile } from '../bad-file.js'
 import { aligned, encodeGgufHeader, type TensorInfo } from '../gguf/encode-header.js'
 import { parseGgufHeader, type GgufTensor, type GgufValue, type Metadata } from '../gguf/header.js'
+import { MARK, MARK_VALUE } from '../mark.js'
 import { checkEntry, type Imatrix, type ImatrixEntry } from './imatrix.js'
 
 const SUMS = '.in_sum2'
@@ -54,6 +55,7 @@ export const parseGgufForm = (bytes: Uint8Array): Imatrix => {
 
 export const encodeGgufForm = ({ entries, chunks, chunkSize, datasets }: Imatrix): Uint8Array => {
   const metadata = new Map<string, GgufValue>([
+    [MARK, { type: 'string', value: MARK_VALUE }],
     ['general.type', { type: 'string', value: 'imatrix' }],
     [DATASETS, { type: 'list', of: 'string', value: datasets }],
     [CHUNKS, { type: 'u32', value: chunks }],

@@ -1,6 +1,7 @@
 import { clone, create, toBinary } from '@bufbuild/protobuf'
 import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire'
 import { writeFully, type FileSystem, type OpenFile } from '../file-system.js'
+import { MARK, MARK_VALUE, trailingMark } from '../mark.js'
 import {
   GraphProtoSchema,
   ModelProtoSchema,
@@ -102,6 +103,8 @@ export const writeModel = async (
   { external = false, limit = MAX_MODEL_BYTES }: WriteOptions,
 ): Promise<readonly string[]> => {
   const shell = clone(ModelProtoSchema, model)
+  shell.metadataProps = shell.metadataProps.filter(({ key }) => key !== MARK)
+  shell.metadataProps.push(create(StringStringEntryProtoSchema, { key: MARK, value: MARK_VALUE }))
   const graph = shell.graph!
   graph.initializer = []
   delete (shell as { graph?: unknown }).graph
@@ -115,6 +118,7 @@ export const writeModel = async (
       () => fs.open(data, 'wx+'),
       async to => {
         for (const tensor of tensors) placed.push(tensor.read && tensor.length > INLINE_BYTES ? await moved(tensor, to, dataName) : tensor)
+        await to.bytes(trailingMark())
       },
     )
     written = placed

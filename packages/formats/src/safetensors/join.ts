@@ -1,4 +1,5 @@
 import { copyRange, nameOf, writeFully, type FileSystem, type OpenFile } from '../file-system.js'
+import { MARK, MARK_VALUE } from '../mark.js'
 import { encodeHeader } from './header.js'
 
 /** A tensor whose bytes are on the disk already. */
@@ -70,5 +71,6 @@ export const earlierOutputs = (path: string, siblings: readonly string[]): reado
 export const indexOf = (shards: readonly Shard[], names: readonly string[]): Uint8Array => {
   const map = shards.flatMap((shard, index) => shard.tensors.map(tensor => [tensor.name, names[index]] as const))
   const total = shards.reduce((sum, shard) => sum + shard.size, 0)
-  return new TextEncoder().encode(`${JSON.stringify({ metadata: { total_size: total }, weight_map: Object.fromEntries(map) }, null, 2)}\n`)
+  const metadata = { total_size: total, [MARK]: MARK_VALUE }
+  return new TextEncoder().encode(`${JSON.stringify({ metadata, weight_map: Object.fromEntries(map) }, null, 2)}\n`)
 }

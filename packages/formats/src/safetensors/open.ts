@@ -4,6 +4,7 @@ import { badFile } from '../bad-file.js'
 import { openSource, type ByteSource } from '../byte-source.js'
 import type { FileSystem } from '../file-system.js'
 import { parseSafetensorsHeader, safetensorsHeaderBytes, type TensorEntry } from './header.js'
+import { MARK } from '../mark.js'
 import { parseRecord, RECORD_KEY } from './record.js'
 import { checkIndex, findShards } from './shards.js'
 import { isNode, parseTree, readTree, storedLeaves, type StoredLeaf, type StoredTree } from './tree.js'
@@ -38,7 +39,7 @@ const openShard = async (source: ByteSource, codecs: ReadonlyMap<string, Codec>)
   const { tensors, metadata } = parseSafetensorsHeader(bytes, source.size)
   const { trees, provenance } = parseRecord(metadata)
   const parsed = Object.entries(trees).map(([name, json]) => [name, parseTree(name, json, tensors, codecs)] as const)
-  const { [RECORD_KEY]: _, ...others } = metadata
+  const { [RECORD_KEY]: _record, [MARK]: _mark, ...others } = metadata
   return { source, tensors, trees: new Map(parsed), metadata: others, provenance }
 }
 

@@ -1,6 +1,7 @@
 import type { Provenance } from '@tersor/core'
 import { byteLength, CompressionError, type Codec, type Parameter, type ParameterSink } from '@tersor/tensor'
 import { folderOf, nameOf, within, writeFile, writeFully } from '../file-system.js'
+import { MARK, MARK_VALUE } from '../mark.js'
 import { createOutput, type Output, type OutputOptions } from '../output.js'
 import { earlierOutputs, indexName, indexOf, join, shardName, type Shard } from './join.js'
 import { openSafetensors, type SafetensorsStore } from './open.js'
@@ -35,7 +36,8 @@ const joinAll = async (output: Output, path: string, shards: readonly Shard[], n
   for (const [index, shard] of shards.entries()) {
     const record = { trees: Object.fromEntries(shard.trees), provenance: notes.provenance }
     const isPlain = record.provenance.length === 0 && shard.trees.size === 0
-    const metadata = isPlain ? notes.metadata : { ...notes.metadata, [RECORD_KEY]: recordToText(record) }
+    const marked = { ...notes.metadata, [MARK]: MARK_VALUE }
+    const metadata = isPlain ? marked : { ...marked, [RECORD_KEY]: recordToText(record) }
     await join(fs, shard, metadata, within(folder, files[index]))
     await shard.data.close()
     await fs.rm(within(folder, `data-${index}`), { recursive: true, force: true })

@@ -13,10 +13,12 @@ import {
   writeFully,
   type FileSystem,
 } from '../file-system.js'
+import { recoverOutput } from '../moves.js'
 import { openSafetensors } from '../safetensors/open.js'
 import { safetensorsSink } from '../safetensors/sink.js'
 import { differenceOf, notOurs, nothingToResume, otherVersion, stoppedRun } from './errors.js'
 import { JOURNAL, openPen, readJournal, type Pen } from './journal-file.js'
+import { LOCK, lockFolder } from './lock.js'
 import { JOURNAL_VERSION, type UnitRecord } from './journal.js'
 
 export interface ScratchOptions {
@@ -33,10 +35,17 @@ export type ScratchState = 'none' | 'begun' | 'publishing' | 'published'
 
 export interface ScratchFolder extends Scratch {
   state(): Promise<ScratchState>
+  /**
+   * Takes the folder for this process and puts back what a run that was killed while publishing had moved away; `begin` does the same.
+   * Gives whether the result of that run stands in its place. Throws IN_USE where another process works here.
+   */
+  recover(): Promise<boolean>
 }
 
 /** Everything that a run leaves in its folder; `output` is for what is moved to its place at the end. */
-const OURS = /^(journal(\.new)?|unit-.*|spill-\d+|output.*)$/
+const OURS = /^(journal(\.new)?|unit-.*|spill-\d+|output.*|lock.*)$/
+/** Where a sink leaves what is moved to its place at the end. */
+const OUTPUT = 'output'
 const CHUNK_BYTES = 8 << 20
 
 const fileOf = (unit: string): string => `unit-${unit}.safetensors`
@@ -89,45 +98,78 @@ interface Folder {
   /** Finished ones by name. */
   readonly units: Map<string, UnitRecord>
   pen?: Pen | undefined
+  /** Lets other processes in. */
+  unlock?: (() => Promise<void>) | undefined
   spills: number
 }
 
 const clear = async ({ fs, path }: Folder, keep: ReadonlySet<string>): Promise<void> => {
   for (const name of await fs.readdir(path))
-    if (OURS.test(name) && !keep.has(name)) await fs.rm(within(path, name), { recursive: true, force: true })
+    if (OURS.test(name) && name !== LOCK && !keep.has(name)) await fs.rm(within(path, name), { recursive: true, force: true })
 }
 
 const close = async (folder: Folder): Promise<void> => {
   await folder.pen?.close()
   folder.pen = undefined
+  await folder.unlock?.()
+  folder.unlock = undefined
+}
+
+/** Takes a folder that is there and recovers what was being published in it. */
+const recover = async (folder: Folder): Promise<boolean> => {
+  const { fs, path } = folder
+  folder.unlock ??= await lockFolder(fs, path)
+  return recoverOutput(fs, within(path, OUTPUT))
 }
 
 /** The journal goes last: while it is there, a run that is killed in this moment can be told from one that never was. */
 const remove = async (folder: Folder): Promise<void> => {
-  await close(folder)
+  await folder.pen?.close()
+  folder.pen = undefined
   await clear(folder, new Set([JOURNAL]))
   await folder.fs.rm(folder.path, { recursive: true, force: true })
+  folder.unlock = undefined // gone with the folder
 }
 
-const beginAnew = async (folder: Folder, fingerprint: Fingerprint): Promise<void> => {
+type RunState = Awaited<ReturnType<Scratch['begin']>>
+
+const beginAnew = async (folder: Folder, fingerprint: Fingerprint): Promise<RunState> => {
   const { fs, path, overwrite } = folder
   const names = (await exists(fs, path)) ? await fs.readdir(path) : []
   const others = names.filter(name => !OURS.test(name))
   if (others.length > 0) throw notOurs(path, others)
-  if (!overwrite && (await readJournal(fs, path))?.records.length) throw stoppedRun(path)
   await makeFolder(fs, path)
+  await recover(folder)
+  if (!overwrite && (await readJournal(fs, path))?.records.length) {
+    await close(folder)
+    throw stoppedRun(path)
+  }
   await clear(folder, new Set())
   try {
     folder.pen = await openPen(fs, path, { text: '', checksum: '' })
     await folder.pen.add({ kind: 'begin', version: JOURNAL_VERSION, fingerprint })
     await syncFolder(fs, path)
+    return 'begun'
   } catch (error) {
     await remove(folder)
     throw error
   }
 }
 
-const goOn = async (folder: Folder, fingerprint: Fingerprint): Promise<void> => {
+const goOn = async (folder: Folder, fingerprint: Fingerprint): Promise<RunState> => {
+  const { fs, path } = folder
+  if (!(await exists(fs, path))) throw nothingToResume(path)
+  await recover(folder)
+  try {
+    return await takeUp(folder, fingerprint)
+  } catch (error) {
+    await close(folder)
+    throw error
+  }
+}
+
+/** Reads what a stopped run left, holds it against this one and goes on behind its last record. */
+const takeUp = async (folder: Folder, fingerprint: Fingerprint): Promise<RunState> => {
   const { fs, path, units } = folder
   const journal = await readJournal(fs, path)
   const [begin, ...records] = journal?.records ?? []
@@ -138,6 +180,7 @@ const goOn = async (folder: Folder, fingerprint: Fingerprint): Promise<void> => 
   for (const record of records) if (record.kind === 'unit') units.set(record.unit, record)
   await clear(folder, new Set([JOURNAL, ...[...units.keys()].map(fileOf)]))
   folder.pen = await openPen(fs, path, journal)
+  return records.at(-1)?.kind === 'published' ? 'published' : 'begun'
 }
 
 const findUnit = async ({ fs, path, units, codecs }: Folder, unit: string): Promise<Unit | undefined> => {
@@ -192,6 +235,7 @@ export const scratchFolder = (where: string, options: ScratchOptions = {}): Scra
       if (!last) return 'none'
       return last.kind === 'publishing' || last.kind === 'published' ? last.kind : 'begun'
     },
+    recover: async () => (await exists(fs, path)) && onDisk(path, recover(folder)),
     begin: (fingerprint: Fingerprint, resume: boolean) => onDisk(path, (resume ? goOn : beginAnew)(folder, fingerprint)),
     find: (unit: string) => onDisk(path, findUnit(folder, unit)),
     create: (unit: string) => createUnit(folder, unit),

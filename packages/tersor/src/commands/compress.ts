@@ -2,7 +2,7 @@ import * as tf from '@tensorflow/tfjs-core'
 import { compress as run, pack, pipeline, type ProgressEvent, type Step } from '@tersor/core'
 import { sizeOfModel } from '@tersor/evaluation'
 import type { ScratchFolder } from '@tersor/formats/scratch'
-import { openModel, type OpenedModel } from '@tersor/models/open-model'
+import type { OpenedModel } from '@tersor/models/open-model'
 import { CompressionError } from '@tersor/tensor'
 import { readCalibration } from '../calibration.js'
 import { loadConfig } from '../config.js'
@@ -45,11 +45,11 @@ export const compress = (terminal: Terminal, path: string, given: CompressFlags,
     const flags = inFormatOf(model, given)
     const started = Date.now()
     const steps = await stepsOf(flags)
-    const output = await openOutput(model, flags)
-    const calibration = flags.calibrate === undefined ? [] : await readCalibration(model, flags.calibrate, path)
+    const output = await openOutput(model, path, flags)
     const progress = progressOn(terminal)
     const collectGarbage = garbageCollector()
     const reports: StepReport[] = []
+    let calibration: tf.Tensor[] = []
     const kept = flags.verify ? keeping(output.sink) : undefined
     const runSteps = async (): Promise<OpenedModel> =>
       run(model, pipeline(...steps, ...(flags.format === 'huggingface' ? [pack()] : [])), {
@@ -63,6 +63,7 @@ export const compress = (terminal: Terminal, path: string, given: CompressFlags,
         sink: kept?.sink ?? output.sink,
         scratch: output.scratch,
         resume: flags.resume,
+        ...(output.reopen ? { reopen: output.reopen } : {}),
         activationBytes: flags.activationMemory * 2 ** 20,
         facts: {
           ...(await engineFacts(engine)),
@@ -74,7 +75,8 @@ export const compress = (terminal: Terminal, path: string, given: CompressFlags,
         throw signal.aborted ? await stopped(output.scratch, error) : error
       })
     try {
-      const small = output.finished === undefined ? await runSteps() : await takeFinished(output.finished, output.scratch)
+      if (flags.calibrate !== undefined) calibration = await readCalibration(model, flags.calibrate, path)
+      const small = await runSteps()
       const saved = await output.saved(small)
       const verification = kept && (await verify(requestFor(saved, flags, kept.in(small), calibration[0])))
       progress.stop()
@@ -89,6 +91,7 @@ export const compress = (terminal: Terminal, path: string, given: CompressFlags,
       await saved.close()
     } finally {
       progress.stop()
+      await output.scratch.close()
       tf.dispose(calibration)
     }
   })
@@ -103,13 +106,6 @@ const requestFor = (
 /** Graphs are written as they came unless another format is asked for. */
 const inFormatOf = (model: OpenedModel, flags: CompressFlags): CompressFlags =>
   model.family === 'graph' && flags.format === 'huggingface' ? { ...flags, format: model.format } : flags
-
-/** The result of a run that was killed when only its traces were left to be removed. */
-const takeFinished = async (path: string, scratch: ScratchFolder): Promise<OpenedModel> => {
-  const model = await openModel(path)
-  await scratch.remove()
-  return model
-}
 
 /** What a user's stop left. */
 const stopped = async (scratch: ScratchFolder, error: unknown): Promise<unknown> => {

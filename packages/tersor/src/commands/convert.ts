@@ -57,7 +57,7 @@ export const convert = (terminal: Terminal, path: string, flags: ConvertFlags, s
         'Pass it with --format huggingface, or leave it out.',
       )
     const started = Date.now()
-    const output = await openDirectOutput(model, flags)
+    const output = await openDirectOutput(model, path, flags)
     const progress = progressOn(terminal)
     try {
       const store = await copyAll(model, output.sink, flags, signal, (done, of) => progress.advance(done, of, 'convert'))

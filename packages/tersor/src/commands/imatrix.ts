@@ -3,6 +3,7 @@ import { collectImatrix, writeImatrix, type ImatrixForm } from '@tersor/formats/
 import { CompressionError } from '@tersor/tensor'
 import { basename } from 'node:path'
 import { readCalibration } from '../calibration.js'
+import { refuseExisting, refuseSource } from '../model-output.js'
 import { writeResult, type Terminal } from '../output.js'
 import { progressOn } from '../progress.js'
 import { withModel } from '../session.js'
@@ -23,6 +24,8 @@ export const imatrix = (terminal: Terminal, path: string, flags: ImatrixFlags, s
         `${path} is no language model.`,
         'Importance matrices are for GGUF files of language models.',
       )
+    await refuseSource(path, flags.out)
+    await refuseExisting(flags.out, flags.overwrite)
     const batches = await readCalibration(model, flags.calibrate, path)
     const progress = progressOn(terminal)
     try {
