@@ -5,7 +5,7 @@ import { createBufferPool } from './buffers.js'
 import type { BufferPool } from './buffers.js'
 import { createExecutor } from './executor.js'
 import type { Embeds } from './compile.js'
-import type { Observation, Run } from './executor.js'
+import type { Executor, Observation, Run } from './executor.js'
 import { resolveSettings } from './settings.js'
 import type { Settings } from './settings.js'
 import { createTrace } from './trace.js'
@@ -98,6 +98,19 @@ function createFlush(backend: () => OrtBackend, trace: Trace, run: (nodes: reado
   }
 }
 
+/** Runs work in a stretch of repeatable traces, which what was recorded before and after has no part in. */
+async function stretch<T>(flush: () => void, { repeatable }: Pick<Executor, 'repeatable'>, work: () => Promise<T>): Promise<T> {
+  flush()
+  repeatable(true)
+  try {
+    const result = await work()
+    flush()
+    return result
+  } finally {
+    repeatable(false)
+  }
+}
+
 /** The backend with everything behind it. */
 export function createEngine(native: Native): OrtEngine {
   let settings = resolveSettings({})
@@ -131,19 +144,7 @@ export function createEngine(native: Native): OrtEngine {
       return settings
     },
     settings: () => settings,
-    async repeatably(work) {
-      flush()
-      executor.repeatable(true)
-      try {
-        return await work()
-      } finally {
-        try {
-          flush()
-        } finally {
-          executor.repeatable(false)
-        }
-      }
-    },
+    repeatably: work => stretch(flush, executor, work),
     flush,
     relieve: () => void (trace.length() >= MOST_NODES || backend.heldBytes > settings.poolBytes ? flush() : undefined),
     observe(work, embeds) {

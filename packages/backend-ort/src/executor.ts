@@ -42,6 +42,9 @@ const runOf = (plan: Plan, { inputs }: Skeleton, outputs: readonly TraceNode[]):
   outputs: outputs.map(({ value, shape, dtype }) => ({ value, shape, dtype })),
 })
 
+const constantsOf = (native: Native, { constants }: FamilyMember) =>
+  Object.fromEntries(constants.map(({ name, dtype, shape, values }) => [name, native.constant(dtype, values, shape)]))
+
 export function createExecutor(
   native: Native,
   pool: BufferPool,
@@ -55,9 +58,8 @@ export function createExecutor(
   const interpreter = createInterpreter(native, pool, () => settings)
   /** Whether a graph compiled from a trace of other shapes could serve. */
   const runAsMember = (member: FamilyMember, skeleton: Skeleton, outputs: readonly TraceNode[]): boolean => {
-    const open = Object.fromEntries(member.constants.map(({ name, dtype, shape, values }) => [name, native.constant(dtype, values, shape)]))
     try {
-      const arrays = runPlan(native, pool, member.plan, skeleton.inputs, outputs, open)
+      const arrays = runPlan(native, pool, member.plan, skeleton.inputs, outputs, constantsOf(native, member))
       outputs.forEach(({ value }, index) => (value.values = arrays[index]!))
       return true
     } catch {

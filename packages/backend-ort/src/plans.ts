@@ -42,6 +42,11 @@ export const FEW_NODES = 2
 
 const NOTHING_VARIES: ReadonlySet<number> = new Set()
 
+type BuildArguments = [Skeleton, readonly TraceNode[], readonly TraceNode[], varying: ReadonlySet<number>, baked: string]
+
+/** The numbers that stand in a trace. */
+const literalsOf = ({ literals, inputs }: Skeleton): number[] => literals.map(slot => (inputs[slot]!.value.values as Float32Array)[0]!)
+
 /**
  * A trace is compiled when it has been seen more often than it has siblings that differ only in shape:
  * a training step at its second run, the steps of token-by-token decoding, whose shapes grow, practically never.
@@ -63,16 +68,7 @@ export function createPlans(native: Native, settings: () => Running, block: numb
     entries.set(skeleton.key, entry)
     return entry
   }
-  const literalsOf = ({ literals, inputs }: Skeleton): number[] =>
-    literals.map(slot => (inputs[slot]!.value.values as Float32Array)[0]!)
-  const build = (
-    key: string,
-    skeleton: Skeleton,
-    nodes: readonly TraceNode[],
-    outputs: readonly TraceNode[],
-    varying: ReadonlySet<number>,
-    baked: string,
-  ): Plan => {
+  const build = (key: string, ...[skeleton, nodes, outputs, varying, baked]: BuildArguments): Plan => {
     plans.delete(key)
     const plan = compile(native, { ...settings(), block }, skeleton, nodes, outputs, varying, baked)
     plans.set(key, plan)

@@ -20,29 +20,42 @@ export const collectBatches = async (step: string, batches: Batches | undefined)
 /** Statistics of one site; sites that see the same tensor share them. */
 export interface SiteStats {
   readonly stats: Stats
-  /** Rows of input seen. */
+  /** Rows of input seen; rows of zeros, as experts get for tokens of others, do not count. */
   readonly samples: number
+  /** All rows, those of zeros too. */
+  readonly rows: number
 }
 
 export interface Collector {
   readonly tap: Tap
+  /** Reads how many rows came by; call it after the last one. */
+  settle(): Promise<void>
   of(site: Site): SiteStats
   /** Frees the statistics of a site that none of the later ones shares. */
   release(site: Site, later: readonly Site[]): void
   dispose(): void
 }
 
-const tensorsOf = (stats: Stats): tf.Tensor[] => (stats === undefined ? [] : stats instanceof tf.Tensor ? [stats] : Object.values(stats))
+/** The tensors of statistics. */
+export const statsTensors = (stats: Stats): tf.Tensor[] =>
+  stats === undefined ? [] : stats instanceof tf.Tensor ? [stats] : Object.values(stats)
 
-const keep = (stats: Stats): Stats => {
-  tensorsOf(stats).forEach(tensor => tf.keep(tensor))
+/** Keeps them beyond the tidy they were made in. */
+export const keepStats = (stats: Stats): Stats => {
+  statsTensors(stats).forEach(tensor => tf.keep(tensor))
   return stats
 }
+
+/** How many rows hold anything but zeros. */
+const filledRows = (rows: tf.Tensor2D): tf.Tensor => tf.sum(tf.cast(tf.greater(tf.max(tf.abs(rows), 1), 0), 'float32'))
 
 /** Gathers statistics of the chosen sites while a stage runs; q, k and v see one tensor and are counted once. */
 export const collector = (calibration: Calibration<any>, chosen: (site: Site) => boolean): Collector => {
   const leaders = new Map<string, string>()
-  const gathered = new Map<string, SiteStats>()
+  const gathered = new Map<string, Stats>()
+  const counts = new Map<string, tf.Tensor>()
+  const samples = new Map<string, number>()
+  const rowCounts = new Map<string, number>()
   const firstOfTensor = new Map<number, string>()
 
   const leaderOf = (site: Site, input: tf.Tensor): string => {
@@ -59,26 +72,38 @@ export const collector = (calibration: Calibration<any>, chosen: (site: Site) =>
     if (!chosen(site) || leaderOf(site, input) !== site.name) return
     tf.tidy(() => {
       const rows = rowsOf(site, input)
-      const before = gathered.get(site.name) ?? { stats: keep(calibration.init(site, rows.shape[1])), samples: 0 }
-      const stats = keep(calibration.update(before.stats, rows, site))
-      const held = new Set(tensorsOf(stats))
-      for (const tensor of tensorsOf(before.stats)) if (!held.has(tensor)) tensor.dispose()
-      gathered.set(site.name, { stats, samples: before.samples + rows.shape[0] })
+      const before = gathered.get(site.name) ?? keepStats(calibration.init(site, rows.shape[1]))
+      const stats = keepStats(calibration.update(before, rows, site))
+      const held = new Set(statsTensors(stats))
+      for (const tensor of statsTensors(before)) if (!held.has(tensor)) tensor.dispose()
+      gathered.set(site.name, stats)
+      rowCounts.set(site.name, (rowCounts.get(site.name) ?? 0) + rows.shape[0])
+      const counted = counts.get(site.name)
+      counts.set(site.name, tf.keep(counted ? tf.add(counted, filledRows(rows)) : filledRows(rows)))
+      counted?.dispose()
     })
   }
   const keyOf = (site: Site): string => leaders.get(site.name) ?? site.name
   return {
     tap,
-    of: site => gathered.get(keyOf(site)) ?? { stats: undefined, samples: 0 },
+    settle: async () => {
+      for (const [name, count] of counts) samples.set(name, (await count.data())[0])
+    },
+    of: site => {
+      const key = keyOf(site)
+      return { stats: gathered.get(key), samples: samples.get(key) ?? 0, rows: rowCounts.get(key) ?? 0 }
+    },
     release: (site, later) => {
       const key = keyOf(site)
       if (later.some(other => keyOf(other) === key)) return
-      tf.dispose(tensorsOf(gathered.get(key)?.stats))
+      tf.dispose(statsTensors(gathered.get(key)))
       gathered.delete(key)
     },
     dispose: () => {
-      gathered.forEach(({ stats }) => tf.dispose(tensorsOf(stats)))
+      gathered.forEach(stats => tf.dispose(statsTensors(stats)))
       gathered.clear()
+      counts.forEach(count => count.dispose())
+      counts.clear()
     },
   }
 }

@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { byteLength, DTYPES, type DType, type Parameter, type ParameterStore } from '@tersor/tensor'
 import type { Activations } from './activations.js'
-import { collectBatches, collector, observe, type Collector } from './calibrate.js'
+import { collectBatches, collector, keepStats, observe, statsTensors, type Collector, type SiteStats } from './calibrate.js'
 import { toMatrix } from './codecs/matrix.js'
 import { decode } from './decode.js'
 import { checkFinite } from './finite.js'
@@ -122,6 +122,7 @@ const runStage = async (run: Run, turn: Turn): Promise<void> => {
   const changed = new Map<string, Parameter>()
   try {
     if (stats && inputs) await withWeights(run, stage, model.params.read, weights => gather(run, stage, inputs, weights, stats))
+    await stats?.settle()
     for (const [index, site] of sites.entries()) {
       if (run.writer.get(site.weight) === stage) changed.set(site.weight, await compressSite(listening, site, stats))
       stats?.release(site, sites.slice(index + 1))
@@ -169,19 +170,42 @@ const compressSite = async ({ method, model, context }: Run, site: Site, stats: 
   const seen = stats?.of(site) ?? { stats: undefined, samples: 0 }
   const job = {
     site,
-    ...seen,
     rng: context.rng.fork(site.name),
     signal: context.signal,
     original,
     dtype: floatDType(context.source.params.info(site.weight).dtype),
     warn: (message: string) => context.emit({ type: 'warning', pass: method.name, site: site.name, message }),
   }
-  const result = await rewrite(method, site, current, async (weight, standing, mask) =>
-    method.apply(weight, { ...job, current: standing, ...(mask ? { mask } : {}) }),
+  const result = await rewrite(method, site, current, (weight, standing, mask) =>
+    withStatistics(method, site, weight.shape[1], seen, job.warn, async known =>
+      method.apply(weight, { ...job, ...known, current: standing, ...(mask ? { mask } : {}) }),
+    ),
   )
   const error = await relativeError(result, original, site.outAxis)
   context.emit({ type: 'compressed', pass: method.name, site: site.name, before: byteLength(current), after: byteLength(result), error })
   return result
+}
+
+/** With less than this part of a row of input for each column, statistics say more of chance than of the site. */
+const FEWEST_ROWS_PER_COLUMN = 1 / 16
+
+/** Lends a method what a site's statistics are, or, where next to no input came by, those of none: it then goes by the weight alone. */
+const withStatistics = async <T>(
+  { calibrate }: Method,
+  site: Site,
+  columns: number,
+  seen: Pick<SiteStats, 'stats' | 'samples'>,
+  warn: (message: string) => void,
+  body: (known: Pick<SiteStats, 'stats' | 'samples'>) => Promise<T>,
+): Promise<T> => {
+  if (!calibrate || seen.samples >= columns * FEWEST_ROWS_PER_COLUMN) return body(seen)
+  warn('next to no input came by in calibration: compressed by its weights alone.')
+  const none = tf.tidy(() => keepStats(calibrate.init(site, columns)))
+  try {
+    return await body({ stats: none, samples: 0 })
+  } finally {
+    tf.dispose(statsTensors(none))
+  }
 }
 
 const floatDType = (dtype: DType | undefined): DType => (dtype && DTYPES[dtype].kind === 'float' ? dtype : 'f32')

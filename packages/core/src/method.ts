@@ -19,7 +19,7 @@ export interface Calibration<S extends Stats> {
 export interface Job<S extends Stats = void> {
   readonly site: Site
   readonly stats: S
-  /** Rows of input that the statistics saw; 0 without calibration. */
+  /** Rows of input that the statistics saw; 0 without calibration, and where next to none came by: the statistics are then those of none. */
   readonly samples: number
   readonly rng: Rng
   readonly signal: AbortSignal

@@ -88,6 +88,7 @@ const takeTurn = async (
       if (needOutputs) await inputs.replace(batch, await inputs.use(batch, x => tf.tidy(() => stage.run(x, { weights: loaded.weights }))))
       await Promise.resolve()
     }
+    await stats.settle()
     const read = async (name: string): Promise<Dense> => {
       const standing = changed.get(name) ?? (await model.params.read(name, { signal: context.signal }))
       if (standing.kind === 'encoded') throw alreadyCompressed(pass, name, standing.codec.name)

@@ -12,27 +12,39 @@ export const columnSquares = {
   update: (sum: tf.Tensor, x: tf.Tensor2D): tf.Tensor => tf.add(sum, tf.sum(tf.square(x), 0)),
 }
 
+/**
+ * Sums over inputs, (in), with the mean of the others where an input never came, or 1 where none did: what calibration never saw is
+ * then taken for usual, and not for worthless.
+ */
+export const withoutGaps = (sums: tf.Tensor): tf.Tensor =>
+  tf.tidy(() => {
+    const reached = tf.cast(tf.greater(sums, 0), 'float32')
+    const count = tf.sum(reached)
+    const mean = tf.div(tf.sum(sums), tf.maximum(count, 1))
+    const usual = tf.add(mean, tf.cast(tf.equal(count, 0), 'float32'))
+    return tf.add(sums, tf.mul(tf.sub(1, reached), usual))
+  })
+
 /** A Hessian made safe to invert. */
 export interface DampedHessian {
   /** (in, in), row-major, owned by the caller. */
   readonly values: Float32Array
-  /** Columns no input ever reached: their diagonal is set to 1 and their weights do not matter. */
-  readonly dead: readonly number[]
 }
 
-/** H with 1 on dead diagonals and damping · mean(diag H) added to all; damping: a fraction. */
+/**
+ * H with damping · mean(diag H) added to its diagonal; damping: a fraction. Columns that no input reached get the mean of the others
+ * first, or 1 where none was reached: they take part as columns of usual inputs that go along with no other, and so are rounded by
+ * themselves. An input that calibration never had may come later.
+ */
 export const damped = async (hessian: tf.Tensor2D, damping: number): Promise<DampedHessian> => {
   const n = hessian.shape[0]
   const values = (await hessian.data<'float32'>()).slice()
-  const dead: number[] = []
-  let trace = 0
+  let [trace, reached] = [0, 0]
   for (let j = 0; j < n; j++) {
-    if (values[j * n + j] === 0) {
-      values[j * n + j] = 1
-      dead.push(j)
-    }
     trace += values[j * n + j]
+    if (values[j * n + j] > 0) reached++
   }
-  for (let j = 0; j < n; j++) values[j * n + j] += (damping * trace) / n
-  return { values, dead }
+  const mean = reached > 0 ? trace / reached : 1
+  for (let j = 0; j < n; j++) values[j * n + j] = (values[j * n + j] || mean) + damping * mean
+  return { values }
 }

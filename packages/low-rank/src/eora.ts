@@ -38,7 +38,7 @@ export const eora = defineMethod({
     const [rows, columns] = weight.shape
     const error = await errorOf(weight, job)
     const repair =
-      space === 'plain'
+      space === 'plain' || job.samples === 0
         ? await truncate(error, rows, columns, rank)
         : await repairIn(await eigenspace(job.stats as unknown as tf.Tensor2D), error, rows, columns, rank)
     return sumOf(job.current, factoredFrom(job.dtype, repair, rows, columns))

@@ -54,3 +54,12 @@ it('checks its options when it is made', () => {
   expect(() => sparseGpt({ sparsity: 1 })).toThrow('sparse-gpt got sparsity = 1.\nPass at least 0, below 1: fraction of weights removed.')
   expect(() => sparseGpt({ pattern: '4:2' })).toThrow('sparse-gpt got pattern = "4:2".\nPass N:M, such as 2:4')
 })
+
+it('keeps the weights of columns that no input reached, and goes by magnitude where none did', async () => {
+  const weight = [[0.1, 3, 0.2, 2], [2, 0.1, 3, 0.2]] // prettier-ignore
+  const inputs = randomRows(40, 4, 5).map(row => [row[0], 0, row[2], row[3]])
+  const values = await valuesOf(await runMethod(sparseGpt({ pattern: '2:4' }), { weight, inputs }))
+  expect(values[0][1]).toBeCloseTo(3, 5)
+  const silent = await valuesOf(await runMethod(sparseGpt({ pattern: '2:4' }), { weight, inputs: inputs.map(row => row.map(() => 0)) }))
+  expect(silent).toEqual([[0, 3, 0, 2], [2, 0, 3, 0]].map(row => row.map(value => expect.closeTo(value, 5)))) // prettier-ignore
+})

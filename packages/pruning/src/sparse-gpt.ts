@@ -12,6 +12,7 @@ const BLOCK = 128
  * H = XᵀX + damping · mean(diag) · I, H⁻¹ = UᵀU; score = w² / U_jj² per block of 128 columns (N:M: per run of M);
  * then the sweep of `columnSweep`. W: (out, in), X: (tokens, in). Throws BAD_OPTION, NO_CALIBRATION.
  * Frantar and Alistarh 2023, https://arxiv.org/abs/2301.00774
+ * Differs from the paper: columns that no input reached count as reached by usual ones, where the authors' code zeroes them.
  */
 export const sparseGpt = defineMethod({
   name: 'sparse-gpt',
@@ -32,7 +33,6 @@ export const sparseGpt = defineMethod({
     const hessian = await damped(job.stats as unknown as tf.Tensor2D, damping)
     const upper = await inverseCholeskyUpper(hessian.values, columns)
     const values = await weight.data<'float32'>()
-    for (const j of hessian.dead) for (let r = 0; r < rows; r++) values[r * columns + j] = 0
     const kept = new Uint8Array(rows * columns) // (out, in)
     const visitor = choosing(kept, upper, columns, { sparsity, pattern, within: 'layer' })
     const swept = await columnSweep({ weight: values, rows, columns, upper, block: blockFor(pattern), signal: job.signal }, visitor)

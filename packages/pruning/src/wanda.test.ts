@@ -33,3 +33,11 @@ it('checks its options when it is made', () => {
   expect(() => wanda({ sparsity: -0.1 })).toThrow('wanda got sparsity = -0.1.\nPass at least 0, below 1')
   expect(() => wanda({ pattern: '2-4' as '2:4' })).toThrow('wanda got pattern = "2-4".\nPass N:M, such as 2:4')
 })
+
+it('takes a column that no input reached for one of usual inputs, and goes by magnitude where none did', async () => {
+  // norms 2, none, 4: the column without inputs counts as √((4 + 16) / 2) = 3.16, scores 2, 3.8, 3.6
+  const values = await valuesOf(await runMethod(wanda({ sparsity: 0.34 }), { weight: [[1, 1.2, 0.9]], inputs: [[2, 0, 4]] }))
+  expect(values).toEqual([[0, expect.closeTo(1.2, 5), expect.closeTo(0.9, 5)]])
+  const silent = await valuesOf(await runMethod(wanda({ sparsity: 0.34 }), { weight: [[1, 1.2, 0.9]], inputs: [[0, 0, 0]] }))
+  expect(silent).toEqual([[1, expect.closeTo(1.2, 5), 0]])
+})

@@ -1,13 +1,14 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { defineMethod } from '@tersor/core'
-import { columnSquares } from '@tersor/kernels'
+import { columnSquares, withoutGaps } from '@tersor/kernels'
 import { prune, removalOptions } from './prune.js'
 
 /**
  * Wanda: keeps the largest |w|·‖x‖₂ of each output row; no weight is changed.
  * score = |W| · √Σ x², W: (out, in), x: (tokens, in). Throws BAD_OPTION, NO_CALIBRATION.
  * Sun et al. 2023, https://arxiv.org/abs/2306.11695
- * Differs from the paper: the norm is over all tokens at once instead of a mean over sequences, a constant factor.
+ * Differs from the paper: the norm is over all tokens at once instead of a mean over sequences, a constant factor; a column that no
+ * input reached counts as one of usual inputs, and a layer that none reached is pruned by magnitude.
  */
 export const wanda = defineMethod({
   name: 'wanda',
@@ -21,7 +22,7 @@ export const wanda = defineMethod({
   options: removalOptions,
   calibrate: columnSquares,
   apply: async (weight, job, { sparsity, pattern }) => {
-    const scores = tf.tidy(() => tf.mul(tf.abs(weight), tf.sqrt(job.stats)) as tf.Tensor2D) // (out, in)
+    const scores = tf.tidy(() => tf.mul(tf.abs(weight), tf.sqrt(withoutGaps(job.stats))) as tf.Tensor2D) // (out, in)
     try {
       return await prune(weight, scores, job, { sparsity, pattern, within: 'row' })
     } finally {

@@ -44,11 +44,14 @@ const errorOf = (weight: tf.Tensor2D, moments: tf.Tensor, scales: tf.Tensor, gri
   return tf.sum(tf.mul(tf.matMul(off as tf.Tensor2D, moments as tf.Tensor2D), off))
 }
 
-/** a^ratio, at least 1e-4, around a geometric middle of 1. */
+/** a^ratio, at least 1e-4, around a geometric middle of 1; 1 for channels that no input reached. */
 const scalesFor = (magnitudes: Float64Array, ratio: number): Float64Array => {
-  const scales = magnitudes.map(magnitude => Math.max(magnitude ** ratio, SMALLEST_SCALE))
-  const middle = Math.sqrt(scales.reduce((most, scale) => Math.max(most, scale)) * scales.reduce((least, scale) => Math.min(least, scale)))
-  return scales.map(scale => scale / middle)
+  const reached = magnitudes.filter(magnitude => magnitude > 0).map(magnitude => Math.max(magnitude ** ratio, SMALLEST_SCALE))
+  if (reached.length === 0) return magnitudes.map(() => 1)
+  const middle = Math.sqrt(
+    reached.reduce((most, scale) => Math.max(most, scale)) * reached.reduce((least, scale) => Math.min(least, scale)),
+  )
+  return magnitudes.map(magnitude => (magnitude > 0 ? Math.max(magnitude ** ratio, SMALLEST_SCALE) / middle : 1))
 }
 
 const meanMagnitudes = async (seen: readonly Inputs[], samples: number): Promise<Float64Array> => {

@@ -99,8 +99,8 @@ export const biasCorrection = definePass({
         for (const site of stage.sites) {
           const biased = bySite.get(site.name)
           const seen = stats.of(site)
-          if (!biased || seen.samples === 0) continue
-          const mean = tf.div(seen.stats as tf.Tensor, seen.samples / kernelsOf(model, site))
+          if (!biased || seen.rows === 0) continue
+          const mean = tf.div(seen.stats as tf.Tensor, seen.rows / kernelsOf(model, site))
           biases.set(biased.bias, await corrected(model, context, biased, mean).finally(() => mean.dispose()))
         }
         return { changed: biases }

@@ -72,17 +72,22 @@ it('keeps removed weights at exactly zero, also on an asymmetric grid', async ()
   }
 })
 
-it('survives a column that no input reaches', async () => {
+it('rounds a column that no input reached to nearest, and all of them where none did', async () => {
+  // rows of [-7.5, 7.5]: scale 1 and zero 8, so that 2.2 becomes 2 whatever the others do
+  const weight = [[7.5, 2.2, -3.1, 0.4], [-7.5, 4.7, 1.2, 6.6]] // prettier-ignore
   const inputs = randomRows(40, 4, 3, 1).map(row => [row[0], 0, row[2], row[3]])
-  const values = await valuesOf(await runMethod(gptq({ bits: 4, group: 4 }), { weight: randomRows(2, 4, 1), inputs }))
-  values.forEach(row => expect(row[1]).toBe(0))
+  const method = gptq({ bits: 4, group: 4, staticGroups: true })
+  const values = await valuesOf(await runMethod(method, { weight, inputs }))
+  expect(values.map(row => row[1])).toEqual([2, 5])
+  const silent = await valuesOf(await runMethod(method, { weight, inputs: inputs.map(row => row.map(() => 0)) }))
+  expect(silent).toEqual(await valuesOf(await runMethod(rtn({ bits: 4, group: 4 }), { weight })))
 })
 
 it('warns when there are fewer tokens than columns', async () => {
   const warnings: string[] = []
   await runMethod(gptq({ group: 8 }), { weight: randomRows(2, 8, 1), inputs: randomRows(3, 8, 2), onWarning: text => warnings.push(text) })
   expect(warnings).toEqual([
-    '3 calibration tokens for 8 columns: rounding to nearest would do better. Give at least 32 tokens, or use rtn.',
+    'fewer calibration tokens than columns: rounding to nearest would do better. Give at least 4 a column, or use rtn.',
   ])
 })
 

@@ -8,8 +8,9 @@ import { affineFrom, checkGrid, gridOf, gridOptions, lineOf, linesOf, type Grid,
  * GPTQ: rounds column by column and lets the columns behind make up for each error.
  * H = XᵀX + damping · mean(diag) · I, H⁻¹ = UᵀU; q_j = round(w_j), then the sweep of `columnSweep`.
  * W: (out, in), X: (tokens, in). Removed weights of an earlier mask stay exactly zero. Throws BAD_OPTION, NO_CALIBRATION.
+ * Columns that no input reached are rounded to nearest, and so is a whole layer of them, such as an expert that was never chosen.
  * Frantar et al. 2022, https://arxiv.org/abs/2210.17323
- * Differs from the paper: a group's grid is taken from the weights as compensated up to its first column, also inside a block.
+ * Differs from the paper: columns without inputs keep their weights, where the authors' code zeroes them; a group's grid is taken from the weights as compensated up to its first column, also inside a block.
  */
 export const gptq = defineMethod({
   name: 'gptq',
@@ -36,7 +37,6 @@ export const gptq = defineMethod({
     const values = await weight.data<'float32'>()
     const mask = await job.mask?.data()
     const hessian = await damped(job.stats as unknown as tf.Tensor2D, options.damping)
-    for (const j of hessian.dead) for (let r = 0; r < rows; r++) values[r * columns + j] = 0
     const order = options.actOrder ? byDiagonal(hessian.values, columns) : undefined
     const upper = await inverseCholeskyUpper(order ? permuteBoth(hessian.values, order) : hessian.values, columns)
     const codes = new Uint8Array(columns * rows) // (in, out): a column is written at once
@@ -67,10 +67,8 @@ const alignedBlock = (block: number, group: number): number => {
 }
 
 const warnOfFewTokens = ({ samples, warn }: Job<any>, columns: number): void => {
-  if (samples >= columns) return
-  warn(
-    `${samples} calibration tokens for ${columns} columns: rounding to nearest would do better. Give at least ${4 * columns} tokens, or use rtn.`,
-  )
+  if (samples === 0 || samples >= columns) return // of none, the run has told already
+  warn('fewer calibration tokens than columns: rounding to nearest would do better. Give at least 4 a column, or use rtn.')
 }
 
 interface Rounding {

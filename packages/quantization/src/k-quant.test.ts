@@ -111,3 +111,13 @@ it('checks its options when it is made, and wants inputs where they count', asyn
   )
   await expect(compress(picoModel(), kQuant({ importance: true }))).rejects.toMatchObject({ code: 'NO_CALIBRATION' })
 })
+
+it('weighs columns that no input reached like the others', async () => {
+  const weight = randomRows(2, 32, 4)
+  const inputs = randomRows(3, 32, 5).map(row => row.map((value, c) => (c < 8 ? 0 : Math.sign(value) * 2)))
+  const even = inputs.map(row => row.map(() => 2))
+  const method = kQuant({ type: 'q4_0', importance: true })
+  expect(await valuesOf(await runMethod(method, { weight, inputs }))).toEqual(
+    await valuesOf(await runMethod(method, { weight, inputs: even })),
+  )
+})

@@ -1,6 +1,6 @@
 import type * as tf from '@tensorflow/tfjs-core'
 import { blocksToTree, boolean, choice, defineMethod, type Job } from '@tersor/core'
-import { BLOCK_TYPES, blockTypeFor, columnSquares, encodeBlocks, type BlockTypeName } from '@tersor/kernels'
+import { BLOCK_TYPES, blockTypeFor, columnSquares, encodeBlocks, withoutGaps, type BlockTypeName } from '@tersor/kernels'
 
 /** Those of ggml that llama-quantize searches for; mxfp4 is a method of its own. */
 const TYPES = [
@@ -17,8 +17,15 @@ const padded = (values: Float32Array, columns: number, width: number): Float32Ar
 }
 
 /** The mean square of each column's inputs, as importance matrices hold it; undefined where the site saw none. */
-const meanSquares = async ({ stats, samples }: Job<tf.Tensor>): Promise<Float32Array | undefined> =>
-  samples === 0 ? undefined : (await stats.data<'float32'>()).map(sum => sum / samples)
+const meanSquares = async ({ stats, samples }: Job<tf.Tensor>): Promise<Float32Array | undefined> => {
+  if (samples === 0) return undefined
+  const sums = withoutGaps(stats)
+  try {
+    return (await sums.data<'float32'>()).map(sum => sum / samples)
+  } finally {
+    sums.dispose()
+  }
+}
 
 /**
  * K-quants: searches, for each group of a row, the scale and minimum of least weighted error, and rounds these to codes themselves.

@@ -54,8 +54,9 @@ export const smoothQuant = definePass({
           const seen = await Promise.all(distinctStats<tf.Tensor>(scaling.sites, turn).map(({ stats }) => stats.data()))
           const weights = await weightMaxima(scaling, seen[0].length, turn)
           const scales = weights.map((weight, channel) => {
-            const activation = Math.max(...seen.map(values => values[channel]), SMALLEST)
-            return activation ** alpha / Math.max(weight, SMALLEST) ** (1 - alpha)
+            const activation = Math.max(...seen.map(values => values[channel]))
+            if (activation === 0) return 1 // no input came by to be smoothed
+            return Math.max(activation, SMALLEST) ** alpha / Math.max(weight, SMALLEST) ** (1 - alpha)
           })
           await applyScaling(scaling, scales, turn)
         }

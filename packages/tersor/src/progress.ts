@@ -8,6 +8,15 @@ export interface Progress {
   stop(): void
 }
 
+/** The places of a warning: the first few by name. */
+const placesText = (sites: readonly string[]): string => {
+  if (sites.length === 0) return ''
+  const others = sites.length - NAMED_SITES
+  return `${sites.slice(0, NAMED_SITES).join(', ')}${others > 0 ? ` and ${others} other${others > 1 ? 's' : ''}` : ''}: `
+}
+
+const NAMED_SITES = 3
+
 /** A bar on stderr where it is a terminal; warnings as lines everywhere. */
 export const progressOn = (terminal: Terminal): Progress => {
   const shown = terminal.err.isTTY === true && !terminal.quiet
@@ -29,21 +38,31 @@ export const progressOn = (terminal: Terminal): Progress => {
       running = label
     } else bar.update(value, { label, detail })
   }
-  const warn = (text: string): void => {
+  /** Sites by what is to be said of them: a warning is one line, however many sites it is about. */
+  const waiting = new Map<string, string[]>()
+  const warn = (): void => {
+    if (waiting.size === 0) return
     bar?.stop()
     running = ''
-    note(terminal, `${paint(terminal, 'warning', 'yellow')} ${text}`)
+    for (const [text, sites] of waiting) note(terminal, `${paint(terminal, 'warning', 'yellow')} ${placesText(sites)}${text}`)
+    waiting.clear()
   }
   let step = ''
   const handlers: Partial<Record<ProgressEvent['type'], (event: any) => void>> = {
-    pass: ({ pass, index, of }) => (step = of > 1 ? `${pass} (${index + 1} of ${of})` : pass),
+    pass: ({ pass, index, of }) => {
+      warn()
+      step = of > 1 ? `${pass} (${index + 1} of ${of})` : pass
+    },
     stage: ({ stage, index, of }) => show(step, index, of, stage),
     resumed: ({ stage, index, of }) => show(step, index, of, `${stage} (finished before)`),
-    warning: ({ site, message }) => warn(site ? `${site}: ${message}` : message),
+    warning: ({ site, message }) => waiting.set(message, [...(waiting.get(message) ?? []), ...(site ? [site] : [])]),
   }
   return {
     onProgress: event => handlers[event.type]?.(event),
     advance: (done, of, label) => show(label, done, of, ''),
-    stop: () => bar?.stop(),
+    stop: () => {
+      warn()
+      bar?.stop()
+    },
   }
 }

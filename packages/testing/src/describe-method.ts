@@ -112,6 +112,20 @@ export const describeMethod = (make: () => Method, { neutral, tolerance = 2e-3, 
       }
     })
 
+    it('leaves a usable weight where no input came by in calibration', async () => {
+      if (!make().calibrate) return
+      const silent = batches.map(batch => tf.zerosLike(batch))
+      const warnings: string[] = []
+      const onProgress = (event: ProgressEvent) => void (event.type === 'warning' && warnings.push(event.message))
+      const source = picoModel()
+      const result = await compress(source, steps(make()), { calibration: silent, seed: 3, onProgress })
+      tf.dispose(silent)
+      const [before, now] = [await valuesOf(source, FIRST), await valuesOf(result, FIRST)]
+      const sum = (values: ArrayLike<number>): number => Array.from(values).reduce((total, value) => total + value * value, 0)
+      expect(sum(before.map((value, i) => value - now[i])) / sum(before)).toBeLessThan(0.5)
+      expect(warnings).toContain('next to no input came by in calibration: compressed by its weights alone.')
+    })
+
     it('keeps removed weights removed when it follows a mask', async () => {
       if (make().rewrites === 'whole') return
       const values = await valuesOf(await run(picoModel(), steps(everySecond, make())), FIRST)
