@@ -45,7 +45,6 @@ const install = async (project: string): Promise<void> => {
   const dependencies = { '@tensorflow/tfjs-backend-cpu': TFJS, '@tensorflow/tfjs-core': TFJS, ...ours }
   await mkdir(project)
   await writeFile(join(project, 'package.json'), JSON.stringify({ name: 'project', private: true, type: 'module', dependencies }))
-  await writeFile(join(project, '.npmrc'), 'onnxruntime-node-install=skip\n')
   await run(project, 'npm', ['install', '--prefer-offline', '--no-audit', '--no-fund', '--ignore-scripts', '--loglevel=error'])
 }
 

@@ -1,4 +1,9 @@
 #!/usr/bin/env node
-import { main } from '../dist/index.js'
+const [major, minor] = process.versions.node.split('.').map(Number)
+if (major < 20 || (major === 20 && minor < 19)) {
+  console.error(`Tersor needs Node 20.19 or newer, and this is ${process.version}.\nInstall a newer one from https://nodejs.org.`)
+  process.exit(1)
+}
+const { main } = await import('../dist/index.js')
 
 process.exitCode = await main(process.argv.slice(2))

@@ -1,6 +1,10 @@
+import * as tf from '@tensorflow/tfjs-core'
 import { selectEngine, type EngineName } from '@tersor/kernels'
 import { openModel, type OpenedModel } from '@tersor/models/open-model'
 import { note, paint, type Terminal } from './output.js'
+
+/** The variable leaves out the CUDA libraries, which come from another place than the registry. */
+const NATIVE = 'ONNXRUNTIME_NODE_INSTALL=skip npm install @tersor/backend-ort'
 
 /** Chooses the engine and says which; then opens the model and closes it after the work. */
 export const withModel = async <T>(
@@ -8,8 +12,11 @@ export const withModel = async <T>(
   path: string,
   work: (model: OpenedModel, engine: EngineName) => Promise<T>,
 ): Promise<T> => {
-  const { engine, reason } = await selectEngine()
+  tf.enableProdMode() // tfjs says nothing of its own among our lines
+  const { engine, reason, tried } = await selectEngine()
   note(terminal, paint(terminal, `engine ${engine}: ${reason}`, 'dim'))
+  const native = tried.find(attempt => attempt.engine === 'ort' && !attempt.started)
+  if (native) note(terminal, paint(terminal, `${native.reason}: native speed comes with \`${NATIVE}\``, 'dim'))
   const model = await openModel(path)
   try {
     return await work(model, engine)
