@@ -1,26 +1,85 @@
-import type { ParameterStore } from '@tersor/tensor'
+import { CompressionError, type ParameterStore } from '@tersor/tensor'
+import { oneLine } from '../bad-file.js'
 import { isRecord, type Json } from '../json-text.js'
-import { awqLayers } from './awq-reader.js'
+import { awqLayers, undescribedAwqLayers } from './awq-reader.js'
+import { bitsandbytesLayers } from './bitsandbytes-reader.js'
 import { compressedTensorsLayers } from './compressed-tensors-reader.js'
-import { gptqLayers } from './gptq-reader.js'
-import { quantizedStore, type QuantizedLayer } from './reader.js'
+import { describedBeside, traceIn } from './description.js'
+import { fp8Layers } from './fp8-reader.js'
+import { gptqLayers, undescribedGptqLayers } from './gptq-reader.js'
+import { quantizedStore, roundedInputs, type QuantizedLayer } from './reader.js'
 
 type Layers = ReadonlyMap<string, QuantizedLayer>
+type Read = (store: ParameterStore, config: Json) => Layers | Promise<Layers>
 
 /** How the layers of other tools are read, by `quant_method`. */
-const READERS: Readonly<Record<string, (store: ParameterStore, config: Json) => Layers | Promise<Layers>>> = {
+export const READERS: Readonly<Record<string, Read>> = {
   gptq: gptqLayers,
   awq: awqLayers,
   'compressed-tensors': compressedTensorsLayers,
+  fp8: fp8Layers,
+  fbgemm_fp8: fp8Layers,
+  bitsandbytes: bitsandbytesLayers,
 }
 
-/** The store of a folder with the layers that another tool quantized as trees, and its config without that quantization; null where there is none. */
+/** How layers are read that nothing describes; the rest needs no description. */
+const UNDESCRIBED: Readonly<Record<string, Read>> = { ...READERS, gptq: undescribedGptqLayers, awq: undescribedAwqLayers }
+
+/** What Tersor writes itself: trees, which the reader of safetensors has made already. */
+const OWN = 'tersor'
+/** Older releases of compressed-tensors wrote the second. */
+const KEYS = ['quantization_config', 'compression_config'] as const
+
+const unknownMethod = (method: string): CompressionError =>
+  new CompressionError(
+    'UNSUPPORTED',
+    oneLine(`The folder is quantized by ${method}, which is not read here.`),
+    `Read are ${Object.keys(READERS).join(', ')}: take the original weights, or save the model dequantized.`,
+    { method, known: Object.keys(READERS) },
+  )
+
+/** The name of a method in a config; bitsandbytes once left its own out. */
+const methodOf = (quantization: Json): string => {
+  const { quant_method: method } = quantization
+  if (typeof method === 'string') return method
+  if (method === undefined && ('load_in_8bit' in quantization || 'load_in_4bit' in quantization)) return 'bitsandbytes'
+  return `a method that its config does not name (${JSON.stringify(quantization)})`
+}
+
+/** A folder whose quantized layers are shown as trees. */
+export interface QuantizedFolder {
+  readonly params: ParameterStore
+  readonly config: Json
+  /** What is read otherwise than other runtimes compute it. */
+  readonly notes: readonly string[]
+}
+
+const shown = (store: ParameterStore, layers: Layers, config: Json, method: string): QuantizedFolder => {
+  const rounded = roundedInputs(store, layers)
+  const note = `Other runtimes round the inputs of ${rounded} layers of this ${method} folder to grids of its own; here they stay floats, and a folder written anew does not say it.`
+  return { params: quantizedStore(store, layers), config, notes: rounded > 0 ? [note] : [] }
+}
+
+/**
+ * The store of a folder with the layers that another tool quantized as trees, and its config without that quantization; null where there is none.
+ * The description is that of config.json, of a file beside it (by name), or what the tensors show. Throws UNSUPPORTED for methods that are not read, BAD_FILE.
+ */
 export const openQuantized = async (
   store: ParameterStore,
   config: Json,
-): Promise<{ readonly params: ParameterStore; readonly config: Json } | null> => {
-  const { quantization_config: quantization, ...rest } = config
-  const method = isRecord(quantization) ? quantization.quant_method : undefined
-  if (typeof method !== 'string' || !Object.hasOwn(READERS, method)) return null
-  return { params: quantizedStore(store, await READERS[method](store, quantization as Json)), config: rest }
+  beside: Readonly<Record<string, Json>> = {},
+): Promise<QuantizedFolder | null> => {
+  const key = KEYS.find(name => config[name] !== undefined && config[name] !== null)
+  const rest = Object.fromEntries(Object.entries(config).filter(([name]) => name !== key))
+  const declared = key === undefined ? describedBeside(beside) : config[key]
+  if (declared !== undefined) {
+    if (!isRecord(declared)) throw unknownMethod(`a config that is no object (${JSON.stringify(declared)})`)
+    const method = key === 'compression_config' ? 'compressed-tensors' : methodOf(declared)
+    if (method === OWN) return null
+    if (!Object.hasOwn(READERS, method)) throw unknownMethod(JSON.stringify(method))
+    return shown(store, await READERS[method](store, declared), rest, method)
+  }
+  const trace = traceIn(store)
+  if (trace === undefined) return null
+  return shown(store, await UNDESCRIBED[trace](store, {}), rest, trace)
 }
