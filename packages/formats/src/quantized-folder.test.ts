@@ -276,7 +276,7 @@ describe('what has no place', () => {
   const SINKS: Record<string, (path: string) => ParameterSink> = {
     GPTQ: path => gptqSink(path, { config }),
     AWQ: path => awqSink(path, { config }),
-    'compressed-tensors (pack-quantized)': path => compressedTensorsSink(path, { config }),
+    'compressed-tensors (pack-quantized)': path => compressedTensorsSink(path, { config, format: 'pack-quantized' }),
     'compressed-tensors (int-quantized)': path => compressedTensorsSink(path, { config, format: 'int-quantized' }),
   }
   it.each([
@@ -332,11 +332,11 @@ describe('what has no place', () => {
   it('is a zero of 0 in the first version, and scales beyond halves', async () => {
     const zeros = affineOf({ shape: [32, 32], bits: 4, group: 32, codes: new Uint8Array(1024), scales: new Float32Array(32).fill(1), zeros: new Uint8Array(32) }) // prettier-ignore
     const large = affineOf({ shape: [32, 32], bits: 4, group: 32, codes: new Uint8Array(1024), scales: new Float32Array(32).fill(1e6) })
-    const sink = gptqSink(dir, { config })
+    const sink = gptqSink(dir, { config, version: 'gptq' })
     await sink.write('zeros.weight', zeros)
     await sink.write('large.weight', large)
     await expect(sink.finish()).rejects.toThrow(
-      'zeros.weight has a zero of 0, which v1 cannot say: write gptq_v2; large.weight has scales that no half-precision number holds',
+      'zeros.weight has a zero of 0, which v1 cannot say; large.weight has scales that no half-precision number holds',
     )
     await save(gptqSink(dir, { config, version: 'gptq_v2' }), { 'zeros.weight': zeros })
   })
