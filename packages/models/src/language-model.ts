@@ -19,6 +19,10 @@ export interface LanguageModelExtras {
   /** A generation_config.json: the tokens that end a text stand there in newer models. */
   readonly generationConfig?: RawConfig
   readonly close?: () => Promise<void>
+  /** What was settled while the files were opened, a sentence each. */
+  readonly notes?: readonly string[]
+  /** The name in the file of a parameter that the network calls otherwise. */
+  readonly storedName?: (name: string) => string
 }
 
 /** A network from token ids (batch, tokens) to logits (batch, tokens, vocabulary). */
@@ -28,6 +32,12 @@ export interface LanguageModel<Config extends LanguageConfig = LanguageConfig> e
   readonly architecture: string
   readonly config: Config
   readonly rawConfig: RawConfig
+  /** `rawConfig` with every default filled in, in the same names: for formats that leave nothing out. */
+  readonly completeConfig?: RawConfig
+  /** What was settled while it was opened, and tensors that nothing claims, a sentence each. */
+  readonly notes?: readonly string[]
+  /** The name in the file of a parameter that the network calls otherwise; absent where all names are the network's. */
+  readonly storedName?: (name: string) => string
   /** Positions that it was made for. */
   readonly contextLength: number
   readonly vocabularySize: number
