@@ -1,9 +1,11 @@
 import type { ParameterSink } from '@tersor/tensor'
 import type { HuggingFaceSinkOptions } from './huggingface/sink.js'
+import type { Misfit } from './misfit.js'
 import { compressedTensorsLayout, type CompressedTensorsFormat } from './quantized-folder/pack-quantized-layout.js'
+import type { PlannedLayer } from './quantized-folder/layout.js'
 import { quantizedSink } from './quantized-folder/sink.js'
 
-export { type CompressedTensorsFormat } from './quantized-folder/pack-quantized-layout.js'
+export type { CompressedTensorsFormat } from './quantized-folder/pack-quantized-layout.js'
 
 /**
  * Streams a model into a compressed-tensors folder, as vLLM loads it: trees become packed codes, bytes or floats, with scales and zero points.
@@ -16,3 +18,7 @@ export const compressedTensorsSink = (
   path: string,
   { format, ...options }: HuggingFaceSinkOptions & { readonly format?: CompressedTensorsFormat },
 ): ParameterSink => quantizedSink(path, compressedTensorsLayout(format), options)
+
+/** Why a layer on a grid of codes would have no place in such a folder; undefined where it has one. Known before any work is done. */
+export const whyNoCompressedTensors = (layer: PlannedLayer, format?: CompressedTensorsFormat): Misfit | undefined =>
+  compressedTensorsLayout(format).refuses(layer)
