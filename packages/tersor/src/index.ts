@@ -125,8 +125,8 @@ const addCommands = (program: Command, run: Run): void => {
       '--data <file>',
       'a text with documents between lines <|endoftext|>, the .json of an image set, or a folder of images, by class for top1',
     )
-    .addOption(new Option('--metric <metric>', 'what is measured').choices(['perplexity', 'top1', 'kl', 'agreement']))
-    .option('--reference <model>', 'the model that kl and agreement compare with')
+    .addOption(new Option('--metric <metric>', 'what is measured').choices(['perplexity', 'top1', 'kl', 'agreement', 'cosine']))
+    .option('--reference <model>', 'the model that kl, agreement and cosine compare with')
     .action((model: string, flags: EvaluateFlags & Record<string, unknown>) =>
       run(async (terminal, signal) => (await COMMANDS.evaluate())(terminal, model, flags, signal), flags),
     )
