@@ -144,6 +144,15 @@ const bytesAs = (store: ParameterStore, base: string, block: Block | undefined):
   return store.info(name).dtype === 'i8' ? plainLayer(store, base) : fp8Layer(store, base, 'weight_scale', block)
 }
 
+/** The block that all groups of 8-bit floats share, if they have one: shapes alone do not tell several apart. */
+const declaredBlock = (config: Json): Block | undefined => {
+  const blocks = weightsOf(config).flatMap(({ block_structure: value }) => blockOf(value, 'block_structure') ?? [])
+  const [height, width] = blocks
+  const isOne = blocks.every((extent, at) => extent === (at % 2 === 0 ? height : width))
+  if (!isOne) throw unsupported('The folder is compressed-tensors with blocks of several sizes.')
+  return height === undefined ? undefined : [height, width]
+}
+
 /** The quantized layers of a compressed-tensors folder. Throws BAD_FILE where shapes do not agree, UNSUPPORTED for other formats. */
 export const compressedTensorsLayers = async (store: ParameterStore, config: Json): Promise<ReadonlyMap<string, QuantizedLayer>> => {
   const { format, sparsity_config: sparsity } = config
@@ -154,9 +163,7 @@ export const compressedTensorsLayers = async (store: ParameterStore, config: Jso
     if (kind === '"sparse-24-bitmask"' && format === 'dense') return sparseLayers(store)
     throw unsupported(oneLine(`The folder is compressed-tensors of the sparsity ${kind} with the format "${format}".`))
   }
-  const block = weightsOf(config)
-    .map(({ block_structure: blocks }) => blockOf(blocks, 'block_structure'))
-    .find(Boolean)
+  const block = declaredBlock(config)
   const layers = new Map<string, QuantizedLayer>()
   for (const base of basesOf(store, 'weight_packed')) layers.set(base, await packedAs(store, base, config))
   for (const base of basesOf(store, 'weight_scale')) if (!layers.has(base)) layers.set(base, bytesAs(store, base, block))
