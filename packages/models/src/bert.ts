@@ -29,6 +29,8 @@ export interface BertConfig extends EncoderConfig {
   readonly task: TextEncoder['task']
   /** Whether masked tokens are read off with the embedding. */
   readonly tied: boolean
+  /** Whether an untied decoder has a bias of its own, beside that of its place. */
+  readonly decoderBias: boolean
 }
 
 const WORDS: Site = Object.freeze({ ...linearSite('bert.embeddings.word_embeddings'), kind: 'embedding' })
@@ -41,9 +43,11 @@ const TRANSFORM = linearSite('cls.predictions.transform.dense')
 const TRANSFORM_NORM = 'cls.predictions.transform.LayerNorm'
 const DECODER_WEIGHT = 'cls.predictions.decoder.weight'
 
-/** The decoder has the bias of its place and the embedding's weight, or its own. */
-const decoderSite = ({ tied }: Pick<BertConfig, 'tied'>): Site =>
-  Object.freeze({ ...linearSite('cls.predictions'), weight: tied ? WORDS.weight : DECODER_WEIGHT, head: true })
+/** The decoder has the weight of the embedding and the bias of its place, or its own. */
+const decoderSite = ({ tied, decoderBias }: Pick<BertConfig, 'tied' | 'decoderBias'>): Site => {
+  const site = linearSite(!tied && decoderBias ? 'cls.predictions.decoder' : 'cls.predictions')
+  return Object.freeze({ ...site, weight: tied ? WORDS.weight : DECODER_WEIGHT, head: true })
+}
 
 const namesOf = (layer: number) =>
   encoderNames(`bert.encoder.layer.${layer}`, 'attention.self', ['attention.output.LayerNorm', 'output.LayerNorm'])
@@ -116,11 +120,11 @@ type Parameters = readonly { readonly name: string; readonly shape: readonly num
 /** What stands behind the blocks, by task. */
 const HEAD_PARAMETERS: Readonly<Record<TextEncoder['task'], (config: BertConfig) => Parameters>> = {
   classification: ({ hidden, classes }) => [...biased(POOLER.name, [hidden, hidden]), ...biased(CLASSIFIER.name, [classes.length, hidden])],
-  'masked-language': ({ hidden, vocabularySize, tied }) => [
+  'masked-language': ({ hidden, vocabularySize, ...config }) => [
     ...biased(TRANSFORM.name, [hidden, hidden]),
     ...biased(TRANSFORM_NORM, [hidden]),
-    { name: biasOf(decoderSite({ tied })), shape: [vocabularySize] },
-    ...(tied ? [] : [{ name: DECODER_WEIGHT, shape: [vocabularySize, hidden] }]),
+    { name: biasOf(decoderSite(config)), shape: [vocabularySize] },
+    ...(config.tied ? [] : [{ name: DECODER_WEIGHT, shape: [vocabularySize, hidden] }]),
   ],
   'hidden-states': () => [],
 }
@@ -159,8 +163,8 @@ const taskOf = (raw: RawConfig): TextEncoder['task'] => {
   throw new CompressionError('UNSUPPORTED', what, `Known are ${known.join(', ')}.`, { architecture, known })
 }
 
-/** What lies behind the hidden states of an embedding model, which pools them in its own way. */
-const POOLING = /^bert\.pooler\./
+/** What other programs read: the pooler behind the hidden states of an embedding model, and a copy of the decoder's bias. */
+const CARRIED = /^bert\.pooler\.|^cls\.predictions\.(decoder\.)?bias$/
 
 /**
  * A BERT (Devlin et al. 2019, https://arxiv.org/abs/1810.04805) for classification, masked tokens or, without a head, hidden states
@@ -181,12 +185,13 @@ export const bertModel = (
     task,
     classes: task === 'classification' ? classes : [],
     tied: flag(rawConfig, 'tie_word_embeddings', true),
+    decoderBias: params.names().includes('cls.predictions.decoder.bias'),
     vocabularySize: extent(rawConfig, 'vocab_size'),
     contextLength: extent(rawConfig, 'max_position_embeddings', 512),
     tokenTypes: extent(rawConfig, 'type_vocab_size', 2),
   })
-  const pooling = params.names().filter(name => POOLING.test(name))
-  const unclaimed = checkParameters(parametersOf(config), params, pooling)
+  const carried = params.names().filter(name => CARRIED.test(name))
+  const unclaimed = checkParameters(parametersOf(config), params, carried)
   const blocks = Array.from({ length: config.layers }, (_, layer) => blockStage(layer, config))
   return Object.freeze({
     ...rest,

@@ -6,7 +6,7 @@ import { treeOf } from './affine-matrix.js'
 import { basesOf, expectShape, type QuantizedLayer } from './reader.js'
 import { transposed, unpackColumns, unpackRows, wordsFor } from './words.js'
 
-const BITS: readonly unknown[] = [2, 3, 4, 8]
+export const GPTQ_BITS: readonly unknown[] = [2, 3, 4, 8]
 const PARTS = ['qweight', 'qzeros', 'scales', 'g_idx'] as const
 /** Of `checkpoint_format`; others hold the codes in the order of one kernel. */
 export const GPTQ_FORMATS: readonly unknown[] = ['gptq', 'gptq_v2']
@@ -42,8 +42,8 @@ const settingsOf = (config: Json): Settings => {
   const all = [config, ...rulesOf(config)]
   const bits = all.map((rule, index) => (index === 0 ? rule.bits : (rule.bits ?? config.bits)))
   const groups = all.map((rule, index) => (index === 0 ? rule.group_size : (rule.group_size ?? config.group_size)))
-  const [wrong] = bits.filter(value => !BITS.includes(value))
-  if (bits.some(value => !BITS.includes(value)))
+  const [wrong] = bits.filter(value => !GPTQ_BITS.includes(value))
+  if (bits.some(value => !GPTQ_BITS.includes(value)))
     throw badFile(`The quantization's "bits" is ${JSON.stringify(wrong)}, expected 2, 3, 4 or 8.`)
   const bad = groups.find(value => !isGroup(value))
   if (!groups.every(isGroup))
@@ -72,7 +72,7 @@ const layerOf = (store: ParameterStore, base: string, { bits: widths, groups: si
 export const shownGptq = (store: ParameterStore, base: string): { readonly bits: number; readonly group: number } | undefined => {
   const [words = 0, rows = 0] = store.info(`${base}.qweight`).shape
   const [groups = 0, zeroWords = 0] = store.info(`${base}.qzeros`).shape
-  const bits = BITS.find(width => wordsFor(rows, width as number) === zeroWords) as number | undefined
+  const bits = GPTQ_BITS.find(width => wordsFor(rows, width as number) === zeroWords) as number | undefined
   if (bits === undefined || groups === 0) return undefined
   const columns = Math.floor((words * 32) / bits)
   return columns % groups === 0 ? { bits, group: columns / groups } : undefined

@@ -3,27 +3,41 @@ import { oneLine } from '../bad-file.js'
 import { isRecord, type Json } from '../json-text.js'
 import { awqLayers, undescribedAwqLayers } from './awq-reader.js'
 import { bitsandbytesLayers } from './bitsandbytes-reader.js'
-import { compressedTensorsLayers } from './compressed-tensors-reader.js'
+import { COMPRESSED_TENSORS_FORMATS, compressedTensorsLayers } from './compressed-tensors-reader.js'
 import { describedBeside, traceIn } from './description.js'
 import { fp8Layers } from './fp8-reader.js'
-import { gptqLayers, undescribedGptqLayers } from './gptq-reader.js'
+import { GPTQ_BITS, GPTQ_FORMATS, gptqLayers, undescribedGptqLayers } from './gptq-reader.js'
 import { quantizedStore, roundedInputs, type QuantizedLayer } from './reader.js'
 
 type Layers = ReadonlyMap<string, QuantizedLayer>
 type Read = (store: ParameterStore, config: Json) => Layers | Promise<Layers>
 
-/** How the layers of other tools are read, by `quant_method`. */
-export const READERS: Readonly<Record<string, Read>> = {
-  gptq: gptqLayers,
-  awq: awqLayers,
-  'compressed-tensors': compressedTensorsLayers,
-  fp8: fp8Layers,
-  fbgemm_fp8: fp8Layers,
-  bitsandbytes: bitsandbytesLayers,
+/** How the layers of another tool are read. */
+interface Reader {
+  readonly read: Read
+  /** Without a description, where that makes a difference. */
+  readonly undescribed?: Read
+  /** What of its folders is read, in words, for docs/reading.md. */
+  readonly reads: string
 }
 
-/** How layers are read that nothing describes; the rest needs no description. */
-const UNDESCRIBED: Readonly<Record<string, Read>> = { ...READERS, gptq: undescribedGptqLayers, awq: undescribedAwqLayers }
+const FP8_READS = '8-bit floats (`F8_E4M3`, `F8_E5M2`) under one scale, one a row or one a block, in `weight_scale_inv` or `weight_scale`'
+
+/** How the layers of other tools are read, by `quant_method`. */
+export const READERS: Readonly<Record<string, Reader>> = {
+  gptq: {
+    ...{ read: gptqLayers, undescribed: undescribedGptqLayers },
+    reads: `${GPTQ_BITS.join(', ')} bits in the checkpoint formats ${GPTQ_FORMATS.join(' and ')}, columns in any order (\`g_idx\`), settings layer by layer (\`dynamic\`)`,
+  },
+  awq: { read: awqLayers, undescribed: undescribedAwqLayers, reads: 'the version gemm of 4 bits' },
+  'compressed-tensors': {
+    read: compressedTensorsLayers,
+    reads: `the formats ${COMPRESSED_TENSORS_FORMATS.join(', ')}, each layer by its own tensors; sparse-24-bitmask of plain weights`,
+  },
+  fp8: { read: fp8Layers, reads: FP8_READS },
+  fbgemm_fp8: { read: fp8Layers, reads: FP8_READS },
+  bitsandbytes: { read: bitsandbytesLayers, reads: 'int8 by rows (`SCB`); nf4 and fp4, with plain or nested scales' },
+}
 
 /** What Tersor writes itself: trees, which the reader of safetensors has made already. */
 const OWN = 'tersor'
@@ -77,9 +91,10 @@ export const openQuantized = async (
     const method = key === 'compression_config' ? 'compressed-tensors' : methodOf(declared)
     if (method === OWN) return null
     if (!Object.hasOwn(READERS, method)) throw unknownMethod(JSON.stringify(method))
-    return shown(store, await READERS[method](store, declared), rest, method)
+    return shown(store, await READERS[method].read(store, declared), rest, method)
   }
   const trace = traceIn(store)
   if (trace === undefined) return null
-  return shown(store, await UNDESCRIBED[trace](store, {}), rest, trace)
+  const { read, undescribed = read } = READERS[trace]
+  return shown(store, await undescribed(store, {}), rest, trace)
 }
