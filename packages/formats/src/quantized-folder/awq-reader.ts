@@ -3,7 +3,7 @@ import { badFile, oneLine } from '../bad-file.js'
 import type { Json } from '../json-text.js'
 import { treeOf } from './affine-matrix.js'
 import { INTERLEAVE } from './awq-layout.js'
-import { basesOf, expectShape, type QuantizedLayer } from './reader.js'
+import { basesOf, expectShape, has, type QuantizedLayer } from './reader.js'
 import { transposed, unpackRows } from './words.js'
 
 const BITS = 4
@@ -61,7 +61,7 @@ export const awqLayers = (store: ParameterStore, config: Json): ReadonlyMap<stri
 export const undescribedAwqLayers = (store: ParameterStore): ReadonlyMap<string, QuantizedLayer> => {
   const [base] = basesOf(store, 'qweight')
   const [columns = 0] = store.info(`${base}.qweight`).shape
-  const [groups = 0] = store.names().includes(`${base}.scales`) ? store.info(`${base}.scales`).shape : []
+  const [groups = 0] = has(store, `${base}.scales`) ? store.info(`${base}.scales`).shape : []
   if (groups === 0 || columns % groups !== 0)
     throw badFile(`"${base}" has codes of AWQ, whose group its shapes do not tell.`, 'Put its quant_config.json into the folder.')
   return awqLayers(store, { bits: BITS, group_size: columns / groups })

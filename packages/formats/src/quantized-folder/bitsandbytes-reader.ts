@@ -12,7 +12,7 @@ import {
 import { badFile, oneLine } from '../bad-file.js'
 import { isCounts, isRecord, parseJson, parseText, type Json } from '../json-text.js'
 import { treeOf } from './affine-matrix.js'
-import { basesOf, denseOf, expectDType, expectShape, matrixShape, type QuantizedLayer } from './reader.js'
+import { basesOf, denseOf, expectDType, expectShape, has, matrixShape, type QuantizedLayer } from './reader.js'
 
 const INT8_LEVELS = 127
 const BYTE = 8
@@ -34,7 +34,7 @@ const int8Layer = async (store: ParameterStore, base: string): Promise<Quantized
   const [rows, columns] = matrixShape(store, `${base}.weight`)
   expectDType(store, `${base}.weight`, ['i8'])
   if (sizeOf(store.info(`${base}.SCB`).shape) !== rows) expectShape(store, `${base}.SCB`, [rows])
-  const ordered = store.names().includes(`${base}.weight_format`)
+  const ordered = has(store, `${base}.weight_format`)
   if (ordered) {
     const [format] = toFloat32(await denseOf(store, `${base}.weight_format`))
     if (format !== 0) throw unsupported(`"${base}.weight" of a bitsandbytes folder has the order of bytes ${format}, not that of rows.`)

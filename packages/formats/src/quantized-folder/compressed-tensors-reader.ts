@@ -4,7 +4,7 @@ import { isRecord, type Json } from '../json-text.js'
 import { treeOf } from './affine-matrix.js'
 import { mxfp4Layer, nvfp4Layer, sparseLayers } from './float-reader.js'
 import { blockOf, fp8Layer, type Block } from './fp8-reader.js'
-import { basesOf, expectShape, INPUT_GRID, type QuantizedLayer } from './reader.js'
+import { basesOf, expectShape, has, INPUT_GRID, type QuantizedLayer } from './reader.js'
 import { unpackColumns, unpackRows, wordsFor } from './words.js'
 
 /** The values of "format" that are read; which of them a layer has is seen from its tensors, so that mixtures are read too. */
@@ -64,7 +64,7 @@ const unsigned = (tensor: Dense, bits: number): Uint8Array => Uint8Array.from(to
 
 /** Groups of a scale tensor: (rows, groups), (rows, 1) or one for all. */
 const groupsOf = (store: ParameterStore, name: string, rows: number): number => {
-  if (!store.names().includes(name)) throw badFile(`"${name}" is missing.`)
+  if (!has(store, name)) throw badFile(`"${name}" is missing.`)
   const { shape } = store.info(name)
   if (sizeOf(shape) === 1) return 1
   if (shape.length === 2 && shape[0] === rows && shape[1] > 0) return shape[1]
@@ -73,7 +73,7 @@ const groupsOf = (store: ParameterStore, name: string, rows: number): number => 
 
 const grid = (store: ParameterStore, base: string, rows: number, columns: number) => {
   const groups = groupsOf(store, `${base}.weight_scale`, rows)
-  return { rows, columns, groups, group: Math.ceil(columns / groups), zero: store.names().includes(`${base}.weight_zero_point`) }
+  return { rows, columns, groups, group: Math.ceil(columns / groups), zero: has(store, `${base}.weight_zero_point`) }
 }
 
 const looseWords = (columns: number, bits: number): number => Math.ceil(columns / Math.floor(32 / bits))
@@ -90,8 +90,7 @@ const packedLayer = async (store: ParameterStore, base: string, widths: readonly
     throw badFile(
       `"${base}.weight_packed" is [${height}, ${words}], which does not hold ${rows} × ${columns} codes of ${widths.join(' or ')} bits.`,
     )
-  if (store.names().includes(`${base}.weight_g_idx`))
-    throw unsupported(`"${base}" has its columns in groups of their own ("weight_g_idx").`)
+  if (has(store, `${base}.weight_g_idx`)) throw unsupported(`"${base}" has its columns in groups of their own ("weight_g_idx").`)
   const { groups, group, zero } = grid(store, base, rows, columns)
   return {
     shape: [rows, columns],
@@ -132,7 +131,7 @@ const plainLayer = (store: ParameterStore, base: string): QuantizedLayer => {
 
 /** A layer of packed codes: 4-bit floats stand in bytes, integers in words. */
 const packedAs = (store: ParameterStore, base: string, config: Json): QuantizedLayer | Promise<QuantizedLayer> => {
-  if (store.names().includes(`${base}.weight_global_scale`)) return nvfp4Layer(store, base)
+  if (has(store, `${base}.weight_global_scale`)) return nvfp4Layer(store, base)
   if (store.info(`${base}.weight_packed`).dtype === 'u8') return mxfp4Layer(store, base)
   return packedLayer(store, base, widthsOf(config))
 }
@@ -140,7 +139,7 @@ const packedAs = (store: ParameterStore, base: string, config: Json): QuantizedL
 /** A layer of one code a byte: a float or an integer. */
 const bytesAs = (store: ParameterStore, base: string, block: Block | undefined): QuantizedLayer => {
   const name = `${base}.weight`
-  if (!store.names().includes(name)) throw badFile(`"${name}" is missing.`)
+  if (!has(store, name)) throw badFile(`"${name}" is missing.`)
   return store.info(name).dtype === 'i8' ? plainLayer(store, base) : fp8Layer(store, base, 'weight_scale', block)
 }
 

@@ -1,3 +1,4 @@
+import { has } from './reader.js'
 import type { ParameterStore } from '@tersor/tensor'
 import type { Json } from '../json-text.js'
 
@@ -24,7 +25,7 @@ export const describedBeside = (beside: Readonly<Record<string, Json>>): Json | 
 /** AWQ packs its outputs, GPTQ its inputs. */
 const packsOutputs = (store: ParameterStore, name: string): boolean => {
   const scales = name.replace(/qweight$/, 'scales')
-  return store.names().includes(scales) && store.info(scales).shape[1] !== store.info(name).shape[1]
+  return has(store, scales) && store.info(scales).shape[1] !== store.info(name).shape[1]
 }
 
 /** Tensors that show a quantization which nothing declares. */
@@ -37,7 +38,7 @@ export const TRACES: Readonly<Record<string, (store: ParameterStore, name: strin
   bitsandbytes: (_store, name) => name.endsWith('.SCB') || name.includes('.weight.quant_state.bitsandbytes__'),
 }
 
-const infoOf = (store: ParameterStore, name: string) => (store.names().includes(name) ? store.info(name) : undefined)
+const infoOf = (store: ParameterStore, name: string) => (has(store, name) ? store.info(name) : undefined)
 
 /** The method whose tensors a store shows; undefined where it shows none. */
 export const traceIn = (store: ParameterStore): string | undefined => {

@@ -3,7 +3,7 @@ import { CompressionError, fromFloat32, toFloat32, toInt32, type ParameterStore 
 import { badFile, oneLine } from '../bad-file.js'
 import { isRecord, type Json } from '../json-text.js'
 import { treeOf } from './affine-matrix.js'
-import { basesOf, expectShape, type QuantizedLayer } from './reader.js'
+import { basesOf, expectShape, has, type QuantizedLayer } from './reader.js'
 import { transposed, unpackColumns, unpackRows, wordsFor } from './words.js'
 
 export const GPTQ_BITS: readonly unknown[] = [2, 3, 4, 8]
@@ -54,7 +54,7 @@ const settingsOf = (config: Json): Settings => {
 /** Bits, columns and group of a layer: those settings that its shapes allow. Throws BAD_FILE where none or several do. */
 const layerOf = (store: ParameterStore, base: string, { bits: widths, groups: sizes }: Settings) => {
   const [words, rows = 0] = store.info(`${base}.qweight`).shape
-  const [groups = 0, zeroWords = 0] = store.names().includes(`${base}.qzeros`) ? store.info(`${base}.qzeros`).shape : []
+  const [groups = 0, zeroWords = 0] = has(store, `${base}.qzeros`) ? store.info(`${base}.qzeros`).shape : []
   const fitting = widths.flatMap(bits => {
     const columns = Math.floor((words * 32) / bits)
     if (wordsFor(columns, bits) !== words || wordsFor(rows, bits) !== zeroWords) return []
@@ -62,7 +62,7 @@ const layerOf = (store: ParameterStore, base: string, { bits: widths, groups: si
     return each.filter(group => Math.ceil(columns / Math.max(1, group)) === groups).map(group => ({ bits, columns, group }))
   })
   if (fitting.length === 1) return { ...fitting[0], rows, groups, words, zeroWords }
-  const shapes = ['qweight', 'qzeros'].map(part => `${part} [${store.names().includes(`${base}.${part}`) ? store.info(`${base}.${part}`).shape.join(', ') : 'missing'}]`) // prettier-ignore
+  const shapes = ['qweight', 'qzeros'].map(part => `${part} [${has(store, `${base}.${part}`) ? store.info(`${base}.${part}`).shape.join(', ') : 'missing'}]`) // prettier-ignore
   throw badFile(
     `"${base}" has ${shapes.join(' and ')}, which ${fitting.length === 0 ? 'no' : 'more than one'} setting of its quantization makes.`,
   )
@@ -71,7 +71,7 @@ const layerOf = (store: ParameterStore, base: string, { bits: widths, groups: si
 /** Settings told by the shapes of the tensors alone, for a folder that says nothing: bits by the zeros, the group by their rows. */
 export const shownGptq = (store: ParameterStore, base: string): { readonly bits: number; readonly group: number } | undefined => {
   const [words = 0, rows = 0] = store.info(`${base}.qweight`).shape
-  const [groups = 0, zeroWords = 0] = store.info(`${base}.qzeros`).shape
+  const [groups = 0, zeroWords = 0] = has(store, `${base}.qzeros`) ? store.info(`${base}.qzeros`).shape : []
   const bits = GPTQ_BITS.find(width => wordsFor(rows, width as number) === zeroWords) as number | undefined
   if (bits === undefined || groups === 0) return undefined
   const columns = Math.floor((words * 32) / bits)
@@ -106,7 +106,7 @@ const orderOf = (groupOf: Int32Array, group: number, base: string): Int32Array |
 
 const layerReader = (store: ParameterStore, base: string, settings: Settings): QuantizedLayer => {
   const { bits, columns, rows, group, groups, words, zeroWords } = layerOf(store, base, settings)
-  const ordered = store.names().includes(`${base}.g_idx`)
+  const ordered = has(store, `${base}.g_idx`)
   expectShape(store, `${base}.qweight`, [words, rows])
   expectShape(store, `${base}.qzeros`, [groups, zeroWords])
   expectShape(store, `${base}.scales`, [groups, rows])

@@ -61,6 +61,15 @@ export const quantizedStore = (inner: ParameterStore, layers: ReadonlyMap<string
   })
 }
 
+/** Whether a store has a tensor: by its map of names, since a search through the list would be one through a hundred thousand for each layer. */
+export const has = (store: ParameterStore, name: string): boolean => {
+  try {
+    return store.info(name) !== undefined
+  } catch {
+    return false
+  }
+}
+
 /** The bases of all names that end in a suffix. */
 export const basesOf = (store: ParameterStore, suffix: string): readonly string[] =>
   store
@@ -70,7 +79,7 @@ export const basesOf = (store: ParameterStore, suffix: string): readonly string[
 
 /** Holds a tensor against the shape that it must have; throws BAD_FILE. */
 export const expectShape = (store: ParameterStore, name: string, expected: Shape): void => {
-  if (!store.names().includes(name)) throw badFile(`"${name}" is missing.`)
+  if (!has(store, name)) throw badFile(`"${name}" is missing.`)
   const { shape, dtype } = store.info(name)
   if (shape.length === expected.length && shape.every((extent, axis) => extent === expected[axis])) return
   throw badFile(`"${name}" is ${dtype ?? 'a tree'} [${shape.join(', ')}], expected [${expected.join(', ')}].`)
@@ -85,7 +94,7 @@ export const expectDType = (store: ParameterStore, name: string, expected: reado
 
 /** Height and width of a tensor; throws BAD_FILE where it is missing or has other axes. */
 export const matrixShape = (store: ParameterStore, name: string): readonly [number, number] => {
-  if (!store.names().includes(name)) throw badFile(`"${name}" is missing.`)
+  if (!has(store, name)) throw badFile(`"${name}" is missing.`)
   const { shape } = store.info(name)
   if (shape.length !== 2 || sizeOf(shape) === 0) throw badFile(`"${name}" is [${shape.join(', ')}], expected two axes.`)
   return [shape[0], shape[1]]

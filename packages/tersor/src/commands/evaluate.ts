@@ -1,4 +1,14 @@
-import { cosineSimilarity, klDivergence, perplexity, preparedBatch, readDocuments, readImages, topOne, topOneAgreement, windowsOf } from '@tersor/evaluation'
+import {
+  cosineSimilarity,
+  klDivergence,
+  perplexity,
+  preparedBatch,
+  readDocuments,
+  readImages,
+  topOne,
+  topOneAgreement,
+  windowsOf,
+} from '@tersor/evaluation'
 import { openModel, type OpenedModel } from '@tersor/models/open-model'
 import { CompressionError } from '@tersor/tensor'
 import { preprocessingBeside } from '../graph-images.js'
