@@ -1,5 +1,6 @@
 import type { Model, Provenance } from '@tersor/core'
 import type { ModelFiles, RawConfig } from './raw-config.js'
+import type { Rope } from './rope.js'
 import type { Tokenizer } from './tokenizer.js'
 
 /** What generation needs to know of a config. */
@@ -9,6 +10,8 @@ export interface LanguageConfig {
   readonly eos: readonly number[]
   /** Per layer, the keys a query sees, itself included; null, or no list, for all. */
   readonly windows?: readonly (number | null)[]
+  /** How positions turn queries and keys, where they do. */
+  readonly rope?: Rope
 }
 
 /** What travels with a language model besides its weights. */

@@ -110,7 +110,7 @@ const frequenciesAt = ({ theta, scaling }: Rope, size: number, length: number): 
 const attentionOf = ({ scaling }: Rope): number => ('attention' in scaling ? scaling.attention : 1)
 
 /** Whether frequencies hang on the length of the text. */
-const followsLength = ({ scaling }: Rope): boolean => scaling.type === 'dynamic' || scaling.type === 'longrope'
+export const followsLength = ({ scaling }: Rope): boolean => scaling.type === 'dynamic' || scaling.type === 'longrope'
 
 /** Radians a position turns each pair by, the same in every text, (size / 2). Throws UNSUPPORTED where frequencies follow the text or cosines are scaled. */
 export const frequenciesOf = (rope: Rope, size: number): Float32Array => {
