@@ -10,7 +10,7 @@ import { maskedOf } from './codecs/masked.js'
 import { asMatrix, matrixOf } from './codecs/matrix.js'
 import { permutedOf } from './codecs/permuted.js'
 import { powersOf } from './codecs/powers.js'
-import { scaledOf } from './codecs/scaled.js'
+import { blockScaledOf, scaledOf } from './codecs/scaled.js'
 import { sumOf } from './codecs/sum.js'
 import { decode } from './decode.js'
 import * as core from './index.js'
@@ -55,6 +55,14 @@ describeCodec('codebook, with an offset', () => ({
   tree: codebookOf({ shape: [2], table: 'dynamic8', block: 2, codes: [255, 127], scale: f32([0.5], [1]), offset: f32([3], [1]) }),
   values: [3.5, 3],
 }))
+describeCodec('scaled in blocks', () => ({
+  tree: blockScaledOf(fromFloat32([1, 1, 1, 1, 1, 1], 'f8e4m3', [2, 3]), [2, 4, 8, 16], [1, 2]),
+  values: [2, 2, 4, 8, 8, 16],
+}))
+it('refuses another number of scales than there are blocks', () =>
+  expect(() => blockScaledOf(fromFloat32([1, 1], 'f8e4m3', [1, 2]), [1, 2, 3], [1, 1])).toThrow(
+    '1 × 2 values in blocks of 1 × 1 need 2 scales, got 3.\nPass one scale for each block, row of blocks by row of blocks.',
+  ))
 describeCodec('scaled', () => ({ tree: scaledOf(fromFloat32([448, -1, 0.5, 2], 'f8e4m3', [2, 2]), [2, 4]), values: [896, -2, 2, 8] }))
 describeCodec('powers', () => ({ tree: powersOf([127, 126, 137, 0], [2, 2]), values: [1, 0.5, 1024, 2 ** -127] }))
 

@@ -1,10 +1,15 @@
 import type { ParameterSink } from '@tersor/tensor'
 import { awqLayout } from './quantized-folder/awq-layout.js'
+import type { PlannedLayer } from './quantized-folder/layout.js'
 import { quantizedSink } from './quantized-folder/sink.js'
 import type { HuggingFaceSinkOptions } from './huggingface/sink.js'
+import type { Misfit } from './misfit.js'
 
 /**
  * Streams a model into an AWQ folder of the "gemm" layout, as transformers and vLLM load it: affine trees of 4 bits become qweight, qzeros and scales.
  * The end throws UNSUPPORTED with all tensors that have no place; steps throw as `huggingFaceSink` does.
  */
 export const awqSink = (path: string, options: HuggingFaceSinkOptions): ParameterSink => quantizedSink(path, awqLayout, options)
+
+/** Why a layer on a grid of codes would have no place in such a folder; undefined where it has one. Known before any work is done. */
+export const whyNoAwq = (layer: PlannedLayer): Misfit | undefined => awqLayout.refuses(layer)

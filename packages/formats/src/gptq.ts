@@ -1,16 +1,24 @@
 import type { ParameterSink } from '@tersor/tensor'
 import { gptqLayout, type GptqVersion } from './quantized-folder/gptq-layout.js'
+import type { PlannedLayer } from './quantized-folder/layout.js'
 import { quantizedSink } from './quantized-folder/sink.js'
 import type { HuggingFaceSinkOptions } from './huggingface/sink.js'
+import type { Misfit } from './misfit.js'
 
 export type { GptqVersion } from './quantized-folder/gptq-layout.js'
 
 /**
  * Streams a model into a GPTQ folder, as transformers and vLLM load it: affine trees of 2, 3, 4 or 8 bits become qweight, qzeros, scales and g_idx.
- * version: 'gptq' (the default, zeros stored less one) or 'gptq_v2'.
+ * version: 'gptq' (zeros stored less one) or 'gptq_v2'; where absent, the first if the first layer is symmetric, else the second, which GPTQModel wants.
+ * Matrices that stay plain are named under `dynamic`, so that loaders leave them alone.
  * The end throws UNSUPPORTED with all tensors that have no place; steps throw as `huggingFaceSink` does.
  */
 export const gptqSink = (
   path: string,
-  { version = 'gptq', ...options }: HuggingFaceSinkOptions & { readonly version?: GptqVersion },
+  { version, ...options }: HuggingFaceSinkOptions & { readonly version?: GptqVersion },
 ): ParameterSink => quantizedSink(path, gptqLayout(version), options)
+
+/** Why a layer on a grid of codes would have no place in such a folder; undefined where it has one. Known before any work is done. */
+export const whyNoGptq = (layer: PlannedLayer, version?: GptqVersion): Misfit | undefined => gptqLayout(version).refuses(layer)
+
+export type { PlannedLayer } from './quantized-folder/layout.js'

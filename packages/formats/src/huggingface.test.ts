@@ -55,12 +55,13 @@ describe('a Hugging Face folder', () => {
     await folder.close()
   })
 
-  it('leaves the quantization of another tool in the config', async () => {
-    await save({ config: { ...config, quantization_config: { quant_method: 'bitsandbytes' } } }, false)
+  it('gives the generation config, and refuses a quantization that is not read by its name', async () => {
+    await save({ config }, false)
     const folder = await openHuggingFace(dir)
-    expect(folder.config.quantization_config).toEqual({ quant_method: 'bitsandbytes' })
     expect(folder.generationConfig).toEqual({ max_length: 20 })
     await folder.close()
+    await save({ config: { ...config, quantization_config: { quant_method: 'quanto' } }, overwrite: true }, false)
+    await expect(openHuggingFace(dir)).rejects.toThrow('The folder is quantized by "quanto", which is not read here.\nRead are gptq, awq')
   })
 
   it('shards large models', async () => {

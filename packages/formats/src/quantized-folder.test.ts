@@ -1,7 +1,7 @@
 import '@tensorflow/tfjs-backend-cpu'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
-import { affineOf, blocksToTree, createRng, decode, maskedOf, permutedOf } from '@tersor/core'
+import { affineOf, blockScaledOf, blocksToTree, createRng, decode, maskedOf, permutedOf, scaledOf } from '@tersor/core'
 import { encodeF16, decodeF16, fromFloat32, type Encoded, type Parameter, type ParameterSink } from '@tersor/tensor'
 import { awqSink } from './awq.js'
 import { compressedTensorsSink } from './compressed-tensors.js'
@@ -276,7 +276,7 @@ describe('what has no place', () => {
   const SINKS: Record<string, (path: string) => ParameterSink> = {
     GPTQ: path => gptqSink(path, { config }),
     AWQ: path => awqSink(path, { config }),
-    'compressed-tensors (pack-quantized)': path => compressedTensorsSink(path, { config }),
+    'compressed-tensors (pack-quantized)': path => compressedTensorsSink(path, { config, format: 'pack-quantized' }),
     'compressed-tensors (int-quantized)': path => compressedTensorsSink(path, { config, format: 'int-quantized' }),
   }
   it.each([
@@ -332,13 +332,83 @@ describe('what has no place', () => {
   it('is a zero of 0 in the first version, and scales beyond halves', async () => {
     const zeros = affineOf({ shape: [32, 32], bits: 4, group: 32, codes: new Uint8Array(1024), scales: new Float32Array(32).fill(1), zeros: new Uint8Array(32) }) // prettier-ignore
     const large = affineOf({ shape: [32, 32], bits: 4, group: 32, codes: new Uint8Array(1024), scales: new Float32Array(32).fill(1e6) })
-    const sink = gptqSink(dir, { config })
+    const sink = gptqSink(dir, { config, version: 'gptq' })
     await sink.write('zeros.weight', zeros)
     await sink.write('large.weight', large)
     await expect(sink.finish()).rejects.toThrow(
-      'zeros.weight has a zero of 0, which v1 cannot say: write gptq_v2; large.weight has scales that no half-precision number holds',
+      'zeros.weight has a zero of 0, which v1 cannot say; large.weight has scales that no half-precision number holds',
     )
     await save(gptqSink(dir, { config, version: 'gptq_v2' }), { 'zeros.weight': zeros })
+  })
+})
+
+describe('a folder of which some layers stayed plain', () => {
+  const matrix = fromFloat32(new Float32Array(64), 'bf16', [8, 8])
+  const tensors: Readonly<Record<string, Parameter>> = {
+    'model.embed_tokens.weight': matrix,
+    'model.layers.0.mlp.gate.weight': matrix,
+    [`${NAME}.weight`]: grid({ bits: 4 }),
+    'model.norm.weight': norm,
+    'lm_head.weight': matrix,
+  }
+  const quantization = async (sink: ParameterSink, more: Readonly<Record<string, Parameter>> = {}) => {
+    for (const [name, tensor] of Object.entries({ ...tensors, ...more })) await sink.write(name, tensor)
+    await (await sink.finish()).close?.()
+    return JSON.parse(readFileSync(`${dir}/config.json`, 'utf8')).quantization_config
+  }
+  const left = ['model.layers.0.mlp.gate', 'lm_head']
+
+  it('names them where its loaders look: routers and the head, not embeddings', async () => {
+    expect(await quantization(compressedTensorsSink(dir, { config }))).toMatchObject({ ignore: left })
+    expect(await quantization(awqSink(dir, { config, overwrite: true }))).toMatchObject({ modules_to_not_convert: left })
+    const { dynamic } = await quantization(gptqSink(dir, { config, overwrite: true }))
+    expect(dynamic).toEqual({ '-:^model\\.layers\\.0\\.mlp\\.gate$': {}, '-:^lm_head$': {} })
+    const folder = await openHuggingFace(dir)
+    expect(await folder.params.read(`${NAME}.weight`)).toEqual(tensors[`${NAME}.weight`])
+    expect(await folder.params.read('lm_head.weight')).toEqual(matrix)
+    await folder.close()
+  })
+
+  it.each(['model.embed_tokens', 'transformer.wte', 'bert.embeddings.word_embeddings'])('refuses codes in place of %s', async name => {
+    for (const sink of [gptqSink, awqSink, compressedTensorsSink]) {
+      const given = sink(dir, { config })
+      await given.write(`${name}.weight`, grid({ bits: 4 }))
+      await expect(given.finish()).rejects.toThrow(
+        `${name}.weight is a table of embeddings, which loaders take plain only.\nLeave it plain: give the step only='model.layers.*'`,
+      )
+    }
+  })
+
+  it('is GPTQ of the second version where its layers are asymmetric, since GPTQModel takes no other', async () => {
+    const asymmetric = { [`${NAME}.weight`]: grid({ bits: 4, asymmetric: true }) }
+    expect(await quantization(gptqSink(dir, { config }), asymmetric)).toMatchObject({ checkpoint_format: 'gptq_v2', sym: false })
+    expect(await quantization(gptqSink(dir, { config, overwrite: true }))).toMatchObject({ checkpoint_format: 'gptq', sym: true })
+    const chosen = gptqSink(dir, { config, version: 'gptq', overwrite: true })
+    expect(await quantization(chosen, asymmetric)).toMatchObject({ checkpoint_format: 'gptq', sym: false })
+  })
+
+  it('has the format of its codes in the group too, and in the whole one name for several', async () => {
+    const bytes = { [`${NAME}.weight`]: grid({ bits: 8, group: 64 }) }
+    expect(await quantization(compressedTensorsSink(dir, { config, format: 'int-quantized' }), bytes)).toMatchObject({
+      format: 'int-quantized',
+      config_groups: { group_0: { targets: ['Linear'], format: 'int-quantized' } },
+    })
+    const floats = scaledOf(fromFloat32(new Float32Array(64).fill(0.5), 'f8e4m3', [8, 8]), [2])
+    const blocks = blockScaledOf(fromFloat32(new Float32Array(64).fill(0.5), 'f8e4m3', [8, 8]), [1, 2, 3, 4], [4, 4])
+    const more = { 'a.weight': floats, 'b.weight': blocks }
+    expect(await quantization(compressedTensorsSink(dir, { config, overwrite: true }), more)).toMatchObject({
+      format: 'mixed-precision',
+      config_groups: {
+        group_0: { targets: [NAME], format: 'pack-quantized', weights: { type: 'int', num_bits: 4 } },
+        group_1: { targets: ['a'], format: 'float-quantized', weights: { type: 'float', strategy: 'tensor' } },
+        group_2: { targets: ['b'], format: 'float-quantized', weights: { strategy: 'block', block_structure: [4, 4] } },
+      },
+    })
+    const folder = await openHuggingFace(dir)
+    expect(await folder.params.read('a.weight')).toEqual(floats)
+    expect(await folder.params.read('b.weight')).toEqual(blocks)
+    expect(await folder.params.read(`${NAME}.weight`)).toEqual(tensors[`${NAME}.weight`])
+    await folder.close()
   })
 })
 

@@ -48,6 +48,19 @@ beforeEach(() => (before = tf.memory().numTensors))
 afterEach(() => expect(tf.memory().numTensors).toBe(before))
 
 describe('decoding as one graph', () => {
+  const original = { original_max_position_embeddings: 16 }
+  it.each([
+    { rope_scaling: { type: 'longrope', short_factor: [1, 1, 1, 1], long_factor: [1, 2, 4, 8], ...original } },
+    { rope_scaling: { type: 'dynamic', factor: 4 }, max_position_embeddings: 48 },
+    { rope_scaling: { type: 'yarn', factor: 4, ...original } },
+  ])('takes the same tokens as step by step where rotations follow the text: %j', async config => {
+    const model = picoLlama({ vocabulary: 40, seed: 3, config })
+    await use('cpu')
+    const wanted = await idsFrom(model, { prompt, tokens: 32 })
+    await use('ort')
+    expect(await idsFrom(model, { prompt, tokens: 32 })).toEqual(wanted)
+  })
+
   it.each([{}, { model_type: 'qwen3' }])('takes the same tokens as step by step, config %j', async config => {
     const model = picoLlama({ vocabulary: 40, seed: 3, config })
     await use('cpu')

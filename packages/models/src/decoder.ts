@@ -5,6 +5,7 @@ import { HIDDEN_FROM_SIGHT } from './bands.js'
 import { fixedLayerCache, type Added, type FixedCache } from './fixed-cache.js'
 import type { KvCache } from './kv-cache.js'
 import type { LanguageModel } from './language-model.js'
+import { followsLength } from './rope.js'
 
 /** Gives the logits after one more token. */
 export interface Decoder {
@@ -107,10 +108,11 @@ const promptCaches = (caches: readonly KvCache[]): readonly (FixedCache | undefi
 /**
  * Decodes token by token as one graph on tensors of fixed shape, without JavaScript between its operations. `caches` hold the prompt,
  * `most` is how many positions there may be. Undefined where the engine cannot replay, and for models with sliding windows, whose masks
- * differ from layer to layer.
+ * differ from layer to layer, or with frequencies that follow the length of the text, which a recorded graph keeps as they were.
  */
 export const decoder = async (model: LanguageModel, env: Env, caches: readonly KvCache[], most: number): Promise<Decoder | undefined> => {
   if (model.config.windows?.some(window => window !== null && window < most)) return undefined
+  if (model.config.rope && followsLength(model.config.rope)) return undefined
   const prompt = promptCaches(caches)
   let past = Math.max(...caches.map(cache => cache.length))
   let room = Math.min(most, Math.max(FIRST_ROOM, past + 1))

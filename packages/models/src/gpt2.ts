@@ -4,7 +4,7 @@ import type { ParameterStore, Shape } from '@tersor/tensor'
 import { multiHeadAttention } from './attention.js'
 import { causalBands, type CausalBands } from './bands.js'
 import { checkParameters } from './check-parameters.js'
-import { badField, DEEPEST, extent, positive, tokenIds } from './config-fields.js'
+import { badField, DEEPEST, extent, flag, positive, tokenIds } from './config-fields.js'
 import type { LanguageConfig, LanguageModel, LanguageModelExtras } from './language-model.js'
 import { linearScaling, normScaling, valueTurning } from './free-channels.js'
 import { ACTIVATIONS, embed, layerNorm, linear, linearSite } from './layers.js'
@@ -21,6 +21,8 @@ export interface Gpt2Config extends LanguageConfig {
   /** Added to the variance in layer norms. */
   readonly epsilon: number
   readonly activation: string
+  /** Whether the output head is the embedding. */
+  readonly tied: boolean
 }
 
 /** Reads a config.json of GPT-2; throws BAD_FILE for missing or absurd fields. */
@@ -41,6 +43,7 @@ export const parseGpt2Config = (raw: RawConfig): Gpt2Config => {
     heads,
     epsilon: positive(raw, 'layer_norm_epsilon', 1e-5),
     activation,
+    tied: flag(raw, 'tie_word_embeddings', true),
     ...(bos === undefined ? {} : { bos }),
     eos: tokenIds(raw, 'eos_token_id'),
   })
@@ -132,9 +135,9 @@ const blockStage = (prefix: string, layer: number, config: Gpt2Config, bands: Ca
   }
 }
 
-/** norm(x) · embeddingᵀ; (batch, tokens, hidden) → (batch, tokens, vocabulary). */
-const headStage = (prefix: string, { hidden, vocabularySize, epsilon }: Gpt2Config): Stage => {
-  const head: Site = { ...linearSite('lm_head'), weight: `${prefix}wte.weight`, head: true }
+/** norm(x) · headᵀ, where the head is the embedding unless it is untied; (batch, tokens, hidden) → (batch, tokens, vocabulary). */
+const headStage = (prefix: string, { hidden, vocabularySize, epsilon, tied }: Gpt2Config): Stage => {
+  const head: Site = { ...linearSite('lm_head'), ...(tied ? { weight: `${prefix}wte.weight` } : {}), head: true }
   const norm = `${prefix}ln_f`
   return {
     name: head.name,
@@ -156,7 +159,7 @@ const headStage = (prefix: string, { hidden, vocabularySize, epsilon }: Gpt2Conf
 export const gpt2Model = (
   rawConfig: RawConfig,
   params: ParameterStore,
-  { generationConfig = {}, ...rest }: LanguageModelExtras = {},
+  { generationConfig = {}, notes = [], ...rest }: LanguageModelExtras = {},
 ): LanguageModel<Gpt2Config> => {
   const parsed = parseGpt2Config(rawConfig)
   const eos = tokenIds(generationConfig, 'eos_token_id')
@@ -165,12 +168,13 @@ export const gpt2Model = (
   const { hidden, vocabularySize, contextLength, layers } = config
   const bands = causalBands()
   const each = Array.from({ length: layers }, (_, layer) => layer)
-  checkParameters(
+  const unclaimed = checkParameters(
     [
       { name: `${prefix}wte.weight`, shape: [vocabularySize, hidden] },
       { name: `${prefix}wpe.weight`, shape: [contextLength, hidden] },
       ...each.flatMap(layer => blockParameters(prefix, layer, config)),
       ...biased(`${prefix}ln_f`, [hidden], hidden),
+      ...(config.tied ? [] : [{ name: 'lm_head.weight', shape: [vocabularySize, hidden] }]),
     ],
     params,
   )
@@ -180,6 +184,7 @@ export const gpt2Model = (
     architecture: 'gpt2',
     config,
     rawConfig,
+    notes: [...notes, ...unclaimed],
     contextLength,
     vocabularySize,
     params,

@@ -8,6 +8,10 @@ export interface ImageClassifier<Config = unknown> extends Model {
   readonly architecture: string
   readonly config: Config
   readonly rawConfig: RawConfig
+  /** What was settled while it was opened, and tensors that nothing claims, a sentence each. */
+  readonly notes?: readonly string[]
+  /** The name in the file of a parameter that the network calls otherwise; absent where all names are the network's. */
+  readonly storedName?: (name: string) => string
   readonly classes: readonly string[]
   /** Height, width and channels of an image. */
   readonly imageShape: readonly [number, number, number]

@@ -64,10 +64,6 @@ describe('parseLlamaConfig', () => {
     [{ mlp_bias: 1 }, badField('"mlp_bias" is 1; expected true or false')],
     [{ rope_scaling: 'linear' }, badField('"rope_scaling" is "linear"; expected an object')],
     [{ rope_scaling: { type: 'linear' } }, badField('"factor" is missing; expected a number above zero')],
-    [
-      { rope_parameters: { partial_rotary_factor: 0.5 } },
-      badField('"partial_rotary_factor" is 0.5; expected 1: this family rotates whole heads'),
-    ],
     [{ eos_token_id: -2 }, badField('"eos_token_id" is -2; expected a token id or a list of them')],
     [
       { model_type: 'qwen2', use_sliding_window: true, sliding_window: 4, layer_types: [] },
@@ -84,14 +80,8 @@ describe('parseLlamaConfig', () => {
       { hidden_act: 'swish2' },
       ['UNSUPPORTED', 'The activation "swish2" is not one this package runs.\nKnown are silu, gelu, gelu_new, gelu_pytorch_tanh, relu.'],
     ],
-    [
-      { rope_parameters: { full_attention: { rope_theta: 1e6 } } },
-      ['UNSUPPORTED', 'The rotary scaling "one for each kind of layer" is not one this package runs.\nKnown are default, linear, llama3.'],
-    ],
-    [
-      { rope_scaling: { rope_type: 'yarn' } },
-      ['UNSUPPORTED', 'The rotary scaling "yarn" is not one this package runs.\nKnown are default, linear, llama3.'],
-    ],
+    [{ rope_scaling: { type: 'longrope' } }, badField('"short_factor" is missing; expected a list of numbers above zero')],
+    [{ rope_scaling: { type: 'dynamic' } }, badField('"factor" is missing; expected a number above zero')],
   ])('refuses %j', (change, expected) => expect(refusal(change)).toEqual(expected))
 })
 

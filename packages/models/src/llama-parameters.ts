@@ -109,10 +109,15 @@ export const blockParameters = (layer: number, config: LlamaConfig): readonly Ll
   ]
 }
 
-/** Every parameter of the network with its shape, in the order of the forward pass. */
-export const llamaParameters = (config: LlamaConfig): readonly LlamaParameter[] => [
+/** Every parameter of the network but its head with its shape, in the order of the forward pass. */
+export const llamaBaseParameters = (config: LlamaConfig): readonly LlamaParameter[] => [
   { name: EMBEDDING.weight, shape: [config.vocabularySize, config.hidden], start: 'normal' },
   ...Array.from({ length: config.layers }, (_, layer) => blockParameters(layer, config)).flat(),
   { name: FINAL_NORM, shape: [config.hidden], start: config.normOffset === 0 ? 'one' : 'zero' },
+]
+
+/** Every parameter of the network with its shape, in the order of the forward pass. */
+export const llamaParameters = (config: LlamaConfig): readonly LlamaParameter[] => [
+  ...llamaBaseParameters(config),
   ...(config.tied ? [] : [{ name: headSite(config).weight, shape: [config.vocabularySize, config.hidden], start: 'normal' as const }]),
 ]

@@ -9,10 +9,11 @@ import type { LanguageModel, LanguageModelExtras } from './language-model.js'
 import type { RawConfig } from './raw-config.js'
 import { feedForward, feedForwardSites } from './feed-forward.js'
 import { embed, linear, rmsNorm, softCap } from './layers.js'
-import { parseLlamaConfig, type LlamaConfig } from './llama-config.js'
+import { completeLlamaConfig, parseLlamaConfig, type LlamaConfig } from './llama-config.js'
 import { blockScalings, blockTurnings, residualOf } from './llama-channels.js'
-import { blockNames, blockParameters, EMBEDDING, FINAL_NORM, headSite, llamaParameters } from './llama-parameters.js'
+import { blockNames, blockParameters, EMBEDDING, FINAL_NORM, headSite, llamaBaseParameters, llamaParameters } from './llama-parameters.js'
 import { rotations } from './rope.js'
+import type { TextEncoder } from './text-encoder.js'
 
 /** What all blocks of one model share. */
 interface Shared {
@@ -86,12 +87,22 @@ const headStage = (config: LlamaConfig): Stage => {
   }
 }
 
-/** The stages of a network: embedding, blocks, head. */
-export const llamaStages = (config: LlamaConfig): readonly Stage[] => {
+/** norm(x), the last of a network without a head; x: (batch, tokens, hidden). */
+const normStage = (config: LlamaConfig): Stage => ({
+  name: FINAL_NORM.replace(/\.weight$/, ''),
+  parameters: [FINAL_NORM],
+  sites: [],
+  run: (x, env) => tf.tidy(() => tf.reshape(normalise(tf.reshape(x, [-1, config.hidden]), FINAL_NORM, env, config), x.shape)),
+})
+
+const stagesOf = (config: LlamaConfig, last: (config: LlamaConfig) => Stage): readonly Stage[] => {
   const shared = { config, rotation: rotations(config.rope, config.headSize), bands: causalBands() }
   const blocks = Array.from({ length: config.layers }, (_, layer) => blockStage(layer, shared))
-  return Object.freeze([embedStage(config), ...blocks, headStage(config)])
+  return Object.freeze([embedStage(config), ...blocks, last(config)])
 }
+
+/** The stages of a network: embedding, blocks, head. */
+export const llamaStages = (config: LlamaConfig): readonly Stage[] => stagesOf(config, headStage)
 
 /**
  * A network of the Llama family (Llama, Mistral, Mixtral, Qwen2, Qwen3 and its experts, SmolLM, Phi-3, Gemma 2) over a store with Hugging Face's parameter names.
@@ -99,11 +110,11 @@ export const llamaStages = (config: LlamaConfig): readonly Stage[] => {
  * Throws UNSUPPORTED and BAD_FILE as `parseLlamaConfig` does, NOT_FOUND and SHAPE where the store does not fit the config.
  */
 export const llamaModel = (rawConfig: RawConfig, params: ParameterStore, extras: LanguageModelExtras = {}): LanguageModel<LlamaConfig> => {
-  const { generationConfig = {}, ...rest } = extras
+  const { generationConfig = {}, notes = [], ...rest } = extras
   const parsed = parseLlamaConfig(rawConfig)
   const eos = tokenIds(generationConfig, 'eos_token_id')
   const config = eos.length > 0 ? { ...parsed, eos } : parsed
-  checkParameters(llamaParameters(config), params)
+  const unclaimed = checkParameters(llamaParameters(config), params)
   const residual = residualOf(config, store => llamaModel({ ...rawConfig, tie_word_embeddings: false }, store, extras))
   return Object.freeze({
     ...rest,
@@ -111,6 +122,8 @@ export const llamaModel = (rawConfig: RawConfig, params: ParameterStore, extras:
     architecture: config.architecture,
     config,
     rawConfig,
+    completeConfig: completeLlamaConfig(rawConfig),
+    notes: [...notes, ...unclaimed],
     contextLength: config.contextLength,
     vocabularySize: config.vocabularySize,
     params,
@@ -118,3 +131,35 @@ export const llamaModel = (rawConfig: RawConfig, params: ParameterStore, extras:
     ...(residual ? { residual } : {}),
   })
 }
+
+/**
+ * A base model of the Llama family, saved without a head as embedding models are: it gives the normalised hidden states (batch, tokens, hidden).
+ * Throws as `llamaModel` does.
+ */
+export const llamaEncoder = (rawConfig: RawConfig, params: ParameterStore, extras: LanguageModelExtras = {}): TextEncoder<LlamaConfig> => {
+  const { generationConfig: _unused, notes = [], ...rest } = extras
+  const config = parseLlamaConfig(rawConfig)
+  const unclaimed = checkParameters(llamaBaseParameters(config), params)
+  return Object.freeze({
+    ...rest,
+    ...{ family: 'encoder' as const, task: 'hidden-states' as const, architecture: config.architecture, config, rawConfig },
+    ...{ notes: [...notes, ...unclaimed], contextLength: config.contextLength, vocabularySize: config.vocabularySize },
+    params,
+    stages: stagesOf(config, normStage),
+  })
+}
+
+/** Whether a checkpoint is a base model without a head: untied, and no head there. */
+export const isHeadless = (rawConfig: RawConfig, params: ParameterStore): boolean => {
+  const config = parseLlamaConfig(rawConfig)
+  return (
+    !config.tied &&
+    !params.names().includes(headSite(config).weight) &&
+    params.names().includes(EMBEDDING.weight) &&
+    declaresNoHead(rawConfig)
+  )
+}
+
+/** Whether the class that saved it is the base model, such as "LlamaModel". */
+const declaresNoHead = ({ architectures }: RawConfig): boolean =>
+  Array.isArray(architectures) && typeof architectures[0] === 'string' && /Model$/.test(architectures[0])

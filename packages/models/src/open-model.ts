@@ -2,18 +2,22 @@ import { CORE_CODECS, quantizedActivations } from '@tersor/core'
 import { GGUF_ARCHITECTURES, openGguf } from '@tersor/formats/gguf'
 import { openHuggingFace } from '@tersor/formats/huggingface'
 import { openSafetensors } from '@tersor/formats/safetensors'
-import { CompressionError, type Codec } from '@tersor/tensor'
+import { CompressionError, type Codec, type ParameterStore } from '@tersor/tensor'
 import { badField } from './config-fields.js'
 import type { ImageClassifier } from './image-classifier.js'
-import type { LanguageModel } from './language-model.js'
+import type { LanguageModel, LanguageModelExtras } from './language-model.js'
+import { LLAMA_ARCHITECTURES } from './llama-config.js'
 import { gpt2Model } from './gpt2.js'
-import { bertModel, type TextEncoder } from './bert.js'
+import { bertModel } from './bert.js'
 import { vitModel } from './vit.js'
-import { llamaModel } from './llama.js'
+import { isHeadless, llamaEncoder, llamaModel } from './llama.js'
 import type { OnnxModel } from './onnx-model.js'
 import type { ModelFiles, RawConfig } from './raw-config.js'
 import { resNetModel } from './resnet.js'
 import type { TfjsGraphModel } from './tfjs-model.js'
+import { withUsualNames } from './stored-names.js'
+import type { TextEncoder } from './text-encoder.js'
+import { settledHead } from './tied-head.js'
 import { openTokenizer, type Tokenizer } from './tokenizer.js'
 
 /** A model with its files open; `close` releases them. */
@@ -58,9 +62,9 @@ const readDescription = async (weights: string): Promise<RawConfig> => {
 }
 
 /** Builds a model over an open store, and closes the store where that fails. */
-const over = async <T>(store: { close(): Promise<void> }, build: () => T): Promise<T> => {
+const over = async <T>(store: { close(): Promise<void> }, build: () => T | Promise<T>): Promise<T> => {
   try {
-    return build()
+    return await build()
   } catch (error) {
     await store.close()
     throw error
@@ -81,17 +85,49 @@ const jsonOf = (files: ModelFiles, name: string): RawConfig => {
   }
 }
 
+type Build = (config: RawConfig, params: ParameterStore, extras: LanguageModelExtras) => OpenedModel
+
+/** Networks of their own, by `model_type`; the rest are of the Llama family. */
+const BUILDERS: Readonly<Record<string, Build>> = {
+  gpt2: gpt2Model,
+  bert: (config, params, { generationConfig: _unused, ...extras }) => bertModel(config, params, extras),
+  vit: (config, params, { files = {}, provenance, close, notes, storedName }) =>
+    vitModel(config, params, {
+      ...Object.fromEntries(Object.entries({ provenance, close, notes, storedName }).filter(([, value]) => value !== undefined)),
+      preprocessor: jsonOf(files, 'preprocessor_config.json'),
+    }),
+}
+
+/** The values of `model_type` that a folder may have. */
+export const FOLDER_ARCHITECTURES: readonly string[] = Object.freeze([...LLAMA_ARCHITECTURES, ...Object.keys(BUILDERS)])
+
+const builderOf = (config: RawConfig): Build => {
+  const { model_type: type } = config
+  if (typeof type === 'string' && Object.hasOwn(BUILDERS, type)) return BUILDERS[type]
+  if (typeof type === 'string' && !FOLDER_ARCHITECTURES.includes(type))
+    throw new CompressionError(
+      'UNSUPPORTED',
+      `The architecture ${JSON.stringify(type.slice(0, 80))} is not one this package runs.`,
+      `Known are ${FOLDER_ARCHITECTURES.join(', ')}.`,
+      { architecture: type, known: FOLDER_ARCHITECTURES },
+    )
+  return (raw, params, extras) => (isHeadless(raw, params) ? llamaEncoder : llamaModel)(raw, params, extras)
+}
+
 const openFolder = async (path: string, codecs: readonly Codec[]): Promise<OpenedModel> => {
-  const { config, generationConfig, params, files, provenance, close } = await openHuggingFace(path, { codecs })
-  const extras = { files, provenance, close }
-  return over({ close }, () => {
-    if (config.model_type === undefined && config.stages !== undefined) return resNetModel(config, params, { provenance, close })
-    if (config.model_type === 'vit')
-      return vitModel(config, params, { provenance, close, preprocessor: jsonOf(files, 'preprocessor_config.json') })
-    const text = { ...extras, ...tokenizerOf(files) }
-    if (config.model_type === 'bert') return bertModel(config, params, text)
-    const build = config.model_type === 'gpt2' ? gpt2Model : llamaModel
-    return build(config, params, { ...text, ...(generationConfig ? { generationConfig } : {}) })
+  const folder = await openHuggingFace(path, { codecs })
+  const { generationConfig, files, provenance, close } = folder
+  return over({ close }, async () => {
+    if (folder.config.model_type === undefined && folder.config.stages !== undefined)
+      return resNetModel(folder.config, folder.params, { provenance, close })
+    const build = builderOf(folder.config)
+    const named = withUsualNames(folder.params, folder.config.model_type)
+    const { config, params, notes } = await settledHead(folder.config, named.params)
+    return build(config, params, {
+      ...{ files, provenance, close, ...tokenizerOf(files), notes: [...folder.notes, ...notes] },
+      ...(named.params === folder.params ? {} : { storedName: named.storedName }),
+      ...(generationConfig ? { generationConfig } : {}),
+    })
   })
 }
 

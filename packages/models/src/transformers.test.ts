@@ -110,7 +110,7 @@ describeData('picomodels', 'GPT-2, BERT and ViT', () => {
   it('refuses what it cannot run', () => {
     const { config, params } = open('bert')
     expect(() => bertModel({ ...config, architectures: ['BertForQuestionAnswering'] }, params)).toThrow(
-      'The head "BertForQuestionAnswering" of a BERT is not one this package runs.\nKnown are BertForSequenceClassification, BertForMaskedLM.',
+      'The head "BertForQuestionAnswering" of a BERT is not one this package runs.\nKnown are BertForSequenceClassification, BertForMaskedLM, BertModel.',
     )
     expect(() => bertModel({ ...config, num_attention_heads: 7 }, params)).toThrow('The config\'s "num_attention_heads" is 7')
     expect(() => bertModel({ ...config, hidden_act: 'maxout' }, params)).toThrow('The config\'s "hidden_act" is "maxout"')

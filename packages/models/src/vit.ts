@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { siteInput, type ConvolutionGeometry, type Provenance, type Site, type Stage } from '@tersor/core'
+import { siteInput, type ConvolutionGeometry, type Site, type Stage } from '@tersor/core'
 import type { ParameterStore } from '@tersor/tensor'
 import { checkParameters } from './check-parameters.js'
 import { badField, extent } from './config-fields.js'
@@ -15,6 +15,7 @@ import {
   type EncoderConfig,
 } from './encoder-block.js'
 import type { ImageClassifier } from './image-classifier.js'
+import type { LanguageModelExtras } from './language-model.js'
 import { biasOf, layerNorm, linear, linearSite } from './layers.js'
 import type { RawConfig } from './raw-config.js'
 
@@ -122,11 +123,11 @@ const parametersOf = (config: VitConfig) => {
 export const vitModel = (
   rawConfig: RawConfig,
   params: ParameterStore,
-  extras: { readonly preprocessor?: RawConfig; readonly provenance?: readonly Provenance[]; readonly close?: () => Promise<void> } = {},
+  extras: Pick<LanguageModelExtras, 'provenance' | 'close' | 'notes' | 'storedName'> & { readonly preprocessor?: RawConfig } = {},
 ): ImageClassifier<VitConfig> => {
-  const { preprocessor, ...rest } = extras
+  const { preprocessor, notes = [], ...rest } = extras
   const config = parseVitConfig(rawConfig, preprocessor)
-  checkParameters(parametersOf(config), params)
+  const unclaimed = checkParameters(parametersOf(config), params)
   const blocks = Array.from({ length: config.layers }, (_, layer) => blockStage(layer, config))
   return Object.freeze({
     ...rest,
@@ -134,6 +135,7 @@ export const vitModel = (
     architecture: 'vit',
     config,
     rawConfig,
+    notes: [...notes, ...unclaimed],
     classes: config.classes,
     imageShape: [config.imageSize, config.imageSize, CHANNELS] as const,
     params,

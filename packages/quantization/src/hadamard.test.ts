@@ -94,3 +94,20 @@ it('refuses what it cannot turn', async () => {
     'hadamard: with neither residual nor heads it does nothing.\nLeave one of them true.',
   )
 })
+
+it('says that the stream cannot be turned where only heads are', async () => {
+  const { residual: _none, ...model } = streamModel([1, 1, 1, 1])
+  const channels = (parameter: string) => [{ parameter, axis: 1, count: 4 }]
+  const stage = {
+    name: 's',
+    parameters: ['in', 'out'],
+    sites: [],
+    run: (x: tf.Tensor) => x,
+    turnings: [{ size: 4, from: channels('in'), to: channels('out') }],
+  }
+  const messages: string[] = []
+  const onProgress = (event: { readonly type: string; readonly message?: string }) =>
+    void (event.type === 'warning' && messages.push(event.message!))
+  await compress({ ...model, stages: [stage] }, hadamard(), { onProgress })
+  expect(messages).toEqual([expect.stringMatching(/^the stream between blocks of this network cannot be turned/)])
+})

@@ -120,6 +120,12 @@ export const hadamard = definePass({
     const changes: Plan = new Map()
     if (residual) await planResidual(model, changes, context)
     if (heads) planHeads(model, changes, context)
+    if (residual && !model.residual && changes.size > 0)
+      context.emit({
+        type: 'warning',
+        pass: 'hadamard',
+        message: 'the stream between blocks of this network cannot be turned (its norms subtract a mean); only values of heads are',
+      })
     if (changes.size > 0) return write(model, changes, context, residual)
     throw new CompressionError(
       'UNSUPPORTED',

@@ -39,9 +39,19 @@ export const applyScaling = async (
 /** Whether a stage has channels to scale. */
 export const hasScalings = ({ scalings = [] }: Stage): boolean => scalings.length > 0
 
-/** Refuses a model of which nobody said where scales are free. */
-export const checkScalings = (pass: string, model: Model): void => {
-  if (model.stages.some(hasScalings)) return
+/** Whether a stage has channels behind a norm to scale. */
+export const hasNormScalings = ({ scalings = [] }: Stage): boolean => scalings.some(({ source }) => source === 'norm')
+
+/** Refuses a model of which nobody said where scales are free, or that has channels of another kind only: a step that does nothing is a mistake. */
+export const checkScalings = (pass: string, model: Model, isFree: (stage: Stage) => boolean = hasScalings): void => {
+  if (model.stages.some(isFree)) return
+  if (model.stages.some(hasScalings))
+    throw new CompressionError(
+      'UNSUPPORTED',
+      `${pass} finds no norm in this model that stands before what reads it, so there is nothing for it to do.`,
+      'Leave the step out: the norms of BERT stand behind the sum, and what they give is read by the next sum too. awq scales what it can here.',
+      { pass },
+    )
   throw new CompressionError(
     'UNSUPPORTED',
     `${pass} finds no channels in this model whose scale is free.`,

@@ -85,3 +85,16 @@ describe('as a pass', () => {
     tf.dispose(calibration)
   })
 })
+
+it('refuses a network that has channels but none behind a norm, as BERT has', async () => {
+  const calibration = [tf.tensor2d([[3, 0.5]])]
+  const model = normedModel([1, 1], [[4, 8]])
+  const stages = model.stages.map(stage => ({
+    ...stage,
+    scalings: (stage.scalings ?? []).map(scaling => ({ ...scaling, source: 'linear' as const })),
+  }))
+  await expect(compress({ ...model, stages }, smoothQuant(), { calibration })).rejects.toThrow(
+    'smooth-quant finds no norm in this model that stands before what reads it, so there is nothing for it to do.\nLeave the step out',
+  )
+  tf.dispose(calibration)
+})

@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { definePass, fraction, stagewise, type Scaling, type StageTurn } from '@tersor/core'
 import { sizeOf, toFloat32 } from '@tersor/tensor'
-import { applyScaling, checkScalings, distinctStats, hasScalings } from './scale-channels.js'
+import { applyScaling, checkScalings, distinctStats, hasNormScalings } from './scale-channels.js'
 
 /** Below this, maxima count as this. */
 const SMALLEST = 1e-5
@@ -41,10 +41,10 @@ export const smoothQuant = definePass({
   },
   options: { alpha: fraction({ inclusive: true, default: 0.5, doc: 'how much of the range moves from activations to weights' }) },
   run: async (model, context, { alpha }) => {
-    checkScalings('smooth-quant', model)
+    checkScalings('smooth-quant', model, hasNormScalings)
     return stagewise(model, context, {
       name: 'smooth-quant',
-      selects: hasScalings,
+      selects: hasNormScalings,
       calibrate: {
         init: (_site, columns) => tf.zeros([columns]),
         update: (most, x) => tf.maximum(most as tf.Tensor, tf.max(tf.abs(x), 0)), // (in)

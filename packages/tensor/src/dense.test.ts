@@ -3,7 +3,7 @@ import { packBits, unpackBits } from './bits.js'
 import { dense, fromFloat32, fromIntegers, toFloat32, toInt32 } from './dense.js'
 import { bytesOf, DTYPES, isDType, sizeOf, type DType } from './dtype.js'
 
-const integers = (Object.keys(DTYPES) as DType[]).filter(dtype => DTYPES[dtype].kind !== 'float')
+const integers = (Object.keys(DTYPES) as DType[]).filter(dtype => ['signed', 'unsigned'].includes(DTYPES[dtype].kind))
 
 it('packs codes as one little-endian bit stream', () => {
   expect([...packBits([1, 2, 3, 4], 4)]).toEqual([0x21, 0x43])
@@ -38,6 +38,13 @@ it('reads floats of every width, also from bytes at an odd offset', () => {
   expect([...toFloat32(dense('f32', [3], shifted.subarray(1)))]).toEqual([1, -2.5, 0.15625])
   for (const dtype of ['f64', 'f16', 'bf16', 'f8e4m3', 'f8e5m2'] as const)
     expect([...toFloat32(fromFloat32([1, -2.5], dtype, [2]))]).toEqual([1, -2.5])
+})
+
+it('reads powers of two, and refuses to compute with what is only copied', () => {
+  expect([...toFloat32(dense('f8e8m0', [4], Uint8Array.of(127, 128, 120, 255)))]).toEqual([1, 2, 2 ** -7, NaN])
+  const copied = dense('c64', [1], new Uint8Array(8))
+  expect(() => toFloat32(copied)).toThrow('Expected a dtype that is computed with, got c64.\nConvert the tensor first')
+  expect(() => toInt32(copied)).toThrow('Expected an integer dtype, got c64.')
 })
 
 it('gives an array that the caller owns', () => {

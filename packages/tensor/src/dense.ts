@@ -64,7 +64,13 @@ const VIEWS: Partial<Record<DType, ViewType>> = {
   f8e5m2: Uint8Array as ViewType,
 }
 
-const FLOAT_DECODERS: Partial<Record<DType, (code: number) => number>> = { f16: decodeF16, f8e4m3: decodeF8e4m3, f8e5m2: decodeF8e5m2 }
+const POWER_BIAS = 127
+const NO_POWER = 255
+
+const FLOAT_DECODERS: Partial<Record<DType, (code: number) => number>> = {
+  ...{ f16: decodeF16, f8e4m3: decodeF8e4m3, f8e5m2: decodeF8e5m2 },
+  f8e8m0: code => (code === NO_POWER ? NaN : 2 ** (code - POWER_BIAS)),
+}
 const FLOAT_ENCODERS: Partial<Record<DType, (value: number) => number>> = {
   f16: encodeF16,
   bf16: encodeBf16,
@@ -88,8 +94,9 @@ const bf16ToFloat32 = (codes: Uint16Array): Float32Array => {
   return new Float32Array(bits.buffer)
 }
 
-/** The values as float32, in a fresh array that the caller owns. */
+/** The values as float32, in a fresh array that the caller owns; throws DTYPE for those that are only copied. */
 export const toFloat32 = (tensor: Dense): Float32Array => {
+  if (DTYPES[tensor.dtype].kind === 'opaque') throw dtypeError(tensor.dtype, 'a dtype that is computed with')
   const elements = elementsOf(tensor)
   if (tensor.dtype === 'f32') return (elements as Float32Array).slice()
   if (tensor.dtype === 'bf16') return bf16ToFloat32(elements as Uint16Array)
@@ -100,9 +107,11 @@ export const toFloat32 = (tensor: Dense): Float32Array => {
   return values
 }
 
+const isInteger = (dtype: DType): boolean => DTYPES[dtype].kind === 'signed' || DTYPES[dtype].kind === 'unsigned'
+
 /** The values of an integer tensor as int32; throws DTYPE for floats. */
 export const toInt32 = (tensor: Dense): Int32Array => {
-  if (DTYPES[tensor.dtype].kind === 'float') throw dtypeError(tensor.dtype, 'an integer dtype')
+  if (!isInteger(tensor.dtype)) throw dtypeError(tensor.dtype, 'an integer dtype')
   return Int32Array.from(elementsOf(tensor) as ArrayLike<number>, Number)
 }
 
@@ -141,10 +150,12 @@ export const fromFloat32 = (values: ArrayLike<number>, dtype: DType, shape: Shap
 /** Stores integers, wrapped to the width of the dtype; throws DTYPE for floats and SHAPE for a wrong count. */
 export const fromIntegers = (values: ArrayLike<number>, dtype: DType, shape: Shape): Dense => {
   checkLength(values.length, shape)
-  const { bits, kind } = DTYPES[dtype]
-  if (kind === 'float') throw dtypeError(dtype, 'an integer dtype')
+  const { bits } = DTYPES[dtype]
+  if (!isInteger(dtype)) throw dtypeError(dtype, 'an integer dtype')
   if (bits < 8) return dense(dtype, shape, packBits(values, bits))
   if (bits === 64) return dense(dtype, shape, asBytes(BigInt64Array.from(values as ArrayLike<never>, (value: number) => BigInt(value))))
-  const type = { i32: Int32Array, u32: Uint32Array, i16: Int16Array, u16: Uint16Array, i8: Int8Array, u8: Uint8Array }[dtype as 'i32']
+  const type = { i32: Int32Array, u32: Uint32Array, i16: Int16Array, u16: Uint16Array, i8: Int8Array, u8: Uint8Array, bool: Uint8Array }[
+    dtype as 'i32'
+  ]
   return dense(dtype, shape, asBytes(type.from(values)))
 }

@@ -25,7 +25,17 @@ export const DTYPES = {
   u3: { bits: 3, kind: 'unsigned' },
   u2: { bits: 2, kind: 'unsigned' },
   u1: { bits: 1, kind: 'unsigned' },
-} as const satisfies Record<string, { bits: number; kind: 'float' | 'signed' | 'unsigned' }>
+  bool: { bits: 8, kind: 'unsigned' },
+  /** Powers of two alone: value = 2^(code − 127). */
+  f8e8m0: { bits: 8, kind: 'float' },
+  /** Those below are stored and copied; nothing computes with them. */
+  c64: { bits: 64, kind: 'opaque' },
+  f8e4m3fnuz: { bits: 8, kind: 'opaque' },
+  f8e5m2fnuz: { bits: 8, kind: 'opaque' },
+  f6e2m3: { bits: 6, kind: 'opaque' },
+  f6e3m2: { bits: 6, kind: 'opaque' },
+  f4: { bits: 4, kind: 'opaque' },
+} as const satisfies Record<string, { bits: number; kind: 'float' | 'signed' | 'unsigned' | 'opaque' }>
 
 export type DType = keyof typeof DTYPES
 export type Shape = readonly number[]

@@ -7,6 +7,9 @@ export const DENSE_DTYPES = ['f32', 'f16', 'bf16'] as const
 /** How codes of weights stand in an ONNX graph. */
 export const ONNX_FORMS = ['MatMulNBits', 'QDQ', 'dynamic'] as const
 
+/** How layers stand in a GPTQ or compressed-tensors folder. */
+export const CHECKPOINT_FORMATS = ['gptq', 'gptq_v2', 'pack-quantized', 'int-quantized'] as const
+
 /** What a format may be told. */
 export interface FormatFlags {
   readonly format: OutputFormat
@@ -16,4 +19,6 @@ export interface FormatFlags {
   readonly imatrix?: string
   /** ONNX: how codes of weights are stored. */
   readonly form?: (typeof ONNX_FORMS)[number]
+  /** GPTQ and compressed-tensors: how layers stand; by what they are where absent. */
+  readonly checkpointFormat?: (typeof CHECKPOINT_FORMATS)[number]
 }

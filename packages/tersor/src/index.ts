@@ -6,7 +6,7 @@ import type { EvaluateFlags } from './commands/evaluate.js'
 import type { GenerateFlags } from './commands/generate.js'
 import type { ImatrixFlags } from './commands/imatrix.js'
 import { EXIT, exitCodeOf, writeError } from './errors.js'
-import { DENSE_DTYPES, ONNX_FORMS, OUTPUT_FORMATS } from './format-flags.js'
+import { CHECKPOINT_FORMATS, DENSE_DTYPES, ONNX_FORMS, OUTPUT_FORMATS } from './format-flags.js'
 import { wantsColors, type Terminal } from './output.js'
 
 /** What the process gives a run; tests give their own. */
@@ -49,6 +49,12 @@ const COMMANDS = {
 
 const formOption = () => new Option('--form <form>', 'ONNX: how codes of weights are stored; MatMulNBits where absent').choices(ONNX_FORMS)
 
+const checkpointOption = () =>
+  new Option(
+    '--checkpoint-format <format>',
+    'gptq: gptq or gptq_v2, which asymmetric layers get; compressed-tensors: pack-quantized or int-quantized; by the layers where absent',
+  ).choices(CHECKPOINT_FORMATS)
+
 const collect = (value: string, list: readonly string[]): readonly string[] => [...list, value]
 
 type Run = (work: (terminal: Terminal, signal: AbortSignal) => Promise<void> | void, flags: Record<string, unknown>) => Promise<void>
@@ -68,6 +74,7 @@ const addConversions = (program: Command, run: Run): void => {
     .option('--type <type>', TYPE)
     .option('--imatrix <file>', IMATRIX)
     .addOption(formOption())
+    .addOption(checkpointOption())
     .addOption(new Option('--dtype <dtype>', 'what all weights become in a Hugging Face folder').choices(DENSE_DTYPES))
     .option('--overwrite', 'replaces an output that exists', false)
     .action((model: string, flags: ConvertFlags & Record<string, unknown>) =>
@@ -101,6 +108,7 @@ const addCommands = (program: Command, run: Run): void => {
     .option('--type <type>', TYPE)
     .option('--imatrix <file>', IMATRIX)
     .addOption(formOption())
+    .addOption(checkpointOption())
     .option('--verify', 'runs the result in the runtime it is for, where that is installed, and compares with ours', false)
     .option('--seed <n>', 'decides everything that is random', wholeNumber, 0)
     .option('--overwrite', 'replaces an output that exists, and throws away what a stopped run left', false)
@@ -117,8 +125,8 @@ const addCommands = (program: Command, run: Run): void => {
       '--data <file>',
       'a text with documents between lines <|endoftext|>, the .json of an image set, or a folder of images, by class for top1',
     )
-    .addOption(new Option('--metric <metric>', 'what is measured').choices(['perplexity', 'top1', 'kl', 'agreement']))
-    .option('--reference <model>', 'the model that kl and agreement compare with')
+    .addOption(new Option('--metric <metric>', 'what is measured').choices(['perplexity', 'top1', 'kl', 'agreement', 'cosine']))
+    .option('--reference <model>', 'the model that kl, agreement and cosine compare with')
     .action((model: string, flags: EvaluateFlags & Record<string, unknown>) =>
       run(async (terminal, signal) => (await COMMANDS.evaluate())(terminal, model, flags, signal), flags),
     )

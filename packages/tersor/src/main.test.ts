@@ -501,7 +501,7 @@ describe('other formats', () => {
   it('refuses what a format has no place for, with the way out, and leaves nothing', async () => {
     const { code, err } = await run('compress', model, '--out', fresh('none'), '--format', 'awq', '--step', 'rtn(bits=3, group=32)')
     expect(code).toBe(1)
-    expect(err).toContain('AWQ has no place for 14 of the tensors: model.layers.0.self_attn.q_proj.weight has 3 bits')
+    expect(err).toContain('The format awq will have no place for the result: model.layers.0.self_attn.q_proj.weight has 3 bits.')
     expect(await entries()).not.toContain('none')
   })
 

@@ -88,20 +88,33 @@ const HEAD = 'lm_head.weight'
  * A sink for a model whose head may stop being its embedding on the way, as rotations make it: the config goes by what is written.
  * Files get a folder of their own where none is there.
  */
-const openSink = (open: OpenSink, path: string, model: OpenedModel, rest: Omit<FormatOptions, 'config'>): ParameterSink => {
-  const mayUntie = model.rawConfig.tie_word_embeddings === true && !model.params.names().includes(HEAD)
+const openSink = (
+  open: OpenSink,
+  path: string,
+  model: OpenedModel,
+  { storesNames, ...rest }: Omit<FormatOptions, 'config'> & { readonly storesNames: boolean },
+): ParameterSink => {
+  const complete = 'completeConfig' in model ? model.completeConfig : undefined
+  const mayUntie = (complete ?? model.rawConfig).tie_word_embeddings === true && !model.params.names().includes(HEAD)
   let hasHead = false
   const config = () => (mayUntie && hasHead ? { ...model.rawConfig, tie_word_embeddings: false } : model.rawConfig)
   const files = 'files' in model && model.files ? { files: model.files } : {}
   const source = 'onnx' in model ? { source: model.onnx } : 'file' in model ? { tfjs: model.file } : {}
-  const make = () => open(path, { ...rest, ...files, ...source, config, mayUntie })
+  const completed = complete
+    ? { completeConfig: () => ({ ...complete, tie_word_embeddings: config().tie_word_embeddings ?? complete.tie_word_embeddings }) }
+    : {}
+  const make = () => open(path, { ...rest, ...files, ...source, ...completed, config, mayUntie })
   const sink = path.endsWith('.gguf') ? inFolder(dirname(path), make) : make()
+  const nameIn = storesNames && 'storedName' in model && model.storedName ? model.storedName : (name: string) => name
   const write = (name: string, parameter: Parameter): Promise<void> => {
     if (name === HEAD) hasHead = true
-    return sink.write(name, parameter)
+    return sink.write(nameIn(name), parameter)
   }
   return { ...sink, write }
 }
+
+/** Whether a format has the names of the file that the model came from, rather than names of its own. */
+const keepsNames = (format: OutputFormat): boolean => !['gguf', 'onnx', 'tfjs'].includes(format)
 
 /** Where the result stands: a file for GGUF, a folder otherwise. */
 const placeOf = ({ format, out }: OutputFlags | DirectFlags): string =>
@@ -177,7 +190,8 @@ export const openOutput = async (model: OpenedModel, source: string, flags: Outp
   return {
     scratch,
     ...(state === 'published' ? { reopen: () => openModel(path) } : {}),
-    sink: (_role, provenance) => openSink(open, path, model, { provenance, overwrite, unfinished }),
+    sink: (role, provenance) =>
+      openSink(open, path, model, { provenance, overwrite, unfinished, storesNames: role === 'final' && keepsNames(flags.format) }),
     saved: async small => {
       const { bytes } = sizeOfModel(small)
       return {
@@ -207,7 +221,10 @@ export const openDirectOutput = async (model: OpenedModel, source: string, flags
   await refuseExisting(flags.out, flags.overwrite, path)
   refuseMisplaced(model, flags)
   const open = await sinkOf(flags)
-  const sink = openSink(open, path, model, { provenance: model.provenance ?? [], overwrite: flags.overwrite })
+  const sink = openSink(open, path, model, {
+    ...{ provenance: model.provenance ?? [], overwrite: flags.overwrite },
+    storesNames: keepsNames(flags.format),
+  })
   let notes: readonly string[] = []
   const finish = async () => {
     const store = await sink.finish()

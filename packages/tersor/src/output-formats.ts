@@ -9,6 +9,8 @@ import type { FormatFlags, OutputFormat } from './format-flags.js'
 export type FormatOptions = Omit<HuggingFaceSinkOptions, 'config' | 'files'> & {
   /** As it is known when it is asked for. */
   readonly config: () => Readonly<Record<string, unknown>>
+  /** The same with every default filled in, for formats that leave nothing out. */
+  readonly completeConfig?: () => Readonly<Record<string, unknown>>
   /** Whether a head may come although the config says that the embedding is it. */
   readonly mayUntie?: boolean
   readonly files?: Readonly<Record<string, Uint8Array>>
@@ -20,16 +22,39 @@ export type FormatOptions = Omit<HuggingFaceSinkOptions, 'config' | 'files'> & {
 
 type OpenSink = (path: string, options: FormatOptions) => ParameterSink
 
-/** Which format an option speaks to. */
-const SPEAKS_TO = { type: 'gguf', imatrix: 'gguf', form: 'onnx' } as const
+/** Which formats an option speaks to. */
+const SPEAKS_TO = {
+  type: ['gguf'],
+  imatrix: ['gguf'],
+  form: ['onnx'],
+  checkpointFormat: ['gptq', 'compressed-tensors'],
+} as const satisfies Partial<Record<keyof FormatFlags, readonly OutputFormat[]>>
+type Option = keyof typeof SPEAKS_TO
 
-const refuse = (option: keyof typeof SPEAKS_TO, format: OutputFormat): CompressionError =>
+/** Which checkpoint formats a format has. */
+const HAS = { gptq: ['gptq', 'gptq_v2'], 'compressed-tensors': ['pack-quantized', 'int-quantized'] } as const
+
+const flagOf = (option: Option): string => `--${option.replace(/[A-Z]/g, letter => `-${letter.toLowerCase()}`)}`
+
+const refuse = (option: Option, format: OutputFormat): CompressionError =>
   new CompressionError(
     'BAD_OPTION',
-    `--${option} says nothing to the format ${format}.`,
-    `Pass it with --format ${SPEAKS_TO[option]}, or leave it out.`,
+    `${flagOf(option)} says nothing to the format ${format}.`,
+    `Pass it with --format ${SPEAKS_TO[option].join(' or ')}, or leave it out.`,
     { option },
   )
+
+/** The checkpoint format that was asked for, where the format has it; throws BAD_OPTION. */
+const checkpointOf = <F extends keyof typeof HAS>(format: F, { checkpointFormat }: FormatFlags): (typeof HAS)[F][number] | undefined => {
+  const known: readonly string[] = HAS[format]
+  if (checkpointFormat === undefined || known.includes(checkpointFormat)) return checkpointFormat as (typeof HAS)[F][number] | undefined
+  throw new CompressionError(
+    'BAD_OPTION',
+    `The format ${format} has no checkpoint format ${checkpointFormat}.`,
+    `Pass --checkpoint-format ${known.join(' or ')}, or leave it out.`,
+    { format, checkpointFormat },
+  )
+}
 
 /** What a format needs to know before any work is done. */
 type Open = (flags: FormatFlags) => Promise<OpenSink>
@@ -41,7 +66,8 @@ const openGguf: Open = async ({ type, imatrix }) => {
   const isMixture = type !== undefined && Object.hasOwn(MIXTURES, type)
   const rounding = isMixture ? { mixture: type as MixtureName } : { type: type as BlockTypeName | undefined }
   const weighed = imatrix === undefined ? {} : { imatrix: await openImatrix(imatrix) }
-  return (path, { config, ...options }) => ggufSink(path, { ...options, config: config(), ...rounding, ...weighed })
+  return (path, { config, completeConfig = config, ...options }) =>
+    ggufSink(path, { ...options, config: completeConfig(), ...rounding, ...weighed })
 }
 
 /** Weights go back into the graph they came from; a language model becomes a graph. */
@@ -64,9 +90,17 @@ const openTfjs: Open = async () => {
 const FORMATS: Readonly<Record<OutputFormat, Open>> = {
   huggingface: async () => (await import('@tersor/formats/huggingface')).huggingFaceSink,
   gguf: openGguf,
-  gptq: async () => (await import('@tersor/formats/gptq')).gptqSink,
+  gptq: async flags => {
+    const { gptqSink } = await import('@tersor/formats/gptq')
+    const version = checkpointOf('gptq', flags)
+    return (path, options) => gptqSink(path, { ...options, ...(version ? { version } : {}) })
+  },
   awq: async () => (await import('@tersor/formats/awq')).awqSink,
-  'compressed-tensors': async () => (await import('@tersor/formats/compressed-tensors')).compressedTensorsSink,
+  'compressed-tensors': async flags => {
+    const { compressedTensorsSink } = await import('@tersor/formats/compressed-tensors')
+    const format = checkpointOf('compressed-tensors', flags)
+    return (path, options) => compressedTensorsSink(path, { ...options, ...(format ? { format } : {}) })
+  },
   onnx: openOnnx,
   tfjs: openTfjs,
 }
@@ -74,7 +108,7 @@ const FORMATS: Readonly<Record<OutputFormat, Open>> = {
 /** How the sinks of a format are opened; what it reads for that is read now. Throws BAD_OPTION and what `openImatrix` throws. */
 export const sinkOf = async (flags: FormatFlags): Promise<OpenSink> => {
   const { format } = flags
-  for (const option of ['type', 'imatrix', 'form'] as const)
-    if (flags[option] !== undefined && format !== SPEAKS_TO[option]) throw refuse(option, format)
+  for (const option of Object.keys(SPEAKS_TO) as Option[])
+    if (flags[option] !== undefined && !(SPEAKS_TO[option] as readonly OutputFormat[]).includes(format)) throw refuse(option, format)
   return FORMATS[format](flags)
 }

@@ -19,8 +19,12 @@ export const withModel = async <T>(
   if (native) note(terminal, paint(terminal, `${native.reason}: native speed comes with \`${NATIVE}\``, 'dim'))
   const model = await openModel(path)
   try {
+    for (const line of notesOf(model)) note(terminal, line)
     return await work(model, engine)
   } finally {
     await model.close?.()
   }
 }
+
+/** What was settled while a model was opened. */
+export const notesOf = (model: OpenedModel): readonly string[] => ('notes' in model ? (model.notes ?? []) : [])

@@ -6,6 +6,7 @@ import { diskError, nodeFileSystem, within, withoutSlash, type FileSystem } from
 import { isRecord, parseJson, parseText, type Json } from '../json-text.js'
 import { openSafetensors, type OpenOptions } from '../safetensors/open.js'
 import { MAX_CONFIG_BYTES, MAX_CONFIG_DEPTH, MAX_SIDE_FILE_BYTES, SIDE_FILES } from './files.js'
+import { DESCRIPTIONS } from '../quantized-folder/description.js'
 import { openQuantized } from '../quantized-folder/open.js'
 import { withoutTersor } from './quantization-config.js'
 
@@ -18,6 +19,8 @@ export interface HuggingFaceFolder {
   /** Tokenizer and other side files by name, to carry along. */
   readonly files: Readonly<Record<string, Uint8Array>>
   readonly provenance: readonly Provenance[]
+  /** What was read otherwise than other runtimes compute it, a sentence each. */
+  readonly notes: readonly string[]
   close(): Promise<void>
 }
 
@@ -48,9 +51,16 @@ const readFiles = async (dir: string, names: readonly string[], fs: FileSystem):
   return Object.freeze(Object.fromEntries(await Promise.all(entries)))
 }
 
+/** The files in which tools describe a quantization beside config.json. */
+const readDescriptions = async (dir: string, names: readonly string[], fs: FileSystem): Promise<Readonly<Record<string, Json>>> => {
+  const found = Object.keys(DESCRIPTIONS).filter(name => names.includes(name))
+  const read = async (name: string) => parseObject(await readSmallFile(within(dir, name), MAX_CONFIG_BYTES, fs), within(dir, name))
+  return Object.fromEntries(await Promise.all(found.map(async name => [name, await read(name)] as const)))
+}
+
 /**
  * Opens a Hugging Face folder: config.json, model.safetensors or its shards, and the side files.
- * Layers that GPTQ, AWQ or compressed-tensors quantized come as trees, and the config without that.
+ * Layers that another tool quantized come as trees, and the config without that: see `READERS`; a method that is not read is refused by its name.
  * Throws NOT_FOUND (saying what the folder has), BAD_FILE, UNKNOWN_CODEC, UNSUPPORTED and DISK.
  */
 export const openHuggingFace = async (path: string, options: OpenOptions = {}): Promise<HuggingFaceFolder> => {
@@ -65,13 +75,16 @@ export const openHuggingFace = async (path: string, options: OpenOptions = {}): 
   const files = await readFiles(dir, names, fs)
   const generation = files[GENERATION] && parseObject(files[GENERATION], within(dir, GENERATION))
   const params = await openSafetensors(dir, options)
-  const quantized = await openQuantized(params, config).catch((error: unknown) => params.close().then(() => Promise.reject(error)))
+  const quantized = await readDescriptions(dir, names, fs)
+    .then(beside => openQuantized(params, config, beside))
+    .catch((error: unknown) => params.close().then(() => Promise.reject(error)))
   return Object.freeze({
     config: quantized?.config ?? withoutTersor(config),
     ...(generation ? { generationConfig: generation } : {}),
     params: quantized?.params ?? params,
     files,
     provenance: params.provenance,
+    notes: quantized?.notes ?? [],
     close: () => params.close(),
   })
 }

@@ -1,9 +1,9 @@
 import { CompressionError, fromFloat32, toFloat32, type ParameterStore } from '@tersor/tensor'
-import { badFile } from '../bad-file.js'
+import { badFile, oneLine } from '../bad-file.js'
 import type { Json } from '../json-text.js'
 import { treeOf } from './affine-matrix.js'
 import { INTERLEAVE } from './awq-layout.js'
-import { basesOf, expectShape, type QuantizedLayer } from './reader.js'
+import { basesOf, expectShape, has, type QuantizedLayer } from './reader.js'
 import { transposed, unpackRows } from './words.js'
 
 const BITS = 4
@@ -12,8 +12,11 @@ const LANES = 8
 const groupOf = (config: Json): number => {
   const { bits, group_size: group, version = 'gemm' } = config
   if (bits !== BITS || version !== 'gemm') {
-    const what = `The folder is AWQ "${String(version)}" of ${String(bits)} bits.`
-    throw new CompressionError('UNSUPPORTED', what, 'Known is "gemm" of 4 bits.', { bits, version })
+    const what = oneLine(`The folder is AWQ ${JSON.stringify(version)} of ${JSON.stringify(bits)} bits.`)
+    throw new CompressionError('UNSUPPORTED', what, 'Known is "gemm" of 4 bits: take the original weights, or save the model so.', {
+      bits,
+      version,
+    })
   }
   if (typeof group === 'number' && Number.isInteger(group) && (group >= 1 || group === -1)) return group
   throw badFile(`The quantization's "group_size" is ${JSON.stringify(group)}, expected -1 or a whole number above 0.`)
@@ -52,4 +55,14 @@ export const awqLayers = (store: ParameterStore, config: Json): ReadonlyMap<stri
     }
   }
   return new Map(basesOf(store, 'qweight').map(base => [base, layer(base)]))
+}
+
+/** The layers of a folder that holds AWQ's tensors and no description of them: the rows of their scales tell the group. Throws BAD_FILE. */
+export const undescribedAwqLayers = (store: ParameterStore): ReadonlyMap<string, QuantizedLayer> => {
+  const [base] = basesOf(store, 'qweight')
+  const [columns = 0] = store.info(`${base}.qweight`).shape
+  const [groups = 0] = has(store, `${base}.scales`) ? store.info(`${base}.scales`).shape : []
+  if (groups === 0 || columns % groups !== 0)
+    throw badFile(`"${base}" has codes of AWQ, whose group its shapes do not tell.`, 'Put its quant_config.json into the folder.')
+  return awqLayers(store, { bits: BITS, group_size: columns / groups })
 }

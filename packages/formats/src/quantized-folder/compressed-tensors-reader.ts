@@ -1,12 +1,17 @@
 import { CompressionError, fromFloat32, sizeOf, toFloat32, toInt32, type Dense, type ParameterStore } from '@tersor/tensor'
-import { badFile } from '../bad-file.js'
+import { badFile, oneLine } from '../bad-file.js'
 import { isRecord, type Json } from '../json-text.js'
 import { treeOf } from './affine-matrix.js'
-import { floatLayers, isFloatFormat, sparseLayers } from './float-reader.js'
-import { basesOf, expectShape, type QuantizedLayer } from './reader.js'
+import { mxfp4Layer, nvfp4Layer, sparseLayers } from './float-reader.js'
+import { blockOf, fp8Layer, type Block } from './fp8-reader.js'
+import { basesOf, expectShape, has, INPUT_GRID, type QuantizedLayer } from './reader.js'
 import { unpackColumns, unpackRows, wordsFor } from './words.js'
 
-const KNOWN: readonly unknown[] = ['pack-quantized', 'int-quantized']
+/** The values of "format" that are read; which of them a layer has is seen from its tensors, so that mixtures are read too. */
+export const COMPRESSED_TENSORS_FORMATS: readonly string[] = [
+  ...['pack-quantized', 'int-quantized', 'float-quantized', 'naive-quantized', 'nvfp4-pack-quantized', 'mxfp4-pack-quantized'],
+  ...['mixed-precision', 'dense'],
+]
 
 const BYTE = 8
 
@@ -14,18 +19,24 @@ const unsupported = (what: string): CompressionError =>
   new CompressionError(
     'UNSUPPORTED',
     what,
-    `Known are ${KNOWN.join(' and ')} with integer weights, float-, nvfp4-pack- and mxfp4-pack-quantized, and sparse-24-bitmask.`,
+    `Known are ${COMPRESSED_TENSORS_FORMATS.join(', ')}, and sparse-24-bitmask alone: take the original weights, or save the model decompressed.`,
   )
 
-const isSparse = ({ sparsity_config: sparsity }: Json): boolean => isRecord(sparsity) && sparsity.format === 'sparse-24-bitmask'
+const isSparse = ({ sparsity_config: sparsity }: Json): boolean =>
+  isRecord(sparsity) && sparsity.format !== undefined && sparsity.format !== 'dense'
+
+const weightsOf = (config: Json): readonly Json[] =>
+  Object.values(isRecord(config.config_groups) ? config.config_groups : {})
+    .filter(isRecord)
+    .map(({ weights }) => (isRecord(weights) ? weights : {}))
 
 /** The widths of codes that the config's groups name. Which layer has which is seen from its shapes: targets are patterns of another language. */
 const widthsOf = (config: Json): readonly number[] => {
-  const groups = Object.values(isRecord(config.config_groups) ? config.config_groups : {}).filter(isRecord)
+  const groups = weightsOf(config)
   if (groups.length === 0) throw badFile('The quantization has no "config_groups".')
-  return groups.map(({ weights }) => {
-    const { num_bits: bits, type = 'int' } = isRecord(weights) ? weights : {}
-    if (type !== 'int') throw unsupported(`The weights are of the type ${JSON.stringify(type)}.`)
+  const integers = groups.filter(({ type = 'int' }) => type === 'int')
+  if (integers.length === 0) throw unsupported(`The weights are of the type ${JSON.stringify(groups[0].type)}, but stand as integers.`)
+  return integers.map(({ num_bits: bits }) => {
     if (typeof bits === 'number' && Number.isInteger(bits) && bits >= 1 && bits <= BYTE) return bits
     throw badFile(`The quantization's "num_bits" is ${JSON.stringify(bits)}, expected 1 to 8.`)
   })
@@ -53,7 +64,7 @@ const unsigned = (tensor: Dense, bits: number): Uint8Array => Uint8Array.from(to
 
 /** Groups of a scale tensor: (rows, groups), (rows, 1) or one for all. */
 const groupsOf = (store: ParameterStore, name: string, rows: number): number => {
-  if (!store.names().includes(name)) throw badFile(`"${name}" is missing.`)
+  if (!has(store, name)) throw badFile(`"${name}" is missing.`)
   const { shape } = store.info(name)
   if (sizeOf(shape) === 1) return 1
   if (shape.length === 2 && shape[0] === rows && shape[1] > 0) return shape[1]
@@ -62,7 +73,7 @@ const groupsOf = (store: ParameterStore, name: string, rows: number): number => 
 
 const grid = (store: ParameterStore, base: string, rows: number, columns: number) => {
   const groups = groupsOf(store, `${base}.weight_scale`, rows)
-  return { rows, columns, groups, group: Math.ceil(columns / groups), zero: store.names().includes(`${base}.weight_zero_point`) }
+  return { rows, columns, groups, group: Math.ceil(columns / groups), zero: has(store, `${base}.weight_zero_point`) }
 }
 
 const looseWords = (columns: number, bits: number): number => Math.ceil(columns / Math.floor(32 / bits))
@@ -79,12 +90,12 @@ const packedLayer = async (store: ParameterStore, base: string, widths: readonly
     throw badFile(
       `"${base}.weight_packed" is [${height}, ${words}], which does not hold ${rows} × ${columns} codes of ${widths.join(' or ')} bits.`,
     )
-  if (store.names().includes(`${base}.weight_g_idx`))
-    throw unsupported(`"${base}" has its columns in groups of their own ("weight_g_idx").`)
+  if (has(store, `${base}.weight_g_idx`)) throw unsupported(`"${base}" has its columns in groups of their own ("weight_g_idx").`)
   const { groups, group, zero } = grid(store, base, rows, columns)
   return {
     shape: [rows, columns],
     parts: ['weight_packed', 'weight_scale', 'weight_shape', ...(zero ? ['weight_zero_point'] : [])],
+    beside: INPUT_GRID,
     read: async tensor => {
       const { bytes } = await tensor('weight_packed')
       return treeOf({
@@ -107,6 +118,7 @@ const plainLayer = (store: ParameterStore, base: string): QuantizedLayer => {
   return {
     shape,
     parts: ['weight', 'weight_scale', ...(zero ? ['weight_zero_point'] : [])],
+    beside: INPUT_GRID,
     read: async tensor =>
       treeOf({
         ...{ rows, columns, bits, group, groups },
@@ -117,14 +129,42 @@ const plainLayer = (store: ParameterStore, base: string): QuantizedLayer => {
   }
 }
 
+/** A layer of packed codes: 4-bit floats stand in bytes, integers in words. */
+const packedAs = (store: ParameterStore, base: string, config: Json): QuantizedLayer | Promise<QuantizedLayer> => {
+  if (has(store, `${base}.weight_global_scale`)) return nvfp4Layer(store, base)
+  if (store.info(`${base}.weight_packed`).dtype === 'u8') return mxfp4Layer(store, base)
+  return packedLayer(store, base, widthsOf(config))
+}
+
+/** A layer of one code a byte: a float or an integer. */
+const bytesAs = (store: ParameterStore, base: string, block: Block | undefined): QuantizedLayer => {
+  const name = `${base}.weight`
+  if (!has(store, name)) throw badFile(`"${name}" is missing.`)
+  return store.info(name).dtype === 'i8' ? plainLayer(store, base) : fp8Layer(store, base, 'weight_scale', block)
+}
+
+/** The block that all groups of 8-bit floats share, if they have one: shapes alone do not tell several apart. */
+const declaredBlock = (config: Json): Block | undefined => {
+  const blocks = weightsOf(config).flatMap(({ block_structure: value }) => blockOf(value, 'block_structure') ?? [])
+  const [height, width] = blocks
+  const isOne = blocks.every((extent, at) => extent === (at % 2 === 0 ? height : width))
+  if (!isOne) throw unsupported('The folder is compressed-tensors with blocks of several sizes.')
+  return height === undefined ? undefined : [height, width]
+}
+
 /** The quantized layers of a compressed-tensors folder. Throws BAD_FILE where shapes do not agree, UNSUPPORTED for other formats. */
 export const compressedTensorsLayers = async (store: ParameterStore, config: Json): Promise<ReadonlyMap<string, QuantizedLayer>> => {
-  if (config.format === 'dense' && isSparse(config)) return sparseLayers(store)
-  if (isFloatFormat(config.format)) return floatLayers(store, config.format)
-  if (!KNOWN.includes(config.format)) throw unsupported(`The folder is compressed-tensors of the format ${JSON.stringify(config.format)}.`)
-  const widths = widthsOf(config)
+  const { format, sparsity_config: sparsity } = config
+  if (typeof format !== 'string' || !COMPRESSED_TENSORS_FORMATS.includes(format))
+    throw unsupported(oneLine(`The folder is compressed-tensors of the format ${JSON.stringify(format)}.`))
+  if (isSparse(config)) {
+    const kind = JSON.stringify((sparsity as Json).format)
+    if (kind === '"sparse-24-bitmask"' && format === 'dense') return sparseLayers(store)
+    throw unsupported(oneLine(`The folder is compressed-tensors of the sparsity ${kind} with the format "${format}".`))
+  }
+  const block = declaredBlock(config)
   const layers = new Map<string, QuantizedLayer>()
-  for (const base of basesOf(store, 'weight_packed')) layers.set(base, await packedLayer(store, base, widths))
-  for (const base of basesOf(store, 'weight_scale')) if (!layers.has(base)) layers.set(base, plainLayer(store, base))
+  for (const base of basesOf(store, 'weight_packed')) layers.set(base, await packedAs(store, base, config))
+  for (const base of basesOf(store, 'weight_scale')) if (!layers.has(base)) layers.set(base, bytesAs(store, base, block))
   return layers
 }

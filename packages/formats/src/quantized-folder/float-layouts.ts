@@ -1,6 +1,6 @@
 import { dense, fromFloat32, isDense, sizeOf, toFloat32, type Dense, type Encoded, type Parameter } from '@tersor/tensor'
 import type { Misfit } from '../misfit.js'
-import type { StoredLinear } from './layout.js'
+import type { Scheme, StoredLinear } from './layout.js'
 
 export type FloatFormat = 'float-quantized' | 'nvfp4-pack-quantized' | 'mxfp4-pack-quantized'
 
@@ -12,14 +12,20 @@ const NVFP4 = { group: 16, step: 'Quantize it by nvfp4, with columns that are a 
 const MXFP4 = { group: 32, step: 'Quantize it by mxfp4, with columns that are a multiple of 32.' } as const
 const FP8_STEP = 'Quantize it by fp8 with format=e4m3.'
 
-const storeFp8 = ({ codec, shape, parts: { values, scale } }: Encoded): StoredLinear | Misfit => {
+/** How 8-bit floats share scales, and the tensor of these. */
+const scalesOf = (scale: Dense, block: readonly number[] | undefined): readonly [NonNullable<Scheme['float']>, scale: Dense] => {
+  if (block !== undefined) return [{ strategy: 'block', block }, scale]
+  return sizeOf(scale.shape) === 1 ? [{ strategy: 'tensor' }, dense('f32', [1], scale.bytes)] : [{ strategy: 'channel' }, scale]
+}
+
+const storeFp8 = ({ codec, shape, parts: { values, scale }, attrs }: Encoded): StoredLinear | Misfit => {
   if (codec.name !== 'scaled' || shape.length !== 2 || !isDense(values) || !isDense(scale))
     return { reason: `is ${codec.name}, not 8-bit floats under a scale`, step: FP8_STEP }
   if (values.dtype !== 'f8e4m3') return { reason: `has floats of the type ${values.dtype}, not f8e4m3`, step: FP8_STEP }
-  const isWhole = sizeOf(scale.shape) === 1
+  const [float, weight_scale] = scalesOf(scale, attrs.block as readonly number[] | undefined)
   return {
-    scheme: { bits: 8, group: shape[1], whole: true, symmetric: true, float: { strategy: isWhole ? 'tensor' : 'channel' } },
-    tensors: { weight: values, weight_scale: isWhole ? dense('f32', [1], scale.bytes) : scale },
+    scheme: { bits: 8, group: shape[1], whole: true, symmetric: true, float },
+    tensors: { weight: values, weight_scale },
   }
 }
 

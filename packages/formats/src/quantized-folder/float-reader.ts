@@ -1,37 +1,9 @@
 import { bitmaskOf, codebookOf, powersOf, scaledOf } from '@tersor/core'
 import { sizeOf, toFloat32, toInt32, unpackBits, type Dense, type ParameterStore } from '@tersor/tensor'
 import { badFile } from '../bad-file.js'
-import type { FloatFormat } from './float-layouts.js'
-import { basesOf, expectShape, type QuantizedLayer } from './reader.js'
-
-/** Holds a tensor against its dtype; throws BAD_FILE. */
-const expectDType = (store: ParameterStore, name: string, expected: readonly string[]): void => {
-  const { dtype } = store.info(name)
-  if (dtype === undefined || !expected.includes(dtype))
-    throw badFile(`"${name}" is ${dtype ?? 'a tree'}, expected ${expected.join(' or ')}.`)
-}
+import { basesOf, expectDType, expectShape, INPUT_GRID, matrixShape, type QuantizedLayer } from './reader.js'
 
 const FLOATS = ['f32', 'f16', 'bf16'] as const
-
-/** Height and width of a tensor; throws BAD_FILE where it is missing or has other axes. */
-const matrixShape = (store: ParameterStore, name: string): readonly [number, number] => {
-  if (!store.names().includes(name)) throw badFile(`"${name}" is missing.`)
-  const { shape } = store.info(name)
-  if (shape.length !== 2 || sizeOf(shape) === 0) throw badFile(`"${name}" is [${shape.join(', ')}], expected two axes.`)
-  return [shape[0], shape[1]]
-}
-
-const fp8Layer = (store: ParameterStore, base: string): QuantizedLayer => {
-  const [weight, scale] = [`${base}.weight`, `${base}.weight_scale`]
-  const [rows, columns] = matrixShape(store, weight)
-  expectDType(store, weight, ['f8e4m3'])
-  if (sizeOf(store.info(scale).shape) !== 1) expectShape(store, scale, [rows, 1])
-  expectDType(store, scale, FLOATS)
-  return {
-    ...{ shape: [rows, columns], codec: 'scaled', parts: ['weight', 'weight_scale'] },
-    read: async tensor => scaledOf(await tensor('weight'), toFloat32(await tensor('weight_scale'))),
-  }
-}
 
 /** Codes of 4-bit floats, two in a byte. */
 const e2m1Layer = (
@@ -47,7 +19,7 @@ const e2m1Layer = (
   expectShape(store, `${base}.weight_scale`, [rows, shape[1] / group])
   expectDType(store, `${base}.weight_scale`, [scales.dtype])
   return {
-    ...{ shape, codec: 'codebook', parts: ['weight_packed', ...scales.parts] },
+    ...{ shape, codec: 'codebook', parts: ['weight_packed', ...scales.parts], beside: INPUT_GRID },
     read: async tensor => {
       const codes = unpackBits((await tensor('weight_packed')).bytes, 4, sizeOf(shape))
       return codebookOf({ shape, table: 'e2m1', block: group, codes, scale: await scales.read(tensor) })
@@ -55,7 +27,7 @@ const e2m1Layer = (
   }
 }
 
-const nvfp4Layer = (store: ParameterStore, base: string): QuantizedLayer => {
+export const nvfp4Layer = (store: ParameterStore, base: string): QuantizedLayer => {
   const whole = `${base}.weight_global_scale`
   expectShape(store, whole, [1])
   expectDType(store, whole, ['f32'])
@@ -70,7 +42,7 @@ const nvfp4Layer = (store: ParameterStore, base: string): QuantizedLayer => {
   })
 }
 
-const mxfp4Layer = (store: ParameterStore, base: string): QuantizedLayer =>
+export const mxfp4Layer = (store: ParameterStore, base: string): QuantizedLayer =>
   e2m1Layer(store, base, 32, {
     ...{ dtype: 'u8', parts: ['weight_scale'] },
     read: async tensor => {
@@ -78,20 +50,6 @@ const mxfp4Layer = (store: ParameterStore, base: string): QuantizedLayer =>
       return powersOf(toInt32(exponents), exponents.shape)
     },
   })
-
-const LAYERS: Readonly<Record<FloatFormat, readonly [part: string, layer: (store: ParameterStore, base: string) => QuantizedLayer]>> = {
-  'float-quantized': ['weight_scale', fp8Layer],
-  'nvfp4-pack-quantized': ['weight_packed', nvfp4Layer],
-  'mxfp4-pack-quantized': ['weight_packed', mxfp4Layer],
-}
-
-export const isFloatFormat = (format: unknown): format is FloatFormat => typeof format === 'string' && Object.hasOwn(LAYERS, format)
-
-/** The layers of a folder of floats. Throws BAD_FILE where shapes or dtypes do not agree. */
-export const floatLayers = (store: ParameterStore, format: FloatFormat): ReadonlyMap<string, QuantizedLayer> => {
-  const [part, layer] = LAYERS[format]
-  return new Map(basesOf(store, part).map(base => [base, layer(store, base)]))
-}
 
 /** Holds the counts of a mask against the weights that are there; gives these. */
 const checkedAgainst = (values: Dense, mask: Uint8Array, rows: number, columns: number): Dense => {

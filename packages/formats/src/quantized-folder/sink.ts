@@ -1,7 +1,7 @@
-import { CompressionError, type Encoded, type Parameter, type ParameterSink } from '@tersor/tensor'
+import { CompressionError, DTYPES, type Dense, type Encoded, type Parameter, type ParameterSink } from '@tersor/tensor'
 import { huggingFaceSink, type HuggingFaceSinkOptions } from '../huggingface/sink.js'
 import type { Json } from '../json-text.js'
-import { isMisfit, refusedText, stepsText, type Refused } from '../misfit.js'
+import { isMisfit, refusedText, stepsText, type Misfit, type Refused } from '../misfit.js'
 import { openQuantized } from './open.js'
 import type { Layout, Scheme } from './layout.js'
 
@@ -34,6 +34,23 @@ const differing = (layers: ReadonlyMap<string, Scheme>): Refused[] => {
     }))
 }
 
+/** What our networks call tables of embeddings. */
+const EMBEDDING = /(^|\.)(embed_tokens|wte|wpe|\w*embeddings?)\.weight$/
+
+/** Whether a weight is a table of embeddings, which no loader of these folders looks for in codes. */
+export const isEmbedding = (name: string): boolean => EMBEDDING.test(name)
+
+/** Why a tree of this name has no place, whatever it holds. */
+const refusalOf = (name: string): Misfit | undefined => {
+  const step = "Leave it plain: give the step only='model.layers.*', or none at all."
+  if (isEmbedding(name)) return { reason: 'is a table of embeddings, which loaders take plain only', step }
+  return name.endsWith(WEIGHT) ? undefined : { reason: 'is no weight of a linear layer', step }
+}
+
+/** Whether loaders would look for codes in its place if they were not told. */
+const isPlainMatrix = (name: string, { dtype, shape }: Dense): boolean =>
+  name.endsWith(WEIGHT) && shape.length === 2 && DTYPES[dtype].kind === 'float' && !isEmbedding(name)
+
 /**
  * A sink for folders whose quantized linear layers follow a layout; dense tensors go through unchanged.
  * What has no place is told at the end, all of it at once, and nothing is written.
@@ -41,7 +58,8 @@ const differing = (layers: ReadonlyMap<string, Scheme>): Refused[] => {
 export const quantizedSink = (path: string, layout: Layout, options: HuggingFaceSinkOptions): ParameterSink => {
   const layers = new Map<string, Scheme>()
   const refused: Refused[] = []
-  const quantization = (): Json => layout.config(layers)
+  const plain: string[] = []
+  const quantization = (): Json => layout.config(layers, plain)
   const inner = huggingFaceSink(path, {
     ...options,
     config: () => ({ ...(typeof options.config === 'function' ? options.config() : options.config), quantization_config: quantization() }),
@@ -53,16 +71,18 @@ export const quantizedSink = (path: string, layout: Layout, options: HuggingFace
     },
   })
   const writeTree = async (name: string, tree: Encoded): Promise<void> => {
-    const stored = name.endsWith(WEIGHT)
-      ? layout.store(tree)
-      : { reason: 'is no weight of a linear layer', step: 'Leave it out with only or skip.' }
+    const stored = refusalOf(name) ?? layout.store(tree)
     if (isMisfit(stored)) return void refused.push({ name, ...stored })
     const base = name.slice(0, -WEIGHT.length)
     layers.set(base, stored.scheme)
     for (const [suffix, tensor] of Object.entries(stored.tensors)) await inner.write(`${base}.${suffix}`, tensor)
   }
+  const writePlain = (name: string, tensor: Dense): Promise<void> => {
+    if (isPlainMatrix(name, tensor)) plain.push(name.slice(0, -WEIGHT.length))
+    return inner.write(name, tensor)
+  }
   return Object.freeze({
-    write: (name: string, parameter: Parameter) => (parameter.kind === 'dense' ? inner.write(name, parameter) : writeTree(name, parameter)),
+    write: (name: string, parameter: Parameter) => (parameter.kind === 'dense' ? writePlain(name, parameter) : writeTree(name, parameter)),
     finish: async () => {
       const wrong = [...refused, ...(layout.mixed ? [] : differing(layers))]
       if (wrong.length === 0) return (await openQuantized(await inner.finish(), { quantization_config: quantization() }))!.params

@@ -35,6 +35,7 @@ export const sparseLayout: Layout = {
   title: 'compressed-tensors (sparse-24-bitmask)',
   mixed: true,
   store,
+  refuses: () => ({ reason: 'is a grid of codes, not a packed mask', step: STEP }),
   config: layers => ({
     ...{ quant_method: 'compressed-tensors', format: 'dense', quantization_status: 'compressed', ignore: [] },
     ...{ config_groups: {}, kv_cache_scheme: null, global_compression_ratio: null },

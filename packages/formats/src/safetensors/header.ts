@@ -1,7 +1,7 @@
-import { bytesOf, CompressionError, DTYPES, sizeOf, type DType, type Shape } from '@tersor/tensor'
-import { badFile, oneLine } from '../bad-file.js'
+import { bytesOf, DTYPES, sizeOf, type DType, type Shape } from '@tersor/tensor'
+import { badFile } from '../bad-file.js'
 import { isCounts, isRecord, parseJson, parseText } from '../json-text.js'
-import { DTYPE_OF, UNSUPPORTED_DTYPES } from './tables.js'
+import { DTYPE_OF } from './tables.js'
 
 /** The official reader's limit: a header that fits in memory whatever it claims. */
 export const MAX_HEADER_BYTES = 100_000_000
@@ -49,11 +49,6 @@ const parseMetadata = (value: unknown): Readonly<Record<string, string>> => {
 
 const dtypeOf = (name: string, stored: unknown): DType => {
   if (typeof stored === 'string' && Object.hasOwn(DTYPE_OF, stored)) return DTYPE_OF[stored]
-  if (UNSUPPORTED_DTYPES.includes(stored as string))
-    throw new CompressionError('UNSUPPORTED', oneLine(`Tensor "${name}" has dtype ${stored}.`), 'Convert it to another dtype first.', {
-      name,
-      dtype: stored,
-    })
   const shown = (JSON.stringify(stored) ?? 'none').slice(0, 40)
   throw badFile(`Tensor "${name}" has the unknown dtype ${shown}.`, undefined, { name })
 }
@@ -96,7 +91,7 @@ const checkCover = (tensors: ReadonlyMap<string, TensorEntry>, dataStart: number
 
 /**
  * Parses and checks the header of a safetensors file of `fileSize` bytes from the file's first bytes.
- * Layout: u64 length, JSON of that length, data. Throws BAD_FILE, and UNSUPPORTED for a dtype that Tersor lacks.
+ * Layout: u64 length, JSON of that length, data. Throws BAD_FILE.
  */
 export const parseSafetensorsHeader = (bytes: Uint8Array, fileSize: number): SafetensorsHeader => {
   const dataStart = safetensorsHeaderBytes(bytes, fileSize)

@@ -20,7 +20,7 @@ export interface Shard {
   size: number
 }
 
-const WIDTH: Readonly<Record<string, number>> = { F64: 8, I64: 8, U64: 8, F32: 4, I32: 4, U32: 4, F16: 2, BF16: 2, I16: 2, U16: 2 }
+const WIDTH: Readonly<Record<string, number>> = { C64: 8, F64: 8, I64: 8, U64: 8, F32: 4, I32: 4, U32: 4, F16: 2, BF16: 2, I16: 2, U16: 2 }
 
 /** Wide elements first, as the official writer does, so that every tensor starts at a multiple of its element. */
 const layOut = (tensors: readonly RawTensor[]): readonly RawTensor[] =>

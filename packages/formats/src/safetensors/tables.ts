@@ -1,6 +1,6 @@
 import type { DType } from '@tersor/tensor'
 
-/** Names of the dtypes in a safetensors header; a boolean is a byte. */
+/** Names of the dtypes in a safetensors header, each with a dtype of its own, so that what is copied keeps its name. */
 export const DTYPE_OF: Readonly<Record<string, DType>> = {
   F64: 'f64',
   F32: 'f32',
@@ -16,15 +16,15 @@ export const DTYPE_OF: Readonly<Record<string, DType>> = {
   U32: 'u32',
   U16: 'u16',
   U8: 'u8',
-  BOOL: 'u8',
+  BOOL: 'bool',
+  F8_E8M0: 'f8e8m0',
+  C64: 'c64',
+  F8_E4M3FNUZ: 'f8e4m3fnuz',
+  F8_E5M2FNUZ: 'f8e5m2fnuz',
+  F6_E2M3: 'f6e2m3',
+  F6_E3M2: 'f6e3m2',
+  F4: 'f4',
 }
 
-/** Dtypes that the format has and we do not. */
-export const UNSUPPORTED_DTYPES: readonly string[] = ['F4', 'F6_E2M3', 'F6_E3M2', 'F8_E8M0', 'F8_E4M3FNUZ', 'F8_E5M2FNUZ', 'C64']
-
 /** The inverse; dtypes that are absent are stored as flat U8. */
-export const NAME_OF: Partial<Record<DType, string>> = Object.fromEntries(
-  Object.entries(DTYPE_OF)
-    .filter(([name]) => name !== 'BOOL')
-    .map(([name, dtype]) => [dtype, name]),
-)
+export const NAME_OF: Partial<Record<DType, string>> = Object.fromEntries(Object.entries(DTYPE_OF).map(([name, dtype]) => [dtype, name]))

@@ -13,6 +13,7 @@ import { keeping } from '../keeping.js'
 import { openOutput, type SavedModel } from '../model-output.js'
 import type { FormatFlags } from '../format-flags.js'
 import { bytesText, paint, tableOf, writeResult, type Terminal } from '../output.js'
+import { refusePlanned } from '../planned-layers.js'
 import { progressOn } from '../progress.js'
 import { withModel } from '../session.js'
 import { verificationText, verify, type Verification, type VerifyRequest } from '../verify.js'
@@ -45,6 +46,7 @@ export const compress = (terminal: Terminal, path: string, given: CompressFlags,
     const flags = inFormatOf(model, given)
     const started = Date.now()
     const steps = await stepsOf(flags)
+    await refusePlanned(model, steps, flags)
     const output = await openOutput(model, path, flags)
     const progress = progressOn(terminal)
     const collectGarbage = garbageCollector()
@@ -68,7 +70,7 @@ export const compress = (terminal: Terminal, path: string, given: CompressFlags,
         facts: {
           ...(await engineFacts(engine)),
           config: JSON.stringify(model.rawConfig),
-          format: [flags.format, flags.type, flags.imatrix, flags.form].filter(Boolean).join(' '),
+          format: [flags.format, flags.type, flags.imatrix, flags.form, flags.checkpointFormat].filter(Boolean).join(' '),
         },
         ...(calibration.length > 0 ? { calibration } : {}),
       }).catch(async error => {

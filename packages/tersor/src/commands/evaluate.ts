@@ -1,4 +1,14 @@
-import { klDivergence, perplexity, preparedBatch, readDocuments, readImages, topOne, topOneAgreement, windowsOf } from '@tersor/evaluation'
+import {
+  cosineSimilarity,
+  klDivergence,
+  perplexity,
+  preparedBatch,
+  readDocuments,
+  readImages,
+  topOne,
+  topOneAgreement,
+  windowsOf,
+} from '@tersor/evaluation'
 import { openModel, type OpenedModel } from '@tersor/models/open-model'
 import { CompressionError } from '@tersor/tensor'
 import { preprocessingBeside } from '../graph-images.js'
@@ -6,7 +16,7 @@ import { writeResult, type Terminal } from '../output.js'
 import { progressOn } from '../progress.js'
 import { withModel } from '../session.js'
 
-export type Metric = 'perplexity' | 'top1' | 'kl' | 'agreement'
+export type Metric = 'perplexity' | 'top1' | 'kl' | 'agreement' | 'cosine'
 
 export interface EvaluateFlags {
   readonly data: string
@@ -15,6 +25,7 @@ export interface EvaluateFlags {
 }
 
 type Language = OpenedModel & { readonly family: 'language' }
+type Encoder = OpenedModel & { readonly family: 'encoder' }
 type Imaging = Extract<OpenedModel, { family: 'image' | 'graph' }>
 
 /** What measures a model of each kind, the usual first. */
@@ -22,14 +33,14 @@ const METRICS: Readonly<Record<OpenedModel['family'], readonly Metric[]>> = {
   image: ['top1', 'agreement'],
   graph: ['top1', 'agreement'],
   language: ['perplexity', 'kl'],
-  encoder: [],
+  encoder: ['cosine'],
 }
 
 const REMEDIES: Readonly<Record<OpenedModel['family'], string>> = {
   image: 'Use --metric top1 or agreement.',
   language: 'Use --metric perplexity or kl.',
   graph: 'Use --metric top1 or agreement.',
-  encoder: 'Encoders have no metric here: compare what they give before and after.',
+  encoder: 'Use --metric cosine, with the model before compression as --reference.',
 }
 
 const wrongKind = (metric: Metric, family: OpenedModel['family']): CompressionError =>
@@ -58,7 +69,7 @@ interface Run {
   readonly onProgress: (done: number, of: number) => void
 }
 
-const windowsFor = async (model: Language, data: string) => {
+const windowsFor = async (model: Language | Encoder, data: string) => {
   if (!model.tokenizer)
     throw new CompressionError(
       'UNSUPPORTED',
@@ -107,6 +118,8 @@ const MEASURES: Readonly<Record<Metric, (model: OpenedModel, flags: EvaluateFlag
     withReference('kl', reference, async other =>
       klDivergence(model as Language, other as Language, await windowsFor(model as Language, data), run),
     ),
+  cosine: (model, { data, reference }, run) =>
+    withReference('cosine', reference, async other => cosineSimilarity(model, other, await windowsFor(model as Encoder, data), run)),
   agreement: (model, { data, reference }, { path, ...run }) =>
     withReference('agreement', reference, async other => {
       const { images, preprocessing, rows } = await imagesFor(model as Imaging, data, path)

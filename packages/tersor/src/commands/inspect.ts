@@ -1,6 +1,7 @@
 import { sizeOfModel } from '@tersor/evaluation'
 import { openModel } from '@tersor/models/open-model'
-import { bytesText, paint, tableOf, writeResult, type Terminal } from '../output.js'
+import { bytesText, note, paint, tableOf, writeResult, type Terminal } from '../output.js'
+import { notesOf } from '../session.js'
 
 /** `tersor inspect MODEL`: what a model holds, tensor by tensor, from its header alone. */
 export const inspect = async (terminal: Terminal, path: string): Promise<void> => {
@@ -11,6 +12,7 @@ export const inspect = async (terminal: Terminal, path: string): Promise<void> =
       architecture: model.architecture,
       parameters,
       bytes,
+      notes: notesOf(model),
       tensors: tensors.map(tensor => ({ ...tensor, dtype: tensor.dtype ?? null, codec: tensor.codec ?? null })),
     }
     const rows = tensors.map(({ name, codec, dtype, shape, bytes: size, bitsPerWeight }) => [
@@ -21,6 +23,7 @@ export const inspect = async (terminal: Terminal, path: string): Promise<void> =
       bitsPerWeight.toFixed(2),
     ])
     const title = `${paint(terminal, model.architecture, 'bold')}  ${parameters.toLocaleString('en')} parameters  ${bytesText(bytes)}`
+    for (const line of notesOf(model)) note(terminal, line)
     writeResult(
       terminal,
       result,
