@@ -23,7 +23,7 @@ afterAll(() => rm(folder, { recursive: true, force: true }))
 /** What config.json says of the quantization after one step, and the names of the tensors. */
 const written = async (flags: FormatFlags, step: Step, model: OpenedModel = picoLlama({ vocabulary: 32, keyValueHeads: 4 })) => {
   const out = join(folder, String(count++))
-  const { sink, scratch } = await openOutput(model, { ...flags, out, overwrite: false, resume: false })
+  const { sink, scratch } = await openOutput(model, join(folder, 'source'), { ...flags, out, overwrite: false, resume: false })
   await (await compress(model, step, { sink, scratch })).params.close?.()
   const { quantization_config: quantization } = JSON.parse(await readFile(join(out, 'config.json'), 'utf8'))
   return { out, quantization }
@@ -81,7 +81,7 @@ it('writes the names of the file, not those of the network, and GGUF from a conf
   await (await base.finish()).close?.()
   const model = await openModel(join(folder, 'base'))
   const copy = async (format: 'huggingface' | 'gguf', out: string) => {
-    const output = await openDirectOutput(model, { format, out: join(folder, out), overwrite: false })
+    const output = await openDirectOutput(model, join(folder, 'source'), { format, out: join(folder, out), overwrite: false })
     for (const name of model.params.names()) await output.sink.write(name, await model.params.read(name))
     return output.sink.finish()
   }
