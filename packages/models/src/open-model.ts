@@ -115,7 +115,8 @@ const openGgufFile = async (path: string): Promise<OpenedModel> => {
         { path, architecture, known },
       )
     }
-    return llamaModel(config, params, { files, provenance, close, ...tokenizerOf(files) })
+    const generation = files['generation_config.json'] ? { generationConfig: jsonOf(files, 'generation_config.json') } : {}
+    return llamaModel(config, params, { files, metadata, provenance, close, ...generation, ...tokenizerOf(files) })
   })
 }
 

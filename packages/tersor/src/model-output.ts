@@ -58,8 +58,9 @@ const openSink = (open: OpenSink, path: string, model: OpenedModel, rest: Omit<F
   let hasHead = false
   const config = () => (mayUntie && hasHead ? { ...model.rawConfig, tie_word_embeddings: false } : model.rawConfig)
   const files = 'files' in model && model.files ? { files: model.files } : {}
+  const carried = 'metadata' in model && model.metadata ? { carried: model.metadata } : {}
   const source = 'onnx' in model ? { source: model.onnx } : 'file' in model ? { tfjs: model.file } : {}
-  const make = () => open(path, { ...rest, ...files, ...source, config, mayUntie })
+  const make = () => open(path, { ...rest, ...files, ...carried, ...source, config, mayUntie })
   const sink = path.endsWith('.gguf') ? inFolder(dirname(path), make) : make()
   const write = (name: string, parameter: Parameter): Promise<void> => {
     if (name === HEAD) hasHead = true
@@ -104,14 +105,25 @@ const countsOf = (report: readonly GgufReport[]): string => {
   return [...counts].map(([type, count]) => `${count} ${type}`).join(', ')
 }
 
+/** Why a tensor has another type than the one that was asked for. */
+const insteadText = ({ name, type, insteadOf }: GgufReport): string =>
+  type === 'f32'
+    ? `${name} is stored as f32, since its numbers go beyond f16, instead of ${insteadOf}`
+    : `${name} is stored as ${type}, whose blocks its rows fill, instead of ${insteadOf}`
+
 /** What a format could not hold as it was; where rounding was asked for, how many tensors of each type came of it. */
 const notesOf = (store: object, { type }: FormatFlags): string[] => {
-  const { report = [] } = store as { readonly report?: readonly GgufReport[] }
-  if (type === undefined) return report.filter(({ lossless }) => !lossless).map(({ name, type }) => `${name} is stored as ${type}, rounded`)
-  const others = report.filter(({ insteadOf }) => insteadOf !== undefined)
+  const { report = [], notes = [] } = store as { readonly report?: readonly GgufReport[]; readonly notes?: readonly string[] }
+  const others = report.filter(({ insteadOf }) => insteadOf !== undefined).map(insteadText)
+  const rounded = report.filter(({ lossless }) => !lossless)
+  if (type === undefined)
+    return [...rounded.map(({ name, type: stored }) => `${name} is stored as ${stored}, rounded`), ...others, ...notes]
+  const again = report.filter(entry => entry.again).length
   return [
     `tensors: ${countsOf(report)}`,
-    ...others.map(({ name, type, insteadOf }) => `${name} is stored as ${type}, whose blocks its rows fill, instead of ${insteadOf}`),
+    ...(again > 0 ? [`${again} tensors were rounded before and are now rounded a second time, to ${type}`] : []),
+    ...others,
+    ...notes,
   ]
 }
 

@@ -8,12 +8,15 @@ import {
   DTYPES,
   encodeF16,
   encoded,
+  fromFloat32,
   fromIntegers,
   isDense,
+  requireFinite,
   sizeOf,
   toFloat32,
   toInt32,
   type Dense,
+  type DType,
   type Encoded,
   type Parameter,
   type Shape,
@@ -35,8 +38,10 @@ interface ScaledIntegers {
 export type Fallback = 'f16' | 'f32' | 'q8_0'
 
 export interface StoreOptions {
+  /** Of the parameter, for errors. */
+  readonly name: string
   readonly fallback: Fallback
-  /** What all matrices become that are no block type already; where absent, plain ones stay as they are. */
+  /** What all matrices become; where absent, plain ones and trees that a block type holds stay as they are. */
   readonly type?: BlockTypeName | undefined
   /** A weight for each column. */
   readonly importance?: Float32Array | undefined
@@ -50,8 +55,10 @@ export interface StoredTensor {
   readonly bytes: Uint8Array
   /** Whether it reads back to the same values. */
   readonly lossless: boolean
-  /** The type that was wanted, where the rows do not fill its blocks. */
+  /** The type that was wanted, where the rows do not fill its blocks or the numbers are beyond its range. */
   readonly insteadOf?: TensorTypeName
+  /** Whether values that were rounded before are rounded a second time. */
+  readonly again?: boolean
 }
 
 const isWhole = (parameter: Parameter | undefined, shape: Shape): parameter is Dense =>
@@ -137,23 +144,34 @@ const fitting = (type: TensorTypeName, columns: number): TensorTypeName => {
   return columns % TENSOR_TYPES[smaller].block === 0 ? smaller : 'f16'
 }
 
-const encodeAs = (type: TensorTypeName, values: Float32Array, importance?: Float32Array): Uint8Array => {
-  if (type === 'f32') return asBytes(values)
-  if (type === 'f16') return asBytes(Uint16Array.from(values, encodeF16))
+const encodeAs = (type: TensorTypeName, values: Float32Array, shape: Shape, importance?: Float32Array): Uint8Array => {
+  if (!('format' in TENSOR_TYPES[type])) return fromFloat32(values, type as DType, shape).bytes
   return encodeBlocks(type as BlockTypeName, values, importance ? { importance } : {})
 }
 
-const storeQuantized = (values: Float32Array, columns: number, { type, fallback, importance }: StoreOptions): StoredTensor => {
-  if (importance && importance.length !== columns)
-    throw new CompressionError(
-      'SHAPE',
-      `The importance matrix has ${importance.length} numbers for ${columns} columns.`,
-      'Pass the matrix of this model.',
-      { expected: columns, got: importance.length },
-    )
+/** Larger numbers round to infinity in f16. */
+const BEYOND_HALF = 65520
+
+const checkImportance = (name: string, columns: number, importance: Float32Array | undefined): void => {
+  if (!importance || importance.length === columns) return
+  throw new CompressionError(
+    'SHAPE',
+    `The importance matrix has ${importance.length} numbers for the ${columns} columns of "${name}".`,
+    'Pass the matrix of this model.',
+    { name, expected: columns, got: importance.length },
+  )
+}
+
+/** Rounds values, none of which may be NaN or infinite; those beyond f16 keep the range of f32. */
+const storeRounded = (values: Float32Array, shape: Shape, { name, type, fallback, importance }: StoreOptions): StoredTensor => {
+  const columns = shape[shape.length - 1]
   const wanted = type ?? fallback
   const stored = fitting(wanted, columns)
-  const bytes = encodeAs(stored, values, importance)
+  const weighed = 'format' in TENSOR_TYPES[stored] ? importance : undefined
+  checkImportance(name, columns, weighed)
+  const largest = requireFinite(name, values, shape)
+  if (stored === 'f16' && largest >= BEYOND_HALF) return { type: 'f32', bytes: asBytes(values), lossless: true, insteadOf: wanted }
+  const bytes = encodeAs(stored, values, shape, weighed)
   return { type: stored, bytes, lossless: false, ...(stored === wanted ? {} : { insteadOf: wanted }) }
 }
 
@@ -202,18 +220,38 @@ const storeCodes = (parameter: Parameter): StoredTensor | undefined => {
   return blocks && { ...blocks, lossless: true }
 }
 
+/** A float of one of the file's types, or a mask over one. */
+const plainOf = (parameter: Parameter): Dense | undefined => {
+  const plain = maskedDense(parameter)
+  return plain !== undefined && PLAIN.includes(plain.dtype) ? plain : undefined
+}
+
+/** What needs no rounding: codes and plain matrices, unless another type is asked for. */
+const storeAsIs = (parameter: Parameter, { type }: StoreOptions): StoredTensor | undefined => {
+  const codes = storeCodes(parameter)
+  if (codes && (type === undefined || codes.type === type)) return codes
+  const plain = plainOf(parameter)
+  if (!plain || parameter.shape.length < 2 || type !== undefined) return undefined
+  return { type: plain.dtype as TensorTypeName, bytes: plain.bytes, lossless: true }
+}
+
 /**
- * Chooses how a parameter is stored: vectors as f32, trees as the block type that holds their codes, affine ones as the smallest such,
- * plain matrices as they are or as the type says, everything else decoded and as the type or the fallback says.
+ * Chooses how a parameter is stored: vectors as f32, matrices as the type says. Where none is given: trees as the block type that holds their
+ * codes, affine ones as the smallest such, plain matrices as they are, everything else decoded and as the fallback says.
+ * Throws NOT_FINITE, by name and place, for NaN or infinite values that would be rounded, and SHAPE for importance of another width.
  */
 export const storeTensor = async (parameter: Parameter, options: StoreOptions): Promise<StoredTensor> => {
-  const stored = storeCodes(parameter)
+  const stored = storeAsIs(parameter, options)
   if (stored) return stored
-  const isVector = parameter.shape.length < 2
   const plain = maskedDense(parameter)
-  const isFloat = plain !== undefined && PLAIN.includes(plain.dtype)
-  if (isFloat && !isVector && !options.type) return { type: plain.dtype as TensorTypeName, bytes: plain.bytes, lossless: true }
   const values = plain ? toFloat32(plain) : await options.decode(parameter)
-  if (isVector) return { type: 'f32', bytes: asBytes(values), lossless: isFloat }
-  return storeQuantized(values, parameter.shape[parameter.shape.length - 1], options)
+  if (parameter.shape.length < 2) return { type: 'f32', bytes: asBytes(values), lossless: plainOf(parameter) !== undefined }
+  const rounded = storeRounded(values, parameter.shape, options)
+  return parameter.kind === 'encoded' && !plain && options.type !== undefined ? { ...rounded, again: true } : rounded
+}
+
+/** A parameter as f32, whatever the options say. */
+export const storeAsFloat32 = async (parameter: Parameter, { decode }: Pick<StoreOptions, 'decode'>): Promise<StoredTensor> => {
+  const plain = maskedDense(parameter)
+  return { type: 'f32', bytes: asBytes(plain ? toFloat32(plain) : await decode(parameter)), lossless: plainOf(parameter) !== undefined }
 }
