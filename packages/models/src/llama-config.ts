@@ -101,7 +101,10 @@ export const parseLlamaConfig = (raw: RawConfig): LlamaConfig => {
   const [name, architecture] = architectureOf(raw)
   const hidden = extent(raw, 'hidden_size')
   const layers = extent(raw, 'num_hidden_layers', undefined, DEEPEST)
-  const rotation = { rope_theta: raw.rope_theta, ...(record(raw, 'rope_parameters') ?? record(raw, 'rope_scaling')) }
+  // Phi-3 has the original context, and others the share that is rotated, beside the scaling.
+  const { rope_theta, original_max_position_embeddings, partial_rotary_factor } = raw
+  const beside = Object.fromEntries(Object.entries({ rope_theta, original_max_position_embeddings, partial_rotary_factor }).filter(([, value]) => value != null)) // prettier-ignore
+  const rotation = { ...beside, ...(record(raw, 'rope_parameters') ?? record(raw, 'rope_scaling')) }
   const contextLength = extent(raw, 'max_position_embeddings', 2048)
   const heads = headsOf(raw, hidden, architecture.headSize)
   const [bos] = tokenIds(raw, 'bos_token_id')
