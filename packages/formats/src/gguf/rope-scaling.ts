@@ -42,17 +42,22 @@ const attentionFactorOf = ({ attention_factor: given, mscale, mscale_all_dim: al
   return yarnAttention(factor)
 }
 
+/** llama.cpp's bounds of YaRN's blend, in turns within the original context, which are those of its authors. */
+const BETA_FAST = 32
+const BETA_SLOW = 1
+
 const yarn = (scaling: Json, context: number): Entries => {
   const original = needed(scaling, 'original_max_position_embeddings', context)
   const factor = needed(scaling, 'factor', context / original)
   if (scaling.truncate === false) throw unsupported('YaRN whose bounds are not whole numbers ("truncate": false)')
+  // The keys for other bounds are read for some architectures only, and for none of those that are written here.
+  const [fast, slow] = [needed(scaling, 'beta_fast', BETA_FAST), needed(scaling, 'beta_slow', BETA_SLOW)]
+  if (fast !== BETA_FAST || slow !== BETA_SLOW) throw unsupported(`YaRN with beta_fast ${fast} and beta_slow ${slow}`)
   return [
     ['rope.scaling.type', { type: 'string', value: 'yarn' }],
     ['rope.scaling.factor', f32(factor)],
     ['rope.scaling.original_context_length', { type: 'u32', value: original }],
     ['rope.scaling.attn_factor', f32(attentionFactorOf(scaling, factor) / yarnAttention(factor))],
-    ['rope.scaling.yarn_beta_fast', f32(needed(scaling, 'beta_fast', 32))],
-    ['rope.scaling.yarn_beta_slow', f32(needed(scaling, 'beta_slow', 1))],
   ]
 }
 
@@ -116,10 +121,11 @@ export const entriesToScaling = (metadata: Metadata, architecture: string): Json
   const factor = number('factor', typeof old === 'number' ? old : 1)
   if (type === 'none' || (factor === 1 && type !== 'longrope')) return null
   if (type === 'linear') return { rope_type: 'linear', factor }
-  if (type !== 'yarn' || number('yarn_ext_factor', 1) !== 1)
+  const isPlain = number('yarn_ext_factor', 1) === 1 && number('yarn_beta_fast', BETA_FAST) === BETA_FAST && number('yarn_beta_slow', BETA_SLOW) === BETA_SLOW // prettier-ignore
+  if (type !== 'yarn' || !isPlain)
     throw new CompressionError(
       'UNSUPPORTED',
-      oneLine(`The file scales its rotary angles by ${JSON.stringify(type === 'yarn' ? 'yarn with yarn_ext_factor' : type)}.`),
+      oneLine(`The file scales its rotary angles by ${JSON.stringify(type === 'yarn' ? 'yarn with settings of its own' : type)}.`),
       'Scalings that are read are linear, yarn and factors (rope_freqs): run this file in llama.cpp.',
       { type },
     )
@@ -129,7 +135,7 @@ export const entriesToScaling = (metadata: Metadata, architecture: string): Json
     factor,
     original_max_position_embeddings: number('original_context_length', typeof context === 'number' ? context : 2048),
     attention_factor: number('attn_factor', 1) * yarnAttention(factor),
-    beta_fast: number('yarn_beta_fast', 32),
-    beta_slow: number('yarn_beta_slow', 1),
+    beta_fast: BETA_FAST,
+    beta_slow: BETA_SLOW,
   }
 }

@@ -15,7 +15,7 @@ import type { FormatFlags } from '../format-flags.js'
 import { bytesText, paint, tableOf, writeResult, type Terminal } from '../output.js'
 import { progressOn } from '../progress.js'
 import { withModel } from '../session.js'
-import { verificationText, verify, type Verification, type VerifyRequest } from '../verify.js'
+import { requireAgreement, verificationText, verify, type Verification, type VerifyRequest } from '../verify.js'
 
 export interface CompressFlags extends FormatFlags {
   readonly out: string
@@ -87,6 +87,7 @@ export const compress = (terminal: Terminal, path: string, given: CompressFlags,
         (Date.now() - started) / 1000,
       )
       await saved.close()
+      requireAgreement(verification)
     } finally {
       progress.stop()
       tf.dispose(calibration)
