@@ -18,6 +18,4 @@ export { TENSOR_TYPES, type BlockTypeName, type TensorTypeName } from './gguf/ta
 export { ARCHITECTURES as GGUF_ARCHITECTURES } from './gguf/tables/architectures.js'
 export { MIXTURES, type MixtureName } from './gguf/tables/mixtures.js'
 export type { Fallback } from './gguf/store-tensor.js'
-export { CONFIG_KEYS as GGUF_CONFIG_KEYS } from './gguf/read-config.js'
-export { PRE_TOKENIZERS as GGUF_PRE_TOKENIZERS } from './gguf/tables/pre-tokenizers.js'
-export { WRITTEN_SCALINGS as GGUF_ROPE_SCALINGS } from './gguf/rope-scaling.js'
+export { GGUF_READING } from './gguf/reading.js'

@@ -25,9 +25,10 @@ export interface Experts {
 export interface Architecture {
   readonly biases: (raw: RawConfig) => Biases
   readonly queryKeyNorm: boolean
-  readonly tied: boolean
   readonly theta: number
   readonly headSize?: number
+  /** What transformers takes where the config leaves it out, in its names. */
+  readonly defaults: RawConfig
   readonly windows: (raw: RawConfig, layers: number) => readonly (number | null)[]
   readonly rotated: (raw: RawConfig, layers: number) => readonly boolean[]
   readonly fused: boolean
@@ -66,7 +67,7 @@ const smolRotations = (raw: RawConfig, layers: number): readonly boolean[] => {
 /** Mixtral has experts in every layer. */
 const mixtralExperts = (raw: RawConfig, layers: number): readonly Experts[] =>
   everywhere(layers, {
-    ...expertCounts(raw, 'num_local_experts'),
+    ...expertCounts(raw, 'num_local_experts', 2),
     feedForward: extent(raw, 'intermediate_size'),
     normalised: true,
     place: 'block_sparse_moe',
@@ -78,7 +79,7 @@ const qwenExperts = (raw: RawConfig, layers: number): readonly (Experts | null)[
   const step = extent(raw, 'decoder_sparse_step', 1)
   const plain = Array.isArray(raw.mlp_only_layers) ? raw.mlp_only_layers : []
   const experts: Experts = {
-    ...expertCounts(raw, raw.num_experts === undefined ? 'num_local_experts' : 'num_experts'),
+    ...expertCounts(raw, raw.num_experts === undefined ? 'num_local_experts' : 'num_experts', 8),
     feedForward: extent(raw, 'moe_intermediate_size'),
     normalised: flag(raw, 'norm_topk_prob', false),
     place: 'mlp',
@@ -87,9 +88,9 @@ const qwenExperts = (raw: RawConfig, layers: number): readonly (Experts | null)[
   return Array.from({ length: layers }, (_, layer) => ((layer + 1) % step === 0 && !plain.includes(layer) ? experts : null))
 }
 
-const expertCounts = (raw: RawConfig, field: string) => {
+const expertCounts = (raw: RawConfig, field: string, usual: number) => {
   const count = extent(raw, field)
-  return { count, perToken: extent(raw, 'num_experts_per_tok', 2, count) }
+  return { count, perToken: extent(raw, 'num_experts_per_tok', Math.min(usual, count), count) }
 }
 
 /** Gemma 2 slides in every second layer from the first on, unless `layer_types` says otherwise. */
@@ -102,8 +103,8 @@ const gemmaWindows = (raw: RawConfig, layers: number): readonly (number | null)[
 const LLAMA: Architecture = {
   biases: configuredBiases,
   queryKeyNorm: false,
-  tied: false,
   theta: 10000,
+  defaults: { rms_norm_eps: 1e-6, max_position_embeddings: 2048, tie_word_embeddings: false },
   windows: (_raw, layers) => everywhere(layers, null),
   rotated: (_raw, layers) => everywhere(layers, true),
   fused: false,
@@ -121,17 +122,42 @@ const QWEN3: Architecture = {
   queryKeyNorm: true,
   headSize: 128,
   windows: qwenWindows,
+  defaults: { ...LLAMA.defaults, max_position_embeddings: 32768, num_key_value_heads: 32 },
+}
+const { headSize: _never, ...withoutHeadSize } = QWEN3
+const QWEN3_MOE: Architecture = {
+  ...withoutHeadSize,
+  experts: qwenExperts,
+  defaults: { ...QWEN3.defaults, num_key_value_heads: 4, moe_intermediate_size: 768 },
+}
+const MISTRAL_DEFAULTS: RawConfig = { ...LLAMA.defaults, max_position_embeddings: 131072, num_key_value_heads: 8 }
+const GEMMA2_DEFAULTS: RawConfig = {
+  ...{ ...LLAMA.defaults, max_position_embeddings: 8192, num_key_value_heads: 4, tie_word_embeddings: true },
+  ...{ hidden_activation: 'gelu_pytorch_tanh', query_pre_attn_scalar: 256 },
+  ...{ attn_logit_softcapping: 50, final_logit_softcapping: 30 },
 }
 
 /** The architectures of the family by `model_type`. */
 export const ARCHITECTURES: Readonly<Record<string, Architecture>> = {
   llama: LLAMA,
-  mistral: { ...LLAMA, biases: () => NO_BIASES, windows: mistralWindows },
-  mixtral: { ...LLAMA, biases: () => NO_BIASES, windows: configuredWindows, experts: mixtralExperts, theta: 1_000_000 },
-  qwen2: { ...LLAMA, biases: () => ({ queryKeyValue: true, output: false, feedForward: false }), windows: qwenWindows },
+  mistral: { ...LLAMA, biases: () => NO_BIASES, windows: mistralWindows, defaults: MISTRAL_DEFAULTS },
+  mixtral: {
+    ...{ ...LLAMA, biases: () => NO_BIASES, windows: configuredWindows, experts: mixtralExperts, theta: 1_000_000 },
+    defaults: { ...MISTRAL_DEFAULTS, rms_norm_eps: 1e-5, num_local_experts: 8 },
+  },
+  qwen2: {
+    ...{ ...LLAMA, biases: () => ({ queryKeyValue: true, output: false, feedForward: false }), windows: qwenWindows },
+    defaults: QWEN3.defaults,
+  },
   qwen3: QWEN3,
-  qwen3_moe: { ...QWEN3, experts: qwenExperts },
-  phi3: { ...LLAMA, biases: () => NO_BIASES, windows: configuredWindows, fused: true },
-  gemma2: { ...LLAMA, tied: true, headSize: 256, windows: gemmaWindows, gemma: true },
-  smollm3: { ...LLAMA, tied: true, theta: 2_000_000, windows: qwenWindows, rotated: smolRotations },
+  qwen3_moe: QWEN3_MOE,
+  phi3: {
+    ...{ ...LLAMA, biases: () => NO_BIASES, windows: configuredWindows, fused: true },
+    defaults: { ...LLAMA.defaults, rms_norm_eps: 1e-5, max_position_embeddings: 4096, original_max_position_embeddings: 4096 },
+  },
+  gemma2: { ...LLAMA, headSize: 256, windows: gemmaWindows, gemma: true, defaults: GEMMA2_DEFAULTS },
+  smollm3: {
+    ...{ ...LLAMA, theta: 2_000_000, windows: qwenWindows, rotated: smolRotations },
+    defaults: { ...LLAMA.defaults, max_position_embeddings: 32768, num_key_value_heads: 4, tie_word_embeddings: true },
+  },
 }

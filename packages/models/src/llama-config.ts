@@ -93,18 +93,37 @@ const headsOf = (raw: RawConfig, hidden: number, headSize?: number) => {
   return { heads, keyValueHeads, headSize: size }
 }
 
+/** The config with what it leaves out as transformers fills it; heads for keys and values are those of queries where its number does not divide these. */
+const withDefaults = (raw: RawConfig, { defaults }: Architecture): RawConfig => {
+  const { num_key_value_heads: usual, ...others } = defaults
+  const named = Object.fromEntries(Object.entries(raw).filter(([, value]) => value !== undefined))
+  const fits = typeof usual === 'number' && typeof raw.num_attention_heads === 'number' && raw.num_attention_heads % usual === 0
+  return { ...others, ...(fits ? { num_key_value_heads: usual } : {}), ...named }
+}
+
+/**
+ * A config with every default filled in, in the names of Hugging Face: for writers of formats that leave nothing out.
+ * Throws UNSUPPORTED and BAD_FILE as `parseLlamaConfig` does.
+ */
+export const completeLlamaConfig = (raw: RawConfig): RawConfig => {
+  const { contextLength, epsilon, keyValueHeads, headSize, rope, tied, activation } = parseLlamaConfig(raw)
+  return Object.freeze({
+    ...withDefaults(raw, architectureOf(raw)[1]),
+    ...{ num_key_value_heads: keyValueHeads, head_dim: headSize, rms_norm_eps: epsilon, rope_theta: rope.theta },
+    ...{ max_position_embeddings: contextLength, tie_word_embeddings: tied, hidden_act: activation },
+  })
+}
+
 /**
  * Reads a config.json of the Llama family, as transformers 4 or 5 writes it.
- * Throws UNSUPPORTED for an architecture, activation or rotation that is not known, BAD_FILE for missing or absurd fields.
+ * Throws UNSUPPORTED for an architecture or activation that is not known, BAD_FILE for missing or absurd fields.
  */
-export const parseLlamaConfig = (raw: RawConfig): LlamaConfig => {
-  const [name, architecture] = architectureOf(raw)
+export const parseLlamaConfig = (given: RawConfig): LlamaConfig => {
+  const [name, architecture] = architectureOf(given)
+  const raw = withDefaults(given, architecture)
   const hidden = extent(raw, 'hidden_size')
   const layers = extent(raw, 'num_hidden_layers', undefined, DEEPEST)
-  // Phi-3 has the original context, and others the share that is rotated, beside the scaling.
-  const { rope_theta, original_max_position_embeddings, partial_rotary_factor } = raw
-  const beside = Object.fromEntries(Object.entries({ rope_theta, original_max_position_embeddings, partial_rotary_factor }).filter(([, value]) => value != null)) // prettier-ignore
-  const rotation = { ...beside, ...(record(raw, 'rope_parameters') ?? record(raw, 'rope_scaling')) }
+  const rotation = { rope_theta: raw.rope_theta, ...(record(raw, 'rope_parameters') ?? record(raw, 'rope_scaling')) }
   const contextLength = extent(raw, 'max_position_embeddings', 2048)
   const heads = headsOf(raw, hidden, architecture.headSize)
   const [bos] = tokenIds(raw, 'bos_token_id')
@@ -117,8 +136,11 @@ export const parseLlamaConfig = (raw: RawConfig): LlamaConfig => {
     ...heads,
     contextLength,
     epsilon: positive(raw, 'rms_norm_eps', 1e-6),
-    rope: parseRope(rotation, { theta: architecture.theta, contextLength }),
-    tied: flag(raw, 'tie_word_embeddings', architecture.tied),
+    rope: parseRope(rotation, {
+      ...{ theta: architecture.theta, contextLength },
+      ...(typeof raw.original_max_position_embeddings === 'number' ? { originalContext: raw.original_max_position_embeddings } : {}),
+    }),
+    tied: flag(raw, 'tie_word_embeddings', false),
     biases: architecture.biases(raw),
     queryKeyNorm: architecture.queryKeyNorm,
     windows: architecture.windows(raw, layers),

@@ -42,8 +42,12 @@ const openGguf: Open = async ({ type, imatrix }) => {
   const { openImatrix } = await import('@tersor/formats/imatrix')
   const isMixture = type !== undefined && Object.hasOwn(MIXTURES, type)
   const rounding = isMixture ? { mixture: type as MixtureName } : { type: type as BlockTypeName | undefined }
+  const { completeLlamaConfig, LLAMA_ARCHITECTURES } = await import('@tersor/models')
   const weighed = imatrix === undefined ? {} : { imatrix: await openImatrix(imatrix) }
-  return (path, { config, ...options }) => ggufSink(path, { ...options, config: config(), ...rounding, ...weighed })
+  // llama.cpp has no defaults of its own for most of what a config may leave out.
+  const complete = (config: Readonly<Record<string, unknown>>) =>
+    LLAMA_ARCHITECTURES.includes(String(config.model_type)) ? completeLlamaConfig(config) : config
+  return (path, { config, ...options }) => ggufSink(path, { ...options, config: complete(config()), ...rounding, ...weighed })
 }
 
 /** Weights go back into the graph they came from; a language model becomes a graph. */

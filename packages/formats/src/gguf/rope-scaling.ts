@@ -101,6 +101,9 @@ export const scalingToEntries = (config: Json, context: number): Entries => {
   )
 }
 
+/** Kinds of scaling that are read from keys. */
+export const READ_SCALINGS: readonly string[] = Object.freeze(['none', 'linear', 'yarn'])
+
 /** Keys of a scaling that are read. */
 export const SCALING_KEYS: readonly string[] = Object.freeze(
   ['type', 'factor', 'original_context_length', 'attn_factor', 'yarn_beta_fast', 'yarn_beta_slow', 'yarn_ext_factor', 'finetuned'].map(
@@ -122,7 +125,7 @@ export const entriesToScaling = (metadata: Metadata, architecture: string): Json
   if (type === 'none' || (factor === 1 && type !== 'longrope')) return null
   if (type === 'linear') return { rope_type: 'linear', factor }
   const isPlain = number('yarn_ext_factor', 1) === 1 && number('yarn_beta_fast', BETA_FAST) === BETA_FAST && number('yarn_beta_slow', BETA_SLOW) === BETA_SLOW // prettier-ignore
-  if (type !== 'yarn' || !isPlain)
+  if (!READ_SCALINGS.includes(String(type)) || !isPlain)
     throw new CompressionError(
       'UNSUPPORTED',
       oneLine(`The file scales its rotary angles by ${JSON.stringify(type === 'yarn' ? 'yarn with settings of its own' : type)}.`),

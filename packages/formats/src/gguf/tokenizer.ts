@@ -116,6 +116,9 @@ const startsWith = (token: string, id: number): Json => {
   }
 }
 
+/** Values of tokenizer.ggml.model that are read. */
+export const READ_TOKENIZERS = Object.freeze(['gpt2', 'llama'] as const)
+
 const ADDED: readonly unknown[] = [TOKEN.unknown, TOKEN.control, TOKEN.userDefined]
 
 /** tokenizer.json and tokenizer_config.json of a file with a merging tokenizer; undefined for other kinds. */
@@ -127,11 +130,11 @@ export const metadataToTokenizer = (metadata: Metadata): { readonly tokenizer: J
     const id = metadata.get(`tokenizer.ggml.${name}_token_id`)?.value
     return typeof id === 'number' && tokens[id] !== undefined ? id : undefined
   }
-  const readers: Readonly<Record<string, () => Json | undefined>> = {
+  const readers: Readonly<Record<(typeof READ_TOKENIZERS)[number], () => Json | undefined>> = {
     gpt2: () => byteLevelFields(metadata),
     llama: () => sentencePieceFields(metadata, tokens, tokens[special('unknown') ?? types.indexOf(TOKEN.unknown)]),
   }
-  const fields = kind !== undefined && Object.hasOwn(readers, kind) ? readers[kind]() : undefined
+  const fields = kind !== undefined && Object.hasOwn(readers, kind) ? readers[kind as 'gpt2']() : undefined
   if (!fields) return undefined
   const bos = special('bos')
   const hasBos = bos !== undefined && (metadata.get('tokenizer.ggml.add_bos_token')?.value ?? kind === 'llama') === true

@@ -1,10 +1,9 @@
-import { CompressionError } from '@tersor/tensor'
 import type { Stored, ValueInfo } from '@tersor/formats/onnx'
 import type { Site } from '@tersor/core'
 import type { LlamaConfig } from '../llama-config.js'
 import { biasOf } from '../layers.js'
 import { blockNames, EMBEDDING, FINAL_NORM, headSite, type FeedForwardSites, type GatedSites } from '../llama-parameters.js'
-import { attentionFactorOf, changesBeyond, frequenciesOf } from '../rope.js'
+import { frequenciesOf } from '../rope.js'
 import type { Operators } from './operators.js'
 
 /** The values of parameters in the graph, by their names. */
@@ -128,20 +127,10 @@ const block = (shared: Shared, x: string, layer: number): string => {
 }
 
 /** The angles of the positions given. */
-const rotationOf = ({ graph, float, ...ops }: Operators, { rope, headSize, contextLength }: LlamaConfig): Shared['rotation'] => {
-  if (changesBeyond(rope) < contextLength)
-    throw new CompressionError(
-      'UNSUPPORTED',
-      `The rotary scaling "${rope.scaling.type}" changes with the length of the text, for which no graph is written.`,
-      'Save as a Hugging Face folder.',
-      { scaling: rope.scaling.type },
-    )
-  const factor = attentionFactorOf(rope)
+const rotationOf = ({ graph, float, ...ops }: Operators, { rope, headSize }: LlamaConfig): Shared['rotation'] => {
   const frequencies = graph.constant('f32', [headSize / 2], [...frequenciesOf(rope, headSize)])
   const angles = graph.op('Mul', [ops.unsqueeze(graph.cast(POSITIONS, 'f32'), [1, 3]), frequencies]) // (batch, 1, tokens, size / 2)
-  const lengthened = (x: string): string => (factor === 1 ? x : graph.op('Mul', [x, graph.constant('f32', [], [factor])]))
-  const made = (x: string): string => (float === 'f32' ? x : graph.cast(x, float))
-  const turned = (type: string): string => made(lengthened(graph.op(type, [angles])))
+  const turned = (type: string): string => (float === 'f32' ? graph.op(type, [angles]) : graph.cast(graph.op(type, [angles]), float))
   return { cos: turned('Cos'), sin: turned('Sin') }
 }
 
