@@ -1,4 +1,4 @@
-import { CompressionError } from './errors.js'
+import type { CompressionError } from './errors.js'
 import { fromFloat32 } from './dense.js'
 import { finiteRange, placeOf, requireFinite } from './finite.js'
 

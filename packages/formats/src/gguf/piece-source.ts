@@ -26,7 +26,7 @@ export const addedPieces = (tokenizerConfig: Json, addedTokens: Json): ReadonlyM
 
 /** The vocabulary of a tokenizer.model, as it stands there; texts of added tokens come from other files of the folder. */
 export const pieceSource = (bytes: Uint8Array, added: ReadonlyMap<number, AddedPiece>): TokenizerSource => {
-  const { pieces, addsSpace, ...ids } = parseSentencePiece(bytes)
+  const { pieces, addsSpace, normalizations, ...ids } = parseSentencePiece(bytes)
   const size = Math.max(pieces.length, ...[...added.keys()].map(id => id + 1))
   const at = (id: number): Piece => {
     const more = added.get(id)
@@ -43,6 +43,7 @@ export const pieceSource = (bytes: Uint8Array, added: ReadonlyMap<number, AddedP
       return id < 0 ? undefined : id
     },
     idNamed: name => (named[name] >= 0 && named[name] < size ? named[name] : undefined),
+    notes: normalizations.map(what => `tokenizer.model ${what} before it splits a text, which llama.cpp does not`),
     edges: { first: all[ids.bos]?.text, last: undefined },
     entries: tokens => [
       ['model', { type: 'string', value: 'llama' }],

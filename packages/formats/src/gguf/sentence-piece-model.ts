@@ -1,4 +1,5 @@
-import { BinaryReader, WireType } from '@bufbuild/protobuf/wire'
+import type { WireType } from '@bufbuild/protobuf/wire'
+import { BinaryReader } from '@bufbuild/protobuf/wire'
 import { CompressionError } from '@tersor/tensor'
 import { badFile } from '../bad-file.js'
 
@@ -13,6 +14,8 @@ export interface SentencePieceModel {
   readonly pieces: readonly Piece[]
   /** Whether a text gets a space in front. */
   readonly addsSpace: boolean
+  /** What it does to a text first; none of it where the list is empty. */
+  readonly normalizations: readonly string[]
   readonly unknown: number
   readonly bos: number
   readonly eos: number
@@ -23,7 +26,7 @@ export interface SentencePieceModel {
 const MODEL = { pieces: 1, trainer: 2, normalizer: 3 } as const
 const PIECE = { text: 1, score: 2, type: 3 } as const
 const TRAINER = { kind: 3, unknown: 40, bos: 41, eos: 42, pad: 43 } as const
-const NORMALIZER = { addsSpace: 3 } as const
+const NORMALIZER = { characters: 2, addsSpace: 3, joinsSpaces: 4 } as const
 const KINDS: Readonly<Record<number, string>> = { 1: 'unigram', 2: 'BPE', 3: 'word', 4: 'char' }
 const BPE = 2
 
@@ -55,7 +58,8 @@ const readPiece = (reader: BinaryReader): Piece => {
 
 const read = (bytes: Uint8Array): SentencePieceModel & { readonly kind: number } => {
   const pieces: Piece[] = []
-  let [kind, unknown, bos, eos, pad, addsSpace] = [1, 0, 1, 2, -1, true]
+  let [kind, unknown, bos, eos, pad] = [1, 0, 1, 2, -1]
+  let [addsSpace, joinsSpaces, mapsCharacters] = [true, true, false]
   const trainer: Fields = {
     [TRAINER.kind]: inner => (kind = inner.int32()),
     [TRAINER.unknown]: inner => (unknown = inner.int32()),
@@ -63,12 +67,21 @@ const read = (bytes: Uint8Array): SentencePieceModel & { readonly kind: number }
     [TRAINER.eos]: inner => (eos = inner.int32()),
     [TRAINER.pad]: inner => (pad = inner.int32()),
   }
+  const normalizer: Fields = {
+    [NORMALIZER.characters]: inner => (mapsCharacters = inner.bytes().length > 0),
+    [NORMALIZER.addsSpace]: inner => (addsSpace = inner.bool()),
+    [NORMALIZER.joinsSpaces]: inner => (joinsSpaces = inner.bool()),
+  }
   readFields(new BinaryReader(bytes), bytes.length, {
     [MODEL.pieces]: reader => pieces.push(readPiece(reader)),
     [MODEL.trainer]: reader => message(reader, trainer),
-    [MODEL.normalizer]: reader => message(reader, { [NORMALIZER.addsSpace]: inner => (addsSpace = inner.bool()) }),
+    [MODEL.normalizer]: reader => message(reader, normalizer),
   })
-  return { pieces, kind, unknown, bos, eos, pad, addsSpace }
+  const normalizations = [
+    ...(mapsCharacters ? ['maps characters to others'] : []),
+    ...(joinsSpaces ? ['joins spaces that follow each other'] : []),
+  ]
+  return { pieces, kind, unknown, bos, eos, pad, addsSpace, normalizations }
 }
 
 /**

@@ -76,6 +76,8 @@ export interface TokenizerSource extends Vocabulary {
   idOf(text: string): number | undefined
   /** The id that the tokenizer itself gives a part, where no config does. */
   idNamed?(name: string): number | undefined
+  /** What of it the file has no place for. */
+  readonly notes?: readonly string[]
   readonly edges: { readonly first: unknown; readonly last: unknown }
 }
 

@@ -86,6 +86,7 @@ export const tokenizerToMetadata = (source: TokenizerSource, files: SpecialFiles
   return {
     metadata: new Map(entries.map(([key, value]) => [`tokenizer.ggml.${key}`, value])),
     notes: [
+      ...(source.notes ?? []),
       ...special.notes,
       ...(dropped > 0
         ? [`the tokenizer has ${source.tokens.length} tokens and the embedding ${rows} rows: the last ${dropped} tokens are left out`]

@@ -177,11 +177,18 @@ describe('tokenizer.model', () => {
       .tag(3, WireType.Varint)
       .int32(type)
       .finish()
-  const model = (pieces: readonly (readonly [string, number, number])[], kind: number, addsSpace = true): Uint8Array => {
+  const model = (
+    pieces: readonly (readonly [string, number, number])[],
+    kind: number,
+    addsSpace = true,
+    normalizes = false,
+  ): Uint8Array => {
     const writer = new BinaryWriter()
     for (const each of pieces) writer.tag(1, WireType.LengthDelimited).bytes(piece(...each))
     writer.tag(2, WireType.LengthDelimited).bytes(new BinaryWriter().tag(3, WireType.Varint).int32(kind).finish())
-    return writer.tag(3, WireType.LengthDelimited).bytes(new BinaryWriter().tag(3, WireType.Varint).bool(addsSpace).finish()).finish()
+    const normalizer = new BinaryWriter().tag(2, WireType.LengthDelimited).bytes(new Uint8Array(normalizes ? 4 : 0))
+    for (const [field, value] of [[3, addsSpace], [4, normalizes]] as const) normalizer.tag(field, WireType.Varint).bool(value) // prettier-ignore
+    return writer.tag(3, WireType.LengthDelimited).bytes(normalizer.finish()).finish()
   }
   const PIECES = [['<unk>', 0, 2], ['<s>', 0, 3], ['</s>', 0, 3], ['<0x0A>', 0, 6], ['▁a', -0.5, 1], ['▁', -1.5, 1], ['a', -2, 1]] as const // prettier-ignore
   const only = (content: Uint8Array, more: Readonly<Record<string, unknown>> = {}, config: Json = {}, rows?: number) =>
@@ -198,6 +205,13 @@ describe('tokenizer.model', () => {
       token_type: PIECES.map(([, , type]) => type),
     })
     expect(metadataToTokenizer(metadata)!.tokenizer.model).toMatchObject({ merges: [['▁', 'a']], unk_token: '<unk>' })
+  })
+
+  it('says what it does to texts that llama.cpp does not', () => {
+    expect(only(model(PIECES, 2, true, true)).notes).toEqual([
+      'tokenizer.model maps characters to others before it splits a text, which llama.cpp does not',
+      'tokenizer.model joins spaces that follow each other before it splits a text, which llama.cpp does not',
+    ])
   })
 
   it('takes added tokens from the files beside it, and no space in front where it says so', () => {
