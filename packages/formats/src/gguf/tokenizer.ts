@@ -67,9 +67,25 @@ export const mergingSource = (tokenizer: Json): TokenizerSource => {
   }
 }
 
+/** llama.cpp stops the whole program at a text that two tokens have. */
+const checkDistinct = (tokens: readonly string[]): void => {
+  const seen = new Map<string, number>()
+  tokens.forEach((token, id) => {
+    const before = seen.get(token)
+    if (before !== undefined)
+      throw badFile(
+        `The tokens ${before} and ${id} of the tokenizer are both ${JSON.stringify(token)}.`,
+        'Take the tokenizer of the model itself: no text may have two ids.',
+        { ids: [before, id] },
+      )
+    seen.set(token, id)
+  })
+}
+
 /** The keys of a tokenizer, as llama.cpp reads them, for an embedding of so many rows. */
 export const tokenizerToMetadata = (source: TokenizerSource, files: SpecialFiles, rows: number): WrittenTokenizer => {
   const { tokens, types } = fitVocabulary(source, rows)
+  checkDistinct(tokens)
   const special = specialTokens(files, tokens, source)
   const textOf = (name: string): string | undefined => tokens[special.ids.get(name) ?? -1]
   const dropped = source.tokens.length - rows

@@ -139,6 +139,13 @@ describe('the vocabulary', () => {
     expect(write({ 'tokenizer.json': spaced }).metadata.get('tokenizer.ggml.merges')!.value).toEqual(['a Ġb'])
   })
 
+  it('is refused where two tokens have one text, at which llama.cpp stops the program', async () => {
+    const twice = { ...tokenizer, added_tokens: [{ id: 3, content: 'a\n' }, { id: 4, content: 'a\n' }] } // prettier-ignore
+    expect(await failure(() => write({ 'tokenizer.json': twice }))).toBe(
+      'BAD_FILE: The tokens 3 and 4 of the tokenizer are both "a\\n".\nTake the tokenizer of the model itself: no text may have two ids.',
+    )
+  })
+
   it('is refused where an id is absurd', async () => {
     const absurd = { ...tokenizer, added_tokens: [{ id: 2 ** 40, content: 'x' }] }
     expect(await failure(() => write({ 'tokenizer.json': absurd }))).toBe(
