@@ -160,6 +160,7 @@ const plainOf = (parameter: Parameter): Dense | undefined => {
 const storeAsIs = (parameter: Parameter, { type }: StoreOptions): StoredTensor | undefined => {
   const codes = storeCodes(parameter)
   if (codes && (type === undefined || codes.type === type)) return codes
+  if (codes && type !== undefined && codes.type === fitting(type, parameter.shape.at(-1)!)) return { ...codes, insteadOf: type }
   const plain = plainOf(parameter)
   if (!plain || parameter.shape.length < 2 || type !== undefined) return undefined
   return { type: plain.dtype as TensorTypeName, bytes: plain.bytes, lossless: true }

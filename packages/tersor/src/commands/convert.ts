@@ -89,7 +89,7 @@ export const convert = (terminal: Terminal, path: string, flags: ConvertFlags, s
     for (const line of output.notes()) note(terminal, line)
     writeResult(
       terminal,
-      { out: output.path, format: flags.format, bytesBefore, bytesAfter, seconds },
+      { out: output.path, format: flags.format, bytesBefore, bytesAfter, seconds, notes: output.notes() },
       `${paint(terminal, output.path, 'bold')}  ${bytesText(bytesBefore)} → ${bytesText(bytesAfter)}  ${seconds.toFixed(1)} s`,
     )
   })
