@@ -142,16 +142,17 @@ const openGgufFile = async (path: string): Promise<OpenedModel> => {
   const { config, metadata, params, files, provenance, close } = await openGguf(path)
   return over({ close }, () => {
     if (!config) {
-      const architecture = String(metadata.get('general.architecture')?.value)
+      const architecture = String(metadata.get('general.architecture')?.value).slice(0, 80)
       const known = Object.keys(GGUF_ARCHITECTURES)
       throw new CompressionError(
         'UNSUPPORTED',
-        `${path} holds the architecture "${architecture}", which this package does not run.`,
+        `${path} holds the architecture ${JSON.stringify(architecture)}, which this package does not run.`,
         `Known are ${known.join(', ')}.`,
         { path, architecture, known },
       )
     }
-    return llamaModel(config, params, { files, provenance, close, ...tokenizerOf(files) })
+    const generation = files['generation_config.json'] ? { generationConfig: jsonOf(files, 'generation_config.json') } : {}
+    return llamaModel(config, params, { files, metadata, provenance, close, ...generation, ...tokenizerOf(files) })
   })
 }
 

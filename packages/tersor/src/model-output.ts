@@ -99,11 +99,12 @@ const openSink = (
   let hasHead = false
   const config = () => (mayUntie && hasHead ? { ...model.rawConfig, tie_word_embeddings: false } : model.rawConfig)
   const files = 'files' in model && model.files ? { files: model.files } : {}
+  const carried = 'metadata' in model && model.metadata ? { carried: model.metadata } : {}
   const source = 'onnx' in model ? { source: model.onnx } : 'file' in model ? { tfjs: model.file } : {}
   const completed = complete
     ? { completeConfig: () => ({ ...complete, tie_word_embeddings: config().tie_word_embeddings ?? complete.tie_word_embeddings }) }
     : {}
-  const make = () => open(path, { ...rest, ...files, ...source, ...completed, config, mayUntie })
+  const make = () => open(path, { ...rest, ...files, ...carried, ...source, ...completed, config, mayUntie })
   const sink = path.endsWith('.gguf') ? inFolder(dirname(path), make) : make()
   const nameIn = storesNames && 'storedName' in model && model.storedName ? model.storedName : (name: string) => name
   const write = (name: string, parameter: Parameter): Promise<void> => {
@@ -152,14 +153,25 @@ const countsOf = (report: readonly GgufReport[]): string => {
   return [...counts].map(([type, count]) => `${count} ${type}`).join(', ')
 }
 
+/** Why a tensor has another type than the one that was asked for. */
+const insteadText = ({ name, type, insteadOf }: GgufReport): string =>
+  type === 'f32'
+    ? `${name} is stored as f32, since its numbers go beyond f16, instead of ${insteadOf}`
+    : `${name} is stored as ${type}, whose blocks its rows fill, instead of ${insteadOf}`
+
 /** What a format could not hold as it was; where rounding was asked for, how many tensors of each type came of it. */
 const notesOf = (store: object, { type }: FormatFlags): string[] => {
-  const { report = [] } = store as { readonly report?: readonly GgufReport[] }
-  if (type === undefined) return report.filter(({ lossless }) => !lossless).map(({ name, type }) => `${name} is stored as ${type}, rounded`)
-  const others = report.filter(({ insteadOf }) => insteadOf !== undefined)
+  const { report = [], notes = [] } = store as { readonly report?: readonly GgufReport[]; readonly notes?: readonly string[] }
+  const others = report.filter(({ insteadOf }) => insteadOf !== undefined).map(insteadText)
+  const rounded = report.filter(({ lossless }) => !lossless)
+  if (type === undefined)
+    return [...rounded.map(({ name, type: stored }) => `${name} is stored as ${stored}, rounded`), ...others, ...notes]
+  const again = report.filter(entry => entry.again).length
   return [
     `tensors: ${countsOf(report)}`,
-    ...others.map(({ name, type, insteadOf }) => `${name} is stored as ${type}, whose blocks its rows fill, instead of ${insteadOf}`),
+    ...(again > 0 ? [`${again} tensors were rounded before and are now rounded a second time, to ${type}`] : []),
+    ...others,
+    ...notes,
   ]
 }
 

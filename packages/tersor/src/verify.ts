@@ -10,7 +10,7 @@ import { onnxRuntime } from './verify/onnx-runtime.js'
 import { loadPackage, type LoadPackage, type Runtime } from './verify/runtime.js'
 import { tfjs } from './verify/tfjs.js'
 
-type Compared = ReturnType<typeof compareTokens> | ReturnType<typeof compareOutputs>
+type Compared = (ReturnType<typeof compareTokens> & { readonly bound?: number }) | ReturnType<typeof compareOutputs>
 
 /** How a saved model fared: in the runtime it is for, or, where none runs here, in our own reader. */
 export type Verification =
@@ -28,6 +28,9 @@ const RUNTIMES: Readonly<Record<OutputFormat, Runtime | string>> = {
 }
 
 const TOKENS = 32
+/** How far a text goes beyond the shortest window, and at most: what a window hides shows only there. */
+const BEYOND_WINDOW = 32
+const MOST_TOKENS = 512
 
 export interface VerifyRequest {
   /** Where the result stands. */
@@ -47,7 +50,11 @@ interface Subject extends VerifyRequest {
 
 const randomIds = (model: LanguageModel, seed: number): readonly number[] => {
   const rng = createRng(seed).fork('verify')
-  return Array.from({ length: Math.min(TOKENS, model.contextLength - 1) }, () => rng.integer(model.vocabularySize))
+  const windows = (model.config.windows ?? []).filter(window => window !== null).map(window => window + BEYOND_WINDOW)
+  const length = Math.min(Math.max(TOKENS, Math.min(...windows, MOST_TOKENS)), model.contextLength - 1)
+  return Array.from({ length: windows.length > 0 ? length : Math.min(TOKENS, model.contextLength - 1) }, () =>
+    rng.integer(model.vocabularySize),
+  )
 }
 
 const refused = (runtime: string, path: string, cause: unknown): CompressionError =>
@@ -66,7 +73,8 @@ const inRuntime = async (subject: Subject, runtime: Runtime, library: unknown): 
     const ids = randomIds(model, seed)
     const mine = await logitsOf(model, ids)
     const rows = await theirs(runtime.tokens(library)(path, ids, model.vocabularySize))
-    return { runtime: runtime.name, ...compareTokens(mine, rows) }
+    const bound = runtime.bound?.(model)
+    return { runtime: runtime.name, ...compareTokens(mine, rows), ...(bound === undefined ? {} : { bound }) }
   }
   if (model.family !== 'graph' || !runtime.graph) return { skipped: `${runtime.name} takes no model of the kind ${model.family} here` }
   const mine = await ourOutputs(model, input, seed)
@@ -134,5 +142,19 @@ const differenceText = (each: Compared): string =>
 export const verificationText = (result: Verification): string => {
   if ('skipped' in result) return `not verified: ${result.skipped}`
   if ('readBack' in result) return `not verified in a runtime: ${result.why}. Read back by Tersor itself, ${differenceText(result)}`
-  return `verified in ${result.runtime}: ${differenceText(result)}`
+  return `${disagrees(result) ? 'DISAGREES with' : 'verified in'} ${result.runtime}: ${differenceText(result)}`
+}
+
+/** Whether another program computes more different things than its way of rounding explains; NaN counts as that. */
+export const disagrees = (result: Verification | undefined): boolean =>
+  result !== undefined && 'divergence' in result && result.bound !== undefined && !(result.divergence <= result.bound)
+
+/** Throws BAD_DATA where another program computes something else. */
+export const requireAgreement = (result: Verification | undefined): void => {
+  if (!disagrees(result)) return
+  throw new CompressionError(
+    'BAD_DATA',
+    'The result is saved, but the program it is for computes something else from it.',
+    'See the line that says DISAGREES, and what is noted beside it: do not use the result there before that is explained.',
+  )
 }

@@ -16,7 +16,7 @@ import { bytesText, paint, tableOf, writeResult, type Terminal } from '../output
 import { refusePlanned } from '../planned-layers.js'
 import { progressOn } from '../progress.js'
 import { withModel } from '../session.js'
-import { verificationText, verify, type Verification, type VerifyRequest } from '../verify.js'
+import { requireAgreement, verificationText, verify, type Verification, type VerifyRequest } from '../verify.js'
 
 export interface CompressFlags extends FormatFlags {
   readonly out: string
@@ -91,6 +91,7 @@ export const compress = (terminal: Terminal, path: string, given: CompressFlags,
         (Date.now() - started) / 1000,
       )
       await saved.close()
+      requireAgreement(verification)
     } finally {
       progress.stop()
       await output.scratch.close()
