@@ -24,6 +24,8 @@ export interface Site {
   readonly inAxis: number
   /** Whether it makes the network's output; such sites and embeddings are left alone unless named by `only`. */
   readonly head?: boolean
+  /** Whether the format that it came from holds a scale for each row of its weight at most, none for parts of rows. */
+  readonly rowsOnly?: boolean
   /** The name of the bias that is added to its product, where that is not the site's name with ".bias". */
   readonly bias?: string
   /** Set for conv2d; its weight is (out, in, height, width), or (height, width, in, out) where inAxis is 2; its taps are images (batch, height, width, in). */

@@ -35,23 +35,36 @@ const TAKES_ANY: ReadonlySet<string> = new Set([
 ])
 
 /** Float weights that are given to the graph anew each time it runs, so that what methods make of them is what runs. */
-const fedTensors = ({ graph, tensors }: Onnx): readonly OnnxTensor[] => {
+const fedTensors = ({ graph, tensors }: Onnx, sites: readonly GraphSite[]): readonly OnnxTensor[] => {
+  const weights = new Set(sites.map(({ site }) => site.weight))
   const constants = new Set(graph.node.filter(({ opType }) => !TAKES_ANY.has(opType)).flatMap(({ input }) => input))
   const asked = new Set(graph.node.flatMap(({ input }) => input))
   return tensors.filter(
     ({ name, dtype, shape, stored }) =>
-      stored !== undefined || ((dtype === 'f32' || dtype === 'f16') && shape.length > 0 && asked.has(name) && !constants.has(name)),
+      stored !== undefined ||
+      weights.has(name) ||
+      ((dtype === 'f32' || dtype === 'f16') && shape.length > 0 && asked.has(name) && !constants.has(name)),
   )
 }
 
-/** Shows what the sites of a graph multiplied to the tap; images with their channels last. Sites with one input see one tensor. */
+/** How the input of a site is shown: images with their channels last, columns as rows. */
+const shownAs = ({ site, columns = false }: GraphSite): 'images' | 'columns' | 'rows' =>
+  site.convolution ? 'images' : columns ? 'columns' : 'rows'
+
+const SHOWN: Readonly<Record<ReturnType<typeof shownAs>, (x: tf.Tensor) => tf.Tensor>> = {
+  images: x => tf.transpose(x, [0, 2, 3, 1]),
+  columns: x => tf.transpose(x, [...Array(x.rank - 2).keys(), x.rank - 1, x.rank - 2]),
+  rows: x => x,
+}
+
+/** Shows what the sites of a graph multiplied to the tap. Sites with one input see one tensor. */
 const showTaps = (sites: readonly GraphSite[], valueOf: (name: string) => tf.Tensor, tap: NonNullable<Env['tap']>): void => {
   const shown = new Map<string, tf.Tensor>()
-  for (const { site, input } of sites) {
-    const key = site.convolution ? `${input} as images` : input
-    const value = shown.get(key) ?? (site.convolution ? tf.transpose(valueOf(input), [0, 2, 3, 1]) : valueOf(input))
+  for (const each of sites) {
+    const key = `${each.input} as ${shownAs(each)}`
+    const value = shown.get(key) ?? SHOWN[shownAs(each)](valueOf(each.input))
     shown.set(key, value)
-    tap(site, value)
+    tap(each.site, value)
   }
 }
 
@@ -81,13 +94,14 @@ export const openOnnxModel = async (from: string | Blob, options: OpenOnnxOption
   const constants = new Set(tensors.map(({ name }) => name))
   const inputs = graph.input.filter(({ name }) => !constants.has(name)).map(graphValue)
   const outputs = graph.output.map(graphValue)
-  const fed = fedTensors(onnx)
   const graphSites = sitesOfGraph(graph, tensors)
-  const taps = [...new Set(graphSites.map(({ input }) => input))]
+  const fed = fedTensors(onnx, graphSites)
+  const shownSites = graphSites.filter(({ unseen }) => unseen === undefined)
+  const taps = [...new Set(shownSites.map(({ input }) => input))]
   const sessions = await graphSessions(onnx, new Set(fed.map(({ name }) => name)), taps)
 
   const run = (given: GraphTensors, env: Env): GraphTensors => {
-    const gridded = graphSites.flatMap(({ site }) => {
+    const gridded = shownSites.flatMap(({ site }) => {
       const grid = env.inputGrid?.(site)
       return grid ? [{ site, grid }] : []
     })
@@ -98,7 +112,7 @@ export const openOnnxModel = async (from: string | Blob, options: OpenOnnxOption
       ...fed.map(({ name, dtype }) => [name, feed(native, env.weights(name), dtype === 'f16' ? 'float16' : 'float32')] as const),
       ...gridded.flatMap(each => feedGrid(native, each)),
     ])
-    const multiplied = graphSites.map(({ site, input }) => ({ site, input: roundedNames.get(site.weight) ?? input }))
+    const multiplied = shownSites.map(each => ({ ...each, input: roundedNames.get(each.site.weight) ?? each.input }))
     const shown = env.tap ? multiplied.map(({ input }) => input).filter(name => !Object.hasOwn(all, name)) : []
     const wanted = new Set([...outputs.map(({ name }) => name), ...shown])
     const results = session.fetch(feeds, [...wanted])

@@ -4,7 +4,7 @@ import { domainFor, OPSETS } from './forms/dequantize.js'
 import type { Refused } from './forms/misfit.js'
 import type { Onnx } from './open.js'
 import type { Round } from './replace.js'
-import { siteName, weightUses } from './uses.js'
+import { weightUses } from './uses.js'
 
 /** Lowest and highest value of a site's input. */
 export type InputRange = readonly [lowest: number, highest: number]
@@ -49,7 +49,7 @@ export interface InputGrids {
 
 /** Collects grids as they are written. */
 export const inputGrids = ({ graph, tensors }: Onnx): InputGrids => {
-  const weights = new Map(weightUses(graph, tensors).flatMap(use => activationNames({ name: siteName(use) }).map((name, part) => [name, { weight: use.weight.name, part }] as const))) // prettier-ignore
+  const weights = new Map(weightUses(graph, tensors).flatMap(use => activationNames(use).map((name, part) => [name, { weight: use.weight.name, part }] as const))) // prettier-ignore
   const parts = new Map<string, [scale?: Dense, zero?: Dense]>()
   return {
     take: (name, parameter) => {

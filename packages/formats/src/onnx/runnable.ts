@@ -72,7 +72,7 @@ export const runnableModel = async (onnx: Onnx, fed: ReadonlySet<string>) => {
       }
       return [each.weight, named] as const
     })
-    graph.node = replaceNodes(graph.node, builder, { rounded: new Map(rounds) })
+    graph.node = replaceNodes(graph, onnx.tensors, builder, { rounded: new Map(rounds) })
     const lines: ValueInfo[] = rounded.flatMap(({ scale, zero }) => [scale, zero]).map(name => ({ name, dtype: 'f32', shape: [1] }))
     graph.initializer = [...kept, ...builder.constants]
     graph.input = [...graph.input.filter(({ name }) => !constants.has(name)), ...[...given, ...lines].map(valueInfo)]

@@ -107,7 +107,7 @@ export const onnxSink = (path: string, options: OnnxSinkOptions): ParameterSink 
     const opset = opsetOf(source.model)
     const given = Object.entries(ranges).map(([name, range]) => [name, gridOfRange(range)] as const)
     const grids = [...weights.grids.grids(), ...given].map(([name, grid]) => [name, onGrid(grid, floatOf(name), opset)] as const)
-    graph.node = replaceNodes(graph.node, builder, { replacements, rounded: new Map(grids), opset })
+    graph.node = replaceNodes(graph, source.tensors, builder, { replacements, rounded: new Map(grids), opset })
     graph.input = graph.input.filter(({ name }) => !replacements.has(name))
     const provenance = typeof options.provenance === 'function' ? options.provenance() : (options.provenance ?? [])
     declare(model, Math.max(0, ...[...replacements.values()].map(({ stored }) => stored.ir ?? 0)), provenance)

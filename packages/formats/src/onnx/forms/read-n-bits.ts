@@ -4,11 +4,11 @@ import { bytesOf, sizeOf, unpackBits, dense } from '@tersor/tensor'
 import { treeOf } from '../../quantized-folder/affine-matrix.js'
 import { NodeProtoSchema, type NodeProto } from '../schema/onnx-ml_pb.js'
 import { weightNameOf } from './part-name.js'
+import { numberOf } from '../attributes.js'
 import type { Reader } from './found-weight.js'
 
 const WIDTHS: readonly number[] = [2, 4, 8]
 
-const numberOf = ({ attribute }: NodeProto, wanted: string): number => Number(attribute.find(({ name }) => name === wanted)?.i ?? 0)
 
 /** The first `count` codes of each row, whose bytes begin anew. */
 const unpackRows = (bytes: Uint8Array, rows: number, count: number, bits: number): Uint8Array => {
@@ -35,7 +35,7 @@ const productOf =
 
 /** com.microsoft.MatMulNBits, as `storeNBits` writes it; other widths, zeros between codes and columns in another order are left alone. */
 export const readNBits: Reader = (node, find) => {
-  const [bits, block, columns, rows] = ['bits', 'block_size', 'K', 'N'].map(name => numberOf(node, name))
+  const [bits, block, columns, rows] = ['bits', 'block_size', 'K', 'N'].map(name => numberOf(node, name, 0))
   const [data, scale, zero] = node.input.slice(1, 4).map(find)
   const blocks = Math.ceil(columns / block)
   if (!WIDTHS.includes(bits) || !(rows > 0 && columns > 0 && block > 0) || isSet(node.input[4])) return undefined

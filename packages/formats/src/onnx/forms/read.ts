@@ -12,6 +12,6 @@ const READERS: Readonly<Record<string, Reader>> = {
 
 /** The weight of a node that stores it in one of the forms of ONNX. */
 export const readWeight: Reader = (node, find, graph) => {
-  const key = `${node.domain === 'ai.onnx' ? '' : node.domain}:${node.opType}`
+  const key = `${node.domain}:${node.opType}`
   return Object.hasOwn(READERS, key) ? READERS[key](node, find, graph) : undefined
 }
