@@ -26,6 +26,8 @@ export interface SiteStats {
 
 export interface Collector {
   readonly tap: Tap
+  /** Counts rows of inputs in, (rows, in). */
+  take(site: Site, rows: tf.Tensor2D): void
   of(site: Site): SiteStats
   /** Frees the statistics of a site that none of the later ones shares. */
   release(site: Site, later: readonly Site[]): void
@@ -55,20 +57,22 @@ export const collector = (calibration: Calibration<any>, chosen: (site: Site) =>
     return leader
   }
 
-  const tap: Tap = (site, input) => {
-    if (!chosen(site) || leaderOf(site, input) !== site.name) return
+  const take: Collector['take'] = (site, rows) =>
     tf.tidy(() => {
-      const rows = rowsOf(site, input)
       const before = gathered.get(site.name) ?? { stats: keep(calibration.init(site, rows.shape[1])), samples: 0 }
       const stats = keep(calibration.update(before.stats, rows, site))
       const held = new Set(tensorsOf(stats))
       for (const tensor of tensorsOf(before.stats)) if (!held.has(tensor)) tensor.dispose()
       gathered.set(site.name, { stats, samples: before.samples + rows.shape[0] })
     })
+  const tap: Tap = (site, input) => {
+    if (!chosen(site) || leaderOf(site, input) !== site.name) return
+    tf.tidy(() => take(site, rowsOf(site, input)))
   }
   const keyOf = (site: Site): string => leaders.get(site.name) ?? site.name
   return {
     tap,
+    take,
     of: site => gathered.get(keyOf(site)) ?? { stats: undefined, samples: 0 },
     release: (site, later) => {
       const key = keyOf(site)

@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { byteLength, DTYPES, type DType, type Parameter, type ParameterStore } from '@tersor/tensor'
+import { byteLength, DTYPES, sizeOf, type DType, type Parameter, type ParameterStore } from '@tersor/tensor'
 import type { Activations } from './activations.js'
-import { collectBatches, collector, observe, type Collector } from './calibrate.js'
+import { collectBatches, collector, observe, type Collector, type SiteStats } from './calibrate.js'
 import { toMatrix } from './codecs/matrix.js'
 import { decode } from './decode.js'
 import { checkFinite } from './finite.js'
@@ -166,7 +166,7 @@ const compressSite = async ({ method, model, context }: Run, site: Site, stats: 
     const parameter = await context.source.params.read(site.weight, { signal: context.signal })
     return tf.tidy(() => toMatrix(decode(parameter), site.outAxis))
   }
-  const seen = stats?.of(site) ?? { stats: undefined, samples: 0 }
+  const seen = await seenOrNot(method, site, current, stats)
   const job = {
     site,
     ...seen,
@@ -182,6 +182,26 @@ const compressSite = async ({ method, model, context }: Run, site: Site, stats: 
   const error = await relativeError(result, original, site.outAxis)
   context.emit({ type: 'compressed', pass: method.name, site: site.name, before: byteLength(current), after: byteLength(result), error })
   return result
+}
+
+/** Rows of the identity at a time. */
+const ROWS = 256
+
+/** What a method learned of a site; where no input came by, what it learns from inputs that are all alike: X = I. */
+const seenOrNot = async (method: Method, site: Site, { shape }: Parameter, stats: Collector | undefined): Promise<SiteStats> => {
+  const seen = stats?.of(site) ?? { stats: undefined, samples: 0 }
+  if (!stats || !method.calibrate || seen.samples > 0) return seen
+  const columns = sizeOf(shape) / shape[site.outAxis]
+  for (let from = 0; from < columns; from += ROWS) {
+    const rows = tf.tidy(() => {
+      const wanted = tf.range(from, Math.min(columns, from + ROWS), 1, 'int32')
+      return tf.cast(tf.equal(tf.expandDims(wanted, 1), tf.range(0, columns, 1, 'int32')), 'float32') as tf.Tensor2D
+    })
+    stats.take(site, rows)
+    rows.dispose()
+    await Promise.resolve()
+  }
+  return { stats: stats.of(site).stats, samples: 0 }
 }
 
 const floatDType = (dtype: DType | undefined): DType => (dtype && DTYPES[dtype].kind === 'float' ? dtype : 'f32')
@@ -205,9 +225,7 @@ const relativeError = async (result: Parameter, original: () => Promise<tf.Tenso
 
 const writeOnce = async ({ model, context, out, written }: Run, name: string, changed?: Parameter): Promise<void> => {
   if (written.has(name)) return
-  const parameter = changed ?? (await model.params.read(name, { signal: context.signal }))
-  if (!changed) checkFinite(name, parameter)
-  await out.write(name, parameter)
+  await out.write(name, changed ?? (await model.params.read(name, { signal: context.signal })))
   written.add(name)
 }
 

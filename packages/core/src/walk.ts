@@ -82,9 +82,9 @@ export const writeChanged = async (model: Model, context: Context, changed: Read
   try {
     for (const name of [...names, ...[...changed.keys()].filter(each => !known.has(each))]) {
       signal.throwIfAborted()
-      const parameter = changed.get(name) ?? (await model.params.read(name, { signal }))
-      checkFinite(name, parameter)
-      await sink.write(name, parameter)
+      const made = changed.get(name)
+      if (made) checkFinite(name, made)
+      await sink.write(name, made ?? (await model.params.read(name, { signal })))
     }
     return await sink.finish()
   } catch (error) {

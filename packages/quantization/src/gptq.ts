@@ -31,7 +31,7 @@ export const gptq = defineMethod({
   calibrate: gram,
   apply: async (weight, job, options) => {
     const [rows, columns] = weight.shape
-    const grid = gridOf(options, columns)
+    const grid = gridOf(options, columns, job.site)
     warnOfFewTokens(job, columns)
     const values = await weight.data<'float32'>()
     const mask = await job.mask?.data()
@@ -68,6 +68,7 @@ const alignedBlock = (block: number, group: number): number => {
 
 const warnOfFewTokens = ({ samples, warn }: Job<any>, columns: number): void => {
   if (samples >= columns) return
+  if (samples === 0) return warn('no input came by in calibration: rounded to nearest.')
   warn(
     `${samples} calibration tokens for ${columns} columns: rounding to nearest would do better. Give at least ${4 * columns} tokens, or use rtn.`,
   )
