@@ -70,6 +70,7 @@ export const weightWriter = ({ source, form, float }: WeightWriterOptions, spool
       form: isProduct ? (form ?? formOf(tensor) ?? 'MatMulNBits') : 'QDQ',
       float: floatOf(name),
       opset: opsetOf(source.model),
+      ...(tensor.attributes ? { attributes: tensor.attributes } : {}),
       write: (wanted, values) => spool.write(wanted === name && values.dtype !== tensor.dtype ? `${name}_${values.dtype}` : wanted, values),
     }
     const stored = await storeMatrix(tree, { name, shape: tensor.shape, outAxis }, target)

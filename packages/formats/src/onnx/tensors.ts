@@ -16,6 +16,8 @@ export interface OnnxTensor {
   readonly range?: Range & { readonly file?: string }
   /** How the file holds a weight whose initializer this only stands for: in which form, or as floats of another type. */
   readonly stored?: OnnxForm | 'float'
+  /** Attributes that its node had there besides those that say how it is stored. */
+  readonly attributes?: Readonly<Record<string, number>>
 }
 
 const MAX_RANK = 32

@@ -44,7 +44,7 @@ const named = (found: ReadonlyMap<NodeProto, FoundWeight>, taken: Set<string>): 
   const known = new Map<string, Weight>()
   return new Map(
     [...found].map(([node, weight]) => {
-      const key = JSON.stringify([node.opType, ...weight.parts.map(({ name }) => name)])
+      const key = JSON.stringify([node.opType, weight.attributes, ...weight.parts.map(({ name }) => name)])
       const each = known.get(key) ?? { ...weight, called: freeName(weight.name, taken) }
       known.set(key, each)
       taken.add(each.called)
@@ -108,9 +108,10 @@ const withForms = (onnx: Onnx): Onnx => {
   const byName = new Map([...weights.values()].map(weight => [weight.called, weight]))
   const tensors: readonly OnnxTensor[] = [
     ...onnx.tensors.filter(({ name }) => !parts.has(name)),
-    ...[...byName.values()].map(({ called, shape, dtype, form }) => ({
+    ...[...byName.values()].map(({ called, shape, dtype, form, attributes }) => ({
       ...{ name: called, shape, dtype, proto: tensorHeader(called, { dtype, shape }) },
       stored: form ?? ('float' as const),
+      ...(attributes ? { attributes } : {}),
     })),
   ]
   graph.node = nodesWith(graph.node, weights)

@@ -18,6 +18,13 @@ const unpackRows = (bytes: Uint8Array, rows: number, count: number, bits: number
   return codes
 }
 
+/** What says how codes are stored. */
+const LAYOUT: readonly string[] = ['K', 'N', 'bits', 'block_size']
+
+/** The rest, such as `accuracy_level`, the precision that the runtime multiplies in. */
+const attributesOf = ({ attribute }: NodeProto): Readonly<Record<string, number>> =>
+  Object.fromEntries(attribute.filter(({ name }) => !LAYOUT.includes(name)).map(({ name, i }) => [name, Number(i)]))
+
 const isSet = (name: string | undefined): boolean => name !== undefined && name !== ''
 
 /** x · W, and a bias, in the place of MatMulNBits. */
@@ -38,7 +45,7 @@ export const readNBits: Reader = (node, find) => {
   const [bits, block, columns, rows] = ['bits', 'block_size', 'K', 'N'].map(name => numberOf(node, name, 0))
   const [data, scale, zero] = node.input.slice(1, 4).map(find)
   const blocks = Math.ceil(columns / block)
-  if (!WIDTHS.includes(bits) || !(rows > 0 && columns > 0 && block > 0) || isSet(node.input[4])) return undefined
+  if (!WIDTHS.includes(bits) || !(rows > 0 && columns > 0 && block > 0) || isSet(node.input[4]) || numberOf(node, 'weight_prepacked', 0) !== 0) return undefined
   if (data?.dtype !== 'u8' || bytesOf('u8', data.shape) !== (rows * blocks * block * bits) / 8) return undefined
   if (!scale || (scale.dtype !== 'f32' && scale.dtype !== 'f16') || sizeOf(scale.shape) !== rows * blocks) return undefined
   const zeroBytes = Math.ceil((blocks * bits) / 8)
@@ -46,6 +53,7 @@ export const readNBits: Reader = (node, find) => {
   const { dtype } = scale
   const shape = [columns, rows]
   return {
+    attributes: attributesOf(node),
     ...{ name: weightNameOf(data.name), shape, dtype, form: 'MatMulNBits', codec: 'matrix', parts: [data, scale, ...(zero ? [zero] : [])] },
     product: productOf(node),
     read: ([codes, scales, zeros]) => {
