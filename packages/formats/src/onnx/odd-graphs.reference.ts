@@ -5,7 +5,6 @@ import { encodeModel, modelOf, type ValueInfo } from './model.js'
 import {
   AttributeProto_AttributeType,
   AttributeProtoSchema,
-  GraphProtoSchema,
   type AttributeProto,
   type GraphProto,
   type TensorProto,
