@@ -80,6 +80,19 @@ it('writes static int8 with the grids of an observer', async () => {
   expect(ONNX_FORMS).toEqual(FORMS)
 })
 
+it.each([8, 6, 3])('verifies static int8 against a model that rounds its inputs as they are written, in %d bits', async bits => {
+  const grids = `quantize-activations(bits=${bits}, only=*)`
+  const steps = ['--step', 'rtn(bits=8, granularity=row, only=*)', '--step', grids, '--form', 'QDQ', '--overwrite', '--verify']
+  const files = [join(folder, 'mlp.onnx'), '--out', join(folder, 'int8.onnx'), '--calibrate', join(folder, 'inputs.safetensors')]
+  const { verification, steps: done } = await json('compress', ...files, ...steps)
+  expect(done.map(({ sites, error }: any) => [sites, error === undefined])).toEqual([
+    [2, false],
+    [2, true],
+  ])
+  expect(verification.runtime).toBe('ONNX Runtime')
+  expect(verification.largest / verification.magnitude).toBeLessThan(8e-3) // a code more or less where a rounding ties
+})
+
 it('says which format holds a graph', async () => {
   const { code, err } = await run(
     'compress',

@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { forward, loadModel, type Rng } from '@tersor/core'
+import { forward, loadModel, withStoredGrids, type Rng } from '@tersor/core'
 import { logSumExp } from '@tersor/evaluation/log-softmax'
 import type { GraphModel, GraphTensors, GraphValue, LanguageModel } from '@tersor/models'
 import { withUsualInputs } from '@tersor/models/onnx-model'
@@ -99,7 +99,7 @@ export const outputsOf = async (
   try {
     const [given, made] = tf.tidy(() => {
       const given = inputsOf(model, first, rng)
-      return [Object.values(given).map(tensor => tf.clone(tensor)), Object.values(model.run(given, { weights }))]
+      return [Object.values(given).map(tensor => tf.clone(tensor)), Object.values(model.run(given, withStoredGrids(model, { weights })))]
     }) as unknown as [tf.Tensor[], tf.Tensor[]]
     const data = await Promise.all([...given, ...made].map(tensor => tensor.data()))
     const inputs = model.inputs.map((value, i) => ({ value, shape: given[i].shape, data: data[i] }))
