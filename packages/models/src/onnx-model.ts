@@ -2,6 +2,7 @@ import * as tf from '@tensorflow/tfjs-core'
 import type { Native, NativeTensor } from '@tersor/backend-ort/binding'
 import { activationNames, type Env, type InputGrid, type Site, type Stage } from '@tersor/core'
 import { openOnnx, typeName, withTrees, type Onnx, type OnnxTensor, type OpenOnnxOptions, type ValueInfoProto } from '@tersor/formats/onnx'
+import { inputsOfBatch } from './graph-batch.js'
 import type { GraphModel, GraphTensors, GraphValue } from './graph-model.js'
 import { withUsualInputs } from './onnx-model/inputs.js'
 import { graphSessions } from './onnx-model/session.js'
@@ -129,7 +130,7 @@ export const openOnnxModel = async (from: string | Blob, options: OpenOnnxOption
     name: graph.name || 'graph',
     parameters: fed.map(({ name }) => name),
     sites: graphSites.map(({ site }) => site),
-    run: (x, env) => run({ [inputs[0].name]: x }, env)[outputs[0].name],
+    run: (x, env) => run(inputsOfBatch(inputs, x), env)[outputs[0].name],
   }
   return Object.freeze({
     ...{ family: 'graph' as const, format: 'onnx' as const, architecture: graph.name || 'onnx' },

@@ -1,6 +1,7 @@
 import { klDivergence, perplexity, preparedBatch, readDocuments, readImages, topOne, topOneAgreement, windowsOf } from '@tersor/evaluation'
 import { openModel, type OpenedModel } from '@tersor/models/open-model'
 import { CompressionError } from '@tersor/tensor'
+import { graphBatches } from '../graph-batches.js'
 import { preprocessingBeside } from '../graph-images.js'
 import { writeResult, type Terminal } from '../output.js'
 import { progressOn } from '../progress.js'
@@ -109,6 +110,10 @@ const MEASURES: Readonly<Record<Metric, (model: OpenedModel, flags: EvaluateFlag
     ),
   agreement: (model, { data, reference }, { path, ...run }) =>
     withReference('agreement', reference, async other => {
+      if (model.family === 'graph' && data.endsWith('.safetensors')) {
+        const batches = await graphBatches(model.inputs, data)
+        return topOneAgreement(model, other, { batches: batches.length, batch: index => batches[index] }, run)
+      }
       const { images, preprocessing, rows } = await imagesFor(model as Imaging, data, path)
       const batch = (index: number) => preparedBatch(images, index * rows, Math.min((index + 1) * rows, images.count), preprocessing)
       return topOneAgreement(model, other, { batches: Math.ceil(images.count / rows), batch }, run)
