@@ -196,6 +196,57 @@ it('says what the runtime says of a graph that it refuses', async () => {
   await model.close!()
 })
 
+/** Rows of a table of 4 by their numbers. */
+const lookUp = async (): Promise<OnnxModel> => {
+  const graph = graphBuilder('node_')
+  graph.rename(graph.op('Gather', [graph.op('Mul', [graph.constant('f32', [4, 1], [1, 2, 3, 4]), graph.constant('f32', [1], [2])]), 'rows']), 'y')
+  const path = join(folder, 'rows.onnx')
+  const values = { inputs: [{ name: 'rows', dtype: 'i64' as const, shape: [1] }], outputs: [{ name: 'y', dtype: 'f32' as const, shape: [1, 1] }] }
+  await writeFile(path, encodeModel(modelOf({ name: 'rows', graph, ...values })))
+  return openOnnxModel(path)
+}
+
+it('says in its own words where the runtime stops, and on what', async () => {
+  const model = await lookUp()
+  const { weights } = await loadModel(model)
+  const run = (row: number) => tf.tidy(() => model.run({ rows: tf.tensor1d([row], 'int32') }, { weights }).y.dataSync()[0])
+  expect(run(3)).toBe(8)
+  expect(() => run(4)).toThrow(
+    expect.objectContaining({
+      code: 'BAD_DATA',
+      message: expect.stringMatching(/^ONNX Runtime stopped: .*indices element out of data bounds.*\nCheck that .* on inputs of these shapes: rows \(1\)\.$/),
+    }),
+  )
+  await model.close!()
+})
+
+it('refuses inputs that are no numbers, and graphs without one', async () => {
+  const nodes = graphBuilder('node_')
+  nodes.rename(nodes.op('Relu', ['x']), 'y')
+  const value = (name: string) => ({ name, dtype: 'f32' as const, shape: [1] })
+  const proto = modelOf({ name: 'text', graph: nodes, inputs: [value('x'), value('label')], outputs: [value('y')] })
+  ;(proto.graph!.input[1].type!.value.value as { elemType: number }).elemType = 8
+  await writeFile(join(folder, 'text.onnx'), encodeModel(proto))
+  const model = await open('text')
+  const x = tf.tensor1d([1])
+  expect(() => model.run({ x, label: x }, { weights: () => x })).toThrow(
+    expect.objectContaining({
+      code: 'UNSUPPORTED',
+      message: 'The graph\'s input "label" is of type string, and inputs here are numbers.\nCut the graph behind what reads it.',
+    }),
+  )
+  await model.close!()
+  const graph = graphBuilder('node_')
+  graph.rename(graph.op('Relu', [graph.constant('f32', [1], [1])]), 'y')
+  const path = join(folder, 'constant.onnx')
+  const outputs = [{ name: 'y', dtype: 'f32' as const, shape: [1] }]
+  await writeFile(path, encodeModel(modelOf({ name: 'constant', graph, inputs: [], outputs })))
+  await expect(openOnnxModel(path)).rejects.toMatchObject({
+    code: 'UNSUPPORTED',
+    message: 'The graph takes no input.\nGive the one that computes from inputs.',
+  })
+})
+
 it('names an input that is missing', async () => {
   const model = await open('mlp')
   const { weights } = await loadModel(model)

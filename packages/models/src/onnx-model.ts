@@ -1,11 +1,13 @@
 import * as tf from '@tensorflow/tfjs-core'
-import type { Native, NativeTensor } from '@tersor/backend-ort/binding'
+import type { Native, NativeSession, NativeTensor } from '@tersor/backend-ort/binding'
 import { activationNames, type Env, type InputGrid, type Site, type Stage } from '@tersor/core'
+import { oneLine } from '@tersor/formats/bad-file'
 import { openOnnx, typeName, withTrees, type Onnx, type OnnxTensor, type OpenOnnxOptions, type ValueInfoProto } from '@tersor/formats/onnx'
 import { inputsOfBatch } from './graph-batch.js'
+import { CompressionError } from '@tersor/tensor'
 import type { GraphModel, GraphTensors, GraphValue } from './graph-model.js'
 import { withUsualInputs } from './onnx-model/inputs.js'
-import { graphSessions } from './onnx-model/session.js'
+import { graphSessions, stopped } from './onnx-model/session.js'
 import { sitesOfGraph, type GraphSite } from './onnx-model/sites.js'
 import { feed, fetched, isFed } from './onnx-model/values.js'
 
@@ -83,6 +85,21 @@ const roundedInput = ({ site, grid }: GriddedSite) => {
 const feedGrid = (native: Native, { site, grid }: GriddedSite): readonly (readonly [string, NativeTensor])[] =>
   activationNames(site).map((name, part) => [name, feed(native, part === 0 ? grid.scale : grid.zero, 'float32')] as const)
 
+const feedInput = (native: Native, tensor: tf.Tensor, name: string, dtype: string): NativeTensor => {
+  if (isFed(dtype)) return feed(native, tensor, dtype)
+  const what = oneLine(`The graph's input ${JSON.stringify(name)} is of type ${dtype}, and inputs here are numbers.`)
+  throw new CompressionError('UNSUPPORTED', what, 'Cut the graph behind what reads it.', { name, dtype })
+}
+
+/** Runs a graph; throws BAD_DATA where the runtime stops. */
+const fetchAll = (session: NativeSession, feeds: Readonly<Record<string, NativeTensor>>, wanted: readonly string[], given: GraphTensors) => {
+  try {
+    return session.fetch(feeds, [...wanted])
+  } catch (cause) {
+    throw stopped(cause, Object.entries(given).map(([name, { shape }]) => `${name} (${shape.join(', ')})`).join(', ')) // prettier-ignore
+  }
+}
+
 /**
  * Opens an ONNX graph as a model of one stage that ONNX Runtime runs: its sites are the MatMul, Gemm and Conv nodes whose second input is
  * an initializer. Weights are fed at each run, so that compressed ones are what runs, and so are grids of inputs. Needs @tersor/backend-ort
@@ -95,6 +112,10 @@ export const openOnnxModel = async (from: string | Blob, options: OpenOnnxOption
   const constants = new Set(tensors.map(({ name }) => name))
   const inputs = graph.input.filter(({ name }) => !constants.has(name)).map(graphValue)
   const outputs = graph.output.map(graphValue)
+  if (inputs.length === 0) {
+    await onnx.close()
+    throw new CompressionError('UNSUPPORTED', 'The graph takes no input.', 'Give the one that computes from inputs.')
+  }
   const graphSites = sitesOfGraph(graph, tensors)
   const fed = fedTensors(onnx, graphSites)
   const shownSites = graphSites.filter(({ unseen }) => unseen === undefined)
@@ -109,14 +130,14 @@ export const openOnnxModel = async (from: string | Blob, options: OpenOnnxOption
     const { native, session, roundedNames } = sessions.get(gridded.map(roundedInput))
     const all = withUsualInputs(inputs, given)
     const feeds = Object.fromEntries([
-      ...inputs.map(({ name, dtype }) => [name, feed(native, all[name], isFed(dtype) ? dtype : 'float32')] as const),
+      ...inputs.map(({ name, dtype }) => [name, feedInput(native, all[name], name, dtype)] as const),
       ...fed.map(({ name, dtype }) => [name, feed(native, env.weights(name), dtype === 'f16' ? 'float16' : 'float32')] as const),
       ...gridded.flatMap(each => feedGrid(native, each)),
     ])
     const multiplied = shownSites.map(each => ({ ...each, input: roundedNames.get(each.site.weight) ?? each.input }))
     const shown = env.tap ? multiplied.map(({ input }) => input).filter(name => !Object.hasOwn(all, name)) : []
     const wanted = new Set([...outputs.map(({ name }) => name), ...shown])
-    const results = session.fetch(feeds, [...wanted])
+    const results = fetchAll(session, feeds, [...wanted], all)
     const made = new Map<string, tf.Tensor>()
     const valueOf = (name: string): tf.Tensor => {
       const value = all[name] ?? made.get(name) ?? fetched(results[name])

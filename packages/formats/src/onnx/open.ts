@@ -4,6 +4,7 @@ import { bytesOf, CompressionError, notFound, type ParameterStore } from '@terso
 import { badFile, oneLine } from '../bad-file.js'
 import { openSource, type ByteSource } from '../byte-source.js'
 import { folderOf, within, type FileSystem } from '../file-system.js'
+import { checkGraph } from './check-graph.js'
 import { normalise } from './normalise.js'
 import { scanModel } from './scan.js'
 import type { GraphProto, ModelProto } from './schema/onnx-ml_pb.js'
@@ -99,6 +100,7 @@ export const openOnnx = async (from: string | Blob, options: OpenOnnxOptions = {
     const skeleton = await scanModel(source)
     const { graph } = skeleton.model
     if (!graph) throw badFile(`${source.name} holds no graph.`, 'Check that it is an ONNX model.')
+    checkGraph(graph)
     normalise(skeleton.model)
     const tensors = tensorsOf(skeleton)
     checkNames(tensors)
