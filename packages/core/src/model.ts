@@ -142,12 +142,21 @@ export interface Coupling {
   readonly homogeneous?: boolean
 }
 
+/** Numbers that methods cannot compress where they stand, and what meets them there. */
+export interface OtherWeight {
+  readonly name: string
+  readonly operator: string
+  readonly bytes: number
+}
+
 /** A network: stages in order over a store of parameters. */
 export interface Model {
   readonly params: ParameterStore
   readonly stages: readonly Stage[]
   readonly couplings?: readonly Coupling[]
   readonly residual?: Residual
+  /** Of an imported graph: weights that are no sites, largest first. */
+  readonly others?: readonly OtherWeight[]
   /** What was done to the parameters so far, in order. */
   readonly provenance?: readonly Provenance[]
 }

@@ -10,7 +10,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { floats, runOnnx } from '../../formats/src/onnx/run.reference.js'
-import { writeConvolution, writeMlp } from '../../formats/src/onnx/toy-graph.reference.js'
+import { initializer, values, writeConvolution, writeMlp } from '../../formats/src/onnx/toy-graph.reference.js'
 import { openOnnxModel, type OnnxModel } from './onnx-model.js'
 
 let folder = ''
@@ -245,6 +245,31 @@ it('refuses inputs that are no numbers, and graphs without one', async () => {
     code: 'UNSUPPORTED',
     message: 'The graph takes no input.\nGive the one that computes from inputs.',
   })
+})
+
+it('says what holds weights where no site is', async () => {
+  const write = async (type: string, operands: readonly string[]): Promise<OnnxModel> => {
+    const graph = graphBuilder('node_')
+    graph.rename(graph.op(type, operands), 'y')
+    const initializers = [initializer('w', [32, 64], values(2048, 1)), initializer('tiny', [2, 2], values(4, 2))]
+    const value = (name: string) => ({ name, dtype: 'f32' as const, shape: [32, 64] })
+    const proto = modelOf({ name: 'other', graph, inputs: [value('x')], outputs: [value('y')], initializers })
+    await writeFile(join(folder, 'other.onnx'), encodeModel(proto))
+    return open('other')
+  }
+  const model = await write('Mul', ['x', 'w'])
+  expect(model.others).toEqual([{ name: 'w', operator: 'Mul', bytes: 8192 }])
+  await expect(compress(model, rtn())).rejects.toMatchObject({
+    code: 'NOT_FOUND',
+    message: 'rtn finds no site to work on.\nThe model has no sites: Mul takes "w" (8192 bytes).',
+  })
+  await model.close!()
+  const plain = await write('Relu', ['x'])
+  expect(plain.others).toEqual([{ name: 'w', operator: 'nothing', bytes: 8192 }])
+  await plain.close!()
+  const known = await open('mlp')
+  expect(known).not.toHaveProperty('others')
+  await known.close!()
 })
 
 it('names an input that is missing', async () => {

@@ -2,7 +2,7 @@ import * as tf from '@tensorflow/tfjs-core'
 import type { Native, NativeSession, NativeTensor } from '@tersor/backend-ort/binding'
 import { activationNames, type Env, type InputGrid, type Site, type Stage } from '@tersor/core'
 import { oneLine } from '@tersor/formats/bad-file'
-import { openOnnx, typeName, withTrees, type Onnx, type OnnxTensor, type OpenOnnxOptions, type ValueInfoProto } from '@tersor/formats/onnx'
+import { openOnnx, otherWeights, typeName, withTrees, type Onnx, type OnnxTensor, type OpenOnnxOptions, type ValueInfoProto } from '@tersor/formats/onnx'
 import { inputsOfBatch } from './graph-batch.js'
 import { CompressionError } from '@tersor/tensor'
 import type { GraphModel, GraphTensors, GraphValue } from './graph-model.js'
@@ -119,6 +119,7 @@ export const openOnnxModel = async (from: string | Blob, options: OpenOnnxOption
   const graphSites = sitesOfGraph(graph, tensors)
   const fed = fedTensors(onnx, graphSites)
   const shownSites = graphSites.filter(({ unseen }) => unseen === undefined)
+  const others = otherWeights(graph, tensors)
   const taps = [...new Set(shownSites.map(({ input }) => input))]
   const sessions = await graphSessions(onnx, new Set(fed.map(({ name }) => name)), taps)
 
@@ -157,6 +158,7 @@ export const openOnnxModel = async (from: string | Blob, options: OpenOnnxOption
     ...{ family: 'graph' as const, format: 'onnx' as const, architecture: graph.name || 'onnx' },
     rawConfig: { model_type: 'onnx', producer: model.producerName, opset: opsetText(onnx) },
     ...{ inputs, outputs, onnx, params, stages: [stage], provenance: onnx.provenance, run },
+    ...(others.length > 0 ? { others } : {}),
     close: async () => {
       sessions.dispose()
       await onnx.close()

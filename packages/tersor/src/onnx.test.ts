@@ -152,6 +152,20 @@ it.each([
   )
 })
 
+it('says once, with bytes, what was left as it was', async () => {
+  const text = async (step: string): Promise<string> => {
+    const out = new Writable({ write: (chunk, _encoding, done) => ((written += String(chunk)), done()) })
+    let written = ''
+    const argv = ['compress', await writeSeveral(), '--out', join(folder, 'left.onnx'), '--overwrite', '--step', step, '--quiet']
+    expect(await main(argv, { out, err: new Writable({ write: (_chunk, _encoding, done) => done() }) })).toBe(0)
+    return written
+  }
+  expect(await text('rtn(bits=8, granularity=row, only=*MatMul*)')).toContain(
+    'left as they were: 12.8 kB of 1 site that no step chose (node_Gather_0, a table)',
+  )
+  expect(await text('rtn(bits=8, granularity=row, only=*)')).not.toContain('left as they were')
+})
+
 it('says which format holds a graph', async () => {
   const { code, err } = await run(
     'compress',

@@ -1,5 +1,15 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { activationNames, compress as run, pack, pipeline, sitesOf, type ProgressEvent, type Step } from '@tersor/core'
+import {
+  activationNames,
+  compress as run,
+  othersText,
+  pack,
+  pipeline,
+  sitesOf,
+  type OtherWeight,
+  type ProgressEvent,
+  type Step,
+} from '@tersor/core'
 import { sizeOfModel } from '@tersor/evaluation'
 import type { ScratchFolder } from '@tersor/formats/scratch'
 import { openModel, type OpenedModel } from '@tersor/models/open-model'
@@ -32,7 +42,7 @@ export interface CompressFlags extends FormatFlags {
 }
 
 interface StepReport {
-  /** Sites of which it changed something besides rounding weights. */
+  /** Sites that it compressed or of which it changed something. */
   readonly changed: Set<string>
   readonly method: string
   readonly options: object
@@ -148,8 +158,26 @@ const record = (reports: StepReport[], event: ProgressEvent, siteOf: ReadonlyMap
     current.sites++
   }
   if (event.type !== 'compressed') return
+  current.changed.add(event.site)
   current.error = ((current.error ?? 0) * current.sites + event.error) / (current.sites + 1)
   current.sites++
+}
+
+/** What no step touched, said once with its bytes. */
+const leftNotes = (model: OpenedModel, touched: ReadonlySet<string>): readonly string[] => {
+  const weights = new Map(sitesOf(model).map(site => [site.weight, site] as const))
+  const done = new Set(sitesOf(model).flatMap(({ name, weight }) => (touched.has(name) ? [weight] : [])))
+  const left = [...weights].filter(([weight]) => !done.has(weight))
+  const bytes = left.reduce((sum, [weight]) => sum + model.params.info(weight).byteLength, 0)
+  const named = left
+    .slice(0, 3)
+    .map(([, { name, kind, head }]) => `${name}${head ? ', the head' : kind === 'embedding' ? ', a table' : ''}`)
+  const { others = [] } = model as { readonly others?: readonly OtherWeight[] }
+  const otherBytes = others.reduce((sum, each) => sum + each.bytes, 0)
+  return [
+    ...(left.length === 0 ? [] : [`left as they were: ${bytesText(bytes)} of ${left.length} ${left.length === 1 ? "site" : "sites"} that no step chose (${named.join('; ')}${left.length > 3 ? '; …' : ''})`]), // prettier-ignore
+    ...(others.length === 0 ? [] : [`left as they were: ${bytesText(otherBytes)} that are no sites: ${othersText(others)}`]),
+  ]
 }
 
 const report = (
@@ -182,6 +210,12 @@ const report = (
     error?.toExponential(2) ?? '',
   ])
   const summary = `${paint(terminal, saved.path, 'bold')}  ${bytesText(bytesBefore)} → ${bytesText(bytesAfter)}  ${result.bitsPerWeight.toFixed(2)} bits/weight  ${seconds.toFixed(1)} s`
-  const notes = [...saved.notes, ...(saved.verification ? [verificationText(saved.verification)] : [])].map(line => `\n${line}`).join('')
+  const notes = [
+    ...saved.notes,
+    ...leftNotes(before, new Set(reports.flatMap(({ changed }) => [...changed]))),
+    ...(saved.verification ? [verificationText(saved.verification)] : []),
+  ]
+    .map(line => `\n${line}`)
+    .join('')
   writeResult(terminal, result, `${tableOf(terminal, ['step', 'options', 'sites', 'error'], rows, [2, 3])}\n\n${summary}${notes}`)
 }
