@@ -8,6 +8,7 @@ import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Writable } from 'node:stream'
+import { byteTokenizerJson } from './byte-tokenizer.reference.js'
 import { initializer, values, writeMlp } from '../../formats/src/onnx/toy-graph.reference.js'
 import { ONNX_FORMS } from './format-flags.js'
 import { main } from './index.js'
@@ -195,4 +196,32 @@ it('writes a language model as a folder for transformers.js', async () => {
   const { code, err } = await run('convert', join(folder, 'pico'), '--out', join(folder, 'other'), '--format', 'gguf', '--form', 'QDQ')
   expect(code).toBe(2)
   expect(err).toContain('--form says nothing to the format gguf.\nPass it with --format onnx, or leave it out.')
+})
+
+it('measures a folder for transformers.js that it wrote as the folder it was made of, and says who generates from it', async () => {
+  const pico = picoLlama({ dtype: 'bf16', context: 32, seed: 3 })
+  const files = { 'tokenizer.json': new TextEncoder().encode(JSON.stringify(byteTokenizerJson())) }
+  const [source, out] = [join(folder, 'told'), join(folder, 'told-web')]
+  const sink = huggingFaceSink(source, { config: pico.rawConfig, files })
+  for (const name of pico.params.names()) await sink.write(name, await pico.params.read(name))
+  await (await sink.finish()).close?.()
+  const { bytesBefore, bytesAfter } = await json('convert', source, '--out', out, '--format', 'onnx')
+  expect(bytesAfter - bytesBefore).toBeLessThan(0.2 * bytesBefore) // halves stay halves; some constants come on top
+  const { tensors } = await json('inspect', join(out, 'onnx/model.onnx'))
+  expect(tensors.find(({ name }: any) => name === 'model.embed_tokens.weight')).toMatchObject({ dtype: 'bf16' })
+  const text = join(folder, 'text.txt')
+  await writeFile(text, 'It is a truth universally acknowledged. '.repeat(3))
+  const [here, there] = [await json('evaluate', source, '--data', text), await json('evaluate', out, '--data', text)]
+  expect(there.tokens).toBe(here.tokens)
+  expect(Math.abs(there.perplexity / here.perplexity - 1)).toBeLessThan(1e-4)
+  const { kl } = await json('evaluate', out, '--data', text, '--metric', 'kl', '--reference', source)
+  expect(kl).toBeLessThan(1e-6)
+  const { code, err } = await run('generate', out, '--prompt', 'It')
+  expect(code).toBe(1)
+  expect(err).toContain(
+    `error UNSUPPORTED ${out} is an ONNX graph, which other runtimes generate text from.\nGenerate with transformers.js, or from the folder it was made of; tersor evaluate measures it on a text.`,
+  )
+  const plain = await run('evaluate', join(folder, 'mlp.onnx'), '--data', text, '--metric', 'perplexity')
+  expect(plain.err).toContain('perplexity does not measure a model of the kind graph.')
+  expect(plain.err).toContain('perplexity and kl measure a decoder in its folder, with its tokenizer.json.')
 })

@@ -16,7 +16,7 @@ export interface Target {
   write(name: string, tensor: Dense): Promise<string>
   /** Attributes that the weight's node had, for the form that it had. */
   readonly attributes?: Readonly<Record<string, number>>
-  /** What plain weights are rounded to; they stay as they are, and are widened when the graph runs, where absent. */
+  /** What plain weights are rounded to; where absent they stay as they are, as matrices of narrower floats do, and are widened when the graph runs. */
   readonly convert?: DType
 }
 
