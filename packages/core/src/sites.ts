@@ -27,7 +27,9 @@ export const selects = (method: Selecting, also?: (site: Site) => boolean): ((si
 /** Where weights stand that are no sites, the largest first. */
 export const othersText = (others: readonly OtherWeight[]): string => {
   if (others.length === 0) return 'nothing in it multiplies by a weight'
-  const listed = others.slice(0, 4).map(({ name, operator, bytes }) => `${operator} takes ${JSON.stringify(name.slice(0, 80))} (${bytes} bytes)`)
+  const listed = others
+    .slice(0, 4)
+    .map(({ name, operator, bytes }) => `${operator} takes ${JSON.stringify(name.slice(0, 80))} (${bytes} bytes)`)
   return `${listed.join(', ')}${others.length > 4 ? ` … (${others.length})` : ''}`
 }
 

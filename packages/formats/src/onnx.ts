@@ -8,6 +8,7 @@ export { SITE_OPERATORS, weightUses, type Geometry, type WeightUse } from './onn
 export { graphBuilder, MICROSOFT, tensorHeader, type AttributeValue, type GraphBuilder, type NodeOptions } from './onnx/build.js'
 export { createSpool, type Spool, type WrittenTensor } from './onnx/spool.js'
 export { MAX_MODEL_BYTES, writeModel, type ModelFilePaths, type WriteOptions } from './onnx/write.js'
+export { ONNX_READING } from './onnx/reading.js'
 export { otherWeights, type OtherWeight } from './onnx/other-weights.js'
 export { runnableModel, type RoundedInput, type Runnable } from './onnx/runnable.js'
 export { dtypeOf, typeName, typeOf } from './onnx/data-types.js'

@@ -34,7 +34,10 @@ const parsed = (bytes: Uint8Array | undefined): Readonly<Record<string, unknown>
  * What makes text of a graph that gives logits of token ids: the tokenizer beside it and how many tokens fit; undefined where the graph takes
  * or gives something else, or has no tokenizer. Throws BAD_FILE for a tokenizer that is none.
  */
-export const textOfGraph = async (folder: string, { inputs, outputs }: Pick<GraphModel, 'inputs' | 'outputs'>): Promise<GraphText | undefined> => {
+export const textOfGraph = async (
+  folder: string,
+  { inputs, outputs }: Pick<GraphModel, 'inputs' | 'outputs'>,
+): Promise<GraphText | undefined> => {
   if (inputs[0].name !== IDS || outputs[0].name !== LOGITS) return undefined
   const [tokenizer, tokenizerConfig, config] = await Promise.all(
     ['tokenizer.json', 'tokenizer_config.json', 'config.json'].map(name => readSmall(`${folder}/${name}`)),

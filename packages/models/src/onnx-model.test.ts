@@ -199,9 +199,15 @@ it('says what the runtime says of a graph that it refuses', async () => {
 /** Rows of a table of 4 by their numbers. */
 const lookUp = async (): Promise<OnnxModel> => {
   const graph = graphBuilder('node_')
-  graph.rename(graph.op('Gather', [graph.op('Mul', [graph.constant('f32', [4, 1], [1, 2, 3, 4]), graph.constant('f32', [1], [2])]), 'rows']), 'y')
+  graph.rename(
+    graph.op('Gather', [graph.op('Mul', [graph.constant('f32', [4, 1], [1, 2, 3, 4]), graph.constant('f32', [1], [2])]), 'rows']),
+    'y',
+  )
   const path = join(folder, 'rows.onnx')
-  const values = { inputs: [{ name: 'rows', dtype: 'i64' as const, shape: [1] }], outputs: [{ name: 'y', dtype: 'f32' as const, shape: [1, 1] }] }
+  const values = {
+    inputs: [{ name: 'rows', dtype: 'i64' as const, shape: [1] }],
+    outputs: [{ name: 'y', dtype: 'f32' as const, shape: [1, 1] }],
+  }
   await writeFile(path, encodeModel(modelOf({ name: 'rows', graph, ...values })))
   return openOnnxModel(path)
 }
@@ -214,7 +220,9 @@ it('says in its own words where the runtime stops, and on what', async () => {
   expect(() => run(4)).toThrow(
     expect.objectContaining({
       code: 'BAD_DATA',
-      message: expect.stringMatching(/^ONNX Runtime stopped: .*indices element out of data bounds.*\nCheck that .* on inputs of these shapes: rows \(1\)\.$/),
+      message: expect.stringMatching(
+        /^ONNX Runtime stopped: .*indices element out of data bounds.*\nCheck that .* on inputs of these shapes: rows \(1\)\.$/,
+      ),
     }),
   )
   await model.close!()

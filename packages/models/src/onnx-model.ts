@@ -2,7 +2,16 @@ import * as tf from '@tensorflow/tfjs-core'
 import type { Native, NativeSession, NativeTensor } from '@tersor/backend-ort/binding'
 import { activationNames, type Env, type InputGrid, type Site, type Stage } from '@tersor/core'
 import { oneLine } from '@tersor/formats/bad-file'
-import { openOnnx, otherWeights, typeName, withTrees, type Onnx, type OnnxTensor, type OpenOnnxOptions, type ValueInfoProto } from '@tersor/formats/onnx'
+import {
+  openOnnx,
+  otherWeights,
+  typeName,
+  withTrees,
+  type Onnx,
+  type OnnxTensor,
+  type OpenOnnxOptions,
+  type ValueInfoProto,
+} from '@tersor/formats/onnx'
 import { inputsOfBatch } from './graph-batch.js'
 import { CompressionError } from '@tersor/tensor'
 import type { GraphModel, GraphTensors, GraphValue } from './graph-model.js'
@@ -92,7 +101,12 @@ const feedInput = (native: Native, tensor: tf.Tensor, name: string, dtype: strin
 }
 
 /** Runs a graph; throws BAD_DATA where the runtime stops. */
-const fetchAll = (session: NativeSession, feeds: Readonly<Record<string, NativeTensor>>, wanted: readonly string[], given: GraphTensors) => {
+const fetchAll = (
+  session: NativeSession,
+  feeds: Readonly<Record<string, NativeTensor>>,
+  wanted: readonly string[],
+  given: GraphTensors,
+) => {
   try {
     return session.fetch(feeds, [...wanted])
   } catch (cause) {

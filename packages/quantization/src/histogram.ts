@@ -53,10 +53,7 @@ export const middleOf = (histogram: Histogram, bin: number): number => (bin - si
  * |value| in about `bins` bins of one width up to the largest, each a run of the histogram's own: counts and the width.
  * The histogram needs many more: a run has the nearest whole number of them.
  */
-export const magnitudes = (
-  histogram: Histogram,
-  bins: number,
-): { readonly counts: Float64Array; readonly width: number } => {
+export const magnitudes = (histogram: Histogram, bins: number): { readonly counts: Float64Array; readonly width: number } => {
   const { width, counts, low, high } = histogram
   const [side, reach] = [sideOf(histogram), Math.max(-low, high)]
   if (reach === 0) return { counts: new Float64Array(0), width }

@@ -7,7 +7,8 @@ import { withUsualInputs } from '@tersor/models/onnx-model'
 import { CompressionError, type ParameterStore } from '@tersor/tensor'
 
 /** Shows an input as "ids int64 (batch, 128)". */
-const wanted = ({ name, dtype, shape }: GraphValue): string => `${name} ${dtype}${shape ? ` (${shape.map(each => each ?? '?').join(', ')})` : ''}`
+const wanted = ({ name, dtype, shape }: GraphValue): string =>
+  `${name} ${dtype}${shape ? ` (${shape.map(each => each ?? '?').join(', ')})` : ''}`
 
 const misfit = (file: string, what: string, values: readonly GraphValue[]): CompressionError =>
   new CompressionError(
@@ -36,7 +37,12 @@ const sorted = (names: readonly string[], values: readonly GraphValue[], file: s
   return batches
 }
 
-const readBatch = async (store: ParameterStore, values: readonly GraphValue[], names: ReadonlyMap<string, string>, file: string): Promise<tf.Tensor> => {
+const readBatch = async (
+  store: ParameterStore,
+  values: readonly GraphValue[],
+  names: ReadonlyMap<string, string>,
+  file: string,
+): Promise<tf.Tensor> => {
   const given: Record<string, tf.Tensor> = {}
   try {
     for (const [input, name] of names) given[input] = decode(await store.read(name))

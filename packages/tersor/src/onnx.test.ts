@@ -105,7 +105,13 @@ const writeSeveral = async (): Promise<string> => {
     { name: 'mask', dtype: 'f32' as const, shape: ['batch', 'tokens'] },
     { name: 'size', dtype: 'f32' as const, shape: [1] },
   ]
-  const model = modelOf({ name: 'several', graph, inputs, outputs: [{ name: 'y', dtype: 'f32', shape: ['batch', 'tokens', 40] }], initializers })
+  const model = modelOf({
+    name: 'several',
+    graph,
+    inputs,
+    outputs: [{ name: 'y', dtype: 'f32', shape: ['batch', 'tokens', 40] }],
+    initializers,
+  })
   const path = join(folder, 'several.onnx')
   await writeFile(path, encodeModel(model))
   return path

@@ -16,7 +16,10 @@ const given = ({ input, initializer, sparseInitializer }: GraphProto): string[] 
 ]
 
 /** Everything that a node waits for, what the graphs inside of it ask the outer ones for too. */
-const asked = (node: NodeProto): readonly string[] => [...node.input.filter(name => name !== ''), ...innerGraphs(node).flatMap(askedOutside)]
+const asked = (node: NodeProto): readonly string[] => [
+  ...node.input.filter(name => name !== ''),
+  ...innerGraphs(node).flatMap(askedOutside),
+]
 
 const askedOutside = (graph: GraphProto): string[] => {
   const own = new Set([...given(graph), ...graph.node.flatMap(({ output }) => output)])

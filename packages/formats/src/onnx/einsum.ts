@@ -8,7 +8,8 @@ const TERM = /^(\.\.\.)?[a-zA-Z]+$/
 export const outAxisOfEinsum = (equation: string): 0 | 1 | undefined => {
   const [operands, result, ...rest] = equation.replace(/\s/g, '').split('->')
   const [x, weight, ...more] = operands.split(',')
-  if (result === undefined || rest.length > 0 || more.length > 0 || ![x, weight, result].every(term => TERM.test(term ?? ''))) return undefined
+  if (result === undefined || rest.length > 0 || more.length > 0 || ![x, weight, result].every(term => TERM.test(term ?? '')))
+    return undefined
   if (!/^[a-zA-Z]{2}$/.test(weight) || new Set(x).size < x.replace('...', '.').length) return undefined
   const inner = x[x.length - 1]
   const outer = weight.replace(inner, '')

@@ -57,22 +57,33 @@ const turned = (parameter: Parameter): Parameter => {
 const transpose: Move = (node, weight) => {
   const { shape, dtype } = weight
   const order = numbersOf(node, 'perm') ?? shape.map((_, axis) => shape.length - 1 - axis)
-  if (order.length !== shape.length || new Set(order).size !== shape.length || order.some(axis => shape[axis] === undefined)) return undefined
+  if (order.length !== shape.length || new Set(order).size !== shape.length || order.some(axis => shape[axis] === undefined))
+    return undefined
   if (isTree(weight) && shape.length !== 2) return undefined
   const isTurn = shape.length === 2 && order[0] === 1
-  return { shape: order.map(axis => shape[axis]), dtype, move: isTurn ? turned : parameter => (isTree(weight) ? parameter : permuted(parameter as Dense, order)) }
+  return {
+    shape: order.map(axis => shape[axis]),
+    dtype,
+    move: isTurn ? turned : parameter => (isTree(weight) ? parameter : permuted(parameter as Dense, order)),
+  }
 }
 
 /** The same elements in another shape. */
 const reshaped = (weight: OnnxTensor, shape: Shape | undefined): Moved | undefined => {
-  if (isTree(weight) || !shape || shape.length < 2 || sizeOf(shape) !== sizeOf(weight.shape) || shape.some(extent => !(extent >= 0))) return undefined
+  if (isTree(weight) || !shape || shape.length < 2 || sizeOf(shape) !== sizeOf(weight.shape) || shape.some(extent => !(extent >= 0)))
+    return undefined
   return { shape, dtype: weight.dtype, move: parameter => dense((parameter as Dense).dtype, shape, (parameter as Dense).bytes) }
 }
 
 const reshape: Move = (node, weight, numbers) => {
-  const wanted = numbers(node.input[1])?.map((extent, axis) => (extent === 0 && numberOf(node, 'allowzero', 0) === 0 ? weight.shape[axis] : extent))
+  const wanted = numbers(node.input[1])?.map((extent, axis) =>
+    extent === 0 && numberOf(node, 'allowzero', 0) === 0 ? weight.shape[axis] : extent,
+  )
   const known = sizeOf((wanted ?? []).filter(extent => extent !== -1))
-  return reshaped(weight, wanted?.map(extent => (extent === -1 ? sizeOf(weight.shape) / known : extent)))
+  return reshaped(
+    weight,
+    wanted?.map(extent => (extent === -1 ? sizeOf(weight.shape) / known : extent)),
+  )
 }
 
 const flatten: Move = (node, weight) => {
@@ -91,7 +102,10 @@ const unsqueeze: Move = (node, weight, numbers) => {
   const axes = axesOf(node, rank, numbers)
   if (!axes || new Set(axes).size !== count || axes.some(axis => !(axis >= 0 && axis < rank))) return undefined
   const rest = [...weight.shape]
-  return reshaped(weight, Array.from({ length: rank }, (_, axis) => (axes.includes(axis) ? 1 : rest.shift()!)))
+  return reshaped(
+    weight,
+    Array.from({ length: rank }, (_, axis) => (axes.includes(axis) ? 1 : rest.shift()!)),
+  )
 }
 
 const squeeze: Move = (node, weight, numbers) => {

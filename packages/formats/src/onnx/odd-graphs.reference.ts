@@ -60,7 +60,11 @@ const y = (graph: GraphBuilder, type: string, inputs: readonly string[], attribu
   graph.rename(graph.op(type, inputs, { attributes, domain }), 'y')
 
 const matrix = (name: string, rows: number, columns: number, seed = 1): TensorProto =>
-  initializer(name, [rows, columns], values(rows * columns, seed).map(value => value * 0.3))
+  initializer(
+    name,
+    [rows, columns],
+    values(rows * columns, seed).map(value => value * 0.3),
+  )
 
 const tensor = (name: string, shape: readonly number[], seed = 2): TensorProto =>
   initializer(name, shape, values(shape.reduce((a, b) => a * b), seed).map(value => value * 0.3)) // prettier-ignore
@@ -162,7 +166,14 @@ export const ODD_GRAPHS: Readonly<Record<string, OddGraph>> = {
   }),
   'a weight of doubles': odd({
     weights: ['w'],
-    initializers: [plain('w', 'f64', [64, 32], Float64Array.from(values(64 * 32, 3), value => value / 3))],
+    initializers: [
+      plain(
+        'w',
+        'f64',
+        [64, 32],
+        Float64Array.from(values(64 * 32, 3), value => value / 3),
+      ),
+    ],
     build: graph => y(graph, 'MatMul', ['x', graph.cast('w', 'f32')]),
   }),
   'filters that are turned and reshaped': odd({
@@ -181,7 +192,9 @@ export const ODD_GRAPHS: Readonly<Record<string, OddGraph>> = {
     weights: ['w', 'v'],
     initializers: [matrix('w', 64, 32), matrix('v', 16, 32, 5)],
     build: graph =>
-      y(graph, 'Einsum', [graph.op('Einsum', ['x', 'w'], { attributes: { equation: 'bi, io -> bo' } }), 'v'], { equation: '...i,oi->...o' }),
+      y(graph, 'Einsum', [graph.op('Einsum', ['x', 'w'], { attributes: { equation: 'bi, io -> bo' } }), 'v'], {
+        equation: '...i,oi->...o',
+      }),
   }),
   'fused products': odd({
     weights: ['w', 'v', 'u'],
@@ -208,7 +221,7 @@ export const ODD_GRAPHS: Readonly<Record<string, OddGraph>> = {
     initializers: [tensor('line', [8, 6, 5]), tensor('grown', [8, 4, 3], 3)],
     build: graph => y(graph, 'ConvTranspose', [graph.op('Conv', ['x', 'line']), 'grown'], { strides: [2] }),
   }),
-  'recurrences': odd({
+  recurrences: odd({
     weights: ['w', 'r', 'g', 's'],
     inputs: { x: [5, 2, 12] },
     initializers: [tensor('w', [1, 64, 12]), tensor('r', [1, 64, 16], 3), tensor('g', [2, 24, 16], 4), tensor('s', [2, 24, 8], 5)],

@@ -67,14 +67,20 @@ const convolution: Describe = (node, { shape }) => {
   const kernel: Geometry['kernel'] = [shape[2], shape[3]]
   const [down = 1, across = 1] = numbersOf(node, 'strides') ?? []
   const padding = paddingOf(node, kernel, [down, across])
-  return padding ? { ...meeting, geometry: { kernel, strides: [down, across], padding } } : { ...meeting, unseen: 'its padding depends on its input' }
+  return padding
+    ? { ...meeting, geometry: { kernel, strides: [down, across], padding } }
+    : { ...meeting, unseen: 'its padding depends on its input' }
 }
 
 const transposedConvolution: Describe = (_node, { shape }) =>
   shape.length < 3 ? undefined : { kind: 'conv2d', outAxis: 1, unseen: 'it is transposed' }
 
 /** Batches of matrices share the scales of their outputs. */
-const stacked = (shape: readonly number[]): Meeting => ({ kind: 'linear', outAxis: shape.length - 1, unseen: 'each of its matrices sees inputs of its own' })
+const stacked = (shape: readonly number[]): Meeting => ({
+  kind: 'linear',
+  outAxis: shape.length - 1,
+  unseen: 'each of its matrices sees inputs of its own',
+})
 
 const matMul: Describe = (_node, { shape }) => {
   if (shape.length < 2) return undefined

@@ -66,7 +66,9 @@ interface Run {
 }
 
 /** What takes text, and how. */
-const textOf = (model: OpenedModel): Parameters<typeof perplexity>[0] & { readonly tokenizer?: Tokenizer | undefined; readonly contextLength: number } =>
+const textOf = (
+  model: OpenedModel,
+): Parameters<typeof perplexity>[0] & { readonly tokenizer?: Tokenizer | undefined; readonly contextLength: number } =>
   model.family === 'graph' ? { ...model, ...model.text! } : (model as Language)
 
 const windowsFor = async (model: OpenedModel, data: string) => {
@@ -116,9 +118,7 @@ const MEASURES: Readonly<Record<Metric, (model: OpenedModel, flags: EvaluateFlag
     return topOne(model, images, { ...run, ...how })
   },
   kl: (model, { data, reference }, run) =>
-    withReference('kl', reference, async other =>
-      klDivergence(textOf(model), textOf(other), await windowsFor(model, data), run),
-    ),
+    withReference('kl', reference, async other => klDivergence(textOf(model), textOf(other), await windowsFor(model, data), run)),
   agreement: (model, { data, reference }, { path, ...run }) =>
     withReference('agreement', reference, async other => {
       if (model.family === 'graph' && data.endsWith('.safetensors')) {

@@ -11,7 +11,6 @@ import type { Reader } from './found-weight.js'
 
 const CODES: readonly (DType | undefined)[] = ['u2', 'i4', 'u4', 'i8', 'u8']
 
-
 /** Where the outputs stand in a weight with one scale for all: as the first node that multiplies by it has them. */
 const outAxisIn = ({ node }: GraphProto, value: string): 0 | 1 => {
   const user = node.find(({ input }) => input[1] === value)
@@ -38,9 +37,7 @@ const reachOf = (node: NodeProto, { shape }: OnnxTensor, scale: OnnxTensor, grap
     return { outAxis, group: rest(outAxis), turned: false }
   }
   if (block === 0)
-    return at >= 0 && at < shape.length && sizeOf(scale.shape) === shape[at]
-      ? { outAxis: at, group: rest(at), turned: false }
-      : undefined
+    return at >= 0 && at < shape.length && sizeOf(scale.shape) === shape[at] ? { outAxis: at, group: rest(at), turned: false } : undefined
   if (!isMatrix || (at !== 0 && at !== 1)) return undefined
   const outAxis = at === 0 ? 1 : 0
   const fits = scale.shape[at] === Math.ceil(shape[at] / block) && scale.shape[outAxis] === shape[outAxis] && scale.shape.length === 2

@@ -9,7 +9,6 @@ import type { Reader } from './found-weight.js'
 
 const WIDTHS: readonly number[] = [2, 4, 8]
 
-
 /** The first `count` codes of each row, whose bytes begin anew. */
 const unpackRows = (bytes: Uint8Array, rows: number, count: number, bits: number): Uint8Array => {
   const codes = new Uint8Array(rows * count)
@@ -45,7 +44,13 @@ export const readNBits: Reader = (node, find) => {
   const [bits, block, columns, rows] = ['bits', 'block_size', 'K', 'N'].map(name => numberOf(node, name, 0))
   const [data, scale, zero] = node.input.slice(1, 4).map(find)
   const blocks = Math.ceil(columns / block)
-  if (!WIDTHS.includes(bits) || !(rows > 0 && columns > 0 && block > 0) || isSet(node.input[4]) || numberOf(node, 'weight_prepacked', 0) !== 0) return undefined
+  if (
+    !WIDTHS.includes(bits) ||
+    !(rows > 0 && columns > 0 && block > 0) ||
+    isSet(node.input[4]) ||
+    numberOf(node, 'weight_prepacked', 0) !== 0
+  )
+    return undefined
   if (data?.dtype !== 'u8' || bytesOf('u8', data.shape) !== (rows * blocks * block * bits) / 8) return undefined
   if (!scale || (scale.dtype !== 'f32' && scale.dtype !== 'f16') || sizeOf(scale.shape) !== rows * blocks) return undefined
   const zeroBytes = Math.ceil((blocks * bits) / 8)

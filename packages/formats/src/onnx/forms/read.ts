@@ -10,6 +10,9 @@ const READERS: Readonly<Record<string, Reader>> = {
   'com.microsoft:MatMulNBits': readNBits,
 }
 
+/** Operators that hold a weight in parts, by "domain:operator". */
+export const READ_FORMS: readonly string[] = Object.freeze(Object.keys(READERS))
+
 /** The weight of a node that stores it in one of the forms of ONNX. */
 export const readWeight: Reader = (node, find, graph) => {
   const key = `${node.domain}:${node.opType}`
