@@ -130,7 +130,7 @@ export const openOnnxModel = async (from: string | Blob, options: OpenOnnxOption
     await onnx.close()
     throw new CompressionError('UNSUPPORTED', 'The graph takes no input.', 'Give the one that computes from inputs.')
   }
-  const graphSites = sitesOfGraph(graph, tensors)
+  const graphSites = sitesOfGraph(onnx)
   const fed = fedTensors(onnx, graphSites)
   const shownSites = graphSites.filter(({ unseen }) => unseen === undefined)
   const others = otherWeights(graph, tensors)

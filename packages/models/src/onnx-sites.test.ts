@@ -87,6 +87,17 @@ describe.each(Object.keys(ODD_GRAPHS))('%s', name => {
     await model.close!()
   })
 
+  it('takes groups where its form holds them, and whole rows elsewhere', async () => {
+    const model = await openOnnxModel(path())
+    const small = await compress(model, rtn({ bits: 4, group: 16, only: '*' }))
+    const out = join(folder, 'groups.onnx')
+    await write(model, small, out)
+    const x = inputOf(graph)
+    expect(relative(await ours(small, x), (await runOnnx(out, feedsOf(graph), 'disabled')).y.data)).toBeLessThan(1e-5)
+    x.dispose()
+    await model.close!()
+  })
+
   it('is compressed by what learns from inputs, also where inputs cannot be shown', async () => {
     const model = await openOnnxModel(path())
     const calibration = [inputOf(graph)]

@@ -1,5 +1,5 @@
 import type { Site } from '@tersor/core'
-import { weightUses, type GraphProto, type OnnxTensor, type WeightUse } from '@tersor/formats/onnx'
+import { opsetOf, OPSET_OF_GROUPS, replaceableWeights, weightUses, type Onnx, type GraphProto, type WeightUse } from '@tersor/formats/onnx'
 
 /** A site, and the value of the graph that it multiplies. */
 export interface GraphSite {
@@ -18,13 +18,12 @@ const lastValues = ({ node, output }: GraphProto): ReadonlySet<string> => {
   return new Set([...names, ...before.flatMap(({ input }) => input)])
 }
 
-const siteOf = (use: WeightUse, isHead: boolean): Site => {
+const siteOf = (use: WeightUse, isHead: boolean, rowsOnly: boolean): Site => {
   const { name, weight, kind, outAxis, geometry } = use
-  const isMatrix = weight.shape.length === 2
   return Object.freeze({
     ...{ name, weight: weight.name, kind, outAxis, inAxis: outAxis === 0 ? 1 : 0 },
     ...(geometry ? { convolution: geometry } : {}),
-    ...(isMatrix || geometry ? {} : { rowsOnly: true }),
+    ...(rowsOnly ? { rowsOnly } : {}),
     ...(isHead ? { head: true } : {}),
   })
 }
@@ -33,7 +32,7 @@ const siteOf = (use: WeightUse, isHead: boolean): Site => {
 const RANK = (use: WeightUse): number => (use.kind === 'embedding' ? 2 : use.unseen === undefined ? 0 : 1)
 
 /** One site for each weight that a product, a convolution or a recurrence multiplies by; the last one is the head where there are others. */
-export const sitesOfGraph = (graph: GraphProto, tensors: readonly OnnxTensor[]): readonly GraphSite[] => {
+export const sitesOfGraph = ({ graph, tensors, model }: Pick<Onnx, 'graph' | 'tensors' | 'model'>): readonly GraphSite[] => {
   const uses = new Map<string, WeightUse>()
   const all = weightUses(graph, tensors)
   for (const use of all) {
@@ -41,11 +40,14 @@ export const sitesOfGraph = (graph: GraphProto, tensors: readonly OnnxTensor[]):
     if (!known || RANK(use) < RANK(known)) uses.set(use.weight.name, use)
   }
   const last = lastValues(graph)
+  const replaceable = replaceableWeights(graph, all)
+  const hasGroups = ({ weight }: WeightUse): boolean =>
+    weight.shape.length === 2 && (replaceable.has(weight.name) || opsetOf(model) >= OPSET_OF_GROUPS)
   const isHead = ({ node, kind }: WeightUse): boolean => kind !== 'embedding' && uses.size > 1 && last.has(node.output[0])
   return all
     .filter(use => uses.get(use.weight.name) === use)
     .map(use => ({
-      ...{ site: siteOf(use, isHead(use)), input: use.input },
+      ...{ site: siteOf(use, isHead(use), !hasGroups(use)), input: use.input },
       ...(use.columns ? { columns: true } : {}),
       ...(use.unseen === undefined ? {} : { unseen: use.unseen }),
     }))

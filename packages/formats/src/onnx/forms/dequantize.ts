@@ -13,6 +13,9 @@ const IR_OF_4_BITS = 10
 /** Versions that DequantizeLinear came with: a scale for each output, halves, blocks and 4 bits. */
 export const OPSETS = { tensor: 10, axis: 13, half: 19, block: 21 } as const
 
+/** Weights that stand by themselves have a scale for runs of a row from here on. */
+export const OPSET_OF_GROUPS = OPSETS.block
+
 /** ONNX Runtime has the operator in its own domain too, without blocks, for graphs that are older than it. */
 export const domainFor = (needed: number, opset: number): string => (needed <= opset ? '' : MICROSOFT)
 
