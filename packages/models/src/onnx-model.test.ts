@@ -184,6 +184,31 @@ it('rounds inputs to fewer bits, shows them to the tap, and leaves other inputs 
   await model.close!()
 })
 
+it('rounds the inputs of the site that a grid was learned for, and of no other node over its weight', async () => {
+  const graph = graphBuilder('node_')
+  const far = graph.op('Mul', [graph.op('MatMul', ['x', 'w']), graph.constant('f32', [], [100])])
+  graph.rename(graph.op('Gemm', [far, 'w'], { attributes: { transB: 1 } }), 'y')
+  const value = (name: string) => ({ name, dtype: 'f32' as const, shape: ['rows', 96] })
+  const initializers = [initializer('w', [96, 96], values(96 * 96, 1))]
+  const proto = modelOf({ name: 'shared', graph, inputs: [value('x')], outputs: [value('y')], initializers })
+  await writeFile(join(folder, 'shared.onnx'), encodeModel(proto))
+  const model = await open('shared')
+  const x = input(40, 0)
+  const small = await compress(model, quantizeActivations({ only: '*' }), { calibration: [x] })
+  const [plain, rounded] = [await outputs(model, x), await outputs(small, x)]
+  const largest = Math.max(...plain.map(Math.abs))
+  expect(largestDifference(plain, rounded)).toBeLessThan(0.02 * largest) // on the grid of x the second product's inputs would end at 1
+  expect(largestDifference(plain, rounded)).toBeGreaterThan(1e-4 * largest)
+  const path = join(folder, 'shared-8.onnx')
+  const sink = onnxSink(path, { source: model.onnx, overwrite: true })
+  for (const name of small.params.names()) await sink.write(name, await small.params.read(name))
+  await (
+    await sink.finish()
+  ).close!()
+  for (const given of await inRuntime(path, x)) expect(largestDifference(given, rounded)).toBeLessThan(2e-3 * largest)
+  await model.close!()
+})
+
 it('says what the runtime says of a graph that it refuses', async () => {
   const graph = graphBuilder('node_')
   graph.rename(graph.op('NoSuchOperator', ['x']), 'y')

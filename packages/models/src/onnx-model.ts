@@ -88,7 +88,7 @@ interface GriddedSite {
 /** The inputs that the graph rounds, as the runtime's graph names them. */
 const roundedInput = ({ site, grid }: GriddedSite) => {
   const [scale, zero] = activationNames(site)
-  return { weight: site.weight, bits: grid.bits, scale, zero }
+  return { site: site.name, weight: site.weight, bits: grid.bits, scale, zero }
 }
 
 const feedGrid = (native: Native, { site, grid }: GriddedSite): readonly (readonly [string, NativeTensor])[] =>
@@ -149,7 +149,7 @@ export const openOnnxModel = async (from: string | Blob, options: OpenOnnxOption
       ...fed.map(({ name, dtype }) => [name, feed(native, env.weights(name), dtype === 'f16' ? 'float16' : 'float32')] as const),
       ...gridded.flatMap(each => feedGrid(native, each)),
     ])
-    const multiplied = shownSites.map(each => ({ ...each, input: roundedNames.get(each.site.weight) ?? each.input }))
+    const multiplied = shownSites.map(each => ({ ...each, input: roundedNames.get(each.site.name) ?? each.input }))
     const shown = env.tap ? multiplied.map(({ input }) => input).filter(name => !Object.hasOwn(all, name)) : []
     const wanted = new Set([...outputs.map(({ name }) => name), ...shown])
     const results = fetchAll(session, feeds, [...wanted], all)

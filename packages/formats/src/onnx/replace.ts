@@ -18,7 +18,7 @@ export type Round = (graph: GraphBuilder, x: string) => string
 
 export interface Replacing {
   readonly replacements?: ReadonlyMap<string, Replacement>
-  /** How inputs are rounded, by the weight that they meet. */
+  /** How inputs are rounded, by the sites that they meet. */
   readonly rounded?: ReadonlyMap<string, Round>
   /** The version of ONNX's operators in a graph that is written for others. */
   readonly opset?: number
@@ -82,7 +82,7 @@ export const replaceNodes = (
   for (const node of graph.node) {
     const use = uses.get(node)
     if (use) {
-      const round = rounded.get(use.weight.name)
+      const round = rounded.get(use.name)
       const x = round ? round(builder, use.input) : use.input
       const replacement = replacements.get(use.weight.name)
       if (replacement?.asProduct) replaceProduct(builder, node, x, replacement)

@@ -8,7 +8,7 @@ import { CompressionError } from '@tersor/tensor'
 export interface GraphSession {
   readonly native: Native
   readonly session: NativeSession
-  /** What stands for the input of a weight once it is rounded. */
+  /** What stands for the input of a site once it is rounded. */
   readonly roundedNames: ReadonlyMap<string, string>
 }
 
