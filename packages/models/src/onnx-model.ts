@@ -115,10 +115,11 @@ const fetchAll = (
 }
 
 /**
- * Opens an ONNX graph as a model of one stage that ONNX Runtime runs: its sites are the MatMul, Gemm and Conv nodes whose second input is
- * an initializer. Weights are fed at each run, so that compressed ones are what runs, and so are grids of inputs. Needs @tersor/backend-ort
+ * Opens an ONNX graph as a model of one stage that ONNX Runtime runs: its sites are the initializers that products, convolutions,
+ * recurrences and look-ups use, and `others` names the weights that are none. Weights are fed at each run, so that compressed ones are what runs, and so are grids of inputs. Needs @tersor/backend-ort
  * to run, not to open.
- * Throws as `openOnnx` does; `run` throws NO_ENGINE, UNSUPPORTED (a graph that the runtime refuses) and BAD_OPTION (a missing input).
+ * Throws as `openOnnx` does, and UNSUPPORTED for a graph without inputs; `run` throws NO_ENGINE, UNSUPPORTED (a graph that the runtime
+ * refuses), BAD_DATA (where it stops) and BAD_OPTION (a missing input).
  */
 export const openOnnxModel = async (from: string | Blob, options: OpenOnnxOptions = {}): Promise<OnnxModel> => {
   const onnx = withTrees(await openOnnx(from, options))
