@@ -158,6 +158,16 @@ const openGgufFile = async (path: string): Promise<OpenedModel> => {
 
 /** Graphs are seldom opened, and their schema takes longer to load than all networks. */
 const openOnnxGraph = async (path: string): Promise<OpenedModel> => (await import('./onnx-model.js')).openOnnxModel(path)
+
+/** A graph in a folder for transformers.js, with its tokenizer where it is a decoder. */
+const openGraphWithText = async (graph: string, folder: string): Promise<OpenedModel> => {
+  const model = await (await import('./onnx-model.js')).openOnnxModel(graph)
+  const { textOfGraph } = await import('./graph-text.js')
+  return over({ close: async () => model.close?.() }, async () => {
+    const text = await textOfGraph(folder, model)
+    return text ? Object.freeze({ ...model, text }) : model
+  })
+}
 const openTfjsGraph = async (path: string): Promise<OpenedModel> => (await import('./tfjs-model.js')).openTfjsModel(path)
 
 /** How a file is opened, by the end of its name. */
@@ -193,7 +203,7 @@ export const openModel = async (path: string, { codecs = [] }: OpenModelOptions 
     })
   if (stat.isDirectory()) {
     const graph = await graphIn(path)
-    return graph === undefined ? quantizedActivations(await openFolder(path, all)) : openOnnxGraph(graph)
+    return graph === undefined ? quantizedActivations(await openFolder(path, all)) : openGraphWithText(graph, path)
   }
   const kind = Object.keys(OPENERS).find(end => path.toLowerCase().endsWith(end))
   if (kind === undefined) throw unknownKind(path)

@@ -1,9 +1,8 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { decode } from '@tersor/core'
 import { preparedBatch, readDocuments, readImages, windowsOf, type Preprocessing } from '@tersor/evaluation'
-import { openSafetensors } from '@tersor/formats/safetensors'
 import type { OpenedModel } from '@tersor/models'
 import { CompressionError } from '@tersor/tensor'
+import { graphBatches } from './graph-batches.js'
 import { preprocessingBeside } from './graph-images.js'
 
 /** Enough for the methods of this repository on layers of up to 8,192 columns. */
@@ -23,19 +22,7 @@ export const readCalibration = async (model: OpenedModel, file: string, path: st
 
 /** Images for a graph that takes images; for any graph the tensors of a file. */
 const graphInputs = async (model: OpenedModel & { family: 'graph' }, file: string, path: string): Promise<tf.Tensor[]> =>
-  file.endsWith('.safetensors') ? tensorBatches(file) : imageBatches(file, await preprocessingBeside(model, path))
-
-/** What a graph learns from: each tensor of the file is a batch of its first input. */
-const tensorBatches = async (file: string): Promise<tf.Tensor[]> => {
-  const store = await openSafetensors(file)
-  try {
-    const batches: tf.Tensor[] = []
-    for (const name of store.names()) batches.push(decode(await store.read(name)))
-    return batches
-  } finally {
-    await store.close()
-  }
-}
+  file.endsWith('.safetensors') ? graphBatches(model.inputs, file) : imageBatches(file, await preprocessingBeside(model, path))
 
 const textBatches = async (model: Exclude<OpenedModel, { family: 'image' | 'graph' }>, file: string): Promise<tf.Tensor[]> => {
   const documents = await readDocuments(file)
