@@ -103,17 +103,21 @@ describe('composition', () => {
 describe('the runner', () => {
   it('shows each stage the inputs that the compressed stages before it give', async () => {
     const sums: number[] = []
+    const samples: number[] = []
     const zero = method(
       'zero',
-      async (weight, { stats }) => {
+      async (weight, { stats, samples: seen }) => {
         sums.push((await (stats as unknown as tf.Tensor).data())[0])
+        samples.push(seen)
         return fromFloat32(new Float32Array(weight.size), 'f32', weight.shape)
       },
       { calibrate: total },
     )
     await compress(picoModel(), zero, { calibration: batches })
     expect(sums[0]).not.toBe(0)
-    expect(sums[1]).toBe(0) // relu(x · 0ᵀ)
+    expect(samples[0]).toBeGreaterThan(0)
+    // relu(x · 0ᵀ) is no input at all: the second weight sees X = I of its 32 columns instead, and is told so
+    expect([samples[1], sums[1]]).toEqual([0, 32])
   })
 
   it('counts the rows that the statistics saw', async () => {

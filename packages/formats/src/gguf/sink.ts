@@ -1,4 +1,5 @@
 import {
+  byteLength,
   CompressionError,
   fromFloat32,
   toFloat32,
@@ -41,12 +42,22 @@ export interface GgufReport {
   readonly insteadOf?: TensorTypeName
   /** Whether values that were rounded before were rounded a second time. */
   readonly again?: boolean
+  /** What a tree without a block type was, and its bytes, where it is stored as plain numbers. */
+  readonly decompressed?: { readonly codec: string; readonly byteLength: number }
 }
 
 export interface GgufSink extends ParameterSink {
   /** `notes`: what the file has no place for, and what llama.cpp makes of it. */
   finish(): Promise<ParameterStore & { readonly report: readonly GgufReport[]; readonly notes: readonly string[] }>
 }
+
+/** What a tree was, where it takes more bytes as plain numbers. */
+const decompressedOf = (parameter: Parameter, type: TensorTypeName, bytes: number): Pick<GgufReport, 'decompressed'> => {
+  if (parameter.kind === 'dense' || !PLAIN_TYPES.has(type) || bytes <= byteLength(parameter)) return {}
+  return { decompressed: { codec: parameter.codec.name, byteLength: byteLength(parameter) } }
+}
+
+const PLAIN_TYPES: ReadonlySet<string> = new Set(['f32', 'f16', 'bf16', 'f64'])
 
 /** What a matrix becomes, by its name in the file. */
 const typeOf = ({ type, mixture, config, imatrix }: GgufSinkOptions, ggufName: string): BlockTypeName | undefined => {
@@ -189,7 +200,7 @@ export const ggufSink = (path: string, options: GgufSinkOptions): GgufSink => {
     const { bytes, ...stored } = await storeNamed(name, place, parameter, options, importance)
     const isFlat = place.name.endsWith('.ffn_gate_inp_shexp.weight')
     await data.add(place, isFlat ? [parameter.shape.at(-1)!] : parameter.shape, { type: stored.type, bytes }, name)
-    report.push({ name, byteLength: bytes.byteLength, ...stored })
+    report.push({ name, byteLength: bytes.byteLength, ...stored, ...decompressedOf(parameter, stored.type, bytes.byteLength) })
   }
   const metadataNow = (): Metadata => {
     const [name] = architectureOf(config)

@@ -14,7 +14,7 @@ import { sizeOfModel } from '@tersor/evaluation'
 import type { ScratchFolder } from '@tersor/formats/scratch'
 import type { OpenedModel } from '@tersor/models/open-model'
 import { CompressionError } from '@tersor/tensor'
-import { readCalibration } from '../calibration.js'
+import { calibrationText, readCalibration } from '../calibration.js'
 import { loadConfig } from '../config.js'
 import { engineFacts } from '../engine-facts.js'
 import { garbageCollector } from '../garbage.js'
@@ -22,10 +22,11 @@ import { makeStep } from '../methods.js'
 import { keeping } from '../keeping.js'
 import { openOutput, type SavedModel } from '../model-output.js'
 import type { FormatFlags } from '../format-flags.js'
-import { bytesText, paint, tableOf, writeResult, type Terminal } from '../output.js'
+import { bytesText, note, paint, tableOf, writeResult, type Terminal } from '../output.js'
 import { refusePlanned } from '../planned-layers.js'
 import { progressOn } from '../progress.js'
 import { withModel } from '../session.js'
+import { noteGrowth, weightBytes } from '../weight-bytes.js'
 import { requireAgreement, verificationText, verify, type Verification, type VerifyRequest } from '../verify.js'
 
 export interface CompressFlags extends FormatFlags {
@@ -90,15 +91,15 @@ export const compress = (terminal: Terminal, path: string, given: CompressFlags,
         throw signal.aborted ? await stopped(output.scratch, error) : error
       })
     try {
-      if (flags.calibrate !== undefined) calibration = await readCalibration(model, flags.calibrate, path)
+      calibration = await learnFrom(terminal, model, path, flags.calibrate)
       const small = await runSteps()
       const saved = await output.saved(small)
-      const verification = kept && (await verify(requestFor(saved, flags, kept.in(small), calibration[0])))
+      const verification = kept && (await verify(requestFor(model, saved, flags, kept.in(small), calibration[0])))
       progress.stop()
       report(
         terminal,
         model,
-        { ...saved, ...(verification ? { verification } : {}) },
+        { ...saved, bytesBefore: await weightBytes(path), ...(verification ? { verification } : {}) },
         (small.provenance ?? []).slice(model.provenance?.length ?? 0),
         reports,
         (Date.now() - started) / 1000,
@@ -112,12 +113,21 @@ export const compress = (terminal: Terminal, path: string, given: CompressFlags,
     }
   })
 
+/** What calibration learns from, said in one line; nothing where none was given. */
+const learnFrom = async (terminal: Terminal, model: OpenedModel, path: string, file: string | undefined): Promise<tf.Tensor[]> => {
+  if (file === undefined) return []
+  const batches = await readCalibration(model, file, path)
+  note(terminal, paint(terminal, calibrationText(model, batches, file), 'dim'))
+  return batches
+}
+
 const requestFor = (
+  original: OpenedModel,
   { path }: SavedModel,
   { format, seed }: CompressFlags,
   compressed: OpenedModel | undefined,
   input: tf.Tensor | undefined,
-): VerifyRequest => ({ path, format, seed, ...(compressed ? { compressed } : {}), ...(input ? { input } : {}) })
+): VerifyRequest => ({ path, format, seed, original, ...(compressed ? { compressed } : {}), ...(input ? { input } : {}) })
 
 /** Graphs are written as they came unless another format is asked for. */
 const inFormatOf = (model: OpenedModel, flags: CompressFlags): CompressFlags =>
@@ -182,13 +192,13 @@ const leftNotes = (model: OpenedModel, touched: ReadonlySet<string>): readonly s
 const report = (
   terminal: Terminal,
   before: OpenedModel,
-  saved: SavedModel & { readonly verification?: Verification },
+  saved: SavedModel & { readonly bytesBefore: number; readonly verification?: Verification },
   provenance: readonly { readonly method: string; readonly options: object }[],
   reports: readonly StepReport[],
   seconds: number,
 ): void => {
-  const { bytes: bytesBefore, parameters } = sizeOfModel(before)
-  const bytesAfter = saved.bytes
+  const { parameters } = sizeOfModel(before)
+  const { bytes: bytesAfter, bytesBefore } = saved
   const done = reports.filter(({ method }) => method !== 'pack')
   const steps = done.map(({ changed: _, ...entry }, i) => ({ ...entry, options: provenance[i]?.options ?? {} }))
   const result = {
@@ -216,5 +226,6 @@ const report = (
   ]
     .map(line => `\n${line}`)
     .join('')
+  noteGrowth(terminal, bytesBefore, bytesAfter)
   writeResult(terminal, result, `${tableOf(terminal, ['step', 'options', 'sites', 'error'], rows, [2, 3])}\n\n${summary}${notes}`)
 }

@@ -1,12 +1,12 @@
 import { decode } from '@tersor/core'
-import { sizeOfModel } from '@tersor/evaluation'
-import { openModel, type OpenedModel } from '@tersor/models/open-model'
+import type { OpenedModel } from '@tersor/models/open-model'
 import { CompressionError, DTYPES, fromFloat32, requireFinite, toFloat32, type Parameter, type ParameterSink } from '@tersor/tensor'
 import { openDirectOutput } from '../model-output.js'
 import { bytesText, note, paint, writeResult, type Terminal } from '../output.js'
 import type { DENSE_DTYPES, FormatFlags } from '../format-flags.js'
 import { progressOn } from '../progress.js'
 import { withModel } from '../session.js'
+import { noteGrowth, weightBytes } from '../weight-bytes.js'
 
 export interface ConvertFlags extends FormatFlags {
   readonly out: string
@@ -81,12 +81,11 @@ export const convert = (terminal: Terminal, path: string, flags: ConvertFlags, s
     } finally {
       progress.stop()
     }
-    const bytesBefore = sizeOfModel(model).bytes
-    const after = await openModel(output.path)
-    const bytesAfter = sizeOfModel(after).bytes
-    await after.close?.()
+    const bytesBefore = await weightBytes(path)
+    const bytesAfter = await weightBytes(output.path)
     const seconds = (Date.now() - started) / 1000
     for (const line of output.notes()) note(terminal, line)
+    noteGrowth(terminal, bytesBefore, bytesAfter)
     writeResult(
       terminal,
       { out: output.path, format: flags.format, bytesBefore, bytesAfter, seconds, notes: output.notes() },

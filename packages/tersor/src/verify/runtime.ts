@@ -26,7 +26,7 @@ export interface Runtime {
   packageFor(path: string): Promise<string>
   /** For language models. */
   readonly tokens?: (library: any) => RunTokens
-  /** The divergence, in nats, up to which a language model counts as the same; where absent, nothing is said about that. */
+  /** The divergence, in nats, up to which a language model counts as the same; a thousandth where absent. */
   bound?(model: LanguageModel): number
   /** For imported graphs. */
   readonly graph?: (library: any) => RunGraph
