@@ -54,6 +54,7 @@ export const foldBatchNorm = definePass({
     year: 2018,
     url: 'https://arxiv.org/abs/1712.05877',
   },
+  exact: true,
   options: {},
   run: async (model, { signal, sink }) => {
     const { config, params } = classifierOf(model)

@@ -104,6 +104,7 @@ export const hadamard = definePass({
     year: 2024,
     url: 'https://arxiv.org/abs/2404.00456',
   },
+  exact: true,
   options: {
     residual: boolean({ default: true, doc: 'whether the stream between blocks is turned' }),
     heads: boolean({ default: true, doc: 'whether the values of each head are turned' }),
