@@ -1,4 +1,4 @@
-import * as tf from '@tensorflow/tfjs-core'
+import type { Tensor } from '@tensorflow/tfjs-core'
 import { CompressionError, hasCode, memorySink, type ParameterSink } from '@tersor/tensor'
 import { repeatably } from '@tersor/kernels'
 import { fingerprintOf } from './fingerprint.js'
@@ -125,8 +125,8 @@ const leave = async (scratch: Scratch, error: unknown, signal: AbortSignal): Pro
   return new CompressionError('DISK', what, `${remedy} ${kept}`, { ...fields, resumable: scratch.path, stages }, error)
 }
 
-const collect = async (batches: Batches | undefined): Promise<tf.Tensor[]> => {
-  const all: tf.Tensor[] = []
+const collect = async (batches: Batches | undefined): Promise<Tensor[]> => {
+  const all: Tensor[] = []
   for await (const batch of batches ?? []) all.push(batch)
   return all
 }
@@ -141,15 +141,20 @@ const checkOptions = ({ seed = 0, resume = false, scratch, activationBytes = 0 }
     })
 }
 
+/** What tfjs says where no backend is loaded. */
+const NO_BACKEND = /No backend found in registry/
+
 /** tfjs says of a missing backend what only those who know it understand. */
-const checkEngine = (): void => {
-  if (tf.getBackend() || Object.keys(tf.engine().registryFactory).length > 0) return
-  throw new CompressionError(
-    'NO_ENGINE',
-    'No engine is loaded to compute with.',
-    "Call await selectEngine() of @tersor/kernels first, or import '@tensorflow/tfjs-backend-cpu'.",
-  )
-}
+const withEngine = (cause: unknown): unknown =>
+  cause instanceof Error && NO_BACKEND.test(cause.message)
+    ? new CompressionError(
+        'NO_ENGINE',
+        'No engine is loaded to compute with.',
+        "Call await selectEngine() of @tersor/kernels first, or import '@tensorflow/tfjs-backend-cpu'.",
+        {},
+        cause,
+      )
+    : cause
 
 /**
  * Compresses a model: one step or a pipeline of them; the source model is left as it was.
@@ -158,7 +163,6 @@ const checkEngine = (): void => {
  */
 export const compress = async <M extends Model>(model: M, step: Step, options: RunOptions = {}): Promise<M> => {
   checkOptions(options)
-  checkEngine()
   const { seed = 0, onProgress, sink = () => memorySink(), scratch, activationBytes = ACTIVATION_BYTES } = options
   const signal = options.signal ?? new AbortController().signal
   const calibration = scratch && options.calibration ? await collect(options.calibration) : options.calibration
@@ -189,6 +193,8 @@ export const compress = async <M extends Model>(model: M, step: Step, options: R
     try {
       small = await repeatably(() => pass.run(model, context))
       return small as M
+    } catch (error) {
+      throw withEngine(error)
     } finally {
       const { params } = reference.model
       if (params !== model.params && params !== small?.params) await params.close?.()
@@ -196,7 +202,7 @@ export const compress = async <M extends Model>(model: M, step: Step, options: R
   }
   if (!scratch) return work()
   const facts = options.facts ?? {}
-  const batches = (calibration ?? []) as readonly tf.Tensor[]
+  const batches = (calibration ?? []) as readonly Tensor[]
   const fingerprint = await fingerprintOf({ model, step: pass, seed, calibration: batches, signal, facts })
   const state = await scratch.begin(fingerprint, options.resume ?? false)
   try {

@@ -16,7 +16,7 @@ export const sha256 = async (bytes: Uint8Array, piece = PIECE_BYTES): Promise<st
   if (bytes.byteLength <= piece) return digest(bytes)
   let digests = ''
   for (let at = 0; at < bytes.byteLength; at += piece) digests += await digest(bytes.subarray(at, at + piece))
-  return sha256(new TextEncoder().encode(digests), piece)
+  return digest(new TextEncoder().encode(digests))
 }
 
 const sha256OfJson = (value: unknown): Promise<string> => sha256(new TextEncoder().encode(JSON.stringify(value)))

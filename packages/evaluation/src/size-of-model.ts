@@ -9,6 +9,8 @@ export interface TensorSize {
   readonly dtype?: DType
   /** The outermost codec of an encoded one. */
   readonly codec?: string
+  /** What the file calls the way it stores it, such as q4_k. */
+  readonly storedAs?: string
   readonly bytes: number
   readonly bitsPerWeight: number
 }
@@ -26,12 +28,13 @@ const bits = (bytes: number, size: number): number => (8 * bytes) / Math.max(1, 
 /** What a model takes at rest, from its headers alone: nothing is read. */
 export const sizeOfModel = ({ params }: Pick<Model, 'params'>): ModelSize => {
   const tensors = params.names().map((name): TensorSize => {
-    const { shape, byteLength, dtype, codec } = params.info(name)
+    const { shape, byteLength, dtype, codec, storedAs } = params.info(name)
     return {
       name,
       shape,
       ...(dtype === undefined ? {} : { dtype }),
       ...(codec === undefined ? {} : { codec }),
+      ...(storedAs === undefined ? {} : { storedAs }),
       bytes: byteLength,
       bitsPerWeight: bits(byteLength, sizeOf(shape)),
     }

@@ -10,6 +10,8 @@ export interface ParameterInfo {
   readonly dtype?: DType
   /** The name of the outermost codec of an encoded one. */
   readonly codec?: string
+  /** What the file calls the way it stores it, where reading gives another dtype: block types of GGUF that come decoded. */
+  readonly storedAs?: string
 }
 
 export interface ReadOptions {

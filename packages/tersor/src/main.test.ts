@@ -103,6 +103,13 @@ it('writes GGUF that measures the same as the folder', async () => {
   expect(b.perplexity / a.perplexity).toBeCloseTo(1, 3)
 })
 
+it('calls block types by their names', async () => {
+  await json('convert', model, '--out', fresh('blocks.gguf'), '--type', 'iq4_nl')
+  const { tensors } = await json('inspect', fresh('blocks.gguf'))
+  expect(tensors.find(({ name }: any) => name.endsWith('q_proj.weight'))).toMatchObject({ storedAs: 'iq4_nl', bitsPerWeight: 4.5 })
+  expect((await run('inspect', fresh('blocks.gguf'))).out).toMatch(/q_proj\.weight +iq4_nl/)
+})
+
 it('measures perplexity and divergence', async () => {
   const own = await json('evaluate', model, '--data', text)
   expect(own.perplexity).toBeGreaterThan(1)

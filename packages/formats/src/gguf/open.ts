@@ -85,7 +85,7 @@ const storeOf = (tensors: ReadonlyMap<string, SourcedTensor>, orderOf: RowOrder,
       const { type, shape, byteLength } = find(name)
       const { dtype }: TensorType = TENSOR_TYPES[type]
       if (AS_TREES.includes(type)) return { shape, byteLength, codec: 'affine' }
-      return { shape, byteLength, dtype: dtype ?? 'f32' }
+      return dtype ? { shape, byteLength, dtype } : { shape, byteLength, dtype: 'f32' as const, storedAs: type }
     },
     read: async (name: string, { signal }: { readonly signal?: AbortSignal } = {}) => {
       const tensor = find(name)

@@ -15,9 +15,9 @@ export const inspect = async (terminal: Terminal, path: string): Promise<void> =
       notes: notesOf(model),
       tensors: tensors.map(tensor => ({ ...tensor, dtype: tensor.dtype ?? null, codec: tensor.codec ?? null })),
     }
-    const rows = tensors.map(({ name, codec, dtype, shape, bytes: size, bitsPerWeight }) => [
+    const rows = tensors.map(({ name, codec, dtype, storedAs, shape, bytes: size, bitsPerWeight }) => [
       name,
-      codec ? paint(terminal, codec, 'cyan') : (dtype ?? ''),
+      codec || storedAs ? paint(terminal, storedAs ?? codec!, 'cyan') : (dtype ?? ''),
       shape.join(' × '),
       bytesText(size),
       bitsPerWeight.toFixed(2),
