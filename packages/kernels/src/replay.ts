@@ -17,7 +17,10 @@ type Compute = (...inputs: tf.Tensor[]) => tf.Tensor[]
 
 /** What this file takes from @tersor/backend-ort, which is loaded by now. */
 interface Backend {
-  capture(compute: Compute, options: { readonly records: 'first'; readonly embeds: boolean; readonly refused: 'run' }): Compute & { dispose(): void }
+  capture(
+    compute: Compute,
+    options: { readonly records: 'first'; readonly embeds: boolean; readonly refused: 'run' },
+  ): Compute & { dispose(): void }
 }
 
 /** An optional peer: types come from here, so that this package builds without it. */

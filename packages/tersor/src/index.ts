@@ -6,7 +6,7 @@ import type { EvaluateFlags } from './commands/evaluate.js'
 import type { GenerateFlags } from './commands/generate.js'
 import type { ImatrixFlags } from './commands/imatrix.js'
 import { EXIT, exitCodeOf, writeError } from './errors.js'
-import { CHECKPOINT_FORMATS, DENSE_DTYPES, inFormat, ONNX_FORMS, OUTPUT_FORMATS } from './format-flags.js'
+import { CHECKPOINT_FORMATS, DENSE_DTYPES, ONNX_FORMS, OUTPUT_FORMATS } from './format-flags.js'
 import { wantsColors, type Terminal } from './output.js'
 
 /** What the process gives a run; tests give their own. */
@@ -48,6 +48,9 @@ const COMMANDS = {
   methods: async () => (await import('./commands/methods.js')).methods,
 } as const
 
+/** Loaded late, as commands are. */
+const withFormat = async <F extends { readonly out: string }>(flags: F) => (await import('./in-format.js')).inFormat(flags)
+
 const formOption = () => new Option('--form <form>', 'ONNX: how codes of weights are stored; MatMulNBits where absent').choices(ONNX_FORMS)
 
 const checkpointOption = () =>
@@ -79,7 +82,7 @@ const addConversions = (program: Command, run: Run): void => {
     .addOption(new Option('--dtype <dtype>', 'what all weights become in a Hugging Face folder').choices(DENSE_DTYPES))
     .option('--overwrite', 'replaces an output that exists', false)
     .action((model: string, flags: ConvertFlags & Record<string, unknown>) =>
-      run(async (terminal, signal) => (await COMMANDS.convert())(terminal, model, inFormat(flags), signal), flags),
+      run(async (terminal, signal) => (await COMMANDS.convert())(terminal, model, await withFormat(flags), signal), flags),
     )
   withGlobals(program.command('imatrix'))
     .description("measures how much each weight's columns matter, for GGUF")
@@ -116,7 +119,7 @@ const addCommands = (program: Command, run: Run): void => {
     .option('--resume', 'goes on after the last stage that a stopped run of the same command finished', false)
     .option('--activation-memory <MiB>', 'activations of the calibration beyond this wait on disk', wholeNumber, 512)
     .action((model: string, flags: CompressFlags & Record<string, unknown>) =>
-      run(async (terminal, signal) => (await COMMANDS.compress())(terminal, model, inFormat(flags), signal), flags),
+      run(async (terminal, signal) => (await COMMANDS.compress())(terminal, model, await withFormat(flags), signal), flags),
     )
   addConversions(program, run)
   withGlobals(program.command('evaluate'))
