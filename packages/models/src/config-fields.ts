@@ -1,4 +1,4 @@
-import { CompressionError } from '@tersor/tensor'
+import { CompressionError, quoted } from '@tersor/tensor'
 import type { RawConfig } from './raw-config.js'
 
 /** Larger extents than any network has: a config that names one is damaged, and must not make anyone allocate it. */
@@ -10,7 +10,7 @@ export const DEEPEST = 10_000
 export const badField = (field: string, got: unknown, expected: string): CompressionError =>
   new CompressionError(
     'BAD_FILE',
-    `The config's "${field}" is ${got === undefined ? 'missing' : JSON.stringify(got)}; expected ${expected}.`,
+    `The config's "${field}" is ${got === undefined ? 'missing' : quoted(got)}; expected ${expected}.`,
     'Take the config that was saved with these weights.',
     { field, got, expected },
   )
