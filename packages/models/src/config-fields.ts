@@ -6,6 +6,9 @@ export const LARGEST_EXTENT = 2 ** 24
 /** A hundred times the layers of today's deepest: lists with an entry a layer are made before any weight is seen. */
 export const DEEPEST = 10_000
 
+/** Pixels along a side, above those of any classifier in use: a batch of larger images would take gigabytes before the network says a word. */
+export const LARGEST_IMAGE = 4096
+
 /** A config whose field is missing or absurd. */
 export const badField = (field: string, got: unknown, expected: string): CompressionError =>
   new CompressionError(
