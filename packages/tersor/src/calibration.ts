@@ -19,7 +19,11 @@ const MOST_ROWS = 8
 
 /** Inputs to learn from, for the model at a path: windows of token ids from a text, or images; the caller disposes them. */
 export const readCalibration = async (model: OpenedModel, file: string, path: string): Promise<tf.Tensor[]> =>
-  model.family === 'image' ? imageBatches(file) : model.family === 'graph' ? graphInputs(model, file, path) : textBatches(model, file)
+  model.family === 'image'
+    ? imageBatches(file, undefined, [model.imageShape[0], model.imageShape[1]])
+    : model.family === 'graph'
+      ? graphInputs(model, file, path)
+      : textBatches(model, file)
 
 /** Images for a graph that takes images; for any graph the tensors of a file. */
 const graphInputs = async (model: OpenedModel & { family: 'graph' }, file: string, path: string): Promise<tf.Tensor[]> =>
@@ -73,8 +77,9 @@ const shortBatches = (windows: readonly (readonly number[] | Int32Array)[], file
   return windows.map(window => tf.tensor2d(Int32Array.from(window), [1, window.length], 'int32'))
 }
 
-const imageBatches = async (file: string, preprocessing?: Preprocessing): Promise<tf.Tensor[]> => {
-  const images = await readImages(file, preprocessing)
+/** In the size that the network takes, as `evaluate` reads them. */
+const imageBatches = async (file: string, preprocessing?: Preprocessing, size = preprocessing?.size): Promise<tf.Tensor[]> => {
+  const images = await readImages(file, size ? { size } : {})
   const count = Math.min(images.count, MOST_IMAGES)
   const starts = Array.from({ length: Math.ceil(count / 64) }, (_, i) => i * 64)
   return starts.map(start => preparedBatch(images, start, Math.min(start + 64, count), preprocessing))

@@ -83,14 +83,19 @@ const windowsFor = async (model: Language | Encoder, data: string) => {
 const imagesFor = async (model: Imaging, data: string, path: string) => {
   if (model.family === 'image') {
     const [height, width] = model.imageShape
-    return { images: await readImages(data, { size: [height, width] }), rows: IMAGES_PER_BATCH }
+    return { images: await readImages(data, { size: [height, width] }), rows: rowsOf(height * width) }
   }
   const preprocessing = await preprocessingBeside(model, path)
   const [rows] = model.inputs[0].shape ?? []
-  return { images: await readImages(data, preprocessing), preprocessing, rows: typeof rows === 'number' ? rows : IMAGES_PER_BATCH }
+  const [height, width] = preprocessing.size
+  return { images: await readImages(data, preprocessing), preprocessing, rows: typeof rows === 'number' ? rows : rowsOf(height * width) }
 }
 
 const IMAGES_PER_BATCH = 64
+/** Of a batch: 64 images of 512 × 512. */
+const PIXELS_PER_BATCH = 1 << 24
+
+const rowsOf = (pixels: number): number => Math.max(1, Math.min(IMAGES_PER_BATCH, Math.floor(PIXELS_PER_BATCH / pixels)))
 
 /** Opens what a metric compares with, for as long as the work takes. */
 const withReference = async <T>(metric: Metric, path: string | undefined, work: (reference: OpenedModel) => Promise<T>): Promise<T> => {
