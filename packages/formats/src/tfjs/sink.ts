@@ -70,7 +70,7 @@ const withProvenance = (description: Json, provenance: readonly Provenance[]): J
 
 /**
  * Streams weights into the folder of a tfjs model, which unmodified tfjs loads: model.json and shards of 4 MiB; a grid of one scale a tensor
- * becomes uint8, halves become float16, and what was read quantized and did not change keeps its bytes.
+ * becomes uint8, halves become float16, and what was read quantized and did not change keeps its bytes, and so do the strings of the manifest that is passed.
  * What has no place is told at the end, all of it at once, with the step that would make it fit (UNSUPPORTED), and nothing is written.
  * Steps throw OUTPUT_EXISTS, DISK, and BAD_DATA for a name that comes twice.
  */
@@ -107,6 +107,11 @@ export const tfjsSink = (path: string, options: TfjsSinkOptions = {}): Parameter
   }
   const finish = async (): Promise<void> => {
     if (refused.length > 0) throw refusal(refused)
+    for (const { name, content, shape, dtype } of manifest?.weights.values() ?? [])
+      if (content) {
+        entries.push(describe({ dtype, shape, bytes: content }, name))
+        await writer.write(content)
+      }
     await writer.close()
     await (made ??= output.fs.mkdir(content))
     const groups = [{ paths: Array.from({ length: writer.count() }, (_, index) => shard(index)), weights: entries }]
