@@ -10,6 +10,7 @@ import { generate, openModel, type LanguageModel } from '@tersor/models'
 import { sparseGpt } from '@tersor/pruning'
 import { gptq } from '@tersor/quantization'
 import pc from 'picocolors'
+import { stat } from 'node:fs/promises'
 import { join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { progressLine, resultTable, type Row } from './show.js'
@@ -74,6 +75,7 @@ const measure = async (title: string, model: LanguageModel): Promise<Row> => {
 
 const rows: Row[] = [await measure('original, bf16', original)]
 const commands: string[] = []
+const files: (readonly [title: string, bytes: number])[] = []
 for (const [title, folder, steps] of RECIPES) {
   const progress = progressLine(title)
   const options = { calibration, seed: SEED, onProgress: progress.onProgress }
@@ -86,6 +88,7 @@ for (const [title, folder, steps] of RECIPES) {
   for (const name of small.params.names()) await file.write(name, await small.params.read(name))
   await (await file.finish()).close?.()
   progress.stop()
+  files.push([`${title}, GGUF`, (await stat(`${target}.gguf`)).size])
   const saved = await openLanguageModel(target)
   rows.push(await measure(title, saved))
   await saved.close?.()
@@ -97,4 +100,9 @@ await original.close?.()
 
 console.log(`\n${resultTable(rows)}\n`)
 for (const { title, sample } of rows) console.log(`${pc.bold(title)}\n${sample.trim()}\n`)
-console.log(`${pc.bold('Run them')}\n${commands.join('\n')}`)
+const source = rows[0].bytes
+const larger = files.filter(([, bytes]) => bytes >= source)
+console.log(`${pc.bold('For llama.cpp')}\n${files.map(([title, bytes]) => `${title}: ${bytes.toLocaleString('en')} bytes`).join('\n')}`)
+if (larger.length > 0)
+  console.log(pc.yellow(`Not smaller than the original: GGUF has no form for masks and sums of factors, and holds them as plain numbers.`))
+console.log(`\n${pc.bold('Run them')}\n${commands.join('\n')}`)

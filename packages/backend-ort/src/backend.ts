@@ -26,6 +26,8 @@ export class OrtBackend extends MathBackendCPU {
   readonly #engine: Machinery
   /** Bytes of disposed tensors that pending nodes still read; the flush sets it back. */
   heldBytes = 0
+  /** Told of every value that JavaScript asks for, while a function is recorded: what it makes of one is frozen into the graph. */
+  onRead: ((value: Value) => void) | null = null
 
   constructor(
     engine: Machinery,
@@ -95,6 +97,7 @@ export class OrtBackend extends MathBackendCPU {
 
   /** Runs what is recorded, if the value is part of it. */
   materialise(value: Value): void {
+    this.onRead?.(value)
     if (value.node !== null) this.#engine.flush()
     if (value.failure !== undefined) throw value.failure
   }

@@ -163,6 +163,27 @@ describe('capture', () => {
     expect(() => reading(tensor([200]))).toThrow('capture: the function ran 2 graphs instead of one.\nRead no values in it')
   })
 
+  it('refuses a function that makes constants of its arguments', () => {
+    const frozen = capture(x => tf.mul(x!, x!.dataSync()[0]!), { records: 'first' })
+    expect(() => frozen(tensor([200]))).toThrow('capture: the function reads values of what it is given.\nRead no values in it')
+    const sorted = capture(x => tf.add(tf.topk(x!, 2).values, tf.max(x!)), { records: 'first' })
+    expect(() => sorted(tensor([200]))).toThrow('the function reads values of what it is given')
+  })
+
+  it('runs the JavaScript of such a function at every call where it is asked to', async () => {
+    let calls = 0
+    const reading = capture(x => (calls++, tf.mul(x!, tf.sum(x!).dataSync()[0]!)), { records: 'first', refused: 'run' })
+    for (let factor = 1; factor <= 3; factor++) {
+      const [x, other] = [tf.fill([200], factor), tf.fill([20], factor)]
+      const [y, small] = [reading(x), reading(other)]
+      expect((await y.data())[7]).toBe(200 * factor * factor)
+      expect((await small.data())[7]).toBe(20 * factor * factor)
+      tf.dispose([x, other, y, small])
+    }
+    expect(calls).toBe(6)
+    reading.dispose()
+  })
+
   it('refuses a function that keeps tensors', () => {
     const keeping = capture(x => {
       tf.keep(tf.add(x!, 1))

@@ -39,6 +39,8 @@ export interface CaptureOptions {
    * arranges weights once instead of at every product. Pays for weights that are used often; such tensors may be disposed at once.
    */
   readonly embeds?: boolean
+  /** What becomes of a function that no single graph holds, such as one that reads values: an error, or its JavaScript at every call. */
+  readonly refused?: 'throw' | 'run'
 }
 
 /** Bytes of constants in one graph at most. */
@@ -66,9 +68,31 @@ function sourceOf(operand: Operand, before: ReadonlyMap<Value, Source>): Source 
   return { constant: operand }
 }
 
+/** What a call under observation did. */
+interface Recording {
+  readonly runs: readonly Run[]
+  /** Whether it read the values of an argument or variable: what it made of them is no part of the graph. */
+  readonly read: boolean
+}
+
+/** Calls the function and watches what it runs and reads. */
+function observe(engine: OrtEngine, work: () => void, embeds: Embeds | undefined, before: ReadonlyMap<Value, Source>): Recording {
+  const { backend } = engine
+  let read = false
+  backend.onRead = value => (read ||= before.has(value))
+  try {
+    const runs = engine.observe(work, embeds)
+    return { runs, read }
+  } finally {
+    backend.onRead = null
+  }
+}
+
 /** Where the inputs of a recorded run come from and its outputs go; throws for what cannot be replayed. */
-function programOf(engine: OrtEngine, runs: readonly Run[], result: Tensors, before: ReadonlyMap<Value, Source>): Program {
+function programOf(engine: OrtEngine, { runs, read }: Recording, result: Tensors, before: ReadonlyMap<Value, Source>): Program {
   const valueOf = (tensor: tf.Tensor) => engine.backend.valueFor(tensor.dataId)
+  if (read && runs.length === 1)
+    throw refuse('the function reads values of what it is given.', 'Read no values in it, and use kernels that run natively.')
   const [run] = runs
   if (runs.length !== 1 || run === undefined)
     throw refuse(`the function ran ${runs.length} graphs instead of one.`, 'Read no values in it, and use kernels that run natively.')
@@ -101,8 +125,8 @@ function record<R extends Tensors>(
   engine: OrtEngine,
   compute: (...inputs: tf.Tensor[]) => R,
   inputs: tf.Tensor[],
-  embeds: boolean,
-): [R, Program] {
+  { embeds = false, refused = 'throw' }: CaptureOptions,
+): [R, Program | null] {
   const { backend } = engine
   const valueOf = (tensor: tf.Tensor) => backend.valueFor(tensor.dataId)
   engine.flush()
@@ -111,12 +135,14 @@ function record<R extends Tensors>(
   inputs.forEach((input, argument) => before.set(valueOf(input), { argument }))
   for (const value of before.keys()) value.literal = false // a scalar argument would become a constant of the graph
   let result: R | undefined
-  const runs = engine.observe(() => (result = tf.tidy(() => compute(...inputs))), embeds ? embedding(before) : undefined)
+  const work = () => void (result = tf.tidy(() => compute(...inputs)))
+  const recording = observe(engine, work, embeds ? embedding(before) : undefined, before)
   try {
-    return [result!, programOf(engine, runs, result!, before)]
+    return [result!, programOf(engine, recording, result!, before)]
   } catch (error) {
-    forsake(runs)
-    throw error
+    forsake(recording.runs)
+    if (refused === 'throw') throw error
+    return [result!, null]
   }
 }
 
@@ -149,13 +175,12 @@ function replay<R extends Tensors>(engine: OrtEngine, program: Program, inputs: 
  * Makes a function that runs its JavaScript twice, the second time to record it, and from then on replays the compiled graph alone.
  * The function may read and assign variables and use its arguments and constant tensors; it may not read values.
  * JavaScript numbers in it are frozen: pass what changes as a tensor. Other shapes of the arguments are recorded anew.
- * On another backend it is the function itself.
+ * On another backend it is the function itself, and with `refused: 'run'` also where no single graph holds it.
  */
-export function capture<R extends Tensors>(
-  compute: (...inputs: tf.Tensor[]) => R,
-  { records = 'second', embeds = false }: CaptureOptions = {},
-): Captured<R> {
+export function capture<R extends Tensors>(compute: (...inputs: tf.Tensor[]) => R, options: CaptureOptions = {}): Captured<R> {
+  const { records = 'second', refused = 'throw' } = options
   const programs = new Map<string, Program | null>()
+  const tried = new Set<string>()
   const call = (...inputs: tf.Tensor[]): R => {
     if (tf.getBackend() !== BACKEND_NAME) return tf.tidy(() => compute(...inputs))
     const engine = engineOfBackend()
@@ -166,7 +191,9 @@ export function capture<R extends Tensors>(
       programs.set(key, null) // the first call may create variables, such as an optimiser's
       return tf.tidy(() => compute(...inputs))
     }
-    const [result, recorded] = record(engine, compute, inputs, embeds)
+    if (program === null && refused === 'run' && tried.has(key)) return tf.tidy(() => compute(...inputs))
+    tried.add(key)
+    const [result, recorded] = record(engine, compute, inputs, options)
     programs.set(key, recorded)
     return result
   }

@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { DTYPES, fromFloat32, fromIntegers, type DType, type Parameter, type ParameterStore } from '@tersor/tensor'
-import type { Activation, InputGrid, Model, Site, Stage } from './model.js'
+import type { Activation, Env, InputGrid, Model, Site, Stage } from './model.js'
 
 /** The line that the inputs of a site are rounded to: value = scale · (code − zero), code 0 … 2^bits − 1; one for the whole tensor. */
 export interface ActivationGrid {
@@ -40,6 +40,21 @@ const storedBits = ({ sites }: Stage, params: ParameterStore): ReadonlyMap<strin
   return new Map(quantized.map(site => [site.name, DTYPES[params.info(activationNames(site)[1]).dtype ?? 'u8'].bits]))
 }
 
+/** What a stage is given while it runs, with the inputs of its sites rounded to grids; `bits` by the name of each site that has one. */
+const onGrids = (env: Env, bits: ReadonlyMap<string, number>): Env => {
+  const inputGrid = (site: Site): InputGrid | undefined => {
+    const width = bits.get(site.name)
+    if (width === undefined) return env.inputGrid?.(site)
+    const [scale, zero] = activationNames(site)
+    return { bits: width, scale: env.weights(scale), zero: env.weights(zero) }
+  }
+  const activation: Activation = (site, input) => {
+    const grid = bits.has(site.name) ? inputGrid(site) : undefined
+    return grid ? fakeQuantize(input, grid.scale, grid.zero, grid.bits) : (env.activation?.(site, input) ?? input)
+  }
+  return { ...env, activation, inputGrid }
+}
+
 /** A stage whose sites multiply inputs that are rounded to the grids of its parameters; `bits` by the name of each site that has one. */
 export const withActivationGrids = (stage: Stage, bits: ReadonlyMap<string, number>): Stage => {
   if (bits.size === 0) return stage
@@ -47,21 +62,13 @@ export const withActivationGrids = (stage: Stage, bits: ReadonlyMap<string, numb
   return Object.freeze<Stage>({
     ...stage,
     parameters: [...new Set([...stage.parameters, ...added])],
-    run: (x, env) => {
-      const inputGrid = (site: Site): InputGrid | undefined => {
-        const width = bits.get(site.name)
-        if (width === undefined) return env.inputGrid?.(site)
-        const [scale, zero] = activationNames(site)
-        return { bits: width, scale: env.weights(scale), zero: env.weights(zero) }
-      }
-      const activation: Activation = (site, input) => {
-        const grid = bits.has(site.name) ? inputGrid(site) : undefined
-        return grid ? fakeQuantize(input, grid.scale, grid.zero, grid.bits) : (env.activation?.(site, input) ?? input)
-      }
-      return stage.run(x, { ...env, activation, inputGrid })
-    },
+    run: (x, env) => stage.run(x, onGrids(env, bits)),
   })
 }
+
+/** The same for a model that is run as a whole, past its stages: with the grids that its store holds. */
+export const withStoredGrids = ({ stages, params }: Model, env: Env): Env =>
+  onGrids(env, new Map(stages.flatMap(stage => [...storedBits(stage, params)])))
 
 /** A model whose stages round the inputs of their sites to the grids that its store holds; without such grids it stays as it is. */
 export const quantizedActivations = <M extends Model>(model: M): M => {

@@ -68,10 +68,8 @@ export const collector = (calibration: Calibration<any>, chosen: (site: Site) =>
     return leader
   }
 
-  const tap: Tap = (site, input) => {
-    if (!chosen(site) || leaderOf(site, input) !== site.name) return
+  const take = (site: Site, rows: tf.Tensor2D): void =>
     tf.tidy(() => {
-      const rows = rowsOf(site, input)
       const before = gathered.get(site.name) ?? keepStats(calibration.init(site, rows.shape[1]))
       const stats = keepStats(calibration.update(before, rows, site))
       const held = new Set(statsTensors(stats))
@@ -82,6 +80,9 @@ export const collector = (calibration: Calibration<any>, chosen: (site: Site) =>
       counts.set(site.name, tf.keep(counted ? tf.add(counted, filledRows(rows)) : filledRows(rows)))
       counted?.dispose()
     })
+  const tap: Tap = (site, input) => {
+    if (!chosen(site) || leaderOf(site, input) !== site.name) return
+    tf.tidy(() => take(site, rowsOf(site, input)))
   }
   const keyOf = (site: Site): string => leaders.get(site.name) ?? site.name
   return {

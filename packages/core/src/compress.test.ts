@@ -3,6 +3,7 @@ import '@tensorflow/tfjs-backend-cpu'
 import { picoBatches, picoModel } from '@tersor/testing'
 import {
   byteLength,
+  dense,
   describe as describeTree,
   encoded,
   fromFloat32,
@@ -17,6 +18,7 @@ import { maskedOf } from './codecs/masked.js'
 import { sumOf } from './codecs/sum.js'
 import { compress, pipeline } from './compress.js'
 import { decode } from './decode.js'
+import { checkFinite } from './finite.js'
 import type { Method, Pass } from './method.js'
 import type { ProgressEvent } from './progress-event.js'
 import type { Model } from './model.js'
@@ -101,17 +103,21 @@ describe('composition', () => {
 describe('the runner', () => {
   it('shows each stage the inputs that the compressed stages before it give', async () => {
     const sums: number[] = []
+    const samples: number[] = []
     const zero = method(
       'zero',
-      async (weight, { stats }) => {
+      async (weight, { stats, samples: seen }) => {
         sums.push((await (stats as unknown as tf.Tensor).data())[0])
+        samples.push(seen)
         return fromFloat32(new Float32Array(weight.size), 'f32', weight.shape)
       },
       { calibrate: total },
     )
     await compress(picoModel(), zero, { calibration: batches })
     expect(sums[0]).not.toBe(0)
-    expect(sums[1]).toBe(0) // relu(x · 0ᵀ)
+    expect(samples[0]).toBeGreaterThan(0)
+    // relu(x · 0ᵀ) is no input at all: the second weight sees X = I of its 32 columns instead, and is told so
+    expect([samples[1], sums[1]]).toEqual([0, 32])
   })
 
   it('counts the rows that the statistics saw', async () => {
@@ -231,13 +237,26 @@ describe('what is refused', () => {
     await expect(compress(picoModel(), halve, { seed: 0.5 })).rejects.toThrow('seed is 0.5.\nPass an integer.')
   })
 
-  it('weights that are not finite, of any dtype, also where nothing is compressed', async () => {
+  it('weights that are not finite, of any dtype, where a step changes them', async () => {
     for (const dtype of ['f32', 'bf16', 'f16'] as const) {
       const broken = picoModel({ dtype, edit: values => (values[7] = dtype === 'f16' ? Infinity : NaN) })
-      await expect(compress(broken, { ...halve, only: 'layers.1' })).rejects.toThrow(
+      await expect(compress(broken, { ...halve, only: 'layers.0' })).rejects.toThrow(
         'Weight 7 of "layers.0.weight" is NaN or infinite.\nRepair or replace the checkpoint',
       )
     }
+  })
+
+  it('none of what only passes through: masks and bounds may be infinite', async () => {
+    const model = picoModel({ edit: values => (values[7] = -Infinity) })
+    const small = await compress(model, { ...halve, only: 'layers.1' })
+    expect(await small.params.read('layers.0.weight')).toEqual(await model.params.read('layers.0.weight'))
+  })
+
+  it('doubles that no float holds are finite all the same', () => {
+    const doubles = dense('f64', [2], new Uint8Array(Float64Array.of(1e300, -1e-300).buffer))
+    expect(() => checkFinite('wide', doubles)).not.toThrow()
+    const broken = dense('f64', [2], new Uint8Array(Float64Array.of(1, Infinity).buffer))
+    expect(() => checkFinite('wide', broken)).toThrow('Weight 1 of "wide" is NaN or infinite.')
   })
 
   it('work after the signal, with its own reason', async () => {
@@ -308,4 +327,30 @@ it('leaves unknown trees of other packages alone where they are not chosen', asy
   const store = memoryStore({ [FIRST]: tree, 'layers.1.weight': await model.params.read('layers.1.weight') })
   const small = await compress({ ...model, params: store }, { ...halve, only: 'layers.1' })
   expect(await small.params.read(FIRST)).toBe(tree)
+})
+
+it('compresses a site that no input reached as if all inputs were alike, which is rounding on its own', async () => {
+  const model = picoModel()
+  const [first, second] = model.stages
+  const silent: Model = { ...model, stages: [{ ...first, run: (x, env) => first.run(x, { weights: env.weights }) }, second] }
+  const seen: { name: string; samples: number; gram: number[] }[] = []
+  const look: Method<tf.Tensor> = {
+    ...{ kind: 'method', name: 'look', only: '*' },
+    calibrate: { init: (_site, columns) => tf.zeros([columns, columns]), update: (sum, x) => tf.add(sum, tf.matMul(x, x, true)) },
+    apply: async (_weight, { site, samples, stats, current }) => {
+      seen.push({ name: site.name, samples, gram: [...(await stats.data())] })
+      return current
+    },
+  }
+  const columns = model.params.info(first.sites[0].weight).shape[1]
+  const calibration = [tf.ones([5, columns])]
+  const before = tf.memory().numTensors
+  await compress(silent, look, { calibration })
+  expect(tf.memory().numTensors).toBe(before)
+  tf.dispose(calibration)
+  expect(seen.map(({ name, samples }) => [name, samples])).toEqual([
+    ['layers.0', 0],
+    ['layers.1', 5],
+  ])
+  expect(seen[0].gram).toEqual(Array.from({ length: columns ** 2 }, (_, i) => (i % (columns + 1) === 0 ? 1 : 0)))
 })

@@ -1,4 +1,4 @@
-import type { Tensor } from '@tensorflow/tfjs-core'
+import * as tf from '@tensorflow/tfjs-core'
 import { CompressionError, hasCode, memorySink, type ParameterSink } from '@tersor/tensor'
 import { repeatably } from '@tersor/kernels'
 import { fingerprintOf } from './fingerprint.js'
@@ -117,8 +117,8 @@ const leave = async (scratch: Scratch, error: unknown, signal: AbortSignal): Pro
   return new CompressionError('DISK', what, `${remedy} ${kept}`, { ...fields, resumable: scratch.path, stages }, error)
 }
 
-const collect = async (batches: Batches | undefined): Promise<Tensor[]> => {
-  const all: Tensor[] = []
+const collect = async (batches: Batches | undefined): Promise<tf.Tensor[]> => {
+  const all: tf.Tensor[] = []
   for await (const batch of batches ?? []) all.push(batch)
   return all
 }
@@ -133,6 +133,16 @@ const checkOptions = ({ seed = 0, resume = false, scratch, activationBytes = 0 }
     })
 }
 
+/** tfjs says of a missing backend what only those who know it understand. */
+const checkEngine = (): void => {
+  if (tf.getBackend() || Object.keys(tf.engine().registryFactory).length > 0) return
+  throw new CompressionError(
+    'NO_ENGINE',
+    'No engine is loaded to compute with.',
+    "Call await selectEngine() of @tersor/kernels first, or import '@tensorflow/tfjs-backend-cpu'.",
+  )
+}
+
 /**
  * Compresses a model: one step or a pipeline of them; the source model is left as it was.
  * With a scratch folder memory holds one stage and `activationBytes` of activations, and a stopped run can be resumed.
@@ -140,6 +150,7 @@ const checkOptions = ({ seed = 0, resume = false, scratch, activationBytes = 0 }
  */
 export const compress = async <M extends Model>(model: M, step: Step, options: RunOptions = {}): Promise<M> => {
   checkOptions(options)
+  checkEngine()
   const { seed = 0, onProgress, sink = () => memorySink(), scratch, activationBytes = ACTIVATION_BYTES } = options
   const signal = options.signal ?? new AbortController().signal
   const calibration = scratch && options.calibration ? await collect(options.calibration) : options.calibration
@@ -159,7 +170,7 @@ export const compress = async <M extends Model>(model: M, step: Step, options: R
   const work = async (): Promise<M> => (await repeatably(() => pass.run(model, context))) as M
   if (!scratch) return work()
   const facts = options.facts ?? {}
-  const batches = (calibration ?? []) as readonly Tensor[]
+  const batches = (calibration ?? []) as readonly tf.Tensor[]
   const fingerprint = await fingerprintOf({ model, step: pass, seed, calibration: batches, signal, facts })
   const state = await scratch.begin(fingerprint, options.resume ?? false)
   try {

@@ -2,6 +2,8 @@ import { CompressionError, DTYPES, toFloat32, type Parameter } from '@tersor/ten
 
 const EXPONENT_BF16 = 0x7f80
 
+const doublesOf = (bytes: Uint8Array): Float64Array => new Float64Array(bytes.slice().buffer)
+
 const firstBad = (parameter: Parameter): number => {
   if (parameter.kind === 'encoded' || DTYPES[parameter.dtype].kind !== 'float') return -1
   const { bytes, dtype } = parameter
@@ -10,6 +12,7 @@ const firstBad = (parameter: Parameter): number => {
     for (let i = 0; i < bytes.length; i += 2) if ((((bytes[i + 1] << 8) | bytes[i]) & EXPONENT_BF16) === EXPONENT_BF16) return i / 2
     return -1
   }
+  if (dtype === 'f64') return doublesOf(bytes).findIndex(value => !Number.isFinite(value)) // many more are finite than floats hold
   return toFloat32(parameter).findIndex(value => !Number.isFinite(value))
 }
 

@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { byteLength, DTYPES, type DType, type Parameter, type ParameterStore } from '@tersor/tensor'
 import type { Activations } from './activations.js'
-import { collectBatches, collector, keepStats, observe, statsTensors, type Collector, type SiteStats } from './calibrate.js'
+import { collectBatches, collector, observe, type Collector } from './calibrate.js'
 import { toMatrix } from './codecs/matrix.js'
 import { decode } from './decode.js'
 import { checkFinite } from './finite.js'
@@ -12,6 +12,7 @@ import type { ProgressEvent } from './progress-event.js'
 import { rewrite } from './rewrite.js'
 import type { Unit } from './scratch.js'
 import { selectedSites, selects } from './sites.js'
+import { withStatistics } from './with-statistics.js'
 import type { StagedSink } from './staged.js'
 
 /** What one layerwise pass carries from stage to stage. */
@@ -186,28 +187,6 @@ const compressSite = async ({ method, model, context }: Run, site: Site, stats: 
   return result
 }
 
-/** With less than this part of a row of input for each column, statistics say more of chance than of the site. */
-const FEWEST_ROWS_PER_COLUMN = 1 / 16
-
-/** Lends a method what a site's statistics are, or, where next to no input came by, those of none: it then goes by the weight alone. */
-const withStatistics = async <T>(
-  { calibrate }: Method,
-  site: Site,
-  columns: number,
-  seen: Pick<SiteStats, 'stats' | 'samples'>,
-  warn: (message: string) => void,
-  body: (known: Pick<SiteStats, 'stats' | 'samples'>) => Promise<T>,
-): Promise<T> => {
-  if (!calibrate || seen.samples >= columns * FEWEST_ROWS_PER_COLUMN) return body(seen)
-  warn('next to no input came by in calibration: compressed by its weights alone.')
-  const none = tf.tidy(() => keepStats(calibrate.init(site, columns)))
-  try {
-    return await body({ stats: none, samples: 0 })
-  } finally {
-    tf.dispose(statsTensors(none))
-  }
-}
-
 const floatDType = (dtype: DType | undefined): DType => (dtype && DTYPES[dtype].kind === 'float' ? dtype : 'f32')
 
 /** ‖W − Ŵ‖² / ‖W‖², summed in doubles on the host: a graph of it would hold several copies of the weight. */
@@ -229,9 +208,7 @@ const relativeError = async (result: Parameter, original: () => Promise<tf.Tenso
 
 const writeOnce = async ({ model, context, out, written }: Run, name: string, changed?: Parameter): Promise<void> => {
   if (written.has(name)) return
-  const parameter = changed ?? (await model.params.read(name, { signal: context.signal }))
-  if (!changed) checkFinite(name, parameter)
-  await out.write(name, parameter)
+  await out.write(name, changed ?? (await model.params.read(name, { signal: context.signal })))
   written.add(name)
 }
 

@@ -24,6 +24,8 @@ export interface Site {
   readonly inAxis: number
   /** Whether it makes the network's output; such sites and embeddings are left alone unless named by `only`. */
   readonly head?: boolean
+  /** Whether the format that it came from holds a scale for each row of its weight at most, none for parts of rows. */
+  readonly rowsOnly?: boolean
   /** The name of the bias that is added to its product, where that is not the site's name with ".bias". */
   readonly bias?: string
   /** Set for conv2d; its weight is (out, in, height, width), or (height, width, in, out) where inAxis is 2; its taps are images (batch, height, width, in). */
@@ -140,12 +142,21 @@ export interface Coupling {
   readonly homogeneous?: boolean
 }
 
+/** Numbers that methods cannot compress where they stand, and what meets them there. */
+export interface OtherWeight {
+  readonly name: string
+  readonly operator: string
+  readonly bytes: number
+}
+
 /** A network: stages in order over a store of parameters. */
 export interface Model {
   readonly params: ParameterStore
   readonly stages: readonly Stage[]
   readonly couplings?: readonly Coupling[]
   readonly residual?: Residual
+  /** Of an imported graph: weights that are no sites, largest first. */
+  readonly others?: readonly OtherWeight[]
   /** What was done to the parameters so far, in order. */
   readonly provenance?: readonly Provenance[]
   /** What an imported graph computes with its parameters: a run goes on only over the same. */

@@ -47,6 +47,7 @@ export const stagewise = async (model: Model, context: Context, options: Stagewi
     if (written.has(name)) return
     await out.write(name, changed ?? (await model.params.read(name, { signal: context.signal })))
     written.add(name)
+    if (changed) context.emit({ type: 'changed', pass: options.name, parameter: name })
   }
   const last = model.stages.findLastIndex(options.selects)
   const inputs = context.activations(batches)

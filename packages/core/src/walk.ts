@@ -74,7 +74,12 @@ export const walkStages = async (
 }
 
 /** Writes a model's parameters, those that changed in the place of the old ones and new ones behind; the sink is aborted where that fails. */
-export const writeChanged = async (model: Model, context: Context, changed: ReadonlyMap<string, Parameter>): Promise<ParameterStore> => {
+export const writeChanged = async (
+  pass: string,
+  model: Model,
+  context: Context,
+  changed: ReadonlyMap<string, Parameter>,
+): Promise<ParameterStore> => {
   const { signal } = context
   const sink = context.sink()
   const names = model.params.names()
@@ -82,9 +87,10 @@ export const writeChanged = async (model: Model, context: Context, changed: Read
   try {
     for (const name of [...names, ...[...changed.keys()].filter(each => !known.has(each))]) {
       signal.throwIfAborted()
-      const parameter = changed.get(name) ?? (await model.params.read(name, { signal }))
-      checkFinite(name, parameter)
-      await sink.write(name, parameter)
+      const made = changed.get(name)
+      if (made) checkFinite(name, made)
+      await sink.write(name, made ?? (await model.params.read(name, { signal })))
+      if (made) context.emit({ type: 'changed', pass, parameter: name })
     }
     return await sink.finish()
   } catch (error) {

@@ -263,14 +263,14 @@ describe('a Llama in GGUF', () => {
     await file.close()
   })
 
-  it('quantizes with importance, leaves trees of a block type alone and puts rows in order first', async () => {
+  it('quantizes with importance, codes of another type too, and puts rows in order first', async () => {
     const sums = Float32Array.from({ length: 64 }, (_, i) => 1 + (i % 5))
     const imatrix = { entries: new Map([['blk.0.attn_q.weight', { sums, calls: [2] }]]) }
     const weight = normals([64, 64])
     const report = await save({ [Q]: weight, [UP]: grid([64, 64], 4, 32) }, { type: 'q4_1', imatrix })
     expect(report).toMatchObject([
       { type: 'q4_1', lossless: false },
-      { type: 'q4_0', lossless: true },
+      { type: 'q4_1', lossless: false, again: true },
     ])
     const importance = sums.map(sum => sum / 2)
     const expected = decodeBlocks('q4_1', encodeBlocks('q4_1', toFloat32(weight), { importance }))
@@ -314,7 +314,7 @@ describe('a Llama in GGUF', () => {
     )
     const imatrix = { entries: new Map([['blk.0.ffn_up.weight', { sums: new Float32Array(32), calls: [1] }]]) }
     expect(await failure(() => save({ [UP]: normals([4, 64]) }, { type: 'q4_0', imatrix }))).toBe(
-      'SHAPE: The importance matrix has 32 numbers for 64 columns.\nPass the matrix of this model.',
+      'SHAPE: The importance matrix has 32 numbers for the 64 columns of "model.layers.0.mlp.up_proj.weight".\nPass the matrix of this model.',
     )
   })
 
@@ -380,12 +380,12 @@ describe('failures of writing GGUF', () => {
     [
       'an architecture',
       { model_type: 'gpt2' },
-      /^UNSUPPORTED: No GGUF is written for model_type "gpt2"\.\nKnown are llama, mistral, qwen2, qwen3: save others/,
+      /^UNSUPPORTED: No GGUF is written for model_type "gpt2"\.\nKnown are llama, mistral, mixtral, qwen2, qwen3, qwen2_moe, qwen3_moe: save others/,
     ],
     [
       'a rope scaling',
-      { rope_scaling: { rope_type: 'yarn' } },
-      /^UNSUPPORTED: No GGUF is written for rope scaling "yarn"\.\nKnown are default, llama3, linear\.$/,
+      { rope_scaling: { rope_type: 'dynamic', factor: 2 } },
+      /^UNSUPPORTED: No GGUF is written for rope scaling "dynamic"\.\nKnown are default, llama3, linear, yarn, longrope: save others/,
     ],
     [
       'a config without sizes',

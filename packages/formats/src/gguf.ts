@@ -18,3 +18,4 @@ export { TENSOR_TYPES, type BlockTypeName, type TensorTypeName } from './gguf/ta
 export { ARCHITECTURES as GGUF_ARCHITECTURES } from './gguf/tables/architectures.js'
 export { MIXTURES, type MixtureName } from './gguf/tables/mixtures.js'
 export type { Fallback } from './gguf/store-tensor.js'
+export { GGUF_READING } from './gguf/reading.js'

@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs'
 import { mkdir, rm } from 'node:fs/promises'
-import { dense, describe as inWords, fromFloat32, type Encoded, type Parameter } from '@tersor/tensor'
+import { dense, describe as inWords, fromFloat32, fromIntegers, type Encoded, type Parameter } from '@tersor/tensor'
 import { failingFileSystem, failure, temporaryFolder } from './failing-file-system.reference.js'
 import { openSafetensors, parseSafetensorsHeader, safetensorsSink } from './safetensors.js'
 import { bytesTensor, floats, gated, nested, scaled } from './toy-codec.reference.js'
@@ -66,6 +66,20 @@ describe('writing and reading safetensors', () => {
     expect(tensors.get('w/values/scale')!.offset % 2).toBe(0)
     expect(Object.keys(metadata)).toEqual(['tersor.written', 'tersor'])
     expect(readdirSync(dir)).toEqual(['a.safetensors'])
+  })
+
+  it('keeps what elements under eight bits are, in plain tensors too', async () => {
+    const written = {
+      zero: fromIntegers([33], 'u6', [1]),
+      mask: dense('u1', [3, 3], Uint8Array.of(0b10110101, 1)),
+      codes: fromIntegers([-8, 7, 3], 'i4', [3]),
+    }
+    const store = await save(`${dir}/a.safetensors`, written)
+    for (const [name, parameter] of Object.entries(written)) {
+      expect(await store.read(name)).toEqual(parameter)
+      expect(store.info(name)).toEqual({ dtype: parameter.dtype, shape: parameter.shape, byteLength: parameter.bytes.length })
+    }
+    await store.close()
   })
 
   it('gives the same bytes for the same parameters', async () => {

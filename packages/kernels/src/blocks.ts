@@ -1,4 +1,4 @@
-import { CompressionError } from '@tersor/tensor'
+import { CompressionError, finiteRange } from '@tersor/tensor'
 import { contentOf, type BlockContent, type BlockFormat } from './blocks/block-format.js'
 import { IQ4_NL, IQ4_XS } from './blocks/iq4.js'
 import { MXFP4 } from './blocks/mxfp4.js'
@@ -69,15 +69,55 @@ const checkImportance = (type: BlockTypeName, length: number, block: number, imp
   )
 }
 
+const notFinite = (what: string, at: number, fields: Readonly<Record<string, unknown>>): CompressionError =>
+  new CompressionError('NOT_FINITE', `${what} at ${at}.`, 'Look for NaN, infinite or absurdly large numbers in it.', { ...fields, at })
+
+/** The largest number of f16, in which most types keep their scales. */
+const LARGEST_HALF = 65504
+
+/** Whether blocks say more of the values than zeros would: scales beyond f16 and squares beyond f32 leave infinities or nothing. */
+const holds = (decoded: Float32Array, values: Float32Array): boolean => {
+  let [error, size] = [0, 0]
+  for (let i = 0; i < values.length; i++) {
+    error += (decoded[i] - values[i]) ** 2
+    size += values[i] ** 2
+  }
+  return error < size
+}
+
+/** Numbers that f16 holds have scales that f16 holds. */
+const checkScales = (type: BlockTypeName, bytes: Uint8Array, values: Float32Array, largest: number): void => {
+  if (largest <= LARGEST_HALF || holds(BLOCK_TYPES[type].decode(bytes), values)) return
+  throw new CompressionError(
+    'NOT_FINITE',
+    `The scales of ${type} have no room for numbers up to ${largest.toPrecision(3)}.`,
+    'Store these values as f32 or bf16.',
+    { type, largest },
+  )
+}
+
+const checkWeights = (importance: Float32Array): void => {
+  const at = importance.findIndex(weight => !(weight >= 0 && weight < Infinity))
+  if (at >= 0) throw notFinite(`The importance is ${importance[at]}`, at, { value: importance[at] })
+}
+
 /**
  * Quantizes values to blocks, byte for byte as ggml_quantize_chunk does, with importance as it does with an importance matrix
- * (q8_0 and mxfp4 ignore it). Throws SHAPE for an incomplete block or row.
+ * (q8_0 and mxfp4 ignore it). Throws SHAPE for an incomplete block or row, NOT_FINITE for values or importance that are no numbers (or less
+ * than none) and for values whose scales no half holds.
  */
 export const encodeBlocks = (type: BlockTypeName, values: Float32Array, { importance }: EncodeOptions = {}): Uint8Array => {
   const format = BLOCK_TYPES[type]
   checkLength(type, values.length, format.block, 'values')
-  if (importance) checkImportance(type, values.length, format.block, importance)
-  return format.encode(values, importance)
+  if (importance) {
+    checkImportance(type, values.length, format.block, importance)
+    checkWeights(importance)
+  }
+  const { bad, largest } = finiteRange(values)
+  if (bad >= 0) throw notFinite(`${type} got ${values[bad]}`, bad, { type, value: values[bad] })
+  const bytes = format.encode(values, importance)
+  checkScales(type, bytes, values, largest)
+  return bytes
 }
 
 /** The values of blocks; throws SHAPE for an incomplete block. */

@@ -35,6 +35,18 @@ it('writes rows of every matrix of a stack, after what is recorded has read them
   tf.dispose([target, seen, rows])
 })
 
+it('runs its JavaScript each time where it uses what the engine has no kernel for', async () => {
+  await tf.setBackend('ort')
+  const step = await replay(x => [tf.add(tf.topk(x!, 2).values, tf.max(x!))])
+  for (let shift = 0; shift < 3; shift++) {
+    const x = tf.tensor1d([1, 5 + shift, 3, 4])
+    const [y] = step!(x)
+    expect([...(await y!.data())]).toEqual([10 + 2 * shift, 9 + shift])
+    tf.dispose([x, y!])
+  }
+  step!.dispose()
+})
+
 it('is left out on other engines', async () => {
   await tf.setBackend('cpu')
   expect(await replay(x => [x!])).toBeUndefined()

@@ -61,7 +61,14 @@ describe('decoding as one graph', () => {
     expect(await idsFrom(model, { prompt, tokens: 32 })).toEqual(wanted)
   })
 
-  it.each([{}, { model_type: 'qwen3' }])('takes the same tokens as step by step, config %j', async config => {
+  const experts = { num_experts: 6, num_experts_per_tok: 3, moe_intermediate_size: 24 }
+  it.each([
+    {},
+    { model_type: 'qwen3' },
+    { model_type: 'mixtral', num_local_experts: 4, num_experts_per_tok: 2 },
+    { model_type: 'qwen3_moe', norm_topk_prob: true, ...experts },
+    { model_type: 'qwen3_moe', mlp_only_layers: [0], ...experts },
+  ])('takes the same tokens as step by step, config %j', async config => {
     const model = picoLlama({ vocabulary: 40, seed: 3, config })
     await use('cpu')
     const wanted = await idsFrom(model, { prompt, tokens: 24 })

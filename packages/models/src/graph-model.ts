@@ -1,6 +1,7 @@
 import type { Tensor } from '@tensorflow/tfjs-core'
 import type { Env, Model } from '@tersor/core'
 import type { RawConfig } from './raw-config.js'
+import type { Tokenizer } from './tokenizer.js'
 
 /** An input or output of an imported graph. */
 export interface GraphValue {
@@ -13,6 +14,13 @@ export interface GraphValue {
 
 /** Tensors by the names of a graph's inputs or outputs. */
 export type GraphTensors = Readonly<Record<string, Tensor>>
+
+/** What text a graph that gives logits of token ids takes. */
+export interface GraphText {
+  readonly tokenizer: Tokenizer
+  readonly contextLength: number
+  readonly vocabularySize: number
+}
 
 /**
  * A network that was imported as a graph of operators. It is one stage, whose input is the first of `inputs`, and whose sites are the
@@ -27,6 +35,8 @@ export interface GraphModel extends Model {
   readonly rawConfig: RawConfig
   readonly inputs: readonly GraphValue[]
   readonly outputs: readonly GraphValue[]
+  /** Of a decoder in a folder with its tokenizer. */
+  readonly text?: GraphText
   /**
    * Runs the whole graph on the weights of `env`, showing the inputs of its sites to `env.tap`; inside the caller's tidy.
    * Inputs may be left out where the graph's file or its usual form says what they are.

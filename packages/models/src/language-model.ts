@@ -1,4 +1,5 @@
 import type { Model, Provenance } from '@tersor/core'
+import type { Metadata } from '@tersor/formats/gguf'
 import type { ModelFiles, RawConfig } from './raw-config.js'
 import type { Rope } from './rope.js'
 import type { Tokenizer } from './tokenizer.js'
@@ -18,6 +19,8 @@ export interface LanguageConfig {
 export interface LanguageModelExtras {
   readonly tokenizer?: Tokenizer
   readonly files?: ModelFiles
+  /** All that a GGUF file says besides its weights, so that another one can keep it. */
+  readonly metadata?: Metadata
   readonly provenance?: readonly Provenance[]
   /** A generation_config.json: the tokens that end a text stand there in newer models. */
   readonly generationConfig?: RawConfig
@@ -46,6 +49,8 @@ export interface LanguageModel<Config extends LanguageConfig = LanguageConfig> e
   readonly vocabularySize: number
   readonly tokenizer?: Tokenizer
   readonly files?: ModelFiles
+  /** All that the GGUF file that it was read from says besides its weights. */
+  readonly metadata?: Metadata
   /** Releases the files that the parameters are read from. */
   close?(): Promise<void>
 }

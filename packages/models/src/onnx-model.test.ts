@@ -10,7 +10,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { floats, runOnnx } from '../../formats/src/onnx/run.reference.js'
-import { writeConvolution, writeMlp } from '../../formats/src/onnx/toy-graph.reference.js'
+import { initializer, values, writeConvolution, writeMlp } from '../../formats/src/onnx/toy-graph.reference.js'
 import { openOnnxModel, type OnnxModel } from './onnx-model.js'
 
 let folder = ''
@@ -184,6 +184,31 @@ it('rounds inputs to fewer bits, shows them to the tap, and leaves other inputs 
   await model.close!()
 })
 
+it('rounds the inputs of the site that a grid was learned for, and of no other node over its weight', async () => {
+  const graph = graphBuilder('node_')
+  const far = graph.op('Mul', [graph.op('MatMul', ['x', 'w']), graph.constant('f32', [], [100])])
+  graph.rename(graph.op('Gemm', [far, 'w'], { attributes: { transB: 1 } }), 'y')
+  const value = (name: string) => ({ name, dtype: 'f32' as const, shape: ['rows', 96] })
+  const initializers = [initializer('w', [96, 96], values(96 * 96, 1))]
+  const proto = modelOf({ name: 'shared', graph, inputs: [value('x')], outputs: [value('y')], initializers })
+  await writeFile(join(folder, 'shared.onnx'), encodeModel(proto))
+  const model = await open('shared')
+  const x = input(40, 0)
+  const small = await compress(model, quantizeActivations({ only: '*' }), { calibration: [x] })
+  const [plain, rounded] = [await outputs(model, x), await outputs(small, x)]
+  const largest = Math.max(...plain.map(Math.abs))
+  expect(largestDifference(plain, rounded)).toBeLessThan(0.02 * largest) // on the grid of x the second product's inputs would end at 1
+  expect(largestDifference(plain, rounded)).toBeGreaterThan(1e-4 * largest)
+  const path = join(folder, 'shared-8.onnx')
+  const sink = onnxSink(path, { source: model.onnx, overwrite: true })
+  for (const name of small.params.names()) await sink.write(name, await small.params.read(name))
+  await (
+    await sink.finish()
+  ).close!()
+  for (const given of await inRuntime(path, x)) expect(largestDifference(given, rounded)).toBeLessThan(2e-3 * largest)
+  await model.close!()
+})
+
 it('says what the runtime says of a graph that it refuses', async () => {
   const graph = graphBuilder('node_')
   graph.rename(graph.op('NoSuchOperator', ['x']), 'y')
@@ -194,6 +219,90 @@ it('says what the runtime says of a graph that it refuses', async () => {
   const run = () => model.run({ x: tf.tensor1d([1]) }, { weights: () => tf.scalar(0) })
   expect(run).toThrow(expect.objectContaining({ code: 'UNSUPPORTED', message: expect.stringContaining('ONNX Runtime refuses the graph') }))
   await model.close!()
+})
+
+/** Rows of a table of 4 by their numbers. */
+const lookUp = async (): Promise<OnnxModel> => {
+  const graph = graphBuilder('node_')
+  graph.rename(
+    graph.op('Gather', [graph.op('Mul', [graph.constant('f32', [4, 1], [1, 2, 3, 4]), graph.constant('f32', [1], [2])]), 'rows']),
+    'y',
+  )
+  const path = join(folder, 'rows.onnx')
+  const values = {
+    inputs: [{ name: 'rows', dtype: 'i64' as const, shape: [1] }],
+    outputs: [{ name: 'y', dtype: 'f32' as const, shape: [1, 1] }],
+  }
+  await writeFile(path, encodeModel(modelOf({ name: 'rows', graph, ...values })))
+  return openOnnxModel(path)
+}
+
+it('says in its own words where the runtime stops, and on what', async () => {
+  const model = await lookUp()
+  const { weights } = await loadModel(model)
+  const run = (row: number) => tf.tidy(() => model.run({ rows: tf.tensor1d([row], 'int32') }, { weights }).y.dataSync()[0])
+  expect(run(3)).toBe(8)
+  expect(() => run(4)).toThrow(
+    expect.objectContaining({
+      code: 'BAD_DATA',
+      message: expect.stringMatching(
+        /^ONNX Runtime stopped: .*indices element out of data bounds.*\nCheck that .* on inputs of these shapes: rows \(1\)\.$/,
+      ),
+    }),
+  )
+  await model.close!()
+})
+
+it('refuses inputs that are no numbers, and graphs without one', async () => {
+  const nodes = graphBuilder('node_')
+  nodes.rename(nodes.op('Relu', ['x']), 'y')
+  const value = (name: string) => ({ name, dtype: 'f32' as const, shape: [1] })
+  const proto = modelOf({ name: 'text', graph: nodes, inputs: [value('x'), value('label')], outputs: [value('y')] })
+  ;(proto.graph!.input[1].type!.value.value as { elemType: number }).elemType = 8
+  await writeFile(join(folder, 'text.onnx'), encodeModel(proto))
+  const model = await open('text')
+  const x = tf.tensor1d([1])
+  expect(() => model.run({ x, label: x }, { weights: () => x })).toThrow(
+    expect.objectContaining({
+      code: 'UNSUPPORTED',
+      message: 'The graph\'s input "label" is of type string, and inputs here are numbers.\nCut the graph behind what reads it.',
+    }),
+  )
+  await model.close!()
+  const graph = graphBuilder('node_')
+  graph.rename(graph.op('Relu', [graph.constant('f32', [1], [1])]), 'y')
+  const path = join(folder, 'constant.onnx')
+  const outputs = [{ name: 'y', dtype: 'f32' as const, shape: [1] }]
+  await writeFile(path, encodeModel(modelOf({ name: 'constant', graph, inputs: [], outputs })))
+  await expect(openOnnxModel(path)).rejects.toMatchObject({
+    code: 'UNSUPPORTED',
+    message: 'The graph takes no input.\nGive the one that computes from inputs.',
+  })
+})
+
+it('says what holds weights where no site is', async () => {
+  const write = async (type: string, operands: readonly string[]): Promise<OnnxModel> => {
+    const graph = graphBuilder('node_')
+    graph.rename(graph.op(type, operands), 'y')
+    const initializers = [initializer('w', [32, 64], values(2048, 1)), initializer('tiny', [2, 2], values(4, 2))]
+    const value = (name: string) => ({ name, dtype: 'f32' as const, shape: [32, 64] })
+    const proto = modelOf({ name: 'other', graph, inputs: [value('x')], outputs: [value('y')], initializers })
+    await writeFile(join(folder, 'other.onnx'), encodeModel(proto))
+    return open('other')
+  }
+  const model = await write('Mul', ['x', 'w'])
+  expect(model.others).toEqual([{ name: 'w', operator: 'Mul', bytes: 8192 }])
+  await expect(compress(model, rtn())).rejects.toMatchObject({
+    code: 'NOT_FOUND',
+    message: 'rtn finds no site to work on.\nThe model has no sites: Mul takes "w" (8192 bytes).',
+  })
+  await model.close!()
+  const plain = await write('Relu', ['x'])
+  expect(plain.others).toEqual([{ name: 'w', operator: 'nothing', bytes: 8192 }])
+  await plain.close!()
+  const known = await open('mlp')
+  expect(known).not.toHaveProperty('others')
+  await known.close!()
 })
 
 it('names an input that is missing', async () => {

@@ -1,9 +1,11 @@
 import * as tf from '@tensorflow/tfjs-core'
-import type { Native, NativeTensor } from '@tersor/backend-ort/binding'
+import type { Native, NativeSession, NativeTensor } from '@tersor/backend-ort/binding'
 import { activationNames, type Env, type InputGrid, type Site, type Stage } from '@tersor/core'
+import { oneLine } from '@tersor/formats/bad-file'
 import {
   encodeModel,
   openOnnx,
+  otherWeights,
   typeName,
   withTrees,
   type Onnx,
@@ -11,9 +13,11 @@ import {
   type OpenOnnxOptions,
   type ValueInfoProto,
 } from '@tersor/formats/onnx'
+import { inputsOfBatch } from './graph-batch.js'
+import { CompressionError } from '@tersor/tensor'
 import type { GraphModel, GraphTensors, GraphValue } from './graph-model.js'
 import { withUsualInputs } from './onnx-model/inputs.js'
-import { graphSessions } from './onnx-model/session.js'
+import { graphSessions, stopped } from './onnx-model/session.js'
 import { sitesOfGraph, type GraphSite } from './onnx-model/sites.js'
 import { feed, fetched, isFed } from './onnx-model/values.js'
 
@@ -44,23 +48,36 @@ const TAKES_ANY: ReadonlySet<string> = new Set([
 ])
 
 /** Float weights that are given to the graph anew each time it runs, so that what methods make of them is what runs. */
-const fedTensors = ({ graph, tensors }: Onnx): readonly OnnxTensor[] => {
+const fedTensors = ({ graph, tensors }: Onnx, sites: readonly GraphSite[]): readonly OnnxTensor[] => {
+  const weights = new Set(sites.map(({ site }) => site.weight))
   const constants = new Set(graph.node.filter(({ opType }) => !TAKES_ANY.has(opType)).flatMap(({ input }) => input))
   const asked = new Set(graph.node.flatMap(({ input }) => input))
   return tensors.filter(
     ({ name, dtype, shape, stored }) =>
-      stored !== undefined || ((dtype === 'f32' || dtype === 'f16') && shape.length > 0 && asked.has(name) && !constants.has(name)),
+      stored !== undefined ||
+      weights.has(name) ||
+      ((dtype === 'f32' || dtype === 'f16') && shape.length > 0 && asked.has(name) && !constants.has(name)),
   )
 }
 
-/** Shows what the sites of a graph multiplied to the tap; images with their channels last. Sites with one input see one tensor. */
+/** How the input of a site is shown: images with their channels last, columns as rows. */
+const shownAs = ({ site, columns = false }: GraphSite): 'images' | 'columns' | 'rows' =>
+  site.convolution ? 'images' : columns ? 'columns' : 'rows'
+
+const SHOWN: Readonly<Record<ReturnType<typeof shownAs>, (x: tf.Tensor) => tf.Tensor>> = {
+  images: x => tf.transpose(x, [0, 2, 3, 1]),
+  columns: x => tf.transpose(x, [...Array(x.rank - 2).keys(), x.rank - 1, x.rank - 2]),
+  rows: x => x,
+}
+
+/** Shows what the sites of a graph multiplied to the tap. Sites with one input see one tensor. */
 const showTaps = (sites: readonly GraphSite[], valueOf: (name: string) => tf.Tensor, tap: NonNullable<Env['tap']>): void => {
   const shown = new Map<string, tf.Tensor>()
-  for (const { site, input } of sites) {
-    const key = site.convolution ? `${input} as images` : input
-    const value = shown.get(key) ?? (site.convolution ? tf.transpose(valueOf(input), [0, 2, 3, 1]) : valueOf(input))
+  for (const each of sites) {
+    const key = `${each.input} as ${shownAs(each)}`
+    const value = shown.get(key) ?? SHOWN[shownAs(each)](valueOf(each.input))
     shown.set(key, value)
-    tap(site, value)
+    tap(each.site, value)
   }
 }
 
@@ -72,17 +89,38 @@ interface GriddedSite {
 /** The inputs that the graph rounds, as the runtime's graph names them. */
 const roundedInput = ({ site, grid }: GriddedSite) => {
   const [scale, zero] = activationNames(site)
-  return { weight: site.weight, bits: grid.bits, scale, zero }
+  return { site: site.name, weight: site.weight, bits: grid.bits, scale, zero }
 }
 
 const feedGrid = (native: Native, { site, grid }: GriddedSite): readonly (readonly [string, NativeTensor])[] =>
   activationNames(site).map((name, part) => [name, feed(native, part === 0 ? grid.scale : grid.zero, 'float32')] as const)
 
+const feedInput = (native: Native, tensor: tf.Tensor, name: string, dtype: string): NativeTensor => {
+  if (isFed(dtype)) return feed(native, tensor, dtype)
+  const what = oneLine(`The graph's input ${JSON.stringify(name)} is of type ${dtype}, and inputs here are numbers.`)
+  throw new CompressionError('UNSUPPORTED', what, 'Cut the graph behind what reads it.', { name, dtype })
+}
+
+/** Runs a graph; throws BAD_DATA where the runtime stops. */
+const fetchAll = (
+  session: NativeSession,
+  feeds: Readonly<Record<string, NativeTensor>>,
+  wanted: readonly string[],
+  given: GraphTensors,
+) => {
+  try {
+    return session.fetch(feeds, [...wanted])
+  } catch (cause) {
+    throw stopped(cause, Object.entries(given).map(([name, { shape }]) => `${name} (${shape.join(', ')})`).join(', ')) // prettier-ignore
+  }
+}
+
 /**
- * Opens an ONNX graph as a model of one stage that ONNX Runtime runs: its sites are the MatMul, Gemm and Conv nodes whose second input is
- * an initializer. Weights are fed at each run, so that compressed ones are what runs, and so are grids of inputs. Needs @tersor/backend-ort
+ * Opens an ONNX graph as a model of one stage that ONNX Runtime runs: its sites are the initializers that products, convolutions,
+ * recurrences and look-ups use, and `others` names the weights that are none. Weights are fed at each run, so that compressed ones are what runs, and so are grids of inputs. Needs @tersor/backend-ort
  * to run, not to open.
- * Throws as `openOnnx` does; `run` throws NO_ENGINE, UNSUPPORTED (a graph that the runtime refuses) and BAD_OPTION (a missing input).
+ * Throws as `openOnnx` does, and UNSUPPORTED for a graph without inputs; `run` throws NO_ENGINE, UNSUPPORTED (a graph that the runtime
+ * refuses), BAD_DATA (where it stops) and BAD_OPTION (a missing input).
  */
 export const openOnnxModel = async (from: string | Blob, options: OpenOnnxOptions = {}): Promise<OnnxModel> => {
   const onnx = withTrees(await openOnnx(from, options))
@@ -90,27 +128,33 @@ export const openOnnxModel = async (from: string | Blob, options: OpenOnnxOption
   const constants = new Set(tensors.map(({ name }) => name))
   const inputs = graph.input.filter(({ name }) => !constants.has(name)).map(graphValue)
   const outputs = graph.output.map(graphValue)
-  const fed = fedTensors(onnx)
-  const graphSites = sitesOfGraph(graph, tensors)
-  const taps = [...new Set(graphSites.map(({ input }) => input))]
+  if (inputs.length === 0) {
+    await onnx.close()
+    throw new CompressionError('UNSUPPORTED', 'The graph takes no input.', 'Give the one that computes from inputs.')
+  }
+  const graphSites = sitesOfGraph(onnx)
+  const fed = fedTensors(onnx, graphSites)
+  const shownSites = graphSites.filter(({ unseen }) => unseen === undefined)
+  const others = otherWeights(graph, tensors)
+  const taps = [...new Set(shownSites.map(({ input }) => input))]
   const sessions = await graphSessions(onnx, new Set(fed.map(({ name }) => name)), taps)
 
   const run = (given: GraphTensors, env: Env): GraphTensors => {
-    const gridded = graphSites.flatMap(({ site }) => {
+    const gridded = shownSites.flatMap(({ site }) => {
       const grid = env.inputGrid?.(site)
       return grid ? [{ site, grid }] : []
     })
     const { native, session, roundedNames } = sessions.get(gridded.map(roundedInput))
     const all = withUsualInputs(inputs, given)
     const feeds = Object.fromEntries([
-      ...inputs.map(({ name, dtype }) => [name, feed(native, all[name], isFed(dtype) ? dtype : 'float32')] as const),
+      ...inputs.map(({ name, dtype }) => [name, feedInput(native, all[name], name, dtype)] as const),
       ...fed.map(({ name, dtype }) => [name, feed(native, env.weights(name), dtype === 'f16' ? 'float16' : 'float32')] as const),
       ...gridded.flatMap(each => feedGrid(native, each)),
     ])
-    const multiplied = graphSites.map(({ site, input }) => ({ site, input: roundedNames.get(site.weight) ?? input }))
+    const multiplied = shownSites.map(each => ({ ...each, input: roundedNames.get(each.site.name) ?? each.input }))
     const shown = env.tap ? multiplied.map(({ input }) => input).filter(name => !Object.hasOwn(all, name)) : []
     const wanted = new Set([...outputs.map(({ name }) => name), ...shown])
-    const results = session.fetch(feeds, [...wanted])
+    const results = fetchAll(session, feeds, [...wanted], all)
     const made = new Map<string, tf.Tensor>()
     const valueOf = (name: string): tf.Tensor => {
       const value = all[name] ?? made.get(name) ?? fetched(results[name])
@@ -124,13 +168,14 @@ export const openOnnxModel = async (from: string | Blob, options: OpenOnnxOption
     name: graph.name || 'graph',
     parameters: fed.map(({ name }) => name),
     sites: graphSites.map(({ site }) => site),
-    run: (x, env) => run({ [inputs[0].name]: x }, env)[outputs[0].name],
+    run: (x, env) => run(inputsOfBatch(inputs, x), env)[outputs[0].name],
   }
   return Object.freeze({
     ...{ family: 'graph' as const, format: 'onnx' as const, architecture: graph.name || 'onnx' },
     rawConfig: { model_type: 'onnx', producer: model.producerName, opset: opsetText(onnx) },
     ...{ inputs, outputs, onnx, params, stages: [stage], provenance: onnx.provenance, run },
     topology: () => encodeModel(model),
+    ...(others.length > 0 ? { others } : {}),
     close: async () => {
       sessions.dispose()
       await onnx.close()

@@ -142,21 +142,32 @@ const openGgufFile = async (path: string): Promise<OpenedModel> => {
   const { config, metadata, params, files, provenance, close } = await openGguf(path)
   return over({ close }, () => {
     if (!config) {
-      const architecture = String(metadata.get('general.architecture')?.value)
+      const architecture = String(metadata.get('general.architecture')?.value).slice(0, 80)
       const known = Object.keys(GGUF_ARCHITECTURES)
       throw new CompressionError(
         'UNSUPPORTED',
-        `${path} holds the architecture "${architecture}", which this package does not run.`,
+        `${path} holds the architecture ${JSON.stringify(architecture)}, which this package does not run.`,
         `Known are ${known.join(', ')}.`,
         { path, architecture, known },
       )
     }
-    return llamaModel(config, params, { files, provenance, close, ...tokenizerOf(files) })
+    const generation = files['generation_config.json'] ? { generationConfig: jsonOf(files, 'generation_config.json') } : {}
+    return llamaModel(config, params, { files, metadata, provenance, close, ...generation, ...tokenizerOf(files) })
   })
 }
 
 /** Graphs are seldom opened, and their schema takes longer to load than all networks. */
 const openOnnxGraph = async (path: string): Promise<OpenedModel> => (await import('./onnx-model.js')).openOnnxModel(path)
+
+/** A graph in a folder for transformers.js, with its tokenizer where it is a decoder. */
+const openGraphWithText = async (graph: string, folder: string): Promise<OpenedModel> => {
+  const model = await (await import('./onnx-model.js')).openOnnxModel(graph)
+  const { textOfGraph } = await import('./graph-text.js')
+  return over({ close: async () => model.close?.() }, async () => {
+    const text = await textOfGraph(folder, model)
+    return text ? Object.freeze({ ...model, text }) : model
+  })
+}
 const openTfjsGraph = async (path: string): Promise<OpenedModel> => (await import('./tfjs-model.js')).openTfjsModel(path)
 
 /** How a file is opened, by the end of its name. */
@@ -192,7 +203,7 @@ export const openModel = async (path: string, { codecs = [] }: OpenModelOptions 
     })
   if (stat.isDirectory()) {
     const graph = await graphIn(path)
-    return graph === undefined ? quantizedActivations(await openFolder(path, all)) : openOnnxGraph(graph)
+    return graph === undefined ? quantizedActivations(await openFolder(path, all)) : openGraphWithText(graph, path)
   }
   const kind = Object.keys(OPENERS).find(end => path.toLowerCase().endsWith(end))
   if (kind === undefined) throw unknownKind(path)

@@ -2,6 +2,7 @@ import * as tf from '@tensorflow/tfjs-core'
 import type { Env, Stage } from '@tersor/core'
 import { openTfjs, type TfjsModel } from '@tersor/formats/tfjs'
 import { CompressionError, hasCode } from '@tersor/tensor'
+import { inputsOfBatch } from './graph-batch.js'
 import type { GraphModel } from './graph-model.js'
 import { badFile } from './tfjs-errors.js'
 import { tfjsGraph, type TfjsRunner } from './tfjs-graph.js'
@@ -52,7 +53,7 @@ const stageOf = ({ sites, inputs, outputs, parameters, run }: TfjsRunner): Stage
   name: NAME,
   parameters,
   sites: sites.map(({ site }) => site),
-  run: (x, env) => tf.tidy(() => run({ [inputs[0].name]: x }, env)[outputs[0].name]),
+  run: (x, env) => tf.tidy(() => run(inputsOfBatch(inputs, x), env)[outputs[0].name]),
 })
 
 /** What tfjs throws at a topology is not coded. */

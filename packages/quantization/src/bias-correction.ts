@@ -108,6 +108,6 @@ export const biasCorrection = definePass({
         stats.dispose()
       }
     })
-    return { ...model, params: await writeChanged(model, context, changed) }
+    return { ...model, params: await writeChanged('bias-correction', model, context, changed) }
   },
 })

@@ -102,6 +102,6 @@ export const crossLayerEqualization = definePass({
     const changed = new Map<string, Parameter>(
       [...weights].map(([name, { values, shape, source }]) => [name, fromFloat32(values, source.dtype, shape)]),
     )
-    return { ...model, params: await writeChanged(model, context, changed) }
+    return { ...model, params: await writeChanged('cross-layer-equalization', model, context, changed) }
   },
 })

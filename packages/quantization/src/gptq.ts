@@ -32,7 +32,7 @@ export const gptq = defineMethod({
   calibrate: gram,
   apply: async (weight, job, options) => {
     const [rows, columns] = weight.shape
-    const grid = gridOf(options, columns)
+    const grid = gridOf(options, columns, job.site)
     warnOfFewTokens(job, columns)
     const values = await weight.data<'float32'>()
     const mask = await job.mask?.data()

@@ -1,4 +1,4 @@
-import { affineOf, choice, integer, optional, scaleDType, boolean } from '@tersor/core'
+import { affineOf, choice, integer, optional, scaleDType, boolean, type Site } from '@tersor/core'
 import { fromFloat32, roundHalfEven, toFloat32, type Encoded } from '@tersor/tensor'
 
 /** The options that every method on a regular grid takes. */
@@ -27,11 +27,11 @@ interface GridValues {
   readonly group: number | undefined
 }
 
-/** The grid of a matrix with so many columns. */
-export const gridOf = ({ bits, symmetric, granularity, group }: GridValues, columns: number): Grid => ({
+/** The grid of a matrix with so many columns; groups are whole rows where the site's format holds no others. */
+export const gridOf = ({ bits, symmetric, granularity, group }: GridValues, columns: number, site?: Pick<Site, 'rowsOnly'>): Grid => ({
   bits,
   symmetric,
-  group: granularity === 'group' ? Math.min(group ?? DEFAULT_GROUP, columns) : columns,
+  group: granularity === 'group' && !site?.rowsOnly ? Math.min(group ?? DEFAULT_GROUP, columns) : columns,
   joint: granularity === 'tensor',
 })
 

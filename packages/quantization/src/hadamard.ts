@@ -85,6 +85,7 @@ const write = async (model: Model, changes: Plan, context: Context, untie: boole
       let parameter = await readDense(model, source, context.signal)
       for (const step of steps) parameter = await step(parameter)
       await out.write(name, parameter)
+      context.emit({ type: 'changed', pass: 'hadamard', parameter: name })
     }
     const params = await out.finish()
     return untied ? untied.model(params) : { ...model, params }

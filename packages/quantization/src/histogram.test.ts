@@ -12,10 +12,14 @@ it('loses no value when its bins grow, and keeps each within a bin of where it w
     expect(Math.min(...seen.map(middle => Math.abs(middle - value)))).toBeLessThanOrEqual(histogram.width)
 })
 
-it('folds magnitudes', () => {
-  const histogram = addToHistogram(emptyHistogram(), Float32Array.of(-8, 8, 1, -1.1, 3))
-  const { counts, width } = magnitudes(histogram, 8)
-  expect(width).toBe(1)
-  expect([...counts]).toEqual([0, 2, 0, 1, 0, 0, 0, 2])
-  expect(sum(magnitudes(emptyHistogram(), 8).counts)).toBe(0)
+it('folds magnitudes into even bins, whatever the largest', () => {
+  const histogram = addToHistogram(emptyHistogram(8), Float32Array.of(-8, 8, 1, -1.1, 3))
+  expect(magnitudes(histogram, 8)).toEqual({ width: 1, counts: Float64Array.of(0, 2, 0, 1, 0, 0, 0, 2) })
+  // 64 bins of 1/8 reach 5, which is no power of two; two of them make one of 20
+  const odd = addToHistogram(
+    emptyHistogram(64),
+    Float32Array.from({ length: 40 }, (_, i) => (i + 0.5) / 8),
+  )
+  expect(magnitudes(odd, 20)).toEqual({ width: 0.25, counts: new Float64Array(20).fill(2) })
+  expect(magnitudes(emptyHistogram(), 8).counts.length).toBe(0)
 })

@@ -69,9 +69,9 @@ export const hqq = defineMethod({
     beta: positive({ default: 10, doc: 'how closely E follows the error' }),
     iterations: integer({ min: 0, default: 20, doc: 'steps at most; 0 is rounding to nearest with a zero between codes' }),
   },
-  apply: async (weight, _job, settings) => {
+  apply: async (weight, { site }, settings) => {
     const [rows, columns] = weight.shape
-    const group = Math.min(settings.group, columns)
+    const group = site.rowsOnly ? columns : Math.min(settings.group, columns)
     const groups = Math.ceil(columns / group)
     const values = await weight.data<'float32'>()
     const codes = new Uint8Array(values.length)

@@ -87,6 +87,14 @@ it('gives the same bytes for the same data and leaves no tensor behind, whenever
   }
 })
 
+it('tells of each part of a grid that it wrote', async () => {
+  const events: ProgressEvent[] = []
+  await compress(picoModel(), quantizeActivations({ only: 'layers.1' }), { calibration: batches, onProgress: event => events.push(event) })
+  expect(events.filter(({ type }) => type === 'changed')).toEqual(
+    ['layers.1.input_scale', 'layers.1.input_zero_point'].map(parameter => ({ type: 'changed', pass: 'quantize-activations', parameter })),
+  )
+})
+
 it('tells of a site that no input came to', async () => {
   const model = picoModel()
   const [first, ...rest] = model.stages

@@ -137,6 +137,6 @@ export const quantizeActivations = definePass({
         stage: withActivationGrids(stage, new Map(grids.map(([{ name }]) => [name, options.bits]))),
       }
     })
-    return { ...model, params: await writeChanged(model, context, changed), stages }
+    return { ...model, params: await writeChanged('quantize-activations', model, context, changed), stages }
   },
 })

@@ -17,9 +17,9 @@ export const rtn = defineMethod({
   },
   options: gridOptions,
   check: checkGrid,
-  apply: async (weight, _job, options) => {
+  apply: async (weight, { site }, options) => {
     const [rows, columns] = weight.shape
-    const grid = gridOf(options, columns)
+    const grid = gridOf(options, columns, site)
     const values = await weight.data<'float32'>()
     const lines = linesOf(values, rows, columns, grid)
     const groups = Math.ceil(columns / grid.group)

@@ -1,6 +1,7 @@
 import { packBits, unpackBits } from './bits.js'
 import { bytesOf, DTYPES, sizeOf, type DType, type Shape } from './dtype.js'
 import { CompressionError } from './errors.js'
+import { placeOf } from './finite.js'
 import { decodeF8e4m3, decodeF8e5m2, decodeF16, encodeBf16, encodeF8e4m3, encodeF8e5m2, encodeF16 } from './float.js'
 
 /** Typed bytes: immutable, on the host, never a tfjs tensor. */
@@ -135,7 +136,22 @@ const checkLength = (length: number, shape: Shape): void => {
   }
 }
 
-/** Stores values in a float dtype, rounded to nearest even; throws DTYPE for integers and SHAPE for a wrong count. */
+const overflow = (value: number, at: number, dtype: DType, shape: Shape): CompressionError =>
+  new CompressionError(
+    'NOT_FINITE',
+    `${value} at [${placeOf(at, shape).join(', ')}] is beyond the numbers of ${dtype}.`,
+    'Choose a dtype with a wider range, such as bf16 or f32.',
+    { value, place: placeOf(at, shape), dtype },
+  )
+
+const MAGNITUDE: Partial<Record<DType, number>> = { f16: 0x7fff, bf16: 0x7fff, f8e4m3: 0x7f, f8e5m2: 0x7f }
+/** The first code, without its sign, that stands for no number. */
+const FIRST_NOT_FINITE: Partial<Record<DType, number>> = { f16: 0x7c00, bf16: 0x7f80, f8e4m3: 0x7f, f8e5m2: 0x7c }
+
+/**
+ * Stores values in a float dtype, rounded to nearest even; NaN and infinities stay what they are where the dtype has them.
+ * Throws DTYPE for integers, SHAPE for a wrong count and NOT_FINITE for a number beyond the range of the dtype.
+ */
 export const fromFloat32 = (values: ArrayLike<number>, dtype: DType, shape: Shape): Dense => {
   checkLength(values.length, shape)
   if (dtype === 'f32' || dtype === 'f64')
@@ -143,7 +159,11 @@ export const fromFloat32 = (values: ArrayLike<number>, dtype: DType, shape: Shap
   const encode = FLOAT_ENCODERS[dtype]
   if (!encode) throw dtypeError(dtype, 'a float dtype')
   const codes = DTYPES[dtype].bits === 16 ? new Uint16Array(values.length) : new Uint8Array(values.length)
-  for (let i = 0; i < codes.length; i++) codes[i] = encode(values[i])
+  const [magnitude, first] = [MAGNITUDE[dtype]!, FIRST_NOT_FINITE[dtype]!]
+  for (let i = 0; i < codes.length; i++) {
+    codes[i] = encode(values[i])
+    if ((codes[i] & magnitude) >= first && Number.isFinite(values[i])) throw overflow(values[i], i, dtype, shape)
+  }
   return dense(dtype, shape, asBytes(codes))
 }
 

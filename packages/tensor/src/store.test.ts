@@ -1,7 +1,7 @@
 import { fromFloat32 } from './dense.js'
 import { CompressionError, hasCode } from './errors.js'
 import { bitsPerWeight, byteLength, describe as describeTree, encoded, type Codec } from './parameter.js'
-import { memorySink, memoryStore } from './store.js'
+import { memorySink, memoryStore, notFound } from './store.js'
 
 const pair: Codec = { name: 'pair', decode: parts => parts.a }
 const tree = encoded(pair, [2], { a: fromFloat32([1, 2], 'f32', [2]), b: fromFloat32([1, 2], 'f16', [2]) })
@@ -45,4 +45,9 @@ it('carries code, fields and cause in an error of two lines', () => {
   expect(error).toMatchObject({ code: 'BAD_FILE', fields: { at: 3 }, cause })
   expect(hasCode(error, 'BAD_FILE')).toBe(true)
   expect(hasCode(new Error('x'), 'BAD_FILE')).toBe(false)
+})
+
+it('tells names with line breaks, null bytes and a thousand letters in two lines', () => {
+  const { message } = notFound('a\nb', ['c\0d', 'e\u2028f', 'g'.repeat(1000)])
+  expect(message).toBe(`No parameter is called "a\\nb".\nThe store holds 3, among them c\\u0000d, e f, ${'g'.repeat(200)}….`)
 })

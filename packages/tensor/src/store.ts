@@ -33,12 +33,22 @@ export interface ParameterSink {
   abort(): Promise<void>
 }
 
+/** A name from a file, fit for one line of an error. */
+const shown = (name: string): string => {
+  const short = name.length > 200 ? `${name.slice(0, 200)}…` : name
+  return /[\p{Cc}\u2028\u2029]/u.test(short)
+    ? JSON.stringify(short)
+        .slice(1, -1)
+        .replace(/[\u007f-\u009f\u2028\u2029]/gu, ' ')
+    : short
+}
+
 /** The error of a name that a store does not hold. */
 export const notFound = (name: string, names: readonly string[]): CompressionError =>
   new CompressionError(
     'NOT_FOUND',
-    `No parameter is called "${name}".`,
-    names.length === 0 ? 'The store is empty.' : `The store holds ${names.length}, among them ${names.slice(0, 3).join(', ')}.`,
+    `No parameter is called "${shown(name)}".`,
+    names.length === 0 ? 'The store is empty.' : `The store holds ${names.length}, among them ${names.slice(0, 3).map(shown).join(', ')}.`,
     { name },
   )
 

@@ -1,9 +1,8 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { decode } from '@tersor/core'
-import { preparedBatch, readDocuments, readImages, windowsOf, type Preprocessing } from '@tersor/evaluation'
-import { openSafetensors } from '@tersor/formats/safetensors'
+import { preparedBatch, readDocuments, readImages, windowsOf, type Preprocessing, type Window } from '@tersor/evaluation'
 import type { OpenedModel } from '@tersor/models'
 import { CompressionError } from '@tersor/tensor'
+import { graphBatches } from './graph-batches.js'
 import { preprocessingBeside } from './graph-images.js'
 
 /** Enough for the methods of this repository on layers of up to 8,192 columns. */
@@ -27,19 +26,7 @@ export const readCalibration = async (model: OpenedModel, file: string, path: st
 
 /** Images for a graph that takes images; for any graph the tensors of a file. */
 const graphInputs = async (model: OpenedModel & { family: 'graph' }, file: string, path: string): Promise<tf.Tensor[]> =>
-  file.endsWith('.safetensors') ? tensorBatches(file) : imageBatches(file, await preprocessingBeside(model, path))
-
-/** What a graph learns from: each tensor of the file is a batch of its first input. */
-const tensorBatches = async (file: string): Promise<tf.Tensor[]> => {
-  const store = await openSafetensors(file)
-  try {
-    const batches: tf.Tensor[] = []
-    for (const name of store.names()) batches.push(decode(await store.read(name)))
-    return batches
-  } finally {
-    await store.close()
-  }
-}
+  file.endsWith('.safetensors') ? graphBatches(model.inputs, file) : imageBatches(file, await preprocessingBeside(model, path))
 
 const textBatches = async (model: Exclude<OpenedModel, { family: 'image' | 'graph' }>, file: string): Promise<tf.Tensor[]> => {
   const documents = await readDocuments(file)
@@ -50,18 +37,29 @@ const textBatches = async (model: Exclude<OpenedModel, { family: 'image' | 'grap
       'Put its tokenizer.json into the folder.',
     )
   const length = Math.min(model.contextLength, LONGEST_WINDOW)
-  const windows = windowsOf(documents, model.tokenizer, length)
+  const windows = joined(windowsOf(documents, model.tokenizer, length), length)
+  refuseFew(windows, file)
   const full = windows.filter(window => window.length === length)
-  if (full.length === 0) return shortBatches(windows, file)
   const spread = pickSpread(full, Math.max(1, Math.floor(MOST_TOKENS / length)))
   const rowsPerBatch = Math.max(1, Math.min(MOST_ROWS, Math.floor(TOKENS_PER_BATCH / length)))
-  return inBatches(spread, rowsPerBatch).map(rows =>
-    tf.tensor2d(Int32Array.from(rows.flatMap(row => [...row])), [rows.length, length], 'int32'),
+  const rest = windows.filter(window => window.length < length)
+  return [...inBatches(spread, rowsPerBatch), ...rest.map(window => [window])].map(rows =>
+    tf.tensor2d(Int32Array.from(rows.flatMap(row => [...row])), [rows.length, rows[0].length], 'int32'),
   )
 }
 
-/** Each window by itself, where no document fills a whole one. */
-const shortBatches = (windows: readonly (readonly number[] | Int32Array)[], file: string): tf.Tensor[] => {
+/**
+ * Windows of one length, as far as the tokens go: what does not fill one is joined with what comes after, each document with the special
+ * tokens at its ends. The last window may be shorter.
+ */
+const joined = (windows: readonly Window[], length: number): readonly Window[] => {
+  const full = windows.filter(window => window.length === length)
+  const rest = windows.filter(window => window.length < length).flat()
+  const count = Math.ceil(rest.length / length)
+  return [...full, ...Array.from({ length: count }, (_, i) => rest.slice(i * length, (i + 1) * length))]
+}
+
+const refuseFew = (windows: readonly Window[], file: string): void => {
   const tokens = windows.reduce((sum, window) => sum + window.length, 0)
   if (tokens < FEWEST_TOKENS) {
     throw new CompressionError(
@@ -74,7 +72,14 @@ const shortBatches = (windows: readonly (readonly number[] | Int32Array)[], file
       },
     )
   }
-  return windows.map(window => tf.tensor2d(Int32Array.from(window), [1, window.length], 'int32'))
+}
+
+/** What calibration learns from, in one line. */
+export const calibrationText = (model: OpenedModel, batches: readonly tf.Tensor[], file: string): string => {
+  const rows = batches.reduce((sum, batch) => sum + (batch.shape[0] ?? 1), 0)
+  if (model.family !== 'language' && model.family !== 'encoder') return `calibration: ${rows} inputs of ${file}`
+  const tokens = batches.reduce((sum, batch) => sum + batch.size, 0)
+  return `calibration: ${tokens.toLocaleString('en')} tokens of ${file} in ${rows} windows`
 }
 
 /** In the size that the network takes, as `evaluate` reads them. */

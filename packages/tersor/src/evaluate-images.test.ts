@@ -158,6 +158,6 @@ it('refuses graphs that take no images, and metrics of text', async () => {
   const images = join(folder, 'onnx-flat')
   expect((await run('evaluate', join(folder, 'mlp.onnx'), '--data', images)).err).toContain('no images of three channels and one size')
   expect((await run('evaluate', join(folder, 'mlp.onnx'), '--data', images, '--metric', 'kl')).err).toContain(
-    'Use --metric top1 or agreement.',
+    'Use --metric top1 or agreement; perplexity and kl measure a decoder in its folder',
   )
 })

@@ -6,7 +6,7 @@ import type { EvaluateFlags } from './commands/evaluate.js'
 import type { GenerateFlags } from './commands/generate.js'
 import type { ImatrixFlags } from './commands/imatrix.js'
 import { EXIT, exitCodeOf, writeError } from './errors.js'
-import { CHECKPOINT_FORMATS, DENSE_DTYPES, ONNX_FORMS, OUTPUT_FORMATS } from './format-flags.js'
+import { CHECKPOINT_FORMATS, DENSE_DTYPES, inFormat, ONNX_FORMS, OUTPUT_FORMATS } from './format-flags.js'
 import { wantsColors, type Terminal } from './output.js'
 
 /** What the process gives a run; tests give their own. */
@@ -32,9 +32,10 @@ const temperature = (text: string): number => {
 const TYPE = 'GGUF: what matrices become, a block type such as q4_k or a mixture such as Q4_K_M'
 const IMATRIX = 'GGUF: a file that weighs columns, from `tersor imatrix` or llama-imatrix'
 const formatOption = (): Option =>
-  new Option('--format <format>', 'how the result is stored')
-    .choices(OUTPUT_FORMATS)
-    .default('huggingface', 'huggingface, or the format of a graph')
+  new Option(
+    '--format <format>',
+    'how the result is stored: by the end of --out where absent, else huggingface, or the format of a graph',
+  ).choices(OUTPUT_FORMATS)
 
 /** The commands, loaded when they run: what stands behind them takes half a second, and help none of it. */
 const COMMANDS = {
@@ -78,7 +79,7 @@ const addConversions = (program: Command, run: Run): void => {
     .addOption(new Option('--dtype <dtype>', 'what all weights become in a Hugging Face folder').choices(DENSE_DTYPES))
     .option('--overwrite', 'replaces an output that exists', false)
     .action((model: string, flags: ConvertFlags & Record<string, unknown>) =>
-      run(async (terminal, signal) => (await COMMANDS.convert())(terminal, model, flags, signal), flags),
+      run(async (terminal, signal) => (await COMMANDS.convert())(terminal, model, inFormat(flags), signal), flags),
     )
   withGlobals(program.command('imatrix'))
     .description("measures how much each weight's columns matter, for GGUF")
@@ -115,7 +116,7 @@ const addCommands = (program: Command, run: Run): void => {
     .option('--resume', 'goes on after the last stage that a stopped run of the same command finished', false)
     .option('--activation-memory <MiB>', 'activations of the calibration beyond this wait on disk', wholeNumber, 512)
     .action((model: string, flags: CompressFlags & Record<string, unknown>) =>
-      run(async (terminal, signal) => (await COMMANDS.compress())(terminal, model, flags, signal), flags),
+      run(async (terminal, signal) => (await COMMANDS.compress())(terminal, model, inFormat(flags), signal), flags),
     )
   addConversions(program, run)
   withGlobals(program.command('evaluate'))
@@ -164,6 +165,16 @@ const untilInterrupted = async (work: (signal: AbortSignal) => Promise<void>): P
   }
 }
 
+/** Refuses an option that is given twice and holds one value: the last would win without a word. */
+const refuseRepeated = (program: Command, argv: readonly string[]): void => {
+  const command = program.commands.find(each => each.name() === argv[0])
+  for (const { long, defaultValue, required } of command?.options ?? []) {
+    if (!required || Array.isArray(defaultValue)) continue
+    const given = argv.filter(word => word === long || word.startsWith(`${long}=`))
+    if (given.length > 1) command!.error(`error: option '${long}' is given ${given.length} times, and holds one value.`)
+  }
+}
+
 /** Runs one command line and returns its exit code: 0, 1 for a failure, 2 for wrong usage, 130 when interrupted. */
 export const main = async (
   argv: readonly string[],
@@ -194,6 +205,7 @@ export const main = async (
     command.exitOverride().configureOutput({ writeOut: text => out.write(text), writeErr: text => err.write(text) }),
   )
   try {
+    refuseRepeated(program, argv)
     await program.parseAsync(argv, { from: 'user' })
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error

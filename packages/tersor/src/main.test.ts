@@ -4,7 +4,7 @@ import { nodeFileSystem } from '@tersor/formats/file-system'
 import { huggingFaceSink } from '@tersor/formats/huggingface'
 import { openModel, picoLlama, type PicoLlamaOptions } from '@tersor/models'
 import { fromFloat32, type Dense, type Parameter } from '@tersor/tensor'
-import { cp, mkdir, mkdtemp, readdir, readFile, rename, rm, symlink, truncate, writeFile } from 'node:fs/promises'
+import { cp, mkdir, mkdtemp, readdir, readFile, rename, rm, stat, symlink, truncate, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Writable } from 'node:stream'
@@ -240,7 +240,8 @@ it('replaces an output only when told to', async () => {
   const out = fresh('twice')
   await json('compress', model, '--out', out, '--step', 'rtn(bits=8)')
   const { bytesAfter } = await json('compress', model, '--out', out, '--step', 'rtn(bits=2, group=16)', '--overwrite')
-  expect((await json('inspect', out)).bytes).toBe(bytesAfter)
+  expect((await stat(join(out, 'model.safetensors'))).size).toBe(bytesAfter)
+  expect((await json('inspect', out)).bytes).toBeLessThan(bytesAfter)
 })
 
 it('shows the stack only with --debug', async () => {
@@ -402,6 +403,84 @@ describe('a run that was stopped', () => {
   })
 })
 
+describe('what is taken for text', () => {
+  const calibrated = (file: string) => run('compress', model, '--out', fresh('never'), '--calibrate', file, '--step', 'wanda()')
+  it.each([
+    ['random bytes', 'x.parquet', Buffer.from(Array.from({ length: 2000 }, (_, i) => (i * 7919 + 13) % 256)), 'is no text'],
+    ['text with null bytes', 'x.txt', Buffer.from('the old man\0'.repeat(90)), 'is no text'],
+    [
+      'a config',
+      'package.json',
+      Buffer.from(JSON.stringify({ name: 'the old man and the sea', words: 'the boat '.repeat(90) })),
+      'holds JSON, not text',
+    ],
+    [
+      'chats',
+      'chat.jsonl',
+      Buffer.from(`${JSON.stringify({ messages: [{ role: 'user', content: 'the old man' }] })}\n`.repeat(40)),
+      'holds an object of JSON a line',
+    ],
+  ])('is not %s', async (_name, name, bytes, what) => {
+    await writeFile(fresh(name), bytes)
+    for (const result of [await calibrated(fresh(name)), await run('evaluate', model, '--data', fresh(name))]) {
+      expect(result.code).toBe(1)
+      expect(result.err).toContain(`error BAD_DATA ${fresh(name)} ${what}`)
+    }
+  })
+
+  it('is all of it: documents that fill no window are joined, and what was read is said', async () => {
+    const words = 'the old man and the sea '
+    await writeFile(fresh('mixed.txt'), [...Array.from({ length: 20 }, () => words), words.repeat(4)].join('\n<|endoftext|>\n'))
+    const { err } = await run('compress', model, '--out', fresh('mixed'), '--calibrate', fresh('mixed.txt'), '--step', 'wanda()')
+    // 20 × 23 + 95 characters are so many tokens of a byte each, in windows of 32 and one of what is left
+    expect(err).toContain(`calibration: 555 tokens of ${fresh('mixed.txt')} in 18 windows`)
+  })
+})
+
+describe('what is taken for an option', () => {
+  it('is given once where it holds one value', async () => {
+    const { code, err } = await run('compress', model, '--out', fresh('n'), '--calibrate', text, '--calibrate=other', '--step', 'wanda()')
+    expect(code).toBe(2)
+    expect(err).toContain("error: option '--calibrate' is given 2 times, and holds one value.")
+    expect((await run('compress', model, '--out', fresh('n'), '--step', 'x()', '--step', 'y()')).err).toContain('UNKNOWN_METHOD')
+  })
+
+  it('is an --out whose end names the format', async () => {
+    const { out } = await json('convert', model, '--out', fresh('by-name.gguf'))
+    expect(out).toBe(fresh('by-name.gguf'))
+    expect((await readFile(out)).subarray(0, 4).toString()).toBe('GGUF')
+    const refused = async (...argv: string[]) => {
+      const { code, err } = await run(...argv)
+      expect(code).toBe(2)
+      return err
+    }
+    expect(await refused('convert', model, '--out', fresh('a.gguf'), '--format', 'gptq')).toContain(
+      'names a file .gguf, and --format is gptq.',
+    )
+    expect(await refused('compress', model, '--out', fresh('a.safetensors'), '--step', 'rtn')).toContain(
+      'results are folders, .gguf or .onnx files.',
+    )
+    expect(await refused('convert', model, '--out', fresh('a.onnx'))).toContain('a language model becomes a folder')
+  })
+})
+
+describe('what is printed of sizes', () => {
+  it('is what the files take', async () => {
+    const { bytesBefore, bytesAfter, out } = await json('compress', model, '--out', fresh('sized'), '--step', 'rtn(bits=4, group=8)')
+    expect(bytesBefore).toBe((await stat(join(model, 'model.safetensors'))).size)
+    expect(bytesAfter).toBe((await stat(join(out, 'model.safetensors'))).size)
+    const converted = await json('convert', model, '--out', fresh('sized.gguf'))
+    expect(converted.bytesAfter).toBe((await stat(fresh('sized.gguf'))).size)
+  })
+
+  it('says what a format holds as plain numbers, and where a result is not smaller', async () => {
+    const steps = ['--step', 'rtn(bits=4, group=8)', '--step', 'eora(rank=2)', '--calibrate', text]
+    const { out, err } = await run('compress', model, '--out', fresh('opened.gguf'), ...steps)
+    expect(out).toMatch(/14 tensors are stored as plain numbers, \S+ kB → \S+ kB: GGUF has no form for sum/)
+    expect(err).toMatch(/note the result is not smaller than its source: \S+ kB → \S+ kB/)
+  })
+})
+
 describe('--overwrite', () => {
   const rtn = (source: string, out: string) => run('compress', source, '--out', out, '--step', 'rtn(group=8)', '--overwrite')
   let home = ''
@@ -410,6 +489,7 @@ describe('--overwrite', () => {
     await mkdir(join(home, 'photos'))
     await writeFile(join(home, 'photos/a.jpg'), 'precious')
     await cp(model, join(home, 'models/source'), { recursive: true })
+    await writeFile(join(home, 'models/source/weights'), 'mine')
   })
   const names = (path: string) => readdir(join(home, path)).then(found => found.sort())
 
@@ -445,7 +525,7 @@ describe('--overwrite', () => {
   it.each([
     ['itself', 'models/source'],
     ['the folder above it', 'models'],
-    ['a file of it', 'models/source/model.safetensors'],
+    ['a file of it', 'models/source/weights'],
   ])('never replaces the source: %s', async (_name, place) => {
     const source = join(home, 'models/source')
     const before = await readFile(join(source, 'model.safetensors'))

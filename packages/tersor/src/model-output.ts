@@ -1,16 +1,15 @@
 import type { RunOptions } from '@tersor/core'
-import { sizeOfModel } from '@tersor/evaluation'
-import type { GgufReport } from '@tersor/formats/gguf'
 import { scratchFolder, type ScratchFolder } from '@tersor/formats/scratch'
-import { nodeFileSystem } from '@tersor/formats/file-system'
-import { checkReplaceable } from '@tersor/formats/mark'
 import type { GraphModel } from '@tersor/models'
 import { openModel, type OpenedModel } from '@tersor/models/open-model'
 import { CompressionError, type Parameter, type ParameterSink } from '@tersor/tensor'
-import { realpath, rmdir, stat } from 'node:fs/promises'
-import { basename, dirname, join, resolve, sep } from 'node:path'
+import { rmdir } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
 import type { FormatFlags, OutputFormat } from './format-flags.js'
 import { sinkOf, type FormatOptions } from './output-formats.js'
+import { notesOf } from './output-notes.js'
+import { refuseExisting, refuseSource } from './output-place.js'
+import { weightBytes } from './weight-bytes.js'
 
 export interface OutputFlags extends FormatFlags {
   readonly out: string
@@ -22,6 +21,7 @@ export interface OutputFlags extends FormatFlags {
 export interface SavedModel {
   /** What to pass as MODEL next time. */
   readonly path: string
+  /** Of the files with weights that were written. */
   readonly bytes: number
   /** What the format could not hold as it was. */
   readonly notes: readonly string[]
@@ -35,49 +35,6 @@ export interface ModelOutput {
   /** Opens the result of the stopped run that is to be resumed, where it was killed after its last step. */
   readonly reopen?: () => Promise<OpenedModel>
   saved(model: OpenedModel): Promise<SavedModel>
-}
-
-/**
- * Throws OUTPUT_EXISTS where something stands at the path, or with --overwrite where Tersor did not write it; `file` is what is written
- * inside of a folder whose other files stay.
- */
-export const refuseExisting = async (path: string, overwrite: boolean, file = path): Promise<void> => {
-  const found = await stat(path).catch(() => undefined)
-  if (!found) return
-  if (overwrite) return checkReplaceable(nodeFileSystem(), found.isDirectory() ? file : path)
-  throw new CompressionError('OUTPUT_EXISTS', `${path} exists already.`, 'Choose another --out, or pass --overwrite to replace it.', {
-    path,
-  })
-}
-
-/** The path without links, and without the part that is not there yet resolved. */
-const realPath = async (path: string): Promise<string> => {
-  const whole = resolve(path)
-  return realpath(whole).catch(async () => (dirname(whole) === whole ? whole : join(await realPath(dirname(whole)), basename(whole))))
-}
-
-/** Throws OUTPUT_EXISTS where writing to the output would replace the model that is read, whatever --overwrite says. */
-export const refuseSource = async (source: string, out: string): Promise<void> => {
-  const [from, to] = [await realPath(source), await realPath(out)]
-  const within = (path: string, folder: string): boolean => path === folder || path.startsWith(folder + sep)
-  const stands = await stat(to).then(
-    () => true,
-    () => false,
-  )
-  const beside = (await stat(from).catch(() => undefined))?.isFile() ? dirname(from) === dirname(to) && sharesName(from, to) : false
-  if (!within(from, to) && !(stands && within(to, from)) && !beside) return
-  throw new CompressionError(
-    'OUTPUT_EXISTS',
-    `--out ${out} would replace the model that is read, ${source}.`,
-    'Choose an --out elsewhere: a source is never written over.',
-    { path: out, source },
-  )
-}
-
-/** Whether two files are parts of one model, such as NAME.safetensors and NAME.json, or NAME.onnx and NAME.onnx_data. */
-const sharesName = (from: string, to: string): boolean => {
-  const stem = (path: string): string => basename(path).replace(/(\.safetensors|\.json|\.onnx(_data|\.data)?)$/, '')
-  return stem(from) === stem(to)
 }
 
 type OpenSink = Awaited<ReturnType<typeof sinkOf>>
@@ -99,11 +56,12 @@ const openSink = (
   let hasHead = false
   const config = () => (mayUntie && hasHead ? { ...model.rawConfig, tie_word_embeddings: false } : model.rawConfig)
   const files = 'files' in model && model.files ? { files: model.files } : {}
+  const carried = 'metadata' in model && model.metadata ? { carried: model.metadata } : {}
   const source = 'onnx' in model ? { source: model.onnx } : 'file' in model ? { tfjs: model.file } : {}
   const completed = complete
     ? { completeConfig: () => ({ ...complete, tie_word_embeddings: config().tie_word_embeddings ?? complete.tie_word_embeddings }) }
     : {}
-  const make = () => open(path, { ...rest, ...files, ...source, ...completed, config, mayUntie })
+  const make = () => open(path, { ...rest, ...files, ...carried, ...source, ...completed, config, mayUntie })
   const sink = path.endsWith('.gguf') ? inFolder(dirname(path), make) : make()
   const nameIn = storesNames && 'storedName' in model && model.storedName ? model.storedName : (name: string) => name
   const write = (name: string, parameter: Parameter): Promise<void> => {
@@ -126,8 +84,15 @@ const refuseForGraph = (model: GraphModel, format: OutputFormat): void => {
   throw new CompressionError('UNSUPPORTED', `The format ${format} has no place for a graph.`, `Use --format ${model.format}.`, { format })
 }
 
-const refuseMisplaced = (model: OpenedModel, { format }: FormatFlags): void => {
+const refuseMisplaced = (model: OpenedModel, { format, out }: FormatFlags & { readonly out: string }): void => {
   if (model.family === 'graph') return refuseForGraph(model, format)
+  if (format === 'onnx' && out.toLowerCase().endsWith('.onnx'))
+    throw new CompressionError(
+      'BAD_OPTION',
+      `--out ${out} names a file, and a language model becomes a folder: its graph, config and tokenizer.`,
+      'Choose an --out without .onnx at its end.',
+      { out },
+    )
   if (format === 'huggingface' || model.family === 'language') return
   throw new CompressionError('UNSUPPORTED', `The format ${format} has no place for ${model.architecture}.`, 'Use --format huggingface.', {
     architecture: model.architecture,
@@ -144,23 +109,6 @@ const inFolder = (folder: string, make: () => ParameterSink): ParameterSink => {
       await rmdir(folder).catch(() => undefined) // not empty, or never made
     },
   }
-}
-
-const countsOf = (report: readonly GgufReport[]): string => {
-  const counts = new Map<string, number>()
-  for (const { type } of report) counts.set(type, (counts.get(type) ?? 0) + 1)
-  return [...counts].map(([type, count]) => `${count} ${type}`).join(', ')
-}
-
-/** What a format could not hold as it was; where rounding was asked for, how many tensors of each type came of it. */
-const notesOf = (store: object, { type }: FormatFlags): string[] => {
-  const { report = [] } = store as { readonly report?: readonly GgufReport[] }
-  if (type === undefined) return report.filter(({ lossless }) => !lossless).map(({ name, type }) => `${name} is stored as ${type}, rounded`)
-  const others = report.filter(({ insteadOf }) => insteadOf !== undefined)
-  return [
-    `tensors: ${countsOf(report)}`,
-    ...others.map(({ name, type, insteadOf }) => `${name} is stored as ${type}, whose blocks its rows fill, instead of ${insteadOf}`),
-  ]
 }
 
 /** What a stopped run left and whether its output may be replaced: by --overwrite, or since the run itself had put it there already. */
@@ -193,10 +141,10 @@ export const openOutput = async (model: OpenedModel, source: string, flags: Outp
     sink: (role, provenance) =>
       openSink(open, path, model, { provenance, overwrite, unfinished, storesNames: role === 'final' && keepsNames(flags.format) }),
     saved: async small => {
-      const { bytes } = sizeOfModel(small)
+      const written = model.family === 'graph' && model.format === 'tfjs' ? join(path, 'model.json') : path
       return {
-        path: model.family === 'graph' && model.format === 'tfjs' ? join(path, 'model.json') : path,
-        bytes,
+        path: written,
+        bytes: await weightBytes(written),
         notes: notesOf(small.params, flags),
         close: async () => small.params.close?.(),
       }

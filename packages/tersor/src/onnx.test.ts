@@ -1,14 +1,15 @@
 import '@tensorflow/tfjs-backend-cpu'
-import { ONNX_FORMS as FORMS, openOnnx } from '@tersor/formats/onnx'
+import { encodeModel, graphBuilder, modelOf, ONNX_FORMS as FORMS, openOnnx } from '@tersor/formats/onnx'
 import { safetensorsSink } from '@tersor/formats/safetensors'
 import { huggingFaceSink } from '@tersor/formats/huggingface'
 import { picoLlama } from '@tersor/models'
-import { fromFloat32 } from '@tersor/tensor'
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
+import { fromFloat32, fromIntegers, type Parameter } from '@tersor/tensor'
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Writable } from 'node:stream'
-import { values, writeMlp } from '../../formats/src/onnx/toy-graph.reference.js'
+import { byteTokenizerJson } from './byte-tokenizer.reference.js'
+import { initializer, values, writeMlp } from '../../formats/src/onnx/toy-graph.reference.js'
 import { ONNX_FORMS } from './format-flags.js'
 import { main } from './index.js'
 
@@ -80,6 +81,98 @@ it('writes static int8 with the grids of an observer', async () => {
   expect(ONNX_FORMS).toEqual(FORMS)
 })
 
+it.each([8, 6, 3])('verifies static int8 against a model that rounds its inputs as they are written, in %d bits', async bits => {
+  const grids = `quantize-activations(bits=${bits}, only=*)`
+  const steps = ['--step', 'rtn(bits=8, granularity=row, only=*)', '--step', grids, '--form', 'QDQ', '--overwrite', '--verify']
+  const files = [join(folder, 'mlp.onnx'), '--out', join(folder, 'int8.onnx'), '--calibrate', join(folder, 'inputs.safetensors')]
+  const { verification, steps: done } = await json('compress', ...files, ...steps)
+  expect(done.map(({ sites, error }: any) => [sites, error === undefined])).toEqual([
+    [2, false],
+    [2, true],
+  ])
+  expect(verification.runtime).toBe('ONNX Runtime')
+  expect(verification.largest / verification.magnitude).toBeLessThan(8e-3) // a code more or less where a rounding ties
+})
+
+/** (gathered rows of a table, scaled by a mask of the caller's, plus a bias for each size) · w. */
+const writeSeveral = async (): Promise<string> => {
+  const graph = graphBuilder('node_')
+  const rows = graph.op('Mul', [graph.op('Gather', ['table', 'ids']), graph.op('Unsqueeze', ['mask', graph.int64([-1])])])
+  graph.rename(graph.op('MatMul', [graph.op('Add', [rows, 'size']), 'w']), 'y')
+  const initializers = [initializer('table', [50, 64], values(3200, 1)), initializer('w', [64, 40], values(2560, 2))]
+  const inputs = [
+    { name: 'ids', dtype: 'i64' as const, shape: ['batch', 'tokens'] },
+    { name: 'mask', dtype: 'f32' as const, shape: ['batch', 'tokens'] },
+    { name: 'size', dtype: 'f32' as const, shape: [1] },
+  ]
+  const model = modelOf({
+    name: 'several',
+    graph,
+    inputs,
+    outputs: [{ name: 'y', dtype: 'f32', shape: ['batch', 'tokens', 40] }],
+    initializers,
+  })
+  const path = join(folder, 'several.onnx')
+  await writeFile(path, encodeModel(model))
+  return path
+}
+
+const writeInputs = async (name: string, tensors: Readonly<Record<string, Parameter>>): Promise<string> => {
+  const path = join(folder, `${name}.safetensors`)
+  const sink = safetensorsSink(path, { overwrite: true })
+  for (const [tensor, parameter] of Object.entries(tensors)) await sink.write(tensor, parameter)
+  await (await sink.finish()).close?.()
+  return path
+}
+
+it('learns from and is measured on the inputs of a graph that takes several, by their names', async () => {
+  const [path, out] = [await writeSeveral(), join(folder, 'several-4.onnx')]
+  const ids = (seed: number) => fromIntegers(values(60, seed).map(value => Math.floor(25 * (value + 1))), 'i64', [4, 15]) // prettier-ignore
+  const mask = (seed: number) => fromFloat32(values(60, seed), 'f32', [4, 15])
+  const size = fromFloat32([0.5], 'f32', [1])
+  const batches = { 'ids.0': ids(1), 'mask.0': mask(2), 'size.0': size, 'size.b': size, 'mask.b': mask(3), 'ids.b': ids(4) }
+  const data = await writeInputs('several', batches)
+  const step = ['--step', 'gptq(bits=4, group=32, only=*MatMul*)']
+  const { steps, verification } = await json('compress', path, '--out', out, ...step, '--calibrate', data, '--verify')
+  expect(steps[0].sites).toBe(1)
+  expect(verification.largest).toBeLessThan(1e-3 * verification.magnitude)
+  const { agreement, count } = await json('evaluate', out, '--data', data, '--metric', 'agreement', '--reference', path)
+  expect(count).toBe(120)
+  expect(agreement).toBeGreaterThan(0.8)
+  const plain = join(folder, 'several-rtn.onnx')
+  await json('compress', path, '--out', plain, '--step', 'rtn(bits=4, group=32, only=*MatMul*)')
+  expect((await readFile(plain)).equals(await readFile(out))).toBe(false)
+})
+
+it.each([
+  ['an input is missing', { ids: fromIntegers([1, 2], 'i64', [1, 2]), size: fromFloat32([1], 'f32', [1]) }, 'has no "mask" beside "ids"'],
+  ['a tensor is no input', { ids: fromIntegers([1], 'i64', [1, 1]), other: fromFloat32([1], 'f32', [1]) }, 'has a tensor "other", which is no input'], // prettier-ignore
+  ['none is called after an input', { a: fromIntegers([1], 'i64', [1, 1]) }, 'has no tensor called "mask"'],
+  ['there is none', {}, 'has no tensor'],
+])('says what a graph takes where %s', async (_, tensors, what) => {
+  const data = await writeInputs('wrong', tensors as unknown as Readonly<Record<string, Parameter>>)
+  const { code, err } = await run('compress', await writeSeveral(), '--out', join(folder, 'no.onnx'), '--step', 'gptq(bits=4)', '--calibrate', data) // prettier-ignore
+  expect(code).toBe(1)
+  expect(err).toContain(`error BAD_DATA ${data} ${what}.`)
+  expect(err).toContain(
+    'The graph takes ids int64 (batch, tokens), mask float32 (batch, tokens), size float32 (1): name tensors after them, as in "ids", or "ids.0", "ids.1" … for several batches.',
+  )
+})
+
+it('says once, with bytes, what was left as it was', async () => {
+  const text = async (step: string): Promise<string> => {
+    const out = new Writable({ write: (chunk, _encoding, done) => ((written += String(chunk)), done()) })
+    let written = ''
+    const argv = ['compress', await writeSeveral(), '--out', join(folder, 'left.onnx'), '--overwrite', '--step', step, '--quiet']
+    expect(await main(argv, { out, err: new Writable({ write: (_chunk, _encoding, done) => done() }) })).toBe(0)
+    return written
+  }
+  expect(await text('rtn(bits=8, granularity=row, only=*MatMul*)')).toContain(
+    'left as they were: 12.8 kB of 1 site that no step chose (node_Gather_0, a table)',
+  )
+  expect(await text('rtn(bits=8, granularity=row, only=*)')).not.toContain('left as they were')
+})
+
 it('says which format holds a graph', async () => {
   const { code, err } = await run(
     'compress',
@@ -109,4 +202,32 @@ it('writes a language model as a folder for transformers.js', async () => {
   const { code, err } = await run('convert', join(folder, 'pico'), '--out', join(folder, 'other'), '--format', 'gguf', '--form', 'QDQ')
   expect(code).toBe(2)
   expect(err).toContain('--form says nothing to the format gguf.\nPass it with --format onnx, or leave it out.')
+})
+
+it('measures a folder for transformers.js that it wrote as the folder it was made of, and says who generates from it', async () => {
+  const pico = picoLlama({ dtype: 'bf16', context: 32, seed: 3 })
+  const files = { 'tokenizer.json': new TextEncoder().encode(JSON.stringify(byteTokenizerJson())) }
+  const [source, out] = [join(folder, 'told'), join(folder, 'told-web')]
+  const sink = huggingFaceSink(source, { config: pico.rawConfig, files })
+  for (const name of pico.params.names()) await sink.write(name, await pico.params.read(name))
+  await (await sink.finish()).close?.()
+  const { bytesBefore, bytesAfter } = await json('convert', source, '--out', out, '--format', 'onnx')
+  expect(bytesAfter - bytesBefore).toBeLessThan(0.2 * bytesBefore) // halves stay halves; some constants come on top
+  const { tensors } = await json('inspect', join(out, 'onnx/model.onnx'))
+  expect(tensors.find(({ name }: any) => name === 'model.embed_tokens.weight')).toMatchObject({ dtype: 'bf16' })
+  const text = join(folder, 'text.txt')
+  await writeFile(text, 'It is a truth universally acknowledged. '.repeat(3))
+  const [here, there] = [await json('evaluate', source, '--data', text), await json('evaluate', out, '--data', text)]
+  expect(there.tokens).toBe(here.tokens)
+  expect(Math.abs(there.perplexity / here.perplexity - 1)).toBeLessThan(1e-4)
+  const { kl } = await json('evaluate', out, '--data', text, '--metric', 'kl', '--reference', source)
+  expect(kl).toBeLessThan(1e-6)
+  const { code, err } = await run('generate', out, '--prompt', 'It')
+  expect(code).toBe(1)
+  expect(err).toContain(
+    `error UNSUPPORTED ${out} is an ONNX graph, which other runtimes generate text from.\nGenerate with transformers.js, or from the folder it was made of; tersor evaluate measures it on a text.`,
+  )
+  const plain = await run('evaluate', join(folder, 'mlp.onnx'), '--data', text, '--metric', 'perplexity')
+  expect(plain.err).toContain('perplexity does not measure a model of the kind graph.')
+  expect(plain.err).toContain('perplexity and kl measure a decoder in its folder, with its tokenizer.json.')
 })

@@ -1,4 +1,4 @@
-import type { BlockTypeName, MixtureName } from '@tersor/formats/gguf'
+import type { BlockTypeName, Metadata, MixtureName } from '@tersor/formats/gguf'
 import type { HuggingFaceSinkOptions } from '@tersor/formats/huggingface'
 import type { Onnx } from '@tersor/formats/onnx'
 import type { TfjsModel, TfjsSinkOptions } from '@tersor/formats/tfjs'
@@ -14,6 +14,8 @@ export type FormatOptions = Omit<HuggingFaceSinkOptions, 'config' | 'files'> & {
   /** Whether a head may come although the config says that the embedding is it. */
   readonly mayUntie?: boolean
   readonly files?: Readonly<Record<string, Uint8Array>>
+  /** All that the GGUF file that the model was read from says besides its weights. */
+  readonly carried?: Metadata
   /** The graph that the model was imported from. */
   readonly source?: Onnx
   /** The tfjs model that it was imported from. */

@@ -39,7 +39,13 @@ let batches: tf.Tensor[] = []
 beforeAll(async () => {
   expect((await selectEngine({ engine: 'ort' })).engine).toBe('ort')
   folder = await mkdtemp(join(tmpdir(), 'tersor-pairs-'))
-  batches = [0, 1, 2].map(seed => tf.tensor2d(Int32Array.from({ length: 24 }, (_, i) => (i * 7 + seed * 13) % 60), [1, 24], 'int32'))
+  batches = [0, 1, 2].map(seed =>
+    tf.tensor2d(
+      Int32Array.from({ length: 24 }, (_, i) => (i * 7 + seed * 13) % 60),
+      [1, 24],
+      'int32',
+    ),
+  )
 })
 afterAll(async () => {
   tf.dispose(batches)

@@ -16,7 +16,7 @@ import { join } from 'node:path'
 import { writeMlp } from '../../formats/src/onnx/toy-graph.reference.js'
 import { placeGraph, placeLayers } from '../../models/src/tiny-tfjs.reference.js'
 import { keeping } from './keeping.js'
-import { verificationText, verify, type Verification } from './verify.js'
+import { disagrees, requireAgreement, verificationText, verify, type Verification } from './verify.js'
 
 let folder = ''
 beforeAll(async () => {
@@ -89,7 +89,14 @@ describe('language models', () => {
     expect(verificationText(result)).toBe(
       `not verified in a runtime: ${why}. Read back by Tersor itself, log-probabilities differ by at most 0.0 (mean 0.0, KL 0.0) over 32 tokens`,
     )
-    expect(differenceOf(await verify({ path, format, seed: 1, compressed: pico }))).toBeGreaterThan(1e-2)
+    const other = await verify({ path, format, seed: 1, compressed: pico })
+    expect(differenceOf(other)).toBeGreaterThan(1e-2)
+    expect(verificationText(other)).toContain('Read back by Tersor itself, DISAGREES, log-probabilities differ')
+    expect(() => requireAgreement(other)).toThrow(expect.objectContaining({ code: 'BAD_DATA' }))
+    const lost = await verify({ path, format, seed: 1, compressed: small, original: pico })
+    // the result is as far from the original as the original is from what was written
+    expect(lost).toMatchObject({ fromOriginal: expect.closeTo((other as { divergence: number }).divergence, 6) })
+    expect(verificationText(lost)).toMatch(/over 32 tokens; from the original: KL \S+$/)
     expect(await verify({ path, format, seed: 1 })).toEqual({ skipped: why })
   })
 
@@ -117,7 +124,15 @@ describe('graphs', () => {
     expect(result).toMatchObject({ runtime: 'ONNX Runtime', values: 24 })
     expect(differenceOf(result)).toBeLessThan(1e-4)
     expect(verificationText(result)).toMatch(/^verified in ONNX Runtime: outputs differ by at most \S+ \(mean \S+\) of values up to \S+$/)
-    expect(differenceOf(await verify({ ...request, compressed: model }))).toBeGreaterThan(1e-2)
+    expect(disagrees(result)).toBe(false)
+    const other = await verify({ ...request, compressed: model })
+    expect(differenceOf(other)).toBeGreaterThan(1e-2)
+    expect(verificationText(other)).toMatch(/^DISAGREES with ONNX Runtime: outputs differ/)
+    expect(() => requireAgreement(other)).toThrow('The result is saved, but the program it is for computes something else from it.\n')
+    expect(() => requireAgreement(result)).not.toThrow()
+    const lost = await verify({ ...request, compressed: small, original: model })
+    expect(verificationText(lost)).toMatch(/^verified in .*; from the original: \S+ % of the largest value$/)
+    expect(await verify({ ...request, compressed: model, original: model })).toMatchObject({ fromOriginal: 0 })
     const input = tf.ones([5, 96])
     expect(await verify({ ...request, compressed: small, input })).toMatchObject({ values: 120 })
     input.dispose()

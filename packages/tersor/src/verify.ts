@@ -1,5 +1,5 @@
 import type { Tensor } from '@tensorflow/tfjs-core'
-import { createRng } from '@tersor/core'
+import { activationNames, createRng, sitesOf } from '@tersor/core'
 import type { GraphModel, LanguageModel } from '@tersor/models'
 import { openModel, type OpenedModel } from '@tersor/models/open-model'
 import { CompressionError } from '@tersor/tensor'
@@ -10,7 +10,12 @@ import { onnxRuntime } from './verify/onnx-runtime.js'
 import { loadPackage, type LoadPackage, type Runtime } from './verify/runtime.js'
 import { tfjs } from './verify/tfjs.js'
 
-type Compared = ReturnType<typeof compareTokens> | ReturnType<typeof compareOutputs>
+type Compared = (ReturnType<typeof compareTokens> | ReturnType<typeof compareOutputs>) & {
+  /** Up to which two computations count as the same: nats of divergence, or mean difference as a part of the largest value. */
+  readonly bound: number
+  /** How far the result is from the model before compression, in the same measure. */
+  readonly fromOriginal?: number
+}
 
 /** How a saved model fared: in the runtime it is for, or, where none runs here, in our own reader. */
 export type Verification =
@@ -28,6 +33,9 @@ const RUNTIMES: Readonly<Record<OutputFormat, Runtime | string>> = {
 }
 
 const TOKENS = 32
+/** How far a text goes beyond the shortest window, and at most: what a window hides shows only there. */
+const BEYOND_WINDOW = 32
+const MOST_TOKENS = 512
 
 export interface VerifyRequest {
   /** Where the result stands. */
@@ -36,6 +44,8 @@ export interface VerifyRequest {
   readonly seed: number
   /** The model as it was handed to the writer; what is read back from the path where absent. */
   readonly compressed?: OpenedModel
+  /** The model before compression. */
+  readonly original?: OpenedModel
   /** For a graph: its first input; noise where absent. */
   readonly input?: Tensor
   readonly load?: LoadPackage
@@ -47,7 +57,11 @@ interface Subject extends VerifyRequest {
 
 const randomIds = (model: LanguageModel, seed: number): readonly number[] => {
   const rng = createRng(seed).fork('verify')
-  return Array.from({ length: Math.min(TOKENS, model.contextLength - 1) }, () => rng.integer(model.vocabularySize))
+  const windows = (model.config.windows ?? []).filter(window => window !== null).map(window => window + BEYOND_WINDOW)
+  const length = Math.min(Math.max(TOKENS, Math.min(...windows, MOST_TOKENS)), model.contextLength - 1)
+  return Array.from({ length: windows.length > 0 ? length : Math.min(TOKENS, model.contextLength - 1) }, () =>
+    rng.integer(model.vocabularySize),
+  )
 }
 
 const refused = (runtime: string, path: string, cause: unknown): CompressionError =>
@@ -66,15 +80,44 @@ const inRuntime = async (subject: Subject, runtime: Runtime, library: unknown): 
     const ids = randomIds(model, seed)
     const mine = await logitsOf(model, ids)
     const rows = await theirs(runtime.tokens(library)(path, ids, model.vocabularySize))
-    return { runtime: runtime.name, ...compareTokens(mine, rows) }
+    const bound = runtime.bound?.(model) ?? TOKEN_BOUND
+    return { runtime: runtime.name, ...compareTokens(mine, rows), bound, ...(await lostTokens(subject, ids, mine)) }
   }
   if (model.family !== 'graph' || !runtime.graph) return { skipped: `${runtime.name} takes no model of the kind ${model.family} here` }
   const mine = await ourOutputs(model, input, seed)
   if ('skipped' in mine) return mine
   const names = model.outputs.map(({ name }) => name)
   const outputs = await theirs(runtime.graph(library)(path, mine.inputs, names))
-  return { runtime: runtime.name, ...compareOutputs(mine.outputs, outputs) }
+  const bound = roundsInputs(model) ? ROUNDED_BOUND : OUTPUT_BOUND
+  return { runtime: runtime.name, ...compareOutputs(mine.outputs, outputs), bound, ...(await lostOutputs(subject, mine.outputs)) }
 }
+
+/** Nats that two programs with the same weights in float32 stay within. */
+const TOKEN_BOUND = 1e-3
+/** Reading back what was written gives the same numbers. */
+const READ_BACK_BOUND = 1e-6
+/** Part of the largest value that two programs stay within on average. */
+const OUTPUT_BOUND = 1e-3
+/** Where inputs are rounded, a difference in the last place may become one of a whole step. */
+const ROUNDED_BOUND = 0.02
+
+const roundsInputs = (model: GraphModel): boolean => {
+  const names = new Set(model.params.names())
+  return sitesOf(model).some(site => activationNames(site).some(name => names.has(name)))
+}
+
+/** How far a language model is from the one before compression on the same tokens, in nats. */
+const lostTokens = async ({ original }: VerifyRequest, ids: readonly number[], mine: readonly ArrayLike<number>[]) =>
+  original?.family === 'language' ? { fromOriginal: compareTokens(await logitsOf(original, ids), mine).divergence } : {}
+
+/** How far a graph is from the one before compression on the same inputs, as a part of its largest value. */
+const lostOutputs = async ({ original, input, seed }: VerifyRequest, mine: readonly ArrayLike<number>[]) => {
+  if (original?.family !== 'graph') return {}
+  const before = await ourOutputs(original, input, seed)
+  return 'skipped' in before ? {} : { fromOriginal: relative(compareOutputs(before.outputs, mine)) }
+}
+
+const relative = ({ mean, magnitude }: { readonly mean: number; readonly magnitude: number }): number => mean / Math.max(magnitude, 1e-30)
 
 /** Made-up inputs need not suit a graph. */
 const ourOutputs = async (model: GraphModel, input: Tensor | undefined, seed: number) => {
@@ -87,13 +130,16 @@ const ourOutputs = async (model: GraphModel, input: Tensor | undefined, seed: nu
 }
 
 /** Reads the files again with our own reader and compares with what was written: no check by anybody else. */
-const inOurReader = async ({ compressed, path, seed }: VerifyRequest, why: string): Promise<Verification> => {
+const inOurReader = async (request: VerifyRequest, why: string): Promise<Verification> => {
+  const { compressed, path, seed } = request
   if (compressed?.family !== 'language') return { skipped: why }
   const again = await openModel(path)
   try {
     if (again.family !== 'language') return { skipped: why }
     const ids = randomIds(compressed, seed)
-    return { readBack: true, why, ...compareTokens(await logitsOf(compressed, ids), await logitsOf(again, ids)) }
+    const mine = await logitsOf(compressed, ids)
+    const compared = compareTokens(mine, await logitsOf(again, ids))
+    return { readBack: true, why, ...compared, bound: READ_BACK_BOUND, ...(await lostTokens(request, ids, mine)) }
   } finally {
     await again.close?.()
   }
@@ -130,9 +176,31 @@ const differenceText = (each: Compared): string =>
     ? `log-probabilities differ by at most ${digits(each.largest)} (mean ${digits(each.mean)}, KL ${digits(each.divergence)}) over ${each.tokens} tokens`
     : `outputs differ by at most ${digits(each.largest)} (mean ${digits(each.mean)}) of values up to ${digits(each.magnitude)}`
 
+const lostText = (result: Compared): string => {
+  if (result.fromOriginal === undefined) return ''
+  const amount = 'tokens' in result ? `KL ${digits(result.fromOriginal)}` : `${digits(100 * result.fromOriginal)} % of the largest value`
+  return `; from the original: ${amount}`
+}
+
 /** One line about it. */
 export const verificationText = (result: Verification): string => {
   if ('skipped' in result) return `not verified: ${result.skipped}`
-  if ('readBack' in result) return `not verified in a runtime: ${result.why}. Read back by Tersor itself, ${differenceText(result)}`
-  return `verified in ${result.runtime}: ${differenceText(result)}`
+  const told = `${differenceText(result)}${lostText(result)}`
+  if ('readBack' in result)
+    return `not verified in a runtime: ${result.why}. Read back by Tersor itself${disagrees(result) ? ', DISAGREES' : ''}, ${told}`
+  return `${disagrees(result) ? 'DISAGREES with' : 'verified in'} ${result.runtime}: ${told}`
+}
+
+/** Whether two computations are further apart than rounding explains; NaN counts as that. */
+export const disagrees = (result: Verification | undefined): boolean =>
+  result !== undefined && 'bound' in result && !(('divergence' in result ? result.divergence : relative(result)) <= result.bound)
+
+/** Throws BAD_DATA where another program, or reading back, computes something else. */
+export const requireAgreement = (result: Verification | undefined): void => {
+  if (!disagrees(result)) return
+  throw new CompressionError(
+    'BAD_DATA',
+    'The result is saved, but the program it is for computes something else from it.',
+    'See the line that says DISAGREES, and what is noted beside it: do not use the result there before that is explained.',
+  )
 }

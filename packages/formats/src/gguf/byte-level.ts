@@ -17,12 +17,19 @@ const CHARACTERS = alphabet()
 /** Text as ByteLevel tokenizers spell it: " a" → "Ġa". */
 const toByteLevel = (text: string): string => Array.from(new TextEncoder().encode(text), byte => CHARACTERS[byte]).join('')
 
+/** Line breaks stand in patterns as they are or escaped, which is the same. */
+const escaped = (pattern: unknown): string =>
+  String(isRecord(pattern) ? (pattern.Regex ?? JSON.stringify(pattern)) : '')
+    .replaceAll('\r', '\\r')
+    .replaceAll('\n', '\\n')
+
 /** What tells pre-tokenizers apart: kinds, patterns and the flags that change pieces. */
 const signature = (steps: readonly Json[]): string =>
   JSON.stringify(
-    steps.map(({ type, pattern, use_regex = true, individual_digits = false }) => [
+    steps.map(({ type, pattern, use_regex = true, individual_digits = false, behavior = 'Isolated', invert = false }) => [
       type,
-      isRecord(pattern) ? pattern.Regex : null,
+      escaped(pattern),
+      type === 'Split' && [behavior, invert],
       type === 'ByteLevel' && use_regex,
       type === 'Digits' && individual_digits,
     ]),
@@ -44,7 +51,11 @@ const preTokenizerOf = (tokenizer: Json): string => {
 export const byteLevel = (tokenizer: Json, model: MergeModel): TokenizerKind => {
   const characters = !isRecord(tokenizer.pre_tokenizer) && model.merges.length === 0
   const pre = characters ? 'gpt-2' : preTokenizerOf(tokenizer)
-  const merges = model.merges.map(merge => halvesOf(merge).join(' '))
+  const merges = model.merges.map(merge =>
+    halvesOf(merge)
+      .map(half => half.replaceAll(' ', 'Ġ'))
+      .join(' '),
+  )
   return {
     spell: characters ? toByteLevel : token => token,
     typeOf: () => TOKEN.normal,

@@ -1,15 +1,17 @@
 import { blocksToTree, type Provenance } from '@tersor/core'
-import { dense, DTYPES, fromFloat32, notFound, toFloat32, type Parameter, type ParameterStore } from '@tersor/tensor'
+import { CompressionError, dense, DTYPES, fromFloat32, notFound, toFloat32, type Parameter, type ParameterStore } from '@tersor/tensor'
 import { badFile } from '../bad-file.js'
 import { openSource, type ByteSource } from '../byte-source.js'
 import type { FileSystem } from '../file-system.js'
 import type { Json } from '../json-text.js'
 import { parseProvenance } from '../provenance.js'
-import { attentionOf, metadataToConfig } from './config.js'
+import { attentionOf, expertCount } from './config.js'
 import { MAX_GGUF_HEADER_BYTES, parseGgufHeader, type GgufHeader, type GgufTensor, type Metadata } from './header.js'
-import { toHubName } from './names.js'
+import { expertNames, toHubName } from './names.js'
+import { metadataToConfig } from './read-config.js'
 import { halvesOrder, permuteRows } from './rope.js'
 import { scalingOf } from './rope-factors.js'
+import { partsOf, tensorsOf, type Part, type SourcedTensor } from './split-files.js'
 import { ARCHITECTURES, ROPE_FACTORS } from './tables/architectures.js'
 import { TENSOR_TYPES, type BlockTypeName, type TensorType, type TensorTypeName } from './tables/tensor-types.js'
 import { metadataToTokenizer } from './tokenizer.js'
@@ -70,9 +72,9 @@ const rowOrderOf = (architecture: unknown, config: Json | undefined): RowOrder =
   }
 }
 
-const storeOf = (source: ByteSource, tensors: ReadonlyMap<string, GgufTensor>, orderOf: RowOrder): ParameterStore => {
+const storeOf = (tensors: ReadonlyMap<string, SourcedTensor>, orderOf: RowOrder, close: () => Promise<void>): ParameterStore => {
   const names = Object.freeze([...tensors.keys()])
-  const find = (name: string): GgufTensor => {
+  const find = (name: string): SourcedTensor => {
     const tensor = tensors.get(name)
     if (!tensor) throw notFound(name, names)
     return tensor
@@ -88,59 +90,108 @@ const storeOf = (source: ByteSource, tensors: ReadonlyMap<string, GgufTensor>, o
     read: async (name: string, { signal }: { readonly signal?: AbortSignal } = {}) => {
       const tensor = find(name)
       const order = tensor.byteLength > 0 ? orderOf(name, tensor.shape[0]) : undefined
-      const parameter = parameterOf(tensor, await source.read(tensor.offset, tensor.byteLength, signal))
+      const parameter = parameterOf(tensor, await tensor.source.read(tensor.offset, tensor.byteLength, signal))
       return order ? permuteRows(parameter, order)! : parameter
     },
-    close: () => source.close(),
+    close,
   })
 }
 
-const hubNames = (tensors: ReadonlyMap<string, GgufTensor>): ReadonlyMap<string, GgufTensor> =>
-  new Map([...tensors].flatMap(([name, tensor]) => (name === ROPE_FACTORS ? [] : [[toHubName(name) ?? name, tensor] as const])))
+/** One expert after the other, as tensors of their own. Throws BAD_FILE where there are not as many as the config says. */
+const unstack = (name: string, tensor: SourcedTensor, hubName: (expert: number) => string, count: number) => {
+  const { shape, byteLength, offset } = tensor
+  if (shape.length !== 3 || shape[0] !== count)
+    throw badFile(`Tensor "${name}" has the shape [${shape.join(', ')}], which is no stack of ${count} experts.`, undefined, { name })
+  const size = byteLength / count
+  return Array.from({ length: count }, (_, expert) => {
+    return [hubName(expert), { ...tensor, shape: shape.slice(1), offset: offset + expert * size, byteLength: size }] as const
+  })
+}
+
+/** A gate of the experts that every token takes is a matrix of one row on the hub. */
+const asMatrix = (name: string, tensor: SourcedTensor): SourcedTensor =>
+  name.endsWith('.shared_expert_gate.weight') && tensor.shape.length === 1 ? { ...tensor, shape: [1, tensor.shape[0]] } : tensor
+
+const hubNames = (tensors: ReadonlyMap<string, SourcedTensor>, config: Json, architecture: string): ReadonlyMap<string, SourcedTensor> => {
+  const count = expertCount(config)
+  const experts = count > 0 ? ARCHITECTURES[architecture].experts : undefined
+  return new Map(
+    [...tensors].flatMap(([name, tensor]) => {
+      if (name === ROPE_FACTORS) return []
+      const stacked = experts && expertNames(name, experts)
+      if (stacked) return unstack(name, tensor, stacked, count)
+      const hub = toHubName(name, experts) ?? name
+      return [[hub, asMatrix(hub, tensor)] as const]
+    }),
+  )
+}
 
 /** The config with the scaling that the file's tensor of factors stands for. */
-const withFactors = async (config: Json, { tensors }: GgufHeader, source: ByteSource): Promise<Json> => {
-  const tensor = tensors.get(ROPE_FACTORS)
+const withFactors = async (config: Json, tensor: SourcedTensor | undefined): Promise<Json> => {
   if (!tensor) return config
-  const values = parameterOf(tensor, await source.read(tensor.offset, tensor.byteLength))
+  const values = parameterOf(tensor, await tensor.source.read(tensor.offset, tensor.byteLength))
   const size = config.head_dim as number
   if (values.kind !== 'dense' || DTYPES[values.dtype].kind !== 'float' || values.shape.length !== 1 || values.shape[0] !== size / 2)
     throw badFile(`${ROPE_FACTORS} is not a list of ${size / 2} numbers.`)
   const factors = toFloat32(fromFloat32(toFloat32(values), 'f32', values.shape))
-  return { ...config, rope_scaling: scalingOf(factors, size, config.rope_theta as number, config.max_position_embeddings as number) }
+  if (!factors.every(factor => factor > 0 && factor < Infinity)) throw badFile(`${ROPE_FACTORS} holds a factor that is not above zero.`)
+  const scaling = scalingOf(factors, size, config.rope_theta as number, config.max_position_embeddings as number)
+  if (config.rope_scaling === null || scaling === null) return { ...config, rope_scaling: scaling ?? config.rope_scaling }
+  throw new CompressionError('UNSUPPORTED', 'The file scales its rotary angles by a key and by factors.', 'Run this file in llama.cpp.')
+}
+
+/** Keys of the tokens that end a text. */
+const ENDS = ['eos', 'eot', 'eom'].map(name => `tokenizer.ggml.${name}_token_id`)
+
+/** What generation_config.json says of a file: the tokens that end a text, of which config.json has room for one. */
+const generationOf = (metadata: Metadata): Json | undefined => {
+  const ends = ENDS.map(key => metadata.get(key)?.value).filter(id => typeof id === 'number')
+  return ends.length > 1 ? { eos_token_id: [...new Set(ends)] } : undefined
 }
 
 const toFile = (json: Json): Uint8Array => new TextEncoder().encode(JSON.stringify(json, null, 2))
 
-const assemble = async (source: ByteSource): Promise<Gguf> => {
-  const header = await readHeader(source)
-  const { metadata, tensors } = header
+const filesOf = (metadata: Metadata, tokenizer: ReturnType<typeof metadataToTokenizer>): Gguf['files'] => {
+  const generation = generationOf(metadata)
+  return {
+    ...(tokenizer ? { 'tokenizer.json': toFile(tokenizer.tokenizer), 'tokenizer_config.json': toFile(tokenizer.tokenizerConfig) } : {}),
+    ...(generation ? { 'generation_config.json': toFile(generation) } : {}),
+  }
+}
+
+const assemble = async (parts: readonly Part[]): Promise<Gguf> => {
+  const [{ header }] = parts
+  const { metadata } = header
+  const tensors = tensorsOf(parts)
+  const architecture = metadata.get('general.architecture')?.value
   const plainConfig = metadataToConfig(metadata, tensors.keys())
-  const config = plainConfig && (await withFactors(plainConfig, header, source))
+  const config = plainConfig && (await withFactors(plainConfig, tensors.get(ROPE_FACTORS)))
   const tokenizer = metadataToTokenizer(metadata)
-  const orderOf = rowOrderOf(metadata.get('general.architecture')?.value, config)
+  const close = async (): Promise<void> => void (await Promise.all(parts.map(({ source }) => source.close())))
   return Object.freeze({
     metadata,
-    params: storeOf(source, config ? hubNames(tensors) : tensors, orderOf),
+    params: storeOf(config ? hubNames(tensors, config, architecture as string) : tensors, rowOrderOf(architecture, config), close),
     ...(config ? { config } : {}),
     ...(tokenizer ? { tokenizer: tokenizer.tokenizer } : {}),
-    files: tokenizer ? { 'tokenizer.json': toFile(tokenizer.tokenizer), 'tokenizer_config.json': toFile(tokenizer.tokenizerConfig) } : {},
+    files: filesOf(metadata, tokenizer),
     provenance: parseProvenance(metadata.get(PROVENANCE_KEY)?.value, PROVENANCE_KEY),
-    close: () => source.close(),
+    close,
   })
 }
 
 /**
- * Opens a GGUF file or a Blob of one; only the header is read until `params.read`. Quantized tensors come as affine trees where one holds
- * the same codes, else decoded.
- * Throws NOT_FOUND, BAD_FILE, UNSUPPORTED (a version or tensor type) and DISK.
+ * Opens a GGUF file or a Blob of one, and with one part of a model that is split over files the others beside it; only headers are read until
+ * `params.read`. Quantized tensors come as affine trees where one holds the same codes, else decoded.
+ * Throws NOT_FOUND, BAD_FILE, UNSUPPORTED (a version, tensor type or setting) and DISK.
  */
 export const openGguf = async (from: string | Blob, { fileSystem }: { readonly fileSystem?: FileSystem } = {}): Promise<Gguf> => {
   const source = await openSource(from, fileSystem)
+  let parts: readonly Part[] = []
   try {
-    return await assemble(source)
+    parts = await partsOf(from, { source, header: await readHeader(source) }, part => readHeader(part), fileSystem)
+    return await assemble(parts)
   } catch (error) {
-    await source.close()
+    await Promise.all([source, ...parts.map(part => part.source).filter(other => other !== source)].map(each => each.close()))
     throw error
   }
 }

@@ -1,5 +1,5 @@
-import { decode as decodeTree, type Provenance } from '@tersor/core'
 import {
+  byteLength,
   CompressionError,
   fromFloat32,
   toFloat32,
@@ -8,47 +8,29 @@ import {
   type ParameterSink,
   type ParameterStore,
 } from '@tersor/tensor'
-import { copyRange, within, writeFully, type OpenFile } from '../file-system.js'
+import { within, writeFully } from '../file-system.js'
 import type { Json } from '../json-text.js'
-import { parseObject } from '../huggingface/open.js'
-import { importanceOf, type Imatrix } from '../imatrix/imatrix.js'
 import { MARK, MARK_VALUE } from '../mark.js'
-import { createOutput, type Output, type OutputOptions } from '../output.js'
-import { architectureOf, attentionOf, configToMetadata, ropeOf } from './config.js'
-import { aligned, encodeGgufHeader, type TensorInfo } from './encode-header.js'
+import { createOutput, type Output } from '../output.js'
+import { architectureOf, attentionOf, configToMetadata, expertCount, windowOf } from './config.js'
+import { encodeGgufHeader } from './encode-header.js'
 import type { GgufValue, Metadata } from './header.js'
-import { toGgufName } from './names.js'
+import { trackImportance, type Importance } from './importance.js'
+import { toGgufPlace, type GgufPlace } from './names.js'
 import { openGguf, PROVENANCE_KEY } from './open.js'
 import { interleavedOrder, permuteRows } from './rope.js'
 import { ropeFactors } from './rope-factors.js'
-import { storeTensor, type Fallback, type StoredTensor, type StoreOptions } from './store-tensor.js'
+import { constantFactors, ropeOf } from './rope-scaling.js'
+import { checkOptions, decodeWithTfjs, type GgufSinkOptions } from './sink-options.js'
+import { storeAsFloat32, storeTensor, type StoredTensor, type StoreOptions } from './store-tensor.js'
 import { ROPE_FACTORS } from './tables/architectures.js'
 import { fileTypeOf } from './tables/file-types.js'
-import { MIXTURES, typeInMixture, type MixtureName } from './tables/mixtures.js'
-import { TENSOR_TYPES, type BlockTypeName, type TensorTypeName } from './tables/tensor-types.js'
-import { tokenizerToMetadata } from './tokenizer.js'
+import { MIXTURES, typeInMixture } from './tables/mixtures.js'
+import type { BlockTypeName, TensorTypeName } from './tables/tensor-types.js'
+import { tensorData, type TensorData } from './tensor-data.js'
+import { tokenizerWriter } from './write-tokenizer.js'
 
-export interface GgufSinkOptions extends OutputOptions {
-  readonly config: Json
-  /** Side files as `openHuggingFace` gives them; tokenizer.json and tokenizer_config.json become metadata. */
-  readonly files?: Readonly<Record<string, Uint8Array>>
-  /** Whether a head may come although the config says that the embedding is it: then it is written too. */
-  readonly mayUntie?: boolean
-  /** More metadata, such as general.name; it goes before what config and tokenizer say. */
-  readonly metadata?: Metadata
-  /** The steps that made the parameters; asked for at the end where it is a function. */
-  readonly provenance?: readonly Provenance[] | (() => readonly Provenance[])
-  /** What trees become that no block type holds without loss; f16 where absent. */
-  readonly fallback?: Fallback
-  /** What matrices become that are no block type already; plain ones stay as they are where absent. */
-  readonly type?: BlockTypeName | undefined
-  /** Instead of one type, one of llama.cpp's mixtures, such as Q4_K_M. */
-  readonly mixture?: MixtureName | undefined
-  /** Weighs the columns of matrices that are quantized; openImatrix of @tersor/formats/imatrix reads one. */
-  readonly imatrix?: Pick<Imatrix, 'entries'>
-  /** The values of such a tree; decodes with tfjs where absent. */
-  readonly decode?: (parameter: Parameter) => Promise<Float32Array>
-}
+export type { GgufSinkOptions } from './sink-options.js'
 
 /** How one parameter was stored. */
 export interface GgufReport {
@@ -56,65 +38,49 @@ export interface GgufReport {
   readonly type: TensorTypeName
   readonly byteLength: number
   readonly lossless: boolean
-  /** The type that was wanted, where the rows do not fill its blocks. */
+  /** The type that was wanted, where the rows do not fill its blocks or the numbers are beyond its range. */
   readonly insteadOf?: TensorTypeName
+  /** Whether values that were rounded before were rounded a second time. */
+  readonly again?: boolean
+  /** What a tree without a block type was, and its bytes, where it is stored as plain numbers. */
+  readonly decompressed?: { readonly codec: string; readonly byteLength: number }
 }
 
 export interface GgufSink extends ParameterSink {
-  finish(): Promise<ParameterStore & { readonly report: readonly GgufReport[] }>
+  /** `notes`: what the file has no place for, and what llama.cpp makes of it. */
+  finish(): Promise<ParameterStore & { readonly report: readonly GgufReport[]; readonly notes: readonly string[] }>
 }
 
-/** Decodes on tfjs's backend; throws NO_ENGINE where it has none. */
-const decodeWithTfjs = async (parameter: Parameter): Promise<Float32Array> => {
-  try {
-    const tensor = decodeTree(parameter)
-    const values = await tensor.data()
-    tensor.dispose()
-    return Float32Array.from(values)
-  } catch (cause) {
-    if (!(cause as Error).message.startsWith('No backend found')) throw cause
-    const remedy = 'Call selectEngine() of @tersor/kernels first, or pass decode.'
-    throw new CompressionError('NO_ENGINE', 'A tree that no block type holds must be decoded, but tfjs has no backend.', remedy, {}, cause)
-  }
+/** What a tree was, where it takes more bytes as plain numbers. */
+const decompressedOf = (parameter: Parameter, type: TensorTypeName, bytes: number): Pick<GgufReport, 'decompressed'> => {
+  if (parameter.kind === 'dense' || !PLAIN_TYPES.has(type) || bytes <= byteLength(parameter)) return {}
+  return { decompressed: { codec: parameter.codec.name, byteLength: byteLength(parameter) } }
 }
 
-const checkType = (type: BlockTypeName | undefined): void => {
-  if (type === undefined || (Object.hasOwn(TENSOR_TYPES, type) && 'format' in TENSOR_TYPES[type])) return
-  const types = Object.entries(TENSOR_TYPES).flatMap(([name, row]) => ('format' in row ? [name] : []))
-  throw new CompressionError('BAD_OPTION', `There is no block type "${String(type)}".`, `Types are ${types.join(', ')}.`, { type })
-}
-
-const checkMixture = ({ mixture, type }: GgufSinkOptions): void => {
-  if (mixture === undefined) return
-  if (type !== undefined)
-    throw new CompressionError('BAD_OPTION', `Both the type ${type} and the mixture ${mixture} are given.`, 'Choose one of the two.', {
-      type,
-    })
-  if (Object.hasOwn(MIXTURES, mixture)) return
-  const known = Object.keys(MIXTURES).join(', ')
-  throw new CompressionError('BAD_OPTION', `There is no mixture "${String(mixture)}".`, `Mixtures are ${known}.`, { mixture })
-}
+const PLAIN_TYPES: ReadonlySet<string> = new Set(['f32', 'f16', 'bf16', 'f64'])
 
 /** What a matrix becomes, by its name in the file. */
 const typeOf = ({ type, mixture, config, imatrix }: GgufSinkOptions, ggufName: string): BlockTypeName | undefined => {
   if (mixture === undefined) return type
   const { heads, keyHeads } = attentionOf(config)
-  const place = { layers: config.num_hidden_layers as number, group: heads / keyHeads, weighed: imatrix !== undefined }
+  const place = {
+    layers: config.num_hidden_layers as number,
+    group: heads / keyHeads,
+    weighed: imatrix !== undefined,
+    experts: expertCount(config),
+  }
   return typeInMixture(mixture, ggufName, config.tie_word_embeddings === true, place)
 }
 
-const parseFile = (files: Readonly<Record<string, Uint8Array>>, name: string): Json | undefined =>
-  files[name] && parseObject(files[name], name)
+/** What another file says that holds of its own bytes only. */
+const OF_THE_OTHER_FILE = /^(GGUF\.|split\.|quantize\.|tersor\.|general\.(alignment|file_type|quantization_version)$)/
 
-/** Keys that hold whatever the tensors are. Throws UNSUPPORTED and BAD_OPTION. */
-const fixedMetadata = ({ config, files = {}, metadata }: GgufSinkOptions): Metadata => {
-  const tokenizer = parseFile(files, 'tokenizer.json')
-  const tokenizerConfig = parseFile(files, 'tokenizer_config.json') ?? {}
+/** Keys that hold whatever the tensors are; later ones go before. Throws UNSUPPORTED and BAD_OPTION. */
+const fixedMetadata = ({ config, carried, metadata }: GgufSinkOptions): Metadata => {
+  const kept = [...(carried ?? [])].filter(([key]) => !OF_THE_OTHER_FILE.test(key) && !key.startsWith('tokenizer.'))
   return new Map<string, GgufValue>([
+    ...kept,
     ...configToMetadata(config),
-    ...(tokenizer
-      ? tokenizerToMetadata({ tokenizer, tokenizerConfig, config })
-      : [['tokenizer.ggml.model', { type: 'string', value: 'no_vocab' }] as const]),
     ['general.quantization_version', { type: 'u32', value: 2 }],
     ...(metadata ?? []),
   ])
@@ -141,26 +107,37 @@ const storeInOrder = async (parameter: Parameter, order: Uint32Array | undefined
   return storeTensor(parameter, { ...options, decode })
 }
 
+/** Routers: llama.cpp wants them unrounded, since a wrong choice costs more than their bytes. */
+const ROUTER = /\.ffn_gate_inp(_shexp)?\.weight$/
+
 /** Stores a parameter as the options want it under its name in the file. */
-const storeNamed = (name: string, ggufName: string, parameter: Parameter, options: GgufSinkOptions): Promise<StoredTensor> => {
-  const { config, fallback = 'f16', decode = decodeWithTfjs, imatrix } = options
-  const entry = imatrix?.entries.get(ggufName)
-  const importance = entry && importanceOf(entry)
+const storeNamed = (
+  name: string,
+  place: GgufPlace,
+  parameter: Parameter,
+  options: GgufSinkOptions,
+  importance: Importance,
+): Promise<StoredTensor> => {
+  const { config, fallback = 'f16', decode = decodeWithTfjs } = options
+  if (ROUTER.test(place.name)) return storeAsFloat32(parameter, { decode })
+  const type = typeOf(options, place.name)
+  const weighs = parameter.shape.length > 1 && type !== undefined && type !== 'q8_0' && type !== 'mxfp4'
   return storeInOrder(parameter, rowOrder(name, parameter.shape[0], config), {
+    name,
     fallback,
     decode,
-    type: typeOf(options, ggufName),
-    importance,
+    type,
+    importance: weighs ? importance.of(place, expertCount(config)) : undefined,
   })
 }
 
 /** Header and data into one file. */
-const join = async (output: Output, header: Uint8Array, data: OpenFile, length: number): Promise<string> => {
+const join = async (output: Output, header: Uint8Array, data: TensorData): Promise<string> => {
   const path = within(output.folder, 'model.gguf')
   const file = await output.fs.open(path, 'wx+')
   try {
     await writeFully(file, header, 0)
-    await copyRange(data, 0, file, header.byteLength, length)
+    await data.copyTo(file, header.byteLength)
     await file.sync?.()
   } finally {
     await file.close()
@@ -172,69 +149,96 @@ const join = async (output: Output, header: Uint8Array, data: OpenFile, length: 
 const isDerived = (name: string, { config, mayUntie = false }: GgufSinkOptions): boolean =>
   name.endsWith('.rotary_emb.inv_freq') || (name === 'lm_head.weight' && config.tie_word_embeddings === true && !mayUntie)
 
+/** What llama.cpp makes of a window that it does not slide. */
+const windowNotes = ({ config }: GgufSinkOptions): readonly string[] => {
+  const window = windowOf(config)
+  const context = config.max_position_embeddings
+  if (window === null || architectureOf(config)[1].slides || (typeof context === 'number' && window >= context)) return []
+  return [`llama.cpp slides no window in this architecture: beyond ${window} tokens it gives other results than the original`]
+}
+
+/** The frequency factors of a config, which are a tensor of the file. */
+const factorsOf = (config: Json): Float32Array | undefined => {
+  const { scaling, type, theta } = ropeOf(config)
+  if (type === 'llama3') return ropeFactors(scaling, attentionOf(config).size, theta)
+  const constant = type === 'longrope' ? constantFactors(scaling) : undefined
+  return constant && Float32Array.from(constant)
+}
+
+const fileTypeFor = ({ mixture }: GgufSinkOptions, report: readonly GgufReport[]): GgufValue => ({
+  type: 'u32',
+  value: mixture ? MIXTURES[mixture].fileType : fileTypeOf(report),
+})
+
+/** The last key of the file: what made its parameters. */
+const provenanceEntries = ({ provenance = [] }: GgufSinkOptions): readonly (readonly [string, GgufValue])[] => {
+  const steps = typeof provenance === 'function' ? provenance() : provenance
+  return steps.length > 0 ? [[PROVENANCE_KEY, { type: 'string', value: JSON.stringify(steps) }]] : []
+}
+
 /**
  * Streams a model into a GGUF file that llama.cpp loads, named by the hub's names; it appears whole at the end or not at all.
- * Throws UNSUPPORTED (architecture, rope scaling, tokenizer), BAD_OPTION, BAD_FILE (a side file);
- * steps throw OUTPUT_EXISTS, DISK, UNSUPPORTED (a name without place), SHAPE and BAD_DATA (a name twice).
+ * Experts of a layer become one tensor, whatever order they come in.
+ * Throws UNSUPPORTED (architecture, rope scaling, tokenizer), BAD_OPTION, BAD_FILE (a side file), BAD_DATA (importance of another model);
+ * steps throw OUTPUT_EXISTS, DISK, UNSUPPORTED (a name without place), SHAPE, NOT_FINITE (what would be rounded) and BAD_DATA (a name twice,
+ * a missing expert).
  */
 export const ggufSink = (path: string, options: GgufSinkOptions): GgufSink => {
   const { config } = options
-  checkType(options.type)
-  checkMixture(options)
+  checkOptions(options)
   const fixed = fixedMetadata(options)
+  const tokenizerFor = tokenizerWriter(options)
+  const importance = trackImportance(options.imatrix)
   const output = createOutput(path, options)
-  const infos: TensorInfo[] = []
+  const data = tensorData(() => output.fs.open(within(output.folder, 'data'), 'wx+'), expertCount(config))
   const report: GgufReport[] = []
-  let data: OpenFile | undefined
-  let length = 0
+  let notes: readonly string[] = []
 
-  const append = async (name: string, ggufName: string, parameter: Parameter): Promise<void> => {
-    if (infos.some(info => info.name === ggufName))
-      throw new CompressionError('BAD_DATA', `The name "${name}" is taken already.`, 'Write every parameter once.', { name })
-    const { bytes, ...stored } = await storeNamed(name, ggufName, parameter, options)
-    data ??= await output.fs.open(within(output.folder, 'data'), 'wx+')
-    await writeFully(data, bytes, length)
-    infos.push({ name: ggufName, type: stored.type, shape: parameter.shape, offset: length })
-    report.push({ name, byteLength: bytes.byteLength, ...stored })
-    const end = length + bytes.byteLength
-    length = aligned(end)
-    await writeFully(data, new Uint8Array(length - end), end)
-  }
   const write = async (name: string, parameter: Parameter): Promise<void> => {
     if (isDerived(name, options)) return
-    await append(name, toGgufName(name), parameter)
+    const place = toGgufPlace(name, expertCount(config) > 0)
+    const { bytes, ...stored } = await storeNamed(name, place, parameter, options, importance)
+    const isFlat = place.name.endsWith('.ffn_gate_inp_shexp.weight')
+    await data.add(place, isFlat ? [parameter.shape.at(-1)!] : parameter.shape, { type: stored.type, bytes }, name)
+    report.push({ name, byteLength: bytes.byteLength, ...stored, ...decompressedOf(parameter, stored.type, bytes.byteLength) })
+  }
+  const metadataNow = (): Metadata => {
+    const [name] = architectureOf(config)
+    const rows = data.rowsOf('token_embd.weight')
+    const tokenizer = tokenizerFor(rows)
+    notes = [...tokenizer.notes, ...windowNotes(options), ...importance.notes()]
+    return new Map<string, GgufValue>([
+      [MARK, { type: 'string', value: MARK_VALUE }],
+      ...fixed,
+      ...(rows === undefined ? [] : [[`${name}.vocab_size`, { type: 'u32', value: rows }] as const]),
+      ...tokenizer.metadata,
+      ...(options.metadata ?? []),
+      ['general.file_type', fileTypeFor(options, report)],
+      ...provenanceEntries(options),
+    ])
   }
   const finish = async (): Promise<void> => {
-    const { scaling, type, theta } = ropeOf(config)
-    if (type === 'llama3') {
-      const factors = ropeFactors(scaling!, attentionOf(config).size, theta)
-      await append(ROPE_FACTORS, ROPE_FACTORS, fromFloat32(factors, 'f32', [factors.length]))
+    const factors = factorsOf(config)
+    if (factors) {
+      const { bytes } = fromFloat32(factors, 'f32', [factors.length])
+      await data.add({ name: ROPE_FACTORS }, [factors.length], { type: 'f32', bytes }, ROPE_FACTORS)
     }
-    const provenance = typeof options.provenance === 'function' ? options.provenance() : (options.provenance ?? [])
-    const mark = [MARK, { type: 'string', value: MARK_VALUE }] as const
-    const metadata = new Map<string, GgufValue>([mark, ...fixed]).set('general.file_type', {
-      type: 'u32',
-      value: options.mixture ? MIXTURES[options.mixture].fileType : fileTypeOf(report),
-    })
-    if (provenance.length > 0) metadata.set(PROVENANCE_KEY, { type: 'string', value: JSON.stringify(provenance) })
-    data ??= await output.fs.open(within(output.folder, 'data'), 'wx+')
-    const file = await join(output, encodeGgufHeader(metadata, infos), data, length)
+    const file = await join(output, encodeGgufHeader(metadataNow(), data.infos()), data)
     await data.close()
     await output.publish([{ from: file, to: path }])
   }
-  const close = async (): Promise<void> => data?.close().catch(() => {})
   const step = <T>(work: () => Promise<T>): Promise<T> =>
-    output.step(() => work().catch((error: unknown) => close().then(() => Promise.reject(error))))
+    output.step(() => work().catch((error: unknown) => data.close().then(() => Promise.reject(error))))
   return Object.freeze({
     write: (name: string, parameter: Parameter) => step(() => write(name, parameter)),
     finish: async () => {
       await step(finish)
       const { params } = await openGguf(path, { fileSystem: output.fs })
-      return Object.freeze({ ...params, report: Object.freeze(report) })
+      return Object.freeze({ ...params, report: Object.freeze(report), notes: Object.freeze(notes) })
     },
     abort: async () => {
       await output.abort()
-      await close()
+      await data.close()
     },
   })
 }

@@ -3,40 +3,30 @@ import { blockTypeFor, encodeBlocks, packBlocks } from '@tersor/kernels/blocks'
 import {
   codesOf,
   CompressionError,
-  decodeF16,
   dense,
   DTYPES,
-  encodeF16,
   encoded,
+  fromFloat32,
   fromIntegers,
-  isDense,
-  sizeOf,
+  requireFinite,
   toFloat32,
-  toInt32,
   type Dense,
+  type DType,
   type Encoded,
   type Parameter,
   type Shape,
 } from '@tersor/tensor'
+import { integersOf, isWhole, type ScaledIntegers } from './scaled-integers.js'
 import { TENSOR_TYPES, type BlockTypeName, type TensorTypeName } from './tables/tensor-types.js'
-
-/** Elements of a block. */
-const BLOCK = 32
-
-/** Integers on a symmetric grid with one scale a block: value = scale · integer. */
-interface ScaledIntegers {
-  /** As many as the tensor has elements. */
-  readonly integers: Int8Array
-  /** f16 codes, one a block. */
-  readonly scales: Uint16Array
-}
 
 /** What a tree becomes that no block type holds without loss. */
 export type Fallback = 'f16' | 'f32' | 'q8_0'
 
 export interface StoreOptions {
+  /** Of the parameter, for errors. */
+  readonly name: string
   readonly fallback: Fallback
-  /** What all matrices become that are no block type already; where absent, plain ones stay as they are. */
+  /** What all matrices become; where absent, plain ones and trees that a block type holds stay as they are. */
   readonly type?: BlockTypeName | undefined
   /** A weight for each column. */
   readonly importance?: Float32Array | undefined
@@ -50,63 +40,10 @@ export interface StoredTensor {
   readonly bytes: Uint8Array
   /** Whether it reads back to the same values. */
   readonly lossless: boolean
-  /** The type that was wanted, where the rows do not fill its blocks. */
+  /** The type that was wanted, where the rows do not fill its blocks or the numbers are beyond its range. */
   readonly insteadOf?: TensorTypeName
-}
-
-const isWhole = (parameter: Parameter | undefined, shape: Shape): parameter is Dense =>
-  isDense(parameter) && sizeOf(parameter.shape) === sizeOf(shape)
-
-/** f16 codes of the scales; undefined where a half cannot hold one. */
-const halvesOf = (scale: Dense): Uint16Array | undefined => {
-  if (scale.dtype === 'f16') return new Uint16Array(scale.bytes.slice().buffer)
-  const values = toFloat32(scale)
-  const halves = Uint16Array.from(values, encodeF16)
-  return values.every((value, i) => Object.is(decodeF16(halves[i]), value)) ? halves : undefined
-}
-
-/** An affine tree as integers with a scale for every block; undefined where its groups or scales do not fit. */
-const integersOfAffine = (parameter: Parameter): ScaledIntegers | undefined => {
-  if (parameter.kind === 'dense' || parameter.codec.name !== 'affine') return undefined
-  const { shape, parts, attrs } = parameter
-  const columns = shape[shape.length - 1]
-  const group = Math.min(attrs.group as number, columns)
-  const { data, scale, zero } = parts
-  if (!(columns % BLOCK === 0 && group % BLOCK === 0) || !isWhole(data, shape) || scale?.kind !== 'dense' || zero?.kind === 'encoded')
-    return undefined
-  if (zero && DTYPES[zero.dtype].kind === 'float') return undefined
-  const halves = halvesOf(scale)
-  if (!halves) return undefined
-  const codes = codesOf(data)
-  const zeros = zero && toInt32(zero)
-  const middle = 2 ** ((attrs.bits as number) - 1)
-  const groups = Math.ceil(columns / group)
-  const integers = new Int8Array(codes.length)
-  const scales = new Uint16Array(codes.length / BLOCK)
-  for (let b = 0; b < scales.length; b++) {
-    const start = b * BLOCK
-    const row = scale.shape[0] === 1 ? 0 : Math.floor(start / columns)
-    const at = row * groups + Math.floor((start % columns) / group)
-    scales[b] = halves[at]
-    const offset = zeros ? zeros[at] : middle
-    for (let i = start; i < start + BLOCK; i++) {
-      const integer = codes[i] - offset
-      if (integer < -128 || integer > 127) return undefined
-      integers[i] = integer
-    }
-  }
-  return { integers, scales }
-}
-
-const integersOf = (parameter: Parameter): ScaledIntegers | undefined => {
-  if (parameter.kind === 'dense' || parameter.codec.name !== 'masked') return integersOfAffine(parameter)
-  const { mask, values } = parameter.parts
-  const content = isWhole(mask, parameter.shape) ? integersOfAffine(values) : undefined
-  if (!content) return undefined
-  const kept = codesOf(mask as Dense)
-  const { integers } = content
-  for (let i = 0; i < integers.length; i++) if (kept[i] === 0) integers[i] = 0
-  return content
+  /** Whether values that were rounded before are rounded a second time. */
+  readonly again?: boolean
 }
 
 /** Dtypes that are tensor types as they are. */
@@ -137,23 +74,34 @@ const fitting = (type: TensorTypeName, columns: number): TensorTypeName => {
   return columns % TENSOR_TYPES[smaller].block === 0 ? smaller : 'f16'
 }
 
-const encodeAs = (type: TensorTypeName, values: Float32Array, importance?: Float32Array): Uint8Array => {
-  if (type === 'f32') return asBytes(values)
-  if (type === 'f16') return asBytes(Uint16Array.from(values, encodeF16))
+const encodeAs = (type: TensorTypeName, values: Float32Array, shape: Shape, importance?: Float32Array): Uint8Array => {
+  if (!('format' in TENSOR_TYPES[type])) return fromFloat32(values, type as DType, shape).bytes
   return encodeBlocks(type as BlockTypeName, values, importance ? { importance } : {})
 }
 
-const storeQuantized = (values: Float32Array, columns: number, { type, fallback, importance }: StoreOptions): StoredTensor => {
-  if (importance && importance.length !== columns)
-    throw new CompressionError(
-      'SHAPE',
-      `The importance matrix has ${importance.length} numbers for ${columns} columns.`,
-      'Pass the matrix of this model.',
-      { expected: columns, got: importance.length },
-    )
+/** Larger numbers round to infinity in f16. */
+const BEYOND_HALF = 65520
+
+const checkImportance = (name: string, columns: number, importance: Float32Array | undefined): void => {
+  if (!importance || importance.length === columns) return
+  throw new CompressionError(
+    'SHAPE',
+    `The importance matrix has ${importance.length} numbers for the ${columns} columns of "${name}".`,
+    'Pass the matrix of this model.',
+    { name, expected: columns, got: importance.length },
+  )
+}
+
+/** Rounds values, none of which may be NaN or infinite; those beyond f16 keep the range of f32. */
+const storeRounded = (values: Float32Array, shape: Shape, { name, type, fallback, importance }: StoreOptions): StoredTensor => {
+  const columns = shape[shape.length - 1]
   const wanted = type ?? fallback
   const stored = fitting(wanted, columns)
-  const bytes = encodeAs(stored, values, importance)
+  const weighed = 'format' in TENSOR_TYPES[stored] ? importance : undefined
+  checkImportance(name, columns, weighed)
+  const largest = requireFinite(name, values, shape)
+  if (stored === 'f16' && largest >= BEYOND_HALF) return { type: 'f32', bytes: asBytes(values), lossless: true, insteadOf: wanted }
+  const bytes = encodeAs(stored, values, shape, weighed)
   return { type: stored, bytes, lossless: false, ...(stored === wanted ? {} : { insteadOf: wanted }) }
 }
 
@@ -202,18 +150,39 @@ const storeCodes = (parameter: Parameter): StoredTensor | undefined => {
   return blocks && { ...blocks, lossless: true }
 }
 
+/** A float of one of the file's types, or a mask over one. */
+const plainOf = (parameter: Parameter): Dense | undefined => {
+  const plain = maskedDense(parameter)
+  return plain !== undefined && PLAIN.includes(plain.dtype) ? plain : undefined
+}
+
+/** What needs no rounding: codes and plain matrices, unless another type is asked for. */
+const storeAsIs = (parameter: Parameter, { type }: StoreOptions): StoredTensor | undefined => {
+  const codes = storeCodes(parameter)
+  if (codes && (type === undefined || codes.type === type)) return codes
+  if (codes && type !== undefined && codes.type === fitting(type, parameter.shape.at(-1)!)) return { ...codes, insteadOf: type }
+  const plain = plainOf(parameter)
+  if (!plain || parameter.shape.length < 2 || type !== undefined) return undefined
+  return { type: plain.dtype as TensorTypeName, bytes: plain.bytes, lossless: true }
+}
+
 /**
- * Chooses how a parameter is stored: vectors as f32, trees as the block type that holds their codes, affine ones as the smallest such,
- * plain matrices as they are or as the type says, everything else decoded and as the type or the fallback says.
+ * Chooses how a parameter is stored: vectors as f32, matrices as the type says. Where none is given: trees as the block type that holds their
+ * codes, affine ones as the smallest such, plain matrices as they are, everything else decoded and as the fallback says.
+ * Throws NOT_FINITE, by name and place, for NaN or infinite values that would be rounded, and SHAPE for importance of another width.
  */
 export const storeTensor = async (parameter: Parameter, options: StoreOptions): Promise<StoredTensor> => {
-  const stored = storeCodes(parameter)
+  const stored = storeAsIs(parameter, options)
   if (stored) return stored
-  const isVector = parameter.shape.length < 2
   const plain = maskedDense(parameter)
-  const isFloat = plain !== undefined && PLAIN.includes(plain.dtype)
-  if (isFloat && !isVector && !options.type) return { type: plain.dtype as TensorTypeName, bytes: plain.bytes, lossless: true }
   const values = plain ? toFloat32(plain) : await options.decode(parameter)
-  if (isVector) return { type: 'f32', bytes: asBytes(values), lossless: isFloat }
-  return storeQuantized(values, parameter.shape[parameter.shape.length - 1], options)
+  if (parameter.shape.length < 2) return { type: 'f32', bytes: asBytes(values), lossless: plainOf(parameter) !== undefined }
+  const rounded = storeRounded(values, parameter.shape, options)
+  return parameter.kind === 'encoded' && !plain && options.type !== undefined ? { ...rounded, again: true } : rounded
+}
+
+/** A parameter as f32, whatever the options say. */
+export const storeAsFloat32 = async (parameter: Parameter, { decode }: Pick<StoreOptions, 'decode'>): Promise<StoredTensor> => {
+  const plain = maskedDense(parameter)
+  return { type: 'f32', bytes: asBytes(plain ? toFloat32(plain) : await decode(parameter)), lossless: plainOf(parameter) !== undefined }
 }

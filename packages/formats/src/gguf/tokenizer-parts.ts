@@ -63,3 +63,23 @@ export const listOf = (metadata: Metadata, key: string): readonly Scalar[] => {
 
 /** Left and right half of a merge, which is a pair or "left right". */
 export const halvesOf = (merge: string | readonly string[]): readonly string[] => (typeof merge === 'string' ? merge.split(' ') : merge)
+
+/** Tokens with their types: one for each row of the embedding. */
+export interface Vocabulary {
+  readonly tokens: readonly string[]
+  readonly types: readonly number[]
+}
+
+/** What tells one kind of vocabulary's keys from those of another, and what each puts around a text. */
+export interface TokenizerSource extends Vocabulary {
+  entries(tokens: readonly string[]): readonly (readonly [key: string, value: GgufValue])[]
+  idOf(text: string): number | undefined
+  /** The id that the tokenizer itself gives a part, where no config does. */
+  idNamed?(name: string): number | undefined
+  /** What of it the file has no place for. */
+  readonly notes?: readonly string[]
+  readonly edges: { readonly first: unknown; readonly last: unknown }
+}
+
+/** The largest id that any tokenizer in use comes near; a list is made of all below it. */
+export const MAX_TOKENS = 1 << 24

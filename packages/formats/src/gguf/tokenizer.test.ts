@@ -1,7 +1,7 @@
 import { failure } from '../failing-file-system.reference.js'
 import type { Json } from '../huggingface.js'
 import type { GgufValue } from './header.js'
-import { metadataToTokenizer, tokenizerToMetadata } from './tokenizer.js'
+import { mergingSource, metadataToTokenizer, tokenizerToMetadata } from './tokenizer.js'
 import { PRE_TOKENIZERS } from './tables/pre-tokenizers.js'
 
 const byteLevel = { type: 'ByteLevel', add_prefix_space: false, trim_offsets: true, use_regex: true }
@@ -19,8 +19,11 @@ const bytePair = (more: object = {}): Json => ({
   model: { type: 'BPE', vocab: { a: 0, b: 1, Ġ: 2, ab: 3 }, merges: [['a', 'b']] },
   ...more,
 })
-const write = (tokenizer: Json, config: Json = { vocab_size: 8, bos_token_id: 4 }, tokenizerConfig: Json = {}) =>
-  tokenizerToMetadata({ tokenizer, tokenizerConfig, config })
+const write = (tokenizer: Json, config: Json = { vocab_size: 8, bos_token_id: 4 }, tokenizerConfig: Json = {}) => {
+  const source = mergingSource(tokenizer)
+  const rows = (config.vocab_size as number | undefined) ?? source.tokens.length
+  return tokenizerToMetadata(source, { tokenizerConfig, config, generationConfig: {} }, rows).metadata
+}
 const value = (tokenizer: Json, key: string, config?: Json, tokenizerConfig?: Json) =>
   write(tokenizer, config, tokenizerConfig).get(`tokenizer.${key}`)?.value
 
@@ -49,7 +52,7 @@ describe('tokenizer keys', () => {
 
   it('gives back vocabulary, merges, special tokens and the start token', () => {
     const { tokenizer, tokenizerConfig } = metadataToTokenizer(
-      write(bytePair(), { vocab_size: 8, bos_token_id: 4, eos_token_id: [3, 4], pad_token_id: null }, { chat_template: '{{ x }}' }),
+      write(bytePair(), { vocab_size: 8, bos_token_id: 4, eos_token_id: [3, 4], pad_token_id: null }),
     )!
     expect(tokenizer.model).toMatchObject({ type: 'BPE', vocab: { a: 0, b: 1, Ġ: 2, ab: 3, '<s>': 4, '<tool>': 5 }, merges: ['a b'] })
     expect(tokenizer.added_tokens).toMatchObject([
@@ -61,7 +64,6 @@ describe('tokenizer keys', () => {
       tokenizer_class: 'PreTrainedTokenizerFast',
       bos_token: '<s>',
       eos_token: 'ab',
-      chat_template: '{{ x }}',
     })
     expect(write(tokenizer, { vocab_size: 8 }, tokenizerConfig).get('tokenizer.ggml.bos_token_id')).toEqual({ type: 'u32', value: 4 })
   })

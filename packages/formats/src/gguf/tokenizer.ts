@@ -1,9 +1,23 @@
 import type { Json } from '../json-text.js'
+import { badFile } from '../bad-file.js'
 import { isRecord } from '../json-text.js'
+import { entriesToTemplates } from './chat-templates.js'
 import { byteLevel, byteLevelFields } from './byte-level.js'
 import type { GgufValue, Metadata } from './header.js'
 import { isSentencePiece, sentencePiece, sentencePieceFields } from './sentence-piece.js'
-import { list, listOf, mergeModelOf, textOf, TOKEN } from './tokenizer-parts.js'
+import { adds, edgesOf, NAMED_TOKENS, specialTokens, type SpecialFiles } from './special-tokens.js'
+import {
+  list,
+  listOf,
+  mergeModelOf,
+  MAX_TOKENS,
+  textOf,
+  TOKEN,
+  type MergeModel,
+  type TokenizerKind,
+  type TokenizerSource,
+  type Vocabulary,
+} from './tokenizer-parts.js'
 
 interface AddedToken {
   readonly id: number
@@ -11,70 +25,90 @@ interface AddedToken {
   readonly special?: boolean
 }
 
-export interface TokenizerFiles {
-  readonly tokenizer: Json
-  /** tokenizer_config.json. */
-  readonly tokenizerConfig: Json
-  readonly config: Json
-}
-
 const isAddedToken = (value: unknown): value is AddedToken =>
   isRecord(value) && Number.isSafeInteger(value.id) && (value.id as number) >= 0 && typeof value.content === 'string'
 
-/** Whether the post-processor puts the token before every text. */
-const addsBos = (tokenizer: Json, bos: string | undefined): boolean => {
-  const { post_processor: processor } = tokenizer
-  const processors = isRecord(processor) ? [processor, ...((processor.processors as Json[] | undefined) ?? [])] : []
-  return processors.some(({ single }) => {
-    const first: unknown = Array.isArray(single) ? single[0] : undefined
-    const token = isRecord(first) ? first.SpecialToken : undefined
-    return bos !== undefined && isRecord(token) && token.id === bos
-  })
+/** As many tokens as the embedding has rows: those without a row go, since no text can lead to them; rows without a token get a name. */
+export const fitVocabulary = ({ tokens, types }: Vocabulary, rows: number): Vocabulary => ({
+  tokens: Array.from({ length: rows }, (_, id) => tokens[id] ?? `[PAD${id}]`),
+  types: Array.from({ length: rows }, (_, id) => types[id] ?? TOKEN.unused),
+})
+
+/** A tokenizer as keys, and what of it the file has no place for. */
+export interface WrittenTokenizer {
+  readonly metadata: Metadata
+  readonly notes: readonly string[]
 }
 
-/** What a token's entry in tokenizer_config.json says: text, or an object with content. */
-const contentOf = (token: unknown): unknown => (isRecord(token) ? token.content : token)
-
-const idOf = (value: unknown): number | undefined => [value].flat().find((id): id is number => typeof id === 'number')
-
-/** Keys of tokens by their part: GGUF's name, the hub's name. */
-const NAMED = [
-  ['bos', 'bos'],
-  ['eos', 'eos'],
-  ['unknown', 'unk'],
-  ['padding', 'pad'],
-] as const
-
-/** The keys of a merging tokenizer, as llama.cpp reads them. Throws UNSUPPORTED for other kinds and BAD_FILE. */
-export const tokenizerToMetadata = ({ tokenizer, tokenizerConfig, config }: TokenizerFiles): Metadata => {
-  const model = mergeModelOf(tokenizer)
-  const kind = (isSentencePiece(model) ? sentencePiece : byteLevel)(tokenizer, model)
-  const added = [tokenizer.added_tokens ?? []].flat().filter(isAddedToken)
-  const largest = [...Object.values(model.vocab), ...added.map(({ id }) => id)].reduce((most, id) => Math.max(most, id), -1)
-  const size = Math.max(idOf(config.vocab_size) ?? 0, largest + 1)
-  const tokens = Array.from({ length: size }, (_, id) => `[PAD${id}]`)
-  const types = Array.from<number>({ length: size }).fill(TOKEN.unused)
-  for (const [text, id] of Object.entries(model.vocab)) [tokens[id], types[id]] = [kind.spell(text), kind.typeOf(text)]
+const vocabularyOf = (vocab: MergeModel['vocab'], added: readonly AddedToken[], kind: TokenizerKind): Vocabulary => {
+  const largest = [...Object.values(vocab), ...added.map(({ id }) => id)].reduce((most, id) => Math.max(most, id), -1)
+  const tokens = Array.from({ length: largest + 1 }, (_, id) => `[PAD${id}]`)
+  const types = Array.from<number>({ length: largest + 1 }).fill(TOKEN.unused)
+  for (const [text, id] of Object.entries(vocab)) [tokens[id], types[id]] = [kind.spell(text), kind.typeOf(text)]
   for (const { id, content, special } of added) {
     const isUnknown = types[id] === TOKEN.unknown
     ;[tokens[id], types[id]] = [content, isUnknown ? TOKEN.unknown : special ? TOKEN.control : TOKEN.userDefined]
   }
-  const special = (name: string): number | undefined =>
-    idOf(config[`${name}_token_id`]) ?? added.find(({ content }) => content === contentOf(tokenizerConfig[`${name}_token`]))?.id
-  const bos = addsBos(tokenizer, tokens[special('bos') ?? -1]) || tokenizerConfig.add_bos_token === true
-  const entries: (readonly [string, GgufValue])[] = [
-    ...kind.entries(tokens),
+  return { tokens, types }
+}
+
+/** The vocabulary of a tokenizer.json that merges. Throws UNSUPPORTED for other kinds and BAD_FILE. */
+export const mergingSource = (tokenizer: Json): TokenizerSource => {
+  const model = mergeModelOf(tokenizer)
+  const kind = (isSentencePiece(model) ? sentencePiece : byteLevel)(tokenizer, model)
+  const added = [tokenizer.added_tokens ?? []].flat().filter(isAddedToken)
+  const stranger = [...Object.values(model.vocab), ...added.map(({ id }) => id)].find(id => id >= MAX_TOKENS)
+  if (stranger !== undefined) throw badFile(`tokenizer.json has a token with the id ${stranger}.`, `Ids go up to ${MAX_TOKENS}.`)
+  return {
+    ...vocabularyOf(model.vocab, added, kind),
+    entries: kind.entries,
+    idOf: text => added.find(({ content }) => content === text)?.id ?? model.vocab[text],
+    edges: edgesOf(tokenizer),
+  }
+}
+
+/** llama.cpp stops the whole program at a text that two tokens have. */
+const checkDistinct = (tokens: readonly string[]): void => {
+  const seen = new Map<string, number>()
+  tokens.forEach((token, id) => {
+    const before = seen.get(token)
+    if (before !== undefined)
+      throw badFile(
+        `The tokens ${before} and ${id} of the tokenizer are both ${JSON.stringify(token)}.`,
+        'Take the tokenizer of the model itself: no text may have two ids.',
+        { ids: [before, id] },
+      )
+    seen.set(token, id)
+  })
+}
+
+/** The keys of a tokenizer, as llama.cpp reads them, for an embedding of so many rows. */
+export const tokenizerToMetadata = (source: TokenizerSource, files: SpecialFiles, rows: number): WrittenTokenizer => {
+  const { tokens, types } = fitVocabulary(source, rows)
+  checkDistinct(tokens)
+  const special = specialTokens(files, tokens, source)
+  const textOf = (name: string): string | undefined => tokens[special.ids.get(name) ?? -1]
+  const dropped = source.tokens.length - rows
+  const entries: readonly (readonly [string, GgufValue])[] = [
+    ...source.entries(tokens),
     ['tokens', list('string', tokens)],
     ['token_type', list('i32', types)],
-    ['add_bos_token', { type: 'bool', value: bos }],
+    ['add_bos_token', { type: 'bool', value: adds(files.tokenizerConfig, 'bos', source.edges.first, textOf('bos')) }],
+    ...(adds(files.tokenizerConfig, 'eos', source.edges.last, textOf('eos'))
+      ? [['add_eos_token', { type: 'bool', value: true }] as const]
+      : []),
+    ...special.entries,
   ]
-  for (const [name, hub] of NAMED) {
-    const id = special(hub)
-    if (id !== undefined) entries.push([`${name}_token_id`, { type: 'u32', value: id }])
+  return {
+    metadata: new Map(entries.map(([key, value]) => [`tokenizer.ggml.${key}`, value])),
+    notes: [
+      ...(source.notes ?? []),
+      ...special.notes,
+      ...(dropped > 0
+        ? [`the tokenizer has ${source.tokens.length} tokens and the embedding ${rows} rows: the last ${dropped} tokens are left out`]
+        : []),
+    ],
   }
-  const metadata = new Map(entries.map(([key, value]) => [`tokenizer.ggml.${key}`, value]))
-  const template = tokenizerConfig.chat_template
-  return typeof template === 'string' ? metadata.set('tokenizer.chat_template', { type: 'string', value: template }) : metadata
 }
 
 const addedToken = (id: number, content: string, special: boolean): Json => ({
@@ -99,22 +133,25 @@ const startsWith = (token: string, id: number): Json => {
   }
 }
 
+/** Values of tokenizer.ggml.model that are read. */
+export const READ_TOKENIZERS = Object.freeze(['gpt2', 'llama'] as const)
+
 const ADDED: readonly unknown[] = [TOKEN.unknown, TOKEN.control, TOKEN.userDefined]
 
 /** tokenizer.json and tokenizer_config.json of a file with a merging tokenizer; undefined for other kinds. */
-export const metadataToTokenizer = (metadata: Metadata): Omit<TokenizerFiles, 'config'> | undefined => {
+export const metadataToTokenizer = (metadata: Metadata): { readonly tokenizer: Json; readonly tokenizerConfig: Json } | undefined => {
   const kind = textOf(metadata, 'tokenizer.ggml.model')
   const tokens = listOf(metadata, 'tokenizer.ggml.tokens').map(String)
   const types = listOf(metadata, 'tokenizer.ggml.token_type')
   const special = (name: string): number | undefined => {
-    const id = idOf(metadata.get(`tokenizer.ggml.${name}_token_id`)?.value)
-    return id !== undefined && tokens[id] !== undefined ? id : undefined
+    const id = metadata.get(`tokenizer.ggml.${name}_token_id`)?.value
+    return typeof id === 'number' && tokens[id] !== undefined ? id : undefined
   }
-  const readers: Readonly<Record<string, () => Json | undefined>> = {
+  const readers: Readonly<Record<(typeof READ_TOKENIZERS)[number], () => Json | undefined>> = {
     gpt2: () => byteLevelFields(metadata),
     llama: () => sentencePieceFields(metadata, tokens, tokens[special('unknown') ?? types.indexOf(TOKEN.unknown)]),
   }
-  const fields = kind !== undefined && Object.hasOwn(readers, kind) ? readers[kind]() : undefined
+  const fields = kind !== undefined && Object.hasOwn(readers, kind) ? readers[kind as 'gpt2']() : undefined
   if (!fields) return undefined
   const bos = special('bos')
   const hasBos = bos !== undefined && (metadata.get('tokenizer.ggml.add_bos_token')?.value ?? kind === 'llama') === true
@@ -137,12 +174,13 @@ export const metadataToTokenizer = (metadata: Metadata): Omit<TokenizerFiles, 'c
       vocab: Object.fromEntries(vocab),
     },
   }
-  const named = NAMED.flatMap(([name, hub]) => (special(name) === undefined ? [] : [[`${hub}_token`, tokens[special(name)!]] as const]))
-  const chat = textOf(metadata, 'tokenizer.chat_template')
+  const named = NAMED_TOKENS.flatMap(([name, hub]) =>
+    special(name) === undefined ? [] : [[`${hub}_token`, tokens[special(name)!]] as const],
+  )
   const tokenizerConfig: Json = {
     tokenizer_class: 'PreTrainedTokenizerFast',
     ...Object.fromEntries(named),
-    ...(chat === undefined ? {} : { chat_template: chat }),
+    ...entriesToTemplates(metadata),
   }
   return { tokenizer, tokenizerConfig }
 }

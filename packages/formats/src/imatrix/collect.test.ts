@@ -56,3 +56,25 @@ it('stops when it is told to, and leaves no tensor behind', async () => {
 it('needs inputs', async () => {
   await expect(collectImatrix(model, [])).rejects.toMatchObject({ code: 'NO_CALIBRATION' })
 })
+
+it('counts for each expert the inputs that reached it', async () => {
+  const sites = [0, 1].map(expert => {
+    const name = `model.layers.0.mlp.experts.${expert}.up_proj`
+    return { ...site, name, weight: `${name}.weight` }
+  })
+  const mixture: Stage = {
+    name: 'mixture',
+    parameters: sites.map(({ weight }) => weight),
+    sites,
+    run: (x, env) => {
+      sites.forEach((at, expert) => env.tap?.(at, tf.mul(x, expert === 0 ? [[1], [0], [1]] : [[0], [1], [0]])))
+      return x
+    },
+  }
+  const params = memoryStore(Object.fromEntries(sites.map(({ weight }) => [weight, fromFloat32([1, 2, 3, 4], 'f32', [2, 2])])))
+  const { entries } = await collectImatrix({ params, stages: [mixture] }, [tf.tensor2d([[1, 2], [3, 4], [5, 6]])]) // prettier-ignore
+  const entry = entries.get('blk.0.ffn_up_exps.weight')!
+  expect([...entries.keys()]).toEqual(['blk.0.ffn_up_exps.weight'])
+  expect([...entry.sums]).toEqual([1 + 25, 4 + 36, 9, 16])
+  expect(entry.calls).toEqual([2, 1])
+})

@@ -38,5 +38,7 @@ export const checkEntry = (name: string, entry: ImatrixEntry): ImatrixEntry => {
     throw badFile(`The entry "${name}" has a sum of squares that is negative or not finite.`, 'Make the file again.', { name })
   if (!calls.every(count => Number.isFinite(count) && count >= 0))
     throw badFile(`The entry "${name}" has a count below zero.`, 'Make the file again.', { name })
+  if (!importanceOf(entry).every(mean => mean < Infinity))
+    throw badFile(`The entry "${name}" has sums that are too large for their counts.`, 'Make the file again.', { name })
   return Object.freeze({ sums, calls: Object.freeze(calls) })
 }

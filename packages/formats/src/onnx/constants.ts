@@ -1,15 +1,33 @@
-import type { GraphProto } from './schema/onnx-ml_pb.js'
+import { create } from '@bufbuild/protobuf'
+import { TensorProto_DataType, TensorProtoSchema, type GraphProto, type NodeProto, type TensorProto } from './schema/onnx-ml_pb.js'
 
 /** Tensors of fewer axes are shapes, bounds and biases. */
 const AXES = 2
 
+/** Operators that make a matrix of a list. */
+const SHAPES: readonly string[] = ['Reshape', 'Unsqueeze']
+
+/** What a Constant node holds, whichever of its attributes it stands in; undefined for texts and for other nodes. */
+export const constantOf = ({ opType, domain, attribute }: NodeProto): TensorProto | undefined => {
+  if (opType !== 'Constant' || domain !== '') return undefined
+  const find = (wanted: string) => attribute.find(({ name }) => name === wanted)
+  const floats = find('value_floats')?.floats
+  if (floats)
+    return create(TensorProtoSchema, { dims: [BigInt(floats.length)], dataType: TensorProto_DataType.FLOAT, floatData: [...floats] })
+  const ints = find('value_ints')?.ints
+  if (ints) return create(TensorProtoSchema, { dims: [BigInt(ints.length)], dataType: TensorProto_DataType.INT64, int64Data: [...ints] })
+  return find('value')?.t
+}
+
 /** Makes initializers of the matrices and filters that Constant nodes hold, as some exporters write all weights; changes the graph. */
 export const hoistConstants = (graph: GraphProto): void => {
   const outputs = new Set(graph.output.map(({ name }) => name))
-  graph.node = graph.node.filter(({ opType, domain, attribute, output }) => {
-    const tensor = opType === 'Constant' && domain === '' ? attribute.find(({ name }) => name === 'value')?.t : undefined
-    if (!tensor || tensor.dims.length < AXES || outputs.has(output[0])) return true
-    tensor.name = output[0]
+  const shaped = new Set(graph.node.flatMap(({ opType, input }) => (SHAPES.includes(opType) ? [input[0]] : [])))
+  graph.node = graph.node.filter(node => {
+    const tensor = constantOf(node)
+    const [name] = node.output
+    if (!tensor || (tensor.dims.length < AXES && !shaped.has(name)) || outputs.has(name)) return true
+    tensor.name = name
     graph.initializer.push(tensor)
     return false
   })

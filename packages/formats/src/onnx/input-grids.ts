@@ -4,7 +4,7 @@ import { domainFor, OPSETS } from './forms/dequantize.js'
 import type { Refused } from './forms/misfit.js'
 import type { Onnx } from './open.js'
 import type { Round } from './replace.js'
-import { siteName, weightUses } from './uses.js'
+import { weightUses } from './uses.js'
 
 /** Lowest and highest value of a site's input. */
 export type InputRange = readonly [lowest: number, highest: number]
@@ -37,11 +37,26 @@ export const onGrid =
     return graph.op('DequantizeLinear', [graph.op('QuantizeLinear', [within, ...grid], { domain }), ...grid], { domain })
   }
 
+/** How the inputs of sites are rounded, by name: on the grids that were written, and on those that ranges of weights lay, wherever these are used. */
+export const roundsOf = (
+  { graph, tensors }: Onnx,
+  grids: ReadonlyMap<string, ActivationGrid>,
+  ranges: Readonly<Record<string, InputRange>>,
+  { opset, floatOf }: { readonly opset: number; readonly floatOf: (weight: string) => 'f32' | 'f16' },
+): ReadonlyMap<string, Round> =>
+  new Map(
+    weightUses(graph, tensors).flatMap(({ name, weight }) => {
+      const range = Object.hasOwn(ranges, weight.name) ? gridOfRange(ranges[weight.name]) : undefined
+      const grid = range ?? grids.get(name)
+      return grid ? [[name, onGrid(grid, floatOf(weight.name), opset)] as const] : []
+    }),
+  )
+
 /** The grids of inputs that come as parameters of their sites, `SITE.input_scale` and `SITE.input_zero_point`. */
 export interface InputGrids {
   /** Takes a parameter; false where it is no part of a grid of this graph. */
   take(name: string, parameter: Parameter): boolean
-  /** Those that are whole, by the weight that the inputs meet. */
+  /** Those that are whole, by the name of their site. */
   grids(): ReadonlyMap<string, ActivationGrid>
   /** Parts without the other. */
   halves(): readonly Refused[]
@@ -49,26 +64,26 @@ export interface InputGrids {
 
 /** Collects grids as they are written. */
 export const inputGrids = ({ graph, tensors }: Onnx): InputGrids => {
-  const weights = new Map(weightUses(graph, tensors).flatMap(use => activationNames({ name: siteName(use) }).map((name, part) => [name, { weight: use.weight.name, part }] as const))) // prettier-ignore
+  const places = new Map(weightUses(graph, tensors).flatMap(({ name: site }) => activationNames({ name: site }).map((name, part) => [name, { site, part }] as const))) // prettier-ignore
   const parts = new Map<string, [scale?: Dense, zero?: Dense]>()
   return {
     take: (name, parameter) => {
-      const place = weights.get(name)
+      const place = places.get(name)
       if (!place || parameter.kind !== 'dense') return false
-      const found = parts.get(place.weight) ?? []
+      const found = parts.get(place.site) ?? []
       found[place.part] = parameter
-      parts.set(place.weight, found)
+      parts.set(place.site, found)
       return true
     },
     grids: () =>
       new Map(
-        [...parts].flatMap(([weight, [scale, zero]]) =>
-          scale && zero ? [[weight, { bits: DTYPES[zero.dtype].bits, scale: toFloat32(scale)[0], zero: toInt32(zero)[0] }] as const] : [],
+        [...parts].flatMap(([site, [scale, zero]]) =>
+          scale && zero ? [[site, { bits: DTYPES[zero.dtype].bits, scale: toFloat32(scale)[0], zero: toInt32(zero)[0] }] as const] : [],
         ),
       ),
     halves: () =>
-      [...weights]
-        .filter(([, { weight, part }]) => parts.has(weight) && parts.get(weight)![part] === undefined)
+      [...places]
+        .filter(([, { site, part }]) => parts.has(site) && parts.get(site)![part] === undefined)
         .map(([name]) => ({ name, reason: 'is missing', step: 'Write scale and zero point of an input together.' })),
   }
 }

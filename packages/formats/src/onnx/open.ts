@@ -4,7 +4,8 @@ import { bytesOf, CompressionError, notFound, type ParameterStore } from '@terso
 import { badFile, oneLine } from '../bad-file.js'
 import { openSource, type ByteSource } from '../byte-source.js'
 import { folderOf, within, type FileSystem } from '../file-system.js'
-import { hoistConstants } from './constants.js'
+import { checkGraph } from './check-graph.js'
+import { normalise } from './normalise.js'
 import { scanModel } from './scan.js'
 import type { GraphProto, ModelProto } from './schema/onnx-ml_pb.js'
 import { inlineBytes, parameterOf, tensorsOf, type OnnxTensor } from './tensors.js'
@@ -99,7 +100,8 @@ export const openOnnx = async (from: string | Blob, options: OpenOnnxOptions = {
     const skeleton = await scanModel(source)
     const { graph } = skeleton.model
     if (!graph) throw badFile(`${source.name} holds no graph.`, 'Check that it is an ONNX model.')
-    hoistConstants(graph)
+    checkGraph(graph)
+    normalise(skeleton.model)
     const tensors = tensorsOf(skeleton)
     checkNames(tensors)
     const bytes: Onnx['bytes'] = async ({ range }, at = 0, length, signal) => {

@@ -1,8 +1,10 @@
+import { floatOf } from './attributes.js'
 import type { GraphBuilder } from './build.js'
 import { OPSETS } from './forms/dequantize.js'
 import type { Stored } from './forms/stored.js'
 import type { GraphProto, NodeProto } from './schema/onnx-ml_pb.js'
-import { isProduct } from './uses.js'
+import type { OnnxTensor } from './tensors.js'
+import { inputSlot, weightUses, type WeightUse } from './uses.js'
 
 /** What becomes of one weight. */
 export interface Replacement {
@@ -11,25 +13,12 @@ export interface Replacement {
   readonly asProduct: boolean
 }
 
-/** Every name that the inner graphs of a node ask for. */
-export const namesInside = ({ attribute }: NodeProto): readonly string[] =>
-  attribute
-    .flatMap(({ g, graphs }) => (g ? [g, ...graphs] : graphs))
-    .flatMap(({ node, output }) => [...output.map(({ name }) => name), ...node.flatMap(inner => [...inner.input, ...namesInside(inner)])])
-
-/** Names that are asked for by anything but a plain product's second input. */
-export const namesOutsideProducts = ({ node, output }: GraphProto): ReadonlySet<string> =>
-  new Set([
-    ...output.map(({ name }) => name),
-    ...node.flatMap(each => [...each.input.filter((_, index) => index !== 1 || !isProduct(each)), ...namesInside(each)]),
-  ])
-
 /** Writes the nodes that round a value, and gives the name of what they make. */
 export type Round = (graph: GraphBuilder, x: string) => string
 
 export interface Replacing {
   readonly replacements?: ReadonlyMap<string, Replacement>
-  /** How inputs are rounded, by the weight that they meet. */
+  /** How inputs are rounded, by the sites that they meet. */
   readonly rounded?: ReadonlyMap<string, Round>
   /** The version of ONNX's operators in a graph that is written for others. */
   readonly opset?: number
@@ -46,7 +35,7 @@ const replaceProduct = (graph: GraphBuilder, node: NodeProto, x: string, { store
 /** How a bias stands to be added to what a node gives; a factor before it stays with the node. */
 const BIASES: Readonly<Record<string, (graph: GraphBuilder, node: NodeProto) => string | undefined>> = {
   Conv: (graph, { input }) => graph.op('Reshape', [input[2], graph.int64([1, -1, 1, 1])]),
-  Gemm: (_graph, node) => (isProduct(node) ? node.input[2] : undefined),
+  Gemm: (_graph, node) => (floatOf(node, 'alpha', 1) === 1 && floatOf(node, 'beta', 1) === 1 ? node.input[2] : undefined),
 }
 
 /**
@@ -62,38 +51,48 @@ const addBiasBehind = (graph: GraphBuilder, node: NodeProto): void => {
   graph.rename(graph.op('Add', [node.output[0], bias]), output)
 }
 
-/** The nodes of a graph with its weights replaced, in an order that runs; `graph` gives names and constants. */
+/** The first use of each node that can have its input rounded or be replaced. */
+const usesByNode = (graph: GraphProto, tensors: readonly OnnxTensor[]): ReadonlyMap<NodeProto, WeightUse> =>
+  new Map(
+    weightUses(graph, tensors)
+      .filter(({ unseen }) => unseen === undefined)
+      .map(use => [use.node, use]),
+  )
+
+/** The nodes of a graph with its weights replaced, in an order that runs; `builder` gives names and constants. */
 export const replaceNodes = (
-  nodes: readonly NodeProto[],
-  graph: GraphBuilder,
+  graph: GraphProto,
+  tensors: readonly OnnxTensor[],
+  builder: GraphBuilder,
   { replacements = new Map(), rounded = new Map(), opset = Infinity }: Replacing,
 ): NodeProto[] => {
+  const uses = usesByNode(graph, tensors)
   const result: NodeProto[] = []
   let taken = 0
   const take = (): void => {
-    result.push(...graph.nodes.slice(taken))
-    taken = graph.nodes.length
+    result.push(...builder.nodes.slice(taken))
+    taken = builder.nodes.length
   }
   for (const [name, { stored, asProduct }] of replacements) {
     if (asProduct) continue
-    const value = stored.value!(graph)
-    if (value !== name) graph.rename(value, name)
+    const value = stored.value!(builder)
+    if (value !== name) builder.rename(value, name)
   }
   take()
-  for (const node of nodes) {
-    const weight = node.input[1]
-    const round = USED_AS_WEIGHT.includes(node.opType) ? rounded.get(weight) : undefined
-    const x = round ? round(graph, node.input[0]) : node.input[0]
-    const replacement = replacements.get(weight)
-    if (replacement?.asProduct) replaceProduct(graph, node, x, replacement)
-    take()
-    if (replacement?.asProduct) continue
-    if (x !== node.input[0]) node.input[0] = x
-    result.push(node)
-    if (round && opset < OPSETS.axis) addBiasBehind(graph, node)
-    take()
+  for (const node of graph.node) {
+    const use = uses.get(node)
+    if (use) {
+      const round = rounded.get(use.name)
+      const x = round ? round(builder, use.input) : use.input
+      const replacement = replacements.get(use.weight.name)
+      if (replacement?.asProduct) replaceProduct(builder, node, x, replacement)
+      take()
+      if (replacement?.asProduct) continue
+      if (round) node.input[inputSlot(use.slot)] = x
+      result.push(node)
+      if (round && opset < OPSETS.axis) addBiasBehind(builder, node)
+      take()
+    } else result.push(node)
   }
   return result
 }
-
-const USED_AS_WEIGHT: readonly string[] = ['MatMul', 'Gemm', 'Conv']

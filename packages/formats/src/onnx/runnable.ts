@@ -22,8 +22,9 @@ const whole = async ({ bytes }: Onnx, tensor: OnnxTensor): Promise<TensorProto> 
   return proto
 }
 
-/** An input of a weight that is rounded while the graph runs, on a grid that is fed: scale and zero, f32 (1). */
+/** An input of a site that is rounded while the graph runs, on a grid that is fed: scale and zero, f32 (1). */
 export interface RoundedInput {
+  readonly site: string
   readonly weight: string
   readonly bits: number
   readonly scale: string
@@ -32,7 +33,7 @@ export interface RoundedInput {
 
 export interface Runnable {
   readonly bytes: Uint8Array
-  /** What stands for the input of a weight once it is rounded. */
+  /** What stands for the input of a site once it is rounded. */
   readonly roundedNames: ReadonlyMap<string, string>
 }
 
@@ -51,7 +52,7 @@ const PREFIX = 'tersor_rounded_'
 
 /**
  * The graph for a runtime, whose `fed` initializers become inputs: gives it as bytes in which the values of `taps` are outputs, and the
- * inputs of some weights are rounded. Data of the other initializers is read now.
+ * inputs of some sites are rounded. Data of the other initializers is read now.
  */
 export const runnableModel = async (onnx: Onnx, fed: ReadonlySet<string>) => {
   const constants = new Set(onnx.tensors.map(({ name }) => name))
@@ -67,12 +68,12 @@ export const runnableModel = async (onnx: Onnx, fed: ReadonlySet<string>) => {
       const round = roundFed(each, halves.has(each.weight) ? 'f16' : 'f32')
       const named: Round = (nodes, x) => {
         const name = round(nodes, x)
-        if (!roundedNames.has(each.weight)) roundedNames.set(each.weight, name)
+        roundedNames.set(each.site, name)
         return name
       }
-      return [each.weight, named] as const
+      return [each.site, named] as const
     })
-    graph.node = replaceNodes(graph.node, builder, { rounded: new Map(rounds) })
+    graph.node = replaceNodes(graph, onnx.tensors, builder, { rounded: new Map(rounds) })
     const lines: ValueInfo[] = rounded.flatMap(({ scale, zero }) => [scale, zero]).map(name => ({ name, dtype: 'f32', shape: [1] }))
     graph.initializer = [...kept, ...builder.constants]
     graph.input = [...graph.input.filter(({ name }) => !constants.has(name)), ...[...given, ...lines].map(valueInfo)]

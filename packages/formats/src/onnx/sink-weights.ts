@@ -4,11 +4,11 @@ import { storeMatrix } from './forms/store.js'
 import type { OnnxForm, Stored, Target } from './forms/stored.js'
 import { inputGrids, type InputGrids } from './input-grids.js'
 import type { Onnx } from './open.js'
-import { namesOutsideProducts, type Replacement } from './replace.js'
+import type { Replacement } from './replace.js'
 import type { ModelProto } from './schema/onnx-ml_pb.js'
 import type { Spool } from './spool.js'
 import type { OnnxTensor } from './tensors.js'
-import { weightUses } from './uses.js'
+import { replaceableWeights, weightUses } from './uses.js'
 
 /** The version of ONNX's operators in a model. */
 export const opsetOf = (model: ModelProto): number => Number(model.opsetImport.find(({ domain }) => domain === '')?.version ?? 0)
@@ -46,8 +46,7 @@ export interface WeightWriter {
 /** Stores parameters of a graph in the forms of ONNX; throws NOT_FOUND for a name that the graph lacks. */
 export const weightWriter = ({ source, form, float }: WeightWriterOptions, spool: Spool): WeightWriter => {
   const tensors = new Map(source.tensors.map(tensor => [tensor.name, tensor]))
-  const uses = new Map(weightUses(source.graph, source.tensors).map(use => [use.weight.name, use]))
-  const elsewhere = namesOutsideProducts(source.graph)
+  const replaceable = replaceableWeights(source.graph, weightUses(source.graph, source.tensors))
   const replaced = new Set<string>()
   const replacements = new Map<string, Replacement>()
   const refused: Refused[] = []
@@ -66,11 +65,12 @@ export const weightWriter = ({ source, form, float }: WeightWriterOptions, spool
   }
   const writeTree = async (name: string, tensor: OnnxTensor, parameter: Parameter): Promise<void> => {
     const { tree, outAxis } = matrixOf(parameter)
-    const isProduct = uses.get(name)?.outAxis === outAxis && !elsewhere.has(name)
+    const isProduct = replaceable.get(name) === outAxis
     const target: Target = {
       form: isProduct ? (form ?? formOf(tensor) ?? 'MatMulNBits') : 'QDQ',
       float: floatOf(name),
       opset: opsetOf(source.model),
+      ...(tensor.attributes ? { attributes: tensor.attributes } : {}),
       write: (wanted, values) => spool.write(wanted === name && values.dtype !== tensor.dtype ? `${name}_${values.dtype}` : wanted, values),
     }
     const stored = await storeMatrix(tree, { name, shape: tensor.shape, outAxis }, target)

@@ -9,7 +9,7 @@ import { ONNX_FORMS } from './forms/store.js'
 import type { OnnxForm } from './forms/stored.js'
 import { INLINE_BYTES } from './scan.js'
 import { openOnnx, PROVENANCE_KEY, type Onnx } from './open.js'
-import { checkRanges, gridOfRange, onGrid, type InputRange } from './input-grids.js'
+import { checkRanges, roundsOf, type InputRange } from './input-grids.js'
 import { replaceNodes } from './replace.js'
 import {
   ModelProtoSchema,
@@ -105,9 +105,8 @@ export const onnxSink = (path: string, options: OnnxSinkOptions): ParameterSink 
     const graph = model.graph!
     const builder = graphBuilder(freePrefix(spool.names))
     const opset = opsetOf(source.model)
-    const given = Object.entries(ranges).map(([name, range]) => [name, gridOfRange(range)] as const)
-    const grids = [...weights.grids.grids(), ...given].map(([name, grid]) => [name, onGrid(grid, floatOf(name), opset)] as const)
-    graph.node = replaceNodes(graph.node, builder, { replacements, rounded: new Map(grids), opset })
+    const rounded = roundsOf(source, weights.grids.grids(), ranges, { opset, floatOf })
+    graph.node = replaceNodes(graph, source.tensors, builder, { replacements, rounded, opset })
     graph.input = graph.input.filter(({ name }) => !replacements.has(name))
     const provenance = typeof options.provenance === 'function' ? options.provenance() : (options.provenance ?? [])
     declare(model, Math.max(0, ...[...replacements.values()].map(({ stored }) => stored.ir ?? 0)), provenance)

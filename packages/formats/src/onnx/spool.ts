@@ -2,6 +2,7 @@ import type { Dense } from '@tersor/tensor'
 import { within, writeFully, type OpenFile } from '../file-system.js'
 import type { Output } from '../output.js'
 import { tensorHeader } from './build.js'
+import { freeName } from './free-name.js'
 import type { Range } from './scan.js'
 import type { TensorProto } from './schema/onnx-ml_pb.js'
 
@@ -21,12 +22,6 @@ export interface Spool {
   /** Stores a tensor under a name, or under one like it where that is taken. */
   write(name: string, tensor: Dense): Promise<string>
   close(): Promise<void>
-}
-
-/** A name that nobody has, like the one wanted. */
-export const freeName = (name: string, taken: ReadonlySet<string>): string => {
-  if (!taken.has(name)) return name
-  for (let i = 1; ; i++) if (!taken.has(`${name}_${i}`)) return `${name}_${i}`
 }
 
 const readRange =

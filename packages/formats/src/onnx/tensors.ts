@@ -16,6 +16,8 @@ export interface OnnxTensor {
   readonly range?: Range & { readonly file?: string }
   /** How the file holds a weight whose initializer this only stands for: in which form, or as floats of another type. */
   readonly stored?: OnnxForm | 'float'
+  /** Attributes that its node had there besides those that say how it is stored. */
+  readonly attributes?: Readonly<Record<string, number>>
 }
 
 const MAX_RANK = 32
@@ -50,17 +52,20 @@ const rangeOf = (proto: TensorProto, cut: Range | undefined, needed: number) => 
   throw badFile(`Initializer "${proto.name}" takes ${needed} bytes, got ${cut.length}.`, undefined, { name: proto.name })
 }
 
+/** A tensor of a model, of whose data a part of the file was cut; throws BAD_FILE where it cannot be what it claims. */
+export const tensorOf = (proto: TensorProto, cut?: Range): OnnxTensor => {
+  const dtype = dtypeOf(proto.dataType)
+  if (!dtype) return { name: proto.name, shape: [], proto, ...(cut ? { range: cut } : {}) }
+  const shape = shapeOf(proto)
+  const range = rangeOf(proto, cut, bytesOf(dtype, shape))
+  const tensor = { name: proto.name, shape, dtype, proto, ...(range ? { range } : {}) }
+  if (!range) inlineBytes(tensor)
+  return tensor
+}
+
 /** The initializers of a model; throws BAD_FILE where one cannot be what it claims. */
 export const tensorsOf = ({ model, cut }: Skeleton): readonly OnnxTensor[] =>
-  (model.graph?.initializer ?? []).map((proto, index) => {
-    const dtype = dtypeOf(proto.dataType)
-    if (!dtype) return { name: proto.name, shape: [], proto, ...(cut.has(index) ? { range: cut.get(index)! } : {}) }
-    const shape = shapeOf(proto)
-    const range = rangeOf(proto, cut.get(index), bytesOf(dtype, shape))
-    const tensor = { name: proto.name, shape, dtype, proto, ...(range ? { range } : {}) }
-    if (!range) inlineBytes(tensor)
-    return tensor
-  })
+  (model.graph?.initializer ?? []).map((proto, index) => tensorOf(proto, cut.get(index)))
 
 const little = (array: ArrayBufferView): Uint8Array => new Uint8Array(array.buffer, array.byteOffset, array.byteLength)
 

@@ -1,3 +1,4 @@
+import { create } from '@bufbuild/protobuf'
 import '@tensorflow/tfjs-backend-cpu'
 import { affineOf, createRng, decode, matrixOf } from '@tersor/core'
 import { dense, fromFloat32, fromIntegers, toFloat32, type Dense, type Encoded, type Parameter } from '@tersor/tensor'
@@ -6,7 +7,7 @@ import { rm } from 'node:fs/promises'
 import { temporaryFolder } from '../failing-file-system.reference.js'
 import { encodeModel, graphBuilder, modelOf, onnxSink, openOnnx, tensorHeader, withTrees, type OnnxSinkOptions } from '../onnx.js'
 import { floats, largestDifference, runOnnx } from './run.reference.js'
-import type { TensorProto } from './schema/onnx-ml_pb.js'
+import { AttributeProto_AttributeType, AttributeProtoSchema, type TensorProto } from './schema/onnx-ml_pb.js'
 import { values, writeConvolution, writeMlp } from './toy-graph.reference.js'
 
 let folder = ''
@@ -212,4 +213,38 @@ it.each([
   const source = await openOnnx(`${folder}/foreign.onnx`)
   expect(withTrees(source)).toBe(source)
   await source.close()
+})
+
+/** The attributes of the products by codes in a file. */
+const levels = async (path: string): Promise<readonly (readonly [string, bigint])[]> => {
+  const { graph, close } = await openOnnx(path)
+  await close()
+  return graph.node
+    .filter(({ opType }) => opType === 'MatMulNBits')
+    .map(({ input, attribute }) => [input[1], attribute.find(({ name }) => name === 'accuracy_level')?.i ?? -1n])
+}
+
+it('keeps the precision that a product by codes was to be computed in, and whatever else its node said', async () => {
+  const path = await written('mlp', 'plain', { up: matrixOf(grid(64, 96, { bits: 4, group: 32, zeros: true }), 1, [96, 64]), down: grid(24, 64, { bits: 4, group: 32, zeros: true }) }) // prettier-ignore
+  const { model, close } = await openOnnx(path)
+  const exact = model.graph!.node.find(({ opType }) => opType === 'MatMulNBits')!
+  exact.attribute.push(create(AttributeProtoSchema, { name: 'accuracy_level', type: AttributeProto_AttributeType.INT, i: 4n }))
+  const large = model.graph!.initializer.filter(({ rawData }) => rawData.length === 0).map(({ name }) => name)
+  expect(large).toEqual([])
+  writeFileSync(`${folder}/level.onnx`, encodeModel(model))
+  await close()
+  expect(await levels(`${folder}/level.onnx`)).toEqual([
+    ['up_Q4', 4n],
+    ['down_Q4', -1n],
+  ])
+  expect(await levels(await written('level', 'same', {}))).toEqual([
+    ['up_Q4', 4n],
+    ['down_Q4', -1n],
+  ])
+  const other = matrixOf(grid(64, 96, { bits: 8, group: 32, zeros: true }), 1, [96, 64])
+  expect(await levels(await written('level', 'other', { up: other }))).toEqual([
+    ['up_Q8', 4n],
+    ['down_Q4', -1n],
+  ])
+  expect(await levels(await written('level', 'values', { up: other }, { form: 'QDQ' }))).toEqual([])
 })

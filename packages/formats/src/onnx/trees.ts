@@ -3,10 +3,11 @@ import { bytesOf, notFound, type Parameter, type ParameterInfo, type ParameterSt
 import { tensorHeader } from './build.js'
 import type { FoundWeight } from './forms/found-weight.js'
 import { readWeight } from './forms/read.js'
+import { withFolded } from './fold.js'
 import type { Onnx } from './open.js'
-import { namesInside } from './replace.js'
+import { namesInside } from './subgraphs.js'
 import { ModelProtoSchema, type GraphProto, type NodeProto } from './schema/onnx-ml_pb.js'
-import { freeName } from './spool.js'
+import { freeName } from './free-name.js'
 import { inlineBytes, type OnnxTensor } from './tensors.js'
 
 /** A weight that a graph holds in parts, and its name. */
@@ -43,7 +44,7 @@ const named = (found: ReadonlyMap<NodeProto, FoundWeight>, taken: Set<string>): 
   const known = new Map<string, Weight>()
   return new Map(
     [...found].map(([node, weight]) => {
-      const key = JSON.stringify([node.opType, ...weight.parts.map(({ name }) => name)])
+      const key = JSON.stringify([node.opType, weight.attributes, ...weight.parts.map(({ name }) => name)])
       const each = known.get(key) ?? { ...weight, called: freeName(weight.name, taken) }
       known.set(key, each)
       taken.add(each.called)
@@ -94,10 +95,12 @@ const storeOf = (
 type ReadWeight = (weight: Weight, signal?: AbortSignal) => Promise<Parameter>
 
 /**
- * The same file with each weight by itself: what MatMulNBits, DequantizeLinear and Cast hold in parts is one parameter, a tree of codes or
- * plain halves, and the graph multiplies by it as it did before it was compressed. onnxSink writes it as it stood.
+ * The same file with each weight by itself and as it is multiplied by, behind nodes that only move it. What MatMulNBits, DequantizeLinear and Cast hold in parts is
+ * one parameter, a tree of codes or plain halves, and the graph multiplies by it as it did before it was compressed. onnxSink writes it as it stood.
  */
-export const withTrees = (onnx: Onnx): Onnx => {
+export const withTrees = (onnx: Onnx): Onnx => withFolded(withForms(onnx))
+
+const withForms = (onnx: Onnx): Onnx => {
   const model = clone(ModelProtoSchema, onnx.model)
   const graph = model.graph!
   const { weights, parts } = weightsOf(graph, onnx.tensors)
@@ -105,9 +108,10 @@ export const withTrees = (onnx: Onnx): Onnx => {
   const byName = new Map([...weights.values()].map(weight => [weight.called, weight]))
   const tensors: readonly OnnxTensor[] = [
     ...onnx.tensors.filter(({ name }) => !parts.has(name)),
-    ...[...byName.values()].map(({ called, shape, dtype, form }) => ({
+    ...[...byName.values()].map(({ called, shape, dtype, form, attributes }) => ({
       ...{ name: called, shape, dtype, proto: tensorHeader(called, { dtype, shape }) },
       stored: form ?? ('float' as const),
+      ...(attributes ? { attributes } : {}),
     })),
   ]
   graph.node = nodesWith(graph.node, weights)

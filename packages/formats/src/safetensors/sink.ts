@@ -6,7 +6,7 @@ import { createOutput, type Output, type OutputOptions } from '../output.js'
 import { earlierOutputs, indexName, indexOf, join, shardName, type Shard } from './join.js'
 import { openSafetensors, type SafetensorsStore } from './open.js'
 import { RECORD_KEY, recordToText } from './record.js'
-import { codecsOf, leavesOf, storageOf, treeToJson } from './tree.js'
+import { isNamed, codecsOf, leavesOf, storageOf, treeToJson } from './tree.js'
 
 export interface SafetensorsSinkOptions extends OutputOptions {
   /** Strings for the header, such as { format: 'pt' }. */
@@ -77,10 +77,8 @@ export const safetensorsSink = (path: string, options: SafetensorsSinkOptions = 
   }
   const write = async (name: string, parameter: Parameter): Promise<void> => {
     const shard = await shardFor(byteLength(parameter))
-    if (parameter.kind === 'encoded') {
-      take(name)
-      shard.trees.set(name, treeToJson(name, parameter))
-    }
+    if (parameter.kind === 'encoded') take(name)
+    if (parameter.kind === 'encoded' || !isNamed(parameter)) shard.trees.set(name, treeToJson(name, parameter))
     for (const codec of codecsOf(parameter)) codecs.set(codec.name, codec)
     for (const [raw, leaf] of leavesOf(name, parameter)) {
       take(raw)

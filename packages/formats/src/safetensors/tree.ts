@@ -73,6 +73,9 @@ export const treeToJson = (name: string, parameter: Parameter): unknown =>
         ),
       }
 
+/** Whether the format itself says what a tensor's elements are; others are noted beside it, or they would be read as bytes. */
+export const isNamed = ({ dtype }: Pick<Dense, 'dtype'>): boolean => NAME_OF[dtype] !== undefined
+
 /** What the writer puts in the header for a leaf: dtypes that the format lacks become flat bytes. */
 export const storageOf = (leaf: Dense): { readonly dtype: string; readonly shape: Shape } => {
   const dtype = NAME_OF[leaf.dtype]

@@ -1,13 +1,14 @@
 import type * as Binding from '@tersor/backend-ort/binding'
 import type { Native, NativeSession } from '@tersor/backend-ort/binding'
 import { runnableModel, type Onnx, type RoundedInput } from '@tersor/formats/onnx'
+import { oneLine } from '@tersor/formats/bad-file'
 import { CompressionError } from '@tersor/tensor'
 
 /** A graph that is loaded into the runtime. */
 export interface GraphSession {
   readonly native: Native
   readonly session: NativeSession
-  /** What stands for the input of a weight once it is rounded. */
+  /** What stands for the input of a site once it is rounded. */
   readonly roundedNames: ReadonlyMap<string, string>
 }
 
@@ -34,8 +35,18 @@ const noEngine = (problem: string): CompressionError => {
 const refused = (cause: unknown): CompressionError =>
   new CompressionError(
     'UNSUPPORTED',
-    `ONNX Runtime refuses the graph: ${(cause as Error).message.split('\n')[0]}`,
+    oneLine(`ONNX Runtime refuses the graph: ${(cause as Error).message}`),
     'Check that the graph runs in ONNX Runtime 1.30.',
+    {},
+    cause,
+  )
+
+/** What the runtime throws while a graph runs, such as of indices past the end of a table; `inputs` says what it was given. */
+export const stopped = (cause: unknown, inputs: string): CompressionError =>
+  new CompressionError(
+    'BAD_DATA',
+    oneLine(`ONNX Runtime stopped: ${(cause as Error).message}`),
+    oneLine(`Check that the graph runs in ONNX Runtime 1.30 on inputs of these shapes: ${inputs}.`),
     {},
     cause,
   )

@@ -1,10 +1,14 @@
 import type { Site } from '@tersor/core'
-import { siteName, weightUses, type GraphProto, type OnnxTensor, type WeightUse } from '@tersor/formats/onnx'
+import { opsetOf, OPSET_OF_GROUPS, replaceableWeights, weightUses, type Onnx, type GraphProto, type WeightUse } from '@tersor/formats/onnx'
 
 /** A site, and the value of the graph that it multiplies. */
 export interface GraphSite {
   readonly site: Site
   readonly input: string
+  /** Whether that stands as columns. */
+  readonly columns?: boolean
+  /** Why methods are not shown it. */
+  readonly unseen?: string
 }
 
 /** Names of values that become outputs at once, or after a bias was added. */
@@ -14,19 +18,37 @@ const lastValues = ({ node, output }: GraphProto): ReadonlySet<string> => {
   return new Set([...names, ...before.flatMap(({ input }) => input)])
 }
 
-const siteOf = (use: WeightUse, isHead: boolean): Site => {
-  const { weight, kind, outAxis, geometry } = use
+const siteOf = (use: WeightUse, isHead: boolean, rowsOnly: boolean): Site => {
+  const { name, weight, kind, outAxis, geometry } = use
   return Object.freeze({
-    ...{ name: siteName(use), weight: weight.name, kind, outAxis, inAxis: outAxis === 0 ? 1 : 0 },
+    ...{ name, weight: weight.name, kind, outAxis, inAxis: outAxis === 0 ? 1 : 0 },
     ...(geometry ? { convolution: geometry } : {}),
+    ...(rowsOnly ? { rowsOnly } : {}),
     ...(isHead ? { head: true } : {}),
   })
 }
 
-/** One site for each weight that a product or convolution multiplies by; the last one is the head where there are others. */
-export const sitesOfGraph = (graph: GraphProto, tensors: readonly OnnxTensor[]): readonly GraphSite[] => {
+/** A weight with several uses goes by the one that shows most: a product before what cannot be shown, and that before a table. */
+const RANK = (use: WeightUse): number => (use.kind === 'embedding' ? 2 : use.unseen === undefined ? 0 : 1)
+
+/** One site for each weight that a product, a convolution or a recurrence multiplies by; the last one is the head where there are others. */
+export const sitesOfGraph = ({ graph, tensors, model }: Pick<Onnx, 'graph' | 'tensors' | 'model'>): readonly GraphSite[] => {
   const uses = new Map<string, WeightUse>()
-  for (const use of weightUses(graph, tensors)) if (!uses.has(use.weight.name)) uses.set(use.weight.name, use)
+  const all = weightUses(graph, tensors)
+  for (const use of all) {
+    const known = uses.get(use.weight.name)
+    if (!known || RANK(use) < RANK(known)) uses.set(use.weight.name, use)
+  }
   const last = lastValues(graph)
-  return [...uses.values()].map(use => ({ site: siteOf(use, uses.size > 1 && last.has(use.node.output[0])), input: use.input }))
+  const replaceable = replaceableWeights(graph, all)
+  const hasGroups = ({ weight }: WeightUse): boolean =>
+    weight.shape.length === 2 && (replaceable.has(weight.name) || opsetOf(model) >= OPSET_OF_GROUPS)
+  const isHead = ({ node, kind }: WeightUse): boolean => kind !== 'embedding' && uses.size > 1 && last.has(node.output[0])
+  return all
+    .filter(use => uses.get(use.weight.name) === use)
+    .map(use => ({
+      ...{ site: siteOf(use, isHead(use), !hasGroups(use)), input: use.input },
+      ...(use.columns ? { columns: true } : {}),
+      ...(use.unseen === undefined ? {} : { unseen: use.unseen }),
+    }))
 }

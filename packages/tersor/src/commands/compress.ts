@@ -1,10 +1,20 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { compress as run, pack, pipeline, type ProgressEvent, type Step } from '@tersor/core'
+import {
+  activationNames,
+  compress as run,
+  othersText,
+  pack,
+  pipeline,
+  sitesOf,
+  type OtherWeight,
+  type ProgressEvent,
+  type Step,
+} from '@tersor/core'
 import { sizeOfModel } from '@tersor/evaluation'
 import type { ScratchFolder } from '@tersor/formats/scratch'
 import type { OpenedModel } from '@tersor/models/open-model'
 import { CompressionError } from '@tersor/tensor'
-import { readCalibration } from '../calibration.js'
+import { calibrationText, readCalibration } from '../calibration.js'
 import { loadConfig } from '../config.js'
 import { engineFacts } from '../engine-facts.js'
 import { garbageCollector } from '../garbage.js'
@@ -12,11 +22,12 @@ import { makeStep } from '../methods.js'
 import { keeping } from '../keeping.js'
 import { openOutput, type SavedModel } from '../model-output.js'
 import type { FormatFlags } from '../format-flags.js'
-import { bytesText, paint, tableOf, writeResult, type Terminal } from '../output.js'
+import { bytesText, note, paint, tableOf, writeResult, type Terminal } from '../output.js'
 import { refusePlanned } from '../planned-layers.js'
 import { progressOn } from '../progress.js'
 import { withModel } from '../session.js'
-import { verificationText, verify, type Verification, type VerifyRequest } from '../verify.js'
+import { noteGrowth, weightBytes } from '../weight-bytes.js'
+import { requireAgreement, verificationText, verify, type Verification, type VerifyRequest } from '../verify.js'
 
 export interface CompressFlags extends FormatFlags {
   readonly out: string
@@ -33,11 +44,13 @@ export interface CompressFlags extends FormatFlags {
 }
 
 interface StepReport {
+  /** Sites that it compressed or of which it changed something. */
+  readonly changed: Set<string>
   readonly method: string
   readonly options: object
   sites: number
-  /** Mean over sites of ‖W − Ŵ‖² / ‖W‖². */
-  error: number
+  /** Mean over sites of ‖W − Ŵ‖² / ‖W‖²; absent for steps that round no weight. */
+  error?: number
 }
 
 /** `tersor compress MODEL --out DIR`: runs a pipeline and saves the result. */
@@ -52,6 +65,7 @@ export const compress = (terminal: Terminal, path: string, given: CompressFlags,
     const collectGarbage = garbageCollector()
     const reports: StepReport[] = []
     let calibration: tf.Tensor[] = []
+    const siteOf = sitesByParameter(model)
     const kept = flags.verify ? keeping(output.sink) : undefined
     const runSteps = async (): Promise<OpenedModel> =>
       run(model, pipeline(...steps, ...(flags.format === 'huggingface' ? [pack()] : [])), {
@@ -59,7 +73,7 @@ export const compress = (terminal: Terminal, path: string, given: CompressFlags,
         signal,
         onProgress: event => {
           progress.onProgress(event)
-          record(reports, event)
+          record(reports, event, siteOf)
           collectGarbage()
         },
         sink: kept?.sink ?? output.sink,
@@ -77,20 +91,21 @@ export const compress = (terminal: Terminal, path: string, given: CompressFlags,
         throw signal.aborted ? await stopped(output.scratch, error) : error
       })
     try {
-      if (flags.calibrate !== undefined) calibration = await readCalibration(model, flags.calibrate, path)
+      calibration = await learnFrom(terminal, model, path, flags.calibrate)
       const small = await runSteps()
       const saved = await output.saved(small)
-      const verification = kept && (await verify(requestFor(saved, flags, kept.in(small), calibration[0])))
+      const verification = kept && (await verify(requestFor(model, saved, flags, kept.in(small), calibration[0])))
       progress.stop()
       report(
         terminal,
         model,
-        { ...saved, ...(verification ? { verification } : {}) },
+        { ...saved, bytesBefore: await weightBytes(path), ...(verification ? { verification } : {}) },
         (small.provenance ?? []).slice(model.provenance?.length ?? 0),
         reports,
         (Date.now() - started) / 1000,
       )
       await saved.close()
+      requireAgreement(verification)
     } finally {
       progress.stop()
       await output.scratch.close()
@@ -98,12 +113,21 @@ export const compress = (terminal: Terminal, path: string, given: CompressFlags,
     }
   })
 
+/** What calibration learns from, said in one line; nothing where none was given. */
+const learnFrom = async (terminal: Terminal, model: OpenedModel, path: string, file: string | undefined): Promise<tf.Tensor[]> => {
+  if (file === undefined) return []
+  const batches = await readCalibration(model, file, path)
+  note(terminal, paint(terminal, calibrationText(model, batches, file), 'dim'))
+  return batches
+}
+
 const requestFor = (
+  original: OpenedModel,
   { path }: SavedModel,
   { format, seed }: CompressFlags,
   compressed: OpenedModel | undefined,
   input: tf.Tensor | undefined,
-): VerifyRequest => ({ path, format, seed, ...(compressed ? { compressed } : {}), ...(input ? { input } : {}) })
+): VerifyRequest => ({ path, format, seed, original, ...(compressed ? { compressed } : {}), ...(input ? { input } : {}) })
 
 /** Graphs are written as they came unless another format is asked for. */
 const inFormatOf = (model: OpenedModel, flags: CompressFlags): CompressFlags =>
@@ -124,26 +148,59 @@ const stepsOf = async ({ step, config }: CompressFlags): Promise<Step[]> => {
   throw new CompressionError('BAD_OPTION', 'No step was given.', "Pass --step 'gptq(bits=4)' or --config tersor.config.ts.")
 }
 
-const record = (reports: StepReport[], event: ProgressEvent): void => {
-  if (event.type === 'pass' && event.pass !== 'pipeline') reports.push({ method: event.pass, options: {}, sites: 0, error: 0 })
-  if (event.type !== 'compressed') return
+/** Sites by the names of their weights, biases and grids of inputs. */
+const sitesByParameter = (model: OpenedModel): ReadonlyMap<string, string> =>
+  new Map(
+    sitesOf(model).flatMap(site =>
+      [site.weight, site.bias ?? `${site.name}.bias`, ...activationNames(site)].map(name => [name, site.name] as const),
+    ),
+  )
+
+/** Counts what a step did: sites that it compressed, or of which it changed something. */
+const record = (reports: StepReport[], event: ProgressEvent, siteOf: ReadonlyMap<string, string>): void => {
+  if (event.type === 'pass' && event.pass !== 'pipeline') reports.push({ method: event.pass, options: {}, sites: 0, changed: new Set() })
   const current = reports[reports.length - 1]
-  current.error = (current.error * current.sites + event.error) / (current.sites + 1)
+  if (event.type === 'changed') {
+    const site = siteOf.get(event.parameter)
+    if (site === undefined || current.changed.has(site)) return
+    current.changed.add(site)
+    current.sites++
+  }
+  if (event.type !== 'compressed') return
+  current.changed.add(event.site)
+  current.error = ((current.error ?? 0) * current.sites + event.error) / (current.sites + 1)
   current.sites++
+}
+
+/** What no step touched, said once with its bytes. */
+const leftNotes = (model: OpenedModel, touched: ReadonlySet<string>): readonly string[] => {
+  const weights = new Map(sitesOf(model).map(site => [site.weight, site] as const))
+  const done = new Set(sitesOf(model).flatMap(({ name, weight }) => (touched.has(name) ? [weight] : [])))
+  const left = [...weights].filter(([weight]) => !done.has(weight))
+  const bytes = left.reduce((sum, [weight]) => sum + model.params.info(weight).byteLength, 0)
+  const named = left
+    .slice(0, 3)
+    .map(([, { name, kind, head }]) => `${name}${head ? ', the head' : kind === 'embedding' ? ', a table' : ''}`)
+  const { others = [] } = model as { readonly others?: readonly OtherWeight[] }
+  const otherBytes = others.reduce((sum, each) => sum + each.bytes, 0)
+  return [
+    ...(left.length === 0 ? [] : [`left as they were: ${bytesText(bytes)} of ${left.length} ${left.length === 1 ? "site" : "sites"} that no step chose (${named.join('; ')}${left.length > 3 ? '; …' : ''})`]), // prettier-ignore
+    ...(others.length === 0 ? [] : [`left as they were: ${bytesText(otherBytes)} that are no sites: ${othersText(others)}`]),
+  ]
 }
 
 const report = (
   terminal: Terminal,
   before: OpenedModel,
-  saved: SavedModel & { readonly verification?: Verification },
+  saved: SavedModel & { readonly bytesBefore: number; readonly verification?: Verification },
   provenance: readonly { readonly method: string; readonly options: object }[],
   reports: readonly StepReport[],
   seconds: number,
 ): void => {
-  const { bytes: bytesBefore, parameters } = sizeOfModel(before)
-  const bytesAfter = saved.bytes
+  const { parameters } = sizeOfModel(before)
+  const { bytes: bytesAfter, bytesBefore } = saved
   const done = reports.filter(({ method }) => method !== 'pack')
-  const steps = done.map((entry, i) => ({ ...entry, options: provenance[i]?.options ?? {} }))
+  const steps = done.map(({ changed: _, ...entry }, i) => ({ ...entry, options: provenance[i]?.options ?? {} }))
   const result = {
     out: saved.path,
     bytesBefore,
@@ -159,9 +216,16 @@ const report = (
       .map(([name, value]) => `${name}=${String(value)}`)
       .join(' '),
     sites,
-    error.toExponential(2),
+    error?.toExponential(2) ?? '',
   ])
   const summary = `${paint(terminal, saved.path, 'bold')}  ${bytesText(bytesBefore)} → ${bytesText(bytesAfter)}  ${result.bitsPerWeight.toFixed(2)} bits/weight  ${seconds.toFixed(1)} s`
-  const notes = [...saved.notes, ...(saved.verification ? [verificationText(saved.verification)] : [])].map(line => `\n${line}`).join('')
+  const notes = [
+    ...saved.notes,
+    ...leftNotes(before, new Set(reports.flatMap(({ changed }) => [...changed]))),
+    ...(saved.verification ? [verificationText(saved.verification)] : []),
+  ]
+    .map(line => `\n${line}`)
+    .join('')
+  noteGrowth(terminal, bytesBefore, bytesAfter)
   writeResult(terminal, result, `${tableOf(terminal, ['step', 'options', 'sites', 'error'], rows, [2, 3])}\n\n${summary}${notes}`)
 }

@@ -1,12 +1,12 @@
 import { decode } from '@tersor/core'
-import { sizeOfModel } from '@tersor/evaluation'
-import { openModel, type OpenedModel } from '@tersor/models/open-model'
-import { CompressionError, DTYPES, fromFloat32, toFloat32, type Parameter, type ParameterSink } from '@tersor/tensor'
+import type { OpenedModel } from '@tersor/models/open-model'
+import { CompressionError, DTYPES, fromFloat32, requireFinite, toFloat32, type Parameter, type ParameterSink } from '@tersor/tensor'
 import { openDirectOutput } from '../model-output.js'
 import { bytesText, note, paint, writeResult, type Terminal } from '../output.js'
 import type { DENSE_DTYPES, FormatFlags } from '../format-flags.js'
 import { progressOn } from '../progress.js'
 import { withModel } from '../session.js'
+import { noteGrowth, weightBytes } from '../weight-bytes.js'
 
 export interface ConvertFlags extends FormatFlags {
   readonly out: string
@@ -15,14 +15,30 @@ export interface ConvertFlags extends FormatFlags {
   readonly dtype?: (typeof DENSE_DTYPES)[number]
 }
 
-/** The values of a parameter in a float dtype; integers stay. */
-const plain = async (parameter: Parameter, dtype: NonNullable<ConvertFlags['dtype']>): Promise<Parameter> => {
-  if (parameter.kind === 'dense')
-    return DTYPES[parameter.dtype].kind === 'float' ? fromFloat32(toFloat32(parameter), dtype, parameter.shape) : parameter
+/** The values of a parameter in a float dtype; integers stay. Throws NOT_FINITE, by name, for what the dtype has no room for. */
+const plain = async (name: string, parameter: Parameter, dtype: NonNullable<ConvertFlags['dtype']>): Promise<Parameter> => {
+  if (parameter.kind === 'dense' && (parameter.dtype === dtype || DTYPES[parameter.dtype].kind !== 'float')) return parameter
+  const values = parameter.kind === 'dense' ? toFloat32(parameter) : await valuesOf(parameter)
+  if (dtype === 'f32') return fromFloat32(values, dtype, parameter.shape)
+  const largest = requireFinite(name, values, parameter.shape)
+  if (dtype === 'f16' && largest >= BEYOND_HALF)
+    throw new CompressionError(
+      'NOT_FINITE',
+      `"${name}" holds numbers up to ${largest}, which f16 has no room for.`,
+      'Pass --dtype bf16 or --dtype f32.',
+      { name, largest },
+    )
+  return fromFloat32(values, dtype, parameter.shape)
+}
+
+/** Larger numbers round to infinity in f16. */
+const BEYOND_HALF = 65520
+
+const valuesOf = async (parameter: Parameter): Promise<Float32Array> => {
   const tensor = decode(parameter)
-  const values = await tensor.data()
+  const values = await tensor.data<'float32'>()
   tensor.dispose()
-  return fromFloat32(values as Float32Array, dtype, parameter.shape)
+  return values
 }
 
 const copyAll = async (
@@ -37,7 +53,7 @@ const copyAll = async (
     for (const [index, name] of names.entries()) {
       signal.throwIfAborted()
       const parameter = await model.params.read(name, { signal })
-      await sink.write(name, dtype ? await plain(parameter, dtype) : parameter)
+      await sink.write(name, dtype ? await plain(name, parameter, dtype) : parameter)
       advance(index + 1, names.length)
     }
     return await sink.finish()
@@ -65,15 +81,14 @@ export const convert = (terminal: Terminal, path: string, flags: ConvertFlags, s
     } finally {
       progress.stop()
     }
-    const bytesBefore = sizeOfModel(model).bytes
-    const after = await openModel(output.path)
-    const bytesAfter = sizeOfModel(after).bytes
-    await after.close?.()
+    const bytesBefore = await weightBytes(path)
+    const bytesAfter = await weightBytes(output.path)
     const seconds = (Date.now() - started) / 1000
     for (const line of output.notes()) note(terminal, line)
+    noteGrowth(terminal, bytesBefore, bytesAfter)
     writeResult(
       terminal,
-      { out: output.path, format: flags.format, bytesBefore, bytesAfter, seconds },
+      { out: output.path, format: flags.format, bytesBefore, bytesAfter, seconds, notes: output.notes() },
       `${paint(terminal, output.path, 'bold')}  ${bytesText(bytesBefore)} → ${bytesText(bytesAfter)}  ${seconds.toFixed(1)} s`,
     )
   })

@@ -9,8 +9,10 @@ import {
   topOneAgreement,
   windowsOf,
 } from '@tersor/evaluation'
+import type { Tokenizer } from '@tersor/models'
 import { openModel, type OpenedModel } from '@tersor/models/open-model'
 import { CompressionError } from '@tersor/tensor'
+import { graphBatches } from '../graph-batches.js'
 import { preprocessingBeside } from '../graph-images.js'
 import { writeResult, type Terminal } from '../output.js'
 import { progressOn } from '../progress.js'
@@ -25,13 +27,12 @@ export interface EvaluateFlags {
 }
 
 type Language = OpenedModel & { readonly family: 'language' }
-type Encoder = OpenedModel & { readonly family: 'encoder' }
 type Imaging = Extract<OpenedModel, { family: 'image' | 'graph' }>
 
 /** What measures a model of each kind, the usual first. */
 const METRICS: Readonly<Record<OpenedModel['family'], readonly Metric[]>> = {
   image: ['top1', 'agreement'],
-  graph: ['top1', 'agreement'],
+  graph: ['top1', 'agreement', 'perplexity', 'kl'],
   language: ['perplexity', 'kl'],
   encoder: ['cosine'],
 }
@@ -39,9 +40,14 @@ const METRICS: Readonly<Record<OpenedModel['family'], readonly Metric[]>> = {
 const REMEDIES: Readonly<Record<OpenedModel['family'], string>> = {
   image: 'Use --metric top1 or agreement.',
   language: 'Use --metric perplexity or kl.',
-  graph: 'Use --metric top1 or agreement.',
+  graph: 'Use --metric top1 or agreement; perplexity and kl measure a decoder in its folder, with its tokenizer.json.',
   encoder: 'Use --metric cosine, with the model before compression as --reference.',
 }
+
+const OF_TEXT: readonly Metric[] = ['perplexity', 'kl']
+
+/** Whether a model gives logits of a text's tokens. */
+const hasText = (model: OpenedModel): boolean => model.family === 'language' || (model.family === 'graph' && model.text !== undefined)
 
 const wrongKind = (metric: Metric, family: OpenedModel['family']): CompressionError =>
   new CompressionError('BAD_OPTION', `${metric} does not measure a model of the kind ${family}.`, REMEDIES[family], { metric, family })
@@ -49,14 +55,14 @@ const wrongKind = (metric: Metric, family: OpenedModel['family']): CompressionEr
 /** `tersor evaluate MODEL --data FILE`: one metric of one model. */
 export const evaluate = (terminal: Terminal, path: string, flags: EvaluateFlags, signal: AbortSignal): Promise<void> =>
   withModel(terminal, path, async model => {
-    const metric = flags.metric ?? METRICS[model.family][0] ?? 'perplexity'
-    if (!METRICS[model.family].includes(metric)) throw wrongKind(metric, model.family)
+    const metric = flags.metric ?? (hasText(model) ? 'perplexity' : METRICS[model.family][0]) ?? 'perplexity'
+    if (!METRICS[model.family].includes(metric) || (OF_TEXT.includes(metric) && !hasText(model))) throw wrongKind(metric, model.family)
     const progress = progressOn(terminal)
     const run = { signal, onProgress: (done: number, of: number) => progress.advance(done, of, metric) }
     try {
       const result = await MEASURES[metric](model, flags, { ...run, path })
       progress.stop()
-      writeResult(terminal, result, textOf(result))
+      writeResult(terminal, result, resultText(result))
     } finally {
       progress.stop()
     }
@@ -69,14 +75,21 @@ interface Run {
   readonly onProgress: (done: number, of: number) => void
 }
 
-const windowsFor = async (model: Language | Encoder, data: string) => {
-  if (!model.tokenizer)
+/** What takes text, and how. */
+const textOf = (
+  model: OpenedModel,
+): Parameters<typeof perplexity>[0] & { readonly tokenizer?: Tokenizer | undefined; readonly contextLength: number } =>
+  model.family === 'graph' ? { ...model, ...model.text! } : (model as Language)
+
+const windowsFor = async (model: OpenedModel, data: string) => {
+  const { tokenizer, contextLength } = textOf(model)
+  if (!tokenizer)
     throw new CompressionError(
       'UNSUPPORTED',
       'The model has no tokenizer.json, so text cannot be read for it.',
       'Put its tokenizer.json into the folder.',
     )
-  return windowsOf(await readDocuments(data), model.tokenizer, model.contextLength)
+  return windowsOf(await readDocuments(data), tokenizer, contextLength)
 }
 
 /** How a model takes images: a graph as is declared beside it, others in their own size. */
@@ -114,26 +127,28 @@ const withReference = async <T>(metric: Metric, path: string | undefined, work: 
 }
 
 const MEASURES: Readonly<Record<Metric, (model: OpenedModel, flags: EvaluateFlags, run: Run) => Promise<object>>> = {
-  perplexity: async (model, { data }, run) => perplexity(model as Language, await windowsFor(model as Language, data), run),
+  perplexity: async (model, { data }, run) => perplexity(textOf(model), await windowsFor(model, data), run),
   top1: async (model, { data }, { path, ...run }) => {
     const { images, ...how } = await imagesFor(model as Imaging, data, path)
     return topOne(model, images, { ...run, ...how })
   },
   kl: (model, { data, reference }, run) =>
-    withReference('kl', reference, async other =>
-      klDivergence(model as Language, other as Language, await windowsFor(model as Language, data), run),
-    ),
+    withReference('kl', reference, async other => klDivergence(textOf(model), textOf(other), await windowsFor(model, data), run)),
   cosine: (model, { data, reference }, run) =>
-    withReference('cosine', reference, async other => cosineSimilarity(model, other, await windowsFor(model as Encoder, data), run)),
+    withReference('cosine', reference, async other => cosineSimilarity(model, other, await windowsFor(model, data), run)),
   agreement: (model, { data, reference }, { path, ...run }) =>
     withReference('agreement', reference, async other => {
+      if (model.family === 'graph' && data.endsWith('.safetensors')) {
+        const batches = await graphBatches(model.inputs, data)
+        return topOneAgreement(model, other, { batches: batches.length, batch: index => batches[index] }, run)
+      }
       const { images, preprocessing, rows } = await imagesFor(model as Imaging, data, path)
       const batch = (index: number) => preparedBatch(images, index * rows, Math.min((index + 1) * rows, images.count), preprocessing)
       return topOneAgreement(model, other, { batches: Math.ceil(images.count / rows), batch }, run)
     }),
 }
 
-const textOf = (result: object): string =>
+const resultText = (result: object): string =>
   Object.entries(result)
     .map(([name, value]) => `${name} ${typeof value === 'number' && !Number.isInteger(value) ? value.toFixed(4) : value}`)
     .join('  ')

@@ -13,6 +13,14 @@ export interface GenerateFlags {
   readonly activations: 'float32' | 'int8'
 }
 
+const graphText = (path: string): CompressionError =>
+  new CompressionError(
+    'UNSUPPORTED',
+    `${path} is an ONNX graph, which other runtimes generate text from.`,
+    'Generate with transformers.js, or from the folder it was made of; tersor evaluate measures it on a text.',
+    { path },
+  )
+
 /** `tersor generate MODEL --prompt TEXT`: continues a text, token by token as they come. */
 export const generate = (
   terminal: Terminal,
@@ -21,6 +29,7 @@ export const generate = (
   signal: AbortSignal,
 ): Promise<void> =>
   withModel(terminal, path, async model => {
+    if (model.family === 'graph' && model.text) throw graphText(path)
     if (model.family !== 'language' || !model.tokenizer) {
       throw new CompressionError(
         'UNSUPPORTED',

@@ -3,7 +3,7 @@ import { collectImatrix, writeImatrix, type ImatrixForm } from '@tersor/formats/
 import { CompressionError } from '@tersor/tensor'
 import { basename } from 'node:path'
 import { readCalibration } from '../calibration.js'
-import { refuseExisting, refuseSource } from '../model-output.js'
+import { refuseExisting, refuseSource } from '../output-place.js'
 import { writeResult, type Terminal } from '../output.js'
 import { progressOn } from '../progress.js'
 import { withModel } from '../session.js'

@@ -1,7 +1,8 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { forward, loadModel, type Rng } from '@tersor/core'
+import { forward, loadModel, withStoredGrids, type Rng } from '@tersor/core'
 import { logSumExp } from '@tersor/evaluation/log-softmax'
 import type { GraphModel, GraphTensors, GraphValue, LanguageModel } from '@tersor/models'
+import { inputsOfBatch } from '@tersor/models/graph-batch'
 import { withUsualInputs } from '@tersor/models/onnx-model'
 import type { GraphInput } from './runtime.js'
 
@@ -81,7 +82,7 @@ const noise = ({ dtype, shape = [] }: GraphValue, rng: Rng): tf.Tensor => {
 
 /** All inputs of a graph: the first one as given, or noise, and of the others what follows from it, or noise. */
 const inputsOf = (model: GraphModel, first: tf.Tensor | undefined, rng: Rng): GraphTensors => {
-  const start = { [model.inputs[0].name]: first ?? noise(model.inputs[0], rng) }
+  const start = first ? inputsOfBatch(model.inputs, first) : { [model.inputs[0].name]: noise(model.inputs[0], rng) }
   try {
     return withUsualInputs(model.inputs, start)
   } catch {
@@ -99,7 +100,7 @@ export const outputsOf = async (
   try {
     const [given, made] = tf.tidy(() => {
       const given = inputsOf(model, first, rng)
-      return [Object.values(given).map(tensor => tf.clone(tensor)), Object.values(model.run(given, { weights }))]
+      return [Object.values(given).map(tensor => tf.clone(tensor)), Object.values(model.run(given, withStoredGrids(model, { weights })))]
     }) as unknown as [tf.Tensor[], tf.Tensor[]]
     const data = await Promise.all([...given, ...made].map(tensor => tensor.data()))
     const inputs = model.inputs.map((value, i) => ({ value, shape: given[i].shape, data: data[i] }))

@@ -49,9 +49,17 @@ export const openInLlamaCpp = async (
   }
 }
 
+/** general.file_type of files whose matrices are plain: F32, F16 and BF16. */
+const PLAIN_FILES: readonly unknown[] = [0, 1, 32]
+/** llama.cpp keeps keys and values as halves, which is some 10⁻⁵ nats. */
+const PLAIN_BOUND = 1e-3
+/** Beside matrices of codes it rounds activations to eight bits, and routers may choose another expert for that. */
+const CODED_BOUND = 0.05
+
 /** llama.cpp, through node-llama-cpp. */
 export const llamaCpp: Runtime = {
   name: 'llama.cpp',
+  bound: ({ metadata }) => (PLAIN_FILES.includes(metadata?.get('general.file_type')?.value) ? PLAIN_BOUND : CODED_BOUND),
   packageFor: async () => 'node-llama-cpp',
   tokens: library => async (path, ids, vocabularySize) => {
     const model = await openInLlamaCpp(library, path, { contextSize: ids.length + 8, vocabularySize })

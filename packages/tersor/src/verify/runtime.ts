@@ -1,4 +1,4 @@
-import type { GraphValue } from '@tersor/models'
+import type { GraphValue, LanguageModel } from '@tersor/models'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
@@ -26,6 +26,8 @@ export interface Runtime {
   packageFor(path: string): Promise<string>
   /** For language models. */
   readonly tokens?: (library: any) => RunTokens
+  /** The divergence, in nats, up to which a language model counts as the same; a thousandth where absent. */
+  bound?(model: LanguageModel): number
   /** For imported graphs. */
   readonly graph?: (library: any) => RunGraph
 }

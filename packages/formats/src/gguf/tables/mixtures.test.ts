@@ -1,6 +1,6 @@
 import { typeInMixture, type MixtureName } from './mixtures.js'
 
-const place = { layers: 32, group: 1, weighed: false }
+const place = { layers: 32, group: 1, weighed: false, experts: 0 }
 const types = (name: MixtureName, module: string, change: Partial<typeof place> = {}): string[] =>
   Array.from({ length: 32 }, (_, layer) => typeInMixture(name, `blk.${layer}.${module}.weight`, false, { ...place, ...change }))
 const layersOf = (list: readonly string[], type: string): number[] => list.flatMap((each, layer) => (each === type ? [layer] : []))
@@ -11,6 +11,15 @@ describe('typeInMixture', () => {
     expect(typeInMixture('Q4_K_M', 'token_embd.weight', false, place)).toBe('q4_k')
     expect(typeInMixture('Q2_K', 'token_embd.weight', true, place)).toBe('q6_k')
     expect(typeInMixture('Q8_0', 'output.weight', false, place)).toBe('q8_0')
+  })
+
+  it('gives attention more bits beside eight experts, and the outputs of experts what outputs get', () => {
+    const eight = { experts: 8 }
+    expect(new Set([...types('Q4_K_M', 'attn_v', eight), ...types('Q2_K', 'attn_k', eight)])).toEqual(new Set(['q8_0']))
+    expect(new Set(types('Q4_K_M', 'attn_output', eight))).toEqual(new Set(['q5_k']))
+    expect(new Set(types('Q3_K_L', 'attn_output', eight))).toEqual(new Set(['q3_k']))
+    expect(types('Q4_K_M', 'attn_k', { experts: 128 })).not.toContain('q8_0')
+    expect(types('Q4_K_M', 'ffn_down_exps', eight)).toEqual(types('Q4_K_M', 'ffn_down'))
   })
 
   it('gives Q4_K_M and Q5_K_M more bits in the outer eighths and every third layer between', () => {

@@ -9,6 +9,8 @@ export interface Place {
   readonly group: number
   /** Whether columns are weighed by an importance matrix. */
   readonly weighed: boolean
+  /** Of each layer; 0 where there are none. */
+  readonly experts: number
 }
 
 type Rule = (place: Place) => BlockTypeName | null
@@ -47,7 +49,7 @@ const sixBits = when(moreBits, 'q6_k')
 const sturdier = (type: BlockTypeName): Rule => when(place => place.weighed && early(place, 8), type)
 const fourBits = { value: when(shared, 'q5_k'), down: when(place => early(place, 8) && !place.weighed, 'q5_k') } as const
 
-/** llama.cpp's mixtures as of 2026, for architectures without experts. */
+/** llama.cpp's mixtures as of 2026. */
 export const MIXTURES = {
   Q2_K: { base: 'q2_k', fileType: 10, value: when(shared, 'q4_k', 'q3_k'), down: always('q3_k'), output: always('q3_k') },
   Q2_K_S: { base: 'q2_k', fileType: 21, value: when(shared, 'q4_k'), down: when(place => early(place, 8), 'q4_k') },
@@ -74,13 +76,31 @@ export const MIXTURES = {
 export type MixtureName = keyof typeof MIXTURES
 
 /** Modules with a rule of their own, by their names in the file. */
-const RULES: Readonly<Record<string, 'value' | 'down' | 'output'>> = { attn_v: 'value', ffn_down: 'down', attn_output: 'output' }
+const RULES: Readonly<Record<string, 'value' | 'down' | 'output'>> = {
+  attn_v: 'value',
+  ffn_down: 'down',
+  ffn_down_exps: 'down',
+  ffn_down_shexp: 'down',
+  attn_output: 'output',
+}
+
+/** Mixtures whose attention outputs get five bits where a layer has eight experts. */
+const FIVE_BITS_BESIDE_EIGHT: readonly MixtureName[] = ['Q2_K', 'Q3_K_S', 'Q3_K_M', 'IQ4_NL', 'Q4_K_S', 'Q4_K_M', 'IQ4_XS']
+
+/** Beside eight experts attention is a small part of the bytes, and llama.cpp gives it more bits. */
+const typeBesideEight = (name: MixtureName, module: string | undefined): BlockTypeName | undefined => {
+  if (module === 'attn_v' || module === 'attn_k') return 'q8_0'
+  if (module !== 'attn_output') return undefined
+  return FIVE_BITS_BESIDE_EIGHT.includes(name) ? 'q5_k' : MIXTURES[name].base
+}
 
 /** What a weight becomes under a mixture; the head, or the embedding that stands for it, keeps six bits. */
 export const typeInMixture = (name: MixtureName, tensor: string, tied: boolean, place: Omit<Place, 'layer'>): BlockTypeName => {
   const mixture: Mixture = MIXTURES[name]
   if (tensor === 'output.weight' || (tied && tensor === 'token_embd.weight')) return mixture.base === 'q8_0' ? 'q8_0' : 'q6_k'
   const [, layer, module] = /^blk\.(\d+)\.(\w+)\.weight$/.exec(tensor) ?? []
+  const ofEight = place.experts === 8 ? typeBesideEight(name, module) : undefined
+  if (ofEight) return ofEight
   const rule = module === undefined ? undefined : RULES[module]
   return (rule && mixture[rule]?.({ ...place, layer: Number(layer) })) ?? mixture.base
 }

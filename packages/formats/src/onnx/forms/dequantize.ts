@@ -1,8 +1,8 @@
 import { dense, fromFloat32, fromIntegers, packBits, toFloat32, type Dense, type DType } from '@tersor/tensor'
 import type { AffineMatrix } from '../../quantized-folder/affine-matrix.js'
-import { transposed } from '../../quantized-folder/words.js'
 import { MICROSOFT } from '../build.js'
 import { scalesIn, widened } from './grid.js'
+import { inPlace } from './out-axis.js'
 import { inputsFirst, type Place, type Store, type Stored } from './stored.js'
 
 const WIDTHS: readonly number[] = [4, 8]
@@ -13,6 +13,9 @@ const IR_OF_4_BITS = 10
 /** Versions that DequantizeLinear came with: a scale for each output, halves, blocks and 4 bits. */
 export const OPSETS = { tensor: 10, axis: 13, half: 19, block: 21 } as const
 
+/** Weights that stand by themselves have a scale for runs of a row from here on. */
+export const OPSET_OF_GROUPS = OPSETS.block
+
 /** ONNX Runtime has the operator in its own domain too, without blocks, for graphs that are older than it. */
 export const domainFor = (needed: number, opset: number): string => (needed <= opset ? '' : MICROSOFT)
 
@@ -22,10 +25,6 @@ export const integerCodes = ({ codes, zeros, bits }: AffineMatrix): { readonly v
 
 const integers = (values: ArrayLike<number>, dtype: DType, shape: readonly number[]): Dense =>
   dtype === 'i4' || dtype === 'u4' ? dense(dtype, shape, packBits(values, 4)) : fromIntegers(values, dtype, shape)
-
-/** (out, in) → the order of the initializer's shape; only a matrix can stand the other way round. */
-const inPlace = <T extends Int8Array | Uint8Array | Float32Array>(values: T, rows: number, columns: number, outAxis: number): T =>
-  outAxis === 0 ? values : transposed(values, rows, columns)
 
 const isWhole = ({ rows, groups, scale, zeros }: AffineMatrix): boolean => {
   if (groups !== 1 || rows === 1) return false
@@ -49,22 +48,23 @@ const reach = (grid: AffineMatrix, { outAxis, shape }: Place) => {
  */
 export const storeDequantized: Store<AffineMatrix> = async (matrix, place, target) => {
   const grid = widened(matrix, WIDTHS)!
-  const { rows, columns, groups, zeros, bits } = grid
+  const { rows, groups, zeros, bits } = grid
   const { name, shape, outAxis } = place
   const reached = reach(grid, place)
   if (!reached) return { reason: `has groups of ${grid.group} in a tensor of ${shape.length} axes`, step: 'Quantize it by rows.' }
   const scale = scalesIn(grid, target.float)
   if (!scale) return { reason: 'has scales that no half-precision number holds', step: 'Write it with floats of 32 bits.' }
   const { values, dtype } = integerCodes(grid)
-  const scales = inPlace(toFloat32(scale), rows, groups, outAxis).subarray(0, reached.count)
+  const scaleShape = outAxis === 0 ? [rows, groups] : [groups, rows]
+  const scales = inPlace(toFloat32(scale), scaleShape, outAxis && 1).subarray(0, reached.count)
   const inputs = [
-    await target.write(`${name}_quantized`, integers(inPlace(values, rows, columns, outAxis), dtype, shape)),
+    await target.write(`${name}_quantized`, integers(inPlace(values, shape, outAxis), dtype, shape)),
     await target.write(`${name}_scale`, fromFloat32(scales, target.float, reached.shape)),
     ...(zeros
       ? [
           await target.write(
             `${name}_zero_point`,
-            integers(inPlace(zeros, rows, groups, outAxis).subarray(0, reached.count), dtype, reached.shape),
+            integers(inPlace(zeros, scaleShape, outAxis && 1).subarray(0, reached.count), dtype, reached.shape),
           ),
         ]
       : []),

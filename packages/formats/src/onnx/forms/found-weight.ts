@@ -14,6 +14,8 @@ export interface FoundWeight {
   readonly form?: OnnxForm
   /** The outermost codec of its tree; absent for plain values. */
   readonly codec?: string
+  /** Attributes of its node that say how to compute with it, which the form it is written in keeps. */
+  readonly attributes?: Readonly<Record<string, number>>
   /** The initializers it is made of. */
   readonly parts: readonly OnnxTensor[]
   /** What it is stored as, from the bytes of its parts. */

@@ -62,6 +62,6 @@ export const storeNBits: Store<AffineMatrix> = async (matrix, { name }, target) 
     await target.write(`${name}_scales`, scaleBlocks(scale, grid, block, blocks)),
     ...(zeroPoints ? [await target.write(`${name}_zero_points`, dense('u8', [rows, zeroPoints.length / rows], zeroPoints))] : []),
   ]
-  const attributes = { K: columns, N: rows, bits, block_size: block }
+  const attributes = { ...target.attributes, K: columns, N: rows, bits, block_size: block }
   return { bits, product: (graph, x) => graph.op('MatMulNBits', [x, ...inputs], { attributes, domain: MICROSOFT }) }
 }

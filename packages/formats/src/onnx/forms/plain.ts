@@ -1,5 +1,5 @@
 import { dense, DTYPES, fromFloat32, sizeOf, toFloat32, toInt32, unpackBits, type Dense, type Parameter } from '@tersor/tensor'
-import { inputsFirst, type Place, type Store, type Stored } from './stored.js'
+import { inputsFirst, type Place, type Store, type Stored, type Target } from './stored.js'
 
 /** The bytes of elements in an order: element i of the result is element order(i) of the source. */
 const reordered = ({ dtype, bytes }: Dense, shape: readonly number[], order: (index: number) => number): Dense => {
@@ -49,9 +49,13 @@ const placed = (values: Dense, { shape, outAxis }: Place): Dense => {
   return reordered(values, shape, i => (i % rows) * columns + Math.floor(i / rows))
 }
 
+/** Matrices of narrower floats stay, since wider ones would hold the same in twice the bytes; vectors are not worth a node each. */
+const mustConvert = ({ dtype, shape }: Dense, { convert }: Target): boolean =>
+  convert !== undefined && dtype !== convert && (shape.length === 1 || DTYPES[dtype].bits >= DTYPES[convert].bits)
+
 /** Plain values in the place of the weight; those of another float type are widened when the graph runs, or converted now. */
 export const storePlain: Store<Dense> = async (values, place, target) => {
-  const own = target.convert && values.dtype !== target.convert ? fromFloat32(toFloat32(values), target.convert, values.shape) : values
+  const own = mustConvert(values, target) ? fromFloat32(toFloat32(values), target.convert!, values.shape) : values
   const name = await target.write(place.name, placed(own, place))
   const value: Stored['value'] & {} = graph => (own.dtype === target.float ? name : graph.cast(name, target.float))
   return { value, product: (graph, x) => graph.op('MatMul', [x, inputsFirst(graph, value(graph), place.outAxis)]) }

@@ -5,12 +5,11 @@ import { transposed } from '../../quantized-folder/words.js'
 import type { GraphProto, NodeProto } from '../schema/onnx-ml_pb.js'
 import { parameterOf, type OnnxTensor } from '../tensors.js'
 import { weightNameOf } from './part-name.js'
+import { numberOf } from '../attributes.js'
+import { outputsFirst } from './out-axis.js'
 import type { Reader } from './found-weight.js'
 
 const CODES: readonly (DType | undefined)[] = ['u2', 'i4', 'u4', 'i8', 'u8']
-
-const numberOf = ({ attribute }: NodeProto, wanted: string, otherwise: number): number =>
-  Number(attribute.find(({ name }) => name === wanted)?.i ?? otherwise)
 
 /** Where the outputs stand in a weight with one scale for all: as the first node that multiplies by it has them. */
 const outAxisIn = ({ node }: GraphProto, value: string): 0 | 1 => {
@@ -20,7 +19,7 @@ const outAxisIn = ({ node }: GraphProto, value: string): 0 | 1 => {
 }
 
 interface Reach {
-  readonly outAxis: 0 | 1
+  readonly outAxis: number
   readonly group: number
   /** Scales stand as (groups, rows) in a weight (in, out). */
   readonly turned: boolean
@@ -38,9 +37,7 @@ const reachOf = (node: NodeProto, { shape }: OnnxTensor, scale: OnnxTensor, grap
     return { outAxis, group: rest(outAxis), turned: false }
   }
   if (block === 0)
-    return (at === 0 || (at === 1 && isMatrix)) && sizeOf(scale.shape) === shape[at]
-      ? { outAxis: at, group: rest(at), turned: false }
-      : undefined
+    return at >= 0 && at < shape.length && sizeOf(scale.shape) === shape[at] ? { outAxis: at, group: rest(at), turned: false } : undefined
   if (!isMatrix || (at !== 0 && at !== 1)) return undefined
   const outAxis = at === 0 ? 1 : 0
   const fits = scale.shape[at] === Math.ceil(shape[at] / block) && scale.shape[outAxis] === shape[outAxis] && scale.shape.length === 2
@@ -84,7 +81,7 @@ export const readDequantized: Reader = (node, find, graph) => {
       const zerosAtStart = kind === 'unsigned' ? new Uint8Array(sizeOf(scale.shape)) : undefined
       const tree = treeOf({
         ...{ rows, columns, bits, group, groups },
-        codes: outAxis === 1 ? transposed(matrix, columns, rows) : matrix,
+        codes: outputsFirst(matrix, shape, outAxis),
         scale: fromFloat32(inRows(toFloat32(dense(scale.dtype!, scale.shape, scales))), scale.dtype!, [rows, groups]),
         ...(points || zerosAtStart ? { zeros: inRows(points ?? zerosAtStart!) } : {}),
       })

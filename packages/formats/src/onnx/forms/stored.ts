@@ -14,7 +14,9 @@ export interface Target {
   readonly opset: number
   /** Stores the data of an initializer under a name that it makes sure nobody else has, and gives that name. */
   write(name: string, tensor: Dense): Promise<string>
-  /** What plain weights are rounded to; they stay as they are, and are widened when the graph runs, where absent. */
+  /** Attributes that the weight's node had, for the form that it had. */
+  readonly attributes?: Readonly<Record<string, number>>
+  /** What plain weights are rounded to; where absent they stay as they are, as matrices of narrower floats do, and are widened when the graph runs. */
   readonly convert?: DType
 }
 
