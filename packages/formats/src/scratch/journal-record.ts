@@ -32,6 +32,7 @@ const EVENTS: Readonly<Record<ProgressEvent['type'], Readonly<Record<string, Is>
   resumed: { pass: text, stage: text, index: count, of: count },
   calibrated: { pass: text, stage: text, batch: count },
   compressed: { pass: text, site: text, before: count, after: count, error: number },
+  changed: { pass: text, parameter: text },
   warning: { pass: text, site: textOrNothing, message: text },
   trained: { pass: text, step: count, of: count, loss: number },
 }

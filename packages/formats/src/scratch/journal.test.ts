@@ -82,6 +82,7 @@ it('reads every event that a run reports, an error that is no number too', () =>
     { type: 'resumed', ...pass, ...place },
     { type: 'calibrated', ...pass, stage: 'a', batch: 0 },
     { type: 'compressed', ...pass, site: 'q', before: 8, after: 4, error: NaN },
+    { type: 'changed', ...pass, parameter: 'norm' },
     { type: 'warning', ...pass, message: 'm' },
     { type: 'trained', ...pass, step: 0, of: 1, loss: 0.5 },
   ] as const

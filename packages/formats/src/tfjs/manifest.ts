@@ -43,6 +43,9 @@ export interface Manifest {
 const BYTES: Readonly<Record<WeightDType, number>> = { float32: 4, int32: 4, bool: 1, complex64: 8, string: 0 }
 const QUANTIZED_BYTES = { uint8: 1, uint16: 2, float16: 2 } as const
 
+/** Those that are known. */
+export const WEIGHT_DTYPES = Object.keys(BYTES) as readonly WeightDType[]
+
 const isWeightDType = (dtype: unknown): dtype is WeightDType => typeof dtype === 'string' && Object.hasOwn(BYTES, dtype)
 
 const dtypeOf = (name: string, dtype: unknown): WeightDType => {

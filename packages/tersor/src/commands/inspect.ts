@@ -5,7 +5,7 @@ import { notesOf } from '../session.js'
 
 /** `tersor inspect MODEL`: what a model holds, tensor by tensor, from its header alone. */
 export const inspect = async (terminal: Terminal, path: string): Promise<void> => {
-  const model = await openModel(path)
+  const model = await openModel(path, { parametersOnly: true })
   try {
     const { parameters, bytes, tensors } = sizeOfModel(model)
     const result = {
