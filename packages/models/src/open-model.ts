@@ -1,6 +1,7 @@
 import { CORE_CODECS, quantizedActivations } from '@tersor/core'
 import { GGUF_ARCHITECTURES, openGguf } from '@tersor/formats/gguf'
 import { openHuggingFace } from '@tersor/formats/huggingface'
+import { isRecord, parseJson } from '@tersor/formats/json-text'
 import { openSafetensors } from '@tersor/formats/safetensors'
 import { CompressionError, type Codec, type ParameterStore } from '@tersor/tensor'
 import { badField } from './config-fields.js'
@@ -34,6 +35,8 @@ const fileSystem = () => globalThis.process.getBuiltinModule('node:fs/promises')
 
 /** A description may name this much; beyond it the file is no description. */
 const MAX_DESCRIPTION_BYTES = 1 << 20
+/** Settings have four levels; more than this is damage, and reading on would overflow the stack. */
+const MAX_SETTINGS_DEPTH = 32
 
 const accepted =
   'Pass a Hugging Face folder (config.json, model.safetensors), a .gguf or .onnx file, the model.json of tfjs, or NAME.safetensors with NAME.json beside it.'
@@ -55,8 +58,8 @@ const readDescription = async (weights: string): Promise<RawConfig> => {
     new CompressionError('BAD_FILE', `${path} ${what}.`, 'Take the description that was saved with these weights.', { path }, cause)
   if (size > MAX_DESCRIPTION_BYTES) throw bad(`has ${size} bytes, too many for a description`)
   try {
-    const value: unknown = JSON.parse(await fs.readFile(path, 'utf8'))
-    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as RawConfig
+    const value = parseJson(await fs.readFile(path, 'utf8'), path, MAX_SETTINGS_DEPTH)
+    if (isRecord(value)) return value
   } catch (cause) {
     throw bad('is no JSON', cause)
   }
@@ -80,11 +83,18 @@ const tokenizerOf = (files: ModelFiles): { readonly tokenizer?: Tokenizer } =>
 const jsonOf = (files: ModelFiles, name: string): RawConfig => {
   const bytes = files[name]
   if (bytes === undefined) return {}
-  try {
-    return JSON.parse(new TextDecoder().decode(bytes)) as RawConfig
-  } catch (cause) {
-    throw new CompressionError('BAD_FILE', `${name} is no JSON.`, 'Take the file that was saved with these weights.', { name }, cause)
+  const bad = (what: string, cause?: unknown): CompressionError =>
+    new CompressionError('BAD_FILE', `${name} ${what}.`, 'Take the file that was saved with these weights.', { name }, cause)
+  const parsed = (): unknown => {
+    try {
+      return parseJson(new TextDecoder().decode(bytes), name, MAX_SETTINGS_DEPTH)
+    } catch (cause) {
+      throw bad('is no JSON', cause)
+    }
   }
+  const value = parsed()
+  if (isRecord(value)) return value
+  throw bad('is not an object')
 }
 
 type Build = (config: RawConfig, params: ParameterStore, extras: LanguageModelExtras) => OpenedModel

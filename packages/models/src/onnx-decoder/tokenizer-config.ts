@@ -1,3 +1,4 @@
+import { parseJson } from '@tersor/formats/json-text'
 import type { ModelFiles } from '../raw-config.js'
 
 const CONFIG = 'tokenizer_config.json'
@@ -12,9 +13,12 @@ interface Processor {
 const tokenBefore = ({ type, processors = [], single = [] }: Processor): string | undefined =>
   type === 'TemplateProcessing' ? single[0]?.SpecialToken?.id : processors.map(tokenBefore).find(token => token !== undefined)
 
+/** Deeper files are carried along unread: walking them would overflow the stack. */
+const MAX_DEPTH = 64
+
 const parse = (bytes: Uint8Array | undefined): Readonly<Record<string, unknown>> | undefined => {
   try {
-    const value: unknown = JSON.parse(new TextDecoder().decode(bytes))
+    const value = parseJson(new TextDecoder().decode(bytes), 'A file of the tokenizer', MAX_DEPTH)
     return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : undefined
   } catch {
     return undefined // files are carried along as they are, whatever they hold
