@@ -43,6 +43,16 @@ it('inspects layers without an engine, in the bytes of the file', async () => {
   expect(tensors[0]).toMatchObject({ name: 'd/kernel', bytes: 6, bitsPerWeight: 8 })
 })
 
+it('prints no sign of a file that steers the terminal', async () => {
+  const path = await placeDense()
+  const text = await readFile(path, 'utf8')
+  await writeFile(path, text.replace('d/bias', 'd\\u001b[2J\\n/bias'))
+  const { code, out } = await run('inspect', path)
+  expect(code).toBe(0)
+  expect(out).toContain('d [2J /bias')
+  expect(out).not.toContain('\u001b[2J')
+})
+
 it('converts a folder, and opens what it wrote by the folder or its model.json', async () => {
   process.env.TERSOR_ENGINE = 'cpu'
   const out = join(folder, 'copy')
