@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
@@ -50,6 +50,18 @@ const install = async (project: string): Promise<void> => {
 
 const project = (): string => join(folder, 'project')
 
+/** Everything but the native runtime, which is an optional peer. */
+const installCommandLine = async (into: string): Promise<void> => {
+  const ours = Object.fromEntries(
+    tarballs
+      .filter(({ name }) => !['@tersor/backend-ort', '@tersor/testing'].includes(name))
+      .map(({ name, filename }) => [name, `file:../${filename}`]),
+  )
+  await mkdir(into)
+  await writeFile(join(into, 'package.json'), JSON.stringify({ name: 'user', private: true, dependencies: ours }))
+  await run(into, 'npm', ['install', '--prefer-offline', '--no-audit', '--no-fund', '--loglevel=error'])
+}
+
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'tersor-packed-'))
   await run(ROOT, 'npm', ['run', 'build', '--', '--output-logs=errors-only'])
@@ -73,6 +85,25 @@ it('packs what each package needs and nothing that only tests need', () => {
     expect([name, stale]).toEqual([name, []])
   }
 })
+
+it(
+  'installs and runs the command line without the native runtime, and says in one line how to get it',
+  async () => {
+    const user = join(folder, 'user')
+    await installCommandLine(user)
+    expect(await readdir(join(user, 'node_modules'))).not.toContain('onnxruntime-node')
+    const model = join(ROOT, 'examples/bundled-model/model')
+    const argv = ['node_modules/.bin/tersor', 'compress', model, '--out', 'out', '--step', 'rtn(bits=4, group=32)']
+    const { stdout, stderr } = await promisify(execFile)(process.execPath, argv, { cwd: user, env: { ...process.env, NO_COLOR: '1' } })
+    expect(stdout).toMatch(/out {2}6\.8 MB → 3\.\d MB/)
+    expect(stderr.split('\n')).toEqual([
+      'engine wasm: WebAssembly on the CPU',
+      '@tersor/backend-ort is not installed: native speed comes with `ONNXRUNTIME_NODE_INSTALL=skip npm install @tersor/backend-ort`',
+      '',
+    ])
+  },
+  5 * MINUTES,
+)
 
 it(
   'runs the library example of the README with plain node',

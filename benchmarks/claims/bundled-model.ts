@@ -9,7 +9,6 @@ export const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 const BUNDLED = join(ROOT, 'examples/bundled-model')
 /** Four times as many tokens as the widest site has columns, and more. */
 const CALIBRATION_WINDOWS = 64
-const VALIDATION_DOCUMENTS = 12
 
 /** Opens it, on the engine that was selected. */
 export const openBundled = async () => {
@@ -21,6 +20,6 @@ export const openBundled = async () => {
     .filter(window => window.length === contextLength)
     .slice(0, CALIBRATION_WINDOWS)
   const calibration = learned.map(window => tf.tensor2d(Int32Array.from(window), [1, contextLength], 'int32'))
-  const validation = windowsOf((await read('validation.txt')).slice(0, VALIDATION_DOCUMENTS), tokenizer, contextLength)
+  const validation = windowsOf(await read('validation.txt'), tokenizer, contextLength)
   return { model, calibration, validation }
 }

@@ -116,7 +116,7 @@ function selfTest(native: Native): string | undefined {
   return output[0] === 3 && output[1] === -4 ? undefined : `its self-test gave [${output}] instead of [3, -4]`
 }
 
-const REMEDY = `Run \`npm install onnxruntime-node@${ORT_VERSION} --save-exact\` (put onnxruntime-node-install=skip into .npmrc to leave out the CUDA download); the plain CPU backend goes on meanwhile.`
+const REMEDY = `Run \`npm install onnxruntime-node@${ORT_VERSION} --save-exact\` (with ONNXRUNTIME_NODE_INSTALL=skip before it to leave out the CUDA download); the plain CPU backend goes on meanwhile.`
 
 /**
  * Keeps ONNX Runtime from writing a device id and a database of events into the home folder and sending them away: it looks at this

@@ -101,6 +101,16 @@ describe('composition', () => {
 })
 
 describe('the runner', () => {
+  it('tells a method whose result is no number', async () => {
+    const overflowing = method('overflowing', async weight => fromFloat32(new Float32Array(weight.size).fill(NaN), 'f32', weight.shape))
+    await expect(compress(picoModel(), overflowing)).rejects.toMatchObject({
+      code: 'NOT_FINITE',
+      message: expect.stringContaining(
+        'overflowing at layers.0 gives numbers that are NaN or infinite, though "layers.0.weight" has none.\nIts',
+      ),
+    })
+  })
+
   it('shows each stage the inputs that the compressed stages before it give', async () => {
     const sums: number[] = []
     const samples: number[] = []

@@ -47,7 +47,11 @@ export const pipeline = (...steps: readonly Step[]): Pass => {
     steps: Object.freeze([...steps]),
     run: async (model, context) => {
       let current = model
-      const done = async (): Promise<void> => (current === model ? undefined : current.params.close?.())
+      const { reference } = context.runner
+      /** Closes what nobody reads any more: neither the caller, nor the next step, nor those that compare. */
+      const release = async ({ params }: Model): Promise<void> => {
+        if (![model, current, reference.model, reference.original].some(used => used.params === params)) await params.close?.()
+      }
       for (const [index, step] of steps.entries()) {
         const pass = asPass(step)
         const provenance = [...(current.provenance ?? []), ...(pass.steps ? [] : [provenanceOf(pass, context)])]
@@ -55,10 +59,14 @@ export const pipeline = (...steps: readonly Step[]): Pass => {
           context.signal.throwIfAborted()
           context.emit({ type: 'pass', pass: pass.name, index, of: steps.length })
           const next = await pass.run(current, stepContext(pass, index, index === steps.length - 1, provenance, context))
-          await done()
+          const before = [current, reference.model]
           current = pass.steps ? next : { ...next, provenance }
+          if (pass.exact) reference.model = current
+          for (const each of new Set(before)) await release(each)
         } catch (error) {
-          await done()
+          const last = current
+          current = model
+          await release(last)
           throw error
         }
       }
@@ -74,7 +82,7 @@ const stepContext = (pass: Pass, index: number, isLast: boolean, provenance: rea
     place: shared.place === '' ? String(index) : `${shared.place}.${index}`,
     ...(final && isLast ? { final: (deeper = provenance) => final(deeper) } : {}),
   }
-  return { ...context, rng: context.rng.fork(`${index}:${pass.name}`), runner, ...holdingOf(runner) }
+  return { ...context, source: runner.reference.model, rng: context.rng.fork(`${index}:${pass.name}`), runner, ...holdingOf(runner) }
 }
 
 const provenanceOf = (pass: Pass, context: Context): Provenance => ({
@@ -156,7 +164,16 @@ export const compress = async <M extends Model>(model: M, step: Step, options: R
   const calibration = scratch && options.calibration ? await collect(options.calibration) : options.calibration
   const final = (provenance: readonly Provenance[] = []): ParameterSink =>
     scratch ? publishing(sink('final', provenance), scratch) : sink('final', provenance)
-  const runner: Runner = { ...(scratch ? { scratch } : {}), activationBytes, signal, place: '', final, between: () => sink('between', []) }
+  const reference = { original: model as Model, model: model as Model }
+  const runner: Runner = {
+    ...(scratch ? { scratch } : {}),
+    reference,
+    activationBytes,
+    signal,
+    place: '',
+    final,
+    between: () => sink('between', []),
+  }
   const context: Context = {
     ...(calibration ? { calibration } : {}),
     rng: createRng(seed),
@@ -167,7 +184,16 @@ export const compress = async <M extends Model>(model: M, step: Step, options: R
     ...holdingOf(runner),
   }
   const pass = step.kind === 'pass' && step.steps ? step : pipeline(step)
-  const work = async (): Promise<M> => (await repeatably(() => pass.run(model, context))) as M
+  const work = async (): Promise<M> => {
+    let small: Model | undefined
+    try {
+      small = await repeatably(() => pass.run(model, context))
+      return small as M
+    } finally {
+      const { params } = reference.model
+      if (params !== model.params && params !== small?.params) await params.close?.()
+    }
+  }
   if (!scratch) return work()
   const facts = options.facts ?? {}
   const batches = (calibration ?? []) as readonly tf.Tensor[]

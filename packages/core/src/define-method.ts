@@ -89,6 +89,8 @@ export interface PassDefinition<O extends OptionTable> {
   readonly paper?: Paper
   readonly options: O
   readonly check?: (options: ValuesOf<O>) => readonly [what: string, remedy: string] | undefined
+  /** Whether it only writes the same function in other weights: what it makes is what later steps compare with. */
+  readonly exact?: boolean
   readonly run: (model: Model, context: Context, options: ValuesOf<O>) => Promise<Model>
 }
 
@@ -103,6 +105,7 @@ export const definePass = <const O extends OptionTable>(
       kind: 'pass',
       name: definition.name,
       options: recorded(options),
+      ...(definition.exact ? { exact: true } : {}),
       run: (model, context) => definition.run(model, context, options),
     })
   }

@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { byteLength, DTYPES, type DType, type Parameter, type ParameterStore } from '@tersor/tensor'
+import { byteLength, CompressionError, DTYPES, type DType, type Parameter, type ParameterStore } from '@tersor/tensor'
 import type { Activations } from './activations.js'
 import { collectBatches, collector, observe, type Collector } from './calibrate.js'
 import { toMatrix } from './codecs/matrix.js'
@@ -183,9 +183,18 @@ const compressSite = async ({ method, model, context }: Run, site: Site, stats: 
     ),
   )
   const error = await relativeError(result, original, site.outAxis)
+  if (!Number.isFinite(error)) throw brokenResult(method.name, site)
   context.emit({ type: 'compressed', pass: method.name, site: site.name, before: byteLength(current), after: byteLength(result), error })
   return result
 }
+
+const brokenResult = (method: string, { name, weight }: Site): CompressionError =>
+  new CompressionError(
+    'NOT_FINITE',
+    `${method} at ${name} gives numbers that are NaN or infinite, though "${weight}" has none.`,
+    'Its numbers go beyond the range of what the method stores: leave this one out with only, or use another method there.',
+    { method, site: name, weight },
+  )
 
 const floatDType = (dtype: DType | undefined): DType => (dtype && DTYPES[dtype].kind === 'float' ? dtype : 'f32')
 

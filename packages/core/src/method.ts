@@ -29,7 +29,7 @@ export interface Job<S extends Stats = void> {
   readonly dtype: DType
   /** 1 where an earlier step kept the weight and 0 where it removed it, (out, in); absent where nothing was removed. */
   readonly mask?: Tensor2D
-  /** The weight as it was before the pipeline, (out, in); the caller of `original` disposes it. */
+  /** The weight as it was before the pipeline, or behind the last exact pass of it, (out, in); the caller of `original` disposes it. */
   original(): Promise<Tensor2D>
   /** Tells the user something that is legal but unwise. */
   warn(message: string): void
@@ -63,7 +63,7 @@ export interface Context extends Holding {
   readonly rng: Rng
   readonly signal: AbortSignal
   emit(event: ProgressEvent): void
-  /** The model before the pipeline. */
+  /** What results are compared with: the model before the pipeline, or what the last exact pass made of it. */
   readonly source: Model
   /** What pipelines need. */
   readonly runner: Runner
@@ -76,6 +76,11 @@ export interface Pass {
   readonly options?: Attrs
   /** Of a pipeline. */
   readonly steps?: readonly Step[]
+  /**
+   * Whether it only writes the same function in other weights, as rotations, scalings and folded norms do. What stands behind it is what
+   * later steps compare with: their weights have no counterpart in the model before.
+   */
+  readonly exact?: boolean
   run(model: Model, context: Context): Promise<Model>
 }
 

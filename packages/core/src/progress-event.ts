@@ -12,7 +12,7 @@ export type ProgressEvent =
       /** Bytes. */
       readonly before: number
       readonly after: number
-      /** ‖W − Ŵ‖² / ‖W‖² against the weight before the pipeline. */
+      /** ‖W − Ŵ‖² / ‖W‖² against the weight before the pipeline, or behind its last exact pass. */
       readonly error: number
     }
   /** A parameter that a pass over several sites wrote anew: a weight or bias that was scaled, a grid of inputs. */

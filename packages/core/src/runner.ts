@@ -1,6 +1,7 @@
 import type { ParameterSink } from '@tersor/tensor'
 import { activationsOf, type Activations } from './activations.js'
 import type { Tensor } from '@tensorflow/tfjs-core'
+import type { Model } from './model.js'
 import type { Provenance } from './provenance.js'
 import type { Scratch } from './scratch.js'
 import { betweenSink, stagedSink, unstaged, type StagedSink } from './staged.js'
@@ -15,6 +16,8 @@ export interface Runner {
   readonly place: string
   /** Where the result of the whole run goes; absent for a step whose result only the next one reads. */
   readonly final?: (provenance?: readonly Provenance[]) => ParameterSink
+  /** What results are compared with; an exact pass moves it on. */
+  readonly reference: { readonly original: Model; model: Model }
   /** Where results between steps go without a scratch folder. */
   readonly between: () => ParameterSink
 }

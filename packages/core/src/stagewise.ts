@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { CompressionError, type Dense, type Parameter } from '@tersor/tensor'
+import { CompressionError, type Dense, type Parameter, type ParameterStore } from '@tersor/tensor'
 import type { Activations } from './activations.js'
 import { collectBatches, collector, observe, type SiteStats } from './calibrate.js'
 import { checkFinite } from './finite.js'
@@ -34,6 +34,14 @@ export const alreadyCompressed = (pass: string, parameter: string, codec: string
     `Put ${pass} before the step that compressed it.`,
     { pass, parameter, codec },
   )
+
+/** A plain parameter that a pass will change. Throws COMPOSITION for a compressed one, NOT_FINITE for a broken one. */
+export const readDense = async (pass: string, params: ParameterStore, name: string, signal?: AbortSignal): Promise<Dense> => {
+  const parameter = await params.read(name, signal ? { signal } : {})
+  if (parameter.kind === 'encoded') throw alreadyCompressed(pass, name, parameter.codec.name)
+  checkFinite(name, parameter)
+  return parameter
+}
 
 /**
  * Goes through a model stage by stage as `layerwise` does, for passes that change several parameters of a stage at once and
@@ -90,12 +98,7 @@ const takeTurn = async (
       await Promise.resolve()
     }
     await stats.settle()
-    const read = async (name: string): Promise<Dense> => {
-      const standing = changed.get(name) ?? (await model.params.read(name, { signal: context.signal }))
-      if (standing.kind === 'encoded') throw alreadyCompressed(pass, name, standing.codec.name)
-      checkFinite(name, standing)
-      return standing
-    }
+    const read = async (name: string): Promise<Dense> => changed.get(name) ?? (await readDense(pass, model.params, name, context.signal))
     if (chosen) await change({ stage, statsOf: stats.of, read, replace: (name, parameter) => void changed.set(name, parameter) })
     return changed
   } finally {

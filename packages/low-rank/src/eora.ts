@@ -9,7 +9,8 @@ import { factoredFrom, truncate, type Truncated } from './truncate.js'
  * Δ = W − Ŵ, C = XᵀX = Q Λ Qᵀ, S = Q √Λ; ΔS ≈ U_r Σ_r V_rᵀ; Ŵ + (U_r √Σ_r)(√Σ_r V_rᵀ S⁻¹), where S⁻¹ leaves out λ below λ_max · in · 2⁻²³.
  * W: (out, in), X: (tokens, in). Ŵ stays as it is stored. Throws BAD_OPTION, NO_CALIBRATION, COMPOSITION where nothing was compressed.
  * Liu et al. 2024, https://arxiv.org/abs/2410.21271
- * Differs from the paper: C is a plain sum over tokens, not a decayed one.
+ * Differs from the paper: C is a plain sum over tokens, not a decayed one; where a block's sites follow one another, inputs are those of
+ * the compressed sites before, where the authors' code takes the dense block's.
  */
 export const eora = defineMethod({
   name: 'eora',

@@ -64,6 +64,6 @@ it('does not fold what is compressed', async () => {
   await expect(compress({ ...model, params }, foldBatchNorm())).rejects.toMatchObject({
     code: 'COMPOSITION',
     message:
-      '"conv1.weight" is compressed already (masked), and folding would change it.\nPut fold-batch-norm before the steps that compress.',
+      'fold-batch-norm would change "conv1.weight", which is compressed already (masked).\nPut fold-batch-norm before the step that compressed it.',
   })
 })

@@ -1,5 +1,5 @@
-import { activationNames, definePass, quantizedActivations, type Model } from '@tersor/core'
-import { CompressionError, fromFloat32, toFloat32, type Dense, type ParameterSink, type ParameterStore } from '@tersor/tensor'
+import { activationNames, definePass, quantizedActivations, readDense, type Model } from '@tersor/core'
+import { CompressionError, fromFloat32, toFloat32, type ParameterSink, type ParameterStore } from '@tersor/tensor'
 import type { ImageClassifier } from './image-classifier.js'
 import type { ResNetConfig } from './resnet-config.js'
 import { convolutionsOf, isFolded, resNetCouplings, resNetStages, type NormedConvolution } from './resnet.js'
@@ -14,22 +14,11 @@ const classifierOf = (model: Model): ImageClassifier<ResNetConfig> => {
   )
 }
 
-const readDense = async (params: ParameterStore, name: string, signal: AbortSignal): Promise<Dense> => {
-  const parameter = await params.read(name, { signal })
-  if (parameter.kind === 'dense') return parameter
-  throw new CompressionError(
-    'COMPOSITION',
-    `"${name}" is compressed already (${parameter.codec.name}), and folding would change it.`,
-    'Put fold-batch-norm before the steps that compress.',
-    { name, codec: parameter.codec.name },
-  )
-}
-
 /** W′ = W · s and b′ = bias − mean · s with s = weight / √(variance + ε), output channel by channel. */
 const fold = async (each: NormedConvolution, epsilon: number, params: ParameterStore, sink: ParameterSink, signal: AbortSignal) => {
   const { site, norm, outputs } = each
-  const read = async (name: string): Promise<Float32Array> => toFloat32(await readDense(params, name, signal))
-  const kernel = await readDense(params, site.weight, signal)
+  const read = async (name: string): Promise<Float32Array> => toFloat32(await readDense('fold-batch-norm', params, name, signal))
+  const kernel = await readDense('fold-batch-norm', params, site.weight, signal)
   const [values, gain, bias, mean, variance] = [
     toFloat32(kernel),
     await read(`${norm}.weight`),
@@ -65,6 +54,7 @@ export const foldBatchNorm = definePass({
     year: 2018,
     url: 'https://arxiv.org/abs/1712.05877',
   },
+  exact: true,
   options: {},
   run: async (model, { signal, sink }) => {
     const { config, params } = classifierOf(model)

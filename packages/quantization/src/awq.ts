@@ -107,6 +107,7 @@ export const awq = definePass({
     year: 2023,
     url: 'https://arxiv.org/abs/2306.00978',
   },
+  exact: true,
   options: { ...gridOptions, steps: integer({ min: 2, default: 20, doc: 'ratios tried, from 0 up to below 1' }) },
   check: checkGrid,
   run: async (model, context, { steps, ...given }) => {

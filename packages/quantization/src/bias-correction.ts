@@ -42,13 +42,13 @@ const correctable = (model: Model, { source }: Context): readonly Biased[] => {
   if (found.length === 0)
     throw refuse(
       `${NAME} found no compressed weight with a bias.`,
-      'Put it after the step that quantizes; fold batch norms first, in a `compress` of their own.',
+      'Put it after the step that quantizes; batch norms are folded before that.',
     )
   const stranger = found.find(({ bias }) => !before.has(bias))
   if (!stranger) return found
   throw refuse(
-    `The model before the pipeline has no "${stranger.bias}": its weights are others.`,
-    'Fold batch norms, or equalize layers, in a `compress` of their own and pass its result.',
+    `What the weights are compared with has no "${stranger.bias}": a step that changes them without rounding did not say that it is exact.`,
+    'Give that pass exact: true.',
     { name: stranger.bias },
   )
 }

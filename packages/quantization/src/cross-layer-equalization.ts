@@ -83,6 +83,7 @@ export const crossLayerEqualization = definePass({
     year: 2019,
     url: 'https://arxiv.org/abs/1906.04721',
   },
+  exact: true,
   options: {},
   run: async (model, context) => {
     const pairs = (model.couplings ?? []).filter(({ homogeneous, members }) => homogeneous && members.length > 1).map(pairOf)

@@ -2,7 +2,7 @@ import * as tf from '@tensorflow/tfjs-core'
 import '@tensorflow/tfjs-backend-cpu'
 import { compress, type Model } from '@tersor/core'
 import { picoModel, randomRows, runMethod, useEngine } from '@tersor/testing'
-import { fromFloat32, memoryStore, toFloat32, type Dense } from '@tersor/tensor'
+import { fromFloat32, memoryStore, toFloat32, type Dense, type ParameterStore } from '@tersor/tensor'
 import { randomHadamard } from './hadamard-matrix.js'
 import { hadamard } from './hadamard.js'
 import { rtn } from './rtn.js'
@@ -110,4 +110,20 @@ it('says that the stream cannot be turned where only heads are', async () => {
     void (event.type === 'warning' && messages.push(event.message!))
   await compress({ ...model, stages: [stage] }, hadamard(), { onProgress })
   expect(messages).toEqual([expect.stringMatching(/^the stream between blocks of this network cannot be turned/)])
+})
+
+it.each([NaN, Infinity])('tells a weight that is %p, wherever it stands', async broken => {
+  const model = streamModel([1, 2, 3, 4])
+  const name = 'out'
+  const values = toFloat32((await model.params.read(name)) as Dense).slice()
+  values[7] = broken
+  const params: ParameterStore = {
+    ...model.params,
+    read: async (asked, options) =>
+      asked === name ? fromFloat32(values, 'f32', model.params.info(name).shape) : model.params.read(asked, options),
+  }
+  await expect(compress({ ...model, params }, hadamard())).rejects.toMatchObject({
+    code: 'NOT_FINITE',
+    message: `Weight 7 of "${name}" is NaN or infinite.\nRepair or replace the checkpoint: nothing computed from it would hold.`,
+  })
 })

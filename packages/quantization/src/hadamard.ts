@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { alreadyCompressed, boolean, definePass, type Channels, type Context, type Model, type Rng } from '@tersor/core'
+import { boolean, definePass, readDense, type Channels, type Context, type Model, type Rng } from '@tersor/core'
 import { CompressionError, fromFloat32, toFloat32, type Dense } from '@tersor/tensor'
 import { randomHadamard } from './hadamard-matrix.js'
 import { scaleChannels } from './scale-channels.js'
@@ -35,13 +35,6 @@ const turnChannels = async (parameter: Dense, { axis, start = 0, count }: Channe
 
 const signsOf = (rng: Rng) => (): 1 | -1 => (rng.uniform() < 0.5 ? 1 : -1)
 
-/** A plain parameter; throws COMPOSITION for a compressed one. */
-const readDense = async ({ params }: Model, name: string, signal: AbortSignal): Promise<Dense> => {
-  const parameter = await params.read(name, { signal })
-  if (parameter.kind === 'encoded') throw alreadyCompressed('hadamard', name, parameter.codec.name)
-  return parameter
-}
-
 /** Puts the norms' weights into their readers, then turns the stream. */
 const planResidual = async (model: Model, changes: Plan, { rng, signal }: Context): Promise<void> => {
   if (!model.residual) return
@@ -49,7 +42,7 @@ const planResidual = async (model: Model, changes: Plan, { rng, signal }: Contex
   const matrix = randomHadamard(size, signsOf(rng.fork('residual')))
   for (const { weight, readers } of norms) {
     const { offset = 0, parameter } = weight
-    const values = toFloat32(await readDense(model, parameter, signal))
+    const values = toFloat32(await readDense('hadamard', model.params, parameter, signal))
     plan(changes, parameter, dense => scaleChannels(dense, weight, channel => 1 / (values[channel] + offset)))
     for (const reader of readers)
       plan(changes, reader.parameter, dense => scaleChannels(dense, reader, channel => values[channel] + offset))
@@ -82,7 +75,7 @@ const write = async (model: Model, changes: Plan, context: Context, untie: boole
         await out.write(name, await model.params.read(source, { signal: context.signal }))
         continue
       }
-      let parameter = await readDense(model, source, context.signal)
+      let parameter = await readDense('hadamard', model.params, source, context.signal)
       for (const step of steps) parameter = await step(parameter)
       await out.write(name, parameter)
       context.emit({ type: 'changed', pass: 'hadamard', parameter: name })
@@ -111,6 +104,7 @@ export const hadamard = definePass({
     year: 2024,
     url: 'https://arxiv.org/abs/2404.00456',
   },
+  exact: true,
   options: {
     residual: boolean({ default: true, doc: 'whether the stream between blocks is turned' }),
     heads: boolean({ default: true, doc: 'whether the values of each head are turned' }),

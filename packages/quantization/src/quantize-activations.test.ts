@@ -130,3 +130,12 @@ it('refuses what it cannot do', async () => {
   })
   endless.dispose()
 })
+
+it('leaves a site alone whose inputs are all zero, as those of an expert are that no token chose', async () => {
+  const silent = batches.map(batch => tf.zerosLike(batch))
+  const events: ProgressEvent[] = []
+  const small = await compress(picoModel(), quantizeActivations(), { calibration: silent, onProgress: event => events.push(event) })
+  tf.dispose(silent)
+  expect(small.params.names()).toEqual(['layers.0.weight', 'layers.1.weight'])
+  expect(events.filter(({ type }) => type === 'warning')).toMatchObject([{ site: 'layers.0' }, { site: 'layers.1' }])
+})

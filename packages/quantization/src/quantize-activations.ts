@@ -78,6 +78,8 @@ const observeSites = async (
   }
 }
 
+const NOTHING: readonly [low: number, high: number] = [0, 0]
+
 const gridOfInputs = (site: Site, [low, high]: readonly [number, number], { bits, symmetric }: Levels): ActivationGrid => {
   if (Number.isFinite(low) && Number.isFinite(high)) return { bits, ...lineOf(low, high, { bits, symmetric, group: 1, joint: true }) }
   throw new CompressionError(
@@ -122,16 +124,18 @@ export const quantizeActivations = definePass({
     const { stages, changed } = await walkStages(model, context, 'quantize-activations', async ({ stage, gather }) => {
       if (!stage.sites.some(({ name }) => chosen.has(name))) return undefined
       const states = await observeSites(observer, chosen, gather)
-      for (const { name } of stage.sites)
-        if (chosen.has(name) && !states.has(name))
+      const rangeOf = (name: string) => (states.has(name) ? observer.range(states.get(name), options) : NOTHING)
+      const isSeen = ({ name }: Site): boolean => rangeOf(name).some(end => end !== 0) // experts that no token chose see zeros
+      for (const { name } of stage.sites.filter(site => !isSeen(site)))
+        if (chosen.has(name))
           context.emit({
             type: 'warning',
             pass: 'quantize-activations',
             site: name,
             message: 'no input came by in calibration: it stays as it is',
           })
-      const seen = stage.sites.filter(({ name }) => states.has(name))
-      const grids = seen.map(site => [site, gridOfInputs(site, observer.range(states.get(site.name), options), options)] as const)
+      const seen = stage.sites.filter(isSeen)
+      const grids = seen.map(site => [site, gridOfInputs(site, rangeOf(site.name), options)] as const)
       return {
         changed: new Map(grids.flatMap(([site, grid]) => [...activationParameters(site, grid)])),
         stage: withActivationGrids(stage, new Map(grids.map(([{ name }]) => [name, options.bits]))),

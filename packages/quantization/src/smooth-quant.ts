@@ -39,6 +39,7 @@ export const smoothQuant = definePass({
     year: 2022,
     url: 'https://arxiv.org/abs/2211.10438',
   },
+  exact: true,
   options: { alpha: fraction({ inclusive: true, default: 0.5, doc: 'how much of the range moves from activations to weights' }) },
   run: async (model, context, { alpha }) => {
     checkScalings('smooth-quant', model, hasNormScalings)
