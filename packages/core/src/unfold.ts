@@ -57,7 +57,8 @@ export const rowsOf = (site: Site, input: tf.Tensor): tf.Tensor2D => {
   if (!site.convolution) return tf.reshape(input, [-1, input.shape[input.rank - 1]!]) as tf.Tensor2D
   const { rows } = unfold(input, site.convolution)
   const { depthwise = false } = site.convolution
-  if (!depthwise && site.inAxis > 1) return rows
+  const { inAxis, outAxis } = site
+  if (!depthwise && inAxis - (outAxis < inAxis ? 1 : 0) > 0) return rows // the kernel comes first, also where it has one axis
   const [count, columns] = rows.shape
   const channels = input.shape[3]!
   const byChannel = tf.transpose(tf.reshape(rows, [count, columns / channels, channels]), [0, 2, 1])

@@ -65,6 +65,17 @@ describe('readImages', () => {
     expect(tf.memory().numTensors).toBe(0)
   })
 
+  it('crops and scales them to another size, as it does those of a folder', async () => {
+    const wide = { images: { shape: [1, 1, 3, 3] }, classes: ['cat'] }
+    const path = await write(wide, [0, 0, 0, 90, 60, 30, 0, 0, 0], [0]) // its middle is a square of one colour
+    const images = await readImages(path, { size: [2, 2] })
+    expect(images).toMatchObject({ count: 1, shape: [2, 2, 3] })
+    const batch = images.batch(0, 1)
+    expect([...(await batch.data())]).toEqual(Array(4).fill([90, 60, 30]).flat())
+    batch.dispose()
+    expect(tf.memory().numTensors).toBe(0)
+  })
+
   it.each([
     [{ classes: ['cat'] }, pixels, [0, 0], 'has no shape of four extents for its images'],
     [{ images: { shape: [2, 1, 2, 3] } }, pixels, [0, 0], 'names no classes'],
@@ -86,10 +97,21 @@ describe('readImages', () => {
   })
 })
 
+/** CRC-32 of a chunk, bit by bit. */
+const checksum = (bytes: Uint8Array): number => {
+  let crc = 0xffffffff
+  for (const byte of bytes) {
+    crc ^= byte
+    for (let bit = 0; bit < 8; bit++) crc = crc & 1 ? (crc >>> 1) ^ 0xedb88320 : crc >>> 1
+  }
+  return (crc ^ 0xffffffff) >>> 0
+}
+
 /** Stands in for sharp: an image is as many gray pixels as its name says. */
 const decoder: Decoder = path => {
   const width = Number(/(\d+)\.\w+$/.exec(path)![1])
   const picture = {
+    metadata: async () => ({ width, height: 1 }),
     removeAlpha: () => picture,
     toColourspace: () => picture,
     resize: () => picture,
@@ -158,6 +180,39 @@ describe('readImageFolder', () => {
     const values = await batch.data()
     values.forEach((value, i) => expect(Math.abs(value - (i % 3 === 0 ? 255 : 0))).toBeLessThan(16)) // the blue ends are cut off
     batch.dispose()
+  })
+
+  it('refuses an image of more pixels than are decoded, by its header alone', async () => {
+    await mkdir(join(folder, 'cat'))
+    const bytes = await sharp({ create: { width: 1, height: 1, channels: 3, background: '#000' } })
+      .png()
+      .toBuffer()
+    bytes.writeUInt32BE(30_000, 16) // width and height stand in the first chunk, whose checksum follows
+    bytes.writeUInt32BE(30_000, 20)
+    bytes.writeUInt32BE(checksum(bytes.subarray(12, 29)), 29)
+    await writeFile(join(folder, 'cat/a.png'), bytes)
+    for (const how of [{}, { size: [8, 8] as const }])
+      expect(await refusal(readImages(folder, how))).toEqual([
+        'BAD_DATA',
+        '/cat/a.png is 30000 × 30000, and at most 67108864 pixels are decoded.',
+        'Scale it down, or take it out.',
+      ])
+  })
+
+  it('refuses images that together take more than is held', async () => {
+    await put('cat/a1.png', 'cat/b1.png')
+    const big = {
+      metadata: async () => ({ width: 1, height: 1 }),
+      removeAlpha: () => big,
+      toColourspace: () => big,
+      raw: () => big,
+      toBuffer: async () => ({ data: { length: 3 * 2 ** 31 }, info: { width: 2 ** 31, height: 1, channels: 3 } }),
+    } as unknown as ReturnType<Decoder>
+    expect(await refusal(readImageFolder(folder, async () => () => big))).toEqual([
+      'BAD_DATA',
+      'The 2 images of  take 12884901888 bytes, and at most 4294967296 are held.',
+      'Take fewer or smaller images, or pass size: [height, width].',
+    ])
   })
 
   it('refuses a file that only calls itself an image', async () => {

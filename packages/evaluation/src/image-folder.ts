@@ -5,13 +5,15 @@ const IMAGE = /\.(png|jpe?g|webp)$/i
 
 /** The part of sharp that is used. */
 interface Picture {
+  /** What the file's first bytes say, before any pixel is decoded. */
+  metadata(): Promise<{ width?: number; height?: number }>
   removeAlpha(): Picture
   toColourspace(space: 'srgb'): Picture
   resize(width: number, height: number, options: { fit: 'cover' }): Picture
   raw(): Picture
   toBuffer(options: { resolveWithObject: true }): Promise<{ data: Uint8Array; info: { width: number; height: number; channels: number } }>
 }
-export type Decoder = (path: string) => Picture
+export type Decoder = (path: string, options: { limitInputPixels: number }) => Picture
 
 /** Loads sharp when an image has to be decoded and not before: most uses need none. */
 export const loadSharp = async (load: () => Promise<unknown> = () => import('sharp' as string)): Promise<Decoder> => {
@@ -62,39 +64,57 @@ const list = async (folder: string): Promise<{ readonly classes: readonly string
   })
 }
 
-const pixelsOf = (decode: Decoder, path: string, size?: readonly [number, number]) =>
-  (size ? decode(path).resize(size[1], size[0], { fit: 'cover' }) : decode(path))
+/** Of one image, above what cameras take: a file of some bytes can claim more than memory holds. */
+const MOST_PIXELS = 1 << 26
+/** Of all images together, decoded. */
+const MOST_BYTES = 4 * 2 ** 30
+
+const pixelsOf = async (decode: Decoder, path: string, size?: readonly [number, number]) => {
+  const failed = (cause: unknown): never => {
+    const remedy = 'Take it out of the folder, or save it again as PNG, JPEG or WebP.'
+    throw new CompressionError('BAD_DATA', `${path} cannot be decoded.`, remedy, { path }, cause)
+  }
+  const open = (): Picture => decode(path, { limitInputPixels: MOST_PIXELS })
+  // The header alone is read without the limit, so that the message can say what it claims.
+  const { width = 0, height = 0 } = await decode(path, { limitInputPixels: Number.MAX_SAFE_INTEGER }).metadata().catch(failed)
+  if (width * height > MOST_PIXELS)
+    throw badFolder(`${path} is ${height} × ${width}, and at most ${MOST_PIXELS} pixels are decoded.`, 'Scale it down, or take it out.', {
+      path,
+    })
+  return (size ? open().resize(size[1], size[0], { fit: 'cover' }) : open())
     .removeAlpha()
     .toColourspace('srgb')
     .raw()
     .toBuffer({ resolveWithObject: true })
-    .catch((cause: unknown) => {
-      const remedy = 'Take it out of the folder, or save it again as PNG, JPEG or WebP.'
-      throw new CompressionError('BAD_DATA', `${path} cannot be decoded.`, remedy, { path }, cause)
-    })
+    .catch(failed)
+}
 
 /** Decodes a folder with a folder of images a class, or with images alone; all images must have one size, or are cropped and scaled to `size`, (height, width). Throws BAD_DATA and UNSUPPORTED. */
 export const readImageFolder = async (folder: string, load: () => Promise<Decoder> = loadSharp, size?: readonly [number, number]) => {
   const { classes, files } = await list(folder)
   const decode = await load()
-  const images: Uint8Array[] = []
+  let pixels = new Uint8Array()
   let shape: readonly [number, number, number] | undefined
-  for (const { path } of files) {
+  for (const [index, { path }] of files.entries()) {
     const { data, info } = await pixelsOf(decode, path, size)
-    shape ??= [info.height, info.width, info.channels]
+    if (shape === undefined) {
+      shape = [info.height, info.width, info.channels]
+      if (files.length * data.length > MOST_BYTES)
+        throw badFolder(
+          `The ${files.length} images of ${folder} take ${files.length * data.length} bytes, and at most ${MOST_BYTES} are held.`,
+          'Take fewer or smaller images, or pass size: [height, width].',
+          { folder },
+        )
+      pixels = new Uint8Array(files.length * data.length)
+    }
     if (shape[0] !== info.height || shape[1] !== info.width || shape[2] !== info.channels) {
       throw badFolder(
         `${path} is ${info.height} × ${info.width}, the images before it ${shape[0]} × ${shape[1]}.`,
         'Scale all images to one size, or pass size: [height, width].',
-        {
-          path,
-        },
+        { path },
       )
     }
-    images.push(data)
+    pixels.set(data, index * data.length)
   }
-  const bytes = images[0].length
-  const pixels = new Uint8Array(images.length * bytes)
-  images.forEach((image, i) => pixels.set(image, i * bytes))
   return { pixels, shape: shape!, labels: Uint16Array.from(files, ({ label }) => label), classes }
 }

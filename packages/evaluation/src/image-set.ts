@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { CompressionError } from '@tersor/tensor'
 import { readImageFolder } from './image-folder.js'
-import { preprocess, type Preprocessing } from './preprocessing.js'
+import { preprocess, toSize, type Preprocessing } from './preprocessing.js'
 import { fileSystem, readBytes } from './read-bytes.js'
 
 /** Labelled images of one size. */
@@ -87,9 +87,18 @@ const readTriple = async (path: string): Promise<ImageSet> => {
   return imageSet(pixels, [height, width, channels], labels, classes)
 }
 
+/** A set whose images have another size, each batch as it is asked for. */
+const resized = (images: ImageSet, size?: readonly [number, number]): ImageSet => {
+  const [height, width, channels] = images.shape
+  if (!size || (size[0] === height && size[1] === width)) return images
+  const batch = (start: number, end: number): tf.Tensor => tf.tidy(() => toSize(images.batch(start, end) as tf.Tensor4D, size))
+  return Object.freeze({ ...images, shape: [...size, channels] as const, batch })
+}
+
 /**
  * Reads images: a NAME.json with NAME.images.u8 and NAME.labels.u8 beside it, or a folder with a folder of PNG, JPEG or WebP
- * files a class, or with such files and no labels, which are cropped around their middle and scaled where `size`, (height, width), is given.
+ * files a class, or with such files and no labels. Where `size`, (height, width), is given, images of another one are cropped around their
+ * middle and scaled.
  * Throws NOT_FOUND or DISK for files, BAD_DATA for what does not fit together, UNSUPPORTED where a folder needs `sharp` and it is not installed.
  */
 export const readImages = async (path: string, { size }: { readonly size?: readonly [number, number] } = {}): Promise<ImageSet> => {
@@ -99,7 +108,7 @@ export const readImages = async (path: string, { size }: { readonly size?: reado
       stat => stat.isDirectory(),
       () => false,
     )
-  if (!isFolder) return readTriple(path)
+  if (!isFolder) return resized(await readTriple(path), size)
   const { pixels, shape, labels, classes } = await readImageFolder(path, undefined, size)
   return imageSet(pixels, shape, labels, classes)
 }

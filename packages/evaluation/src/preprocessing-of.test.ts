@@ -14,7 +14,7 @@ it('takes layout and size from the shape of the input, and what is declared befo
   expect(preprocessingOf([1, 3, 3, 3], { layout: 'nchw' })).toEqual({ layout: 'nchw', size: [3, 3] })
 })
 
-it.each([[undefined], [[1, 96]], [[1, 8, 8, 1]], [[1, 'height', 'width', 3]]])('refuses an input of %j', shape => {
+it.each([[undefined], [[1, 96]], [[1, 8, 8, 1]], [[1, 'height', 'width', 3]], [[1, 16000, 16000, 3]]])('refuses an input of %j', shape => {
   expect(() => preprocessingOf(shape)).toThrow(
     expect.objectContaining({
       code: 'UNSUPPORTED',

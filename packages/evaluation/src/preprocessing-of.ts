@@ -1,5 +1,5 @@
 import { CompressionError } from '@tersor/tensor'
-import type { Preprocessing } from './preprocessing.js'
+import { LARGEST_SIDE, type Preprocessing } from './preprocessing.js'
 import { readBytes } from './read-bytes.js'
 
 const FIELDS: readonly string[] = ['size', 'mean', 'deviation', 'layout']
@@ -26,7 +26,7 @@ export const readPreprocessing = async (path: string): Promise<Partial<Preproces
   return value as Partial<Preprocessing>
 }
 
-const isExtent = (extent: unknown): extent is number => typeof extent === 'number' && extent > 0
+const isExtent = (extent: unknown): extent is number => typeof extent === 'number' && extent > 0 && extent <= LARGEST_SIDE
 
 /**
  * What an imported graph wants done to pixels: as declared, the layout and size by its input's shape, (batch, height, width, 3) or

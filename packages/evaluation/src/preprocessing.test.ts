@@ -29,7 +29,8 @@ it('scales to the size', async () => {
 })
 
 it.each([
-  [{ size: [0, 2] }, 'preprocessing has the size [0,2].\nPass height and width in pixels.'],
+  [{ size: [16000, 2] }, 'preprocessing has the size [16000,2].\nPass height and width in pixels, up to 4096.'],
+  [{ size: [0, 2] }, 'preprocessing has the size [0,2].\nPass height and width in pixels, up to 4096.'],
   [{ size: [2, 2], mean: [1] }, 'preprocessing has 1 values for mean, and the images have 2 channels.\nPass one a channel.'],
   [{ size: [2, 2], deviation: [1, 0] }, 'preprocessing has mean [] and deviation [1,0].\nPass finite means and deviations above 0.'],
   [{ size: [2, 2], layout: 'chw' }, 'preprocessing has the layout "chw".\nPass nhwc or nchw.'],

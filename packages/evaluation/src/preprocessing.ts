@@ -13,13 +13,16 @@ export interface Preprocessing {
   readonly layout?: 'nhwc' | 'nchw'
 }
 
-const isSize = (extent: unknown): boolean => typeof extent === 'number' && Number.isInteger(extent) && extent > 0
+/** Pixels along a side, above those of any network in use: a batch of larger images would take gigabytes. */
+export const LARGEST_SIDE = 4096
+
+const isSize = (extent: unknown): boolean => typeof extent === 'number' && Number.isInteger(extent) && extent > 0 && extent <= LARGEST_SIDE
 
 /** Throws BAD_OPTION for a size, a mean or a deviation that cannot be. */
 const check = ({ size, mean = [], deviation = [], layout = 'nhwc' }: Preprocessing, channels: number): void => {
   const bad = (what: string, remedy: string): CompressionError => new CompressionError('BAD_OPTION', what, remedy)
   if (size.length !== 2 || !size.every(isSize))
-    throw bad(`preprocessing has the size ${JSON.stringify(size)}.`, 'Pass height and width in pixels.')
+    throw bad(`preprocessing has the size ${JSON.stringify(size)}.`, `Pass height and width in pixels, up to ${LARGEST_SIDE}.`)
   for (const [name, values] of Object.entries({ mean, deviation }))
     if (values.length !== 0 && values.length !== channels)
       throw bad(`preprocessing has ${values.length} values for ${name}, and the images have ${channels} channels.`, 'Pass one a channel.')
@@ -40,6 +43,14 @@ const crop = (images: tf.Tensor4D, [height, width]: readonly [number, number]): 
   return tf.slice(images, [0, Math.floor((rows - down) / 2), Math.floor((columns - across) / 2), 0], [count, down, across, channels])
 }
 
+/** Images (batch, height, width, channels) in another size: cropped to its proportions around their middle, then scaled bilinearly. */
+export const toSize = (images: tf.Tensor4D, size: readonly [number, number]): tf.Tensor4D =>
+  tf.tidy(() => {
+    const window = crop(images, size)
+    const fits = window.shape[1] === size[0] && window.shape[2] === size[1]
+    return fits ? tf.clone(window) : tf.image.resizeBilinear(window, [...size], false, true)
+  })
+
 /**
  * Makes of images (batch, height, width, channels), 0 … 255, what a network takes: cropped, scaled, (pixel / 255 − mean) / deviation, channels
  * first where it wants them there. The caller owns both. Throws BAD_OPTION.
@@ -48,10 +59,7 @@ export const preprocess = (images: tf.Tensor4D, preprocessing: Preprocessing): t
   check(preprocessing, images.shape[3])
   const { size, mean, deviation, layout = 'nhwc' } = preprocessing
   return tf.tidy(() => {
-    const window = crop(images, size)
-    const scaled =
-      window.shape[1] === size[0] && window.shape[2] === size[1] ? window : tf.image.resizeBilinear(window, [...size], false, true)
-    const unit = tf.div(scaled, 255)
+    const unit = tf.div(toSize(images, size), 255)
     const centred = mean ? tf.sub(unit, tf.tensor1d([...mean])) : unit
     const normal = (deviation ? tf.div(centred, tf.tensor1d([...deviation])) : centred) as tf.Tensor4D
     return layout === 'nchw' ? tf.transpose(normal, [0, 3, 1, 2]) : tf.clone(normal)

@@ -1,13 +1,10 @@
-import { CompressionError } from '@tersor/tensor'
+import { CompressionError, oneLine as cutLine } from '@tersor/tensor'
 
 /** Names in files are as long as they like; errors are not. */
 const LONGEST = 400
 
 /** Text of a file made fit for the first line of an error. */
-export const oneLine = (text: string): string => {
-  const line = text.replace(/[\p{Cc}\u2028\u2029]+/gu, ' ')
-  return line.length > LONGEST ? `${line.slice(0, LONGEST)}…` : line
-}
+export const oneLine = (text: string): string => cutLine(text, LONGEST)
 
 /** The error of a file whose content cannot be what it claims. */
 export const badFile = (

@@ -42,6 +42,14 @@ const SYSTEM_CODE = /^E[A-Z0-9]+$/
 /** The error of a failed operation: NOT_FOUND for a path that is not there, DISK for other system errors, anything else as it is. */
 export const diskError = (path: string, cause: unknown): unknown => {
   const { code, message } = (cause ?? {}) as { code?: unknown; message?: string }
+  if (code === 'ERR_INVALID_ARG_VALUE')
+    return new CompressionError(
+      'NOT_FOUND',
+      `${JSON.stringify(path)} is no path.`,
+      'A path has no null bytes: check the name.',
+      { path },
+      cause,
+    )
   if (typeof code !== 'string' || !SYSTEM_CODE.test(code)) return cause
   if (code === 'ENOENT') return new CompressionError('NOT_FOUND', `There is nothing at ${path}.`, 'Check the path.', { path }, cause)
   return new CompressionError(
@@ -137,6 +145,17 @@ export const fileNames = async (fs: FileSystem, folder: string): Promise<string[
   }
   return names
 }
+
+const segments = (path: string): readonly string[] => path.split('/')
+
+/** Whether a name that a file brought is that of a file beside it or below: anything else would lead a reader astray, or is no path at all. */
+export const isPathBeside = (path: unknown): path is string =>
+  typeof path === 'string' &&
+  !/\p{Cc}|\\|^[a-z]+:/iu.test(path) &&
+  segments(path).every(part => part !== '' && part !== '.' && part !== '..')
+
+/** The same for one that stands beside it. */
+export const isNameBeside = (name: unknown): name is string => isPathBeside(name) && segments(name).length === 1
 
 export const within = (folder: string, name: string): string => `${folder}/${name}`
 export const withoutSlash = (path: string): string => path.replace(/(?<=.)[/\\]+$/, '')

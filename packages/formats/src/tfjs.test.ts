@@ -66,7 +66,8 @@ describe('reading', () => {
     ]
     const bytes = Uint8Array.from([...f32(1, -2), 0, 10, 255, 1, 4, 1, 232, 3, 255, 255, ...halves, 5, 0, 0, 0])
     const model = await openTfjs(await place(weights, bytes, {}, [5, 6, bytes.length - 11]))
-    expect(model.params.info('b')).toEqual({ shape: [3], dtype: 'f32', byteLength: 12 })
+    expect(model.params.info('b')).toEqual({ shape: [3], dtype: 'f32', byteLength: 3 }) // in the file
+    expect(['a', 'c', 'd', 'e', 'f', 'g'].map(name => model.params.info(name).byteLength)).toEqual([8, 2, 1, 4, 4, 4])
     expect(model.description).toEqual({ format: 'graph-model', modelTopology: { node: [] } })
     const reference = await inTfjs(folder)
     for (const { name, shape } of weights) {
@@ -84,7 +85,8 @@ describe('reading', () => {
     [{ shape: [1e9, 1e9] }, 'BAD_FILE', 'The weight "a" of shape [1000000000,1000000000] is larger than any file.'],
     [{ shape: [3] }, 'BAD_FILE', '/model.json promises 12 bytes in group1-shard1of1.bin, but there are 8.'],
     [{ dtype: 'float8' }, 'BAD_FILE', 'The dtype of the weight "a" is "float8".'],
-    [{ dtype: 'string' }, 'UNSUPPORTED', 'The weight "a" holds string values.'],
+    [{ dtype: 'string' }, 'BAD_FILE', 'The 2 strings of the weight "a" go on beyond the end of what holds them.'],
+    [{ dtype: 'string', quantization: { dtype: 'float16' } }, 'BAD_FILE', 'The quantization of the weight "a" is {"dtype":"float16"}.'],
     [{ name: '' }, 'BAD_FILE', 'A weight of the manifest is {"name":"","shape":[2],"dtype":"float32"}.'],
     [
       { quantization: { dtype: 'uint8', scale: 1e39, min: 0 } },
@@ -96,14 +98,17 @@ describe('reading', () => {
     expect((await refusal(openTfjs(path))).slice(0, 2)).toEqual([code, what])
   })
 
-  it.each(['../secret.bin', '/etc/passwd', 'a/../../b', 'C:\\x', 'http://x/y', ''])('does not follow the path %s', async path => {
-    await writeFile(join(folder, 'model.json'), JSON.stringify([{ paths: [path], weights: [] }]))
-    expect(await refusal(openTfjs(join(folder, 'model.json')))).toEqual([
-      'BAD_FILE',
-      `A path of the weights manifest is ${JSON.stringify(path)}.`,
-      'Files stand beside the manifest or below it.',
-    ])
-  })
+  it.each(['../secret.bin', '/etc/passwd', 'a/../../b', 'C:\\x', 'http://x/y', '', 'a\0b', 'a\nb'])(
+    'does not follow the path %s',
+    async path => {
+      await writeFile(join(folder, 'model.json'), JSON.stringify([{ paths: [path], weights: [] }]))
+      expect(await refusal(openTfjs(join(folder, 'model.json')))).toEqual([
+        'BAD_FILE',
+        `A path of the weights manifest is ${JSON.stringify(path)}.`,
+        'Files stand beside the manifest or below it.',
+      ])
+    },
+  )
 
   it.each([
     ['nonsense', '{', 'is not JSON'],
@@ -115,6 +120,31 @@ describe('reading', () => {
     const [code, first] = await refusal(openTfjs(join(folder, 'model.json')))
     expect(code).toBe('BAD_FILE')
     expect(first).toContain(what)
+  })
+
+  it('opens a model with strings and complex numbers among its weights, and writes them again as they are', async () => {
+    const text = Uint8Array.from([3, 0, 0, 0, 195, 164, 98, 0, 0, 0, 0]) // "äb" and ""
+    const weights = [
+      { name: 'a', shape: [2], dtype: 'float32' },
+      { name: 'words', shape: [2], dtype: 'string' },
+      { name: 'b', shape: [1], dtype: 'float32' },
+      { name: 'waves', shape: [1], dtype: 'complex64' },
+    ]
+    const model = await openTfjs(await place(weights, Uint8Array.from([...f32(1, 2), ...text, ...f32(3), ...f32(4, -5)])))
+    expect(model.params.names()).toEqual(['a', 'b', 'waves'])
+    expect(toFloat32((await model.params.read('b')) as Dense)).toEqual(Float32Array.of(3))
+    expect(await refusal(model.params.read('words'))).toEqual([
+      'UNSUPPORTED',
+      'The weight "words" holds strings, which are no numbers.',
+      'They are written again as they are; freeze the graph without its tables of words to be rid of them.',
+    ])
+    const parameters = Object.fromEntries(
+      await Promise.all(model.params.names().map(async name => [name, await model.params.read(name)] as const)),
+    )
+    await save(join(folder, 'again'), parameters, { description: model.description, manifest: model.manifest })
+    await model.close()
+    const { words, waves, b } = await inTfjs(join(folder, 'again'))
+    expect([await words.data(), [...(await b.data())], [...(await waves.data())]]).toEqual([['äb', ''], [3], [4, -5]])
   })
 
   it('refuses a name twice', async () => {

@@ -3,6 +3,7 @@ import type { Site, Stage } from '@tersor/core'
 import { CompressionError, type ParameterStore } from '@tersor/tensor'
 import { paddedBand } from './bands.js'
 import { checkParameters } from './check-parameters.js'
+import { checkCounts } from './config-counts.js'
 import { parseEncoderConfig } from './encoder-config.js'
 import {
   biased,
@@ -178,6 +179,7 @@ export const bertModel = (
   extras: Omit<LanguageModelExtras, 'generationConfig'> = {},
 ): TextEncoder<BertConfig> => {
   const { notes = [], ...rest } = extras
+  checkCounts(rawConfig, params)
   const task = taskOf(rawConfig)
   const { classes, ...encoder } = parseEncoderConfig(rawConfig)
   const config: BertConfig = Object.freeze({

@@ -104,16 +104,17 @@ const unclaimedNote = (names: readonly string[]): readonly string[] => {
  * UNSUPPORTED for codes where floats belong and for what stands beside a weight and would be left out.
  */
 export const checkParameters = (
-  expected: readonly Expected[],
+  expected: Iterable<Expected>,
   params: ParameterStore,
   carried: readonly string[] = [],
 ): readonly string[] => {
   const names = new Set(params.names())
-  const known = new Set([...expected.map(({ name }) => name), ...carried])
+  const known = new Set(carried)
   for (const parameter of expected) {
     if (!names.has(parameter.name)) throw missing(parameter.name, params.names())
     checkDType(parameter.name, params)
     checkShape(parameter, params.info(parameter.name).shape)
+    known.add(parameter.name)
   }
   const left = params.names().filter(name => !known.has(name) && !GRIDS.test(name) && !BUFFERS.test(name))
   for (const name of left) checkLeftover(name, known)

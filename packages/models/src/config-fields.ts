@@ -1,4 +1,4 @@
-import { CompressionError } from '@tersor/tensor'
+import { CompressionError, quoted } from '@tersor/tensor'
 import type { RawConfig } from './raw-config.js'
 
 /** Larger extents than any network has: a config that names one is damaged, and must not make anyone allocate it. */
@@ -6,11 +6,14 @@ export const LARGEST_EXTENT = 2 ** 24
 /** A hundred times the layers of today's deepest: lists with an entry a layer are made before any weight is seen. */
 export const DEEPEST = 10_000
 
+/** Pixels along a side, above those of any classifier in use: a batch of larger images would take gigabytes before the network says a word. */
+export const LARGEST_IMAGE = 4096
+
 /** A config whose field is missing or absurd. */
 export const badField = (field: string, got: unknown, expected: string): CompressionError =>
   new CompressionError(
     'BAD_FILE',
-    `The config's "${field}" is ${got === undefined ? 'missing' : JSON.stringify(got)}; expected ${expected}.`,
+    `The config's "${field}" is ${got === undefined ? 'missing' : quoted(got)}; expected ${expected}.`,
     'Take the config that was saved with these weights.',
     { field, got, expected },
   )

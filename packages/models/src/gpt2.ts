@@ -4,6 +4,7 @@ import type { ParameterStore, Shape } from '@tersor/tensor'
 import { multiHeadAttention } from './attention.js'
 import { causalBands, type CausalBands } from './bands.js'
 import { checkParameters } from './check-parameters.js'
+import { checkCounts } from './config-counts.js'
 import { badField, DEEPEST, extent, flag, positive, tokenIds } from './config-fields.js'
 import type { LanguageConfig, LanguageModel, LanguageModelExtras } from './language-model.js'
 import { linearScaling, normScaling, valueTurning } from './free-channels.js'
@@ -161,6 +162,7 @@ export const gpt2Model = (
   params: ParameterStore,
   { generationConfig = {}, notes = [], ...rest }: LanguageModelExtras = {},
 ): LanguageModel<Gpt2Config> => {
+  checkCounts(rawConfig, params)
   const parsed = parseGpt2Config(rawConfig)
   const eos = tokenIds(generationConfig, 'eos_token_id')
   const config = eos.length > 0 ? { ...parsed, eos } : parsed

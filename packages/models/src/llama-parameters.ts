@@ -109,15 +109,21 @@ export const blockParameters = (layer: number, config: LlamaConfig): readonly Ll
   ]
 }
 
-/** Every parameter of the network but its head with its shape, in the order of the forward pass. */
-export const llamaBaseParameters = (config: LlamaConfig): readonly LlamaParameter[] => [
-  { name: EMBEDDING.weight, shape: [config.vocabularySize, config.hidden], start: 'normal' },
-  ...Array.from({ length: config.layers }, (_, layer) => blockParameters(layer, config)).flat(),
-  { name: FINAL_NORM, shape: [config.hidden], start: config.normOffset === 0 ? 'one' : 'zero' },
-]
+/**
+ * Every parameter of the network but its head with its shape, in the order of the forward pass; block by block, so that who looks for the
+ * first that is missing needs no list of all that a config names.
+ */
+export function* eachBaseParameter(config: LlamaConfig): Iterable<LlamaParameter> {
+  yield { name: EMBEDDING.weight, shape: [config.vocabularySize, config.hidden], start: 'normal' }
+  for (let layer = 0; layer < config.layers; layer++) yield* blockParameters(layer, config)
+  yield { name: FINAL_NORM, shape: [config.hidden], start: config.normOffset === 0 ? 'one' : 'zero' }
+}
+
+/** The same with the head. */
+export function* eachParameter(config: LlamaConfig): Iterable<LlamaParameter> {
+  yield* eachBaseParameter(config)
+  if (!config.tied) yield { name: headSite(config).weight, shape: [config.vocabularySize, config.hidden], start: 'normal' }
+}
 
 /** Every parameter of the network with its shape, in the order of the forward pass. */
-export const llamaParameters = (config: LlamaConfig): readonly LlamaParameter[] => [
-  ...llamaBaseParameters(config),
-  ...(config.tied ? [] : [{ name: headSite(config).weight, shape: [config.vocabularySize, config.hidden], start: 'normal' as const }]),
-]
+export const llamaParameters = (config: LlamaConfig): readonly LlamaParameter[] => [...eachParameter(config)]

@@ -4,6 +4,7 @@ import { attention } from './attention.js'
 import { causalBands, type CausalBands } from './bands.js'
 import type { ParameterStore } from '@tersor/tensor'
 import { checkParameters } from './check-parameters.js'
+import { checkCounts } from './config-counts.js'
 import { tokenIds } from './config-fields.js'
 import type { LanguageModel, LanguageModelExtras } from './language-model.js'
 import type { RawConfig } from './raw-config.js'
@@ -11,7 +12,7 @@ import { feedForward, feedForwardSites } from './feed-forward.js'
 import { embed, linear, rmsNorm, softCap } from './layers.js'
 import { completeLlamaConfig, parseLlamaConfig, type LlamaConfig } from './llama-config.js'
 import { blockScalings, blockTurnings, residualOf } from './llama-channels.js'
-import { blockNames, blockParameters, EMBEDDING, FINAL_NORM, headSite, llamaBaseParameters, llamaParameters } from './llama-parameters.js'
+import { blockNames, blockParameters, EMBEDDING, FINAL_NORM, eachBaseParameter, eachParameter, headSite } from './llama-parameters.js'
 import { rotations } from './rope.js'
 import type { TextEncoder } from './text-encoder.js'
 
@@ -111,10 +112,11 @@ export const llamaStages = (config: LlamaConfig): readonly Stage[] => stagesOf(c
  */
 export const llamaModel = (rawConfig: RawConfig, params: ParameterStore, extras: LanguageModelExtras = {}): LanguageModel<LlamaConfig> => {
   const { generationConfig = {}, notes = [], ...rest } = extras
+  checkCounts(rawConfig, params)
   const parsed = parseLlamaConfig(rawConfig)
   const eos = tokenIds(generationConfig, 'eos_token_id')
   const config = eos.length > 0 ? { ...parsed, eos } : parsed
-  const unclaimed = checkParameters(llamaParameters(config), params)
+  const unclaimed = checkParameters(eachParameter(config), params)
   const residual = residualOf(config, store => llamaModel({ ...rawConfig, tie_word_embeddings: false }, store, extras))
   return Object.freeze({
     ...rest,
@@ -138,8 +140,9 @@ export const llamaModel = (rawConfig: RawConfig, params: ParameterStore, extras:
  */
 export const llamaEncoder = (rawConfig: RawConfig, params: ParameterStore, extras: LanguageModelExtras = {}): TextEncoder<LlamaConfig> => {
   const { generationConfig: _unused, notes = [], ...rest } = extras
+  checkCounts(rawConfig, params)
   const config = parseLlamaConfig(rawConfig)
-  const unclaimed = checkParameters(llamaBaseParameters(config), params)
+  const unclaimed = checkParameters(eachBaseParameter(config), params)
   return Object.freeze({
     ...rest,
     ...{ family: 'encoder' as const, task: 'hidden-states' as const, architecture: config.architecture, config, rawConfig },

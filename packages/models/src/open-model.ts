@@ -1,6 +1,7 @@
 import { CORE_CODECS, quantizedActivations } from '@tersor/core'
 import { GGUF_ARCHITECTURES, openGguf } from '@tersor/formats/gguf'
 import { openHuggingFace } from '@tersor/formats/huggingface'
+import { isRecord, parseJson } from '@tersor/formats/json-text'
 import { openSafetensors } from '@tersor/formats/safetensors'
 import { CompressionError, type Codec, type ParameterStore } from '@tersor/tensor'
 import { badField } from './config-fields.js'
@@ -26,12 +27,16 @@ export type OpenedModel = LanguageModel | TextEncoder | ImageClassifier | OnnxMo
 export interface OpenModelOptions {
   /** Besides those of @tersor/core: the codecs that its trees may use. */
   readonly codecs?: readonly Codec[]
+  /** Whether only parameters will be asked for: what takes an engine to be put together, as layers of tfjs do, is left alone then. */
+  readonly parametersOnly?: boolean
 }
 
 const fileSystem = () => globalThis.process.getBuiltinModule('node:fs/promises')
 
 /** A description may name this much; beyond it the file is no description. */
 const MAX_DESCRIPTION_BYTES = 1 << 20
+/** Settings have four levels; more than this is damage, and reading on would overflow the stack. */
+const MAX_SETTINGS_DEPTH = 32
 
 const accepted =
   'Pass a Hugging Face folder (config.json, model.safetensors), a .gguf or .onnx file, the model.json of tfjs, or NAME.safetensors with NAME.json beside it.'
@@ -53,8 +58,8 @@ const readDescription = async (weights: string): Promise<RawConfig> => {
     new CompressionError('BAD_FILE', `${path} ${what}.`, 'Take the description that was saved with these weights.', { path }, cause)
   if (size > MAX_DESCRIPTION_BYTES) throw bad(`has ${size} bytes, too many for a description`)
   try {
-    const value: unknown = JSON.parse(await fs.readFile(path, 'utf8'))
-    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as RawConfig
+    const value = parseJson(await fs.readFile(path, 'utf8'), path, MAX_SETTINGS_DEPTH)
+    if (isRecord(value)) return value
   } catch (cause) {
     throw bad('is no JSON', cause)
   }
@@ -78,11 +83,18 @@ const tokenizerOf = (files: ModelFiles): { readonly tokenizer?: Tokenizer } =>
 const jsonOf = (files: ModelFiles, name: string): RawConfig => {
   const bytes = files[name]
   if (bytes === undefined) return {}
-  try {
-    return JSON.parse(new TextDecoder().decode(bytes)) as RawConfig
-  } catch (cause) {
-    throw new CompressionError('BAD_FILE', `${name} is no JSON.`, 'Take the file that was saved with these weights.', { name }, cause)
+  const bad = (what: string, cause?: unknown): CompressionError =>
+    new CompressionError('BAD_FILE', `${name} ${what}.`, 'Take the file that was saved with these weights.', { name }, cause)
+  const parsed = (): unknown => {
+    try {
+      return parseJson(new TextDecoder().decode(bytes), name, MAX_SETTINGS_DEPTH)
+    } catch (cause) {
+      throw bad('is no JSON', cause)
+    }
   }
+  const value = parsed()
+  if (isRecord(value)) return value
+  throw bad('is not an object')
 }
 
 type Build = (config: RawConfig, params: ParameterStore, extras: LanguageModelExtras) => OpenedModel
@@ -131,7 +143,7 @@ const openFolder = async (path: string, codecs: readonly Codec[]): Promise<Opene
   })
 }
 
-const openDescribed = async (path: string, codecs: readonly Codec[]): Promise<OpenedModel> => {
+const openDescribed: Open = async (path, { codecs }) => {
   const description = await readDescription(path)
   if (typeof description.name !== 'string') throw badField('name', description.name, 'the name of a network, such as "resnet20"')
   const params = await openSafetensors(path, { codecs })
@@ -156,6 +168,8 @@ const openGgufFile = async (path: string): Promise<OpenedModel> => {
   })
 }
 
+type Open = (path: string, options: Required<Pick<OpenModelOptions, 'codecs'>> & OpenModelOptions) => Promise<OpenedModel>
+
 /** Graphs are seldom opened, and their schema takes longer to load than all networks. */
 const openOnnxGraph = async (path: string): Promise<OpenedModel> => (await import('./onnx-model.js')).openOnnxModel(path)
 
@@ -168,14 +182,21 @@ const openGraphWithText = async (graph: string, folder: string): Promise<OpenedM
     return text ? Object.freeze({ ...model, text }) : model
   })
 }
-const openTfjsGraph = async (path: string): Promise<OpenedModel> => (await import('./tfjs-model.js')).openTfjsModel(path)
+const openTfjsGraph: Open = async (path, { parametersOnly = false }) =>
+  (await import('./tfjs-model.js')).openTfjsModel(path, { parametersOnly })
 
 /** How a file is opened, by the end of its name. */
-const OPENERS: Readonly<Record<string, (path: string, codecs: readonly Codec[]) => Promise<OpenedModel>>> = {
+const OPENERS: Readonly<Record<string, Open>> = {
   '.gguf': openGgufFile,
   '.onnx': openOnnxGraph,
   '.safetensors': openDescribed,
   '.json': openTfjsGraph,
+}
+
+/** The model.json of a folder that tfjsSink or a converter of TensorFlow.js made. */
+const tfjsIn = async (path: string): Promise<string | undefined> => {
+  const names = await fileSystem().readdir(path)
+  return names.includes('model.json') && !names.includes('config.json') ? `${path}/model.json` : undefined
 }
 
 /** The graph of a folder that is for transformers.js: one without weights of its own. */
@@ -191,21 +212,22 @@ const graphIn = async (path: string): Promise<string | undefined> => {
 
 /**
  * Opens the model at a path: a Hugging Face folder, a GGUF file, an ONNX graph or a folder with one, the model.json of a tfjs graph or layers
- * model, or a ResNet's weights with their description beside them.
+ * model or the folder with it, or a ResNet's weights with their description beside them.
  * Only headers and small files are read. Throws NOT_FOUND, UNSUPPORTED (saying what is accepted) and what the reader of the format throws.
  */
-export const openModel = async (path: string, { codecs = [] }: OpenModelOptions = {}): Promise<OpenedModel> => {
-  const all = [...CORE_CODECS, ...codecs]
+export const openModel = async (path: string, { codecs = [], ...rest }: OpenModelOptions = {}): Promise<OpenedModel> => {
+  const options = { ...rest, codecs: [...CORE_CODECS, ...codecs] }
   const stat = await fileSystem()
     .stat(path)
     .catch((cause: unknown) => {
       throw new CompressionError('NOT_FOUND', `There is nothing at ${path}.`, accepted, { path }, cause)
     })
   if (stat.isDirectory()) {
-    const graph = await graphIn(path)
-    return graph === undefined ? quantizedActivations(await openFolder(path, all)) : openGraphWithText(graph, path)
+    const [graph, layers] = [await graphIn(path), await tfjsIn(path)]
+    if (graph !== undefined) return openGraphWithText(graph, path)
+    return quantizedActivations(await (layers === undefined ? openFolder(path, options.codecs) : openTfjsGraph(layers, options)))
   }
   const kind = Object.keys(OPENERS).find(end => path.toLowerCase().endsWith(end))
   if (kind === undefined) throw unknownKind(path)
-  return quantizedActivations(await OPENERS[kind](path, all))
+  return quantizedActivations(await OPENERS[kind](path, options))
 }

@@ -1,5 +1,5 @@
 import { CompressionError } from '@tersor/tensor'
-import { badField, extent, positive, record } from './config-fields.js'
+import { badField, extent, LARGEST_IMAGE, positive, record } from './config-fields.js'
 import type { RawConfig } from './raw-config.js'
 
 /** Blocks of one width; the first may halve the image. */
@@ -73,6 +73,7 @@ export const parseResNetConfig = (raw: RawConfig): ResNetConfig => {
   const normalization = record(input, 'normalization') ?? {}
   const [channels, height, width] = list(input, 'shape', isNumber, 'the channels, height and width of an image', 3)
   if (channels !== 3) throw badField('shape', input.shape, '3 channels')
+  for (const size of [height, width]) extent({ shape: size }, 'shape', undefined, LARGEST_IMAGE)
   const groups = list(raw, 'stages', isObject, 'a list of groups of blocks').map(groupOf)
   checkChain(groups)
   return Object.freeze({

@@ -4,6 +4,7 @@ import { everyNth } from '@tersor/core/unfold'
 import type { ParameterStore, Shape } from '@tersor/tensor'
 import { convolution } from './convolution.js'
 import { checkParameters } from './check-parameters.js'
+import { checkCount } from './config-counts.js'
 import type { ImageClassifier } from './image-classifier.js'
 import { linear } from './layers.js'
 import type { RawConfig } from './raw-config.js'
@@ -173,6 +174,11 @@ export const resNetModel = (
 ): ImageClassifier<ResNetConfig> => {
   const config = parseResNetConfig(rawConfig)
   const folded = isFolded(params)
+  checkCount(
+    'stages',
+    config.groups.reduce((sum, { blocks }) => sum + blocks, 0),
+    params,
+  )
   checkParameters(resNetParameters(config, folded), params)
   return Object.freeze({
     ...extras,

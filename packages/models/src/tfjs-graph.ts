@@ -131,6 +131,16 @@ const valueOf = ({ name, shape, dtype }: { name: string; shape?: readonly number
   shape: shape?.map(extent => (extent === null || extent < 0 ? null : extent)),
 })
 
+/** The constants that are strings, as tensors of the caller's tidy. */
+const stringsOf = ({ manifest }: TfjsModel) => {
+  const found = [...manifest.weights.values()].filter(({ content }) => content !== undefined)
+  return (): readonly (readonly [name: string, tensors: tf.Tensor[]])[] =>
+    found.map(({ name, shape, content }) => {
+      const { [name]: strings } = tf.io.decodeWeights(content!.slice().buffer, [{ name, shape: [...shape], dtype: 'string' }])
+      return [name, [strings]]
+    })
+}
+
 /** What some work gives; where it fails, something is undone first. */
 const orElse = <T>(undo: () => void, work: () => T): T => {
   try {
@@ -172,7 +182,8 @@ export const tfjsGraph = (model: TfjsModel, { GraphModel, registerOp, deregister
     () => deregisterOp(op),
     () => load(withProbes(topology, found, op)),
   )
-  const parameters = [...model.manifest.weights.keys()]
+  const parameters = model.params.names()
+  const strings = stringsOf(model)
   const outputs = loaded.outputs.map(valueOf)
   return {
     sites: found,
@@ -183,7 +194,7 @@ export const tfjsGraph = (model: TfjsModel, { GraphModel, registerOp, deregister
       active = env
       const cast = (name: string): tf.Tensor =>
         model.manifest.weights.get(name)!.dtype === 'bool' ? tf.cast(env.weights(name), 'bool') : env.weights(name)
-      executor.weightMap = Object.fromEntries(parameters.map(name => [name, [cast(name)]]))
+      executor.weightMap = Object.fromEntries([...parameters.map(name => [name, [cast(name)]] as const), ...strings()])
       try {
         const results = [
           loaded.execute(

@@ -7,38 +7,11 @@ import { badFile } from './tfjs-errors.js'
 import type { GraphValue } from './graph-model.js'
 import type { TfjsRunner } from './tfjs-graph.js'
 import { checkNodes } from './tfjs-nodes.js'
-import { convolutionTfjsSite, linearTfjsSite, tfjsSiteInput, type TfjsSite } from './tfjs-site.js'
+import { flattened, sitedInputs, sitesOfLayer, type Layer, type Variable } from './tfjs-layer-sites.js'
+import type { TfjsSite } from './tfjs-site.js'
 import { beginWithZeros } from './tfjs-zeros.js'
 
 type Layers = typeof LayersModule
-
-/** The part of a variable and of a layer that is used; much of it is not in the types. */
-interface Variable {
-  readonly originalName: string
-  readonly shape: readonly number[]
-  readonly val: tf.Variable
-  read(): tf.Tensor
-}
-interface Layer {
-  readonly name: string
-  readonly weights: readonly Variable[]
-  readonly layers?: readonly Layer[]
-  readonly kernel?: Variable
-  readonly depthwiseKernel?: Variable
-  readonly bias?: Variable
-  readonly strides?: number | readonly number[]
-  readonly padding?: string
-  readonly dataFormat?: string
-  readonly dilationRate?: number | readonly number[]
-  getClassName(): string
-  call(inputs: tf.Tensor | tf.Tensor[], options: object): tf.Tensor | tf.Tensor[]
-}
-
-const pairOf = (value: number | readonly number[] | undefined): [number, number] =>
-  typeof value === 'number' ? [value, value] : [value?.[0] ?? 1, value?.[1] ?? value?.[0] ?? 1]
-
-/** All layers, those of models inside models too. */
-const flatten = (layers: readonly Layer[]): readonly Layer[] => layers.flatMap(layer => (layer.layers ? flatten(layer.layers) : [layer]))
 
 /** The weight of the manifest that a variable is loaded from: of its name, or of one with a level more, as tfjs looks it up. */
 const namesOf = (variables: readonly Variable[], { manifest }: TfjsModel): ReadonlyMap<Variable, string> => {
@@ -62,21 +35,6 @@ const namesOf = (variables: readonly Variable[], { manifest }: TfjsModel): Reado
   return names
 }
 
-/** A layer as a site; undefined for layers that multiply no weight, or in a way that has no rows. */
-const siteOf = (layer: Layer, names: ReadonlyMap<Variable, string>): TfjsSite | undefined => {
-  const kind = layer.getClassName()
-  const kernel = kind === 'DepthwiseConv2D' ? layer.depthwiseKernel : layer.kernel
-  const weight = kernel && names.get(kernel)
-  if (!kernel || weight === undefined) return undefined
-  const described = { weight, bias: layer.bias ? names.get(layer.bias) : undefined, shape: kernel.shape }
-  if (kind === 'Dense') return linearTfjsSite(layer.name, described)
-  const depthwise = kind === 'DepthwiseConv2D'
-  const isPlain = pairOf(layer.dilationRate).every(rate => rate === 1) && layer.dataFormat !== 'channelsFirst'
-  if ((kind !== 'Conv2D' && !depthwise) || !isPlain || (depthwise && kernel.shape[3] !== 1)) return undefined
-  const padding = layer.padding === 'same' ? 'same' : 'valid'
-  return convolutionTfjsSite(layer.name, described, { strides: pairOf(layer.strides), padding, depthwise })
-}
-
 const valueOf = ({ name, shape, dtype }: { name: string; shape: readonly (number | null)[]; dtype: string }): GraphValue => ({
   name,
   dtype,
@@ -90,7 +48,7 @@ export const tfjsLayers = async (model: TfjsModel, { loadLayersModel }: Layers):
   const zeros = beginWithZeros(model.description.modelTopology as object, numbers)
   try {
     const loaded = await loadLayersModel({ load: async () => ({ modelTopology: zeros.topology }) })
-    const layers = flatten(loaded.layers as unknown as readonly Layer[])
+    const layers = [...new Set(flattened(loaded.layers as unknown as readonly Layer[]))]
     const variables = [...new Set(layers.flatMap(layer => layer.weights))]
     const names = namesOf(variables, model)
     const sites: TfjsSite[] = []
@@ -99,12 +57,17 @@ export const tfjsLayers = async (model: TfjsModel, { loadLayersModel }: Layers):
       variable.read = () => (active ? active.weights(names.get(variable)!) : variable.val)
     }
     for (const layer of layers) {
-      const site = siteOf(layer, names)
-      if (!site) continue
-      sites.push(site)
+      const own = sitesOfLayer(layer, names)
+      if (own.length === 0) continue
+      sites.push(...own)
       const call = layer.call.bind(layer)
-      layer.call = (inputs, options) => call(active ? tfjsSiteInput(site, [inputs].flat()[0], active) : inputs, options)
+      layer.call = (inputs, options) => {
+        if (!active) return call(inputs, options)
+        const seen = sitedInputs(own, [inputs].flat(), active)
+        return call(Array.isArray(inputs) ? seen : seen[0], options)
+      }
     }
+    for (const { val } of variables) val.dispose() // weights are lent: none of these is ever read
     const inputs = loaded.inputs.map(valueOf)
     const outputs = loaded.outputs.map(({ shape, dtype }, index) => valueOf({ name: loaded.outputNames[index], shape, dtype }))
     return {

@@ -67,16 +67,30 @@ const coded = (path: string, cause: unknown): unknown =>
         cause,
       )
 
+export interface TfjsOpenOptions {
+  /** Leaves the topology alone, which takes no engine and no library of tfjs: the model has parameters and no stages. */
+  readonly parametersOnly?: boolean
+}
+
+/** Stands for a topology that nobody runs. */
+const UNREAD: TfjsRunner = {
+  ...{ sites: [], inputs: [], outputs: [], parameters: [] },
+  run: () => {
+    throw new CompressionError('UNSUPPORTED', 'The model was opened for its parameters only.', 'Open it without parametersOnly to run it.')
+  },
+  dispose: () => {},
+}
+
 /**
  * Opens a tfjs model.json of a graph or of layers as a model of one stage, whose sites are the products and convolutions (depthwise ones too)
  * with constant weights. Takes @tensorflow/tfjs-converter for graphs and @tensorflow/tfjs-layers for layers.
  * Throws what `openTfjs` throws, BAD_FILE for a topology that tfjs refuses, UNSUPPORTED for control flow and for weights without a topology.
  */
-export const openTfjsModel = async (path: string): Promise<TfjsGraphModel> => {
+export const openTfjsModel = async (path: string, { parametersOnly = false }: TfjsOpenOptions = {}): Promise<TfjsGraphModel> => {
   const file = await openTfjs(path)
   try {
-    const runner = await runnerOf(path, file)
-    if (runner.inputs.length === 0 || runner.outputs.length === 0) throw badFile(`${path} has no input or no output.`)
+    const runner = parametersOnly ? UNREAD : await runnerOf(path, file)
+    if (!parametersOnly && (runner.inputs.length === 0 || runner.outputs.length === 0)) throw badFile(`${path} has no input or no output.`)
     const { description, manifest } = file
     const { modelTopology: _, ...rawConfig } = description
     return Object.freeze<TfjsGraphModel>({
@@ -86,7 +100,7 @@ export const openTfjsModel = async (path: string): Promise<TfjsGraphModel> => {
       rawConfig,
       ...{ inputs: runner.inputs, outputs: runner.outputs },
       params: file.params,
-      stages: [stageOf(runner)],
+      stages: parametersOnly ? [] : [stageOf(runner)],
       provenance: file.provenance,
       file: { description, manifest },
       topology: () => new TextEncoder().encode(JSON.stringify(description)),

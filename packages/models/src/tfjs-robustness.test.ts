@@ -1,12 +1,13 @@
 import * as tf from '@tensorflow/tfjs-core'
 import '@tensorflow/tfjs-backend-cpu'
+import * as layers from '@tensorflow/tfjs-layers'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createRng } from '@tersor/core'
 import { mutate, TEXT } from '../../formats/src/mutations.reference.js'
 import { openTfjsModel } from './tfjs-model.js'
-import { placeGraph, placeLayers } from './tiny-tfjs.reference.js'
+import { placeGraph, placeLayers, saveLayers } from './tiny-tfjs.reference.js'
 
 const MUTATIONS = 1500
 const LARGEST_ALLOCATION = 64 << 20
@@ -26,12 +27,20 @@ const openAndRead = async (path: string): Promise<void> => {
   }
 }
 
+const placeRecurrent = (path: string): Promise<string> => {
+  const { timeDistributed, dense, bidirectional, lstm, conv1d } = layers.layers
+  const both = lstm({ units: 2, recurrentInitializer: 'glorotUniform', returnSequences: true }) as layers.RNN
+  const inner = [timeDistributed({ layer: dense({ units: 3 }), inputShape: [4, 2] }), bidirectional({ layer: both, mergeMode: 'concat' })]
+  return saveLayers(path, layers.sequential({ layers: [...inner, conv1d({ filters: 2, kernelSize: 2 })] }))
+}
+
 it.each([
-  ['graph', (path: string) => placeGraph(path)],
-  ['layers', placeLayers],
+  ['graph', (path: string) => placeGraph(path), MUTATIONS],
+  ['layers', placeLayers, MUTATIONS],
+  ['recurrent layers', placeRecurrent, MUTATIONS / 5],
 ] as const)(
-  `gives ${MUTATIONS} coded errors or models for damaged topologies and manifests of a %s model, in bounded time and memory`,
-  async (_, place) => {
+  `gives coded errors or models for damaged topologies and manifests of a model of %s, in bounded time and memory`,
+  async (_, place, count) => {
     const path = await place(folder)
     await openAndRead(path)
     const { modelTopology, ...rest } = JSON.parse(await readFile(path, 'utf8')) as { modelTopology: object }
@@ -39,7 +48,7 @@ it.each([
     const tensors = tf.memory().numTensors
     const rng = createRng(21)
     let refused = 0
-    for (let i = 0; i < MUTATIONS; i++) {
+    for (let i = 0; i < count; i++) {
       const [a, b] = rng.uniform() < 0.8 ? [mutate(topology, TEXT, rng), other] : [topology, mutate(other, TEXT, rng)]
       const text = `{"modelTopology":${Buffer.from(a).toString()},${Buffer.from(b).toString().slice(1)}`
       await writeFile(path, text)
@@ -54,7 +63,7 @@ it.each([
       expect(after.arrayBuffers + after.heapUsed - before.arrayBuffers - before.heapUsed).toBeLessThan(LARGEST_ALLOCATION)
       expect(tf.memory().numTensors).toBe(tensors)
     }
-    expect(refused).toBeGreaterThan(MUTATIONS / 3)
+    expect(refused).toBeGreaterThan(count / 3)
   },
   300_000,
 )

@@ -2,15 +2,53 @@ import * as tf from '@tensorflow/tfjs-core'
 import { sizeOf } from '@tersor/tensor'
 import { badFile } from './tfjs-errors.js'
 
-/** Every setting of a layer that says how a weight begins. */
-const INITIALIZERS = ['kernel', 'bias', 'depthwise', 'pointwise', 'recurrent', 'embeddings', 'alpha', 'beta', 'gamma', 'moving_mean', 'moving_variance'] // prettier-ignore
+/** The settings of a layer that say how its weights begin, and the name that a config gives each. */
+const RECURRENT = ['kernel', 'recurrent', 'bias']
+const CONVOLUTION = ['kernel', 'bias']
 
-const withInitializers = (value: unknown, initializers: Readonly<Record<string, object>>): unknown => {
-  if (Array.isArray(value)) return value.map(each => withInitializers(each, initializers))
-  if (typeof value !== 'object' || value === null) return value
-  const copy = Object.fromEntries(Object.entries(value).map(([key, each]) => [key, withInitializers(each, initializers)]))
-  const isLayer = typeof (copy.class_name ?? copy.className) === 'string' && typeof copy.config === 'object' && !Array.isArray(copy.config)
-  return isLayer ? { ...copy, config: { ...(copy.config as object), ...initializers } } : copy
+/** Which a class takes, so that one that leaves them out begins with zeros too; tfjs refuses those that a class does not know. */
+const INITIALIZERS: Readonly<Record<string, readonly string[]>> = {
+  Dense: CONVOLUTION,
+  Conv1D: CONVOLUTION,
+  Conv2D: CONVOLUTION,
+  Conv3D: CONVOLUTION,
+  Conv2DTranspose: CONVOLUTION,
+  Conv3DTranspose: CONVOLUTION,
+  DepthwiseConv2D: ['depthwise', 'bias'],
+  SeparableConv2D: ['depthwise', 'pointwise', 'bias'],
+  SimpleRNN: RECURRENT,
+  GRU: RECURRENT,
+  LSTM: RECURRENT,
+  ConvLSTM2D: RECURRENT,
+  SimpleRNNCell: RECURRENT,
+  GRUCell: RECURRENT,
+  LSTMCell: RECURRENT,
+  ConvLSTM2DCell: RECURRENT,
+  Embedding: ['embeddings'],
+  PReLU: ['alpha'],
+  BatchNormalization: ['beta', 'gamma', 'moving_mean', 'moving_variance'],
+  LayerNormalization: ['beta', 'gamma'],
+}
+
+type Json = Readonly<Record<string, unknown>>
+
+const isRecord = (value: unknown): value is Json => typeof value === 'object' && value !== null && !Array.isArray(value)
+
+/** The settings of a layer's config that say how weights begin: those of its class, and those that it has. */
+const settingsOf = (className: string, config: Json): readonly string[] => {
+  const own = Object.hasOwn(INITIALIZERS, className) ? INITIALIZERS[className].map(name => `${name}_initializer`) : []
+  return [...new Set([...own, ...Object.keys(config).filter(key => /_initializer$/.test(key))])]
+}
+
+const withInitializer = (value: unknown, initializer: object): unknown => {
+  if (Array.isArray(value)) return value.map(each => withInitializer(each, initializer))
+  if (!isRecord(value)) return value
+  const copy = Object.fromEntries(Object.entries(value).map(([key, each]) => [key, withInitializer(each, initializer)]))
+  const className = copy.class_name ?? copy.className
+  if (typeof className !== 'string' || !isRecord(copy.config)) return copy
+  const begun = settingsOf(className, copy.config).map(setting => [setting, initializer])
+  const plain = 'unit_forget_bias' in copy.config ? { unit_forget_bias: false } : {} // ones within a bias of zeros: no other meaning
+  return { ...copy, config: { ...copy.config, ...Object.fromEntries(begun), ...plain } }
 }
 
 /** What a topology is loaded with in place of its random weights. */
@@ -37,11 +75,10 @@ export const beginWithZeros = (topology: object, most: number): Zeros => {
     made.add(zeros.dataId)
     return zeros
   }
-  const initializer = { className, fromConfig: () => ({ apply }) }
+  const initializer = { className, fromConfig: () => ({ apply, getClassName: () => className, getConfig: () => ({}) }) }
   tf.serialization.registerClass(initializer as unknown as tf.serialization.SerializableConstructor<tf.serialization.Serializable>)
-  const config = Object.fromEntries(INITIALIZERS.map(name => [`${name}_initializer`, { class_name: className, config: {} }]))
   return {
-    topology: withInitializers(topology, config) as object,
+    topology: withInitializer(topology, { class_name: className, config: {} }) as object,
     dispose: () => {
       delete tf.serialization.SerializationMap.getMap().classNameMap[className]
       for (const variable of Object.values(tf.engine().state.registeredVariables)) if (made.has(variable.dataId)) variable.dispose()

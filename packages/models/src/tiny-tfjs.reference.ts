@@ -99,7 +99,11 @@ export const placeLayers = async (folder: string): Promise<string> => {
     .apply(input)
   const flat = layers.layers.flatten().apply(inner.apply(first))
   const output = layers.layers.dense({ units: 5, name: 'dense' }).apply(flat) as layers.SymbolicTensor
-  const model = layers.model({ inputs: input, outputs: output })
+  return saveLayers(folder, layers.model({ inputs: input, outputs: output }))
+}
+
+/** Gives a model of layers random weights and writes it as `model.save` does. */
+export const saveLayers = async (folder: string, model: layers.LayersModel): Promise<string> => {
   const rng = createRng(4)
   model.setWeights(model.getWeights().map(({ shape, size }) => tf.tensor(Float32Array.from({ length: size }, () => 0.2 + Math.abs(rng.normal()) * 0.4), shape))) // prettier-ignore
   let path = ''

@@ -54,9 +54,10 @@ describe('openTokenizer', () => {
   it.each([
     [{}, 'There is no tokenizer.json.'],
     [{ 'tokenizer.json': '{' }, 'tokenizer.json is no JSON.'],
+    [{ 'tokenizer.json': '['.repeat(1e5) + ']'.repeat(1e5) }, 'tokenizer.json is no JSON.'],
     [{ 'tokenizer.json': '3' }, 'tokenizer.json is not an object.'],
     [{ 'tokenizer.json': json, 'tokenizer_config.json': '[' }, 'tokenizer_config.json is no JSON.'],
-  ])('refuses %j', (files, what) => expect(refusal(files)).toEqual(['BAD_FILE', [what, remedy]]))
+  ])('refuses %#: what is no tokenizer', (files, what) => expect(refusal(files)).toEqual(['BAD_FILE', [what, remedy]]))
 
   it('says when the file describes no tokenizer', () => {
     const [code, [what, second]] = refusal({ 'tokenizer.json': { model: { type: 'Rune' } } }) as [string, string[]]

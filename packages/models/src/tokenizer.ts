@@ -1,4 +1,5 @@
 import { Tokenizer as HuggingFaceTokenizer } from '@huggingface/tokenizers'
+import { parseJson } from '@tersor/formats/json-text'
 import { CompressionError } from '@tersor/tensor'
 
 /** Text to ids and back. */
@@ -25,10 +26,13 @@ export interface TokenizerFiles {
 const badTokenizer = (what: string, cause?: unknown): CompressionError =>
   new CompressionError('BAD_FILE', what, "Take the tokenizer.json of the model's own folder.", {}, cause)
 
+/** Tokenizers have ten levels; more than this is damage, and walking it would overflow the stack. */
+const MAX_DEPTH = 64
+
 const parse = (file: JsonFile, name: string): Readonly<Record<string, unknown>> => {
   try {
     const text = file instanceof Uint8Array ? new TextDecoder().decode(file) : file
-    const value = typeof text === 'string' ? (JSON.parse(text) as unknown) : text
+    const value = typeof text === 'string' ? parseJson(text, name, MAX_DEPTH) : text
     if (typeof value === 'object' && value !== null) return value as Readonly<Record<string, unknown>>
   } catch (cause) {
     throw badTokenizer(`${name} is no JSON.`, cause)

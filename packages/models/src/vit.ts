@@ -2,7 +2,8 @@ import * as tf from '@tensorflow/tfjs-core'
 import { siteInput, type ConvolutionGeometry, type Site, type Stage } from '@tersor/core'
 import type { ParameterStore } from '@tersor/tensor'
 import { checkParameters } from './check-parameters.js'
-import { badField, extent } from './config-fields.js'
+import { checkCounts } from './config-counts.js'
+import { badField, extent, LARGEST_IMAGE } from './config-fields.js'
 import { convolution } from './convolution.js'
 import { parseEncoderConfig } from './encoder-config.js'
 import {
@@ -47,7 +48,7 @@ const perChannel = (raw: RawConfig, field: string): readonly number[] => {
 
 /** Reads a config.json of ViT, and `image_mean` and `image_std` of its preprocessor_config.json; throws BAD_FILE. */
 export const parseVitConfig = (raw: RawConfig, preprocessor: RawConfig = {}): VitConfig => {
-  const imageSize = extent(raw, 'image_size')
+  const imageSize = extent(raw, 'image_size', undefined, LARGEST_IMAGE)
   const patchSize = extent(raw, 'patch_size')
   if (imageSize % patchSize !== 0) throw badField('patch_size', patchSize, `a divisor of the image's ${imageSize}`)
   if (extent(raw, 'num_channels', CHANNELS) !== CHANNELS) throw badField('num_channels', raw.num_channels, `${CHANNELS}`)
@@ -126,6 +127,7 @@ export const vitModel = (
   extras: Pick<LanguageModelExtras, 'provenance' | 'close' | 'notes' | 'storedName'> & { readonly preprocessor?: RawConfig } = {},
 ): ImageClassifier<VitConfig> => {
   const { preprocessor, notes = [], ...rest } = extras
+  checkCounts(rawConfig, params)
   const config = parseVitConfig(rawConfig, preprocessor)
   const unclaimed = checkParameters(parametersOf(config), params)
   const blocks = Array.from({ length: config.layers }, (_, layer) => blockStage(layer, config))

@@ -19,6 +19,28 @@ export type ErrorCode =
   | 'RESUME'
   | 'COMPOSITION'
 
+/** Names in files are as long as they like; errors are not. */
+const LONGEST = 2000
+
+/** Text of anybody's fit for one line of an error: without line breaks and other signs that steer a terminal, and not longer than a limit. */
+export const oneLine = (text: string, longest = LONGEST): string => {
+  const line = text.replace(/[\p{Cc}\u2028\u2029\u202a-\u202e\u2066-\u2069]+/gu, ' ')
+  return line.length > longest ? `${line.slice(0, longest)}…` : line
+}
+
+/** Beyond this a value of a file says nothing more. */
+const LONGEST_VALUE = 100
+
+/** A value that a file brought, as it enters a message: as JSON and cut, however deep it nests. */
+export const quoted = (value: unknown): string => {
+  if (typeof value === 'bigint' || typeof value === 'number') return String(value) // JSON has neither large integers nor NaN
+  try {
+    return oneLine(JSON.stringify(value) ?? String(value), LONGEST_VALUE)
+  } catch {
+    return Array.isArray(value) ? 'a list that cannot be shown' : 'an object that cannot be shown' // integers within, or nesting without end
+  }
+}
+
 /** The one error of Tersor: what was got on the first line, what to do on the second. */
 export class CompressionError extends Error {
   readonly code: ErrorCode
@@ -26,7 +48,7 @@ export class CompressionError extends Error {
   readonly fields: Readonly<Record<string, unknown>>
 
   constructor(code: ErrorCode, what: string, remedy: string, fields: Readonly<Record<string, unknown>> = {}, cause?: unknown) {
-    super(`${what}\n${remedy}`, cause === undefined ? undefined : { cause })
+    super(`${oneLine(what)}\n${oneLine(remedy)}`, cause === undefined ? undefined : { cause })
     this.name = 'CompressionError'
     this.code = code
     this.fields = fields

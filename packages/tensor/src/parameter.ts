@@ -23,6 +23,11 @@ export interface Codec {
   readonly payload?: readonly string[]
   /** Whether the payload has the axes of the whole, so that the site's statistics hold for it. */
   readonly aligned?: boolean
+  /**
+   * What keeps parts from fitting each other, so that `decode` would fail or give something else: words that end no sentence, such as
+   * "the scale is [3], expected [2]"; undefined where nothing does. Asked of what comes from files; reads bytes and makes no tensors.
+   */
+  check?(parts: Readonly<Record<string, Parameter>>, attrs: Attrs, shape: Shape): string | undefined
   /** Turns decoded parts into the tensor; the caller owns parts and result. */
   decode(parts: Readonly<Record<string, Tensor>>, attrs: Attrs, shape: Shape): Tensor
 }

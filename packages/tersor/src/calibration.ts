@@ -4,6 +4,7 @@ import type { OpenedModel } from '@tersor/models'
 import { CompressionError } from '@tersor/tensor'
 import { graphBatches } from './graph-batches.js'
 import { preprocessingBeside } from './graph-images.js'
+import { imagesPerBatch } from './images-per-batch.js'
 
 /** Enough for the methods of this repository on layers of up to 8,192 columns. */
 const MOST_TOKENS = 32_768
@@ -11,14 +12,19 @@ const MOST_TOKENS = 32_768
 const LONGEST_WINDOW = 2048
 /** Fewer tokens than this say nothing about a model. */
 const FEWEST_TOKENS = 32
-const MOST_IMAGES = 512
+/** 512 images, or fewer that are large. */
+const MOST_IMAGE_BATCHES = 8
 /** What a batch takes grows with its tokens: a layer of 5,632 columns makes 6 MB of each of its tensors from so many. */
 const TOKENS_PER_BATCH = 256
 const MOST_ROWS = 8
 
 /** Inputs to learn from, for the model at a path: windows of token ids from a text, or images; the caller disposes them. */
 export const readCalibration = async (model: OpenedModel, file: string, path: string): Promise<tf.Tensor[]> =>
-  model.family === 'image' ? imageBatches(file) : model.family === 'graph' ? graphInputs(model, file, path) : textBatches(model, file)
+  model.family === 'image'
+    ? imageBatches(file, undefined, [model.imageShape[0], model.imageShape[1]])
+    : model.family === 'graph'
+      ? graphInputs(model, file, path)
+      : textBatches(model, file)
 
 /** Images for a graph that takes images; for any graph the tensors of a file. */
 const graphInputs = async (model: OpenedModel & { family: 'graph' }, file: string, path: string): Promise<tf.Tensor[]> =>
@@ -78,11 +84,13 @@ export const calibrationText = (model: OpenedModel, batches: readonly tf.Tensor[
   return `calibration: ${tokens.toLocaleString('en')} tokens of ${file} in ${rows} windows`
 }
 
-const imageBatches = async (file: string, preprocessing?: Preprocessing): Promise<tf.Tensor[]> => {
-  const images = await readImages(file, preprocessing)
-  const count = Math.min(images.count, MOST_IMAGES)
-  const starts = Array.from({ length: Math.ceil(count / 64) }, (_, i) => i * 64)
-  return starts.map(start => preparedBatch(images, start, Math.min(start + 64, count), preprocessing))
+/** In the size that the network takes, as `evaluate` reads them. */
+const imageBatches = async (file: string, preprocessing?: Preprocessing, size = preprocessing?.size): Promise<tf.Tensor[]> => {
+  const images = await readImages(file, size ? { size } : {})
+  const rows = imagesPerBatch(images.shape[0], images.shape[1])
+  const count = Math.min(images.count, rows * MOST_IMAGE_BATCHES)
+  const starts = Array.from({ length: Math.ceil(count / rows) }, (_, i) => i * rows)
+  return starts.map(start => preparedBatch(images, start, Math.min(start + rows, count), preprocessing))
 }
 
 /** At most `most` of a list, evenly spread over it. */

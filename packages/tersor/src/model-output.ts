@@ -93,6 +93,13 @@ const refuseMisplaced = (model: OpenedModel, { format, out }: FormatFlags & { re
       'Choose an --out without .onnx at its end.',
       { out },
     )
+  if (format === 'tfjs')
+    throw new CompressionError(
+      'UNSUPPORTED',
+      `The format tfjs holds graphs and layers of TensorFlow.js, and ${model.architecture} is neither: nothing could load it.`,
+      'Use --format onnx, which transformers.js and onnxruntime-web run in browsers, or gguf.',
+      { format, architecture: model.architecture },
+    )
   if (format === 'huggingface' || model.family === 'language') return
   throw new CompressionError('UNSUPPORTED', `The format ${format} has no place for ${model.architecture}.`, 'Use --format huggingface.', {
     architecture: model.architecture,

@@ -1,6 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { selectEngine, type EngineName } from '@tersor/kernels'
 import { openModel, type OpenedModel } from '@tersor/models/open-model'
+import { oneLine } from '@tersor/tensor'
 import { note, paint, type Terminal } from './output.js'
 
 /** The variable leaves out the CUDA libraries, which come from another place than the registry. */
@@ -26,5 +27,5 @@ export const withModel = async <T>(
   }
 }
 
-/** What was settled while a model was opened. */
-export const notesOf = (model: OpenedModel): readonly string[] => ('notes' in model ? (model.notes ?? []) : [])
+/** What was settled while a model was opened; names in it are those of the file. */
+export const notesOf = (model: OpenedModel): readonly string[] => ('notes' in model ? (model.notes ?? []).map(line => oneLine(line)) : [])

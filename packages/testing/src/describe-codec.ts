@@ -1,7 +1,22 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { decode } from '@tersor/core'
-import { byteLength, type Encoded } from '@tersor/tensor'
+import { byteLength, DTYPES, encoded, fromFloat32, sizeOf, type Encoded, type Parameter } from '@tersor/tensor'
 import { useEngine } from './use-engine.js'
+
+const floats = (shape: readonly number[]): Parameter => fromFloat32(new Float32Array(sizeOf(shape)), 'f32', shape)
+
+/** The same tree with a part of another shape, with floats in the place of codes, without parts, and as a tensor of another shape. */
+const damaged = (tree: Encoded): readonly (readonly [what: string, tree: Encoded])[] => {
+  const withParts = (parts: Encoded['parts']): Encoded => encoded(tree.codec, tree.shape, parts, tree.attrs)
+  const each = Object.entries(tree.parts).flatMap(([name, part]) => {
+    const isCodes = part.kind === 'dense' && DTYPES[part.dtype].kind !== 'float'
+    return [
+      [`${name} of another shape`, withParts({ ...tree.parts, [name]: floats([...part.shape, 2, 3]) })] as const,
+      ...(isCodes ? [[`floats as ${name}`, withParts({ ...tree.parts, [name]: floats(part.shape) })] as const] : []),
+    ]
+  })
+  return [...each, ['no parts', withParts({})], ['another shape', encoded(tree.codec, [...tree.shape, 5], tree.parts, tree.attrs)]]
+}
 
 /** The promises that every codec keeps; make: a tree of it with the values it stands for. */
 export const describeCodec = (
@@ -26,6 +41,15 @@ export const describeCodec = (
       const tensor = decode(tree)
       expect(tf.memory().numTensors).toBe(before + 1)
       tensor.dispose()
+    })
+
+    it('tells what does not fit, where it checks what files bring', () => {
+      const { tree } = make()
+      const { check } = tree.codec
+      if (!check) return
+      expect(check(tree.parts, tree.attrs, tree.shape)).toBeUndefined()
+      for (const [what, { parts, attrs, shape }] of damaged(tree))
+        expect([what, check(parts, attrs, shape)]).toEqual([what, expect.any(String)])
     })
 
     it('counts the bytes of all its parts and names its payload', () => {

@@ -1,9 +1,13 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { CompressionError, encoded, fromFloat32, fromIntegers, type Codec, type DType, type Encoded, type Parameter } from '@tersor/tensor'
+import { codesAre, firstOf, floatsAre, partsAre, runsAre, shapeIs, sizeIs, wholeIs, type Finding } from './checks.js'
 import { forGroups, inGroups, matrixShape } from './groups.js'
 
 /** How many neighbours share one scale: the whole tensor, a row, or a run of `group` columns. */
 export type Granularity = 'tensor' | 'row' | { readonly group: number }
+
+const zerosAre = (zero: Parameter, bits: number): Finding =>
+  zero.kind === 'dense' && zero.dtype === 'f16' ? undefined : codesAre('zero', zero, [bits])
 
 /**
  * Codes on a regular grid: value = scale · (code − zero), one scale per tensor, row or run of columns.
@@ -12,6 +16,14 @@ export type Granularity = 'tensor' | 'row' | { readonly group: number }
  */
 export const affine: Codec = Object.freeze<Codec>({
   name: 'affine',
+  check: (parts, { bits, group }, shape) =>
+    firstOf(
+      () => partsAre(parts, ['data', 'scale'], ['zero']),
+      () => wholeIs('bits', bits, 1, 8) ?? wholeIs('group', group, 1, Infinity),
+      () => codesAre('data', parts.data, [bits as number]) ?? sizeIs('data', parts.data, shape),
+      () => floatsAre('scale', parts.scale) ?? runsAre('scale', parts.scale, shape, group as number),
+      () => (parts.zero ? (zerosAre(parts.zero, bits as number) ?? shapeIs('zero', parts.zero, parts.scale.shape)) : undefined),
+    ),
   decode: ({ data, scale, zero }: Readonly<Record<string, tf.Tensor>>, attrs, shape) =>
     tf.tidy(() =>
       inGroups(data, shape, attrs.group as number, codes => {

@@ -1,5 +1,12 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { encoded, fromIntegers, type Codec, type Encoded, type Parameter } from '@tersor/tensor'
+import { codesOf, encoded, fromIntegers, sizeOf, type Codec, type Dense, type Encoded, type Parameter } from '@tersor/tensor'
+import { codesAre, firstOf, floatsAre, partsAre, shapeIs, type Finding } from './checks.js'
+
+const keptAre = (mask: Dense, values: Parameter): Finding => {
+  const kept = codesOf(mask).reduce((sum, bit) => sum + bit, 0)
+  const size = sizeOf(values.shape)
+  return kept === size ? undefined : `the mask keeps ${kept} values, and there are ${size}`
+}
 
 /**
  * A matrix of which only the kept entries are stored, row by row, as many in each row.
@@ -7,6 +14,13 @@ import { encoded, fromIntegers, type Codec, type Encoded, type Parameter } from 
  */
 export const bitmask: Codec = Object.freeze<Codec>({
   name: 'bitmask',
+  check: (parts, _attrs, shape) =>
+    firstOf(
+      () => partsAre(parts, ['mask', 'values']),
+      () => codesAre('mask', parts.mask, [1]) ?? floatsAre('values', parts.values),
+      () => shapeIs('mask', parts.mask, shape),
+      () => keptAre(parts.mask as Dense, parts.values),
+    ),
   decode: ({ mask, values }, _attrs, shape) =>
     tf.tidy(() => {
       // the i-th kept entry of the flattened mask is the i-th value: an exclusive running count is its index

@@ -1,6 +1,17 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { IQ4_LEVELS } from '@tersor/kernels'
-import { CompressionError, encoded, fromIntegers, type Codec, type DType, type Encoded, type Parameter } from '@tersor/tensor'
+import {
+  CompressionError,
+  encoded,
+  fromIntegers,
+  sizeOf,
+  type Codec,
+  type Dense,
+  type DType,
+  type Encoded,
+  type Parameter,
+} from '@tersor/tensor'
+import { codesAre, codesBelow, firstOf, floatsAre, partsAre, shapeIs, sizeIs, wholeIs, type Finding } from './checks.js'
 
 /** Levels of 4 bits at the quantiles of a normal distribution, with an exact 0. Dettmers et al. 2023, https://arxiv.org/abs/2305.14314 */
 const NF4 = [
@@ -46,6 +57,15 @@ const levelsOf = (name: unknown): readonly number[] => {
   throw new CompressionError('BAD_DATA', `There is no codebook ${JSON.stringify(name)}.`, `Known are ${Object.keys(CODEBOOKS).join(', ')}.`)
 }
 
+/** One scale for each run: of all values, or of each of some rows of as many values. */
+const scalesAre = (scale: Parameter, size: number, block: number): Finding => {
+  const rows = scale.shape.length === 1 ? 1 : (scale.shape[0] ?? 0)
+  const runs = Math.ceil(size / Math.max(1, rows) / block)
+  return size % Math.max(1, rows) === 0 && scale.shape.length <= 2
+    ? shapeIs('scale', scale, scale.shape.length === 1 ? [runs] : [rows, runs])
+    : `the scale is [${scale.shape.join(', ')}], and the whole has ${size} values`
+}
+
 /**
  * Codes that name levels of a fixed table: value = scale · level[code] + offset, one scale for each run of `block` values.
  * Parts: data u4 or u8 (shape); scale, (runs) where runs go on over the flattened tensor, or (rows, runs of a row);
@@ -53,12 +73,22 @@ const levelsOf = (name: unknown): readonly number[] => {
  */
 export const codebook: Codec = Object.freeze<Codec>({
   name: 'codebook',
+  check: (parts, { table, block }, shape) =>
+    firstOf(
+      () => partsAre(parts, ['data', 'scale'], ['offset']),
+      () => wholeIs('block', block, 1, Infinity),
+      () => (Object.hasOwn(CODEBOOKS, String(table)) ? undefined : `there is no codebook ${JSON.stringify(table)}`),
+      () => codesAre('data', parts.data, [4, 8]) ?? sizeIs('data', parts.data, shape),
+      () => codesBelow('data', parts.data as Dense, levelsOf(table).length),
+      () => floatsAre('scale', parts.scale) ?? scalesAre(parts.scale, sizeOf(shape), block as number),
+      () => floatsAre('offset', parts.offset) ?? shapeIs('offset', parts.offset, [1]),
+    ),
   decode: ({ data, scale, offset }: Readonly<Record<string, tf.Tensor>>, attrs, shape) =>
     tf.tidy(() => {
-      const block = attrs.block as number
       const rows = scale.shape.length === 1 ? 1 : scale.shape[0]
       const runs = scale.shape[scale.shape.length - 1]!
       const columns = data.size / Math.max(1, rows)
+      const block = Math.min(attrs.block as number, Math.max(1, columns)) // a run may be longer than a row
       const levels = tf.tensor1d([...levelsOf(attrs.table)])
       const values = tf.reshape(tf.gather(levels, tf.reshape(tf.cast(data, 'int32'), [-1]) as tf.Tensor1D), [rows, columns])
       const missing = runs * block - columns

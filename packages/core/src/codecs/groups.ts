@@ -15,13 +15,14 @@ export const inGroups = (
   compute: (codes: tf.Tensor) => tf.Tensor,
 ): tf.Tensor => {
   const [rows, columns] = matrixShape(shape)
-  const groups = Math.ceil(columns / group)
-  const missing = groups * group - columns
+  const width = Math.min(group, Math.max(1, columns)) // a run may be longer than a row, and need not be filled up then
+  const groups = Math.ceil(columns / width)
+  const missing = groups * width - columns
   const whole = tf.cast(tf.reshape(codes, [rows, columns]), 'float32')
   const padded = missing === 0 ? whole : tf.pad(whole, [[0, 0], [0, missing]]) // prettier-ignore
-  const values = compute(tf.reshape(padded, [rows, groups, group]))
+  const values = compute(tf.reshape(padded, [rows, groups, width]))
   if (missing === 0) return tf.reshape(values, [...shape]) // neither copy of the whole weight is made
-  return tf.reshape(tf.slice(tf.reshape(values, [rows, groups * group]), [0, 0], [rows, columns]), [...shape])
+  return tf.reshape(tf.slice(tf.reshape(values, [rows, groups * width]), [0, 0], [rows, columns]), [...shape])
 }
 
 /** (rows or 1, groups) → (rows or 1, groups, 1), as each group's codes are met by it. */

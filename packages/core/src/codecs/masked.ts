@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { encoded, fromIntegers, type Codec, type Encoded, type Parameter } from '@tersor/tensor'
+import { codesAre, firstOf, floatsAre, partsAre, shapeIs } from './checks.js'
 
 /**
  * A tensor with removed entries: value = mask · values.
@@ -9,6 +10,12 @@ export const masked: Codec = Object.freeze<Codec>({
   name: 'masked',
   payload: ['values'],
   aligned: true,
+  check: (parts, _attrs, shape) =>
+    firstOf(
+      () => partsAre(parts, ['mask', 'values']),
+      () => codesAre('mask', parts.mask, [1]) ?? floatsAre('values', parts.values),
+      () => shapeIs('mask', parts.mask, shape) ?? shapeIs('values', parts.values, shape),
+    ),
   // where, not a product: a removed NaN stays removed
   decode: ({ mask, values }: Readonly<Record<string, tf.Tensor>>) => tf.where(tf.cast(mask, 'bool'), values, tf.zerosLike(values)),
 })

@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { dense, encoded, fromFloat32, sizeOf, toFloat32, type Codec, type Encoded, type Parameter, type Shape } from '@tersor/tensor'
+import { firstOf, floatsAre, partsAre, shapeIs, wholeIs } from './checks.js'
 
 /**
  * A tensor kept as the (out, in) matrix that methods see, for convolutions and transposed linears.
@@ -9,6 +10,12 @@ export const matrix: Codec = Object.freeze<Codec>({
   name: 'matrix',
   payload: ['values'],
   aligned: true,
+  check: (parts, { outAxis }, shape) =>
+    firstOf(
+      () => partsAre(parts, ['values']),
+      () => floatsAre('values', parts.values) ?? wholeIs('outAxis', outAxis, 0, shape.length - 1),
+      () => shapeIs('values', parts.values, [shape[outAxis as number], sizeOf(shape.filter((_, axis) => axis !== outAxis))]),
+    ),
   decode: ({ values }: Readonly<Record<string, tf.Tensor>>, attrs, shape) => fromMatrix(values, attrs.outAxis as number, shape),
 })
 

@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { CompressionError, encoded, fromIntegers, type Codec, type Encoded, type Parameter } from '@tersor/tensor'
+import { firstOf, floatsAre, partsAre, permutationIs, shapeIs } from './checks.js'
 
 /**
  * A matrix whose columns are stored in another order: column order[i] of the matrix is column i of the values.
@@ -8,6 +9,13 @@ import { CompressionError, encoded, fromIntegers, type Codec, type Encoded, type
 export const permuted: Codec = Object.freeze<Codec>({
   name: 'permuted',
   payload: ['values'],
+  check: (parts, _attrs, shape) =>
+    firstOf(
+      () => partsAre(parts, ['order', 'values']),
+      () => (shape.length === 2 ? undefined : `the whole has ${shape.length} axes, expected 2`),
+      () => floatsAre('values', parts.values) ?? shapeIs('values', parts.values, shape) ?? shapeIs('order', parts.order, [shape[1]]),
+      () => permutationIs('order', parts.order, shape[1]),
+    ),
   decode: ({ order, values }: Readonly<Record<string, tf.Tensor>>) =>
     tf.tidy(() => {
       const columns = values.shape[1]!

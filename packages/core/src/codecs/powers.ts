@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { encoded, fromIntegers, type Codec, type Encoded, type Shape } from '@tersor/tensor'
+import { codesAre, firstOf, partsAre, sizeIs } from './checks.js'
 
 /** What is added to an exponent of E8M0. */
 export const EXPONENT_BIAS = 127
@@ -7,6 +8,11 @@ export const EXPONENT_BIAS = 127
 /** Powers of two in a byte, E8M0 of the OCP microscaling formats: value = 2^(exponent − 127). Part: exponent u8 (shape). */
 export const powers: Codec = Object.freeze<Codec>({
   name: 'powers',
+  check: (parts, _attrs, shape) =>
+    firstOf(
+      () => partsAre(parts, ['exponent']),
+      () => codesAre('exponent', parts.exponent, [8]) ?? sizeIs('exponent', parts.exponent, shape),
+    ),
   decode: ({ exponent }: Readonly<Record<string, tf.Tensor>>, _attrs, shape) =>
     tf.tidy(() => {
       const table = Float32Array.from({ length: 256 }, (_, code) => (code === 255 ? NaN : 2 ** (code - EXPONENT_BIAS)))

@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core'
 import type { Codec } from '@tersor/tensor'
+import { codesAre, firstOf, floatsAre, partsAre, runsAre, sizeIs, wholeIs } from './checks.js'
 import { forGroups, inGroups } from './groups.js'
 
 /**
@@ -10,6 +11,14 @@ import { forGroups, inGroups } from './groups.js'
  */
 export const ranged: Codec = Object.freeze<Codec>({
   name: 'ranged',
+  check: (parts, { group }, shape) =>
+    firstOf(
+      () => partsAre(parts, ['data', 'scale'], ['minimum']),
+      () => wholeIs('group', group, 1, Infinity),
+      () => codesAre('data', parts.data, [1, 2, 3, 4, 5, 6, 7, 8]) ?? sizeIs('data', parts.data, shape),
+      () => floatsAre('scale', parts.scale) ?? runsAre('scale', parts.scale, shape, group as number),
+      () => floatsAre('minimum', parts.minimum) ?? runsAre('minimum', parts.minimum, shape, group as number),
+    ),
   decode: ({ data, scale, minimum }: Readonly<Record<string, tf.Tensor>>, attrs, shape) =>
     tf.tidy(() =>
       inGroups(data, shape, attrs.group as number, codes => {

@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { CompressionError, encoded, fromFloat32, type Codec, type Dense, type Encoded } from '@tersor/tensor'
+import { CompressionError, encoded, fromFloat32, type Codec, type Dense, type Encoded, type Parameter, type Shape } from '@tersor/tensor'
+import { firstOf, floatsAre, partsAre, shapeIs, type Finding } from './checks.js'
 
 /** The line of a table that each of `count` places takes, where runs of `block` share one. */
 const runsOf = (count: number, block: number): tf.Tensor1D =>
@@ -8,6 +9,16 @@ const runsOf = (count: number, block: number): tf.Tensor1D =>
     'int32',
   )
 
+const isExtent = (value: unknown): boolean => Number.isSafeInteger(value) && (value as number) >= 1
+
+const scalesAre = (scale: Parameter, block: unknown, shape: Shape): Finding => {
+  if (block === undefined) return shapeIs('scale', scale, [1], [shape[0] ?? 1, ...shape.slice(1).map(() => 1)])
+  if (!Array.isArray(block) || block.length !== 2 || !block.every(isExtent) || shape.length !== 2)
+    return `the blocks of ${shape.length} axes are ${JSON.stringify(block)}, expected height and width`
+  const [height, width] = block as readonly number[]
+  return shapeIs('scale', scale, [Math.ceil(shape[0] / height), Math.ceil(shape[1] / width)])
+}
+
 /**
  * Small floats times a factor: value = scale · values, one scale for all, one a row, or one for each block of rows and columns.
  * Parts: values f8e4m3 or f8e5m2 (shape), scale f32 (1), (rows, 1) or (⌈rows / height⌉, ⌈columns / width⌉).
@@ -15,6 +26,12 @@ const runsOf = (count: number, block: number): tf.Tensor1D =>
  */
 export const scaled: Codec = Object.freeze<Codec>({
   name: 'scaled',
+  check: (parts, { block }, shape) =>
+    firstOf(
+      () => partsAre(parts, ['values', 'scale']),
+      () => floatsAre('values', parts.values) ?? floatsAre('scale', parts.scale),
+      () => shapeIs('values', parts.values, shape) ?? scalesAre(parts.scale, block, shape),
+    ),
   decode: ({ values, scale }: Readonly<Record<string, tf.Tensor>>, { block }, shape) =>
     tf.tidy(() => {
       if (block === undefined) return tf.mul(values, scale)

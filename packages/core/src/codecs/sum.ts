@@ -1,11 +1,18 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { encoded, type Codec, type Encoded, type Parameter } from '@tersor/tensor'
+import { firstOf, floatsAre, partsAre, shapeIs } from './checks.js'
 
 /** A tensor and its correction: value = base + update. Later steps compress the base. Parts: base, update (shape). */
 export const sum: Codec = Object.freeze<Codec>({
   name: 'sum',
   payload: ['base'],
   aligned: true,
+  check: (parts, _attrs, shape) =>
+    firstOf(
+      () => partsAre(parts, ['base', 'update']),
+      () => floatsAre('base', parts.base) ?? floatsAre('update', parts.update),
+      () => shapeIs('base', parts.base, shape) ?? shapeIs('update', parts.update, shape),
+    ),
   decode: ({ base, update }: Readonly<Record<string, tf.Tensor>>) => tf.add(base, update),
 })
 

@@ -4,6 +4,7 @@ import { fromFloat32, toFloat32, type Dense, type Parameter } from '@tersor/tens
 import { readFileSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { failure, temporaryFolder } from '../failing-file-system.reference.js'
+import { encodeGgufHeader } from './encode-header.js'
 import type { Json } from '../json-text.js'
 import { encodeBlocks, ggufSink, openGguf, parseGgufHeader, type GgufSinkOptions } from '../gguf.js'
 
@@ -163,4 +164,18 @@ it('refuses a stack that the config does not fit', async () => {
   expect(await failure(() => openGguf(new Blob([bytes])))).toMatch(
     /^BAD_FILE: Tensor "blk\.0\.\w+" has the shape \[3, \d+, \d+\], which is no stack of 5 experts\.\n|^BAD_FILE: Tensor "blk\.0\.ffn_\w+\.weight" has the shape/,
   )
+})
+
+it('refuses millions of experts that take no room, before they get names', async () => {
+  await save(qwen, ofQwen)
+  const { metadata } = headerOf()
+  const many = 16_000_000
+  const counted = new Map([...metadata, ['qwen3moe.expert_count', { type: 'u32', value: many }] as const])
+  const name = 'blk.0.ffn_up_exps.weight'
+  const header = encodeGgufHeader(counted, [{ name, type: 'f32', shape: [many, 0, 64], offset: 0 }])
+  const before = process.memoryUsage().heapUsed
+  expect(await failure(() => openGguf(new Blob([header as BlobPart])))).toMatch(
+    /^BAD_FILE: Tensor "blk\.0\.ffn_up_exps\.weight" stacks 16000000 experts in 0 bytes\.\n/,
+  )
+  expect(process.memoryUsage().heapUsed - before).toBeLessThan(32 << 20)
 })

@@ -97,11 +97,18 @@ const storeOf = (tensors: ReadonlyMap<string, SourcedTensor>, orderOf: RowOrder,
   })
 }
 
+/** Beyond what any network has: more must take the room of experts, since each gets a name, whatever the file holds. */
+const FEW_EXPERTS = 1024
+/** Bytes of a matrix that is none. */
+const SMALLEST_EXPERT = 64
+
 /** One expert after the other, as tensors of their own. Throws BAD_FILE where there are not as many as the config says. */
 const unstack = (name: string, tensor: SourcedTensor, hubName: (expert: number) => string, count: number) => {
   const { shape, byteLength, offset } = tensor
   if (shape.length !== 3 || shape[0] !== count)
     throw badFile(`Tensor "${name}" has the shape [${shape.join(', ')}], which is no stack of ${count} experts.`, undefined, { name })
+  if (count > FEW_EXPERTS && byteLength < SMALLEST_EXPERT * count)
+    throw badFile(`Tensor "${name}" stacks ${count} experts in ${byteLength} bytes.`, undefined, { name })
   const size = byteLength / count
   return Array.from({ length: count }, (_, expert) => {
     return [hubName(expert), { ...tensor, shape: shape.slice(1), offset: offset + expert * size, byteLength: size }] as const

@@ -95,7 +95,7 @@ const storeOf = (shards: readonly Shard[]): SafetensorsStore => {
         const { offset, byteLength } = shard.tensors.get(raw)!
         return dense(dtype, shape, await shard.source.read(offset, byteLength, signal))
       }
-      return readTree(tree, read)
+      return readTree(name, tree, read)
     },
     close: async () => {
       await Promise.all(shards.map(shard => shard.source.close()))

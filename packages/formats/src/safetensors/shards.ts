@@ -1,7 +1,7 @@
-import { CompressionError } from '@tersor/tensor'
+import { CompressionError, quoted } from '@tersor/tensor'
 import { badFile } from '../bad-file.js'
 import { readSmallFile } from '../byte-source.js'
-import { diskError, exists, folderOf, nodeFileSystem, withoutSlash, within, type FileSystem } from '../file-system.js'
+import { diskError, exists, folderOf, isNameBeside, nodeFileSystem, withoutSlash, within, type FileSystem } from '../file-system.js'
 import { isRecord, parseJson, parseText } from '../json-text.js'
 import { MAX_HEADER_BYTES } from './header.js'
 
@@ -21,16 +21,12 @@ export const MAX_SHARDS = 1000
 const INDEX = '.index.json'
 const WHOLE = 'model.safetensors'
 
-/** A shard lies beside its index: a name with a path in it is refused. */
-const isFileName = (value: unknown): value is string => typeof value === 'string' && value !== '' && !/[/\\]|^\.\.?$/.test(value)
-
 const readIndex = async (path: string, fs: FileSystem): Promise<Found> => {
   const json = parseJson(parseText(await readSmallFile(path, MAX_INDEX_BYTES, fs), path), path, 8)
   const map = isRecord(json) ? json.weight_map : undefined
   if (!isRecord(map)) throw badFile(`${path} has no weight_map.`)
   const entries = Object.entries(map).map(([name, file]) => {
-    if (!isFileName(file))
-      throw badFile(`${path} places tensor "${name}" in ${JSON.stringify(file).slice(0, 80)}.`, 'Shards lie beside the index.')
+    if (!isNameBeside(file)) throw badFile(`${path} places tensor "${name}" in ${quoted(file)}.`, 'Shards lie beside the index.')
     return [name, folderOf(path) + file] as const
   })
   const index = new Map(entries)

@@ -136,9 +136,16 @@ export const parseTree = (
 export const storedLeaves = (tree: StoredTree): readonly StoredLeaf[] =>
   isNode(tree) ? Object.values(tree.parts).flatMap(storedLeaves) : [tree]
 
-/** Reads the leaves at the same time and builds the tree. */
-export const readTree = async (tree: StoredTree, read: (leaf: StoredLeaf) => Promise<Dense>): Promise<Parameter> => {
+/** Reads the leaves at the same time, builds the tree and holds its parts against its codecs. Throws BAD_FILE where they do not fit. */
+export const readTree = async (name: string, tree: StoredTree, read: (leaf: StoredLeaf) => Promise<Dense>): Promise<Parameter> => {
   if (!isNode(tree)) return read(tree)
-  const parts = await Promise.all(Object.entries(tree.parts).map(async ([part, child]) => [part, await readTree(child, read)] as const))
-  return encoded(tree.codec, tree.shape, Object.fromEntries(parts), tree.attrs)
+  const { codec, shape, attrs } = tree
+  const children = Object.entries(tree.parts)
+  const entries = await Promise.all(
+    children.map(async ([part, child]) => [part, await readTree(name + SEPARATOR + part, child, read)] as const),
+  )
+  const parts = Object.fromEntries(entries)
+  const finding = codec.check?.(parts, attrs, shape)
+  if (finding !== undefined) throw badFile(`"${name}" is stored as ${codec.name}, and ${finding}.`, undefined, { name, codec: codec.name })
+  return encoded(codec, shape, parts, attrs)
 }

@@ -1,6 +1,7 @@
 import { readSmallFile } from '../byte-source.js'
 import { exists, within, writeFully, type FileSystem, type OpenFile } from '../file-system.js'
-import { encodeRecord, MAX_JOURNAL_BYTES, parseJournal, type Journal, type JournalRecord } from './journal.js'
+import { encodeRecord, MAX_JOURNAL_BYTES, parseJournal, type Journal } from './journal.js'
+import type { JournalRecord } from './journal-record.js'
 
 export const JOURNAL = 'journal'
 

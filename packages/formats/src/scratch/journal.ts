@@ -1,6 +1,6 @@
-import type { Fingerprint, ProgressEvent } from '@tersor/core'
 import { badFile } from '../bad-file.js'
-import { isRecord, parseJson } from '../json-text.js'
+import { parseJson } from '../json-text.js'
+import { isJournalRecord, type JournalRecord } from './journal-record.js'
 
 /** Raised when an older run could not be gone on with. */
 export const JOURNAL_VERSION = 1
@@ -8,22 +8,6 @@ export const JOURNAL_VERSION = 1
 export const MAX_JOURNAL_BYTES = 1 << 28
 /** Record, events, event, lists within. */
 const MAX_RECORD_DEPTH = 8
-
-/** A unit that is on the disk for good. */
-export interface UnitRecord {
-  readonly kind: 'unit'
-  readonly unit: string
-  readonly bytes: number
-  /** Of the whole file, hexadecimal. */
-  readonly sha256: string
-  readonly events: readonly ProgressEvent[]
-}
-
-/** One line of a journal. */
-export type JournalRecord =
-  | { readonly kind: 'begin'; readonly version: number; readonly fingerprint: Fingerprint }
-  | UnitRecord
-  | { readonly kind: 'publishing' | 'published' }
 
 const CHECKSUM_LENGTH = 16
 
@@ -54,10 +38,12 @@ export interface Journal {
 const isWhole = (line: string, previous: string): boolean =>
   line[CHECKSUM_LENGTH] === ' ' && line.slice(0, CHECKSUM_LENGTH) === checksumOf(previous, line.slice(CHECKSUM_LENGTH + 1))
 
-const parseRecord = (line: string, path: string): JournalRecord => {
+const BEGIN_ANEW = 'Remove the folder and begin anew.'
+
+const parseRecord = (line: string, path: string, index: number): JournalRecord => {
   const value = parseJson(line.slice(CHECKSUM_LENGTH + 1), path, MAX_RECORD_DEPTH)
-  if (isRecord(value) && typeof value.kind === 'string') return value as unknown as JournalRecord
-  throw badFile(`${path} has a record that is not one.`)
+  if (isJournalRecord(value)) return value
+  throw badFile(`Record ${index + 1} of ${path} is none that a run writes.`, BEGIN_ANEW, { path, record: index + 1 })
 }
 
 /** Reads a journal. A last record that is not whole was torn by the kill and does not count; throws BAD_FILE for an earlier one. */
@@ -70,9 +56,9 @@ export const parseJournal = (text: string, path: string): Journal => {
   for (const [index, line] of lines.entries()) {
     if (!isWhole(line, checksum)) {
       if (index === lines.length - 1 && torn === '') break
-      throw badFile(`Record ${index + 1} of ${path} is damaged.`, 'Remove the folder and begin anew.', { path, record: index + 1 })
+      throw badFile(`Record ${index + 1} of ${path} is damaged.`, BEGIN_ANEW, { path, record: index + 1 })
     }
-    records.push(parseRecord(line, path))
+    records.push(parseRecord(line, path, index))
     checksum = line.slice(0, CHECKSUM_LENGTH)
     length += line.length + 1
   }

@@ -19,7 +19,8 @@ import { safetensorsSink } from '../safetensors/sink.js'
 import { differenceOf, notOurs, nothingToResume, otherVersion, stoppedRun } from './errors.js'
 import { JOURNAL, openPen, readJournal, type Pen } from './journal-file.js'
 import { LOCK, lockFolder } from './lock.js'
-import { JOURNAL_VERSION, type UnitRecord } from './journal.js'
+import { JOURNAL_VERSION } from './journal.js'
+import type { UnitRecord } from './journal-record.js'
 
 export interface ScratchOptions {
   /** Besides those of @tersor/core: the codecs that stages may be stored with. */

@@ -1,5 +1,6 @@
-import { CompressionError, sizeOf, type Shape } from '@tersor/tensor'
+import { quoted, sizeOf, type CompressionError, type Shape } from '@tersor/tensor'
 import { badFile } from '../bad-file.js'
+import { isPathBeside } from '../file-system.js'
 import { isCounts, isRecord, type Json } from '../json-text.js'
 
 /** More weights than any network has; a manifest of that many has some hundred megabytes. */
@@ -11,8 +12,8 @@ export const MAX_AXES = 6
 export type Quantization =
   { readonly dtype: 'uint8' | 'uint16'; readonly scale: number; readonly min: number } | { readonly dtype: 'float16' }
 
-/** What weights are in the network; strings and complex numbers have no place in a store. */
-export type WeightDType = 'float32' | 'int32' | 'bool'
+/** What weights are in the network; strings are no parameters, and kept as they are. */
+export type WeightDType = 'float32' | 'int32' | 'bool' | 'complex64' | 'string'
 
 /** One weight of a manifest and where its bytes stand in its group. */
 export interface WeightEntry {
@@ -23,6 +24,8 @@ export interface WeightEntry {
   readonly group: number
   readonly offset: number
   readonly bytes: number
+  /** Of strings, as they stand in the file: each with its length before it. */
+  readonly content?: Uint8Array
 }
 
 /** Files that are one run of bytes once joined, and the weights in them. */
@@ -36,29 +39,24 @@ export interface Manifest {
   readonly weights: ReadonlyMap<string, WeightEntry>
 }
 
-const BYTES: Readonly<Record<WeightDType, number>> = { float32: 4, int32: 4, bool: 1 }
+/** Of an element; those of strings are told by the file. */
+const BYTES: Readonly<Record<WeightDType, number>> = { float32: 4, int32: 4, bool: 1, complex64: 8, string: 0 }
 const QUANTIZED_BYTES = { uint8: 1, uint16: 2, float16: 2 } as const
+
+/** Those that are known. */
+export const WEIGHT_DTYPES = Object.keys(BYTES) as readonly WeightDType[]
 
 const isWeightDType = (dtype: unknown): dtype is WeightDType => typeof dtype === 'string' && Object.hasOwn(BYTES, dtype)
 
-const show = (value: unknown): string => (JSON.stringify(value) ?? String(value)).slice(0, 100)
-
 const dtypeOf = (name: string, dtype: unknown): WeightDType => {
   if (isWeightDType(dtype)) return dtype
-  if (dtype === 'string' || dtype === 'complex64')
-    throw new CompressionError(
-      'UNSUPPORTED',
-      `The weight "${name}" holds ${dtype} values.`,
-      'Known are float32, int32 and bool: freeze the graph without tables of words or spectra.',
-      { name, dtype },
-    )
-  throw badFile(`The dtype of the weight "${name}" is ${show(dtype)}.`)
+  throw badFile(`The dtype of the weight "${name}" is ${quoted(dtype)}.`)
 }
 
 const quantizationOf = (name: string, given: unknown, dtype: WeightDType): Quantization | undefined => {
   if (given === undefined) return undefined
-  const bad = (): CompressionError => badFile(`The quantization of the weight "${name}" is ${show(given)}.`)
-  if (!isRecord(given) || dtype === 'bool') throw bad()
+  const bad = (): CompressionError => badFile(`The quantization of the weight "${name}" is ${quoted(given)}.`)
+  if (!isRecord(given) || (dtype !== 'float32' && dtype !== 'int32')) throw bad()
   const { dtype: stored, scale, min } = given
   if (stored === 'float16' && dtype === 'float32') return { dtype: stored }
   const finite = (value: unknown): value is number => typeof value === 'number' && Number.isFinite(Math.fround(value))
@@ -68,34 +66,28 @@ const quantizationOf = (name: string, given: unknown, dtype: WeightDType): Quant
 }
 
 const weightOf = (given: unknown, group: number, offset: number): WeightEntry => {
-  if (!isRecord(given) || typeof given.name !== 'string' || given.name === '') throw badFile(`A weight of the manifest is ${show(given)}.`)
+  if (!isRecord(given) || typeof given.name !== 'string' || given.name === '')
+    throw badFile(`A weight of the manifest is ${quoted(given)}.`)
   const { name, shape } = given
-  if (!isCounts(shape) || shape.length > MAX_AXES) throw badFile(`The shape of the weight "${name}" is ${show(shape)}.`)
+  if (!isCounts(shape) || shape.length > MAX_AXES) throw badFile(`The shape of the weight "${name}" is ${quoted(shape)}.`)
   const dtype = dtypeOf(name, given.dtype)
   const quantization = quantizationOf(name, given.quantization, dtype)
   const bytes = sizeOf(shape) * (quantization ? QUANTIZED_BYTES[quantization.dtype] : BYTES[dtype])
-  if (!Number.isSafeInteger(offset + bytes)) throw badFile(`The weight "${name}" of shape ${show(shape)} is larger than any file.`)
+  if (!Number.isSafeInteger(offset + bytes)) throw badFile(`The weight "${name}" of shape ${quoted(shape)} is larger than any file.`)
   return { name, shape: Object.freeze([...shape]), dtype, ...(quantization ? { quantization } : {}), group, offset, bytes }
 }
 
-/** A file beside the manifest: anything else would lead a reader astray. */
-const isPlainPath = (path: unknown): path is string =>
-  typeof path === 'string' &&
-  path !== '' &&
-  !/^[/\\]|^[a-z]+:|\\/i.test(path) &&
-  path.split('/').every(part => part !== '' && part !== '.' && part !== '..')
-
-/** Checks a weights manifest: names once, shapes and quantization that can be, paths beside it. Throws BAD_FILE, UNSUPPORTED for strings. */
+/** Checks a weights manifest: names once, shapes and quantization that can be, paths beside it. Throws BAD_FILE. */
 export const parseManifest = (value: unknown): Manifest => {
-  if (!Array.isArray(value)) throw badFile(`The weights manifest is ${show(value)}, expected a list of groups.`)
+  if (!Array.isArray(value)) throw badFile(`The weights manifest is ${quoted(value)}, expected a list of groups.`)
   const weights = new Map<string, WeightEntry>()
   const groups = value.map((group: unknown, index): WeightGroup => {
     if (!isRecord(group) || !Array.isArray(group.paths) || !Array.isArray(group.weights))
       throw badFile(`Group ${index} of the weights manifest has no "paths" and "weights".`)
     const paths = group.paths as readonly unknown[]
-    const stranger = paths.find(path => !isPlainPath(path))
+    const stranger = paths.find(path => !isPathBeside(path))
     if (stranger !== undefined)
-      throw badFile(`A path of the weights manifest is ${show(stranger)}.`, 'Files stand beside the manifest or below it.')
+      throw badFile(`A path of the weights manifest is ${quoted(stranger)}.`, 'Files stand beside the manifest or below it.')
     let offset = 0
     for (const given of group.weights as readonly unknown[]) {
       const entry = weightOf(given, index, offset)

@@ -1,10 +1,11 @@
 import type { Provenance } from '@tersor/core'
-import { dense, fromFloat32, fromIntegers, notFound, type Dense, type ParameterStore } from '@tersor/tensor'
+import { CompressionError, dense, fromFloat32, fromIntegers, notFound, type Dense, type ParameterStore } from '@tersor/tensor'
 import { badFile } from '../bad-file.js'
 import { fileSource, readSmallFile, type ByteSource } from '../byte-source.js'
 import { folderOf, within, type FileSystem } from '../file-system.js'
 import { isRecord, parseJson, parseText, type Json } from '../json-text.js'
 import { manifestOf, type Manifest, type WeightEntry } from './manifest.js'
+import { withStrings } from './strings.js'
 
 /** Topologies have some megabytes; this is far beyond. */
 export const MAX_JSON_BYTES = 256 << 20
@@ -25,10 +26,12 @@ export const RECORD_KEY = 'tersor'
 
 /** The files of a group, one behind the other. */
 interface Shards {
+  readonly size: number
   read(offset: number, length: number, signal?: AbortSignal): Promise<Uint8Array>
 }
 
 const shardsOf = (sources: readonly ByteSource[]): Shards => ({
+  size: sources.reduce((sum, source) => sum + source.size, 0),
   read: async (offset, length, signal) => {
     const result = new Uint8Array(length)
     let start = 0
@@ -59,18 +62,23 @@ const expand = (bytes: Uint8Array, { shape, dtype, quantization }: WeightEntry):
   )
 }
 
-const DTYPES = { float32: 'f32', int32: 'i32', bool: 'u8' } as const
+const DTYPES = { float32: 'f32', int32: 'i32', bool: 'u8', complex64: 'c64', string: 'u8' } as const
 
 /** As it is after reading. */
-const dtypeAfter = ({ dtype, quantization }: WeightEntry): 'f32' | 'i32' | 'u8' | 'f16' =>
+const dtypeAfter = ({ dtype, quantization }: WeightEntry): 'f32' | 'i32' | 'u8' | 'f16' | 'c64' =>
   quantization?.dtype === 'float16' ? 'f16' : DTYPES[dtype]
 
-const BYTES = { f32: 4, i32: 4, u8: 1, f16: 2 } as const
-
 const storeOf = ({ weights }: Manifest, shards: readonly Shards[], close: () => Promise<void>): TfjsModel['params'] => {
-  const names = Object.freeze([...weights.keys()])
+  const names = Object.freeze([...weights.values()].filter(({ dtype }) => dtype !== 'string').map(({ name }) => name))
   const find = (name: string): WeightEntry => {
     const entry = weights.get(name)
+    if (entry?.dtype === 'string')
+      throw new CompressionError(
+        'UNSUPPORTED',
+        `The weight "${name}" holds strings, which are no numbers.`,
+        'They are written again as they are; freeze the graph without its tables of words to be rid of them.',
+        { name },
+      )
     if (entry) return entry
     throw notFound(name, names)
   }
@@ -78,8 +86,7 @@ const storeOf = ({ weights }: Manifest, shards: readonly Shards[], close: () => 
     names: () => names,
     info: (name: string) => {
       const entry = find(name)
-      const dtype = dtypeAfter(entry)
-      return { shape: entry.shape, dtype, byteLength: entry.shape.reduce((a, b) => a * b, 1) * BYTES[dtype] }
+      return { shape: entry.shape, dtype: dtypeAfter(entry), byteLength: entry.bytes }
     },
     read: async (name: string, options: { readonly signal?: AbortSignal } = {}) => {
       const entry = find(name)
@@ -91,21 +98,24 @@ const storeOf = ({ weights }: Manifest, shards: readonly Shards[], close: () => 
   })
 }
 
-const openGroups = async (path: string, { groups }: Manifest, sources: ByteSource[], fs?: FileSystem): Promise<readonly Shards[]> => {
+/** The files of all groups, and the manifest with what is found only in them. */
+const openGroups = async (path: string, given: Manifest, sources: ByteSource[], fs?: FileSystem) => {
   const folder = folderOf(path).replace(/[/\\]$/, '')
   const all: Shards[] = []
-  for (const { paths, bytes } of groups) {
+  for (const { paths } of given.groups) {
     const own: ByteSource[] = []
     for (const each of paths) {
       const source = await fileSource(within(folder, each), fs)
       sources.push(source)
       own.push(source)
     }
-    const size = own.reduce((sum, source) => sum + source.size, 0)
-    if (size !== bytes) throw badFile(`${path} promises ${bytes} bytes in ${paths.join(', ')}, but there are ${size}.`)
     all.push(shardsOf(own))
   }
-  return all
+  const manifest = await withStrings(given, all)
+  for (const [index, { paths, bytes }] of manifest.groups.entries())
+    if (all[index].size !== bytes)
+      throw badFile(`${path} promises ${bytes} bytes in ${paths.join(', ')}, but there are ${all[index].size}.`)
+  return { shards: all, manifest }
 }
 
 const provenanceOf = ({ userDefinedMetadata }: Json): readonly Provenance[] => {
@@ -116,18 +126,19 @@ const provenanceOf = ({ userDefinedMetadata }: Json): readonly Provenance[] => {
 
 /**
  * Opens a tfjs model: model.json of a graph or of layers, or a weights manifest by itself. Weights are read by range, one at a time, as the numbers
- * that tfjs expands them to: uint8 and uint16 to f32 (or i32), float16 to f16, bool to u8.
- * Throws NOT_FOUND and DISK for files, BAD_FILE for what does not fit together, UNSUPPORTED for weights of strings or complex numbers.
+ * that tfjs expands them to: uint8 and uint16 to f32 (or i32), float16 to f16, bool to u8; `info` says the bytes in the file.
+ * Strings are no parameters: they stay in the manifest, and whoever asks for them gets UNSUPPORTED.
+ * Throws NOT_FOUND and DISK for files, BAD_FILE for what does not fit together.
  */
 export const openTfjs = async (path: string, { fileSystem }: { readonly fileSystem?: FileSystem } = {}): Promise<TfjsModel> => {
   const bytes = await readSmallFile(path, MAX_JSON_BYTES, fileSystem)
-  const { manifest, description } = manifestOf(parseJson(parseText(bytes, path), path, MAX_JSON_DEPTH))
+  const { manifest: given, description } = manifestOf(parseJson(parseText(bytes, path), path, MAX_JSON_DEPTH))
   const sources: ByteSource[] = []
   const close = async (): Promise<void> => {
     await Promise.all(sources.map(source => source.close()))
   }
   try {
-    const shards = await openGroups(path, manifest, sources, fileSystem)
+    const { shards, manifest } = await openGroups(path, given, sources, fileSystem)
     return Object.freeze({ params: storeOf(manifest, shards, close), description, manifest, provenance: provenanceOf(description), close })
   } catch (error) {
     await close()

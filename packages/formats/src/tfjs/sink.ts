@@ -68,9 +68,18 @@ const withProvenance = (description: Json, provenance: readonly Provenance[]): J
   }
 }
 
+/** Strings, which are no parameters and stay as they are. */
+const keptOf = (manifest: Manifest | undefined): readonly (StoredWeight & { readonly name: string })[] =>
+  [...(manifest?.weights.values() ?? [])].flatMap(({ name, dtype, shape, content }) =>
+    content ? [{ name, dtype, shape, bytes: content }] : [],
+  )
+
+const repeated = (name: string): CompressionError =>
+  new CompressionError('BAD_DATA', `The name "${name}" is taken already.`, 'Write every parameter once, under a name of its own.', { name })
+
 /**
  * Streams weights into the folder of a tfjs model, which unmodified tfjs loads: model.json and shards of 4 MiB; a grid of one scale a tensor
- * becomes uint8, halves become float16, and what was read quantized and did not change keeps its bytes.
+ * becomes uint8, halves become float16, and what was read quantized and did not change keeps its bytes, and so do the strings of the manifest that is passed.
  * What has no place is told at the end, all of it at once, with the step that would make it fit (UNSUPPORTED), and nothing is written.
  * Steps throw OUTPUT_EXISTS, DISK, and BAD_DATA for a name that comes twice.
  */
@@ -92,13 +101,7 @@ export const tfjsSink = (path: string, options: TfjsSinkOptions = {}): Parameter
   }, maxShardBytes)
 
   const write = async (name: string, parameter: Parameter): Promise<void> => {
-    if (names.size === names.add(name).size)
-      throw new CompressionError(
-        'BAD_DATA',
-        `The name "${name}" is taken already.`,
-        'Write every parameter once, under a name of its own.',
-        { name },
-      )
+    if (names.size === names.add(name).size) throw repeated(name)
     const stored = storeWeight(name, parameter, manifest?.weights.get(name))
     if (isMisfit(stored)) return void refused.push({ name, ...stored })
     if (refused.length > 0) return
@@ -107,6 +110,10 @@ export const tfjsSink = (path: string, options: TfjsSinkOptions = {}): Parameter
   }
   const finish = async (): Promise<void> => {
     if (refused.length > 0) throw refusal(refused)
+    for (const { name, ...kept } of keptOf(manifest)) {
+      entries.push(describe(kept, name))
+      await writer.write(kept.bytes)
+    }
     await writer.close()
     await (made ??= output.fs.mkdir(content))
     const groups = [{ paths: Array.from({ length: writer.count() }, (_, index) => shard(index)), weights: entries }]

@@ -55,6 +55,7 @@ const storeAsBefore = (values: Float32Array | Int32Array, shape: Shape, before: 
 const storeDense = (tensor: Dense, before: WeightEntry | undefined): StoredWeight | Misfit => {
   const { dtype, shape } = tensor
   if (dtype === 'f16') return { dtype: 'float32', shape, quantization: { dtype: 'float16' }, bytes: tensor.bytes }
+  if (dtype === 'c64') return { dtype: 'complex64', shape, bytes: tensor.bytes }
   if (DTYPES[dtype].kind !== 'float') {
     if (before?.dtype === 'bool' && dtype === 'u8') return { dtype: 'bool', shape, bytes: tensor.bytes }
     if (dtype === 'i64' || dtype === 'u64' || dtype === 'u32')

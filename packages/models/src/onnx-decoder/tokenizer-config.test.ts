@@ -28,6 +28,13 @@ it.each([
   ['a config that says so itself', template('<s>'), { bos_token: '<s>', add_bos_token: false }],
   ['a config without such a token', template('<s>'), {}],
   ['a config that is no JSON', template('<s>'), '{'],
+  ['processors that are no list', { type: 'Sequence', processors: 3 }, { bos_token: '<s>' }],
+  [
+    'processors that are nothing',
+    { type: 'Sequence', processors: [null, 4, { type: 'TemplateProcessing', single: {} }] },
+    { bos_token: '<s>' },
+  ],
+  ['more nesting than any tokenizer has', JSON.parse('[{"processors":'.repeat(50) + '0' + '}]'.repeat(50)), { bos_token: '<s>' }],
 ])('leaves the files as they are: %s', (_, processor, config) => {
   expect(said(processor, config)).toBeUndefined()
 })

@@ -14,6 +14,7 @@ import { openModel, type OpenedModel } from '@tersor/models/open-model'
 import { CompressionError } from '@tersor/tensor'
 import { graphBatches } from '../graph-batches.js'
 import { preprocessingBeside } from '../graph-images.js'
+import { imagesPerBatch } from '../images-per-batch.js'
 import { writeResult, type Terminal } from '../output.js'
 import { progressOn } from '../progress.js'
 import { withModel } from '../session.js'
@@ -96,14 +97,17 @@ const windowsFor = async (model: OpenedModel, data: string) => {
 const imagesFor = async (model: Imaging, data: string, path: string) => {
   if (model.family === 'image') {
     const [height, width] = model.imageShape
-    return { images: await readImages(data, { size: [height, width] }), rows: IMAGES_PER_BATCH }
+    return { images: await readImages(data, { size: [height, width] }), rows: imagesPerBatch(height, width) }
   }
   const preprocessing = await preprocessingBeside(model, path)
   const [rows] = model.inputs[0].shape ?? []
-  return { images: await readImages(data, preprocessing), preprocessing, rows: typeof rows === 'number' ? rows : IMAGES_PER_BATCH }
+  const [height, width] = preprocessing.size
+  return {
+    images: await readImages(data, preprocessing),
+    preprocessing,
+    rows: typeof rows === 'number' ? rows : imagesPerBatch(height, width),
+  }
 }
-
-const IMAGES_PER_BATCH = 64
 
 /** Opens what a metric compares with, for as long as the work takes. */
 const withReference = async <T>(metric: Metric, path: string | undefined, work: (reference: OpenedModel) => Promise<T>): Promise<T> => {

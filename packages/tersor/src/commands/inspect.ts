@@ -1,11 +1,15 @@
 import { sizeOfModel } from '@tersor/evaluation'
 import { openModel } from '@tersor/models/open-model'
+import { oneLine } from '@tersor/tensor'
 import { bytesText, note, paint, tableOf, writeResult, type Terminal } from '../output.js'
 import { notesOf } from '../session.js'
 
+/** Names are those of the file, which may be of any length and hold what steers a terminal. */
+const LONGEST_NAME = 200
+
 /** `tersor inspect MODEL`: what a model holds, tensor by tensor, from its header alone. */
 export const inspect = async (terminal: Terminal, path: string): Promise<void> => {
-  const model = await openModel(path)
+  const model = await openModel(path, { parametersOnly: true })
   try {
     const { parameters, bytes, tensors } = sizeOfModel(model)
     const result = {
@@ -16,13 +20,13 @@ export const inspect = async (terminal: Terminal, path: string): Promise<void> =
       tensors: tensors.map(tensor => ({ ...tensor, dtype: tensor.dtype ?? null, codec: tensor.codec ?? null })),
     }
     const rows = tensors.map(({ name, codec, dtype, storedAs, shape, bytes: size, bitsPerWeight }) => [
-      name,
+      oneLine(name, LONGEST_NAME),
       codec || storedAs ? paint(terminal, storedAs ?? codec!, 'cyan') : (dtype ?? ''),
       shape.join(' × '),
       bytesText(size),
       bitsPerWeight.toFixed(2),
     ])
-    const title = `${paint(terminal, model.architecture, 'bold')}  ${parameters.toLocaleString('en')} parameters  ${bytesText(bytes)}`
+    const title = `${paint(terminal, oneLine(model.architecture, LONGEST_NAME), 'bold')}  ${parameters.toLocaleString('en')} parameters  ${bytesText(bytes)}`
     for (const line of notesOf(model)) note(terminal, line)
     writeResult(
       terminal,
