@@ -1,6 +1,6 @@
 import { picoModel } from '@tersor/testing'
 import { compress } from './compress.js'
-import { decode } from './decode.js'
+import type { decode } from './decode.js'
 import { layerwise } from './layerwise.js'
 
 it('says which call loads an engine, where none is', async () => {
