@@ -8,6 +8,8 @@ import { Q4_K, Q5_K } from './blocks/q4-q5-k.js'
 import { Q6_K } from './blocks/q6-k.js'
 import { Q4_1, Q5_1 } from './blocks/ranged.js'
 import { Q4_0, Q5_0, Q8_0 } from './blocks/symmetric.js'
+import { blockJob } from './blocks/block-job.js'
+import { runRows, runRowsHere, type RunRowsOptions } from './pool.js'
 
 export type { BlockContent, BlockFormat } from './blocks/block-format.js'
 export { encodeIq4NlReference, IQ4_LEVELS } from './blocks/iq4.js'
@@ -69,15 +71,46 @@ const checkImportance = (type: BlockTypeName, length: number, block: number, imp
   )
 }
 
+const checkValues = (type: BlockTypeName, values: Float32Array | Uint16Array, importance: Float32Array | undefined): void => {
+  const { block } = BLOCK_TYPES[type]
+  checkLength(type, values.length, block, 'values')
+  if (importance) checkImportance(type, values.length, block, importance)
+}
+
 /**
  * Quantizes values to blocks, byte for byte as ggml_quantize_chunk does, with importance as it does with an importance matrix
- * (q8_0 and mxfp4 ignore it). Throws SHAPE for an incomplete block or row.
+ * (q8_0 and mxfp4 ignore it), on this thread. Throws SHAPE for an incomplete block or row.
  */
 export const encodeBlocks = (type: BlockTypeName, values: Float32Array, { importance }: EncodeOptions = {}): Uint8Array => {
+  checkValues(type, values, importance)
   const format = BLOCK_TYPES[type]
-  checkLength(type, values.length, format.block, 'values')
-  if (importance) checkImportance(type, values.length, format.block, importance)
-  return format.encode(values, importance)
+  const work = blockJob(type, format, values, importance)
+  if (!work) return format.encode(values, importance)
+  runRowsHere(work.job)
+  return work.bytes
+}
+
+/**
+ * Quantizes values, float32 or the codes of bf16, to the same blocks on all threads of `runRows`.
+ * Throws SHAPE for an incomplete block or row, the signal's reason, and what `runRows` throws.
+ */
+export const quantizeBlocks = async (
+  type: BlockTypeName,
+  values: Float32Array | Uint16Array,
+  { importance, signal }: EncodeOptions & RunRowsOptions = {},
+): Promise<Uint8Array> => {
+  checkValues(type, values, importance)
+  const format = BLOCK_TYPES[type]
+  const work = blockJob(type, format, values, importance)
+  if (!work) return format.encode(values instanceof Uint16Array ? widened(values) : values, importance)
+  await runRows(work.job, { signal })
+  return work.bytes
+}
+
+const widened = (codes: Uint16Array): Float32Array => {
+  const bits = new Uint32Array(codes.length)
+  for (let i = 0; i < codes.length; i++) bits[i] = codes[i] << 16
+  return new Float32Array(bits.buffer)
 }
 
 /** The values of blocks; throws SHAPE for an incomplete block. */
