@@ -9,6 +9,7 @@ export { absmaxOfRuns, nearestLevels, rangesOfRuns, roundToE2m1, roundToFloat8, 
 export { householderRows, jacobiSweep } from './rows'
 export { secularRoots, secularVectors } from './secular'
 export { multiplyPacked } from './packed'
+export { keepLargestOfRows, keepLargestOfRuns } from './selection'
 export { multiplyGroupSparse, multiplyTwoOfFour } from './sparse'
 export { choleskyInPlace, invertLower } from './triangular'
 export { tridiagonalise } from './tridiagonalise'
