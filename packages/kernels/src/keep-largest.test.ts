@@ -22,14 +22,12 @@ const run = ({ job, kept }: Marking): number[] => {
 
 const scores = fc.oneof(fc.float(), fc.constantFrom(0, -0, 1, 1, -1, NaN, Infinity, -Infinity, 1e-45))
 const finite = (value: number): number => (value === Infinity ? 3e38 : value === -Infinity ? -3e38 : value)
-const matrices = fc
-  .tuple(fc.integer({ min: 1, max: 4 }), fc.integer({ min: 1, max: 21 }))
-  .chain(([rows, columns]) =>
-    fc.record({
-      columns: fc.constant(columns),
-      values: fc.array(scores.map(finite), { minLength: rows * columns, maxLength: rows * columns }),
-    }),
-  )
+const matrices = fc.tuple(fc.integer({ min: 1, max: 4 }), fc.integer({ min: 1, max: 21 })).chain(([rows, columns]) =>
+  fc.record({
+    columns: fc.constant(columns),
+    values: fc.array(scores.map(finite), { minLength: rows * columns, maxLength: rows * columns }),
+  }),
+)
 const rowsOf = ({ columns, values }: { readonly columns: number; readonly values: readonly number[] }): number[][] =>
   Array.from({ length: values.length / columns }, (_, row) => values.slice(row * columns, (row + 1) * columns))
 

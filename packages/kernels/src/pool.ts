@@ -26,8 +26,12 @@ const turn = (): Promise<void> => new Promise(resolve => (typeof setImmediate ==
 
 const isShared = ({ buffer }: Numbers): boolean => typeof SharedArrayBuffer !== 'undefined' && buffer instanceof SharedArrayBuffer
 
-const sharedCopy = (array: Numbers): Numbers => {
-  const copy = new (array.constructor as new (buffer: ArrayBufferLike) => Numbers)(new SharedArrayBuffer(array.byteLength))
+/** As many numbers, 0, in memory that threads share. */
+const sharedLike = (array: Numbers): Numbers =>
+  new (array.constructor as new (buffer: ArrayBufferLike) => Numbers)(new SharedArrayBuffer(array.byteLength))
+
+const sharedCopy = <T extends Numbers>(array: T): T => {
+  const copy = sharedLike(array) as T
   copy.set(array as never)
   return copy
 }
@@ -37,8 +41,9 @@ const shareBuffers = (job: RowJob): { readonly job: RowJob; readonly takeBack: (
   const results: (readonly [own: Numbers, shared: Numbers])[] = []
   const share = (buffer: RowBuffer): RowBuffer => {
     if (buffer.role === 'room' || buffer.role === 'whole' || isShared(buffer.array)) return buffer
-    const array = sharedCopy(buffer.array)
-    if (buffer.role === 'out') results.push([buffer.array, array])
+    if (buffer.role === 'in') return { ...buffer, array: sharedCopy(buffer.array) }
+    const array = sharedLike(buffer.array)
+    results.push([buffer.array, array])
     return { ...buffer, array }
   }
   const buffers = Object.fromEntries(Object.entries(job.buffers).map(([name, buffer]) => [name, share(buffer)]))
@@ -97,8 +102,7 @@ export const poolOf = (threads: number, start: StartThread = startThread()): Poo
         throw error
       }
     },
-    share: values =>
-      threads > 1 && typeof SharedArrayBuffer !== 'undefined' && !isShared(values) ? (sharedCopy(values) as Float32Array) : values,
+    share: values => (threads > 1 && typeof SharedArrayBuffer !== 'undefined' && !isShared(values) ? sharedCopy(values) : values),
     stop,
   }
 }

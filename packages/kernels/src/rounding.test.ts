@@ -93,23 +93,17 @@ it.each(FORMATS)('rounds to 8-bit floats %s, subnormal ones and −0 as well, an
   ),
 )
 
-it('packs and unpacks codes of 1 to 8 bits as plain loops do', () => {
+it('unpacks codes of 1 to 8 bits as plain loops do', () => {
   fc.assert(
     fc.property(fc.integer({ min: 1, max: 8 }), fc.uint8Array({ minLength: 1, maxLength: 90 }), (bits, codes) => {
       const packed = packBits(codes, bits)
-      const [bytes, back] = [new Uint8Array(packed.length), new Uint8Array(codes.length)]
+      const back = new Uint8Array(codes.length)
       const buffers = {
-        codes: { role: 'in', array: codes, each: codes.length },
-        bytes: { role: 'out', array: bytes, each: packed.length },
+        bytes: { role: 'in', array: packed, each: packed.length },
         back: { role: 'out', array: back, each: codes.length },
       } as const
-      const length = { lengthOf: 'codes' } as const
-      const calls = [
-        ['packCodes', { at: 'codes' }, bits, length, { at: 'bytes' }],
-        ['unpackCodes', { at: 'bytes' }, bits, length, { at: 'back' }],
-      ] as const
+      const calls = [['unpackCodes', { at: 'bytes' }, bits, { lengthOf: 'back' }, { at: 'back' }]] as const
       runRowsHere({ rows: 1, atOnce: 1, buffers, calls })
-      expect(bytes).toEqual(packed)
       expect(back).toEqual(unpackBits(packed, bits, codes.length))
     }),
   )

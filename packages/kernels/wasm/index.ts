@@ -1,6 +1,6 @@
 export { quantizeQ4_0, quantizeQ4_1, quantizeQ5_0, quantizeQ5_1, quantizeQ8_0 } from './blocks'
 export { solveHalfQuadratic } from './half-quadratic'
-export { dropUnkept, linesToValues, packCodes, tableToValues, unpackCodes } from './decoding'
+export { dropUnkept, linesToValues, tableToValues, unpackCodes } from './decoding'
 export { encodeIq4_NL, encodeIq4_XS } from './searches/iq4-blocks'
 export { encodeQ2_K, encodeQ4_K, encodeQ5_K } from './searches/ranged-blocks'
 export { encodeQ3_K, encodeQ6_K } from './searches/symmetric-blocks'
