@@ -28,7 +28,9 @@ interface Planned {
   readonly shape: readonly number[]
 }
 
-const planOf = (config: typeof CONFIG): readonly Planned[] => {
+type Config = { readonly [K in keyof typeof CONFIG]: (typeof CONFIG)[K] extends number ? number : (typeof CONFIG)[K] }
+
+const planOf = (config: Config): readonly Planned[] => {
   const { vocab_size: vocabulary, hidden_size: hidden, intermediate_size: wide } = config
   const keys = (hidden / config.num_attention_heads) * config.num_key_value_heads
   const blocks = Array.from({ length: config.num_hidden_layers }, (_, layer) =>
@@ -69,16 +71,17 @@ const headerOf = (plan: readonly Planned[]): Buffer => {
   return Buffer.concat([length, json])
 }
 
-/** Writes a folder with a Llama of random weights, chunk by chunk, and gives the bytes of its weights. */
-export const writeCheckpoint = async (folder: string, tokenizerOf: string): Promise<number> => {
+/** Writes a folder with a Llama of random weights and so many layers, chunk by chunk, and gives the bytes of its weights. */
+export const writeCheckpoint = async (folder: string, tokenizerOf: string, layers: number = CONFIG.num_hidden_layers): Promise<number> => {
+  const config: Config = { ...CONFIG, num_hidden_layers: layers }
   await mkdir(folder, { recursive: true })
-  await writeFile(join(folder, 'config.json'), JSON.stringify(CONFIG))
+  await writeFile(join(folder, 'config.json'), JSON.stringify(config))
   for (const name of ['tokenizer.json', 'tokenizer_config.json']) await copyFile(join(tokenizerOf, name), join(folder, name))
   const rng = createRng(1)
   const values = Float32Array.from({ length: TABLE }, () => rng.normal() * DEVIATION)
   const table = (fromFloat32(values, 'bf16', [TABLE]) as Dense).bytes
   const ones = (shape: readonly number[]) => (fromFloat32(new Float32Array(sizeOf(shape)).fill(1), 'bf16', shape) as Dense).bytes
-  const plan = planOf(CONFIG)
+  const plan = planOf(config)
   const file = await open(join(folder, 'model.safetensors'), 'w')
   try {
     await file.write(headerOf(plan))

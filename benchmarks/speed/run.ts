@@ -1,7 +1,8 @@
-/** `npm run bench -- [names…]`: both sides in turn; results go to benchmarks/results and the table into benchmarks/README.md. */
+/** `npm run bench -- [names…]`: both sides in turn; results go to benchmarks/results and the table into benchmarks/README.md; `commands` runs whole commands. */
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { runCommands } from '../commands/run.js'
 import { BENCHMARKS } from './benchmarks.js'
 import { duel, type Result } from './duel.js'
 import { loadNow, machineOf } from './machine.js'
@@ -26,6 +27,10 @@ const keep = async (result: Result): Promise<void> => {
 }
 
 const names = process.argv.slice(2)
+if (names[0] === 'commands') {
+  await runCommands(names.slice(1))
+  process.exit()
+}
 const chosen = BENCHMARKS.filter(({ name }) => names.length === 0 || names.some(wanted => name.startsWith(wanted)))
 if (chosen.length === 0) {
   console.error(`No benchmark begins with ${names.join(' or ')}. There are: ${BENCHMARKS.map(({ name }) => name).join(', ')}.`)

@@ -8,8 +8,9 @@ const firstBad = (parameter: Parameter): number => {
   if (parameter.kind === 'encoded' || DTYPES[parameter.dtype].kind !== 'float') return -1
   const { bytes, dtype } = parameter
   if (dtype === 'bf16') {
-    // the exponent sits in the upper byte and the top bit of the lower one
-    for (let i = 0; i < bytes.length; i += 2) if ((((bytes[i + 1] << 8) | bytes[i]) & EXPONENT_BF16) === EXPONENT_BF16) return i / 2
+    const aligned = bytes.byteOffset % 2 === 0 ? bytes : bytes.slice()
+    const codes = new Uint16Array(aligned.buffer, aligned.byteOffset, aligned.byteLength / 2)
+    for (let i = 0; i < codes.length; i++) if ((codes[i] & EXPONENT_BF16) === EXPONENT_BF16) return i
     return -1
   }
   if (dtype === 'f64') return doublesOf(bytes).findIndex(value => !Number.isFinite(value)) // many more are finite than floats hold

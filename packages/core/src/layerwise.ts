@@ -10,6 +10,7 @@ import type { Context, Method, Pass } from './method.js'
 import type { Model, Site, Stage } from './model.js'
 import type { ProgressEvent } from './progress-event.js'
 import { rewrite } from './rewrite.js'
+import { relativeError } from './row-source.js'
 import type { Unit } from './scratch.js'
 import { selectedSites, selects } from './sites.js'
 import { withStatistics } from './with-statistics.js'
@@ -164,8 +165,10 @@ const compressSite = async ({ method, model, context }: Run, site: Site, stats: 
   context.signal.throwIfAborted()
   const current = await model.params.read(site.weight, { signal: context.signal })
   checkFinite(site.weight, current)
+  const first = async (): Promise<Parameter> =>
+    context.source.params === model.params ? current : context.source.params.read(site.weight, { signal: context.signal })
   const original = async (): Promise<tf.Tensor2D> => {
-    const parameter = await context.source.params.read(site.weight, { signal: context.signal })
+    const parameter = await first()
     return tf.tidy(() => toMatrix(decode(parameter), site.outAxis))
   }
   const seen = stats?.of(site) ?? { stats: undefined, samples: 0 }
@@ -182,7 +185,7 @@ const compressSite = async ({ method, model, context }: Run, site: Site, stats: 
       method.apply(weight, { ...job, ...known, current: standing, ...(mask ? { mask } : {}) }),
     ),
   )
-  const error = await relativeError(result, original, site.outAxis)
+  const error = await relativeError(await first(), result, { signal: context.signal })
   if (!Number.isFinite(error)) throw brokenResult(method.name, site)
   context.emit({ type: 'compressed', pass: method.name, site: site.name, before: byteLength(current), after: byteLength(result), error })
   return result
@@ -197,23 +200,6 @@ const brokenResult = (method: string, { name, weight }: Site): CompressionError 
   )
 
 const floatDType = (dtype: DType | undefined): DType => (dtype && DTYPES[dtype].kind === 'float' ? dtype : 'f32')
-
-/** ‖W − Ŵ‖² / ‖W‖², summed in doubles on the host: a graph of it would hold several copies of the weight. */
-const relativeError = async (result: Parameter, original: () => Promise<tf.Tensor2D>, outAxis: number): Promise<number> => {
-  const before = await original()
-  const after = tf.tidy(() => toMatrix(decode(result), outAxis))
-  try {
-    const [weights, compressed] = [await before.data(), await after.data()]
-    let [difference, norm] = [0, 0]
-    for (let i = 0; i < weights.length; i++) {
-      difference += (weights[i] - compressed[i]) ** 2
-      norm += weights[i] ** 2
-    }
-    return difference / Math.max(norm, 1e-30)
-  } finally {
-    tf.dispose([before, after])
-  }
-}
 
 const writeOnce = async ({ model, context, out, written }: Run, name: string, changed?: Parameter): Promise<void> => {
   if (written.has(name)) return

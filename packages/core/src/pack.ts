@@ -1,54 +1,59 @@
-import { DTYPES, encoded, fromFloat32, toFloat32, toInt32, type Dense, type Encoded, type Parameter } from '@tersor/tensor'
+import { codesOf, dense, DTYPES, encoded, fromIntegers, toFloat32, toInt32, type Dense, type Encoded, type Parameter } from '@tersor/tensor'
 import { affine, affineOf } from './codecs/affine.js'
 import { bitmaskOf } from './codecs/bitmask.js'
 import { masked } from './codecs/masked.js'
 import { definePass } from './define-method.js'
 
-/** The kept columns of each row, or undefined where rows keep different counts. */
-const keptColumns = (mask: Int32Array, rows: number, columns: number): Uint32Array[] | undefined => {
-  const kept = Array.from({ length: rows }, (_, r) => {
-    const row: number[] = []
-    for (let c = 0; c < columns; c++) if (mask[r * columns + c]) row.push(c)
-    return Uint32Array.from(row)
-  })
-  return kept.every(row => row.length === kept[0].length) ? kept : undefined
-}
-
-const gather = (values: ArrayLike<number>, kept: readonly Uint32Array[], columns: number): Float32Array => {
-  const width = kept[0].length
-  const result = new Float32Array(kept.length * width)
-  kept.forEach((row, r) => row.forEach((c, i) => (result[r * width + i] = values[r * columns + c])))
-  return result
-}
-
-const packDense = (values: Dense, kept: readonly Uint32Array[]): Dense =>
-  fromFloat32(gather(toFloat32(values), kept, values.shape[1]), values.dtype, [kept.length, kept[0].length])
-
-/** The group length among kept columns, where every group of every row keeps the same count; undefined otherwise. */
-const packedGroup = (kept: readonly Uint32Array[], columns: number, group: number): number | undefined => {
-  const groups = Math.ceil(columns / group)
-  const counts = new Set<number>()
-  for (const row of kept) {
-    const perGroup = new Uint32Array(groups)
-    row.forEach(c => perGroup[Math.floor(c / group)]++)
-    perGroup.forEach(count => counts.add(count))
+/** How many each run of a mask keeps, where all keep the same; `run` columns, the last of a row may be shorter. */
+const keptOfEach = (mask: Uint8Array, columns: number, run: number): number | undefined => {
+  let common: number | undefined
+  for (let row = 0; row < mask.length; row += columns) {
+    for (let start = row; start < row + columns; start += run) {
+      const end = Math.min(start + run, row + columns)
+      let kept = 0
+      for (let i = start; i < end; i++) kept += mask[i]
+      if (kept !== (common ??= kept)) return undefined
+    }
   }
-  const [count] = counts
-  return counts.size === 1 && count > 0 ? count : undefined
+  return common
 }
 
-const packAffine = (tree: Encoded, kept: readonly Uint32Array[]): Encoded | undefined => {
-  const columns = tree.shape[1]
+const countOf = (mask: Uint8Array): number => {
+  let kept = 0
+  for (let i = 0; i < mask.length; i++) kept += mask[i]
+  return kept
+}
+
+/** What a mask keeps, one after the other. */
+const gather = <T extends Uint8Array | Uint16Array | Uint32Array | BigUint64Array>(from: T, mask: Uint8Array, to: T): T => {
+  for (let i = 0, at = 0; i < mask.length; i++) if (mask[i]) to[at++] = from[i]
+  return to
+}
+
+const WORDS = { 8: Uint8Array, 16: Uint16Array, 32: Uint32Array, 64: BigUint64Array } as const
+
+/** The same of a tensor, its elements taken as they are. */
+const gatherDense = (values: Dense, mask: Uint8Array, shape: readonly [rows: number, kept: number]): Dense => {
+  const size = shape[0] * shape[1]
+  const { bits } = DTYPES[values.dtype]
+  const Word = WORDS[bits as 8] as Uint8ArrayConstructor | undefined
+  if (!Word) return fromIntegers(gather(codesOf(values), mask, new Uint8Array(size)), values.dtype, shape)
+  const bytes = values.bytes.byteOffset % Word.BYTES_PER_ELEMENT === 0 ? values.bytes : values.bytes.slice()
+  const words = new Word(bytes.buffer, bytes.byteOffset, bytes.byteLength / Word.BYTES_PER_ELEMENT)
+  return dense(values.dtype, shape, new Uint8Array(gather(words, mask, new Word(size)).buffer))
+}
+
+const packAffine = (tree: Encoded, mask: Uint8Array, rows: number, width: number): Encoded | undefined => {
   const { bits, group } = tree.attrs as { bits: number; group: number }
   const { data, scale, zero } = tree.parts
-  const width = packedGroup(kept, columns, group)
+  const kept = keptOfEach(mask, tree.shape[1], group)
   const zeros = zero as Dense | undefined
-  if (width === undefined || data.kind === 'encoded' || scale.kind === 'encoded') return undefined
+  if (!kept || data.kind === 'encoded' || scale.kind === 'encoded') return undefined
   return affineOf({
-    shape: [kept.length, kept[0].length],
+    shape: [rows, width],
     bits,
-    group: width,
-    codes: gather(toInt32(data), kept, columns),
+    group: kept,
+    codes: gather(codesOf(data), mask, new Uint8Array(rows * width)),
     scales: toFloat32(scale),
     ...(zeros ? { zeros: DTYPES[zeros.dtype].kind === 'float' ? toFloat32(zeros) : toInt32(zeros) } : {}),
   })
@@ -58,26 +63,24 @@ const packAffine = (tree: Encoded, kept: readonly Uint32Array[]): Encoded | unde
  * Unstructured masks over symmetric codes: kept codes one after the other, the middle code elsewhere.
  * Every row is stored as one long row, so that counts need not agree.
  */
-const packUneven = (shape: readonly number[], mask: Int32Array, values: Parameter): Encoded | undefined => {
+const packUneven = (shape: readonly number[], mask: Uint8Array, values: Parameter): Encoded | undefined => {
   if (values.kind === 'encoded') return undefined
-  const all = [Uint32Array.from({ length: mask.length }, (_, i) => i).filter(i => mask[i] === 1)]
-  if (all[0].length === 0) return undefined
-  const stored = fromFloat32(gather(toFloat32(values), all, mask.length), values.dtype, [1, all[0].length])
-  return bitmaskOf(mask, shape, stored)
+  const kept = countOf(mask)
+  return kept === 0 ? undefined : bitmaskOf(mask, shape, gatherDense(values, mask, [1, kept]))
 }
 
 /** What is stored of a matrix whose rows keep the same count; undefined where its form cannot be cut to that. */
-const packEven = (values: Parameter, kept: readonly Uint32Array[]): Parameter | undefined => {
-  if (values.kind === 'dense') return packDense(values, kept)
-  return values.codec.name === affine.name ? packAffine(values, kept) : undefined
+const packEven = (values: Parameter, mask: Uint8Array, rows: number, width: number): Parameter | undefined => {
+  if (values.kind === 'dense') return gatherDense(values, mask, [rows, width])
+  return values.codec.name === affine.name ? packAffine(values, mask, rows, width) : undefined
 }
 
 const packMasked = (tree: Encoded): Parameter => {
   const [rows, columns] = tree.shape
   const values = packTree(tree.parts.values)
-  const mask = toInt32(tree.parts.mask as Dense)
-  const kept = tree.shape.length === 2 ? keptColumns(mask, rows, columns) : undefined
-  const even = kept && kept[0].length > 0 ? packEven(values, kept) : undefined
+  const mask = codesOf(tree.parts.mask as Dense)
+  const width = tree.shape.length === 2 ? keptOfEach(mask, columns, columns) : undefined
+  const even = width ? packEven(values, mask, rows, width) : undefined
   if (even) return bitmaskOf(mask, tree.shape, even)
   return packUneven(tree.shape, mask, values) ?? encoded(masked, tree.shape, { mask: tree.parts.mask, values })
 }

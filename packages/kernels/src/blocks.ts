@@ -8,6 +8,8 @@ import { Q4_K, Q5_K } from './blocks/q4-q5-k.js'
 import { Q6_K } from './blocks/q6-k.js'
 import { Q4_1, Q5_1 } from './blocks/ranged.js'
 import { Q4_0, Q5_0, Q8_0 } from './blocks/symmetric.js'
+import { blockJob } from './blocks/block-job.js'
+import { runRows, runRowsHere, type RunRowsOptions } from './pool.js'
 
 export type { BlockContent, BlockFormat } from './blocks/block-format.js'
 export { encodeIq4NlReference, IQ4_LEVELS } from './blocks/iq4.js'
@@ -101,23 +103,61 @@ const checkWeights = (importance: Float32Array): void => {
   if (at >= 0) throw notFinite(`The importance is ${importance[at]}`, at, { value: importance[at] })
 }
 
+/** Values in float32, which may be given as the codes of bf16, with everything checked that blocks rely on; gives the largest magnitude. */
+const checkValues = (
+  type: BlockTypeName,
+  given: Float32Array | Uint16Array,
+  importance: Float32Array | undefined,
+): { readonly values: Float32Array; readonly largest: number } => {
+  const { block } = BLOCK_TYPES[type]
+  checkLength(type, given.length, block, 'values')
+  if (importance) {
+    checkImportance(type, given.length, block, importance)
+    checkWeights(importance)
+  }
+  const values = given instanceof Uint16Array ? widened(given) : given
+  const { bad, largest } = finiteRange(values)
+  if (bad >= 0) throw notFinite(`${type} got ${values[bad]}`, bad, { type, value: values[bad] })
+  return { values, largest }
+}
+
 /**
  * Quantizes values to blocks, byte for byte as ggml_quantize_chunk does, with importance as it does with an importance matrix
- * (q8_0 and mxfp4 ignore it). Throws SHAPE for an incomplete block or row, NOT_FINITE for values or importance that are no numbers (or less
+ * (q8_0 and mxfp4 ignore it), on this thread. Throws SHAPE for an incomplete block or row, NOT_FINITE for values or importance that are no numbers (or less
  * than none) and for values whose scales no half holds.
  */
 export const encodeBlocks = (type: BlockTypeName, values: Float32Array, { importance }: EncodeOptions = {}): Uint8Array => {
+  const { largest } = checkValues(type, values, importance)
   const format = BLOCK_TYPES[type]
-  checkLength(type, values.length, format.block, 'values')
-  if (importance) {
-    checkImportance(type, values.length, format.block, importance)
-    checkWeights(importance)
-  }
-  const { bad, largest } = finiteRange(values)
-  if (bad >= 0) throw notFinite(`${type} got ${values[bad]}`, bad, { type, value: values[bad] })
-  const bytes = format.encode(values, importance)
+  const work = blockJob(type, format, values, importance)
+  if (work) runRowsHere(work.job)
+  const bytes = work ? work.bytes : format.encode(values, importance)
   checkScales(type, bytes, values, largest)
   return bytes
+}
+
+/**
+ * Quantizes values, float32 or the codes of bf16, to the same blocks on all threads of `runRows`.
+ * Throws what `encodeBlocks` throws, the signal's reason, and what `runRows` throws.
+ */
+export const quantizeBlocks = async (
+  type: BlockTypeName,
+  values: Float32Array | Uint16Array,
+  { importance, signal }: EncodeOptions & RunRowsOptions = {},
+): Promise<Uint8Array> => {
+  const { values: floats, largest } = checkValues(type, values, importance)
+  const format = BLOCK_TYPES[type]
+  const work = blockJob(type, format, values, importance)
+  if (work) await runRows(work.job, { signal })
+  const bytes = work ? work.bytes : format.encode(floats, importance)
+  checkScales(type, bytes, floats, largest)
+  return bytes
+}
+
+const widened = (codes: Uint16Array): Float32Array => {
+  const bits = new Uint32Array(codes.length)
+  for (let i = 0; i < codes.length; i++) bits[i] = codes[i] << 16
+  return new Float32Array(bits.buffer)
 }
 
 /** The values of blocks; throws SHAPE for an incomplete block. */

@@ -82,14 +82,19 @@ const bytesOf = (text: string): Uint8Array<ArrayBuffer> => {
 
 let compiled: WebAssembly.Module | undefined
 
+/** The module of all kernels, compiled at the first call. */
+export const wasmModule = (): WebAssembly.Module => (compiled ??= new WebAssembly.Module(bytesOf(MODULE)))
+
+/** A new instance of it, with a memory of its own. */
+export const wasmInstance = (): WebAssembly.Instance => new WebAssembly.Instance(wasmModule(), { env: { abort } })
+
 /**
  * Gives a new instance of the WebAssembly kernels with a memory of its own, so that nobody else's arena interferes.
  * The module travels inside this package, is compiled at the first call and started synchronously, in Node and in browsers.
  * Uses 128-bit SIMD, which Node 20 and all browsers since 2023 have.
  */
 export function wasmKernels(): WasmKernels {
-  compiled ??= new WebAssembly.Module(bytesOf(MODULE))
-  const { memory, heapBase, ...kernels } = new WebAssembly.Instance(compiled, { env: { abort } }).exports as unknown as Exports
+  const { memory, heapBase, ...kernels } = wasmInstance().exports as unknown as Exports
   return { ...kernels, arena: bytes => arenaOf(memory, heapBase(), bytes) }
 }
 

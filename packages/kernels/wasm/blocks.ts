@@ -1,10 +1,10 @@
 /** Quantizers of GGUF's blocks of 32 values, bit for bit as ggml's own: the same float32 operations in the same order. */
 
 /** The nearest half-precision number, ties to even, as its code. */
-function halfOf(value: f32): u16 {
+export function halfOf(value: f32): u16 {
   const bits = reinterpret<u32>(value)
   const magnitude = bits & 0x7fffffff
-  if (magnitude > 0x7f800000) return 0x7e00
+  if (magnitude > 0x7f800000) return <u16>(((bits >>> 16) & 0x8000) | 0x7e00)
   const sign = (bits >>> 16) & 0x8000
   if (magnitude >= 0x477ff000) return <u16>(sign | 0x7c00)
   // the float32 spacing at 0.5 is 2⁻²⁴, that of subnormal halves: the addition rounds

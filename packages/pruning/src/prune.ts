@@ -1,7 +1,7 @@
 import type { Tensor2D } from '@tensorflow/tfjs-core'
 import { fraction, maskedOf, nOfM, optional, type Job, type Stats } from '@tersor/core'
 import type { Encoded } from '@tersor/tensor'
-import { keepLargest, type Removal } from './patterns.js'
+import { keepLargestOnThreads, type Removal } from './patterns.js'
 
 /** The options that every score-based method takes. */
 export const removalOptions = {
@@ -10,7 +10,7 @@ export const removalOptions = {
 }
 
 /** Keeps the weights with the largest scores: masked{mask, values} over what stands at the site. scores: (out, in). */
-export const prune = async (weight: Tensor2D, scores: Tensor2D, { current }: Job<Stats>, removal: Removal): Promise<Encoded> => {
+export const prune = async (weight: Tensor2D, scores: Tensor2D, { current, signal }: Job<Stats>, removal: Removal): Promise<Encoded> => {
   const values = await scores.data<'float32'>()
-  return maskedOf(keepLargest(values, weight.shape[1], removal), current)
+  return maskedOf(await keepLargestOnThreads(values, weight.shape[1], removal, { signal }), current)
 }

@@ -1,4 +1,6 @@
-import { boolean, codebookOf, integer, nearestCode, type CodebookName } from '@tersor/core'
+import type { Tensor2D } from '@tensorflow/tfjs-core'
+import { boolean, codebookOf, integer, nearestCode, sortedLevels, type CodebookName } from '@tersor/core'
+import { absmaxOfRuns, nearestLevels, shareNumbers, type RunRowsOptions } from '@tersor/kernels'
 import { fromFloat32, type Encoded, type Parameter } from '@tersor/tensor'
 
 /** The options of the 4-bit tables of bitsandbytes. */
@@ -12,53 +14,43 @@ const SCALES_PER_BLOCK = 256
 /** Divisor of a block of zeros. */
 const SMALLEST = 1e-38
 
-/** The largest magnitude of each run of `block` values. */
-const absmaxOf = (values: Float32Array, block: number): Float32Array => {
-  const largest = new Float32Array(Math.ceil(values.length / block))
-  for (let i = 0; i < values.length; i++) {
-    const run = Math.floor(i / block)
-    largest[run] = Math.max(largest[run], Math.abs(values[i]))
-  }
-  return largest
-}
-
-/** The nearest level of value / scale for each value. */
-const codesOf = (values: Float32Array, scales: Float32Array, block: number, table: CodebookName): Uint8Array => {
-  const nearest = nearestCode(table)
-  const codes = new Uint8Array(values.length)
-  for (let i = 0; i < codes.length; i++)
-    codes[i] = nearest(Math.fround(values[i] * Math.fround(1 / Math.max(scales[Math.floor(i / block)], SMALLEST))))
-  return codes
+/** The nearest of the 256 levels of value / scale, where each run of `SCALES_PER_BLOCK` values has its scale. */
+const dynamicCodes = (values: Float32Array, scales: Float32Array): Uint8Array => {
+  const nearest = nearestCode('dynamic8')
+  return Uint8Array.from(values, (value, i) =>
+    nearest(Math.fround(value * Math.fround(1 / Math.max(scales[Math.floor(i / SCALES_PER_BLOCK)], SMALLEST)))),
+  )
 }
 
 /** Rounds scales to the dynamic table around their mean: 8 bits each, and one f32 for 256. */
-const quantizedScales = (scales: Float32Array): Parameter => {
+const quantizedScales = async (scales: Float32Array): Promise<Parameter> => {
   const mean = Math.fround(scales.reduce((sum, scale) => sum + scale, 0) / scales.length)
   const centred = scales.map(scale => scale - mean)
-  const largest = absmaxOf(centred, SCALES_PER_BLOCK)
+  const largest = await absmaxOfRuns(centred, { columns: SCALES_PER_BLOCK, run: SCALES_PER_BLOCK })
   return codebookOf({
     shape: [scales.length],
     table: 'dynamic8',
     block: SCALES_PER_BLOCK,
-    codes: codesOf(centred, largest, SCALES_PER_BLOCK, 'dynamic8'),
+    codes: dynamicCodes(centred, largest),
     scale: fromFloat32(largest, 'f32', [largest.length]),
     offset: fromFloat32([mean], 'f32', [1]),
   })
 }
 
 /** Rounds each weight to the nearest level of its table after division by the largest magnitude of its block. */
-export const roundToTable = (
-  values: Float32Array,
-  shape: readonly number[],
-  table: CodebookName,
+export const roundToTable = async (
+  weight: Tensor2D,
+  table: Exclude<CodebookName, 'dynamic8'>,
   { block, doubleQuantization }: { readonly block: number; readonly doubleQuantization: boolean },
-): Encoded => {
-  const scales = absmaxOf(values, block)
+  options: RunRowsOptions,
+): Promise<Encoded> => {
+  const values = shareNumbers(await weight.data<'float32'>())
+  const scales = await absmaxOfRuns(values, { columns: block, run: block }, options)
   return codebookOf({
-    shape,
+    shape: weight.shape,
     table,
     block,
-    codes: codesOf(values, scales, block, table),
-    scale: doubleQuantization ? quantizedScales(scales) : fromFloat32(scales, 'f32', [scales.length]),
+    codes: await nearestLevels(values, sortedLevels(table), { run: block, scales }, options),
+    scale: doubleQuantization ? await quantizedScales(scales) : fromFloat32(scales, 'f32', [scales.length]),
   })
 }

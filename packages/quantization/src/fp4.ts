@@ -18,5 +18,5 @@ export const fp4 = defineMethod({
     url: 'https://arxiv.org/abs/2305.14314',
   },
   options: blockOptions,
-  apply: async (weight, _job, options) => roundToTable(await weight.data<'float32'>(), weight.shape, 'fp4', options),
+  apply: (weight, { signal }, options) => roundToTable(weight, 'fp4', options, { signal }),
 })

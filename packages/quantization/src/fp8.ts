@@ -1,9 +1,10 @@
 import { choice, defineMethod, scaledOf } from '@tersor/core'
-import { decodeF8e4m3, decodeF8e5m2, dense, encodeF8e4m3, encodeF8e5m2 } from '@tersor/tensor'
+import { absmaxOfRuns, roundToFloat8, shareNumbers } from '@tersor/kernels'
+import { decodeF8e4m3, decodeF8e5m2, dense } from '@tersor/tensor'
 
 const FORMATS = {
-  e4m3: { dtype: 'f8e4m3', encode: encodeF8e4m3, largest: decodeF8e4m3(0x7e) }, // 448
-  e5m2: { dtype: 'f8e5m2', encode: encodeF8e5m2, largest: decodeF8e5m2(0x7b) }, // 57344
+  e4m3: { dtype: 'f8e4m3', mantissa: 3, bias: 7, largest: decodeF8e4m3(0x7e) }, // 448
+  e5m2: { dtype: 'f8e5m2', mantissa: 2, bias: 15, largest: decodeF8e5m2(0x7b) }, // 57344
 } as const
 
 /**
@@ -19,18 +20,14 @@ export const fp8 = defineMethod({
     format: choice(['e4m3', 'e5m2'], { default: 'e4m3', doc: 'bits of exponent and mantissa' }),
     granularity: choice(['tensor', 'row'], { default: 'row', doc: 'weights that share a scale' }),
   },
-  apply: async (weight, _job, { format, granularity }) => {
-    const { dtype, encode, largest } = FORMATS[format]
-    const values = await weight.data<'float32'>()
-    const run = granularity === 'row' ? weight.shape[1] : values.length
-    const scales = new Float32Array(values.length / run)
-    const codes = new Uint8Array(values.length)
-    for (let r = 0; r < scales.length; r++) {
-      let most = 0
-      for (let i = r * run; i < (r + 1) * run; i++) most = Math.max(most, Math.abs(values[i]))
-      scales[r] = most / largest || 1
-      for (let i = r * run; i < (r + 1) * run; i++) codes[i] = encode(Math.min(largest, Math.max(-largest, values[i] / scales[r])))
-    }
-    return scaledOf(dense(dtype, weight.shape, codes), scales)
+  apply: async (weight, { signal }, { format, granularity }) => {
+    const { dtype, ...float } = FORMATS[format]
+    const columns = weight.shape[1]
+    const values = shareNumbers(await weight.data<'float32'>())
+    const magnitudes = await absmaxOfRuns(values, { columns, run: columns }, { signal })
+    if (granularity === 'tensor') magnitudes.fill(magnitudes.reduce((most, value) => Math.max(most, value), 0))
+    const scales = magnitudes.map(most => most / float.largest || 1)
+    const codes = await roundToFloat8(values, float, { columns, scales }, { signal })
+    return scaledOf(dense(dtype, weight.shape, codes), granularity === 'tensor' ? scales.subarray(0, 1) : scales)
   },
 })

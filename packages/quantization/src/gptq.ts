@@ -41,7 +41,9 @@ export const gptq = defineMethod({
     const upper = await inverseCholeskyUpper(order ? permuteBoth(hessian.values, order) : hessian.values, columns)
     const codes = new Uint8Array(columns * rows) // (in, out): a column is written at once
     const fixed = options.staticGroups || options.actOrder || grid.joint || grid.group === columns
-    const lines = fixed ? linesOf(values, rows, columns, grid) : new Array<Line>(rows * Math.ceil(columns / grid.group))
+    const lines = fixed
+      ? await linesOf(values, columns, grid, { signal: job.signal })
+      : new Array<Line>(rows * Math.ceil(columns / grid.group))
     const visitor = rounding({ codes, lines, grid, columns, order, mask, fixed })
     const block = alignedBlock(options.block, grid.group)
     const input = {

@@ -1,5 +1,6 @@
 import { affineOf, choice, integer, optional, scaleDType, boolean, type Site } from '@tersor/core'
-import { fromFloat32, roundHalfEven, toFloat32, type Encoded } from '@tersor/tensor'
+import { rangesOfRuns, type RunRowsOptions } from '@tersor/kernels'
+import { decodeF16, encodeF16, roundHalfEven, type Encoded } from '@tersor/tensor'
 
 /** The options that every method on a regular grid takes. */
 export const gridOptions = {
@@ -53,7 +54,7 @@ const F16_SMALLEST_NORMAL = 2 ** -14
 /** Rounds a scale to the precision it is stored in, so that codes are made for the scale that decoding will use. */
 export const storedScale = (scale: number): number => {
   if (scale < F16_SMALLEST_NORMAL || scaleDType([scale]) === 'f32') return Math.fround(scale)
-  return toFloat32(fromFloat32([scale], 'f16', [1]))[0]
+  return decodeF16(encodeF16(scale))
 }
 
 /**
@@ -75,22 +76,10 @@ export const codeOf = (value: number, { scale, zero }: Line, bits: number): numb
   Math.min(2 ** bits - 1, Math.max(0, roundHalfEven(value / scale) + zero))
 
 /** Lines of all groups, row by row: (rows or 1) · groups. */
-export const linesOf = (values: Float32Array, rows: number, columns: number, grid: Grid): Line[] => {
-  const groups = Math.ceil(columns / grid.group)
-  const range = (fromRow: number, toRow: number, group: number): Line => {
-    let low = Infinity
-    let high = -Infinity
-    for (let row = fromRow; row < toRow; row++) {
-      for (let j = group * grid.group; j < Math.min(columns, (group + 1) * grid.group); j++) {
-        const value = values[row * columns + j]
-        if (value < low) low = value
-        if (value > high) high = value
-      }
-    }
-    return lineOf(low, high, grid)
-  }
-  if (grid.joint) return Array.from({ length: groups }, (_, group) => range(0, rows, group))
-  return Array.from({ length: rows * groups }, (_, i) => range(Math.floor(i / groups), Math.floor(i / groups) + 1, i % groups))
+export const linesOf = async (values: Float32Array, columns: number, grid: Grid, options?: RunRowsOptions): Promise<Line[]> => {
+  const { low, high } = await rangesOfRuns(values, { columns, run: grid.group }, options)
+  if (!grid.joint) return Array.from(low, (least, i) => lineOf(least, high[i], grid))
+  return [lineOf(low.reduce((least, value) => Math.min(least, value), 0), high.reduce((most, value) => Math.max(most, value), 0), grid)] // prettier-ignore
 }
 
 /** The affine tree of codes (rows · columns) on their lines. */

@@ -2,7 +2,7 @@ import '@tensorflow/tfjs-backend-cpu'
 import { packTree, maskedOf } from '@tersor/core'
 import { describeMethod, randomRows, runMethod, useEngine, valuesOf } from '@tersor/testing'
 import { bitsPerWeight, toFloat32, toInt32, type Dense, type Encoded } from '@tersor/tensor'
-import { hqq, shrink } from './hqq.js'
+import { hqq } from './hqq.js'
 
 describeMethod(() => hqq({ bits: 3, group: 8 }), { neutral: () => hqq({ bits: 8, group: 4 }), tolerance: 0.02 })
 
@@ -12,13 +12,6 @@ const errorOf = async (rows: number[][], method: ReturnType<typeof hqq>): Promis
   const values = await valuesOf(await runMethod(method, { weight: rows }))
   return rows.flat().reduce((sum, w, i) => sum + Math.abs(w - values.flat()[i]), 0)
 }
-
-it('shrinks as worked by hand', () => {
-  // 0.5 − 0.5^−0.3 / 10 = 0.5 − 0.12311
-  expect(shrink(0.5, 0.7, 10)).toBeCloseTo(0.3769, 4)
-  expect(shrink(-0.5, 0.7, 10)).toBeCloseTo(-0.3769, 4)
-  expect([shrink(0.05, 0.7, 10), shrink(0, 0.7, 10)]).toEqual([0, 0])
-})
 
 it('moves the zero by hand: one group, 2 bits', async () => {
   // Scale 1, zero 0. Codes 0 0 1 2 3 with errors .3 .3 .2 .2 0, all below what shrinking leaves (|x|^1.7 < 1/10);

@@ -1,6 +1,6 @@
 import type * as tf from '@tensorflow/tfjs-core'
 import { blocksToTree, boolean, choice, defineMethod, type Job } from '@tersor/core'
-import { BLOCK_TYPES, blockTypeFor, columnSquares, encodeBlocks, withoutGaps, type BlockTypeName } from '@tersor/kernels'
+import { BLOCK_TYPES, blockTypeFor, columnSquares, quantizeBlocks, withoutGaps, type BlockTypeName } from '@tersor/kernels'
 
 /** Those of ggml that llama-quantize searches for; mxfp4 is a method of its own. */
 const TYPES = [
@@ -54,6 +54,7 @@ export const kQuant = defineMethod({
     const width = Math.ceil(columns / block) * block
     const means = importance ? await meanSquares(job) : undefined
     const values = padded(await weight.data<'float32'>(), columns, width)
-    return blocksToTree(type, encodeBlocks(type, values, means ? { importance: padded(means, columns, width) } : {}), weight.shape)
+    const weights = means && { importance: padded(means, columns, width) }
+    return blocksToTree(type, await quantizeBlocks(type, values, { ...weights, signal: job.signal }), weight.shape)
   },
 })

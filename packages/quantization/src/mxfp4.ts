@@ -1,5 +1,5 @@
 import { codebookOf, defineMethod, EXPONENT_BIAS, powersOf } from '@tersor/core'
-import { absmaxOfRuns, e2m1Codes } from './e2m1.js'
+import { absmaxOfRuns, roundToE2m1, shareNumbers } from '@tersor/kernels'
 
 /** Columns that share a scale, fixed by the format. */
 const BLOCK = 32
@@ -30,16 +30,17 @@ export const mxfp4 = defineMethod({
     url: 'https://arxiv.org/abs/2310.10537',
   },
   options: {},
-  apply: async weight => {
+  apply: async (weight, { signal }) => {
     const [rows, columns] = weight.shape
-    const values = await weight.data<'float32'>()
-    const exponents = Uint8Array.from(absmaxOfRuns(values, columns, BLOCK), exponentOf)
-    const scales = Array.from(exponents, exponent => 2 ** (exponent - EXPONENT_BIAS))
+    const values = shareNumbers(await weight.data<'float32'>())
+    const runs = { columns, run: BLOCK }
+    const exponents = Uint8Array.from(await absmaxOfRuns(values, runs, { signal }), exponentOf)
+    const scales = Float64Array.from(exponents, exponent => 2 ** (exponent - EXPONENT_BIAS))
     return codebookOf({
       shape: weight.shape,
       table: 'e2m1',
       block: BLOCK,
-      codes: e2m1Codes(values, columns, BLOCK, scales),
+      codes: await roundToE2m1(values, { ...runs, scales }, { signal }),
       scale: powersOf(exponents, [rows, scales.length / rows]),
     })
   },

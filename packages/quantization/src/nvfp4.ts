@@ -1,6 +1,7 @@
 import { codebookOf, defineMethod, scaledOf } from '@tersor/core'
 import { decodeF8e4m3, fromFloat32, toFloat32 } from '@tersor/tensor'
-import { absmaxOfRuns, e2m1Codes, E2M1_LARGEST } from './e2m1.js'
+import { absmaxOfRuns, roundToE2m1, shareNumbers } from '@tersor/kernels'
+import { E2M1_LARGEST } from './e2m1.js'
 
 /** Columns that share a scale, fixed by the format. */
 const BLOCK = 16
@@ -32,10 +33,11 @@ export const nvfp4 = defineMethod({
     url: 'https://arxiv.org/abs/2509.25149',
   },
   options: {},
-  apply: async weight => {
+  apply: async (weight, { signal }) => {
     const [rows, columns] = weight.shape
-    const values = await weight.data<'float32'>()
-    const largest = absmaxOfRuns(values, columns, BLOCK)
+    const values = shareNumbers(await weight.data<'float32'>())
+    const runs = { columns, run: BLOCK }
+    const largest = await absmaxOfRuns(values, runs, { signal })
     const whole = tensorScale(largest.reduce((most, value) => Math.max(most, value), 0))
     const shape = [rows, largest.length / rows]
     const local = fromFloat32(
@@ -43,8 +45,8 @@ export const nvfp4 = defineMethod({
       'f8e4m3',
       shape,
     )
-    const scales = toFloat32(local).map(scale => scale * whole)
-    const codes = e2m1Codes(values, columns, BLOCK, scales)
+    const scales = Float64Array.from(toFloat32(local), scale => Math.fround(scale * whole))
+    const codes = await roundToE2m1(values, { ...runs, scales }, { signal })
     return codebookOf({ shape: weight.shape, table: 'e2m1', block: BLOCK, codes, scale: scaledOf(local, [whole]) })
   },
 })

@@ -1,5 +1,6 @@
 import { defineMethod } from '@tersor/core'
-import { affineFrom, checkGrid, codeOf, gridOf, gridOptions, linesOf } from './grid.js'
+import { roundToLines, shareNumbers } from '@tersor/kernels'
+import { affineFrom, checkGrid, gridOf, gridOptions, linesOf } from './grid.js'
 
 /**
  * Round to nearest: each weight takes the closest code of its group's grid; the baseline of every other method.
@@ -17,19 +18,20 @@ export const rtn = defineMethod({
   },
   options: gridOptions,
   check: checkGrid,
-  apply: async (weight, { site }, options) => {
+  apply: async (weight, { signal, site }, options) => {
     const [rows, columns] = weight.shape
     const grid = gridOf(options, columns, site)
-    const values = await weight.data<'float32'>()
-    const lines = linesOf(values, rows, columns, grid)
-    const groups = Math.ceil(columns / grid.group)
-    const codes = new Uint8Array(values.length)
-    for (let row = 0; row < rows; row++) {
-      for (let j = 0; j < columns; j++) {
-        const line = lines[(grid.joint ? 0 : row * groups) + Math.floor(j / grid.group)]
-        codes[row * columns + j] = codeOf(values[row * columns + j], line, grid.bits)
-      }
-    }
+    const values = shareNumbers(await weight.data<'float32'>())
+    const lines = await linesOf(values, columns, grid, { signal })
+    const codes = await roundToLines(
+      values,
+      {
+        ...{ columns, run: grid.group, bits: grid.bits },
+        scales: Float32Array.from(lines, ({ scale }) => scale),
+        zeros: Float32Array.from(lines, ({ zero }) => zero),
+      },
+      { signal },
+    )
     return affineFrom(codes, lines, rows, columns, grid)
   },
 })

@@ -2,7 +2,7 @@ import { packBits, unpackBits } from './bits.js'
 import { bytesOf, DTYPES, sizeOf, type DType, type Shape } from './dtype.js'
 import { CompressionError } from './errors.js'
 import { placeOf } from './finite.js'
-import { decodeF8e4m3, decodeF8e5m2, decodeF16, encodeBf16, encodeF8e4m3, encodeF8e5m2, encodeF16 } from './float.js'
+import { encodeAllBf16, encodeF8e4m3, encodeF8e5m2, encodeF16, FLOAT_TABLES } from './float.js'
 
 /** Typed bytes: immutable, on the host, never a tfjs tensor. */
 export interface Dense {
@@ -65,16 +65,8 @@ const VIEWS: Partial<Record<DType, ViewType>> = {
   f8e5m2: Uint8Array as ViewType,
 }
 
-const POWER_BIAS = 127
-const NO_POWER = 255
-
-const FLOAT_DECODERS: Partial<Record<DType, (code: number) => number>> = {
-  ...{ f16: decodeF16, f8e4m3: decodeF8e4m3, f8e5m2: decodeF8e5m2 },
-  f8e8m0: code => (code === NO_POWER ? NaN : 2 ** (code - POWER_BIAS)),
-}
 const FLOAT_ENCODERS: Partial<Record<DType, (value: number) => number>> = {
   f16: encodeF16,
-  bf16: encodeBf16,
   f8e4m3: encodeF8e4m3,
   f8e5m2: encodeF8e5m2,
 }
@@ -86,8 +78,17 @@ const elementsOf = (tensor: Dense): ArrayLike<number> | ArrayLike<bigint> => {
   const view = VIEWS[tensor.dtype]
   if (view) return viewOf(tensor.bytes, view)
   const codes = unpackBits(tensor.bytes, DTYPES[tensor.dtype].bits, sizeOf(tensor.shape))
-  return tensor.dtype === 'i4' ? Int8Array.from(codes, code => (code ^ SIGN_OF_I4) - SIGN_OF_I4) : codes
+  return tensor.dtype === 'i4' ? signedOf(codes) : codes
 }
+
+const signedOf = (codes: Uint8Array): Int8Array => {
+  const values = new Int8Array(codes.buffer)
+  for (let i = 0; i < codes.length; i++) values[i] = (codes[i] ^ SIGN_OF_I4) - SIGN_OF_I4
+  return values
+}
+
+const isBig = (elements: ArrayLike<number> | ArrayLike<bigint>): elements is BigInt64Array | BigUint64Array =>
+  elements instanceof BigInt64Array || elements instanceof BigUint64Array
 
 const bf16ToFloat32 = (codes: Uint16Array): Float32Array => {
   const bits = new Uint32Array(codes.length)
@@ -102,10 +103,15 @@ export const toFloat32 = (tensor: Dense): Float32Array => {
   if (tensor.dtype === 'f32') return (elements as Float32Array).slice()
   if (tensor.dtype === 'bf16') return bf16ToFloat32(elements as Uint16Array)
   const values = new Float32Array(elements.length)
-  const decode = FLOAT_DECODERS[tensor.dtype]
-  if (decode) for (let i = 0; i < values.length; i++) values[i] = decode(elements[i] as number)
-  else for (let i = 0; i < values.length; i++) values[i] = Number(elements[i])
+  const table: Float32Array | undefined = FLOAT_TABLES[tensor.dtype as keyof typeof FLOAT_TABLES]
+  if (table) lookUp(table, elements as Uint8Array | Uint16Array, values)
+  else if (isBig(elements)) for (let i = 0; i < values.length; i++) values[i] = Number(elements[i])
+  else values.set(elements as ArrayLike<number>)
   return values
+}
+
+const lookUp = (table: Float32Array, codes: Uint8Array | Uint16Array, values: Float32Array): void => {
+  for (let i = 0; i < values.length; i++) values[i] = table[codes[i]]
 }
 
 const isInteger = (dtype: DType): boolean => DTYPES[dtype].kind === 'signed' || DTYPES[dtype].kind === 'unsigned'
@@ -113,7 +119,8 @@ const isInteger = (dtype: DType): boolean => DTYPES[dtype].kind === 'signed' || 
 /** The values of an integer tensor as int32; throws DTYPE for floats. */
 export const toInt32 = (tensor: Dense): Int32Array => {
   if (!isInteger(tensor.dtype)) throw dtypeError(tensor.dtype, 'an integer dtype')
-  return Int32Array.from(elementsOf(tensor) as ArrayLike<number>, Number)
+  const elements = elementsOf(tensor)
+  return isBig(elements) ? Int32Array.from(elements as unknown as ArrayLike<number>, Number) : new Int32Array(elements as Int32Array)
 }
 
 /** Unsigned codes of 1 to 8 bits, one in a byte; those of 8 bits are the tensor's own. */
@@ -155,7 +162,13 @@ const FIRST_NOT_FINITE: Partial<Record<DType, number>> = { f16: 0x7c00, bf16: 0x
 export const fromFloat32 = (values: ArrayLike<number>, dtype: DType, shape: Shape): Dense => {
   checkLength(values.length, shape)
   if (dtype === 'f32' || dtype === 'f64')
-    return dense(dtype, shape, asBytes(dtype === 'f32' ? Float32Array.from(values) : Float64Array.from(values)))
+    return dense(dtype, shape, asBytes(dtype === 'f32' ? new Float32Array(values) : new Float64Array(values)))
+  if (dtype === 'bf16') {
+    const codes = encodeAllBf16(values instanceof Float32Array ? values : new Float32Array(values))
+    for (let i = 0; i < codes.length; i++)
+      if ((codes[i] & 0x7fff) >= 0x7f80 && Number.isFinite(values[i])) throw overflow(values[i], i, dtype, shape)
+    return dense(dtype, shape, asBytes(codes))
+  }
   const encode = FLOAT_ENCODERS[dtype]
   if (!encode) throw dtypeError(dtype, 'a float dtype')
   const codes = DTYPES[dtype].bits === 16 ? new Uint16Array(values.length) : new Uint8Array(values.length)
@@ -172,10 +185,10 @@ export const fromIntegers = (values: ArrayLike<number>, dtype: DType, shape: Sha
   checkLength(values.length, shape)
   const { bits } = DTYPES[dtype]
   if (!isInteger(dtype)) throw dtypeError(dtype, 'an integer dtype')
-  if (bits < 8) return dense(dtype, shape, packBits(values, bits))
+  if (bits < 8) return dense(dtype, shape, packBits(values instanceof Uint8Array ? values : new Uint8Array(values), bits))
   if (bits === 64) return dense(dtype, shape, asBytes(BigInt64Array.from(values as ArrayLike<never>, (value: number) => BigInt(value))))
   const type = { i32: Int32Array, u32: Uint32Array, i16: Int16Array, u16: Uint16Array, i8: Int8Array, u8: Uint8Array, bool: Uint8Array }[
     dtype as 'i32'
   ]
-  return dense(dtype, shape, asBytes(type.from(values)))
+  return dense(dtype, shape, asBytes(new type(values)))
 }

@@ -91,12 +91,35 @@ const F16: SmallFloat = { exponent: 5, mantissa: 10, infinities: true }
 const F8E4M3: SmallFloat = { exponent: 4, mantissa: 3, infinities: false }
 const F8E5M2: SmallFloat = { exponent: 5, mantissa: 2, infinities: true }
 
+/** The values of all codes of a format. */
 const tableOf = (format: SmallFloat): Float32Array =>
   Float32Array.from({ length: 2 ** (1 + format.exponent + format.mantissa) }, (_, code) => decodeSmall(code, format))
 
 const f16Table = tableOf(F16)
 const f8e4m3Table = tableOf(F8E4M3)
 const f8e5m2Table = tableOf(F8E5M2)
+
+const POWER_BIAS = 127
+const NO_POWER = 255
+
+/** Values by code, of the small floats whose codes are few enough for a table. */
+export const FLOAT_TABLES = Object.freeze({
+  f16: f16Table,
+  f8e4m3: f8e4m3Table,
+  f8e5m2: f8e5m2Table,
+  f8e8m0: Float32Array.from({ length: 256 }, (_, code) => (code === NO_POWER ? NaN : 2 ** (code - POWER_BIAS))),
+})
+
+/** bfloat16 of many float32 values. */
+export const encodeAllBf16 = (values: Float32Array): Uint16Array => {
+  const bits = new Uint32Array(values.buffer, values.byteOffset, values.length)
+  const codes = new Uint16Array(values.length)
+  for (let i = 0; i < codes.length; i++) {
+    const own = bits[i]
+    codes[i] = (own & 0x7fffffff) > F32_INFINITY ? (own >>> 16) | 0x40 : (own + 0x7fff + ((own >>> 16) & 1)) >>> 16
+  }
+  return codes
+}
 
 export const decodeF16 = (code: number): number => f16Table[code]
 export const decodeF8e4m3 = (code: number): number => f8e4m3Table[code]

@@ -128,12 +128,17 @@ export const codebookOf = ({ shape, table, block, codes, scale, offset }: Codebo
   return encoded(codebook, shape, { data: fromIntegers(codes, dtype, shape), scale, ...(offset ? { offset } : {}) }, { table, block })
 }
 
-/** Finds the nearest level of a table by bisection: gives the code, of two equally near that of the lower level. */
-export const nearestCode = (table: CodebookName): ((value: number) => number) => {
+/** The codes of a table from its lowest level to its highest, and what lies halfway between neighbours in float32. */
+export const sortedLevels = (table: CodebookName): { readonly names: readonly number[]; readonly middles: readonly number[] } => {
   const levels = CODEBOOKS[table]
   const distinct = levels.map((_, code) => code).filter(code => levels.indexOf(levels[code]) === code) // −0 goes to 0
-  const codes = distinct.sort((a, b) => levels[a] - levels[b])
-  const middles = Float32Array.from(codes.slice(1), (code, i) => (levels[codes[i]] + levels[code]) / 2)
+  const names = distinct.sort((a, b) => levels[a] - levels[b])
+  return { names, middles: names.slice(1).map((code, i) => Math.fround((levels[names[i]] + levels[code]) / 2)) }
+}
+
+/** Finds the nearest level of a table by bisection: gives the code, of two equally near that of the lower level. */
+export const nearestCode = (table: CodebookName): ((value: number) => number) => {
+  const { names, middles } = sortedLevels(table)
   return value => {
     let [low, high] = [0, middles.length]
     while (low < high) {
@@ -141,6 +146,6 @@ export const nearestCode = (table: CodebookName): ((value: number) => number) =>
       if (middles[middle] < value) low = middle + 1
       else high = middle
     }
-    return codes[low]
+    return names[low]
   }
 }

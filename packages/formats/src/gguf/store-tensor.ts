@@ -1,5 +1,5 @@
 import { treeToBlocks } from '@tersor/core'
-import { blockTypeFor, encodeBlocks, packBlocks } from '@tersor/kernels/blocks'
+import { blockTypeFor, packBlocks, quantizeBlocks } from '@tersor/kernels/blocks'
 import {
   codesOf,
   CompressionError,
@@ -74,9 +74,9 @@ const fitting = (type: TensorTypeName, columns: number): TensorTypeName => {
   return columns % TENSOR_TYPES[smaller].block === 0 ? smaller : 'f16'
 }
 
-const encodeAs = (type: TensorTypeName, values: Float32Array, shape: Shape, importance?: Float32Array): Uint8Array => {
+const encodeAs = async (type: TensorTypeName, values: Float32Array, shape: Shape, importance?: Float32Array): Promise<Uint8Array> => {
   if (!('format' in TENSOR_TYPES[type])) return fromFloat32(values, type as DType, shape).bytes
-  return encodeBlocks(type as BlockTypeName, values, importance ? { importance } : {})
+  return quantizeBlocks(type as BlockTypeName, values, importance ? { importance } : {})
 }
 
 /** Larger numbers round to infinity in f16. */
@@ -93,7 +93,11 @@ const checkImportance = (name: string, columns: number, importance: Float32Array
 }
 
 /** Rounds values, none of which may be NaN or infinite; those beyond f16 keep the range of f32. */
-const storeRounded = (values: Float32Array, shape: Shape, { name, type, fallback, importance }: StoreOptions): StoredTensor => {
+const storeRounded = async (
+  values: Float32Array,
+  shape: Shape,
+  { name, type, fallback, importance }: StoreOptions,
+): Promise<StoredTensor> => {
   const columns = shape[shape.length - 1]
   const wanted = type ?? fallback
   const stored = fitting(wanted, columns)
@@ -101,7 +105,7 @@ const storeRounded = (values: Float32Array, shape: Shape, { name, type, fallback
   checkImportance(name, columns, weighed)
   const largest = requireFinite(name, values, shape)
   if (stored === 'f16' && largest >= BEYOND_HALF) return { type: 'f32', bytes: asBytes(values), lossless: true, insteadOf: wanted }
-  const bytes = encodeAs(stored, values, shape, weighed)
+  const bytes = await encodeAs(stored, values, shape, weighed)
   return { type: stored, bytes, lossless: false, ...(stored === wanted ? {} : { insteadOf: wanted }) }
 }
 
@@ -177,7 +181,7 @@ export const storeTensor = async (parameter: Parameter, options: StoreOptions): 
   const plain = maskedDense(parameter)
   const values = plain ? toFloat32(plain) : await options.decode(parameter)
   if (parameter.shape.length < 2) return { type: 'f32', bytes: asBytes(values), lossless: plainOf(parameter) !== undefined }
-  const rounded = storeRounded(values, parameter.shape, options)
+  const rounded = await storeRounded(values, parameter.shape, options)
   return parameter.kind === 'encoded' && !plain && options.type !== undefined ? { ...rounded, again: true } : rounded
 }
 

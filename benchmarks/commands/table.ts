@@ -1,0 +1,48 @@
+import type { Machine } from '../speed/machine.js'
+import { ROWS } from './rows.js'
+
+interface Side {
+  /** The median. */
+  readonly seconds: number
+  /** The largest. */
+  readonly peakBytes: number
+}
+
+export interface Measured {
+  readonly name: string
+  readonly ours: Side
+  readonly theirs: Side
+  /** The median over the pairs of the peer's time to ours. */
+  readonly ratio: number
+  readonly load: number
+}
+
+export interface Report {
+  readonly machine: Machine
+  readonly threads: number
+  readonly pairs: number
+  /** Of the checkpoint's weights. */
+  readonly bytes: number
+  readonly date: string
+  readonly results: readonly Measured[]
+}
+
+const HEAD = ['command', 'Tersor', 'memory', 'peer', 'memory', 'ratio', 'target', '', 'load']
+
+const sideOf = ({ seconds, peakBytes }: Side): readonly string[] => [`${seconds.toFixed(1)} s`, `${(peakBytes / 1e9).toFixed(2)} GB`]
+
+/** What a report says, in Markdown. */
+export const tableOf = ({ machine, threads, pairs, bytes, date, results }: Report): string => {
+  const rows = ROWS.flatMap(({ name, peer, target }) => {
+    const result = results.find(each => each.name === name)
+    if (!result) return []
+    const [seconds, memory] = sideOf(result.theirs)
+    const verdict = result.ratio >= target ? 'reached' : 'missed'
+    return [[`\`${name}\``, ...sideOf(result.ours), `${peer}: ${seconds}`, memory, result.ratio.toFixed(2), String(target), verdict, result.load.toFixed(1)]] // prettier-ignore
+  })
+  const lines = [HEAD, HEAD.map((_, i) => ([0, 3, 7].includes(i) ? '---' : '---:')), ...rows]
+  return [
+    `${machine.processor}, ${machine.cores} cores, ${machine.memory} GiB, ${machine.system}, Node ${machine.node}; ${threads} threads; a Llama of ${(bytes / 1e6).toFixed(0)} MB of bf16; medians of ${pairs} pairs; ${date.slice(0, 16).replace('T', ' ')} UTC.`,
+    lines.map(cells => `| ${cells.join(' | ')} |`).join('\n'),
+  ].join('\n\n')
+}

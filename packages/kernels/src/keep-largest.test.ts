@@ -1,0 +1,70 @@
+import * as fc from 'fast-check'
+import { keepLargest, keepLargestOfRows, keepLargestOfRuns, type Marking } from './keep-largest.js'
+import { runRowsHere } from './pool.js'
+
+/** Sorts by value, NaN last, equals as they stand, and marks all but the first `count`. */
+const reference = (scores: readonly number[], count: number): number[] => {
+  const size = (value: number): number => (Number.isNaN(value) ? Infinity : value)
+  const order = scores
+    .map((_, i) => i)
+    .sort((a, b) => {
+      if (Number.isNaN(scores[a]) !== Number.isNaN(scores[b])) return Number.isNaN(scores[a]) ? 1 : -1
+      return size(scores[a]!) - size(scores[b]!) || a - b // -0 is 0
+    })
+  const gone = new Set(order.slice(0, count))
+  return scores.map((_, i) => (gone.has(i) ? 0 : 1))
+}
+
+const run = ({ job, kept }: Marking): number[] => {
+  runRowsHere(job)
+  return [...kept]
+}
+
+const scores = fc.oneof(fc.float(), fc.constantFrom(0, -0, 1, 1, -1, NaN, Infinity, -Infinity, 1e-45))
+const finite = (value: number): number => (value === Infinity ? 3e38 : value === -Infinity ? -3e38 : value)
+const matrices = fc.tuple(fc.integer({ min: 1, max: 4 }), fc.integer({ min: 1, max: 21 })).chain(([rows, columns]) =>
+  fc.record({
+    columns: fc.constant(columns),
+    values: fc.array(scores.map(finite), { minLength: rows * columns, maxLength: rows * columns }),
+  }),
+)
+const rowsOf = ({ columns, values }: { readonly columns: number; readonly values: readonly number[] }): number[][] =>
+  Array.from({ length: values.length / columns }, (_, row) => values.slice(row * columns, (row + 1) * columns))
+
+it('keeps the largest of all, as sorting tells', () => {
+  fc.assert(
+    fc.property(matrices, fc.double({ min: 0, max: 1, noNaN: true }), ({ values }, share) => {
+      const count = Math.floor(values.length * share)
+      expect([...keepLargest(Float32Array.from(values), count)]).toEqual(reference(values, count))
+    }),
+  )
+})
+
+it('keeps the largest of each row, as sorting tells', () => {
+  fc.assert(
+    fc.property(matrices, fc.double({ min: 0, max: 1, noNaN: true }), (matrix, share) => {
+      const count = Math.floor(matrix.columns * share)
+      const expected = rowsOf(matrix).flatMap(row => reference(row, count))
+      expect(run(keepLargestOfRows(Float32Array.from(matrix.values), matrix.columns, count))).toEqual(expected)
+    }),
+  )
+})
+
+it('keeps n of every m neighbours, as sorting tells, and of a shorter last run its share', () => {
+  fc.assert(
+    fc.property(matrices, fc.integer({ min: 1, max: 8 }), fc.double({ min: 0, max: 1, noNaN: true }), (matrix, m, share) => {
+      const n = Math.max(1, Math.round(m * share))
+      const expected = rowsOf(matrix).flatMap(row =>
+        Array.from({ length: Math.ceil(row.length / m) }, (_, i) => row.slice(i * m, (i + 1) * m)).flatMap(part =>
+          reference(part, part.length - Math.ceil((n * part.length) / m)),
+        ),
+      )
+      expect(run(keepLargestOfRuns(Float32Array.from(matrix.values), matrix.columns, [n, m]))).toEqual(expected)
+    }),
+  )
+})
+
+it('lets the first of equals go', () => {
+  expect([...keepLargest(Float32Array.of(1, 2, 1, 1), 2)]).toEqual([0, 1, 0, 1])
+  expect(run(keepLargestOfRuns(Float32Array.of(5, 5, 5, 5), 4, [2, 4]))).toEqual([0, 0, 1, 1])
+})

@@ -1,0 +1,81 @@
+import type { RowArgument, RowJob } from './pool.js'
+
+/** Values that go through at once: few enough that they stay in a core's own caches. */
+const AT_ONCE = 2 ** 15
+const BINS = 2 ** 16
+
+/** Numbers that are ordered as their float32 values, NaN last: bits, those of negative values turned around. */
+const keyOf = (bits: number): number => {
+  if ((bits & 0x7fffffff) > 0x7f800000) return 0xffffffff
+  if ((bits & 0x7fffffff) === 0) return 0x80000000 // −0 and 0 are equal
+  return (bits & 0x80000000) === 0 ? (bits | 0x80000000) >>> 0 : ~bits >>> 0
+}
+
+/** Where a running count passes `index`, and what is left of it there. */
+const binOf = (counts: Uint32Array, index: number): readonly [bin: number, left: number] => {
+  let left = index
+  let bin = 0
+  while (left >= counts[bin]!) left -= counts[bin++]!
+  return [bin, left]
+}
+
+/** The key of rank `index` and how many of its equals go: upper halves of the keys are counted first, then the lower halves of those alike. */
+const rankOf = (bits: Uint32Array, index: number): readonly [key: number, before: number] => {
+  const upper = new Uint32Array(BINS)
+  for (let i = 0; i < bits.length; i++) upper[keyOf(bits[i]!) >>> 16]++
+  const [high, left] = binOf(upper, index)
+  const lower = new Uint32Array(BINS)
+  for (let i = 0; i < bits.length; i++) {
+    const key = keyOf(bits[i]!)
+    if (key >>> 16 === high) lower[key & 0xffff]++
+  }
+  const [low, before] = binOf(lower, left)
+  return [((high << 16) | low) >>> 0, before]
+}
+
+/** Marks all scores with 1 but the `count` smallest, which get 0; NaN is larger than all numbers, of equals the first go. */
+export const keepLargest = (scores: Float32Array, count: number): Uint8Array => {
+  const kept = new Uint8Array(scores.length).fill(1)
+  if (count === 0) return kept
+  const bits = new Uint32Array(scores.buffer, scores.byteOffset, scores.length)
+  const [bound, before] = rankOf(bits, count - 1)
+  let left = before + 1
+  for (let i = 0; i < bits.length; i++) {
+    const key = keyOf(bits[i]!)
+    if (key > bound) continue
+    if (key < bound || left-- > 0) kept[i] = 0
+  }
+  return kept
+}
+
+/** What `runRows` or `runRowsHere` has to do, and where the marks are then. */
+export interface Marking {
+  readonly job: RowJob
+  /** 1 where a score is kept, else 0. */
+  readonly kept: Uint8Array
+}
+
+const marking = (
+  kernel: 'keepLargestOfRows' | 'keepLargestOfRuns',
+  scores: Float32Array,
+  columns: number,
+  how: readonly RowArgument[],
+): Marking => {
+  const kept = new Uint8Array(scores.length)
+  const buffers = {
+    scores: { role: 'in', array: scores, each: columns },
+    room: { role: 'whole', array: new Int32Array(columns) },
+    kept: { role: 'out', array: kept, each: columns },
+  } as const
+  const calls = [[kernel, { at: 'scores' }, { lengthOf: 'scores' }, columns, ...how, { at: 'room' }, { at: 'kept' }]] as const
+  const rows = columns === 0 ? 0 : scores.length / columns
+  return { kept, job: { rows, atOnce: Math.max(1, Math.floor(AT_ONCE / Math.max(1, columns))), buffers, calls } }
+}
+
+/** The same within each row. scores: (rows, columns). */
+export const keepLargestOfRows = (scores: Float32Array, columns: number, count: number): Marking =>
+  marking('keepLargestOfRows', scores, columns, [count])
+
+/** Keeps n of every m neighbours of a row; a last run that is shorter keeps its share, rounded up. */
+export const keepLargestOfRuns = (scores: Float32Array, columns: number, [n, m]: readonly [n: number, m: number]): Marking =>
+  marking('keepLargestOfRuns', scores, columns, [m, n])
