@@ -256,7 +256,7 @@ describe('a Llama in GGUF', () => {
     const file = await openGguf(path)
     const read = await file.params.read(UP)
     if (stored === 'q4_k') {
-      expect(file.params.info(UP)).toEqual({ shape: [16, columns], byteLength: 16 * 144, dtype: 'f32' })
+      expect(file.params.info(UP)).toEqual({ shape: [16, columns], byteLength: 16 * 144, dtype: 'f32', storedAs: 'q4_k' })
       expect(toFloat32(read as Dense)).toEqual(decodeBlocks('q4_k', encodeBlocks('q4_k', toFloat32(weight))))
       expect(file.metadata.get('general.file_type')).toEqual({ type: 'u32', value: 14 })
     }
