@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { createRng } from '@tersor/core'
 import { decodeBlocks, encodeBlocks, encodeIq4NlReference, TENSOR_TYPES, type BlockTypeName } from '@tersor/formats/gguf'
 import { loadGgml } from './ggml.js'
-import { harshImportanceOf, importanceOf, millionWeights } from './weights.js'
+import { harshImportanceOf, HUGE, importanceOf, millionWeights } from './weights.js'
 
 const ggml = loadGgml()
 const COLUMNS = 1024
@@ -39,6 +39,15 @@ for (const type of TYPES) {
       const at = firstDifference(ours, theirs)
       assert.equal(at, -1, `byte ${at} is ${ours[at]}, ggml has ${theirs[at]}`)
       assert.equal(firstDifference(ours, encodeBlocks(type, weights)) === -1, WITHOUT_IMPORTANCE.includes(type), 'whether it changes bytes')
+    })
+
+  for (const [words, values] of Object.entries(HUGE))
+    test(`${type}: our bytes are ggml's, or we refuse where ggml's say less than zeros would: ${words}`, () => {
+      const theirs = ggml.quantize(TENSOR_TYPES[type].id, values, COLUMNS)
+      const kept = ggml.dequantize(type.replace(/_k$/, '_K'), theirs, values.length)
+      const sum = (of: (i: number) => number): number => Array.from(values, (_, i) => of(i) ** 2).reduce((a, b) => a + b)
+      if (sum(i => kept[i] - values[i]) < sum(i => values[i])) assert.deepEqual(encodeBlocks(type, values), theirs)
+      else assert.throws(() => encodeBlocks(type, values), { code: 'NOT_FINITE', message: /have no room for numbers up to/ })
     })
 
   test(`${type}: decoding any bytes gives ggml's values bit for bit`, () => {

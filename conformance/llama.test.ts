@@ -3,19 +3,19 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { before, test } from 'node:test'
 import { affineOf, createRng, maskedOf } from '@tersor/core'
-import { openGguf, TENSOR_TYPES, type BlockTypeName } from '@tersor/formats/gguf'
+import { ggufSink, openGguf, TENSOR_TYPES, type BlockTypeName } from '@tersor/formats/gguf'
 import { openHuggingFace } from '@tersor/formats/huggingface'
 import { openImatrix, writeImatrix } from '@tersor/formats/imatrix'
 import { openSafetensors } from '@tersor/formats/safetensors'
 import { selectEngine } from '@tersor/kernels'
-import { initLlama, llamaModel, parseLlamaConfig, picoLlama, type LanguageModel } from '@tersor/models'
+import { initLlama, llamaModel, parseLlamaConfig, picoLlama, type LanguageModel, type RawConfig } from '@tersor/models'
 import { toFloat32, toInt32, type Dense, type Encoded, type Parameter } from '@tersor/tensor'
 import { DATA, missing } from './data.js'
 import { anyTokenizer, withFolder, writeGguf } from './files.js'
 import { loadInLlamaCpp } from './llama-cpp.js'
 import { furthest, logSoftmax, ours, perplexity } from './perplexity.js'
 
-/** llama.cpp keeps keys and values as halves, so log-probabilities differ in the third digit. */
+/** llama.cpp keeps keys and values as halves, so log-probabilities differ in the third digit; more where a text is long. */
 const TOLERANCE = 0.01
 const PERPLEXITY_TOLERANCE = 0.01
 
@@ -66,7 +66,7 @@ test('a trained Llama gives its recorded logits and perplexity in llama.cpp', { 
   }),
 )
 
-for (const name of ['llama', 'llama3-rope', 'llama-linear-rope', 'qwen2', 'qwen3']) {
+for (const name of ['llama', 'llama3-rope', 'llama-linear-rope', 'qwen2', 'qwen3', 'mixtral', 'qwen3-moe']) {
   const folderName = `picomodels/${name}`
   test(`${name}: llama.cpp gives the official logits`, { skip: missing(folderName) }, () =>
     withFolder(async folder => {
@@ -98,12 +98,111 @@ for (const name of ['llama', 'llama3-rope', 'llama-linear-rope', 'qwen2', 'qwen3
   )
 }
 
+const YARN = { rope_type: 'yarn', factor: 4, original_max_position_embeddings: 32 }
+const TURNED: Readonly<Record<string, RawConfig>> = {
+  'a Llama': { rope_scaling: YARN },
+  'a Llama whose attention is scaled otherwise': { rope_scaling: { ...YARN, attention_factor: 0.7 } },
+  'a Qwen2': { model_type: 'qwen2', architectures: ['Qwen2ForCausalLM'], rope_scaling: YARN },
+  'a Qwen3': { model_type: 'qwen3', architectures: ['Qwen3ForCausalLM'], rope_scaling: YARN },
+}
+
+for (const [what, config] of Object.entries(TURNED))
+  test(`${what} with YaRN: llama.cpp gives our logits far beyond the first context, and from a GGUF of its GGUF too`, () =>
+    withFolder(async folder => {
+      const [tokens, width] = [112, 160]
+      const shape = { vocabulary: width, context: 128, seed: 4, hidden: 64 }
+      const model = picoLlama({ ...shape, config })
+      const files = anyTokenizer(width)
+      const [first, second] = [join(folder, 'first.gguf'), join(folder, 'second.gguf')]
+      await writeGguf(first, model.params, { config: model.rawConfig, files })
+      const read = await openGguf(first)
+      await writeGguf(second, read.params, { config: read.config!, files: read.files, carried: read.metadata })
+      const rng = createRng(5)
+      const ids = Array.from({ length: tokens }, () => rng.integer(width))
+      const expected = await (await ours(model))(ids)
+      const plain = picoLlama({ ...shape, config: { ...config, rope_scaling: null } })
+      assert.ok(furthest(expected, await (await ours(plain))(ids)) > 0.1, 'the scaling shows')
+      for (const path of [first, second]) {
+        const runner = await loadInLlamaCpp(path, 128, width)
+        const off = furthest(await runner.logProbabilities(ids), expected)
+        await runner.close()
+        console.log(`  off by ${off.toFixed(4)}`)
+        assert.ok(off < 3 * TOLERANCE, `log-probabilities are off by ${off}`)
+      }
+      assert.ok(furthest(await (await ours(llamaModel(read.config!, read.params)))(ids), expected) < 1e-3, 'what we read back')
+      await read.close()
+    }))
+
+const SLIDING = 'picomodels/mistral-sliding'
+test('mistral-sliding: llama.cpp gives the official logits as far as the window reaches, and no further', { skip: missing(SLIDING) }, () =>
+  withFolder(async folder => {
+    const source = await openHuggingFace(join(DATA, SLIDING))
+    const golden = await openSafetensors(join(DATA, SLIDING, 'golden.safetensors'))
+    const ids = toInt32((await golden.read('input_ids')) as Dense)
+    const logits = (await golden.read('logits')) as Dense
+    const [, tokens, width] = logits.shape
+    const values = toFloat32(logits)
+    const path = join(folder, 'model.gguf')
+    const sink = ggufSink(path, { config: source.config, files: anyTokenizer(width) })
+    for (const name of source.params.names()) await sink.write(name, await source.params.read(name))
+    const store = await sink.finish()
+    assert.ok(
+      store.notes.some(note => /window/.test(note)),
+      `the notes are ${JSON.stringify(store.notes)}`,
+    )
+    await store.close?.()
+    const runner = await loadInLlamaCpp(path, 64, width)
+    const rows = await runner.logProbabilities([...ids.subarray(0, tokens)])
+    await runner.close()
+    const window = source.config.sliding_window as number
+    const offAt = (position: number): number => furthest([rows[position]], [logSoftmax(values.subarray(position * width, (position + 1) * width))]) // prettier-ignore
+    for (let position = 0; position < window; position++) assert.ok(offAt(position) < TOLERANCE, `${position} is off by ${offAt(position)}`)
+    assert.ok(offAt(tokens - 1) > 0.1, 'llama.cpp ignores the window')
+    await Promise.all([source.close(), golden.close()])
+  }),
+)
+
 /** Random weights that say little, so that the rounding of activations inside llama.cpp is not blown up. */
-const wideLlama = (vocabulary: number): LanguageModel => {
+const wideLlama = (vocabulary: number, config: RawConfig = {}): LanguageModel => {
   const shape = { hidden: 256, feedForward: 512, layers: 2, heads: 8, keyValueHeads: 4, vocabulary, context: 128 }
-  const { rawConfig } = picoLlama(shape)
+  const { rawConfig } = picoLlama({ ...shape, config })
   return llamaModel(rawConfig, initLlama(parseLlamaConfig(rawConfig), createRng(8), { deviation: 0.05 }))
 }
+
+const EXPERTS: Readonly<Record<string, RawConfig>> = {
+  Mixtral: { model_type: 'mixtral', architectures: ['MixtralForCausalLM'], num_local_experts: 4, num_experts_per_tok: 2 },
+  'Qwen3-MoE': {
+    model_type: 'qwen3_moe',
+    architectures: ['Qwen3MoeForCausalLM'],
+    num_experts: 6,
+    num_experts_per_tok: 2,
+    moe_intermediate_size: 256,
+    norm_topk_prob: true,
+    head_dim: 32,
+  },
+}
+
+for (const [name, config] of Object.entries(EXPERTS))
+  for (const rounding of [{ type: 'q8_0' }, { type: 'q4_k' }, { mixture: 'Q4_K_M' }] as const)
+    test(`a ${name} 256 wide quantized by ${JSON.stringify(rounding)} loads with our perplexity`, () =>
+      withFolder(async folder => {
+        const vocabulary = 320
+        const model = wideLlama(vocabulary, config)
+        const path = join(folder, 'model.gguf')
+        const report = await writeGguf(path, model.params, { config: model.rawConfig, files: anyTokenizer(vocabulary), ...rounding })
+        const experts = report.filter(entry => /experts/.test(entry.name))
+        assert.ok(experts.length > 0 && experts.every(({ type }) => type.startsWith('q')), JSON.stringify(experts))
+        const rng = createRng(5)
+        const windows = Array.from({ length: 3 }, () => Array.from({ length: 97 }, () => rng.integer(vocabulary)))
+        const runner = await loadInLlamaCpp(path, 128, vocabulary)
+        const theirs = await perplexity(runner.logProbabilities, windows)
+        await runner.close()
+        const file = await openGguf(path)
+        const mine = await perplexity(await ours(llamaModel(file.config!, file.params)), windows)
+        await file.close()
+        console.log(`  llama.cpp ${theirs.toFixed(4)}, ours ${mine.toFixed(4)}`)
+        within(theirs, mine)
+      }))
 
 /** Round-to-nearest on a symmetric grid in groups of 32. */
 const rounded = (weight: Dense, bits: number): Encoded => {

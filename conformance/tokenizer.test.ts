@@ -14,6 +14,9 @@ const TEXTS = [
   '  two   spaces,\ttabs\t\tand\n\nempty lines \n  indented\r\nWindows',
   'naïve Grüße, 日本語のテキスト, Привет мир, emoji 🙂👍🏽 and ½ of x²',
   'for (let i = 0; i < 10; i++) { a[i] += 0x1F; } // done!!!\n',
+  "parseJSON of XMLHttpRequests, HTTPServer's ÉCOLE and iPhone",
+  'カタカナとひらがな、漢字123字 한국어 단어 ภาษาไทย हिन्दी',
+  '$100+5% #tag @name «quoted» – dash… a/b\\c\n/path',
   'trailing spaces   ',
   '   ',
   '',
@@ -24,33 +27,41 @@ const SPECIAL = '<|endoftext|>'
 
 const encode = (json: object): Uint8Array => new TextEncoder().encode(JSON.stringify(json))
 
-/** llama.cpp, we, and we after reading the file back must agree on all texts. */
-const compare = (tokenizer: object, special: string, texts: readonly string[]): Promise<void> =>
+/** llama.cpp, we, and we after reading the file back must agree on all texts; so must a file that was made of the file. */
+const compare = (tokenizer: object, special: string, texts: readonly string[], kind: Readonly<Record<string, string>>): Promise<void> =>
   withFolder(async folder => {
     const config = { bos_token: special, eos_token: special, clean_up_tokenization_spaces: false }
     const files = { 'tokenizer.json': encode(tokenizer), 'tokenizer_config.json': encode(config) }
     const ours = openTokenizer(files)
     const network = picoLlama({ vocabulary: ours.vocabularySize })
     const path = join(folder, 'model.gguf')
+    const second = join(folder, 'second.gguf')
     await writeGguf(path, network.params, { config: network.rawConfig, files })
     const file = await openGguf(path)
+    for (const [key, value] of Object.entries(kind)) assert.equal(file.metadata.get(`tokenizer.ggml.${key}`)?.value, value)
+    await writeGguf(second, file.params, { config: file.config!, files: file.files, carried: file.metadata })
     const again = openTokenizer(file.files)
     await file.close()
-    const runner = await loadInLlamaCpp(path, 32, ours.vocabularySize)
-    for (const text of texts) {
-      const ids = ours.encode(text, { specials: false })
-      assert.deepEqual(runner.tokenize(text), [...ids], JSON.stringify(text))
-      assert.deepEqual(again.encode(text), ours.encode(text), 'read back, specials included')
-      assert.equal(again.decode(ids), text)
+    for (const each of [path, second]) {
+      const runner = await loadInLlamaCpp(each, 32, ours.vocabularySize)
+      for (const text of texts) {
+        const ids = ours.encode(text, { specials: false })
+        assert.deepEqual(runner.tokenize(text), [...ids], JSON.stringify(text))
+        assert.deepEqual(again.encode(text), ours.encode(text), 'read back, specials included')
+        assert.equal(again.decode(ids), text)
+      }
+      await runner.close()
     }
-    await runner.close()
   })
 
 for (const [name, { steps, ignoreMerges, normalizer }] of Object.entries(PRE_TOKENIZERS))
   test(`${name}: llama.cpp reads the tokenizer as we do`, () => {
     const plain = tokenizerJson(trainMerges(corpus, 200), SPECIAL)
     const model = { ...(plain.model as object), ignore_merges: ignoreMerges }
-    return compare({ ...plain, normalizer, pre_tokenizer: { type: 'Sequence', pretokenizers: steps }, model }, SPECIAL, TEXTS)
+    return compare({ ...plain, normalizer, pre_tokenizer: { type: 'Sequence', pretokenizers: steps }, model }, SPECIAL, TEXTS, {
+      model: 'gpt2',
+      pre: name,
+    })
   })
 
 test('SentencePiece: llama.cpp reads the tokenizer as we do', () => {
@@ -86,5 +97,5 @@ test('SentencePiece: llama.cpp reads the tokenizer as we do', () => {
     },
     model: { type: 'BPE', unk_token: '<unk>', fuse_unk: true, byte_fallback: true, vocab, merges },
   }
-  return compare(tokenizer, '<s>', TEXTS)
+  return compare(tokenizer, '<s>', TEXTS, { model: 'llama' })
 })

@@ -21,7 +21,7 @@ export const millionWeights = (): Float32Array => {
     values[64 + i] = -1.5
     values[96 + i] = (i - 16) / 2
     values[128 + i] = 1e-40 * i
-    values[160 + i] = i % 2 ? 3e38 : -3e38
+    values[160 + i] = i % 2 ? 65504 : -65504
   }
   // The same for super-blocks of 256, and what their searches treat apart.
   const specials: readonly ((i: number) => number)[] = [
@@ -34,14 +34,21 @@ export const millionWeights = (): Float32Array => {
     i => (i < 240 ? 0 : rng.normal()), // groups of zeros beside others
     i => (i % 16 === 0 ? 1000 : 1e-3) * rng.normal(),
     i => 1e-15 * (i - 128), // about the size that is taken for zero
-    i => 2 ** ((i % 60) - 30) * (1 - 2 ** -24 * (i % 3)), // powers of two and their neighbours
+    i => 2 ** ((i % 60) - 44) * (1 - 2 ** -24 * (i % 3)), // powers of two and their neighbours
     i => (i % 7) - 3,
-    i => (i === 77 ? 1e30 : rng.normal()),
+    i => (i === 77 ? 6e4 : rng.normal()),
   ]
   specials.forEach((special, index) => {
     for (let i = 0; i < 256; i++) values[1024 + index * 256 + i] = special(i)
   })
   return values
+}
+
+/** Blocks of numbers that no half holds, by what they are like. */
+export const HUGE: Readonly<Record<string, Float32Array>> = {
+  'all of them near the end of float32': Float32Array.from({ length: 1024 }, (_, i) => (i % 2 ? 3e38 : -3e38)),
+  'one of them alone': Float32Array.from({ length: 1024 }, (_, i) => (i === 77 ? 1e30 : Math.sin(i))),
+  'a little beyond': Float32Array.from({ length: 1024 }, (_, i) => 1e5 * Math.sin(i)),
 }
 
 /** Importance of columns as calibration gives it: of any size, with columns that never saw anything. */

@@ -9,6 +9,8 @@ export interface ConvolutionGeometry {
   readonly strides: readonly [number, number]
   /** Zeros around the input: top, bottom, left, right. */
   readonly padding: readonly [number, number, number, number]
+  /** How far apart the cells of the kernel stand, down and across; 1 where absent. */
+  readonly dilations?: readonly [number, number]
   /** Whether each channel has kernels of its own: then outAxis and inAxis are both the channels', and a row of the matrix is one channel's kernel. */
   readonly depthwise?: boolean
 }
@@ -28,7 +30,7 @@ export interface Site {
   readonly rowsOnly?: boolean
   /** The name of the bias that is added to its product, where that is not the site's name with ".bias". */
   readonly bias?: string
-  /** Set for conv2d; its weight is (out, in, height, width), or (height, width, in, out) where inAxis is 2; its taps are images (batch, height, width, in). */
+  /** Set for conv2d; its weight is (out, in, height, width), (out, in, width) over images of height 1, or (height, width, in, out) where inAxis is 2; its taps are images (batch, height, width, in). */
   readonly convolution?: ConvolutionGeometry
 }
 

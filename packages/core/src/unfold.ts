@@ -28,11 +28,11 @@ export interface Unfolded {
 }
 
 /** Unfolds the patches that a convolution multiplies; x: (batch, height, width, in). */
-export const unfold = (x: tf.Tensor, { kernel, strides, padding }: ConvolutionGeometry): Unfolded => {
+export const unfold = (x: tf.Tensor, { kernel, strides, padding, dilations = [1, 1] }: ConvolutionGeometry): Unfolded => {
   const [top, bottom, left, right] = padding
   const [batch, height, width, channels] = x.shape
-  const outHeight = Math.floor((height + top + bottom - kernel[0]) / strides[0]) + 1
-  const outWidth = Math.floor((width + left + right - kernel[1]) / strides[1]) + 1
+  const outHeight = Math.floor((height + top + bottom - (kernel[0] - 1) * dilations[0] - 1) / strides[0]) + 1
+  const outWidth = Math.floor((width + left + right - (kernel[1] - 1) * dilations[1] - 1) / strides[1]) + 1
   const padded = tf.pad(x as tf.Tensor4D, [
     [0, 0],
     [top, bottom + strides[0] - 1],
@@ -41,7 +41,7 @@ export const unfold = (x: tf.Tensor, { kernel, strides, padding }: ConvolutionGe
   ])
   const size = [batch, outHeight * strides[0], outWidth * strides[1], channels]
   const shifted = Array.from({ length: kernel[0] * kernel[1] }, (_, i) =>
-    everyNth(tf.slice(padded, [0, Math.floor(i / kernel[1]), i % kernel[1], 0], size), strides),
+    everyNth(tf.slice(padded, [0, Math.floor(i / kernel[1]) * dilations[0], (i % kernel[1]) * dilations[1], 0], size), strides),
   )
   const rows = tf.reshape(tf.concat(shifted, 3), [batch * outHeight * outWidth, shifted.length * channels]) as tf.Tensor2D
   return { rows, batch, outHeight, outWidth }

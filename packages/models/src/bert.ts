@@ -1,57 +1,31 @@
 import * as tf from '@tensorflow/tfjs-core'
-import type { Site, Stage } from '@tersor/core'
-import { CompressionError, type ParameterStore } from '@tersor/tensor'
+import type { Stage } from '@tersor/core'
+import type { ParameterStore } from '@tersor/tensor'
 import { paddedBand } from './bands.js'
-import { checkParameters } from './check-parameters.js'
 import { checkCounts } from './config-counts.js'
-import { parseEncoderConfig } from './encoder-config.js'
 import {
-  biased,
-  encoderBlock,
-  encoderChannels,
-  encoderNames,
-  encoderParameters,
-  encoderSites,
-  type EncoderConfig,
-} from './encoder-block.js'
-import { extent, flag } from './config-fields.js'
-import { ACTIVATIONS, biasOf, embed, layerNorm, linear, linearSite } from './layers.js'
+  bertParameters,
+  CLASSIFIER,
+  decoderSite,
+  EMBEDDING_NORM,
+  namesOf,
+  parseBertConfig,
+  POOLER,
+  POSITIONS,
+  TRANSFORM,
+  TRANSFORM_NORM,
+  TYPES,
+  WORDS,
+  type BertConfig,
+} from './bert-parameters.js'
+import { checkParameters } from './check-parameters.js'
+import { encoderBlock, encoderChannels, encoderParameters, encoderSites } from './encoder-block.js'
+import { ACTIVATIONS, biasOf, embed, layerNorm, linear } from './layers.js'
 import type { LanguageModelExtras } from './language-model.js'
 import type { RawConfig } from './raw-config.js'
 import type { TextEncoder } from './text-encoder.js'
 
-/** The config of a BERT. */
-export interface BertConfig extends EncoderConfig {
-  readonly vocabularySize: number
-  readonly contextLength: number
-  readonly tokenTypes: number
-  /** Names of the classes; empty without a classifier. */
-  readonly classes: readonly string[]
-  readonly task: TextEncoder['task']
-  /** Whether masked tokens are read off with the embedding. */
-  readonly tied: boolean
-  /** Whether an untied decoder has a bias of its own, beside that of its place. */
-  readonly decoderBias: boolean
-}
-
-const WORDS: Site = Object.freeze({ ...linearSite('bert.embeddings.word_embeddings'), kind: 'embedding' })
-const POSITIONS = 'bert.embeddings.position_embeddings.weight'
-const TYPES = 'bert.embeddings.token_type_embeddings.weight'
-const EMBEDDING_NORM = 'bert.embeddings.LayerNorm'
-const POOLER = linearSite('bert.pooler.dense')
-const CLASSIFIER: Site = Object.freeze({ ...linearSite('classifier'), head: true })
-const TRANSFORM = linearSite('cls.predictions.transform.dense')
-const TRANSFORM_NORM = 'cls.predictions.transform.LayerNorm'
-const DECODER_WEIGHT = 'cls.predictions.decoder.weight'
-
-/** The decoder has the weight of the embedding and the bias of its place, or its own. */
-const decoderSite = ({ tied, decoderBias }: Pick<BertConfig, 'tied' | 'decoderBias'>): Site => {
-  const site = linearSite(!tied && decoderBias ? 'cls.predictions.decoder' : 'cls.predictions')
-  return Object.freeze({ ...site, weight: tied ? WORDS.weight : DECODER_WEIGHT, head: true })
-}
-
-const namesOf = (layer: number) =>
-  encoderNames(`bert.encoder.layer.${layer}`, 'attention.self', ['attention.output.LayerNorm', 'output.LayerNorm'])
+export type { BertConfig }
 
 /** norm(words + positions + first token type); ids (batch, tokens) → (batch, tokens, hidden). */
 const embedStage = ({ epsilon }: BertConfig): Stage => ({
@@ -116,52 +90,10 @@ const maskedStage = (config: BertConfig): Stage => {
   }
 }
 
-type Parameters = readonly { readonly name: string; readonly shape: readonly number[] }[]
-
-/** What stands behind the blocks, by task. */
-const HEAD_PARAMETERS: Readonly<Record<TextEncoder['task'], (config: BertConfig) => Parameters>> = {
-  classification: ({ hidden, classes }) => [...biased(POOLER.name, [hidden, hidden]), ...biased(CLASSIFIER.name, [classes.length, hidden])],
-  'masked-language': ({ hidden, vocabularySize, ...config }) => [
-    ...biased(TRANSFORM.name, [hidden, hidden]),
-    ...biased(TRANSFORM_NORM, [hidden]),
-    { name: biasOf(decoderSite(config)), shape: [vocabularySize] },
-    ...(config.tied ? [] : [{ name: DECODER_WEIGHT, shape: [vocabularySize, hidden] }]),
-  ],
-  'hidden-states': () => [],
-}
-
 const HEAD_STAGES: Readonly<Record<TextEncoder['task'], (config: BertConfig) => readonly Stage[]>> = {
   classification: config => [classifierStage(config)],
   'masked-language': config => [maskedStage(config)],
   'hidden-states': () => [],
-}
-
-const parametersOf = (config: BertConfig): Parameters => {
-  const { hidden, vocabularySize, contextLength, tokenTypes, layers, task } = config
-  return [
-    { name: WORDS.weight, shape: [vocabularySize, hidden] },
-    { name: POSITIONS, shape: [contextLength, hidden] },
-    { name: TYPES, shape: [tokenTypes, hidden] },
-    ...biased(EMBEDDING_NORM, [hidden]),
-    ...Array.from({ length: layers }, (_, layer) => encoderParameters(namesOf(layer), config)).flat(),
-    ...HEAD_PARAMETERS[task](config),
-  ]
-}
-
-/** The heads that run, by the class that transformers names. */
-const HEADS: Readonly<Record<string, TextEncoder['task']>> = {
-  BertForSequenceClassification: 'classification',
-  BertForMaskedLM: 'masked-language',
-  BertModel: 'hidden-states',
-}
-
-/** A config without a class is that of a base model. */
-const taskOf = (raw: RawConfig): TextEncoder['task'] => {
-  const [architecture = 'BertModel'] = Array.isArray(raw.architectures) ? (raw.architectures as unknown[]) : []
-  if (typeof architecture === 'string' && Object.hasOwn(HEADS, architecture)) return HEADS[architecture]
-  const known = Object.keys(HEADS)
-  const what = `The head ${JSON.stringify(architecture)} of a BERT is not one this package runs.`
-  throw new CompressionError('UNSUPPORTED', what, `Known are ${known.join(', ')}.`, { architecture, known })
 }
 
 /** What other programs read: the pooler behind the hidden states of an embedding model, and a copy of the decoder's bias. */
@@ -180,20 +112,10 @@ export const bertModel = (
 ): TextEncoder<BertConfig> => {
   const { notes = [], ...rest } = extras
   checkCounts(rawConfig, params)
-  const task = taskOf(rawConfig)
-  const { classes, ...encoder } = parseEncoderConfig(rawConfig)
-  const config: BertConfig = Object.freeze({
-    ...encoder,
-    task,
-    classes: task === 'classification' ? classes : [],
-    tied: flag(rawConfig, 'tie_word_embeddings', true),
-    decoderBias: params.names().includes('cls.predictions.decoder.bias'),
-    vocabularySize: extent(rawConfig, 'vocab_size'),
-    contextLength: extent(rawConfig, 'max_position_embeddings', 512),
-    tokenTypes: extent(rawConfig, 'type_vocab_size', 2),
-  })
+  const config = parseBertConfig(rawConfig, params.names())
+  const { task } = config
   const carried = params.names().filter(name => CARRIED.test(name))
-  const unclaimed = checkParameters(parametersOf(config), params, carried)
+  const unclaimed = checkParameters(bertParameters(config), params, carried)
   const blocks = Array.from({ length: config.layers }, (_, layer) => blockStage(layer, config))
   return Object.freeze({
     ...rest,

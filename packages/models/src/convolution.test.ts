@@ -34,4 +34,12 @@ describe('convolution', () => {
       direct.values.forEach((value, i) => expect(Math.abs(value - unfolded.values[i])).toBeLessThan(1e-4))
     }
   })
+  it('puts cells of its kernel apart alike on both engines', async () => {
+    const geometry: ConvolutionGeometry = { kernel: [3, 3], strides: [1, 1], padding: [2, 1, 0, 2], dilations: [2, 1] }
+    const run = () => convolution(wave(2, 7, 6, 3), wave(4, 3, 3, 3), geometry, wave(4))
+    const [direct, unfolded] = [await on('cpu', run), await on('ort', run)]
+    expect(direct.shape).toEqual([2, 6, 6, 4])
+    expect(unfolded.shape).toEqual(direct.shape)
+    direct.values.forEach((value, i) => expect(Math.abs(value - unfolded.values[i])).toBeLessThan(1e-4))
+  })
 })

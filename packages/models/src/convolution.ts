@@ -33,7 +33,7 @@ const directConvolution = (x: tf.Tensor, weight: tf.Tensor, geometry: Convolutio
     [0, 0],
   ]
   const filter = tf.transpose(weight, [2, 3, 1, 0]) as tf.Tensor4D // (kernelHeight, kernelWidth, in, out)
-  const y = tf.conv2d(x as tf.Tensor4D, filter, [...geometry.strides], padding)
+  const y = tf.conv2d(x as tf.Tensor4D, filter, [...geometry.strides], padding, 'NHWC', [...(geometry.dilations ?? [1, 1])])
   if (!('gain' in after)) return tf.add(y, after)
   const { mean, variance, bias, gain, epsilon } = after
   return tf.batchNorm(y, mean as tf.Tensor1D, variance as tf.Tensor1D, bias as tf.Tensor1D, gain as tf.Tensor1D, epsilon)

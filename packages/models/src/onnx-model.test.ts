@@ -107,7 +107,8 @@ it.each(Object.keys(STEPS))('runs a method on an imported graph and writes the s
 
 it('learns from the patches of a convolution', async () => {
   const model = await open('convolution')
-  expect(model.stages[0].sites[0].convolution).toEqual({ kernel: [3, 3], strides: [2, 2], padding: [1, 1, 1, 1] })
+  const walk = { kernel: [3, 3], strides: [2, 2], padding: [1, 1, 1, 1], dilations: [1, 1] }
+  expect(model.stages[0].sites[0].convolution).toEqual(walk)
   const small = await compress(model, gptq({ bits: 4, group: 27 }), { calibration: [images()] })
   const plain = await compress(model, rtn({ bits: 4, group: 27 }))
   const expected = await outputs(model, images())

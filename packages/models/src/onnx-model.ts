@@ -60,12 +60,12 @@ const fedTensors = ({ graph, tensors }: Onnx, sites: readonly GraphSite[]): read
   )
 }
 
-/** How the input of a site is shown: images with their channels last, columns as rows. */
+/** How the input of a site is shown: images with their channels last, lines as images of height 1, columns as rows. */
 const shownAs = ({ site, columns = false }: GraphSite): 'images' | 'columns' | 'rows' =>
   site.convolution ? 'images' : columns ? 'columns' : 'rows'
 
 const SHOWN: Readonly<Record<ReturnType<typeof shownAs>, (x: tf.Tensor) => tf.Tensor>> = {
-  images: x => tf.transpose(x, [0, 2, 3, 1]),
+  images: x => (x.rank === 3 ? tf.expandDims(tf.transpose(x, [0, 2, 1]), 1) : tf.transpose(x, [0, 2, 3, 1])),
   columns: x => tf.transpose(x, [...Array(x.rank - 2).keys(), x.rank - 1, x.rank - 2]),
   rows: x => x,
 }

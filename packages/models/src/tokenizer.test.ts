@@ -51,6 +51,28 @@ describe('openTokenizer', () => {
     expect(openTokenizer({ 'tokenizer.json': bytes }).encode('b')).toEqual([0, 2])
   })
 
+  /** Pieces that pre_tokenizers of Hugging Face's tokenizers 0.23 give. */
+  it.each([
+    [{ type: 'Digits', individual_digits: true }, 'a½ x² ١٢', ['a', '½', ' x', '²', ' ', '١', '٢']],
+    [{ type: 'Digits', individual_digits: false }, 'a½ x² ١٢ 12', ['a', '½', ' x', '²', ' ', '١٢', ' ', '12']],
+    [{ type: 'Whitespace' }, 'naïve Привет_мир!? x½ हिन्दी', ['naïve', 'Привет_мир', '!?', 'x', '½', 'हिन्दी']],
+    [{ type: 'Punctuation' }, 'a!!b «c»… $+', ['a', '!', '!', 'b ', '«', 'c', '»', '…', ' ', '$', '+']],
+    [{ type: 'Punctuation', behavior: 'Contiguous' }, 'a!!b «c»… $+', ['a', '!!', 'b ', '«', 'c', '»…', ' ', '$+']],
+    [{ type: 'Punctuation', behavior: 'Removed' }, 'a!!b «c»… $+', ['a', 'b ', 'c', ' ']],
+    [{ type: 'Punctuation', behavior: 'MergedWithPrevious' }, 'a!!b «c» d', ['a!', '!', 'b «', 'c»', ' d']],
+    [{ type: 'Punctuation', behavior: 'MergedWithNext' }, 'a!!b «c» d', ['a', '!', '!b ', '«c', '» d']],
+    [{ type: 'Split', pattern: { String: ' ' }, behavior: 'MergedWithPrevious', invert: false }, 'a  b c', ['a ', ' ', 'b ', 'c']],
+    [{ type: 'Split', pattern: { String: '.' }, behavior: 'MergedWithNext', invert: false }, 'a..b.c', ['a', '.', '.b', '.c']],
+    [{ type: 'Split', pattern: { Regex: 'b|c' }, behavior: 'Contiguous', invert: false }, 'abcad', ['a', 'bc', 'ad']],
+    [{ type: 'Split', pattern: { Regex: '\\w+' }, behavior: 'Removed', invert: true }, 'ab, é', ['ab', 'é']],
+    [{ type: 'Sequence', pretokenizers: [{ type: 'Whitespace' }, { type: 'Digits', individual_digits: true }] }, 'ab½2', ['ab', '½', '2']],
+  ])('splits as the official library does: %j', (pre_tokenizer, text, pieces) => {
+    const vocab = Object.fromEntries([...new Set(pieces)].map((piece, id) => [piece, id]))
+    const model = { type: 'BPE', vocab, merges: [], ignore_merges: true }
+    const tokenizer = openTokenizer({ 'tokenizer.json': { ...json, added_tokens: [], post_processor: null, pre_tokenizer, model } })
+    expect(tokenizer.encode(text)).toEqual(pieces.map(piece => vocab[piece]))
+  })
+
   it.each([
     [{}, 'There is no tokenizer.json.'],
     [{ 'tokenizer.json': '{' }, 'tokenizer.json is no JSON.'],

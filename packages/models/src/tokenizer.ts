@@ -1,6 +1,7 @@
 import { Tokenizer as HuggingFaceTokenizer } from '@huggingface/tokenizers'
 import { parseJson } from '@tersor/formats/json-text'
 import { CompressionError } from '@tersor/tensor'
+import { exactStep } from './pre-tokenizer-steps.js'
 
 /** Text to ids and back. */
 export interface Tokenizer {
@@ -45,7 +46,8 @@ const ABSENT = { added_tokens: [], normalizer: null, pre_tokenizer: null, post_p
 
 const create = (json: object, config: object): HuggingFaceTokenizer => {
   try {
-    return new HuggingFaceTokenizer({ ...ABSENT, ...json }, config)
+    const described: { readonly pre_tokenizer: unknown } = { ...ABSENT, ...json }
+    return new HuggingFaceTokenizer({ ...described, pre_tokenizer: exactStep(described.pre_tokenizer) }, config)
   } catch (cause) {
     throw badTokenizer(`tokenizer.json describes no tokenizer: ${(cause as Error).message}.`, cause)
   }

@@ -61,7 +61,8 @@ const openSink = (
   const completed = complete
     ? { completeConfig: () => ({ ...complete, tie_word_embeddings: config().tie_word_embeddings ?? complete.tie_word_embeddings }) }
     : {}
-  const make = () => open(path, { ...rest, ...files, ...carried, ...source, ...completed, config, mayUntie })
+  const encoder = model.family === 'encoder' ? { encoder: model } : {}
+  const make = () => open(path, { ...rest, ...files, ...carried, ...source, ...completed, ...encoder, config, mayUntie })
   const sink = path.endsWith('.gguf') ? inFolder(dirname(path), make) : make()
   const nameIn = storesNames && 'storedName' in model && model.storedName ? model.storedName : (name: string) => name
   const write = (name: string, parameter: Parameter): Promise<void> => {
@@ -84,15 +85,14 @@ const refuseForGraph = (model: GraphModel, format: OutputFormat): void => {
   throw new CompressionError('UNSUPPORTED', `The format ${format} has no place for a graph.`, `Use --format ${model.format}.`, { format })
 }
 
+/** Formats by what they hold besides language models; all hold those. */
+const HOLDS: Readonly<Partial<Record<OutputFormat, readonly OpenedModel['family'][]>>> = {
+  huggingface: ['encoder', 'image'],
+  onnx: ['encoder'],
+}
+
 const refuseMisplaced = (model: OpenedModel, { format, out }: FormatFlags & { readonly out: string }): void => {
   if (model.family === 'graph') return refuseForGraph(model, format)
-  if (format === 'onnx' && out.toLowerCase().endsWith('.onnx'))
-    throw new CompressionError(
-      'BAD_OPTION',
-      `--out ${out} names a file, and a language model becomes a folder: its graph, config and tokenizer.`,
-      'Choose an --out without .onnx at its end.',
-      { out },
-    )
   if (format === 'tfjs')
     throw new CompressionError(
       'UNSUPPORTED',
@@ -100,10 +100,20 @@ const refuseMisplaced = (model: OpenedModel, { format, out }: FormatFlags & { re
       'Use --format onnx, which transformers.js and onnxruntime-web run in browsers, or gguf.',
       { format, architecture: model.architecture },
     )
-  if (format === 'huggingface' || model.family === 'language') return
-  throw new CompressionError('UNSUPPORTED', `The format ${format} has no place for ${model.architecture}.`, 'Use --format huggingface.', {
-    architecture: model.architecture,
-  })
+  const holds = (each: OutputFormat): boolean => model.family === 'language' || (HOLDS[each] ?? []).includes(model.family)
+  if (!holds(format)) {
+    const others = (Object.keys(HOLDS) as OutputFormat[]).filter(holds).join(' or ')
+    throw new CompressionError('UNSUPPORTED', `The format ${format} has no place for ${model.architecture}.`, `Use --format ${others}.`, {
+      architecture: model.architecture,
+    })
+  }
+  if (format === 'onnx' && out.toLowerCase().endsWith('.onnx'))
+    throw new CompressionError(
+      'BAD_OPTION',
+      `--out ${out} names a file, and a network of text becomes a folder: its graph, config and tokenizer.`,
+      'Choose an --out without .onnx at its end.',
+      { out },
+    )
 }
 
 /** Takes the folder that was made for a file away again where nothing came of it. */

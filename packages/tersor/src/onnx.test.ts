@@ -2,7 +2,7 @@ import '@tensorflow/tfjs-backend-cpu'
 import { encodeModel, graphBuilder, modelOf, ONNX_FORMS as FORMS, openOnnx } from '@tersor/formats/onnx'
 import { safetensorsSink } from '@tersor/formats/safetensors'
 import { huggingFaceSink } from '@tersor/formats/huggingface'
-import { picoLlama } from '@tersor/models'
+import { picoLlama, type OpenedModel } from '@tersor/models'
 import { fromFloat32, fromIntegers, type Parameter } from '@tersor/tensor'
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -10,6 +10,7 @@ import { join } from 'node:path'
 import { Writable } from 'node:stream'
 import { byteTokenizerJson } from './byte-tokenizer.reference.js'
 import { initializer, values, writeMlp } from '../../formats/src/onnx/toy-graph.reference.js'
+import { tinyBert } from '../../models/src/tiny-bert.reference.js'
 import { ONNX_FORMS } from './format-flags.js'
 import { main } from './index.js'
 
@@ -202,6 +203,46 @@ it('writes a language model as a folder for transformers.js', async () => {
   const { code, err } = await run('convert', join(folder, 'pico'), '--out', join(folder, 'other'), '--format', 'gguf', '--form', 'QDQ')
   expect(code).toBe(2)
   expect(err).toContain('--form says nothing to the format gguf.\nPass it with --format onnx, or leave it out.')
+})
+
+const writeFolder = async (name: string, { params, rawConfig: config }: OpenedModel, files = {}): Promise<string> => {
+  const path = join(folder, name)
+  const sink = huggingFaceSink(path, { config, files })
+  for (const each of params.names()) await sink.write(each, await params.read(each))
+  await (await sink.finish()).close?.()
+  return path
+}
+
+describe('an encoder', () => {
+  const tokenizer = { 'tokenizer.json': new TextEncoder().encode(JSON.stringify(byteTokenizerJson())) }
+  const quantize = ['--step', 'rtn(bits=4, group=32)', '--format', 'onnx']
+
+  it.each(['BertModel', 'BertForMaskedLM', 'BertForSequenceClassification'])(
+    'becomes a folder for transformers.js: %s',
+    async architecture => {
+      const source = await writeFolder(architecture, tinyBert(architecture), tokenizer)
+      const out = join(folder, `web-${architecture}`)
+      const { verification } = await json('compress', source, '--out', out, ...quantize, '--verify')
+      expect(verification).toMatchObject({ runtime: 'ONNX Runtime', fromOriginal: expect.any(Number) })
+      expect(verification.largest).toBeLessThan(1e-4)
+      expect((await readdir(out)).sort()).toEqual(['.tersor.json', 'config.json', 'onnx', 'tokenizer.json'])
+      expect(await readdir(join(out, 'onnx'))).toEqual(['model_q4.onnx'])
+      expect((await json('convert', source, '--out', join(folder, `plain-${architecture}`), '--format', 'onnx')).format).toBe('onnx')
+      // what it gives is of no next token, so that no text is measured with it
+      const { err } = await run('evaluate', out, '--data', join(folder, 'inputs.safetensors'), '--metric', 'perplexity')
+      expect(err).toContain('perplexity does not measure a model of the kind graph.')
+      expect((await run('generate', out, '--prompt', 'a')).err).toContain('is no language model with a tokenizer.')
+    },
+  )
+
+  it('has no place in formats of language models, and is no single file', async () => {
+    const source = await writeFolder('bert', tinyBert('BertModel'))
+    const { code, err } = await run('convert', source, '--out', join(folder, 'bert-gguf'), '--format', 'gguf')
+    expect(code).toBe(1)
+    expect(err).toContain('The format gguf has no place for bert.\nUse --format huggingface or onnx.')
+    const file = await run('convert', source, '--out', join(folder, 'bert.onnx'), '--format', 'onnx')
+    expect(file.err).toContain('names a file, and a network of text becomes a folder: its graph, config and tokenizer.')
+  })
 })
 
 it('measures a folder for transformers.js that it wrote as the folder it was made of, and says who generates from it', async () => {

@@ -2,6 +2,7 @@ import type { BlockTypeName, Metadata, MixtureName } from '@tersor/formats/gguf'
 import type { HuggingFaceSinkOptions } from '@tersor/formats/huggingface'
 import type { Onnx } from '@tersor/formats/onnx'
 import type { TfjsModel, TfjsSinkOptions } from '@tersor/formats/tfjs'
+import type { TextEncoder } from '@tersor/models'
 import { CompressionError, type ParameterSink } from '@tersor/tensor'
 import type { FormatFlags, OutputFormat } from './format-flags.js'
 
@@ -16,6 +17,8 @@ export type FormatOptions = Omit<HuggingFaceSinkOptions, 'config' | 'files'> & {
   readonly files?: Readonly<Record<string, Uint8Array>>
   /** All that the GGUF file that the model was read from says besides its weights. */
   readonly carried?: Metadata
+  /** The model, where it is a text encoder: its head and parameters are not those of the config alone. */
+  readonly encoder?: TextEncoder
   /** The graph that the model was imported from. */
   readonly source?: Onnx
   /** The tfjs model that it was imported from. */
@@ -72,15 +75,17 @@ const openGguf: Open = async ({ type, imatrix }) => {
     ggufSink(path, { ...options, config: completeConfig(), ...rounding, ...weighed })
 }
 
-/** Weights go back into the graph they came from; a language model becomes a graph. */
+/** Weights go back into the graph they came from; a language model or an encoder becomes a graph. */
 const openOnnx: Open = async ({ form }) => {
   const { onnxSink } = await import('@tersor/formats/onnx')
   const { onnxDecoderSink } = await import('@tersor/models/onnx-decoder')
+  const { onnxEncoderSink } = await import('@tersor/models/onnx-encoder')
   const stored = form ? { form } : {}
-  return (path, { source, config, files, ...options }) =>
-    source
-      ? onnxSink(path, { source, ...options, ...stored })
-      : onnxDecoderSink(path, { rawConfig: config(), ...(files ? { files } : {}) }, { ...options, ...stored })
+  return (path, { source, encoder, config, files, ...options }) => {
+    if (source) return onnxSink(path, { source, ...options, ...stored })
+    if (encoder) return onnxEncoderSink(path, encoder, { ...options, ...stored })
+    return onnxDecoderSink(path, { rawConfig: config(), ...(files ? { files } : {}) }, { ...options, ...stored })
+  }
 }
 
 const openTfjs: Open = async () => {

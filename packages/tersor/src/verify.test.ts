@@ -7,13 +7,14 @@ import { ggufSink } from '@tersor/formats/gguf'
 import { huggingFaceSink } from '@tersor/formats/huggingface'
 import { onnxSink } from '@tersor/formats/onnx'
 import { tfjsSink } from '@tersor/formats/tfjs'
-import { onnxDecoderSink, openOnnxModel, openTfjsModel, picoLlama, type OpenedModel } from '@tersor/models'
+import { llamaEncoder, onnxDecoderSink, onnxEncoderSink, openOnnxModel, openTfjsModel, picoLlama, type OpenedModel } from '@tersor/models'
 import { rtn } from '@tersor/quantization'
 import type { ParameterSink } from '@tersor/tensor'
 import { cp, mkdtemp, rm, truncate } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { writeMlp } from '../../formats/src/onnx/toy-graph.reference.js'
+import { tinyBert } from '../../models/src/tiny-bert.reference.js'
 import { placeGraph, placeLayers } from '../../models/src/tiny-tfjs.reference.js'
 import { keeping } from './keeping.js'
 import { disagrees, requireAgreement, verificationText, verify, type Verification } from './verify.js'
@@ -109,6 +110,33 @@ describe('language models', () => {
       /^not verified in a runtime: node-llama-cpp is not installed here\. Read back by Tersor itself, log-prob/,
     )
     expect(differenceOf(result)).toBeLessThan(1e-2)
+  })
+})
+
+/** A network of the Llama family without its head. */
+const headless = () => llamaEncoder({ ...pico.rawConfig, architectures: ['LlamaModel'] }, pico.params)
+
+describe('encoders', () => {
+  it.each([
+    ['hidden states', () => tinyBert('BertModel'), 15 * 32],
+    ['masked tokens', () => tinyBert('BertForMaskedLM'), 15 * 40],
+    ['classes', () => tinyBert('BertForSequenceClassification'), 2],
+    ['hidden states of a decoder', headless, 32 * 64],
+  ] as const)('run in ONNX Runtime: %s', async (name, make, values) => {
+    const path = join(folder, `encoder of ${name}`)
+    const model = make()
+    const small = await compress(model, rtn({ bits: 4, group: 32 }))
+    await save(small, onnxEncoderSink(path, model))
+    const request = { path, format: 'onnx', seed: 1, load } as const
+    const result = await verify({ ...request, compressed: small, original: model })
+    expect(result).toMatchObject({ runtime: 'ONNX Runtime', values })
+    expect(differenceOf(result)).toBeLessThan(1e-4)
+    expect(verificationText(result)).toMatch(
+      /^verified in ONNX Runtime: outputs differ by .*; from the original: \S+ % of the largest value$/,
+    )
+    const other = await verify({ ...request, compressed: model })
+    expect(verificationText(other)).toMatch(/^DISAGREES with ONNX Runtime: outputs differ/)
+    expect(await verify({ ...request, compressed: small, load: nothing })).toEqual({ skipped: 'onnxruntime-node is not installed here' })
   })
 })
 

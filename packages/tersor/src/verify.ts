@@ -1,10 +1,10 @@
 import type { Tensor } from '@tensorflow/tfjs-core'
 import { activationNames, createRng, sitesOf } from '@tersor/core'
-import type { GraphModel, LanguageModel } from '@tersor/models'
+import type { GraphModel, LanguageModel, TextEncoder } from '@tersor/models'
 import { openModel, type OpenedModel } from '@tersor/models/open-model'
 import { CompressionError } from '@tersor/tensor'
 import type { OutputFormat } from './format-flags.js'
-import { compareOutputs, compareTokens, logitsOf, outputsOf } from './verify/compare.js'
+import { compareOutputs, compareTokens, encodingOf, logitsOf, outputsOf } from './verify/compare.js'
 import { llamaCpp } from './verify/llama-cpp.js'
 import { onnxRuntime } from './verify/onnx-runtime.js'
 import { loadPackage, type LoadPackage, type Runtime } from './verify/runtime.js'
@@ -55,9 +55,11 @@ interface Subject extends VerifyRequest {
   readonly model: OpenedModel
 }
 
-const randomIds = (model: LanguageModel, seed: number): readonly number[] => {
+const randomIds = (model: LanguageModel | TextEncoder, seed: number): readonly number[] => {
   const rng = createRng(seed).fork('verify')
-  const windows = (model.config.windows ?? []).filter(window => window !== null).map(window => window + BEYOND_WINDOW)
+  const windows = ((model.config as LanguageModel['config']).windows ?? [])
+    .filter(window => window !== null)
+    .map(window => window + BEYOND_WINDOW)
   const length = Math.min(Math.max(TOKENS, Math.min(...windows, MOST_TOKENS)), model.contextLength - 1)
   return Array.from({ length: windows.length > 0 ? length : Math.min(TOKENS, model.contextLength - 1) }, () =>
     rng.integer(model.vocabularySize),
@@ -82,6 +84,12 @@ const inRuntime = async (subject: Subject, runtime: Runtime, library: unknown): 
     const rows = await theirs(runtime.tokens(library)(path, ids, model.vocabularySize))
     const bound = runtime.bound?.(model) ?? TOKEN_BOUND
     return { runtime: runtime.name, ...compareTokens(mine, rows), bound, ...(await lostTokens(subject, ids, mine)) }
+  }
+  if (model.family === 'encoder' && runtime.encoder) {
+    const ids = randomIds(model, seed)
+    const mine = [await encodingOf(model, ids)]
+    const given = await theirs(runtime.encoder(library)(path, ids, model.task))
+    return { runtime: runtime.name, ...compareOutputs(mine, [given]), bound: OUTPUT_BOUND, ...(await lostEncodings(subject, ids, mine)) }
   }
   if (model.family !== 'graph' || !runtime.graph) return { skipped: `${runtime.name} takes no model of the kind ${model.family} here` }
   const mine = await ourOutputs(model, input, seed)
@@ -109,6 +117,10 @@ const roundsInputs = (model: GraphModel): boolean => {
 /** How far a language model is from the one before compression on the same tokens, in nats. */
 const lostTokens = async ({ original }: VerifyRequest, ids: readonly number[], mine: readonly ArrayLike<number>[]) =>
   original?.family === 'language' ? { fromOriginal: compareTokens(await logitsOf(original, ids), mine).divergence } : {}
+
+/** How far an encoder is from the one before compression on the same tokens, as a part of its largest value. */
+const lostEncodings = async ({ original }: VerifyRequest, ids: readonly number[], mine: readonly ArrayLike<number>[]) =>
+  original?.family === 'encoder' ? { fromOriginal: relative(compareOutputs([await encodingOf(original, ids)], mine)) } : {}
 
 /** How far a graph is from the one before compression on the same inputs, as a part of its largest value. */
 const lostOutputs = async ({ original, input, seed }: VerifyRequest, mine: readonly ArrayLike<number>[]) => {
@@ -149,7 +161,7 @@ const inOurReader = async (request: VerifyRequest, why: string): Promise<Verific
 const ROUNDED: readonly OutputFormat[] = ['gguf']
 
 /**
- * Runs a saved model in the runtime its format is for and compares with ours: language models on random tokens, graphs on one input.
+ * Runs a saved model in the runtime its format is for and compares with ours: networks of text on random tokens, graphs on one input.
  * Where no runtime for the format runs in Node or it is not installed, reads a language model back with our own reader, and says so.
  * Throws UNSUPPORTED where the runtime refuses the result.
  */

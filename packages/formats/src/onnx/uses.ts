@@ -1,4 +1,5 @@
 import { floatOf, numberOf, numbersOf, textOf } from './attributes.js'
+import { walkOf, type Geometry } from './convolutions.js'
 import { outAxisOfEinsum } from './einsum.js'
 import type { GraphProto, NodeProto } from './schema/onnx-ml_pb.js'
 import { freeName } from './free-name.js'
@@ -10,7 +11,7 @@ export interface Meeting {
   readonly kind: 'linear' | 'conv2d' | 'embedding'
   /** Where the outputs stand in the weight: 1 in (in, out). */
   readonly outAxis: number
-  /** Of a convolution whose patches can be unfolded: how it walks its input (batch, channels, height, width). */
+  /** Of a convolution whose patches can be unfolded: how it walks its input, (batch, channels, height, width) or (batch, channels, width). */
   readonly geometry?: Geometry
   /** Whether what it multiplies stands as columns, (…, in, rows). */
   readonly columns?: boolean
@@ -32,27 +33,6 @@ export interface WeightUse extends Meeting {
   readonly input: string
 }
 
-export interface Geometry {
-  readonly kernel: readonly [number, number]
-  readonly strides: readonly [number, number]
-  /** Top, bottom, left, right. */
-  readonly padding: readonly [number, number, number, number]
-}
-
-/** Zeros around the input; undefined where they depend on its size. */
-const paddingOf = (node: NodeProto, [height, width]: readonly number[], strides: readonly number[]): Geometry['padding'] | undefined => {
-  const auto = textOf(node, 'auto_pad')
-  if (auto === '' || auto === 'NOTSET') {
-    const [top = 0, left = 0, bottom = 0, right = 0] = numbersOf(node, 'pads') ?? []
-    return [top, bottom, left, right]
-  }
-  if (auto === 'VALID') return [0, 0, 0, 0]
-  if (strides.some(stride => stride !== 1)) return undefined
-  const before = auto === 'SAME_LOWER' ? Math.ceil : Math.floor
-  const [top, left] = [before((height - 1) / 2), before((width - 1) / 2)]
-  return [top, height - 1 - top, left, width - 1 - left]
-}
-
 /** How one input of an operator meets a weight of a shape; undefined where it is no weight there. */
 type Describe = (node: NodeProto, weight: Pick<OnnxTensor, 'shape'>) => Meeting | undefined
 
@@ -60,16 +40,8 @@ const isTrue = (node: NodeProto, name: string): boolean => numberOf(node, name, 
 
 const convolution: Describe = (node, { shape }) => {
   if (shape.length < 3) return undefined
-  const meeting = { kind: 'conv2d', outAxis: 0 } as const
-  if (numberOf(node, 'group', 1) !== 1) return { ...meeting, unseen: 'its groups see channels of their own' }
-  if ((numbersOf(node, 'dilations') ?? []).some(each => each !== 1)) return { ...meeting, unseen: 'its kernel is dilated' }
-  if (shape.length !== 4) return { ...meeting, unseen: `its kernel has ${shape.length - 2} axes` }
-  const kernel: Geometry['kernel'] = [shape[2], shape[3]]
-  const [down = 1, across = 1] = numbersOf(node, 'strides') ?? []
-  const padding = paddingOf(node, kernel, [down, across])
-  return padding
-    ? { ...meeting, geometry: { kernel, strides: [down, across], padding } }
-    : { ...meeting, unseen: 'its padding depends on its input' }
+  const walk = walkOf(node, shape)
+  return { kind: 'conv2d', outAxis: 0, ...(typeof walk === 'string' ? { unseen: walk } : { geometry: walk }) }
 }
 
 const transposedConvolution: Describe = (_node, { shape }) =>

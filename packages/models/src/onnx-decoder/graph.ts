@@ -1,17 +1,10 @@
-import type { Stored, ValueInfo } from '@tersor/formats/onnx'
 import type { Site } from '@tersor/core'
+import type { ValueInfo } from '@tersor/formats/onnx'
 import type { LlamaConfig } from '../llama-config.js'
-import { biasOf } from '../layers.js'
 import { blockNames, EMBEDDING, FINAL_NORM, headSite, type FeedForwardSites, type GatedSites } from '../llama-parameters.js'
 import { frequenciesOf } from '../rope.js'
-import type { Operators } from './operators.js'
-
-/** The values of parameters in the graph, by their names. */
-export interface Values {
-  /** Of norms and biases. */
-  vector(name: string): string
-  matrix(name: string): Stored
-}
+import { giveOut, idsValue, linear as linearIn, type GraphEnds, type Values } from '../onnx-folder/network.js'
+import { HIDDEN_FROM_SIGHT, type Operators } from '../onnx-folder/operators.js'
 
 /** What all blocks use. */
 interface Shared {
@@ -30,14 +23,8 @@ interface Shared {
 const IDS = 'input_ids'
 const ATTENDED = 'attention_mask'
 const POSITIONS = 'position_ids'
-/** Far below any score, and a half-precision number still. */
-const HIDDEN_FROM_SIGHT = -3e4
 
-/** x · Wᵀ + bias. */
-const linear = ({ ops, values }: Shared, x: string, site: Site, bias: boolean): string => {
-  const product = values.matrix(site.weight).product(ops.graph, x)
-  return bias ? ops.add(product, values.vector(biasOf(site))) : product
-}
+const linear = ({ ops, values }: Shared, x: string, site: Site, bias: boolean): string => linearIn(ops, values, x, site, bias)
 
 /** The products of sites with one input: one for all, side by side, or one for each. */
 const project = (shared: Shared, x: string, sites: readonly Site[], sizes: readonly number[], bias: boolean): readonly string[] =>
@@ -134,9 +121,6 @@ const rotationOf = ({ graph, float, ...ops }: Operators, { rope, headSize }: Lla
   return { cos: turned('Cos'), sin: turned('Sin') }
 }
 
-const extentOf = ({ graph }: Operators, value: string, axis: number): string =>
-  graph.op('Gather', [graph.op('Shape', [value]), graph.int64([axis])])
-
 /** Hides later keys, those before the window, and padding; built once for each window. */
 const masks = (ops: Operators, tokens: string, keys: string): Shared['mask'] => {
   const { graph, float } = ops
@@ -159,34 +143,35 @@ const masks = (ops: Operators, tokens: string, keys: string): Shared['mask'] => 
   }
 }
 
-/** Builds the network: token ids, mask, positions and past keys and values in; logits and present ones out. */
-export const decoderGraph = (config: LlamaConfig, ops: Operators, values: Values): void => {
+/** Builds the network: token ids, mask, positions and past keys and values in; logits, or without a head its hidden states, and present ones out. */
+export const decoderGraph = (config: LlamaConfig, ops: Operators, values: Values, head: boolean): GraphEnds => {
   const { graph } = ops
-  const [tokens, keys] = [extentOf(ops, IDS, 1), extentOf(ops, ATTENDED, 1)]
+  const [tokens, keys] = [ops.extent(IDS, 1), ops.extent(ATTENDED, 1)]
   const shared = { config, ops, values, tokens, keys, rotation: rotationOf(ops, config), mask: masks(ops, tokens, keys) }
   const embedding = values.matrix(EMBEDDING.weight).value!(graph)
   let x = ops.scale(graph.op('Gather', [embedding, IDS]), config.embeddingScale)
   for (let layer = 0; layer < config.layers; layer++) x = block(shared, x, layer)
-  const last = linear(shared, normalise(shared, x, FINAL_NORM), headSite(config), false)
-  const capped = ops.softCap(last, config.logitCap)
-  graph.rename(ops.float === 'f32' ? graph.op('Identity', [capped]) : graph.cast(capped, 'f32'), 'logits')
+  const last = normalise(shared, x, FINAL_NORM)
+  if (head) giveOut(ops, ops.softCap(linear(shared, last, headSite(config), false), config.logitCap), 'logits')
+  else giveOut(ops, last, 'last_hidden_state')
+  return endsOf(config, ops.float, head)
 }
 
-/** Inputs and outputs as transformers.js asks for them; it finds the batch by the name of its extent. */
-export const decoderValues = ({ layers, keyValueHeads, headSize, vocabularySize }: LlamaConfig, float: 'f32' | 'f16') => {
-  const ids = (name: string, length: string): ValueInfo => ({ name, dtype: 'i64', shape: ['batch_size', length] })
+/** Inputs and outputs as transformers.js asks for them. */
+const endsOf = ({ layers, keyValueHeads, headSize, ...config }: LlamaConfig, float: 'f32' | 'f16', head: boolean): GraphEnds => {
   const cached = (start: string, length: string): ValueInfo[] =>
     Array.from({ length: layers }, (_, layer) => ['key', 'value'].map(part => `${start}.${layer}.${part}`))
       .flat()
       .map(name => ({ name, dtype: float, shape: ['batch_size', keyValueHeads, length, headSize] }))
-  const logits: ValueInfo = { name: 'logits', dtype: 'f32', shape: ['batch_size', 'sequence_length', vocabularySize] }
+  const given = (name: string, width: number): ValueInfo => ({ name, dtype: 'f32', shape: ['batch_size', 'sequence_length', width] })
   return {
     inputs: [
-      ids(IDS, 'sequence_length'),
-      ids(ATTENDED, 'total_sequence_length'),
-      ids(POSITIONS, 'sequence_length'),
+      ...[idsValue(IDS), idsValue(ATTENDED, 'total_sequence_length'), idsValue(POSITIONS)],
       ...cached('past_key_values', 'past_sequence_length'),
     ],
-    outputs: [logits, ...cached('present', 'total_sequence_length')],
+    outputs: [
+      head ? given('logits', config.vocabularySize) : given('last_hidden_state', config.hidden),
+      ...cached('present', 'total_sequence_length'),
+    ],
   }
 }

@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { forward, loadModel, withStoredGrids, type Rng } from '@tersor/core'
 import { logSumExp } from '@tersor/evaluation/log-softmax'
-import type { GraphModel, GraphTensors, GraphValue, LanguageModel } from '@tersor/models'
+import type { GraphModel, GraphTensors, GraphValue, LanguageModel, TextEncoder } from '@tersor/models'
 import { inputsOfBatch } from '@tersor/models/graph-batch'
 import { withUsualInputs } from '@tersor/models/onnx-model'
 import type { GraphInput } from './runtime.js'
@@ -19,13 +19,19 @@ const logSoftmax = (logits: ArrayLike<number>): Float64Array => {
   return Float64Array.from(logits, logit => logit - total)
 }
 
+/** Our own forward pass of one text, as it comes. */
+export const encodingOf = async (model: LanguageModel | TextEncoder, ids: readonly number[]): Promise<Float32Array> => {
+  const { weights, dispose } = await loadModel(model)
+  const result = tf.tidy(() => forward(model, tf.tensor2d([...ids], [1, ids.length], 'int32'), { weights }))
+  const values = await result.data<'float32'>()
+  result.dispose()
+  dispose()
+  return values
+}
+
 /** Our own forward pass: a row of logits for each id. */
 export const logitsOf = async (model: LanguageModel, ids: readonly number[]): Promise<readonly Float32Array[]> => {
-  const { weights, dispose } = await loadModel(model)
-  const logits = tf.tidy(() => forward(model, tf.tensor2d([...ids], [1, ids.length], 'int32'), { weights }))
-  const values = await logits.data<'float32'>()
-  logits.dispose()
-  dispose()
+  const values = await encodingOf(model, ids)
   return ids.map((_, i) => values.subarray(i * model.vocabularySize, (i + 1) * model.vocabularySize))
 }
 

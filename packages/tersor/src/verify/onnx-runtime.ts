@@ -41,32 +41,39 @@ interface Declared {
   readonly shape: readonly (number | string)[]
 }
 
-/** What a decoder takes besides its ids, for the first tokens of one text. */
-const decoderInputs = (count: number): Readonly<Record<string, ArrayLike<number>>> => ({
-  attention_mask: new Uint8Array(count).fill(1),
-  position_ids: Array.from({ length: count }, (_, i) => i),
+/** What networks of text take besides their ids, for the first tokens of one text. */
+const textInputs = (ids: readonly number[]): Readonly<Record<string, ArrayLike<number>>> => ({
+  input_ids: ids,
+  attention_mask: new Uint8Array(ids.length).fill(1),
+  token_type_ids: new Uint8Array(ids.length),
+  position_ids: ids.map((_, i) => i),
 })
 
-/** ONNX Runtime: single graphs, and decoders as transformers.js runs them. */
+/** What a folder for transformers.js gives for one text without a past. */
+const runText = async (library: any, path: string, ids: readonly number[], output: string): Promise<ArrayLike<number>> => {
+  const session = await open(library, path)
+  try {
+    const known = textInputs(ids)
+    const feeds = (session.inputMetadata as readonly Declared[]).map(({ name, type, shape }) => {
+      if (Object.hasOwn(known, name)) return [name, new library.Tensor(type, ARRAYS[type](known[name]), [1, ids.length])] as const
+      const past = shape.map((extent, axis) => (typeof extent === 'number' && extent > 0 ? extent : axis === 0 ? 1 : 0))
+      return [name, new library.Tensor(type, ARRAYS[type]([]), past)] as const
+    })
+    return numbersOf((await session.run(Object.fromEntries(feeds), [output]))[output])
+  } finally {
+    await session.release()
+  }
+}
+
+/** ONNX Runtime: single graphs, and decoders and encoders as transformers.js runs them. */
 export const onnxRuntime: Runtime = {
   name: 'ONNX Runtime',
   packageFor: async () => 'onnxruntime-node',
   tokens: library => async (path, ids, vocabulary) => {
-    const session = await open(library, path)
-    try {
-      const others = decoderInputs(ids.length)
-      const feeds = (session.inputMetadata as readonly Declared[]).map(({ name, type, shape }) => {
-        const values = name === 'input_ids' ? ids : others[name]
-        if (values) return [name, new library.Tensor(type, ARRAYS[type](values), [1, ids.length])] as const
-        const past = shape.map((extent, axis) => (typeof extent === 'number' && extent > 0 ? extent : axis === 0 ? 1 : 0))
-        return [name, new library.Tensor(type, ARRAYS[type]([]), past)] as const
-      })
-      const logits = numbersOf((await session.run(Object.fromEntries(feeds), ['logits'])).logits)
-      return ids.map((_, i) => Array.prototype.slice.call(logits, i * vocabulary, (i + 1) * vocabulary))
-    } finally {
-      await session.release()
-    }
+    const logits = await runText(library, path, ids, 'logits')
+    return ids.map((_, i) => Array.prototype.slice.call(logits, i * vocabulary, (i + 1) * vocabulary))
   },
+  encoder: library => async (path, ids, task) => runText(library, path, ids, task === 'hidden-states' ? 'last_hidden_state' : 'logits'),
   graph: library => async (path, inputs, outputs) => {
     const session = await open(library, path)
     try {

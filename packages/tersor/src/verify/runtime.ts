@@ -1,10 +1,13 @@
-import type { GraphValue, LanguageModel } from '@tersor/models'
+import type { GraphValue, LanguageModel, TextEncoder } from '@tersor/models'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 
 /** Logits or logarithms of probabilities of all tokens, a row for each of the ids; −∞ where the runtime gives none. */
 export type RunTokens = (path: string, ids: readonly number[], vocabulary: number) => Promise<readonly ArrayLike<number>[]>
+
+/** What an encoder gives for one text: its logits, or hidden states where it has no head. */
+export type RunEncoder = (path: string, ids: readonly number[], task: TextEncoder['task']) => Promise<ArrayLike<number>>
 
 /** A tensor as it goes into a graph. */
 export interface GraphInput {
@@ -28,6 +31,8 @@ export interface Runtime {
   readonly tokens?: (library: any) => RunTokens
   /** The divergence, in nats, up to which a language model counts as the same; a thousandth where absent. */
   bound?(model: LanguageModel): number
+  /** For text encoders. */
+  readonly encoder?: (library: any) => RunEncoder
   /** For imported graphs. */
   readonly graph?: (library: any) => RunGraph
 }

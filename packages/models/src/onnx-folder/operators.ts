@@ -1,5 +1,8 @@
 import type { GraphBuilder } from '@tersor/formats/onnx'
 
+/** Far below any score, and a half-precision number still. */
+export const HIDDEN_FROM_SIGHT = -3e4
+
 /** Operators in the float type of a graph. */
 export interface Operators {
   readonly graph: GraphBuilder
@@ -15,11 +18,15 @@ export interface Operators {
   transpose(x: string, order: readonly number[]): string
   concat(parts: readonly string[], axis: number): string
   split(x: string, sizes: readonly number[], axis: number): readonly string[]
+  /** How long an axis is when the graph runs, a list of one. */
+  extent(x: string, axis: number): string
   unsqueeze(x: string, axes: readonly number[]): string
   /** cap · tanh(x / cap); x where there is no cap. */
   softCap(x: string, cap: number | null): string
   /** x / √(mean(x²) + ε) · weight over the last axis, in 32 bits. */
   rmsNorm(x: string, weight: string, epsilon: number): string
+  /** (x − mean(x)) / √(variance(x) + ε) · weight + bias over the last axis, in 32 bits. */
+  layerNorm(x: string, weight: string, bias: string, epsilon: number): string
   /** By the names that configs give them. */
   activation(name: string, x: string): string
 }
@@ -53,6 +60,7 @@ export const operators = (graph: GraphBuilder, float: 'f32' | 'f16'): Operators 
     transpose: (x, order) => graph.op('Transpose', [x], { attributes: { perm: order } }),
     concat: (parts, axis) => graph.op('Concat', parts, { attributes: { axis } }),
     split: (x, sizes, axis) => graph.ops('Split', [x, graph.int64(sizes)], { attributes: { axis }, outputs: sizes.length }),
+    extent: (x, axis) => graph.op('Gather', [graph.op('Shape', [x]), graph.int64([axis])]),
     unsqueeze: (x, axes) => graph.op('Unsqueeze', [x, graph.int64(axes)]),
     softCap: (x, cap) => (cap === null ? x : ops.scale(graph.op('Tanh', [ops.scale(x, 1 / cap)]), cap)),
     rmsNorm: (x, weight, epsilon) => {
@@ -63,6 +71,8 @@ export const operators = (graph: GraphBuilder, float: 'f32' | 'f16'): Operators 
       })
       return ops.multiply(normal, weight)
     },
+    layerNorm: (x, weight, bias, epsilon) =>
+      graph.op('LayerNormalization', [x, weight, bias], { attributes: { axis: -1, epsilon: { float: epsilon } } }),
     activation: (name, x) => ACTIVATIONS[name](ops, x),
   }
   return ops
