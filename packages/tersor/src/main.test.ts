@@ -467,7 +467,7 @@ describe('what is taken for an option', () => {
     expect(await refused('compress', model, '--out', fresh('a.safetensors'), '--step', 'rtn')).toContain(
       'results are folders, .gguf or .onnx files.',
     )
-    expect(await refused('convert', model, '--out', fresh('a.onnx'))).toContain('a language model becomes a folder')
+    expect(await refused('convert', model, '--out', fresh('a.onnx'))).toContain('a network of text becomes a folder')
   })
 })
 
