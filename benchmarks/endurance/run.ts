@@ -1,4 +1,8 @@
-/** `npm run endurance -- [whole] [kills]`: a checkpoint of 2.2 GB, and runs that are killed; both where none is named. */
+/**
+ * `npm run endurance -- [whole] [kills] [pairs]`: a checkpoint of 2.2 GB, runs that are killed, and every pair of steps stopped at every
+ * stage; the first two where none is named.
+ */
+import { spawnSync } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -29,6 +33,16 @@ const keep = async (results: Partial<Report>): Promise<void> => {
   await writeFormatted(PAGE, readFileSync(PAGE, 'utf8'))
 }
 
+/** The test of the command line holds a fifth of the pairs against each other; all of them take minutes. */
+const pairs = (): void => {
+  const { status } = spawnSync('npx', ['jest', 'packages/tersor/src/resume-pairs'], {
+    stdio: 'inherit',
+    cwd: join(FOLDER, '..'),
+    env: { ...process.env, TERSOR_RESUME_PAIRS: 'all' },
+  })
+  if (status !== 0) process.exitCode = 1
+}
+
 const names = process.argv.slice(2)
 const wants = (name: string): boolean => names.length === 0 || names.includes(name)
 console.log(`${machine.processor}, ${machine.cores} cores, Node ${machine.node}, ${threads} threads, load ${loadNow()}`)
@@ -36,6 +50,7 @@ const work = await mkdtemp(join(process.env.TERSOR_WORK ?? tmpdir(), 'tersor-end
 try {
   if (wants('whole')) await keep({ whole: await wholeRuns(work, BUNDLED, run => console.log(wholeText(run))) })
   if (wants('kills')) await keep({ kills: await kills(work, BUNDLED, KILLS, kill => console.log(killText(kill))) })
+  if (names.includes('pairs')) pairs()
 } finally {
   await rm(work, { recursive: true, force: true })
 }

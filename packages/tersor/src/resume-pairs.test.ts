@@ -28,7 +28,7 @@ const STEPS: Readonly<Record<string, () => Step>> = {
 
 const NAMES = Object.keys(STEPS)
 /** Every pair where all are asked for (`npm run endurance -- pairs`), else a fifth of them, each step twice in both places. */
-const ALL = process.env.TERSOR_PAIRS === 'all'
+const ALL = process.env.TERSOR_RESUME_PAIRS === 'all'
 const PAIRS = NAMES.flatMap((first, i) => NAMES.map((second, j) => [first, second, i + 2 * j] as const)).filter(
   ([, , place]) => ALL || place % 5 === 0,
 )
