@@ -84,7 +84,7 @@ export const fill = (page: string, path: string, mark: string, text: string): st
   const [start, end] = [`<!-- ${mark} -->`, `<!-- /${mark} -->`]
   const [from, to] = [page.indexOf(start), page.indexOf(end)]
   if (from < 0 || to < from) throw new Error(`${path} has no place for what is generated.\nAdd the lines ${start} and ${end}.`)
-  return `${page.slice(0, from + start.length)}\n\n${text}\n\n${page.slice(to)}`
+  return `${page.slice(0, from + start.length)}\n\n${text === '' ? '' : `${text}\n\n`}${page.slice(to)}`
 }
 
 const pageOf = (root: string, folder: string, { description }: Found): readonly Page[] => {
@@ -93,7 +93,7 @@ const pageOf = (root: string, folder: string, { description }: Found): readonly 
   const text = readFileSync(join(root, path), 'utf8')
   const texts = { summary: sentence(description.summary), options: optionsOf(description.options), reference: referenceOf(description) }
   const filled = Object.entries(texts)
-    .filter(([, each]) => each !== '')
+    .filter(([mark, each]) => each !== '' || text.includes(`<!-- ${mark} -->`))
     .reduce((page, [mark, each]) => fill(page, path, mark, each), text)
   return [{ path, text, filled }]
 }
