@@ -1,6 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core'
 import {
-  activationNames,
   activationParameters,
   boolean,
   choice,
@@ -19,6 +18,7 @@ import {
   type Visit,
 } from '@tersor/core'
 import { CompressionError, type ParameterStore } from '@tersor/tensor'
+import { siteOnGrid } from './activation-grids.js'
 import { entropyObserver } from './entropy.js'
 import { lineOf } from './grid.js'
 import { minMaxObserver } from './min-max.js'
@@ -44,8 +44,7 @@ const MAKERS: Readonly<Record<(typeof OBSERVERS)[number], (options: ObserverOpti
 }
 
 const refuseQuantized = (params: ParameterStore, sites: readonly Site[]): void => {
-  const stored = new Set(params.names())
-  const quantized = sites.find(site => activationNames(site).some(name => stored.has(name)))
+  const quantized = siteOnGrid(params, sites)
   if (!quantized) return
   throw new CompressionError(
     'COMPOSITION',

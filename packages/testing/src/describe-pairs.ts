@@ -7,7 +7,7 @@ import { useEngine } from './use-engine.js'
 
 export interface PairsSuite {
   /** The model that all work on; `picoModel` where absent. */
-  readonly model?: () => Model
+  readonly model?: () => Model | Promise<Model>
   /** Batches for it, which the suite disposes; `picoBatches` where absent. */
   readonly calibration?: () => tf.Tensor[]
   /** A pair may be so many times worse than the worse of its steps; 1.5 where absent: errors that know nothing of each other add to √2. */
@@ -21,13 +21,14 @@ const NOISE = 1e-3
 
 /** All ordered pairs of steps: each refuses with COMPOSITION, or its outputs are no worse than those of the worse step alone. */
 export const describePairs = (
+  name: string,
   steps: Readonly<Record<string, () => Step>>,
   { model = picoModel, calibration = picoBatches, tolerance = 1.5, table }: PairsSuite,
 ): void => {
   const names = Object.keys(steps)
   const width = Math.max(...names.map(name => name.length))
 
-  describe('pairs of steps', () => {
+  describe(`pairs of steps on ${name}`, () => {
     useEngine()
     let batches: tf.Tensor[] = []
     let source: Model
@@ -48,7 +49,7 @@ export const describePairs = (
 
     beforeAll(async () => {
       batches = calibration()
-      source = model()
+      source = await model()
       expected = await outputOf(source, batches[0])
       for (const name of names) alone.set(name, await errorOf(name))
     })

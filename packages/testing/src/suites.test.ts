@@ -168,11 +168,11 @@ describe('describePairs', () => {
   it('tells a pair that is worse than its steps, and a table that is another', async () => {
     const steps = { keep: () => keep, all: () => removeAll }
     const table = 'keep ++\nall  ++'
-    expect((await outcomeOf(() => describePairs(steps, { table }))).failed).toEqual({})
-    const { failed } = await outcomeOf(() => describePairs(steps, { table: table.replace('++', '+-') }))
+    expect((await outcomeOf(() => describePairs('picoModel', steps, { table }))).failed).toEqual({})
+    const { failed } = await outcomeOf(() => describePairs('picoModel', steps, { table: table.replace('++', '+-') }))
     expect(Object.keys(failed)).toEqual(['refuses the pairs that the table says, and no others'])
     const found = await outcomeOf(() =>
-      describePairs({ mask: () => keepAll, tripling: () => tripling }, { table: 'mask     ++\ntripling ++' }),
+      describePairs('picoModel', { mask: () => keepAll, tripling: () => tripling }, { table: 'mask     ++\ntripling ++' }),
     )
     expect(Object.values(found.failed).join()).toContain('mask → tripling: 2.0000, at most 0.0010')
   })
