@@ -12,9 +12,9 @@ import {
   text,
   walkStages,
   withActivationGrids,
-  writeChanged,
   type ActivationGrid,
   type Site,
+  type Stage,
   type Tap,
   type Visit,
 } from '@tersor/core'
@@ -121,26 +121,25 @@ export const quantizeActivations = definePass({
     refuseQuantized(model.params, sites)
     const chosen = new Set(sites.map(({ name }) => name))
     const observer = MAKERS[options.observer](options)
-    const { stages, changed } = await walkStages(model, context, 'quantize-activations', async ({ stage, gather }) => {
-      if (!stage.sites.some(({ name }) => chosen.has(name))) return undefined
+    const walk = {
+      pass: 'quantize-activations',
+      calibrated: true,
+      visits: (stage: Stage) => stage.sites.some(({ name }) => chosen.has(name)),
+      restage: (stage: Stage, has: (name: string) => boolean) => {
+        const made = stage.sites.filter(site => chosen.has(site.name) && activationNames(site).every(has))
+        return withActivationGrids(stage, new Map(made.map(({ name }) => [name, options.bits])))
+      },
+    }
+    return walkStages(model, context, walk, async ({ stage, gather, replace, emit }) => {
       const states = await observeSites(observer, chosen, gather)
       const rangeOf = (name: string) => (states.has(name) ? observer.range(states.get(name), options) : NOTHING)
-      const isSeen = ({ name }: Site): boolean => rangeOf(name).some(end => end !== 0) // experts that no token chose see zeros
-      for (const { name } of stage.sites.filter(site => !isSeen(site)))
-        if (chosen.has(name))
-          context.emit({
-            type: 'warning',
-            pass: 'quantize-activations',
-            site: name,
-            message: 'no input came by in calibration: it stays as it is',
-          })
-      const seen = stage.sites.filter(isSeen)
-      const grids = seen.map(site => [site, gridOfInputs(site, rangeOf(site.name), options)] as const)
-      return {
-        changed: new Map(grids.flatMap(([site, grid]) => [...activationParameters(site, grid)])),
-        stage: withActivationGrids(stage, new Map(grids.map(([{ name }]) => [name, options.bits]))),
+      for (const site of stage.sites.filter(({ name }) => chosen.has(name))) {
+        const range = rangeOf(site.name)
+        if (range.some(end => end !== 0))
+          activationParameters(site, gridOfInputs(site, range, options)).forEach((parameter, name) => replace(name, parameter))
+        // experts that no token chose see zeros
+        else emit({ type: 'warning', pass: walk.pass, site: site.name, message: 'no input came by in calibration: it stays as it is' })
       }
     })
-    return { ...model, params: await writeChanged('quantize-activations', model, context, changed), stages }
   },
 })
