@@ -30,7 +30,7 @@ const fold = async ({ site, norm, outputs }: NormedConvolution, epsilon: number,
 
 /**
  * Folds each batch norm into the convolution before it: the same function with fewer parameters and steps; grids of inputs stay.
- * Jacob et al. 2018, https://arxiv.org/abs/1712.05877, section 3.2.
+ * Jacob et al. 2017, https://arxiv.org/abs/1712.05877, section 3.2.
  * Throws COMPOSITION for a model without batch norms and for convolutions that are compressed already.
  */
 export const foldBatchNorm = definePass({
@@ -39,8 +39,9 @@ export const foldBatchNorm = definePass({
   paper: {
     title: 'Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only Inference',
     authors: 'Jacob et al.',
-    year: 2018,
+    year: 2017,
     url: 'https://arxiv.org/abs/1712.05877',
+    section: 'section 3.2',
   },
   exact: true,
   options: {},

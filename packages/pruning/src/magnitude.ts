@@ -9,7 +9,7 @@ import { prune, removalOptions } from './prune.js'
  */
 export const magnitude = defineMethod({
   name: 'magnitude',
-  summary: 'keeps the largest |w|',
+  summary: 'keeps the largest weights',
   paper: {
     title: 'Learning both Weights and Connections for Efficient Neural Networks',
     authors: 'Han et al.',

@@ -100,19 +100,19 @@ const search = async (
  * AWQ: scales up the input channels of weights that see large activations, so that rounding hurts them less; rounds nothing itself.
  * s = mean|x|^r / √(max · min), r of 0, 1/steps … with the least ‖(Q(W · s)/s − W) · X‖² over the layers that read the channels;
  * s goes into their columns, 1/s into the norm or linear layer before. W: (out, in), X: (tokens, in).
- * Throws BAD_OPTION, NO_CALIBRATION, COMPOSITION, UNSUPPORTED. Lin et al. 2023, https://arxiv.org/abs/2306.00978
- * Differs from the paper: the error is that of the linear layers' outputs, not of the block; no clipping, which is rounding;
- * what is changed is stored as f32. Give it the grid of the rounding that follows.
+ * Give it the grid of the rounding that follows. Throws BAD_OPTION, NO_CALIBRATION, COMPOSITION, UNSUPPORTED. Lin et al. 2023, https://arxiv.org/abs/2306.00978
  */
 export const awq = definePass({
   name: 'awq',
-  summary: 'scales up channels that see large activations; rounds nothing',
+  summary: 'scales up channels that see large activations, so that rounding hurts them less; rounds nothing itself',
   paper: {
     title: 'AWQ: Activation-aware Weight Quantization for LLM Compression and Acceleration',
     authors: 'Lin et al.',
     year: 2023,
     url: 'https://arxiv.org/abs/2306.00978',
   },
+  differs:
+    'the error is that of the linear layers’ outputs, not of the block; no clipping, which is rounding; what is changed is stored as f32',
   exact: true,
   options: { ...gridOptions, steps: integer({ min: 2, default: 20, doc: 'ratios tried, from 0 up to below 1' }) },
   check: checkGrid,

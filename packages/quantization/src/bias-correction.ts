@@ -76,17 +76,18 @@ const corrected = async ({ read }: Visit, { source, signal }: Context, { site, b
  * Bias correction: adds to each bias what the compressed weight takes from the mean of the layer's output, b′ = b + (W − Ŵ) · E[x].
  * W, Ŵ: (out, in), E[x]: (in), the mean input over calibration, patches for a convolution; stages before are corrected already.
  * Nagel et al. 2019, https://arxiv.org/abs/1906.04721, section 4.2. Throws NO_CALIBRATION, and COMPOSITION where no compressed weight has a bias.
- * Differs from the paper: E[x] is measured on data in place of derived from batch norms.
  */
 export const biasCorrection = definePass({
   name: NAME,
-  summary: 'adds to each bias what quantized weights take from the mean output',
+  summary: 'adds to each bias what the quantized weight takes from the mean of the layer’s output',
   paper: {
     title: 'Data-Free Quantization Through Weight Equalization and Bias Correction',
     authors: 'Nagel et al.',
     year: 2019,
     url: 'https://arxiv.org/abs/1906.04721',
+    section: 'section 4.2',
   },
+  differs: 'E[x] is measured on data in place of derived from batch norms',
   options: {},
   run: async (model, context) => {
     const bySite = new Map(correctable(model, context).map(each => [each.site.name, each]))

@@ -82,6 +82,7 @@ export const crossLayerEqualization = definePass({
     authors: 'Nagel et al.',
     year: 2019,
     url: 'https://arxiv.org/abs/1906.04721',
+    section: 'section 4.1',
   },
   exact: true,
   options: {},

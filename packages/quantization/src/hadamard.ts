@@ -84,18 +84,18 @@ const write = async (model: Model, changes: Plan, context: Context, untie: boole
  * Hadamard rotation: turns the residual stream and the values of each head so that no channel stands out; rounds nothing.
  * x' = x · Q, W_in' = W_in · diag(norm) · Q, W_out' = Qᵀ · W_out, Q = diag(±1) · H / √n with signs from the seed; norms keep weights of 1.
  * W: (out, in). Throws BAD_OPTION, COMPOSITION, UNSUPPORTED. Ashkboos et al. 2024, https://arxiv.org/abs/2404.00456
- * Differs from the paper: only rotations that vanish into weights are made (R1 and R2 in later work); those that run with the network,
- * before the down projection, across heads, and on queries and keys, have no place in a stage. No mean is subtracted from embeddings.
  */
 export const hadamard = definePass({
   name: 'hadamard',
-  summary: 'turns the residual stream and values so that no channel stands out; rounds nothing',
+  summary: 'turns the residual stream and the values of each head so that no channel stands out; rounds nothing',
   paper: {
     title: 'QuaRot: Outlier-Free 4-Bit Inference in Rotated LLMs',
     authors: 'Ashkboos et al.',
     year: 2024,
     url: 'https://arxiv.org/abs/2404.00456',
   },
+  differs:
+    'only rotations that vanish into weights are made (R1 and R2 in later work); those that run with the network, before the down projection, across heads, and on queries and keys, have no place in a stage; embeddings keep their mean',
   exact: true,
   options: {
     residual: boolean({ default: true, doc: 'whether the stream between blocks is turned' }),

@@ -1,3 +1,13 @@
+import {
+  checkOptions,
+  described,
+  type Arguments,
+  type Description,
+  type DescriptionTexts,
+  type OptionTable,
+  type ValuesOf,
+} from '@tersor/core'
+
 /** What a grid needs to know of its levels. */
 export interface Levels {
   readonly bits: number
@@ -13,6 +23,25 @@ export interface Observer<State = unknown> {
   update(state: State, values: Float32Array): State
   /** The range that the grid covers; [0, 0] where nothing was seen. */
   range(state: State, levels: Levels): readonly [low: number, high: number]
+}
+
+/** What an observer does, before it has its name. */
+export type Observing<State> = Omit<Observer<State>, 'name'>
+
+export interface ObserverDefinition<O extends OptionTable, State> extends DescriptionTexts {
+  readonly name: string
+  readonly options: O
+  readonly observe: (options: ValuesOf<O>) => Observing<State>
+}
+
+/** Declares an observer: options once, checked when the factory is called; throws BAD_OPTION there. */
+export const defineObserver = <const O extends OptionTable, State>(
+  definition: ObserverDefinition<O, State>,
+): ((...options: Arguments<O>) => Observer<State>) & { readonly description: Description } => {
+  const { name, options: table } = definition
+  const make = (...[given]: Arguments<O>): Observer<State> =>
+    Object.freeze({ name, ...definition.observe(checkOptions(`${name} observer`, table, given ?? {})) })
+  return described(make, 'observer', definition, table)
 }
 
 /** The least and the largest of some numbers; [0, 0] of none. */

@@ -95,7 +95,6 @@ const gridOfInputs = (site: Site, [low, high]: readonly [number, number], { bits
  * x̂ = scale · (clamp(round(x / scale) + zero, 0, 2^b − 1) − zero). With 8-bit weights this is static int8: both sides of every product are
  * integers. The grids stand in the store as `site.input_scale` and `site.input_zero_point`, and the stages apply them in every forward pass.
  * Jacob et al. 2017, https://arxiv.org/abs/1712.05877. Throws BAD_OPTION, NO_CALIBRATION, NOT_FOUND, COMPOSITION where a site has a grid already.
- * Differs from the paper: ranges are observed after training, and later stages see the inputs that the quantized ones before give.
  */
 export const quantizeActivations = definePass({
   name: 'quantize-activations',
@@ -106,9 +105,10 @@ export const quantizeActivations = definePass({
     year: 2017,
     url: 'https://arxiv.org/abs/1712.05877',
   },
+  differs: 'ranges are observed after training, and later stages see the inputs that the quantized ones before give',
   options: {
     bits: integer({ min: 2, max: 8, default: 8, doc: 'bits of a code' }),
-    symmetric: boolean({ default: false, doc: 'whether zero is the middle code (int8 without a zero point)' }),
+    symmetric: boolean({ default: false, doc: 'whether zero is the middle code, as in int8 without a zero point' }),
     observer: choice(OBSERVERS, { default: 'min-max', doc: 'what finds the range' }),
     ...movingAverageOptions,
     ...percentileOptions,

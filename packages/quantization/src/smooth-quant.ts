@@ -34,17 +34,17 @@ const weightMaxima = async ({ sites }: Scaling, count: number, { dense }: Visit)
  * s = max|x|^α / max|w|^(1−α) for each channel of a norm; the norm's weight and bias are divided by s, the columns of its readers multiplied.
  * W: (out, in), X: (tokens, in). Throws BAD_OPTION, NO_CALIBRATION, COMPOSITION, UNSUPPORTED.
  * Xiao et al. 2022, https://arxiv.org/abs/2211.10438
- * Differs from the paper: weights and activations are left to later steps to round; what is changed is stored as f32.
  */
 export const smoothQuant = definePass({
   name: 'smooth-quant',
-  summary: 'moves outliers of activations into the weights; rounds nothing',
+  summary: 'moves outliers of activations behind norms into the weights that read them; rounds nothing',
   paper: {
     title: 'SmoothQuant: Accurate and Efficient Post-Training Quantization for Large Language Models',
     authors: 'Xiao et al.',
     year: 2022,
     url: 'https://arxiv.org/abs/2211.10438',
   },
+  differs: 'weights and activations are left to later steps to round; what is changed is stored as f32',
   exact: true,
   options: { alpha: fraction({ inclusive: true, default: 0.5, doc: 'how much of the range moves from activations to weights' }) },
   run: async (model, context, { alpha }) => {

@@ -26,8 +26,9 @@ const PACKAGES: Readonly<Record<string, object>> = {
   '@tersor/models': models,
 }
 
+/** Observers describe themselves too, and are no steps. */
 const isFactory = (value: unknown): value is StepFactory =>
-  typeof value === 'function' && typeof (value as Partial<StepFactory>).description?.name === 'string'
+  typeof value === 'function' && ['method', 'pass'].includes((value as Partial<StepFactory>).description?.kind ?? '')
 
 const factoriesOf = (name: string, exports: object): ListedMethod[] =>
   Object.values(exports)
