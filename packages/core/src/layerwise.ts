@@ -1,11 +1,12 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { byteLength, CompressionError, DTYPES, type Attrs, type DType } from '@tersor/tensor'
+import { byteLength, CompressionError, DTYPES, type DType } from '@tersor/tensor'
 import type { Collector } from './calibrate.js'
 import { toMatrix } from './codecs/matrix.js'
 import { decode } from './decode.js'
 import { checkFinite } from './finite.js'
 import type { Calibration, Context, Method, Pass } from './method.js'
 import { sitesOf, type Model, type Site, type Stage } from './model.js'
+import type { RecordedOptions } from './options.js'
 import { rewrite } from './rewrite.js'
 import { relativeError } from './row-source.js'
 import { selectedSites, selects } from './sites.js'
@@ -19,7 +20,7 @@ export interface ChooserOptions {
   /** Of the pass, for provenance and progress. */
   readonly name: string
   /** What decides the choice: recorded in the saved file, and a stopped run goes on only where it is the same. */
-  readonly options: Attrs
+  readonly options: RecordedOptions
 }
 
 /** Which method works on which site, by the site's name. */

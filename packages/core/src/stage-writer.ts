@@ -22,6 +22,8 @@ export interface StageWriter {
   ownedBy(stage: Stage): readonly string[]
   /** Writes what the stage reads and what was changed of it; `read` gives what was not. */
   write(stage: Stage, changed: Changed, read: ParameterStore['read'], events: readonly ProgressEvent[]): Promise<void>
+  /** Whether the result holds a parameter, so far. */
+  has(name: string): boolean
   /** Writes what no stage reads. */
   finish(): Promise<ParameterStore>
   abort(): Promise<void>
@@ -46,6 +48,7 @@ export const stageWriter = (model: Model, context: Context, { owners = new Map()
   }
   return {
     ownedBy,
+    has: name => written.has(name) && !without?.has(name),
     finished: async () => {
       const units: Unit[] = []
       for (let unit = await out.resume(); unit; unit = await out.resume()) {

@@ -148,8 +148,7 @@ export const walkStages = async (
       return restage(view.stage, name => own.has(name) || names.has(name))
     })
     const store = await writer.finish()
-    const stored = new Set(store.names())
-    return { ...model, params: store, stages: model.stages.map(stage => restage(stage, name => stored.has(name))) }
+    return { ...model, params: store, stages: model.stages.map(stage => restage(stage, writer.has)) }
   } catch (error) {
     await writer.abort()
     throw error

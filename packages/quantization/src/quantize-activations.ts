@@ -3,13 +3,13 @@ import {
   activationNames,
   activationParameters,
   boolean,
-  choice,
   definePass,
   integer,
   optional,
   selectedSites,
   selects,
   text,
+  value,
   walkStages,
   withActivationGrids,
   type ActivationGrid,
@@ -19,29 +19,9 @@ import {
   type Visit,
 } from '@tersor/core'
 import { CompressionError, type ParameterStore } from '@tersor/tensor'
-import { entropyObserver } from './entropy.js'
 import { lineOf } from './grid.js'
 import { minMaxObserver } from './min-max.js'
-import { movingAverageObserver, movingAverageOptions } from './moving-average.js'
-import { mseObserver } from './mse.js'
-import type { Levels, Observer } from './observer.js'
-import { percentileObserver, percentileOptions } from './percentile.js'
-
-const OBSERVERS = ['min-max', 'moving-average', 'percentile', 'entropy', 'mse'] as const
-
-interface ObserverOptions {
-  readonly observer: (typeof OBSERVERS)[number]
-  readonly momentum: number
-  readonly percentile: number
-}
-
-const MAKERS: Readonly<Record<(typeof OBSERVERS)[number], (options: ObserverOptions) => Observer<any>>> = {
-  'min-max': () => minMaxObserver(),
-  'moving-average': ({ momentum }) => movingAverageObserver({ momentum }),
-  percentile: ({ percentile }) => percentileObserver({ percentile }),
-  entropy: () => entropyObserver(),
-  mse: () => mseObserver(),
-}
+import { isObserver, type Levels, type Observer } from './observer.js'
 
 const refuseQuantized = (params: ParameterStore, sites: readonly Site[]): void => {
   const stored = new Set(params.names())
@@ -109,18 +89,15 @@ export const quantizeActivations = definePass({
   options: {
     bits: integer({ min: 2, max: 8, default: 8, doc: 'bits of a code' }),
     symmetric: boolean({ default: false, doc: 'whether zero is the middle code, as in int8 without a zero point' }),
-    observer: choice(OBSERVERS, { default: 'min-max', doc: 'what finds the range' }),
-    ...movingAverageOptions,
-    ...percentileOptions,
+    observer: value<Observer>({ of: 'observer', is: isObserver, default: minMaxObserver(), doc: 'what finds the range' }),
     only: optional(text({ doc: 'sites it works on, * for any characters; all but embeddings and the head' })),
   },
   run: async (model, context, options) => {
-    const { only } = options
+    const { only, observer } = options
     const step = { name: 'quantize-activations', ...(only === undefined ? {} : { only }) }
     const sites = selectedSites(model, step, selects(step))
     refuseQuantized(model.params, sites)
     const chosen = new Set(sites.map(({ name }) => name))
-    const observer = MAKERS[options.observer](options)
     const walk = {
       pass: 'quantize-activations',
       calibrated: true,
