@@ -105,6 +105,7 @@ export const number = (settings: Settings<number> & { readonly min: number; read
 const isMade = (given: unknown): given is Made =>
   (typeof given === 'object' || typeof given === 'function') && given !== null && typeof (given as Partial<Made>).name === 'string'
 
+const article = (word: string): string => (/^[aeiou]/.test(word) ? 'an' : 'a')
 const plural = (word: string): string => (word.endsWith('s') ? `${word}es` : `${word}s`)
 
 interface ValueSettings<T> extends Settings<T> {
@@ -116,7 +117,7 @@ interface ValueSettings<T> extends Settings<T> {
 
 /** What a factory made, such as a rounding or an observer; recorded by its name and options, and a nested call on the command line. */
 export const value = <T extends Made>(settings: ValueSettings<T>): Option<T, false> =>
-  option(v.custom<T>(given => isMade(given) && settings.is(given)), `a ${settings.of}`, settings, { of: settings.of }) // prettier-ignore
+  option(v.custom<T>(given => isMade(given) && settings.is(given)), `${article(settings.of)} ${settings.of}`, settings, { of: settings.of }) // prettier-ignore
 
 /** Some of these, one at least, in order. */
 export const values = <T extends Made>({ of, is, ...settings }: Omit<ValueSettings<T>, 'default'> & Settings<readonly T[]>): Option<readonly T[], false> =>
