@@ -1,4 +1,4 @@
-import type { Description, OptionTable } from '@tersor/core'
+import { callText, type Description, type OptionTable } from '@tersor/core'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 
@@ -18,7 +18,7 @@ export interface Page {
   readonly filled: string
 }
 
-const DECLARES = /^export const \w+ = define(?:Method|Pass|Observer|Score)\(/m
+const DECLARES = /^export const \w+ = define[A-Z]\w*\(/m
 const EXPORT_LINE = /^export .* from '\.\/(.+)\.js'/gm
 
 const isDescribed = (value: unknown): value is { readonly description: Description } =>
@@ -48,6 +48,7 @@ const sentence = (text: string): string => `${text[0].toUpperCase()}${text.slice
 
 const defaultOf = ({ default: value, required }: OptionTable[string]): string => {
   if (value === undefined) return required ? 'required' : ''
+  if (typeof value === 'object') return `\`${callText(value)}\``
   return typeof value === 'string' ? `\`${value}\`` : String(value)
 }
 
@@ -64,9 +65,9 @@ const referenceOf = ({ paper, differs }: Description): string =>
     ...(differs === undefined ? [] : [`**Differs from the paper:** ${differs}.`]),
   ].join('\n')
 
-/** One table for each kind: methods, passes, observers. */
+/** One table for each kind: methods, passes, and then what options hold, such as observers. */
 export const methodsOf = (found: readonly Found[]): string => {
-  const kinds = (['method', 'pass', 'observer'] as const).filter(kind => found.some(({ description }) => description.kind === kind))
+  const kinds = [...new Set(['method', 'pass', ...found.map(({ description }) => description.kind)])]
   const rows = (kind: Description['kind']): readonly string[][] =>
     found
       .filter(({ description }) => description.kind === kind)
@@ -76,7 +77,10 @@ export const methodsOf = (found: readonly Found[]): string => {
         paper ? `[${paper.authors} ${paper.year}](${paper.url})` : '',
         cell(summary),
       ])
-  return kinds.map(kind => table([kind, 'source', 'paper', 'what it does'], rows(kind))).join('\n\n')
+  return kinds
+    .filter(kind => rows(kind).length > 0)
+    .map(kind => table([kind, 'source', 'paper', 'what it does'], rows(kind)))
+    .join('\n\n')
 }
 
 /** Puts a text between the marks of its name, `<!-- options -->` and `<!-- /options -->`. */

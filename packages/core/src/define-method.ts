@@ -2,7 +2,7 @@ import type { Tensor2D } from '@tensorflow/tfjs-core'
 import { CompressionError, type Parameter } from '@tersor/tensor'
 import type { Calibration, Job, Method, Pass, Context, Stats } from './method.js'
 import type { Model, Site } from './model.js'
-import { checkOptions, optional, recorded, text, type InputOf, type OptionTable, type ValuesOf } from './options.js'
+import { checkOptions, optional, recorded, text, type InputOf, type Made, type OptionTable, type ValuesOf } from './options.js'
 
 /** Where a method comes from. */
 export interface Paper {
@@ -26,7 +26,8 @@ export interface DescriptionTexts {
 /** What a factory says of itself: read by the command line and `npm run docs`. */
 export interface Description extends DescriptionTexts {
   readonly name: string
-  readonly kind: 'method' | 'pass' | 'observer'
+  /** 'method' and 'pass' are steps; others are values of options, such as 'observer'. */
+  readonly kind: string
   readonly options: OptionTable
 }
 
@@ -116,4 +117,26 @@ export const definePass = <const O extends OptionTable>(
     })
   }
   return described(make as unknown as (...options: Arguments<O>) => Pass, 'pass', definition, definition.options)
+}
+
+export interface ValueDefinition<O extends OptionTable, T extends object> extends DescriptionTexts {
+  readonly name: string
+  readonly options: O
+  readonly check?: (options: ValuesOf<O>) => readonly [what: string, remedy: string] | undefined
+  /** What it does, before it has its name and options. */
+  readonly make: (options: ValuesOf<O>) => T
+}
+
+/** Declares what an option of a method or pass may hold, such as an observer or a loss: options once, checked when the factory is called; throws BAD_OPTION there. */
+export const defineValue = <const O extends OptionTable, T extends object>(
+  kind: string,
+  definition: ValueDefinition<O, T>,
+): ((...options: Arguments<O>) => T & Made) & { readonly description: Description } => {
+  const { name, options: table } = definition
+  const make = (...[given]: Arguments<O>): T & Made => {
+    const options = checkOptions(`${name} ${kind}`, table, given ?? {})
+    refuse(name, definition.check?.(options))
+    return Object.freeze({ name, options: recorded(options), ...definition.make(options) })
+  }
+  return described(make, kind, definition, table)
 }

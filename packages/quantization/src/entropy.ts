@@ -60,7 +60,7 @@ export const entropyObserver = defineObserver({
   },
   differs: 'zeros, which every grid holds exactly, are left out of P',
   options: {},
-  observe: (): Observing<Histogram> => ({
+  make: (): Observing<Histogram> => ({
     init: () => emptyHistogram(FINE),
     update: addToHistogram,
     range: (histogram, { bits, symmetric }) => {

@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { boolean, definePass, readDense, type Channels, type Context, type Model, type Rng } from '@tersor/core'
+import { boolean, definePass, readDense, walkStages, type Channels, type Context, type Model, type Rng } from '@tersor/core'
 import { CompressionError, fromFloat32, toFloat32, type Dense } from '@tersor/tensor'
 import { refuseActivationGrids } from './activation-grids.js'
 import { randomHadamard } from './hadamard-matrix.js'
@@ -62,31 +62,23 @@ const planHeads = ({ stages }: Model, changes: Plan, { rng }: Context): void => 
   }
 }
 
-/** Writes every parameter with its changes; a tied head becomes a parameter of its own. */
+/** Changes every parameter that the plan names; a tied head becomes a parameter of its own. */
 const write = async (model: Model, changes: Plan, context: Context, untie: boolean): Promise<Model> => {
   const untied = untie ? model.residual?.untied : undefined
-  const names = model.params.names()
-  const sources = [...names.map(name => [name, name] as const), ...(untied ? [[untied.head, untied.embedding] as const] : [])]
-  const out = context.sink()
-  try {
-    for (const [name, source] of sources) {
-      context.signal.throwIfAborted()
-      const steps = changes.get(name)
-      if (!steps) {
-        await out.write(name, await model.params.read(source, { signal: context.signal }))
-        continue
-      }
-      let parameter = await readDense('hadamard', model.params, source, context.signal)
-      for (const step of steps) parameter = await step(parameter)
-      await out.write(name, parameter)
-      context.emit({ type: 'changed', pass: 'hadamard', parameter: name })
-    }
-    const params = await out.finish()
-    return untied ? untied.model(params) : { ...model, params }
-  } catch (error) {
-    await out.abort()
-    throw error
+  const changed = async (name: string, parameter: Dense): Promise<Dense> => {
+    let current = parameter
+    for (const change of changes.get(name) ?? []) current = await change(current)
+    return current
   }
+  const walked = await walkStages(model, context, { pass: 'hadamard', others: true }, async ({ stage, owned, dense, replace }) => {
+    for (const name of owned) {
+      context.signal.throwIfAborted()
+      if (changes.has(name)) replace(name, await changed(name, await dense(name)))
+    }
+    if (untied && stage.sites.some(({ head }) => head))
+      replace(untied.head, await changed(untied.head, await readDense('hadamard', model.params, untied.embedding, context.signal)))
+  })
+  return untied ? untied.model(walked.params) : walked
 }
 
 /**

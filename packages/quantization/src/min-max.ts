@@ -18,7 +18,7 @@ export const minMaxObserver = defineObserver({
     section: 'section 3.1',
   },
   options: {},
-  observe: (): Observing<Extremes> => ({
+  make: (): Observing<Extremes> => ({
     init: () => undefined,
     update: (seen, values) => {
       if (values.length === 0) return seen

@@ -4,10 +4,6 @@ import { defineObserver, extremesOf, type Observing } from './observer.js'
 /** The averages of the least and the largest value of a batch. */
 type Averages = readonly [low: number, high: number] | undefined
 
-export const movingAverageOptions = {
-  momentum: fraction({ default: 0.9, doc: 'weight of the batches before in the moving average' }),
-}
-
 /**
  * Moving average: low ← m · low + (1 − m) · min(batch), high likewise, from the first batch on; a rare outlier counts little.
  * Jacob et al. 2017, https://arxiv.org/abs/1712.05877, section 3.1. Throws BAD_OPTION.
@@ -23,8 +19,8 @@ export const movingAverageObserver = defineObserver({
     section: 'section 3.1',
   },
   differs: 'm is 0.9 and not near 1, since calibration has tens of batches and training thousands',
-  options: movingAverageOptions,
-  observe: ({ momentum }): Observing<Averages> => {
+  options: { momentum: fraction({ default: 0.9, doc: 'weight of the batches before in the moving average' }) },
+  make: ({ momentum }): Observing<Averages> => {
     const blend = (before: number, now: number): number => momentum * before + (1 - momentum) * now
     return {
       init: () => undefined,

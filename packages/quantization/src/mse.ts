@@ -35,7 +35,7 @@ export const mseObserver = defineObserver({
   },
   differs: 'a plain search over clipping ranges in place of an alternation',
   options: {},
-  observe: (): Observing<Histogram> => ({
+  make: (): Observing<Histogram> => ({
     init: emptyHistogram,
     update: addToHistogram,
     range: (histogram, levels) => {

@@ -2,10 +2,6 @@ import { fraction } from '@tersor/core'
 import { addToHistogram, emptyHistogram, middleOf, type Histogram } from './histogram.js'
 import { defineObserver, type Observing } from './observer.js'
 
-export const percentileOptions = {
-  percentile: fraction({ default: 0.9999, doc: 'share of the values that the range holds' }),
-}
-
 /** The value below which a share of all values lies: the middle of its bin. */
 const quantile = (histogram: Histogram, share: number): number => {
   const { counts, zeros } = histogram
@@ -38,8 +34,8 @@ export const percentileObserver = defineObserver({
     url: 'https://arxiv.org/abs/1809.04191',
   },
   differs: 'quantiles come from a histogram, exact to one bin (1/2,048 of the largest magnitude or finer)',
-  options: percentileOptions,
-  observe: ({ percentile }): Observing<Histogram> => ({
+  options: { percentile: fraction({ default: 0.9999, doc: 'share of the values that the range holds' }) },
+  make: ({ percentile }): Observing<Histogram> => ({
     init: emptyHistogram,
     update: addToHistogram,
     range: histogram => {
