@@ -1,8 +1,21 @@
 import * as tf from '@tensorflow/tfjs-core'
 import '@tensorflow/tfjs-backend-cpu'
 import { definePass, integer, maskedOf, type Method, type Model, type Pass } from '@tersor/core'
-import { CompressionError, fromFloat32, memoryStore, sizeOf, toFloat32, type Dense, type Encoded } from '@tersor/tensor'
-import { describeExact, describeMethod, describePairs, describePass } from '@tersor/testing'
+import {
+  CompressionError,
+  fromFloat32,
+  memorySink,
+  memoryStore,
+  sizeOf,
+  toFloat32,
+  type Dense,
+  type Encoded,
+  type ParameterSink,
+  type ParameterStore,
+} from '@tersor/tensor'
+import { describeExact, describeMethod, describePairs, describePass, describeSink, describeStore } from '@tersor/testing'
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 
 interface Suite {
   readonly titles: readonly string[]
@@ -15,6 +28,7 @@ type Body = () => unknown
 /** Runs a suite as Jest would, apart from the tests of this file, and tells what failed. */
 const outcomeOf = async (suite: () => void): Promise<Suite> => {
   const [titles, befores, afters, tests]: [string[], Body[], Body[], [string, Body][]] = [[], [], [], []]
+  const [eachBefore, eachAfter]: [Body[], Body[]] = [[], []]
   const it = Object.assign((name: string, body: Body) => void tests.push([name, body]), {
     each: (rows: readonly string[]) => (name: string, body: (row: string) => unknown) =>
       rows.forEach(row => tests.push([name.replace('%s', row), () => body(row)])),
@@ -23,9 +37,11 @@ const outcomeOf = async (suite: () => void): Promise<Suite> => {
     describe: (title: string, body: () => void) => (titles.push(title), body()),
     beforeAll: (body: Body) => befores.push(body),
     afterAll: (body: Body) => afters.push(body),
+    beforeEach: (body: Body) => eachBefore.push(body),
+    afterEach: (body: Body) => eachAfter.push(body),
     it,
   }
-  const own = { describe, beforeAll, afterAll, it: globalThis.it }
+  const own = { describe, beforeAll, afterAll, beforeEach, afterEach, it: globalThis.it }
   Object.assign(globalThis, runner)
   try {
     suite()
@@ -36,10 +52,12 @@ const outcomeOf = async (suite: () => void): Promise<Suite> => {
   for (const body of befores) await body()
   for (const [name, body] of tests) {
     try {
+      for (const each of eachBefore) await each()
       await body()
     } catch (error) {
       failed[name] = (error as Error).message
     }
+    for (const each of eachAfter) await each()
   }
   for (const body of afters) await body()
   return { titles, failed }
@@ -175,6 +193,64 @@ describe('describePairs', () => {
       describePairs('picoModel', { mask: () => keepAll, tripling: () => tripling }, { table: 'mask     ++\ntripling ++' }),
     )
     expect(Object.values(found.failed).join()).toContain('mask → tripling: 2.0000, at most 0.0010')
+  })
+})
+
+describe('describeStore', () => {
+  const store = memoryStore({ a: fromFloat32([1, 2], 'f32', [2]) })
+
+  it('passes a store in memory', async () => {
+    expect((await outcomeOf(() => describeStore('memory', () => store))).failed).toEqual({})
+  })
+
+  it('catches sizes that are wrong, names that are made up and signals that nobody hears', async () => {
+    const lying: ParameterStore = {
+      names: store.names,
+      info: name => ({ ...store.info(store.names()[0]), byteLength: 7, ...(name === 'a' ? {} : { dtype: 'u8' }) }),
+      read: async () => store.read('a'),
+    }
+    expect(Object.keys((await outcomeOf(() => describeStore('lying', () => lying))).failed)).toEqual([
+      'says beforehand what is read',
+      'tells a name that it lacks',
+      'does not read for a signal that is aborted',
+    ])
+  })
+})
+
+describe('describeSink', () => {
+  /** Writes each parameter to a file of its own at once: what most would write first. */
+  const hasty = (path: string): ParameterSink => {
+    const kept = memorySink()
+    return {
+      write: async (name, parameter) => {
+        await mkdir(path, { recursive: true })
+        await writeFile(join(path, name), (parameter as Dense).bytes)
+        await kept.write(name, parameter)
+      },
+      finish: kept.finish,
+      abort: kept.abort,
+    }
+  }
+
+  it('catches a sink that overwrites, leaves files behind and does not tell of a full disk', async () => {
+    const { failed } = await outcomeOf(() =>
+      describeSink('hasty', {
+        make: hasty,
+        open: async path => {
+          const sink = memorySink()
+          const shapes: Readonly<Record<string, number[]>> = { a: [4, 8], b: [2, 8], c: [2] }
+          for (const [name, shape] of Object.entries(shapes))
+            await sink.write(name, { kind: 'dense', dtype: 'f32', shape, bytes: new Uint8Array(await readFile(join(path, name))) })
+          return sink.finish()
+        },
+      }),
+    )
+    expect(Object.keys(failed)).toEqual([
+      'refuses a name twice, and leaves nothing behind',
+      'leaves alone what stands at its place, unless it is told to replace it',
+      'leaves nothing behind, whenever it is aborted',
+      'says that the disk is full and leaves nothing behind, wherever it fills up',
+    ])
   })
 })
 

@@ -16,13 +16,16 @@ export const bytesOfModel = async (model: Model): Promise<Readonly<Record<string
   return Object.fromEntries(entries)
 }
 
-/** The values that a parameter of a model stands for. */
-export const valuesOfParameter = async (model: Model, name: string): Promise<Float32Array> => {
-  const tensor = decode(await model.params.read(name))
-  const values = await tensor.data<'float32'>()
+/** The values that a tree stands for. */
+export const valuesOfTree = async (parameter: Parameter): Promise<number[]> => {
+  const tensor = decode(parameter)
+  const values = [...(await tensor.data<'float32'>())]
   tensor.dispose()
-  return Float32Array.from(values)
+  return values
 }
+
+/** The values that a parameter of a model stands for. */
+export const valuesOfParameter = async (model: Model, name: string): Promise<number[]> => valuesOfTree(await model.params.read(name))
 
 /** What a model makes of a batch. */
 export const outputOf = async (model: Model, batch: tf.Tensor): Promise<Float32Array> => {
