@@ -190,6 +190,7 @@ export const resNetModel = (
     imageShape: config.imageShape,
     params,
     stages: resNetStages(config, folded),
+    with: (next: ParameterStore) => resNetModel(rawConfig, next, extras),
     ...(folded ? { couplings: resNetCouplings(config) } : {}),
   })
 }

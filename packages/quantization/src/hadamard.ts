@@ -77,7 +77,7 @@ const write = async (model: Model, changes: Plan, context: Context, untie: boole
     if (untied && stage.sites.some(({ head }) => head))
       replace(untied.head, await changed(untied.head, await readDense('hadamard', model.params, untied.embedding, context.signal)))
   })
-  return untied ? untied.model(walked.params) : walked
+  return untied && model.with ? model.with(walked.params) : walked
 }
 
 /**
