@@ -12,6 +12,8 @@ export interface Variable {
 export interface Layer {
   readonly name: string
   readonly weights: readonly Variable[]
+  /** Running means and the like, and all weights of a layer that was frozen. */
+  readonly nonTrainableWeights: readonly Variable[]
   readonly layers?: readonly Layer[]
   /** The layer in a wrapper, one for each direction, and what a recurrent layer repeats. */
   readonly layer?: Layer

@@ -73,6 +73,7 @@ export const tfjsLayers = async (model: TfjsModel, { loadLayersModel }: Layers):
     return {
       ...{ sites, inputs, outputs },
       parameters: variables.map(variable => names.get(variable)!),
+      buffers: layers.flatMap(layer => layer.nonTrainableWeights).map(variable => names.get(variable)!),
       run: (given, env) => {
         active = env
         try {
