@@ -12,7 +12,7 @@ interface Covered {
 
 /** Packages in which a method or a pass is declared, so that a new package needs no line here. */
 const declaring = readPackages().filter(({ sources }) =>
-  sources.some(file => /^export const \w+ = define(Method|Pass)\(/m.test(readFileSync(file, 'utf8'))),
+  sources.some(file => /^export const \w+ = define(Method|Pass|Score)\(/m.test(readFileSync(file, 'utf8'))),
 )
 
 const isFactory = (value: unknown): value is { readonly description: Description } =>

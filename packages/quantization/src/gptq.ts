@@ -1,6 +1,5 @@
-import type * as tf from '@tensorflow/tfjs-core'
 import { boolean, defineMethod, integer, positive, type Job } from '@tersor/core'
-import { columnSweep, damped, gram, inverseCholeskyUpper, transpose, type ColumnVisitor, type SweepState } from '@tersor/kernels'
+import { columnSweep, gram, hessianFactor, transpose, type ColumnVisitor, type SweepState } from '@tersor/kernels'
 import { roundHalfEven, type Encoded } from '@tersor/tensor'
 import { affineFrom, checkGrid, gridOf, gridOptions, lineOf, linesOf, type Grid, type Line } from './grid.js'
 
@@ -36,9 +35,7 @@ export const gptq = defineMethod({
     warnOfFewTokens(job, columns)
     const values = await weight.data<'float32'>()
     const mask = await job.mask?.data()
-    const hessian = await damped(job.stats as unknown as tf.Tensor2D, options.damping)
-    const order = options.actOrder ? byDiagonal(hessian.values, columns) : undefined
-    const upper = await inverseCholeskyUpper(order ? permuteBoth(hessian.values, order) : hessian.values, columns)
+    const { upper, order } = await hessianFactor(job.stats, options.damping, { byInput: options.actOrder })
     const codes = new Uint8Array(columns * rows) // (in, out): a column is written at once
     const fixed = options.staticGroups || options.actOrder || grid.joint || grid.group === columns
     const lines = fixed
@@ -129,20 +126,9 @@ const currentLines = ({ rows, column }: SweepState, start: number, end: number, 
   return Array.from(low, (least, r) => lineOf(least, high[r], grid))
 }
 
-/** Columns by falling diagonal of H, ties in their own order. */
-const byDiagonal = (hessian: Float32Array, columns: number): Uint32Array =>
-  Uint32Array.from({ length: columns }, (_, j) => j).sort((a, b) => hessian[b * columns + b] - hessian[a * columns + a] || a - b)
-
 const permuteColumns = (values: Float32Array, rows: number, order: Uint32Array): Float32Array => {
   const columns = order.length
   const result = new Float32Array(values.length)
   for (let r = 0; r < rows; r++) for (let j = 0; j < columns; j++) result[r * columns + j] = values[r * columns + order[j]]
-  return result
-}
-
-const permuteBoth = (hessian: Float32Array, order: Uint32Array): Float32Array => {
-  const n = order.length
-  const result = new Float32Array(hessian.length)
-  for (let i = 0; i < n; i++) for (let j = 0; j < n; j++) result[i * n + j] = hessian[order[i] * n + order[j]]
   return result
 }
