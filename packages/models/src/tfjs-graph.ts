@@ -179,7 +179,7 @@ export const tfjsGraph = (model: TfjsModel, { GraphModel, registerOp, deregister
   const load = (graph: object) => {
     const loaded = new GraphModel(handlerOf(model, graph))
     loaded.load()
-    return { loaded, executor: (loaded as unknown as { executor: Executor }).executor }
+    return { loaded, executor: loaded['executor'] as Executor }
   }
   const { nodes } = load(topology).executor.graph
   const found = topology.node.flatMap(({ name }) => (nodes[name] ? (siteOf(nodes, nodes[name], model) ?? []) : []))

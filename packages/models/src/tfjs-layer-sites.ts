@@ -6,7 +6,6 @@ import { convolutionTfjsSite, linearTfjsSite, tfjsSiteInput, type TfjsSite } fro
 export interface Variable {
   readonly originalName: string
   readonly shape: readonly number[]
-  readonly val: tf.Variable
   read(): tf.Tensor
 }
 export interface Layer {
