@@ -1,6 +1,7 @@
 import type { Tensor } from '@tensorflow/tfjs-core'
 import { CompressionError, hasCode, memorySink, type ParameterSink } from '@tersor/tensor'
 import { repeatably } from '@tersor/kernels'
+import { allBatches } from './calibrate.js'
 import { fingerprintOf } from './fingerprint.js'
 import { layerwise } from './layerwise.js'
 import type { Batches, Context, Pass, Step } from './method.js'
@@ -125,12 +126,6 @@ const leave = async (scratch: Scratch, error: unknown, signal: AbortSignal): Pro
   return new CompressionError('DISK', what, `${remedy} ${kept}`, { ...fields, resumable: scratch.path, stages }, error)
 }
 
-const collect = async (batches: Batches | undefined): Promise<Tensor[]> => {
-  const all: Tensor[] = []
-  for await (const batch of batches ?? []) all.push(batch)
-  return all
-}
-
 const checkOptions = ({ seed = 0, resume = false, scratch, activationBytes = 0 }: RunOptions): void => {
   if (!Number.isInteger(seed)) throw new CompressionError('BAD_OPTION', `seed is ${seed}.`, 'Pass an integer.', { seed })
   if (resume && !scratch)
@@ -165,7 +160,7 @@ export const compress = async <M extends Model>(model: M, step: Step, options: R
   checkOptions(options)
   const { seed = 0, onProgress, sink = () => memorySink(), scratch, activationBytes = ACTIVATION_BYTES } = options
   const signal = options.signal ?? new AbortController().signal
-  const calibration = scratch && options.calibration ? await collect(options.calibration) : options.calibration
+  const calibration = scratch && options.calibration ? await allBatches(options.calibration) : options.calibration
   const final = (provenance: readonly Provenance[] = []): ParameterSink =>
     scratch ? publishing(sink('final', provenance), scratch) : sink('final', provenance)
   const reference = { original: model as Model, model: model as Model }

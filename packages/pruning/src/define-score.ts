@@ -27,7 +27,7 @@ type Within = Removal['within']
 
 export interface ScoreDefinition<O extends OptionTable, S extends Stats> extends Pick<
   MethodDefinition<O, S>,
-  'name' | 'summary' | 'paper' | 'calibrate' | 'accepts'
+  'name' | 'summary' | 'paper' | 'differs' | 'calibrate' | 'accepts'
 > {
   /** Options besides `sparsity` and `pattern`. */
   readonly options?: O

@@ -9,7 +9,7 @@ import { defineScore } from './define-score.js'
  */
 export const magnitude = defineScore({
   name: 'magnitude',
-  summary: 'keeps the largest |w|',
+  summary: 'keeps the largest weights',
   paper: {
     title: 'Learning both Weights and Connections for Efficient Neural Networks',
     authors: 'Han et al.',

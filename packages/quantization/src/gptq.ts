@@ -21,17 +21,18 @@ import { checkGrid, gridOf, gridOptions } from './grid.js'
  * W: (out, in), X: (tokens, in). Removed weights of an earlier mask stay exactly zero. Throws BAD_OPTION, NO_CALIBRATION.
  * Columns that no input reached are rounded to nearest, and so is a whole layer of them, such as an expert that was never chosen.
  * Frantar et al. 2022, https://arxiv.org/abs/2210.17323
- * Differs from the paper: columns without inputs keep their weights, where the authors' code zeroes them; a group's grid is taken from the weights as compensated up to its first column, also inside a block.
  */
 export const gptq = defineMethod({
   name: 'gptq',
-  summary: 'rounds by column and compensates in the columns behind',
+  summary: 'rounds column by column and lets later columns make up for it',
   paper: {
     title: 'GPTQ: Accurate Post-Training Quantization for Generative Pre-trained Transformers',
     authors: 'Frantar et al.',
     year: 2022,
     url: 'https://arxiv.org/abs/2210.17323',
   },
+  differs:
+    'columns without inputs keep their weights, where the authors’ code zeroes them; a group’s grid is taken from the weights as compensated up to its first column, also inside a block',
   options: {
     ...gridOptions,
     damping: positive({ default: 0.01, doc: 'part of the mean diagonal of H that is added to it' }),

@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { boolean, definePass, readDense, type Channels, type Context, type Model, type Rng } from '@tersor/core'
+import { boolean, definePass, readDense, walkStages, type Channels, type Context, type Model, type Rng } from '@tersor/core'
 import { CompressionError, fromFloat32, toFloat32, type Dense } from '@tersor/tensor'
 import { randomHadamard } from './hadamard-matrix.js'
 import { scaleChannels } from './scale-channels.js'
@@ -61,49 +61,41 @@ const planHeads = ({ stages }: Model, changes: Plan, { rng }: Context): void => 
   }
 }
 
-/** Writes every parameter with its changes; a tied head becomes a parameter of its own. */
+/** Changes every parameter that the plan names; a tied head becomes a parameter of its own. */
 const write = async (model: Model, changes: Plan, context: Context, untie: boolean): Promise<Model> => {
   const untied = untie ? model.residual?.untied : undefined
-  const names = model.params.names()
-  const sources = [...names.map(name => [name, name] as const), ...(untied ? [[untied.head, untied.embedding] as const] : [])]
-  const out = context.sink()
-  try {
-    for (const [name, source] of sources) {
-      context.signal.throwIfAborted()
-      const steps = changes.get(name)
-      if (!steps) {
-        await out.write(name, await model.params.read(source, { signal: context.signal }))
-        continue
-      }
-      let parameter = await readDense('hadamard', model.params, source, context.signal)
-      for (const step of steps) parameter = await step(parameter)
-      await out.write(name, parameter)
-      context.emit({ type: 'changed', pass: 'hadamard', parameter: name })
-    }
-    const params = await out.finish()
-    return untied ? untied.model(params) : { ...model, params }
-  } catch (error) {
-    await out.abort()
-    throw error
+  const changed = async (name: string, parameter: Dense): Promise<Dense> => {
+    let current = parameter
+    for (const change of changes.get(name) ?? []) current = await change(current)
+    return current
   }
+  const walked = await walkStages(model, context, { pass: 'hadamard', others: true }, async ({ stage, owned, dense, replace }) => {
+    for (const name of owned) {
+      context.signal.throwIfAborted()
+      if (changes.has(name)) replace(name, await changed(name, await dense(name)))
+    }
+    if (untied && stage.sites.some(({ head }) => head))
+      replace(untied.head, await changed(untied.head, await readDense('hadamard', model.params, untied.embedding, context.signal)))
+  })
+  return untied ? untied.model(walked.params) : walked
 }
 
 /**
  * Hadamard rotation: turns the residual stream and the values of each head so that no channel stands out; rounds nothing.
  * x' = x · Q, W_in' = W_in · diag(norm) · Q, W_out' = Qᵀ · W_out, Q = diag(±1) · H / √n with signs from the seed; norms keep weights of 1.
  * W: (out, in). Throws BAD_OPTION, COMPOSITION, UNSUPPORTED. Ashkboos et al. 2024, https://arxiv.org/abs/2404.00456
- * Differs from the paper: only rotations that vanish into weights are made (R1 and R2 in later work); those that run with the network,
- * before the down projection, across heads, and on queries and keys, have no place in a stage. No mean is subtracted from embeddings.
  */
 export const hadamard = definePass({
   name: 'hadamard',
-  summary: 'turns the residual stream and values so that no channel stands out; rounds nothing',
+  summary: 'turns the residual stream and the values of each head so that no channel stands out; rounds nothing',
   paper: {
     title: 'QuaRot: Outlier-Free 4-Bit Inference in Rotated LLMs',
     authors: 'Ashkboos et al.',
     year: 2024,
     url: 'https://arxiv.org/abs/2404.00456',
   },
+  differs:
+    'only rotations that vanish into weights are made (R1 and R2 in later work); those that run with the network, before the down projection, across heads, and on queries and keys, have no place in a stage; embeddings keep their mean',
   exact: true,
   options: {
     residual: boolean({ default: true, doc: 'whether the stream between blocks is turned' }),

@@ -6,7 +6,6 @@ import { halfQuadratic, shareNumbers } from '@tersor/kernels'
  * min Σ|E|^p + β/2 · ‖E − (W − s(Q − z))‖²: in turn Q = round(W/s + z), E = shrink(W − s(Q − z)), z = mean(Q − (W − E)/s).
  * W: (out, in), s from the range of the group with 0 in it; no calibration. Throws BAD_OPTION.
  * Badri and Shaji 2023, https://mobiusml.github.io/hqq_blog/
- * Differs from the paper: each group stops by itself, and zeros are halves already while they are sought; groups run along rows.
  */
 export const hqq = defineMethod({
   name: 'hqq',
@@ -17,6 +16,8 @@ export const hqq = defineMethod({
     year: 2023,
     url: 'https://mobiusml.github.io/hqq_blog/',
   },
+  differs:
+    'each group stops by itself, and zeros are halves already while they are sought; groups run along rows, and their grid holds 0 at the start',
   options: {
     bits: integer({ min: 1, max: 8, default: 4, doc: 'bits of a code' }),
     group: integer({ min: 1, default: 64, doc: 'columns that share a scale and a zero' }),
