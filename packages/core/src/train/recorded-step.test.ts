@@ -2,8 +2,10 @@ import * as tf from '@tensorflow/tfjs-core'
 import '@tensorflow/tfjs-backend-cpu'
 import '@tersor/backend-ort'
 import { picoModel } from '@tersor/testing'
-import { toFloat32, type Dense } from '@tersor/tensor'
-import type { Model } from '../model.js'
+import { memorySink, toFloat32, type Dense, type Encoded } from '@tersor/tensor'
+import { activationParameters, quantizedActivations } from '../activation-grid.js'
+import { maskedOf } from '../codecs/masked.js'
+import { sitesOf, type Model } from '../model.js'
 import { adam } from './adam.js'
 import { chain } from './gradient-transform.js'
 import { sgd } from './sgd.js'
@@ -77,6 +79,33 @@ describe('on an engine that records', () => {
       await expect(train(picoModel(), { ...options, signal: controller.signal, onProgress })).rejects.toThrow('enough')
       expect(tf.memory().numTensors).toBe(before)
     }
+  })
+
+  it('records masks and grids of inputs, which stay as they are', async () => {
+    const masked = async (): Promise<Model> => {
+      const model = picoModel()
+      const sink = memorySink()
+      for (const name of model.params.names()) {
+        const weight = (await model.params.read(name)) as Dense
+        await sink.write(name, maskedOf(toFloat32(weight).map(value => (value > 0 ? 1 : 0)), weight)) // prettier-ignore
+      }
+      for (const site of sitesOf(model))
+        for (const [name, parameter] of activationParameters(site, { bits: 8, scale: 0.05, zero: 127 })) await sink.write(name, parameter)
+      return quantizedActivations({ ...model, params: await sink.finish() })
+    }
+    const results: number[][] = []
+    for (const backend of ['cpu', 'ort']) {
+      await tf.setBackend(backend)
+      const before = tf.memory().numTensors
+      const losses: number[] = []
+      const result = await train(await masked(), { ...options, onProgress: event => event.type === 'trained' && losses.push(event.loss) })
+      expect(tf.memory().numTensors).toBe(before)
+      const { mask } = ((await result.params.read('layers.0.weight')) as Encoded).parts
+      expect(mask).toEqual(((await (await masked()).params.read('layers.0.weight')) as Encoded).parts.mask)
+      results.push(losses)
+    }
+    expect(results[0][11]).toBeLessThan(results[0][0])
+    results[1].forEach((loss, step) => expect(loss).toBeCloseTo(results[0][step], 2)) // a code at a border may fall to the other side
   })
 
   it('goes on without a graph where batches have ever new shapes', async () => {
