@@ -125,6 +125,10 @@ export interface Stage {
   readonly name: string
   /** Every parameter that `run` asks for. */
   readonly parameters: readonly string[]
+  /** Those that no training changes, such as running means and grids of inputs; whole numbers are none of its variables anyway. */
+  readonly buffers?: readonly string[]
+  /** Whether gradients pass through `run`; false where another runtime computes it. */
+  readonly differentiable?: boolean
   readonly sites: readonly Site[]
   /** Channels within the stage whose scale is free. */
   readonly scalings?: readonly Scaling[]
