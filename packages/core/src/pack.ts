@@ -56,6 +56,7 @@ const packAffine = (tree: Encoded, mask: Uint8Array, rows: number, width: number
     group: kept,
     codes: gather(codesOf(data), mask, new Uint8Array(rows * width)),
     scales: toFloat32(scale),
+    scaleDType: scale.dtype === 'f16' ? 'f16' : 'f32',
     ...(zeros ? { zeros: DTYPES[zeros.dtype].kind === 'float' ? toFloat32(zeros) : toInt32(zeros) } : {}),
   })
 }

@@ -134,8 +134,8 @@ export const walkStages = async (
   let inputs: Activations | undefined
   try {
     if (calibrated) inputs = context.activations(await collectBatches(pass, context.calibration))
-    const finished = await writer.finished()
     const stages = options.others ? withOthers(model, options.without) : model.stages
+    const finished = await writer.finished(stages)
     const last = model.stages.findLastIndex(visits)
     const { made, keep } = sharedBy(stages)
     const params = { read: async (name: string, how?: object) => (await made.get(name)?.()) ?? model.params.read(name, how) }
@@ -189,7 +189,7 @@ const takeStage = async (turn: Turn, view: StageView): Promise<ReadonlySet<strin
   context.emit({ type: 'stage', ...placeOf(view, turn) })
   const { visit: shown, changed, events } = visitOf(view, turn)
   if (options.visits?.(view.stage) ?? true) await visit(shown)
-  await writer.write(view.stage, changed, name => view.read(name), events)
+  await writer.write(view.stage, changed, events)
   for (const [name, parameter] of changed) keep(view.index, name, async () => parameter)
   return new Set(changed.keys())
 }

@@ -41,7 +41,7 @@ export const eora = defineMethod({
     const repair =
       space === 'plain' || job.samples === 0
         ? await truncate(error, rows, columns, rank)
-        : await repairIn(await eigenspace(job.stats as unknown as tf.Tensor2D), error, rows, columns, rank)
+        : await repairIn(await eigenspace(job.stats), error, rows, columns, rank)
     return sumOf(job.current, factoredFrom(job.dtype, repair, rows, columns))
   },
 })

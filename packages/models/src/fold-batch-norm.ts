@@ -2,7 +2,7 @@ import { activationNames, definePass, quantizedActivations, walkStages, type Mod
 import { CompressionError, fromFloat32, toFloat32 } from '@tersor/tensor'
 import type { ImageClassifier } from './image-classifier.js'
 import type { ResNetConfig } from './resnet-config.js'
-import { convolutionsOf, isFolded, resNetCouplings, resNetStages, type NormedConvolution } from './resnet.js'
+import { convolutionsOf, isFolded, resNetModel, resNetStages, type NormedConvolution } from './resnet.js'
 
 const classifierOf = (model: Model): ImageClassifier<ResNetConfig> => {
   const candidate = model as Partial<ImageClassifier<ResNetConfig>>
@@ -46,7 +46,7 @@ export const foldBatchNorm = definePass({
   exact: true,
   options: {},
   run: async (model, context) => {
-    const { config, params } = classifierOf(model)
+    const { config, rawConfig, params } = classifierOf(model)
     const stages = resNetStages(config, true)
     const wanted = new Set(stages.flatMap(({ parameters, sites }) => [...parameters, ...sites.flatMap(activationNames)])) // inputs stay as they were
     const without = new Set(params.names().filter(name => !wanted.has(name)))
@@ -57,6 +57,6 @@ export const foldBatchNorm = definePass({
         await fold(bySite.get(name)!, config.epsilon, visit)
       }
     })
-    return quantizedActivations({ ...walked, stages, couplings: resNetCouplings(config) })
+    return quantizedActivations({ ...walked, ...resNetModel(rawConfig, walked.params) })
   },
 })

@@ -1,9 +1,8 @@
-import type * as tf from '@tensorflow/tfjs-core'
 import { defineMethod, maskedOf, positive } from '@tersor/core'
-import { columnSweep, damped, gram, inverseCholeskyUpper, type ColumnVisitor } from '@tersor/kernels'
+import { columnSweep, gram, hessianFactor, type ColumnVisitor } from '@tersor/kernels'
 import { fromFloat32 } from '@tersor/tensor'
+import { removalOptions } from './define-score.js'
 import { keepLargest, parsePattern, type Removal } from './patterns.js'
-import { removalOptions } from './prune.js'
 
 const BLOCK = 128
 
@@ -30,8 +29,7 @@ export const sparseGpt = defineMethod({
   calibrate: gram,
   apply: async (weight, job, { sparsity, pattern, damping }) => {
     const [rows, columns] = weight.shape
-    const hessian = await damped(job.stats as unknown as tf.Tensor2D, damping)
-    const upper = await inverseCholeskyUpper(hessian.values, columns)
+    const { upper } = await hessianFactor(job.stats, damping)
     const values = await weight.data<'float32'>()
     const kept = new Uint8Array(rows * columns) // (out, in)
     const visitor = choosing(kept, upper, columns, { sparsity, pattern, within: 'layer' })

@@ -7,7 +7,7 @@ import { applyScaling, checkScalings, distinctStats, hasScalings } from './scale
 
 /** Σ XᵀX (in, in) and Σ|x| (in). */
 interface Inputs {
-  readonly gram: tf.Tensor
+  readonly gram: tf.Tensor2D
   readonly magnitude: tf.Tensor
   readonly [name: string]: tf.Tensor
 }

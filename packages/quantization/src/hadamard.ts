@@ -2,7 +2,7 @@ import * as tf from '@tensorflow/tfjs-core'
 import { boolean, definePass, readDense, walkStages, type Channels, type Context, type Model, type Rng } from '@tersor/core'
 import { CompressionError, fromFloat32, toFloat32, type Dense } from '@tersor/tensor'
 import { refuseActivationGrids } from './activation-grids.js'
-import { randomHadamard } from './hadamard-matrix.js'
+import { randomHadamard, rotate, type Rotation } from './hadamard-matrix.js'
 import { scaleChannels } from './scale-channels.js'
 
 /** What is done to one parameter. */
@@ -11,27 +11,29 @@ type Plan = Map<string, Change[]>
 
 const plan = (changes: Plan, name: string, change: Change): void => void changes.set(name, [...(changes.get(name) ?? []), change])
 
-/** Multiplies each run of `size` channels by a matrix (size, size) from the right. */
-const turnChannels = async (parameter: Dense, { axis, start = 0, count }: Channels, matrix: Float32Array, size: number): Promise<Dense> => {
-  const { shape } = parameter
-  const turned = tf.tidy(() => {
-    const stored = tf.tensor(toFloat32(parameter), [...shape])
-    const last = [...shape.keys()].filter(each => each !== axis).concat(axis)
-    const moved = tf.transpose(stored, last) // (…, channels)
-    const channels = shape[axis]
-    const rows = tf.reshape(moved, [-1, channels])
-    const part = tf.reshape(tf.slice(rows, [0, start], [-1, count]), [-1, size])
-    const product = tf.reshape(tf.matMul(part as tf.Tensor2D, tf.tensor2d(matrix, [size, size])), [-1, count])
-    const behind = channels - start - count
-    const whole = tf.concat([tf.slice(rows, [0, 0], [-1, start]), product, tf.slice(rows, [0, channels - behind], [-1, behind])], 1)
-    const back = [...shape.keys()].map(each => last.indexOf(each))
-    return tf.transpose(tf.reshape(whole, moved.shape), back)
-  })
+/** The values of a tensor that is made in a tidy. */
+const valuesOf = async (make: () => tf.Tensor): Promise<Float32Array> => {
+  const tensor = tf.tidy(make)
   try {
-    return fromFloat32(await turned.data<'float32'>(), 'f32', shape)
+    return await tensor.data<'float32'>()
   } finally {
-    turned.dispose()
+    tensor.dispose()
   }
+}
+
+/** Multiplies each run of as many channels as the rotation has by it from the right. */
+const turnChannels = async (parameter: Dense, { axis, start = 0, count }: Channels, rotation: Rotation): Promise<Dense> => {
+  const { shape } = parameter
+  const channels = shape[axis]
+  const last = [...shape.keys()].filter(each => each !== axis).concat(axis)
+  const moved = last.map(each => shape[each]) // (…, channels)
+  const rows = (await valuesOf(() => tf.transpose(tf.tensor(toFloat32(parameter), [...shape]), last))).slice()
+  const part = new Float32Array((rows.length / channels) * count)
+  for (let from = start, to = 0; to < part.length; from += channels, to += count) part.set(rows.subarray(from, from + count), to)
+  const turned = await rotate(part, rotation)
+  for (let from = 0, to = start; from < part.length; from += count, to += channels) rows.set(turned.subarray(from, from + count), to)
+  const back = [...shape.keys()].map(each => last.indexOf(each))
+  return fromFloat32(await valuesOf(() => tf.transpose(tf.tensor(rows, moved), back)), 'f32', shape)
 }
 
 const signsOf = (rng: Rng) => (): 1 | -1 => (rng.uniform() < 0.5 ? 1 : -1)
@@ -40,7 +42,7 @@ const signsOf = (rng: Rng) => (): 1 | -1 => (rng.uniform() < 0.5 ? 1 : -1)
 const planResidual = async (model: Model, changes: Plan, { rng, signal }: Context): Promise<void> => {
   if (!model.residual) return
   const { size, writers, norms } = model.residual
-  const matrix = randomHadamard(size, signsOf(rng.fork('residual')))
+  const rotation = randomHadamard(size, signsOf(rng.fork('residual')))
   for (const { weight, readers } of norms) {
     const { offset = 0, parameter } = weight
     const values = toFloat32(await readDense('hadamard', model.params, parameter, signal))
@@ -49,15 +51,15 @@ const planResidual = async (model: Model, changes: Plan, { rng, signal }: Contex
       plan(changes, reader.parameter, dense => scaleChannels(dense, reader, channel => values[channel] + offset))
   }
   for (const channels of [...writers, ...norms.flatMap(({ readers }) => readers)])
-    plan(changes, channels.parameter, dense => turnChannels(dense, channels, matrix, size))
+    plan(changes, channels.parameter, dense => turnChannels(dense, channels, rotation))
 }
 
 /** Turns the vectors of each head. */
 const planHeads = ({ stages }: Model, changes: Plan, { rng }: Context): void => {
   for (const stage of stages) {
     for (const [index, { size, from, to }] of (stage.turnings ?? []).entries()) {
-      const matrix = randomHadamard(size, signsOf(rng.fork(`${stage.name}:${index}`)))
-      for (const channels of [...from, ...to]) plan(changes, channels.parameter, dense => turnChannels(dense, channels, matrix, size))
+      const rotation = randomHadamard(size, signsOf(rng.fork(`${stage.name}:${index}`)))
+      for (const channels of [...from, ...to]) plan(changes, channels.parameter, dense => turnChannels(dense, channels, rotation))
     }
   }
 }
@@ -78,7 +80,7 @@ const write = async (model: Model, changes: Plan, context: Context, untie: boole
     if (untied && stage.sites.some(({ head }) => head))
       replace(untied.head, await changed(untied.head, await readDense('hadamard', model.params, untied.embedding, context.signal)))
   })
-  return untied ? untied.model(walked.params) : walked
+  return untied && model.with ? model.with(walked.params) : walked
 }
 
 /**

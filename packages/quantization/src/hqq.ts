@@ -1,5 +1,5 @@
-import { affineOf, defineMethod, integer, positive } from '@tersor/core'
-import { halfQuadratic } from '@tersor/kernels'
+import { affineOf, defineMethod, integer, linesOf, positive } from '@tersor/core'
+import { halfQuadratic, shareNumbers } from '@tersor/kernels'
 
 /**
  * Half-quadratic quantization: moves the zero of each group, a half between two codes, to where a p-norm of the error is least.
@@ -26,9 +26,11 @@ export const hqq = defineMethod({
     iterations: integer({ min: 0, default: 20, doc: 'steps at most; 0 is rounding to nearest with a zero between codes' }),
   },
   apply: async (weight, { signal, site }, { bits, group: wanted, ...settings }) => {
-    const [rows, columns] = weight.shape
+    const columns = weight.shape[1]
     const group = site.rowsOnly ? columns : Math.min(wanted, columns)
-    const solved = await halfQuadratic(await weight.data<'float32'>(), { ...settings, bits, columns, group }, { signal })
-    return affineOf({ shape: [rows, columns], bits, group, ...solved })
+    const values = shareNumbers(await weight.data<'float32'>())
+    const { scales, scaleDType } = await linesOf(values, columns, { bits, group, symmetric: false, joint: false }, { signal })
+    const solved = await halfQuadratic(values, { ...settings, bits, columns, group, scales }, { signal })
+    return affineOf({ shape: weight.shape, bits, group, scales, scaleDType, ...solved })
   },
 })

@@ -1,5 +1,5 @@
+import { codeOf, lineBetween } from '@tersor/core'
 import { addToHistogram, emptyHistogram, middleOf, type Histogram } from './histogram.js'
-import { codeOf, lineOf } from './grid.js'
 import { defineObserver, type Levels, type Observing } from './observer.js'
 
 /** Ranges that are tried: so many equal parts of the whole one, down to a few. */
@@ -8,7 +8,7 @@ const FEWEST = 10
 
 /** Σ count · (x − x̂)² over the middles of the bins. */
 const errorOf = (histogram: Histogram, low: number, high: number, { bits, symmetric }: Levels): number => {
-  const line = lineOf(low, high, { bits, symmetric, group: 1, joint: true })
+  const line = lineBetween(low, high, { bits, symmetric })
   let sum = 0
   for (let bin = 0; bin < histogram.counts.length; bin++) {
     const count = histogram.counts[bin]

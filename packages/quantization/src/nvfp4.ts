@@ -1,10 +1,11 @@
 import { codebookOf, defineMethod, scaledOf } from '@tersor/core'
 import { decodeF8e4m3, fromFloat32, toFloat32 } from '@tersor/tensor'
 import { absmaxOfRuns, roundToE2m1, shareNumbers } from '@tersor/kernels'
-import { E2M1_LARGEST } from './e2m1.js'
 
 /** Columns that share a scale, fixed by the format. */
 const BLOCK = 16
+/** The largest 4-bit float. */
+const E2M1_LARGEST = 6
 const LARGEST_SCALE = decodeF8e4m3(0x7e) // 448
 
 const reciprocal = (value: number): number => Math.fround(1 / value)

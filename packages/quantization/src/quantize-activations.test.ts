@@ -24,7 +24,7 @@ const denseOf = async (model: Model, name: string): Promise<Dense> => (await mod
 
 it('stores a scale and a zero for each site, from the range of its inputs', async () => {
   const small = await compress(picoModel(), quantizeActivations({ bits: 6, only: 'layers.0' }), { calibration: batches })
-  expect(small.params.names()).toEqual(['layers.0.weight', 'layers.0.input_scale', 'layers.0.input_zero_point', 'layers.1.weight'])
+  expect(small.params.names()).toEqual(['layers.0.weight', 'layers.1.weight', 'layers.0.input_scale', 'layers.0.input_zero_point'])
   const values = (await Promise.all(batches.map(batch => batch.data()))).flatMap(data => [...data])
   const [low, high] = [Math.min(...values), Math.max(...values)]
   const [scale] = toFloat32(await denseOf(small, 'layers.0.input_scale'))

@@ -6,6 +6,7 @@ import {
   definePass,
   integer,
   optional,
+  lineBetween,
   selectedSites,
   selects,
   text,
@@ -20,7 +21,6 @@ import {
 } from '@tersor/core'
 import { CompressionError, type ParameterStore } from '@tersor/tensor'
 import { siteOnGrid } from './activation-grids.js'
-import { lineOf } from './grid.js'
 import { minMaxObserver } from './min-max.js'
 import { isObserver, type Levels, type Observer } from './observer.js'
 
@@ -61,7 +61,7 @@ const observeSites = async (
 const NOTHING: readonly [low: number, high: number] = [0, 0]
 
 const gridOfInputs = (site: Site, [low, high]: readonly [number, number], { bits, symmetric }: Levels): ActivationGrid => {
-  if (Number.isFinite(low) && Number.isFinite(high)) return { bits, ...lineOf(low, high, { bits, symmetric, group: 1, joint: true }) }
+  if (Number.isFinite(low) && Number.isFinite(high)) return { bits, ...lineBetween(low, high, { bits, symmetric }) }
   throw new CompressionError(
     'NOT_FINITE',
     `The inputs of "${site.name}" reach from ${low} to ${high}.`,

@@ -29,7 +29,7 @@ export interface SavedModel {
 }
 
 export interface ModelOutput {
-  readonly sink: NonNullable<RunOptions['sink']>
+  readonly sink: NonNullable<RunOptions<OpenedModel>['sink']>
   /** Where the run works, beside the result: `<out>.partial`. */
   readonly scratch: ScratchFolder
   /** Opens the result of the stopped run that is to be resumed, where it was killed after its last step. */
@@ -39,12 +39,7 @@ export interface ModelOutput {
 
 type OpenSink = Awaited<ReturnType<typeof sinkOf>>
 
-const HEAD = 'lm_head.weight'
-
-/**
- * A sink for a model whose head may stop being its embedding on the way, as rotations make it: the config goes by what is written.
- * Files get a folder of their own where none is there.
- */
+/** A sink for a finished model: files get a folder of their own where none is there. */
 const openSink = (
   open: OpenSink,
   path: string,
@@ -52,24 +47,16 @@ const openSink = (
   { storesNames, ...rest }: Omit<FormatOptions, 'config'> & { readonly storesNames: boolean },
 ): ParameterSink => {
   const complete = 'completeConfig' in model ? model.completeConfig : undefined
-  const mayUntie = (complete ?? model.rawConfig).tie_word_embeddings === true && !model.params.names().includes(HEAD)
-  let hasHead = false
-  const config = () => (mayUntie && hasHead ? { ...model.rawConfig, tie_word_embeddings: false } : model.rawConfig)
+  const config = () => model.rawConfig
   const files = 'files' in model && model.files ? { files: model.files } : {}
   const carried = 'metadata' in model && model.metadata ? { carried: model.metadata } : {}
   const source = 'onnx' in model ? { source: model.onnx } : 'file' in model ? { tfjs: model.file } : {}
-  const completed = complete
-    ? { completeConfig: () => ({ ...complete, tie_word_embeddings: config().tie_word_embeddings ?? complete.tie_word_embeddings }) }
-    : {}
+  const completed = complete ? { completeConfig: () => complete } : {}
   const encoder = model.family === 'encoder' ? { encoder: model } : {}
-  const make = () => open(path, { ...rest, ...files, ...carried, ...source, ...completed, ...encoder, config, mayUntie })
+  const make = () => open(path, { ...rest, ...files, ...carried, ...source, ...completed, ...encoder, config })
   const sink = path.endsWith('.gguf') ? inFolder(dirname(path), make) : make()
   const nameIn = storesNames && 'storedName' in model && model.storedName ? model.storedName : (name: string) => name
-  const write = (name: string, parameter: Parameter): Promise<void> => {
-    if (name === HEAD) hasHead = true
-    return sink.write(nameIn(name), parameter)
-  }
-  return { ...sink, write }
+  return { ...sink, write: (name: string, parameter: Parameter) => sink.write(nameIn(name), parameter) }
 }
 
 /** Whether a format has the names of the file that the model came from, rather than names of its own. */
@@ -155,8 +142,11 @@ export const openOutput = async (model: OpenedModel, source: string, flags: Outp
   return {
     scratch,
     ...(state === 'published' ? { reopen: () => openModel(path) } : {}),
-    sink: (role, provenance) =>
-      openSink(open, path, model, { provenance, overwrite, unfinished, storesNames: role === 'final' && keepsNames(flags.format) }),
+    sink: small =>
+      openSink(open, path, small, {
+        ...{ provenance: small.provenance ?? [], overwrite, unfinished },
+        storesNames: keepsNames(flags.format),
+      }),
     saved: async small => {
       const written = model.family === 'graph' && model.format === 'tfjs' ? join(path, 'model.json') : path
       return {

@@ -139,7 +139,7 @@ describe('describePass', () => {
     expect(Object.keys(failed)).toEqual(['refuses to run without calibration'])
   })
 
-  it('catches a pass that loses a parameter, or a sink that nobody gives up', async () => {
+  it('catches a pass that loses a parameter', async () => {
     const losing: Pass = {
       kind: 'pass',
       name: 'losing',
@@ -150,12 +150,7 @@ describe('describePass', () => {
       },
     }
     const { failed } = await outcomeOf(() => describePass(() => losing))
-    expect(Object.keys(failed)).toEqual(
-      expect.arrayContaining([
-        'is told in the provenance, and leaves a network that runs',
-        'writes each parameter once, and gives a sink up that fails at any write',
-      ]),
-    )
+    expect(Object.keys(failed)).toContain('is told in the provenance, and leaves a network that runs')
   })
 })
 

@@ -1,4 +1,4 @@
-import { decode, forward, loadModel, type Method, type Model, type Step } from '@tersor/core'
+import { callText, decode, forward, loadModel, type Method, type Model, type Step } from '@tersor/core'
 import { encoded, fromIntegers, sizeOf, type Codec, type Parameter } from '@tersor/tensor'
 import * as tf from '@tensorflow/tfjs-core'
 
@@ -60,10 +60,5 @@ export const everySecond: Method = {
   },
 }
 
-const show = (value: unknown): string => (typeof value === 'object' ? JSON.stringify(value) : String(value))
-
 /** A step as the command line writes it, so that two of one factory are told apart: "rtn(bits=4, group=32)". */
-export const titleOf = ({ name, options = {} }: Step): string =>
-  `${name}(${Object.entries(options)
-    .map(([option, value]) => `${option}=${show(value)}`)
-    .join(', ')})`
+export const titleOf = ({ name, options = {} }: Step): string => callText({ name, options })
