@@ -28,7 +28,8 @@ export interface GraphText {
  */
 export interface GraphModel extends Model {
   readonly family: 'graph'
-  readonly format: 'onnx' | 'tfjs'
+  /** The name of the format that holds it. */
+  readonly format: string
   /** What the file calls it; the format's name where it says nothing. */
   readonly architecture: string
   /** What the file says of itself, for reports. */
