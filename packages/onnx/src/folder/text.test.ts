@@ -22,7 +22,19 @@ const textOf = async (inputs: readonly string[], output: GraphValue, architectur
 
 it('is there for logits of the next token', async () => {
   const text = await textOf(['input_ids', 'attention_mask'], logits('batch', 'tokens', 259), 'LlamaForCausalLM')
-  expect(text).toMatchObject({ contextLength: 24, vocabularySize: 259 })
+  expect(text).toMatchObject({ contextLength: 24, vocabularySize: 259, config: { eos: [] } })
+})
+
+it.each([
+  [{ eos_token_id: 2 }, {}, [2]],
+  [{ eos_token_id: 2 }, { eos_token_id: [5, 7] }, [5, 7]],
+  [{ eos_token_id: [1, 'x', -1] }, { eos_token_id: null }, [1]],
+])('ends a text as %j and %j say', async (config, generation, eos) => {
+  const own = await mkdtemp(join(folder, 'ends-'))
+  const files = { 'tokenizer.json': byteTokenizerJson(), 'config.json': config, 'generation_config.json': generation }
+  for (const [name, content] of Object.entries(files)) await writeFile(join(own, name), JSON.stringify(content))
+  const text = await textOfGraph(own, { inputs: [ids('input_ids')], outputs: [logits('batch', 'tokens', 259)] })
+  expect(text!.config.eos).toEqual(eos)
 })
 
 it.each([

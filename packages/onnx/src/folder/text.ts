@@ -33,6 +33,12 @@ const parsed = (bytes: Uint8Array | undefined): Readonly<Record<string, unknown>
   }
 }
 
+/** The tokens that end a text, where a config says so: one, or a list of them. */
+const endsIn = ({ eos_token_id: ends }: Readonly<Record<string, unknown>>): readonly number[] | undefined => {
+  const ids = (Array.isArray(ends) ? ends : [ends]).filter((id): id is number => Number.isSafeInteger(id) && id >= 0)
+  return ids.length > 0 ? ids : undefined
+}
+
 /** Whether a graph may give logits (batch, tokens, vocabulary) of token ids; those that take types of tokens are encoders. */
 const mayContinue = ({ inputs, outputs: [{ name, shape }] }: Pick<GraphModel, 'inputs' | 'outputs'>): boolean =>
   inputs[0].name === IDS && name === LOGITS && (shape?.length ?? 3) === 3 && !inputs.some(input => input.name === TYPES)
@@ -43,8 +49,8 @@ const mayContinue = ({ inputs, outputs: [{ name, shape }] }: Pick<GraphModel, 'i
  */
 export const textOfGraph = async (folder: string, model: Pick<GraphModel, 'inputs' | 'outputs'>): Promise<GraphText | undefined> => {
   if (!mayContinue(model)) return undefined
-  const [tokenizer, tokenizerConfig, config] = await Promise.all(
-    ['tokenizer.json', 'tokenizer_config.json', 'config.json'].map(name => readSmall(`${folder}/${name}`)),
+  const [tokenizer, tokenizerConfig, config, generation] = await Promise.all(
+    ['tokenizer.json', 'tokenizer_config.json', 'config.json', 'generation_config.json'].map(name => readSmall(`${folder}/${name}`)),
   )
   const described = parsed(config)
   if (!tokenizer || MASKED.test(String((described.architectures as readonly unknown[] | undefined)?.[0]))) return undefined
@@ -53,6 +59,7 @@ export const textOfGraph = async (folder: string, model: Pick<GraphModel, 'input
   const declared = model.outputs[0].shape?.at(-1)
   return {
     tokenizer: opened,
+    config: { eos: endsIn(parsed(generation)) ?? endsIn(described) ?? [] },
     contextLength: positive(length, USUAL_LENGTH),
     vocabularySize: positive(declared, positive(size, opened.vocabularySize)),
   }
