@@ -50,6 +50,11 @@ const CASES: readonly (readonly [string, Blob, string])[] = [
     'The graph\'s input "x" has elements of type 77.',
   ],
   [
+    'an output without a type of elements',
+    graphOf(plain, model => ((model.graph!.output[0].type!.value.value as { elemType: number }).elemType = 0)),
+    'The graph\'s output "y" has elements of type 0.',
+  ],
+  [
     'a name with bytes of no text, cut and quoted',
     graphOf(graph => graph.rename(graph.op('MatMul', ['x', `a\0b\n${'c'.repeat(200)}`]), 'y')),
     `Node "MatMul" ("node_MatMul_0") asks for "a\\u0000b\\n${'c'.repeat(76)}…", which nothing makes.`,

@@ -88,22 +88,23 @@ const checkOrder = (graph: GraphProto, outer: ReadonlySet<string>): void => {
 /** Element types that tensors of a running graph may have besides those of parameters. */
 const OTHER_TYPES: readonly number[] = [Type.STRING, Type.BOOL, Type.COMPLEX64, Type.COMPLEX128, Type.FLOAT8E4M3FNUZ, Type.FLOAT8E5M2FNUZ]
 
-const checkValue = ({ name, type }: ValueInfoProto): void => {
+const checkValue = (what: 'input' | 'output', { name, type }: ValueInfoProto): void => {
   const tensor = type?.value.case === 'tensorType' ? type.value.value : undefined
   if (!tensor) return // sequences and maps say what they are themselves
   if (dtypeOf(tensor.elemType) === undefined && !OTHER_TYPES.includes(tensor.elemType))
-    throw badFile(`The graph's input ${quoted(name)} has elements of type ${tensor.elemType}.`, BROKEN, { name })
+    throw badFile(`The graph's ${what} ${quoted(name)} has elements of type ${tensor.elemType}.`, BROKEN, { name })
   const negative = tensor.shape?.dim.find(({ value }) => value.case === 'dimValue' && value.value < 0n && value.value !== -1n)
-  if (negative) throw badFile(`The graph's input ${quoted(name)} has an extent of ${String(negative.value.value)}.`, BROKEN, { name })
+  if (negative) throw badFile(`The graph's ${what} ${quoted(name)} has an extent of ${String(negative.value.value)}.`, BROKEN, { name })
 }
 
 /**
  * Throws BAD_FILE for a graph that no runtime can run: a node waits for what nothing makes or for itself, two values have one name, an
- * input has no element type, or nothing comes out.
+ * input or output has no element type, or nothing comes out.
  */
 export const checkGraph = (graph: GraphProto): void => {
   if (graph.output.length === 0) throw badFile('The graph gives no output.', BROKEN)
   checkUnique(graph)
   checkOrder(graph, new Set())
-  graph.input.forEach(checkValue)
+  graph.input.forEach(each => checkValue('input', each))
+  graph.output.forEach(each => checkValue('output', each))
 }

@@ -5,6 +5,7 @@ import { badFile, oneLine } from '@tersor/formats/bad-file'
 import { openSource, type ByteSource } from '@tersor/formats/byte-source'
 import { folderOf, within, type FileSystem } from '@tersor/formats/file-system'
 import { checkGraph } from './check-graph.js'
+import { checkOperators } from './check-operators.js'
 import { normalise } from './normalise.js'
 import { scanModel } from './scan.js'
 import type { GraphProto, ModelProto } from './schema/onnx-ml_pb.js'
@@ -86,6 +87,7 @@ export const openOnnx = async (from: string | Blob, options: OpenOnnxOptions = {
     if (!graph) throw badFile(`${source.name} holds no graph.`, 'Check that it is an ONNX model.')
     checkGraph(graph)
     normalise(skeleton.model)
+    checkOperators(skeleton.model)
     const tensors = tensorsOf(skeleton)
     checkNames(tensors)
     const bytes: Onnx['bytes'] = async ({ range }, at = 0, length, signal) => {
