@@ -10,12 +10,18 @@ const LAYERS: readonly (readonly string[])[] = [
   [
     ...['@tersor/formats', '@tersor/pruning', '@tersor/quantization', '@tersor/low-rank', '@tersor/distillation'],
     ...['@tersor/kv-cache', '@tersor/gradients', '@tersor/search', '@tersor/sharing', '@tersor/entropy'],
-    ...['@tersor/models', '@tersor/evaluation', '@tersor/testing'],
+    ...['@tersor/models', '@tersor/onnx', '@tersor/evaluation', '@tersor/testing'],
   ],
   ['tersor'],
 ]
-const SIDEWAYS: Readonly<Record<string, readonly string[]>> = { '@tersor/models': ['@tersor/formats'] }
-const LOADED_WHERE_INSTALLED: Readonly<Record<string, readonly string[]>> = { '@tersor/kernels': ['@tersor/backend-ort'] }
+const SIDEWAYS: Readonly<Record<string, readonly string[]>> = {
+  '@tersor/models': ['@tersor/formats'],
+  '@tersor/onnx': ['@tersor/formats', '@tersor/models'],
+}
+const LOADED_WHERE_INSTALLED: Readonly<Record<string, readonly string[]>> = {
+  '@tersor/kernels': ['@tersor/backend-ort'],
+  '@tersor/models': ['@tersor/onnx'],
+}
 /** Useful to any user of tfjs on its own, so it stands on tfjs alone. */
 const ALONE = ['@tersor/backend-ort']
 
@@ -136,4 +142,9 @@ describe.each(packages.map(each => [each.manifest.name, each] as const))('%s', (
     )
     expect(cycleIn(edges)).toBeUndefined()
   })
+})
+
+it('brings protobuf with @tersor/onnx alone', () => {
+  const bringing = packages.filter(({ manifest }) => '@bufbuild/protobuf' in { ...manifest.dependencies, ...manifest.peerDependencies })
+  expect(bringing.map(({ manifest }) => manifest.name)).toEqual(['@tersor/onnx'])
 })
