@@ -1,5 +1,6 @@
 import { READINGS, type Fate, type Reading, type ReadingRow } from '@tersor/formats/reading'
 import { NETWORK_READING } from '@tersor/models/reading'
+import { ONNX_READING } from '@tersor/onnx/reading'
 
 const FATES: Readonly<Record<Fate, string>> = { read: 'Read', kept: 'Kept as it is', refused: 'Refused, or left out with a note' }
 
@@ -20,6 +21,6 @@ export const readingPage = (): string =>
   [
     '# What is read, kept and refused',
     'Made by `npm run reading` from the tables that the readers use: change those, not this page.',
-    ...[...READINGS, NETWORK_READING].map(section),
+    ...[...READINGS, ONNX_READING, NETWORK_READING].map(section),
     '',
   ].join('\n\n')

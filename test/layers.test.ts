@@ -10,8 +10,14 @@ const LAYERS: readonly (readonly string[])[] = [
   [],
   ['tersor'],
 ]
-const SIDEWAYS: Readonly<Record<string, readonly string[]>> = { '@tersor/models': ['@tersor/formats'] }
-const LOADED_WHERE_INSTALLED: Readonly<Record<string, readonly string[]>> = { '@tersor/kernels': ['@tersor/backend-ort'] }
+const SIDEWAYS: Readonly<Record<string, readonly string[]>> = {
+  '@tersor/models': ['@tersor/formats'],
+  '@tersor/onnx': ['@tersor/formats', '@tersor/models'],
+}
+const LOADED_WHERE_INSTALLED: Readonly<Record<string, readonly string[]>> = {
+  '@tersor/kernels': ['@tersor/backend-ort'],
+  '@tersor/models': ['@tersor/onnx'],
+}
 /** Useful to any user of tfjs on its own, so it stands on tfjs alone. */
 const ALONE = ['@tersor/backend-ort']
 
@@ -133,4 +139,9 @@ describe.each(packages.map(each => [each.manifest.name, each] as const))('%s', (
     )
     expect(cycleIn(edges)).toBeUndefined()
   })
+})
+
+it('brings protobuf with @tersor/onnx alone', () => {
+  const bringing = packages.filter(({ manifest }) => '@bufbuild/protobuf' in { ...manifest.dependencies, ...manifest.peerDependencies })
+  expect(bringing.map(({ manifest }) => manifest.name)).toEqual(['@tersor/onnx'])
 })

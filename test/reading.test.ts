@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { READERS } from '../packages/formats/src/quantized-folder/open.js'
+import { READERS } from '../packages/formats/src/huggingface/quantized/open.js'
 import { readingPage } from '../scripts/reading-page.js'
 import { ROOT } from './workspace.js'
 

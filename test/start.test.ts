@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { importsOf, ROOT } from './workspace.js'
 
@@ -18,11 +18,27 @@ const loadedBy = (file: string, seen = new Set<string>()): ReadonlySet<string> =
 const loaded = (path: string): string[] => [...loadedBy(join(ROOT, 'packages', path))].sort()
 
 it('starts the command line without an engine, a format or a method', () => {
-  expect(loaded('tersor/src/index.ts')).toEqual(['@tersor/core/version', 'cli-table3', 'commander', 'picocolors'])
-  expect(loaded('core/src/version.ts')).toEqual([])
+  expect(loaded('tersor/src/index.ts')).toEqual(['@tersor/core/version', '@tersor/models/formats', 'cli-table3', 'commander', 'picocolors'])
+  expect(['core/src/version.ts', 'models/src/formats.ts'].flatMap(loaded)).toEqual([])
 })
 
 it('opens models and their outputs without the schema of ONNX', () => {
-  const names = ['tersor/src/model-output.ts', 'tersor/src/session.ts', 'tersor/src/methods.ts', 'models/src/open-model.ts']
-  for (const specifier of names.flatMap(loaded)) expect(specifier).not.toMatch(/formats(\/onnx)?$|^@tersor\/models$|protobuf/)
+  const names = [
+    'tersor/src/model-output.ts',
+    'tersor/src/session.ts',
+    'tersor/src/methods.ts',
+    'models/src/open-model.ts',
+    'onnx/src/format.ts',
+  ]
+  for (const specifier of names.flatMap(loaded)) expect(specifier).not.toMatch(/^@tersor\/(formats|models|onnx)$|protobuf/)
+})
+
+it('loads all formats without what reads and writes them', () => {
+  const folder = join(ROOT, 'packages/models/src/formats')
+  const values = [...readdirSync(folder).map(name => `models/src/formats/${name}`), 'onnx/src/format.ts'].filter(
+    name => !/runtime|llama-cpp|test/.test(name),
+  )
+  expect(values.length).toBeGreaterThan(7)
+  for (const specifier of values.flatMap(loaded))
+    expect(specifier).toMatch(/^@tersor\/(tensor|formats\/file-system|models\/formats\/(format|huggingface))$/)
 })

@@ -1,7 +1,7 @@
 import type { ParameterSink } from '@tersor/tensor'
-import { awqLayout } from './quantized-folder/awq-layout.js'
-import type { PlannedLayer } from './quantized-folder/layout.js'
-import { quantizedSink } from './quantized-folder/sink.js'
+import { awqLayout } from './huggingface/quantized/awq-layout.js'
+import type { PlannedLayer } from './huggingface/quantized/layout.js'
+import { quantizedSink } from './huggingface/quantized/sink.js'
 import type { HuggingFaceSinkOptions } from './huggingface/sink.js'
 import type { Misfit } from './misfit.js'
 

@@ -1,11 +1,11 @@
 import type { ParameterSink } from '@tersor/tensor'
 import type { HuggingFaceSinkOptions } from './huggingface/sink.js'
 import type { Misfit } from './misfit.js'
-import { compressedTensorsLayout, type CompressedTensorsFormat } from './quantized-folder/pack-quantized-layout.js'
-import type { PlannedLayer } from './quantized-folder/layout.js'
-import { quantizedSink } from './quantized-folder/sink.js'
+import { compressedTensorsLayout, type CompressedTensorsFormat } from './huggingface/quantized/pack-quantized-layout.js'
+import type { PlannedLayer } from './huggingface/quantized/layout.js'
+import { quantizedSink } from './huggingface/quantized/sink.js'
 
-export type { CompressedTensorsFormat } from './quantized-folder/pack-quantized-layout.js'
+export type { CompressedTensorsFormat } from './huggingface/quantized/pack-quantized-layout.js'
 
 /**
  * Streams a model into a compressed-tensors folder, as vLLM loads it: trees become packed codes, bytes or floats, with scales and zero points.

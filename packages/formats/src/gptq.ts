@@ -1,11 +1,11 @@
 import type { ParameterSink } from '@tersor/tensor'
-import { gptqLayout, type GptqVersion } from './quantized-folder/gptq-layout.js'
-import type { PlannedLayer } from './quantized-folder/layout.js'
-import { quantizedSink } from './quantized-folder/sink.js'
+import { gptqLayout, type GptqVersion } from './huggingface/quantized/gptq-layout.js'
+import type { PlannedLayer } from './huggingface/quantized/layout.js'
+import { quantizedSink } from './huggingface/quantized/sink.js'
 import type { HuggingFaceSinkOptions } from './huggingface/sink.js'
 import type { Misfit } from './misfit.js'
 
-export type { GptqVersion } from './quantized-folder/gptq-layout.js'
+export type { GptqVersion } from './huggingface/quantized/gptq-layout.js'
 
 /**
  * Streams a model into a GPTQ folder, as transformers and vLLM load it: affine trees of 2, 3, 4 or 8 bits become qweight, qzeros, scales and g_idx.
@@ -21,4 +21,4 @@ export const gptqSink = (
 /** Why a layer on a grid of codes would have no place in such a folder; undefined where it has one. Known before any work is done. */
 export const whyNoGptq = (layer: PlannedLayer, version?: GptqVersion): Misfit | undefined => gptqLayout(version).refuses(layer)
 
-export type { PlannedLayer } from './quantized-folder/layout.js'
+export type { PlannedLayer } from './huggingface/quantized/layout.js'

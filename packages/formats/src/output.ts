@@ -1,4 +1,5 @@
-import { CompressionError } from '@tersor/tensor'
+import type { Provenance } from '@tersor/core'
+import { CompressionError, type Parameter, type ParameterSink, type ParameterStore } from '@tersor/tensor'
 import { diskError, exists, folderOf, nodeFileSystem, within, withoutSlash, writeFile, type FileSystem, makeFolder } from './file-system.js'
 import { checkReplaceable, markFolder } from './mark.js'
 import { MOVES, movesToText, identityOf, type Move } from './moves.js'
@@ -13,16 +14,22 @@ export interface OutputOptions {
   readonly fileSystem?: FileSystem
 }
 
+/** What every sink understands. */
+export interface SinkOptions extends OutputOptions {
+  /** The steps that made the parameters. */
+  readonly provenance?: readonly Provenance[]
+}
+
 /** An unfinished output: a folder beside the target that becomes the target or vanishes. */
 export interface Output {
   readonly fs: FileSystem
   /** Holds the unfinished files. */
   readonly folder: string
-  /** Runs steps one after another; the first failure removes everything and is what later steps throw. */
+  /** Runs steps one after another; the first failure closes and removes everything and is what later steps throw. */
   step<T>(work: () => Promise<T>): Promise<T>
   /** Moves the finished files to their places and what they make stale away, all or none. Call it inside the last step. */
   publish(moves: readonly Move[], stale?: readonly string[]): Promise<void>
-  /** Removes everything. */
+  /** Closes and removes everything. */
   abort(): Promise<void>
 }
 
@@ -60,10 +67,16 @@ const moveAll = async (output: Pick<Output, 'fs' | 'folder'>, moves: readonly Mo
 }
 
 /**
- * Prepares `<path>.partial-<id>` with the first step. `targets` are the paths that must not exist without `overwrite`.
+ * Prepares `<path>.partial-<id>` with the first step. `targets` are the paths that must not exist without `overwrite`; `close` releases
+ * the files that are open in the folder before it is removed.
  * Steps throw OUTPUT_EXISTS, DISK, NOT_FOUND (a parent that vanished) or what the work throws.
  */
-export const createOutput = (path: string, options: OutputOptions, targets: readonly string[] = [path]): Output => {
+export const createOutput = (
+  path: string,
+  options: OutputOptions,
+  targets: readonly string[] = [path],
+  close: () => Promise<void> = async () => {},
+): Output => {
   const fs = options.fileSystem ?? nodeFileSystem()
   const overwrite = options.overwrite ?? false
   const folder = options.unfinished ?? `${withoutSlash(path)}.partial-${globalThis.crypto.randomUUID().slice(0, 8)}`
@@ -81,6 +94,7 @@ export const createOutput = (path: string, options: OutputOptions, targets: read
     await makeFolder(fs, folder)
   }
   const remove = async (): Promise<void> => {
+    await close().catch(() => {})
     if (prepared) await fs.rm(folder, { recursive: true, force: true })
   }
   const attempt = async <T>(work: () => Promise<T>): Promise<T> => {
@@ -116,5 +130,61 @@ export const createOutput = (path: string, options: OutputOptions, targets: read
       await last
       await remove()
     },
+  })
+}
+
+/** Gives a value, or asks for it. */
+export const valueOf = <T extends object>(given: T | (() => T)): T => (typeof given === 'function' ? (given as () => T)() : given)
+
+/** What the writer of a format works with. */
+export interface Unfinished extends Pick<Output, 'fs' | 'folder'> {
+  /** Throws BAD_DATA for a name that was taken before. */
+  take(name: string): void
+  /** The steps that made the parameters. */
+  readonly provenance: readonly Provenance[]
+}
+
+/** What a format does inside of the steps of a sink. */
+export interface FileWriter<S extends ParameterStore> {
+  write(name: string, parameter: Parameter): Promise<void>
+  /** Completes the files in the folder; gives where they go, and what they make stale. */
+  finish(): Promise<{ readonly moves: readonly Move[]; readonly stale?: readonly string[] }>
+  /** Releases what is open in the folder: before the files go to their places, after a failure, and maybe once more. */
+  close?(): Promise<void>
+  /** Opens what stands in its place then. */
+  reopen(): Promise<S>
+}
+
+const repeated = (name: string): CompressionError =>
+  new CompressionError('BAD_DATA', `The name "${name}" is taken already.`, 'Write every parameter once, under a name of its own.', { name })
+
+/**
+ * The sink of a format: `make` gives what is the format's own, and steps, names, provenance, publishing and cleaning up are here.
+ * Steps throw as those of `createOutput`.
+ */
+export const fileSink = <S extends ParameterStore>(
+  path: string,
+  { provenance = [], ...options }: SinkOptions,
+  make: (unfinished: Unfinished) => FileWriter<S>,
+  targets: readonly string[] = [path],
+): ParameterSink & { finish(): Promise<S> } => {
+  const names = new Set<string>()
+  const output = createOutput(path, options, targets, async () => writer.close?.())
+  const take = (name: string): void => {
+    if (names.size === names.add(name).size) throw repeated(name)
+  }
+  const writer = make({ fs: output.fs, folder: output.folder, take, provenance })
+  const finish = async (): Promise<void> => {
+    const { moves, stale } = await writer.finish()
+    await writer.close?.()
+    await output.publish(moves, stale)
+  }
+  return Object.freeze({
+    write: (name: string, parameter: Parameter) => output.step(() => writer.write(name, parameter)),
+    finish: async () => {
+      await output.step(finish)
+      return writer.reopen()
+    },
+    abort: () => output.abort(),
   })
 }

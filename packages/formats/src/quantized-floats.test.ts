@@ -7,7 +7,7 @@ import { compressedTensorsSink, type CompressedTensorsFormat } from './compresse
 import { temporaryFolder } from './failing-file-system.reference.js'
 import { openHuggingFace } from './huggingface.js'
 import { damageFolder, rawTensors, type Raw } from './quantized-folder.reference.js'
-import { openQuantized } from './quantized-folder/open.js'
+import { openQuantized } from './huggingface/quantized/open.js'
 import { openSafetensors } from './safetensors.js'
 
 let root: string

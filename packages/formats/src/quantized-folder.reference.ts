@@ -1,7 +1,7 @@
 import { createRng } from '@tersor/core'
 import { readFileSync } from 'node:fs'
 import { concatenate, mutate, TEXT } from './mutations.reference.js'
-import { openQuantized } from './quantized-folder/open.js'
+import { openQuantized } from './huggingface/quantized/open.js'
 import { openSafetensors, safetensorsHeaderBytes } from './safetensors.js'
 
 /** A tensor as a file has it. */

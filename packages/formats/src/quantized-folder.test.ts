@@ -9,7 +9,7 @@ import { temporaryFolder } from './failing-file-system.reference.js'
 import { gptqSink } from './gptq.js'
 import { huggingFaceSink, openHuggingFace } from './huggingface.js'
 import { damageFolder, rawTensors, type Raw } from './quantized-folder.reference.js'
-import { openQuantized } from './quantized-folder/open.js'
+import { openQuantized } from './huggingface/quantized/open.js'
 import { openSafetensors } from './safetensors.js'
 
 let root: string

@@ -1,4 +1,3 @@
-import * as tf from '@tensorflow/tfjs-core'
 import {
   createRng,
   loadModel,
@@ -11,14 +10,20 @@ import {
   type Weights,
 } from '@tersor/core'
 import { CompressionError } from '@tersor/tensor'
-import { decoder, type Decoder } from './decoder.js'
 import { detokenizer } from './detokenize.js'
-import { kvCaches, type KvCache } from './kv-cache.js'
+import type { GraphModel, GraphText } from './graph-model.js'
+import { graphSteps } from './graph-steps.js'
 import type { LanguageModel } from './language-model.js'
 import { checkTemperature, greedy, sample } from './sampling.js'
+import { networkSteps } from './token-steps.js'
 
-/** Recording a step costs as much as some tokens. */
-const WORTH_RECORDING = 8
+/** A decoder that was imported as a graph, with what makes text of it. */
+export type TextGraph = GraphModel & { readonly text: GraphText }
+
+/** What text is generated from. */
+export type Generator = LanguageModel | TextGraph
+
+const isGraph = (model: Generator): model is TextGraph => model.family === 'graph'
 
 export interface GenerateOptions {
   /** A text or ids to continue. */
@@ -50,15 +55,17 @@ export interface Generated {
 const noTokenizer = (): CompressionError =>
   new CompressionError('BAD_DATA', 'The model has no tokenizer.', 'Put its tokenizer.json beside it, or pass the ids of the prompt.')
 
+type TextFacts = Pick<LanguageModel, 'config' | 'contextLength' | 'tokenizer' | 'vocabularySize'>
+
 /** The ids of a prompt; an empty text is the token that begins one. */
-const idsOf = (prompt: string | readonly number[], { tokenizer }: LanguageModel): readonly number[] => {
+const idsOf = (prompt: string | readonly number[], { tokenizer }: TextFacts): readonly number[] => {
   if (typeof prompt !== 'string') return prompt
   if (!tokenizer) throw noTokenizer()
   const ids = tokenizer.encode(prompt)
   return ids.length === 0 && tokenizer.bos !== undefined ? [tokenizer.bos] : ids
 }
 
-const checkPrompt = (prompt: readonly number[], { contextLength, vocabularySize }: LanguageModel): void => {
+const checkPrompt = (prompt: readonly number[], { contextLength, vocabularySize }: TextFacts): void => {
   const stranger = prompt.find(id => !Number.isInteger(id) || id < 0 || id >= vocabularySize)
   if (prompt.length === 0) throw new CompressionError('BAD_DATA', 'The prompt has no tokens.', 'Pass at least one token to continue.')
   if (stranger !== undefined) {
@@ -94,56 +101,51 @@ const checkLogit = (logit: number): void => {
   )
 }
 
-/** Logits after the last of the new ids. The head sees that position only. */
-const step = async (model: LanguageModel, ids: readonly number[], env: Env, caches: readonly KvCache[]): Promise<Float32Array> => {
-  const logits = tf.tidy(() => {
-    const input: tf.Tensor = tf.tensor2d(Int32Array.from(ids), [1, ids.length], 'int32')
-    const past = Math.max(...caches.map(cache => cache.length))
-    return model.stages.reduce((x, stage, i) => {
-      const seen = i === model.stages.length - 1 && ids.length > 1 ? tf.slice(x, [0, ids.length - 1, 0], [1, 1, x.shape[2]!]) : x
-      return stage.run(seen, { ...env, past, cache: caches[i] })
-    }, input)
-  })
-  try {
-    return await logits.data<'float32'>()
-  } finally {
-    logits.dispose()
-  }
+const checkActivations = (model: Generator, { activations }: GenerateOptions): void => {
+  if (!isGraph(model) || activations !== 'int8') return
+  throw new CompressionError(
+    'BAD_OPTION',
+    'activations is "int8", and an imported graph multiplies decoded weights.',
+    'Leave it out, or generate from the folder that the graph was made of.',
+  )
 }
 
-const load = (model: LanguageModel, { form = 'packed', activations, signal }: GenerateOptions): Promise<LoadedWeights> =>
-  form === 'dense' ? loadModel(model, signal) : loadPacked(model, { ...(signal && { signal }), ...(activations && { activations }) })
+/** A graph asks for its weights themselves. */
+const load = (model: Generator, { form = 'packed', activations, signal }: GenerateOptions): Promise<LoadedWeights> =>
+  form === 'dense' || isGraph(model)
+    ? loadModel(model, signal)
+    : loadPacked(model, { ...(signal && { signal }), ...(activations && { activations }) })
 
 /** Tokens that end a text: those of the config, else the tokenizer's. */
-export const endsOf = ({ config, tokenizer }: LanguageModel): ReadonlySet<number> =>
+export const endsOf = ({ config, tokenizer }: Pick<LanguageModel, 'config' | 'tokenizer'>): ReadonlySet<number> =>
   new Set(config.eos.length > 0 ? config.eos : tokenizer?.eos === undefined ? [] : [tokenizer.eos])
 
 /**
- * Continues a prompt token by token with a cache of keys and values, until a token that ends a text, `tokens` or the end of the context.
+ * Continues a prompt token by token with a cache of keys and values, of a network or of a decoder's graph, until a token that ends a text, `tokens` or the end of the context.
  * The texts joined are the continuation, without the prompt and without a last character that stayed unfinished.
  * Throws BAD_OPTION for tokens or temperature out of range and BAD_DATA for a prompt that is empty, too long, of another vocabulary,
- * or a text where the model has no tokenizer; NOT_FINITE where the logits are no numbers.
+ * or a text where the model has no tokenizer; BAD_OPTION for int8 activations of a graph; NOT_FINITE where the logits are no numbers.
  */
-export async function* generate(model: LanguageModel, options: GenerateOptions): AsyncGenerator<Generated, void, undefined> {
-  const { temperature = 0, rng = createRng(0), signal, tokens = model.contextLength } = options
-  const prompt = idsOf(options.prompt, model)
-  checkPrompt(prompt, model)
+export async function* generate(model: Generator, options: GenerateOptions): AsyncGenerator<Generated, void, undefined> {
+  const text: TextFacts = isGraph(model) ? model.text : model
+  const { temperature = 0, rng = createRng(0), signal, tokens = text.contextLength } = options
+  const prompt = idsOf(options.prompt, text)
+  checkPrompt(prompt, text)
   checkTemperature(temperature)
   checkCount(tokens)
-  const ends = endsOf(model)
-  const complete = model.tokenizer ? detokenizer(model.tokenizer, prompt) : () => ''
-  const count = Math.min(tokens, model.contextLength - prompt.length)
+  checkActivations(model, options)
+  const ends = endsOf(text)
+  const complete = text.tokenizer ? detokenizer(text.tokenizer, prompt) : () => ''
+  const count = Math.min(tokens, text.contextLength - prompt.length)
   const loaded = options.weights ? undefined : await load(model, options)
   const { weights, products } = loaded ?? (options as { weights: Weights; products?: Products })
   const env: Env = products ? { weights, products } : { weights }
-  const caches = kvCaches(model)
-  let replayed: Decoder | undefined
+  const steps = isGraph(model) ? graphSteps(model, env) : networkSteps(model, env, count)
   try {
     let ids: readonly number[] = prompt
     for (let made = 0; made < count; made++) {
       signal?.throwIfAborted()
-      if (made === 1 && count >= WORTH_RECORDING) replayed = await decoder(model, env, caches, prompt.length + count)
-      const logits = await (replayed?.step(ids[0]) ?? step(model, ids, env, caches))
+      const logits = await steps.next(ids)
       const next = temperature === 0 ? greedy(logits) : sample(logits, temperature, rng)
       checkLogit(logits[next])
       if (ends.has(next)) return
@@ -151,8 +153,7 @@ export async function* generate(model: LanguageModel, options: GenerateOptions):
       ids = [next]
     }
   } finally {
-    replayed?.dispose()
-    caches.forEach(cache => cache.dispose())
+    steps.dispose()
     loaded?.dispose()
   }
 }

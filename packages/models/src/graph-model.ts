@@ -1,5 +1,6 @@
 import type { Tensor } from '@tensorflow/tfjs-core'
 import type { Env, Model } from '@tersor/core'
+import type { LanguageConfig } from './language-model.js'
 import type { RawConfig } from './raw-config.js'
 import type { Tokenizer } from './tokenizer.js'
 
@@ -18,6 +19,7 @@ export type GraphTensors = Readonly<Record<string, Tensor>>
 /** What text a graph that gives logits of token ids takes. */
 export interface GraphText {
   readonly tokenizer: Tokenizer
+  readonly config: LanguageConfig
   readonly contextLength: number
   readonly vocabularySize: number
 }
@@ -28,7 +30,8 @@ export interface GraphText {
  */
 export interface GraphModel extends Model {
   readonly family: 'graph'
-  readonly format: 'onnx' | 'tfjs'
+  /** The name of the format that holds it. */
+  readonly format: string
   /** What the file calls it; the format's name where it says nothing. */
   readonly architecture: string
   /** What the file says of itself, for reports. */

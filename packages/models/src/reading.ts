@@ -1,5 +1,5 @@
 import type { Reading } from '@tersor/formats/reading'
-import { FOLDER_ARCHITECTURES } from './open-model.js'
+import { FOLDER_ARCHITECTURES } from './open-folder.js'
 import { ROPE_SCALINGS } from './rope-scalings.js'
 
 const code = (names: readonly string[]): string => names.map(name => `\`${name}\``).join(', ')

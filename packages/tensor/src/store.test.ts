@@ -1,7 +1,7 @@
 import { fromFloat32 } from './dense.js'
 import { CompressionError, hasCode } from './errors.js'
 import { bitsPerWeight, byteLength, describe as describeTree, encoded, type Codec } from './parameter.js'
-import { memorySink, memoryStore, notFound } from './store.js'
+import { infoOf, memorySink, memoryStore, notFound, storeOver } from './store.js'
 
 const pair: Codec = { name: 'pair', decode: parts => parts.a }
 const tree = encoded(pair, [2], { a: fromFloat32([1, 2], 'f32', [2]), b: fromFloat32([1, 2], 'f16', [2]) })
@@ -29,6 +29,17 @@ it('tells a name it does not hold', async () => {
 
 it('stops reading when the signal says so', async () => {
   await expect(memoryStore({ w: tree }).read('w', { signal: AbortSignal.abort(new Error('enough')) })).rejects.toThrow('enough')
+})
+
+it('reads entries by name, and says better than NOT_FOUND why one is none', async () => {
+  const refusal = (name: string) => (name === 'words' ? new CompressionError('UNSUPPORTED', 'Words.', 'Leave them.') : undefined)
+  const read = async (entry: typeof tree, name: string) => (name === 'w' ? entry : tree.parts.b)
+  const store = storeOver(new Map([['w', tree], ['x', tree]]), { info: infoOf, read, refusal }) // prettier-ignore
+  expect(store.names()).toEqual(['w', 'x'])
+  expect(await store.read('x')).toBe(tree.parts.b)
+  expect(() => store.info('words')).toThrow('Words.\nLeave them.')
+  expect(() => store.info('v')).toThrow('No parameter is called "v".')
+  expect(store.close).toBeUndefined()
 })
 
 it('drops what was written when it is aborted', async () => {

@@ -60,22 +60,37 @@ export const infoOf = (parameter: Parameter): ParameterInfo => ({
   ...(parameter.kind === 'dense' ? { dtype: parameter.dtype } : { codec: parameter.codec.name }),
 })
 
-/** A store over values that are in memory already. */
-export const memoryStore = (parameters: Readonly<Record<string, Parameter>>): ParameterStore => {
-  const names = Object.freeze(Object.keys(parameters))
-  const get = (name: string): Parameter => {
-    if (!Object.hasOwn(parameters, name)) throw notFound(name, names)
-    return parameters[name]
+/** What a store knows of its entries. */
+export interface StoredEntries<E> {
+  info(entry: E): ParameterInfo
+  read(entry: E, name: string, signal?: AbortSignal): Promise<Parameter>
+  /** A better error than NOT_FOUND for a name that is none of the entries. */
+  refusal?(name: string): CompressionError | undefined
+  close?(): Promise<void>
+}
+
+/** A store over entries by name, in their order; `info` and `read` throw NOT_FOUND for any other name, `read` what the signal says. */
+export const storeOver = <E>(entries: ReadonlyMap<string, E>, { info, read, refusal, close }: StoredEntries<E>): ParameterStore => {
+  const names = Object.freeze([...entries.keys()])
+  const find = (name: string): E => {
+    const entry = entries.get(name)
+    if (entry === undefined) throw refusal?.(name) ?? notFound(name, names)
+    return entry
   }
   return Object.freeze({
     names: () => names,
-    info: (name: string) => infoOf(get(name)),
-    read: async (name: string, options: ReadOptions = {}) => {
-      options.signal?.throwIfAborted()
-      return get(name)
+    info: (name: string) => info(find(name)),
+    read: async (name: string, { signal }: ReadOptions = {}) => {
+      signal?.throwIfAborted()
+      return read(find(name), name, signal)
     },
+    ...(close ? { close } : {}),
   })
 }
+
+/** A store over values that are in memory already. */
+export const memoryStore = (parameters: Readonly<Record<string, Parameter>>): ParameterStore =>
+  storeOver(new Map(Object.entries(parameters)), { info: infoOf, read: async parameter => parameter })
 
 /** A sink that keeps what it is given in memory. */
 export const memorySink = (): ParameterSink => {

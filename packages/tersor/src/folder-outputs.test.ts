@@ -9,7 +9,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { FormatFlags } from './format-flags.js'
 import { openDirectOutput, openOutput } from './model-output.js'
-import { sinkOf } from './output-formats.js'
+import { sinkOf } from './writer-of.js'
 import { notesOf } from './session.js'
 
 let folder: string

@@ -1,5 +1,8 @@
-export const OUTPUT_FORMATS = ['huggingface', 'gguf', 'gptq', 'awq', 'compressed-tensors', 'onnx', 'tfjs'] as const
-export type OutputFormat = (typeof OUTPUT_FORMATS)[number]
+import { FORMATS, type FormatName } from '@tersor/models/formats'
+import type { FormatOptions } from '@tersor/models/formats/format'
+
+export type OutputFormat = FormatName
+export const OUTPUT_FORMATS = Object.keys(FORMATS) as readonly OutputFormat[]
 
 /** What the weights of a Hugging Face folder may all become. */
 export const DENSE_DTYPES = ['f32', 'f16', 'bf16'] as const
@@ -10,15 +13,7 @@ export const ONNX_FORMS = ['MatMulNBits', 'QDQ', 'dynamic'] as const
 /** How layers stand in a GPTQ or compressed-tensors folder. */
 export const CHECKPOINT_FORMATS = ['gptq', 'gptq_v2', 'pack-quantized', 'int-quantized'] as const
 
-/** What a format may be told. */
-export interface FormatFlags {
+/** A format, and what it may be told. */
+export interface FormatFlags extends FormatOptions {
   readonly format: OutputFormat
-  /** GGUF: a block type, such as q4_k, or a mixture, such as Q4_K_M. */
-  readonly type?: string
-  /** GGUF: a file that weighs columns. */
-  readonly imatrix?: string
-  /** ONNX: how codes of weights are stored. */
-  readonly form?: (typeof ONNX_FORMS)[number]
-  /** GPTQ and compressed-tensors: how layers stand; by what they are where absent. */
-  readonly checkpointFormat?: (typeof CHECKPOINT_FORMATS)[number]
 }

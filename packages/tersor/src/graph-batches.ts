@@ -3,7 +3,7 @@ import { decode } from '@tersor/core'
 import { openSafetensors } from '@tersor/formats/safetensors'
 import type { GraphValue } from '@tersor/models'
 import { packInputs } from '@tersor/models/graph-batch'
-import { withUsualInputs } from '@tersor/models/onnx-model'
+import { withUsualInputs } from '@tersor/onnx/model'
 import { CompressionError, type ParameterStore } from '@tersor/tensor'
 
 /** Shows an input as "ids int64 (batch, 128)". */

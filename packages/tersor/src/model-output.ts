@@ -1,15 +1,17 @@
 import type { RunOptions } from '@tersor/core'
+import type { SinkOptions } from '@tersor/formats/output'
 import { scratchFolder, type ScratchFolder } from '@tersor/formats/scratch'
-import type { GraphModel } from '@tersor/models'
+import { loadFormats } from '@tersor/models/formats'
+import type { FormatWriter, OpenSink } from '@tersor/models/formats/format'
 import { openModel, type OpenedModel } from '@tersor/models/open-model'
 import { CompressionError, type Parameter, type ParameterSink } from '@tersor/tensor'
 import { rmdir } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { FormatFlags, OutputFormat } from './format-flags.js'
-import { sinkOf, type FormatOptions } from './output-formats.js'
 import { notesOf } from './output-notes.js'
 import { refuseExisting, refuseSource } from './output-place.js'
 import { weightBytes } from './weight-bytes.js'
+import { sinkOf, writerOf } from './writer-of.js'
 
 export interface OutputFlags extends FormatFlags {
   readonly out: string
@@ -37,70 +39,34 @@ export interface ModelOutput {
   saved(model: OpenedModel): Promise<SavedModel>
 }
 
-type OpenSink = Awaited<ReturnType<typeof sinkOf>>
-
 /** A sink for a finished model: files get a folder of their own where none is there. */
-const openSink = (
-  open: OpenSink,
-  path: string,
-  model: OpenedModel,
-  { storesNames, ...rest }: Omit<FormatOptions, 'config'> & { readonly storesNames: boolean },
-): ParameterSink => {
-  const complete = 'completeConfig' in model ? model.completeConfig : undefined
-  const config = () => model.rawConfig
-  const files = 'files' in model && model.files ? { files: model.files } : {}
-  const carried = 'metadata' in model && model.metadata ? { carried: model.metadata } : {}
-  const source = 'onnx' in model ? { source: model.onnx } : 'file' in model ? { tfjs: model.file } : {}
-  const completed = complete ? { completeConfig: () => complete } : {}
-  const encoder = model.family === 'encoder' ? { encoder: model } : {}
-  const make = () => open(path, { ...rest, ...files, ...carried, ...source, ...completed, ...encoder, config })
-  const sink = path.endsWith('.gguf') ? inFolder(dirname(path), make) : make()
-  const nameIn = storesNames && 'storedName' in model && model.storedName ? model.storedName : (name: string) => name
+const openSink = ({ open, writer }: Place, path: string, model: OpenedModel, rest: SinkOptions): ParameterSink => {
+  const make = () => open(path, model, rest)
+  const sink = writer.fileIn === undefined ? make() : inFolder(dirname(path), make)
+  const nameIn = !writer.ownNames && 'storedName' in model && model.storedName ? model.storedName : (name: string) => name
   return { ...sink, write: (name: string, parameter: Parameter) => sink.write(nameIn(name), parameter) }
 }
 
-/** Whether a format has the names of the file that the model came from, rather than names of its own. */
-const keepsNames = (format: OutputFormat): boolean => !['gguf', 'onnx', 'tfjs'].includes(format)
+/** Where the result stands: a file, or a folder. */
+const placeOf = ({ end, fileIn }: FormatWriter, out: string): string =>
+  fileIn === undefined || out.endsWith(end!) ? out : join(out, fileIn)
 
-/** Where the result stands: a file for GGUF, a folder otherwise. */
-const placeOf = ({ format, out }: OutputFlags | DirectFlags): string =>
-  format === 'gguf' && !out.endsWith('.gguf') ? join(out, 'model.gguf') : out
+const noPlace = (format: OutputFormat, what: string, others: readonly string[], fields: object): CompressionError =>
+  new CompressionError('UNSUPPORTED', `The format ${format} has no place for ${what}.`, `Use --format ${others.join(' or ')}.`, {
+    ...fields,
+  })
 
-/** Graphs are written as they came: other formats hold no operators. */
-const refuseForGraph = (model: GraphModel, format: OutputFormat): void => {
-  if (format === model.format) return
-  throw new CompressionError('UNSUPPORTED', `The format ${format} has no place for a graph.`, `Use --format ${model.format}.`, { format })
-}
-
-/** Formats by what they hold besides language models; all hold those. */
-const HOLDS: Readonly<Partial<Record<OutputFormat, readonly OpenedModel['family'][]>>> = {
-  huggingface: ['encoder', 'image'],
-  onnx: ['encoder'],
-}
-
-const refuseMisplaced = (model: OpenedModel, { format, out }: FormatFlags & { readonly out: string }): void => {
-  if (model.family === 'graph') return refuseForGraph(model, format)
-  if (format === 'tfjs')
-    throw new CompressionError(
-      'UNSUPPORTED',
-      `The format tfjs holds graphs and layers of TensorFlow.js, and ${model.architecture} is neither: nothing could load it.`,
-      'Use --format onnx, which transformers.js and onnxruntime-web run in browsers, or gguf.',
-      { format, architecture: model.architecture },
-    )
-  const holds = (each: OutputFormat): boolean => model.family === 'language' || (HOLDS[each] ?? []).includes(model.family)
-  if (!holds(format)) {
-    const others = (Object.keys(HOLDS) as OutputFormat[]).filter(holds).join(' or ')
-    throw new CompressionError('UNSUPPORTED', `The format ${format} has no place for ${model.architecture}.`, `Use --format ${others}.`, {
-      architecture: model.architecture,
-    })
+/** Throws UNSUPPORTED or BAD_OPTION where the model has no place in the format. Graphs are written as they came: other formats hold no operators. */
+const refuseMisplaced = async (writer: FormatWriter, model: OpenedModel, format: OutputFormat, out: string): Promise<void> => {
+  if (model.family === 'graph') {
+    if (format !== model.format) throw noPlace(format, 'a graph', [model.format], { format })
+    return
   }
-  if (format === 'onnx' && out.toLowerCase().endsWith('.onnx'))
-    throw new CompressionError(
-      'BAD_OPTION',
-      `--out ${out} names a file, and a network of text becomes a folder: its graph, config and tokenizer.`,
-      'Choose an --out without .onnx at its end.',
-      { out },
-    )
+  const refusal = writer.refuses?.(model, out)
+  if (refusal) throw refusal
+  if (writer.holds.includes(model.family)) return
+  const others = (await loadFormats()).filter(each => each.writer?.holds.includes(model.family)).map(({ name }) => name)
+  throw noPlace(format, model.architecture, others, { architecture: model.architecture })
 }
 
 /** Takes the folder that was made for a file away again where nothing came of it. */
@@ -116,13 +82,13 @@ const inFolder = (folder: string, make: () => ParameterSink): ParameterSink => {
 }
 
 /** What a stopped run left and whether its output may be replaced: by --overwrite, or since the run itself had put it there already. */
-const standOf = async (scratch: ScratchFolder, flags: OutputFlags) => {
+const standOf = async (scratch: ScratchFolder, flags: OutputFlags, path: string) => {
   const { resume, overwrite } = flags
   try {
     const placed = await scratch.recover()
     const state = resume ? await scratch.state() : 'none'
     const replaces = overwrite || (state === 'publishing' && placed)
-    if (state !== 'published') await refuseExisting(flags.out, replaces, placeOf(flags))
+    if (state !== 'published') await refuseExisting(flags.out, replaces, path)
     return { overwrite: replaces, state }
   } catch (error) {
     await scratch.close()
@@ -130,25 +96,28 @@ const standOf = async (scratch: ScratchFolder, flags: OutputFlags) => {
   }
 }
 
+/** How a format is written, and its sinks. */
+interface Place {
+  readonly writer: FormatWriter
+  readonly open: OpenSink
+}
+
 /** Prepares where a compressed model goes; throws OUTPUT_EXISTS before any work is done, and UNSUPPORTED for a format the model has no place in. */
 export const openOutput = async (model: OpenedModel, source: string, flags: OutputFlags): Promise<ModelOutput> => {
   await refuseSource(source, flags.out)
-  const path = placeOf(flags)
+  const writer = await writerOf(flags.format)
+  const path = placeOf(writer, flags.out)
   const scratch = scratchFolder(`${flags.out.replace(/(?<=.)[/\\]+$/, '')}.partial`, { overwrite: flags.overwrite })
-  const { overwrite, state } = await standOf(scratch, flags)
-  refuseMisplaced(model, flags)
+  const { overwrite, state } = await standOf(scratch, flags, path)
+  await refuseMisplaced(writer, model, flags.format, flags.out)
   const open = await sinkOf(flags)
   const unfinished = join(scratch.path, 'output')
   return {
     scratch,
     ...(state === 'published' ? { reopen: () => openModel(path) } : {}),
-    sink: small =>
-      openSink(open, path, small, {
-        ...{ provenance: small.provenance ?? [], overwrite, unfinished },
-        storesNames: keepsNames(flags.format),
-      }),
+    sink: small => openSink({ writer, open }, path, small, { provenance: small.provenance ?? [], overwrite, unfinished }),
     saved: async small => {
-      const written = model.family === 'graph' && model.format === 'tfjs' ? join(path, 'model.json') : path
+      const written = writer.entry === undefined ? path : join(path, writer.entry)
       return {
         path: written,
         bytes: await weightBytes(written),
@@ -171,15 +140,13 @@ export interface DirectOutput {
 
 /** Prepares it; throws OUTPUT_EXISTS, UNSUPPORTED and BAD_OPTION before any work is done. */
 export const openDirectOutput = async (model: OpenedModel, source: string, flags: DirectFlags): Promise<DirectOutput> => {
-  const path = placeOf(flags)
+  const writer = await writerOf(flags.format)
+  const path = placeOf(writer, flags.out)
   await refuseSource(source, flags.out)
   await refuseExisting(flags.out, flags.overwrite, path)
-  refuseMisplaced(model, flags)
+  await refuseMisplaced(writer, model, flags.format, flags.out)
   const open = await sinkOf(flags)
-  const sink = openSink(open, path, model, {
-    ...{ provenance: model.provenance ?? [], overwrite: flags.overwrite },
-    storesNames: keepsNames(flags.format),
-  })
+  const sink = openSink({ writer, open }, path, model, { provenance: model.provenance ?? [], overwrite: flags.overwrite })
   let notes: readonly string[] = []
   const finish = async () => {
     const store = await sink.finish()

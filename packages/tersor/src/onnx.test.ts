@@ -1,5 +1,5 @@
 import '@tensorflow/tfjs-backend-cpu'
-import { encodeModel, graphBuilder, modelOf, ONNX_FORMS as FORMS, openOnnx } from '@tersor/formats/onnx'
+import { encodeModel, graphBuilder, modelOf, ONNX_FORMS as FORMS, openOnnx } from '@tersor/onnx/file'
 import { safetensorsSink } from '@tersor/formats/safetensors'
 import { huggingFaceSink } from '@tersor/formats/huggingface'
 import { picoLlama, type OpenedModel } from '@tersor/models'
@@ -9,7 +9,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Writable } from 'node:stream'
 import { byteTokenizerJson } from './byte-tokenizer.reference.js'
-import { initializer, values, writeMlp } from '../../formats/src/onnx/toy-graph.reference.js'
+import { initializer, values, writeMlp } from '../../onnx/src/file/toy-graph.reference.js'
 import { tinyBert } from '../../models/src/tiny-bert.reference.js'
 import { ONNX_FORMS } from './format-flags.js'
 import { main } from './index.js'
@@ -245,7 +245,7 @@ describe('an encoder', () => {
   })
 })
 
-it('measures a folder for transformers.js that it wrote as the folder it was made of, and says who generates from it', async () => {
+it('measures a folder for transformers.js that it wrote as the folder it was made of, and generates the same text from it', async () => {
   const pico = picoLlama({ dtype: 'bf16', context: 32, seed: 3 })
   const files = { 'tokenizer.json': new TextEncoder().encode(JSON.stringify(byteTokenizerJson())) }
   const [source, out] = [join(folder, 'told'), join(folder, 'told-web')]
@@ -263,11 +263,13 @@ it('measures a folder for transformers.js that it wrote as the folder it was mad
   expect(Math.abs(there.perplexity / here.perplexity - 1)).toBeLessThan(1e-4)
   const { kl } = await json('evaluate', out, '--data', text, '--metric', 'kl', '--reference', source)
   expect(kl).toBeLessThan(1e-6)
-  const { code, err } = await run('generate', out, '--prompt', 'It')
-  expect(code).toBe(1)
-  expect(err).toContain(
-    `error UNSUPPORTED ${out} is an ONNX graph, which other runtimes generate text from.\nGenerate with transformers.js, or from the folder it was made of; tersor evaluate measures it on a text.`,
-  )
+  const said = await json('generate', out, '--prompt', 'It is', '--tokens', '12')
+  expect(said).toEqual({
+    ...(await json('generate', source, '--prompt', 'It is', '--tokens', '12')),
+    tokensPerSecond: said.tokensPerSecond,
+  })
+  const whole = await run('generate', out, '--prompt', 'It', '--activations', 'int8')
+  expect(whole.err).toContain('error BAD_OPTION activations is "int8", and an imported graph multiplies decoded weights.')
   const plain = await run('evaluate', join(folder, 'mlp.onnx'), '--data', text, '--metric', 'perplexity')
   expect(plain.err).toContain('perplexity does not measure a model of the kind graph.')
   expect(plain.err).toContain('perplexity and kl measure a decoder in its folder, with its tokenizer.json.')

@@ -3,25 +3,10 @@ import type { PlannedLayer } from '@tersor/formats/gptq'
 import type { OpenedModel } from '@tersor/models'
 import { CompressionError } from '@tersor/tensor'
 import type { FormatFlags, OutputFormat } from './format-flags.js'
+import { writerOf } from './writer-of.js'
 
-type Why = (layer: PlannedLayer) => { readonly reason: string; readonly step: string } | undefined
-
-/** How folders for other runtimes judge a layer, loaded when one is to be written. */
-const JUDGES: Partial<Record<OutputFormat, (flags: FormatFlags) => Promise<Why>>> = {
-  gptq: async () => (await import('@tersor/formats/gptq')).whyNoGptq,
-  awq: async () => (await import('@tersor/formats/awq')).whyNoAwq,
-  'compressed-tensors': async ({ checkpointFormat }) => {
-    const { whyNoCompressedTensors } = await import('@tersor/formats/compressed-tensors')
-    const format = checkpointFormat === 'int-quantized' ? checkpointFormat : 'pack-quantized'
-    return layer => whyNoCompressedTensors(layer, format)
-  },
-}
-
-/** Steps whose codes lie on no grid of integers with integer zeros, and the formats that take them all the same. */
-const OTHER_CODES: Readonly<Record<string, readonly OutputFormat[]>> = {
-  ...{ hqq: [], nf4: [], fp4: [], 'k-quant': [] },
-  ...{ fp8: ['compressed-tensors'], nvfp4: ['compressed-tensors'], mxfp4: ['compressed-tensors'] },
-}
+/** Steps whose codes lie on no grid of integers with integer zeros. */
+const OFF_THE_GRID: readonly string[] = ['hqq', 'nf4', 'fp4', 'k-quant', 'fp8', 'nvfp4', 'mxfp4']
 
 const refuse = (format: OutputFormat, what: string, step: string): CompressionError =>
   new CompressionError('UNSUPPORTED', `The format ${format} will have no place for the result: ${what}.`, step, { format })
@@ -43,12 +28,13 @@ const plannedLayer = ({ options = {} }: Method, site: Site, model: OpenedModel):
  */
 export const refusePlanned = async (model: OpenedModel, steps: readonly Step[], flags: FormatFlags): Promise<void> => {
   const { format } = flags
-  const why = await JUDGES[format]?.(flags)
+  const { judge, takes = [] } = await writerOf(format)
+  const why = await judge?.(flags)
   if (why === undefined) return
   const { isEmbedding } = await import('@tersor/formats/huggingface')
   for (const step of steps.filter(isMethod)) {
-    const takers = Object.hasOwn(OTHER_CODES, step.name) ? OTHER_CODES[step.name] : undefined
-    if (takers && !takers.includes(format))
+    const isOff = OFF_THE_GRID.includes(step.name)
+    if (isOff && !takes.includes(step.name))
       throw refuse(
         format,
         `${step.name} makes codes that are no grid with whole zeros`,
@@ -56,7 +42,7 @@ export const refusePlanned = async (model: OpenedModel, steps: readonly Step[], 
       )
     for (const site of sitesOf(model).filter(selects(step))) {
       const layer = plannedLayer(step, site, model)
-      const isCoded = layer !== undefined || takers !== undefined
+      const isCoded = layer !== undefined || isOff
       if (isCoded && isEmbedding(site.weight))
         throw refuse(
           format,

@@ -1,14 +1,13 @@
 import type { Tensor } from '@tensorflow/tfjs-core'
 import { activationNames, createRng, sitesOf } from '@tersor/core'
 import type { GraphModel, LanguageModel, TextEncoder } from '@tersor/models'
+import type { Runtime } from '@tersor/models/formats/runtime'
 import { openModel, type OpenedModel } from '@tersor/models/open-model'
 import { CompressionError } from '@tersor/tensor'
 import type { OutputFormat } from './format-flags.js'
+import { loadPackage, type LoadPackage } from './load-package.js'
 import { compareOutputs, compareTokens, encodingOf, logitsOf, outputsOf } from './verify/compare.js'
-import { llamaCpp } from './verify/llama-cpp.js'
-import { onnxRuntime } from './verify/onnx-runtime.js'
-import { loadPackage, type LoadPackage, type Runtime } from './verify/runtime.js'
-import { tfjs } from './verify/tfjs.js'
+import { writerOf } from './writer-of.js'
 
 type Compared = (ReturnType<typeof compareTokens> | ReturnType<typeof compareOutputs>) & {
   /** Up to which two computations count as the same: nats of divergence, or mean difference as a part of the largest value. */
@@ -20,17 +19,6 @@ type Compared = (ReturnType<typeof compareTokens> | ReturnType<typeof compareOut
 /** How a saved model fared: in the runtime it is for, or, where none runs here, in our own reader. */
 export type Verification =
   (Compared & { readonly runtime: string }) | (Compared & { readonly readBack: true; readonly why: string }) | { readonly skipped: string }
-
-/** What reads a format besides Tersor, in Node; a text says why nothing does. */
-const RUNTIMES: Readonly<Record<OutputFormat, Runtime | string>> = {
-  gguf: llamaCpp,
-  onnx: onnxRuntime,
-  tfjs,
-  huggingface: 'no runtime besides Tersor reads its trees in Hugging Face folders',
-  gptq: 'vLLM and transformers, which read gptq folders, do not run in Node',
-  awq: 'vLLM and transformers, which read awq folders, do not run in Node',
-  'compressed-tensors': 'vLLM and transformers, which read compressed-tensors folders, do not run in Node',
-}
 
 const TOKENS = 32
 /** How far a text goes beyond the shortest window, and at most: what a window hides shows only there. */
@@ -157,9 +145,6 @@ const inOurReader = async (request: VerifyRequest, why: string): Promise<Verific
   }
 }
 
-/** Formats whose writer rounds: there ours runs on what the file holds. */
-const ROUNDED: readonly OutputFormat[] = ['gguf']
-
 /**
  * Runs a saved model in the runtime its format is for and compares with ours: networks of text on random tokens, graphs on one input.
  * Where no runtime for the format runs in Node or it is not installed, reads a language model back with our own reader, and says so.
@@ -167,12 +152,13 @@ const ROUNDED: readonly OutputFormat[] = ['gguf']
  */
 export const verify = async (request: VerifyRequest): Promise<Verification> => {
   const { path, format, compressed, load = loadPackage } = request
-  const runtime = RUNTIMES[format]
-  if (typeof runtime === 'string') return inOurReader(request, runtime)
+  const writer = await writerOf(format)
+  if (typeof writer.runtime === 'string') return inOurReader(request, writer.runtime)
+  const runtime = await writer.runtime()
   const name = await runtime.packageFor(path)
   const library = await load(name)
   if (library === undefined) return inOurReader(request, `${name} is not installed here`)
-  if (compressed && !ROUNDED.includes(format)) return inRuntime({ ...request, model: compressed }, runtime, library)
+  if (compressed && !writer.rounds) return inRuntime({ ...request, model: compressed }, runtime, library)
   const model = await openModel(path)
   try {
     return await inRuntime({ ...request, model }, runtime, library)

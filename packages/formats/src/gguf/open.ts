@@ -1,5 +1,5 @@
 import { blocksToTree, type Provenance } from '@tersor/core'
-import { CompressionError, dense, DTYPES, fromFloat32, notFound, toFloat32, type Parameter, type ParameterStore } from '@tersor/tensor'
+import { CompressionError, dense, DTYPES, fromFloat32, storeOver, toFloat32, type Parameter, type ParameterStore } from '@tersor/tensor'
 import { badFile } from '../bad-file.js'
 import { openSource, type ByteSource } from '../byte-source.js'
 import type { FileSystem } from '../file-system.js'
@@ -72,30 +72,20 @@ const rowOrderOf = (architecture: unknown, config: Json | undefined): RowOrder =
   }
 }
 
-const storeOf = (tensors: ReadonlyMap<string, SourcedTensor>, orderOf: RowOrder, close: () => Promise<void>): ParameterStore => {
-  const names = Object.freeze([...tensors.keys()])
-  const find = (name: string): SourcedTensor => {
-    const tensor = tensors.get(name)
-    if (!tensor) throw notFound(name, names)
-    return tensor
-  }
-  return Object.freeze({
-    names: () => names,
-    info: (name: string) => {
-      const { type, shape, byteLength } = find(name)
+const storeOf = (tensors: ReadonlyMap<string, SourcedTensor>, orderOf: RowOrder, close: () => Promise<void>): ParameterStore =>
+  storeOver(tensors, {
+    info: ({ type, shape, byteLength }) => {
       const { dtype }: TensorType = TENSOR_TYPES[type]
       if (AS_TREES.includes(type)) return { shape, byteLength, codec: 'affine' }
       return dtype ? { shape, byteLength, dtype } : { shape, byteLength, dtype: 'f32' as const, storedAs: type }
     },
-    read: async (name: string, { signal }: { readonly signal?: AbortSignal } = {}) => {
-      const tensor = find(name)
+    read: async (tensor, name, signal) => {
       const order = tensor.byteLength > 0 ? orderOf(name, tensor.shape[0]) : undefined
       const parameter = parameterOf(tensor, await tensor.source.read(tensor.offset, tensor.byteLength, signal))
       return order ? permuteRows(parameter, order)! : parameter
     },
     close,
   })
-}
 
 /** Beyond what any network has: more must take the room of experts, since each gets a name, whatever the file holds. */
 const FEW_EXPERTS = 1024

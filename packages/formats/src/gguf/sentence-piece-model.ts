@@ -1,7 +1,6 @@
-import type { WireType } from '@bufbuild/protobuf/wire'
-import { BinaryReader } from '@bufbuild/protobuf/wire'
 import { CompressionError } from '@tersor/tensor'
 import { badFile } from '../bad-file.js'
+import { wireFields } from './wire.js'
 
 /** A piece of a SentencePiece vocabulary: its text, its score, and its type by the numbers that GGUF has too. */
 export interface Piece {
@@ -30,28 +29,29 @@ const NORMALIZER = { characters: 2, addsSpace: 3, joinsSpaces: 4 } as const
 const KINDS: Readonly<Record<number, string>> = { 1: 'unigram', 2: 'BPE', 3: 'word', 4: 'char' }
 const BPE = 2
 
-type Fields = Readonly<Record<number, (reader: BinaryReader) => void>>
+const asBytes = (value: number | Uint8Array): Uint8Array => {
+  if (typeof value === 'number') throw new Error('A number stands where a text or message must.')
+  return value
+}
+const asText = (value: number | Uint8Array): string => new TextDecoder().decode(asBytes(value))
+const asNumber = (value: number | Uint8Array): number => {
+  if (typeof value !== 'number') throw new Error('Bytes stand where a number must.')
+  return value
+}
+
+type Fields = Readonly<Record<number, (value: number | Uint8Array) => void>>
 
 /** Reads the fields of a message that are known and passes over the others. */
-const readFields = (reader: BinaryReader, end: number, fields: Fields): void => {
-  while (reader.pos < end) {
-    const [field, wire] = reader.tag()
-    if (Object.hasOwn(fields, field)) fields[field](reader)
-    else reader.skip(wire as WireType, field)
-  }
+const readFields = (bytes: Uint8Array, fields: Fields): void => {
+  for (const [field, value] of wireFields(bytes)) if (Object.hasOwn(fields, field)) fields[field](value)
 }
 
-const message = (reader: BinaryReader, fields: Fields): void => {
-  const bytes = reader.bytes()
-  readFields(new BinaryReader(bytes), bytes.length, fields)
-}
-
-const readPiece = (reader: BinaryReader): Piece => {
+const readPiece = (bytes: Uint8Array): Piece => {
   let [text, score, type] = ['', 0, 1]
-  message(reader, {
-    [PIECE.text]: inner => (text = inner.string()),
-    [PIECE.score]: inner => (score = inner.float()),
-    [PIECE.type]: inner => (type = inner.int32()),
+  readFields(bytes, {
+    [PIECE.text]: value => (text = asText(value)),
+    [PIECE.score]: value => (score = asNumber(value)),
+    [PIECE.type]: value => (type = asNumber(value)),
   })
   return { text, score, type }
 }
@@ -61,21 +61,21 @@ const read = (bytes: Uint8Array): SentencePieceModel & { readonly kind: number }
   let [kind, unknown, bos, eos, pad] = [1, 0, 1, 2, -1]
   let [addsSpace, joinsSpaces, mapsCharacters] = [true, true, false]
   const trainer: Fields = {
-    [TRAINER.kind]: inner => (kind = inner.int32()),
-    [TRAINER.unknown]: inner => (unknown = inner.int32()),
-    [TRAINER.bos]: inner => (bos = inner.int32()),
-    [TRAINER.eos]: inner => (eos = inner.int32()),
-    [TRAINER.pad]: inner => (pad = inner.int32()),
+    [TRAINER.kind]: value => (kind = asNumber(value)),
+    [TRAINER.unknown]: value => (unknown = asNumber(value)),
+    [TRAINER.bos]: value => (bos = asNumber(value)),
+    [TRAINER.eos]: value => (eos = asNumber(value)),
+    [TRAINER.pad]: value => (pad = asNumber(value)),
   }
   const normalizer: Fields = {
-    [NORMALIZER.characters]: inner => (mapsCharacters = inner.bytes().length > 0),
-    [NORMALIZER.addsSpace]: inner => (addsSpace = inner.bool()),
-    [NORMALIZER.joinsSpaces]: inner => (joinsSpaces = inner.bool()),
+    [NORMALIZER.characters]: value => (mapsCharacters = asBytes(value).length > 0),
+    [NORMALIZER.addsSpace]: value => (addsSpace = asNumber(value) !== 0),
+    [NORMALIZER.joinsSpaces]: value => (joinsSpaces = asNumber(value) !== 0),
   }
-  readFields(new BinaryReader(bytes), bytes.length, {
-    [MODEL.pieces]: reader => pieces.push(readPiece(reader)),
-    [MODEL.trainer]: reader => message(reader, trainer),
-    [MODEL.normalizer]: reader => message(reader, normalizer),
+  readFields(bytes, {
+    [MODEL.pieces]: value => pieces.push(readPiece(asBytes(value))),
+    [MODEL.trainer]: value => readFields(asBytes(value), trainer),
+    [MODEL.normalizer]: value => readFields(asBytes(value), normalizer),
   })
   const normalizations = [
     ...(mapsCharacters ? ['maps characters to others'] : []),

@@ -1,25 +1,21 @@
-import { decode as decodeTree, type Provenance } from '@tersor/core'
+import { decode as decodeTree } from '@tersor/core'
 import { CompressionError, type Parameter } from '@tersor/tensor'
 import type { Json } from '../json-text.js'
-import type { Imatrix } from '../imatrix/imatrix.js'
-import type { OutputOptions } from '../output.js'
+import type { Imatrix } from './imatrix/imatrix.js'
+import type { SinkOptions } from '../output.js'
 import type { Metadata } from './header.js'
 import type { Fallback } from './store-tensor.js'
 import { MIXTURES, type MixtureName } from './tables/mixtures.js'
 import { TENSOR_TYPES, type BlockTypeName } from './tables/tensor-types.js'
 
-export interface GgufSinkOptions extends OutputOptions {
+export interface GgufSinkOptions extends SinkOptions {
   readonly config: Json
   /** Side files as `openHuggingFace` gives them: tokenizer, chat templates and generation_config.json become metadata. */
   readonly files?: Readonly<Record<string, Uint8Array>>
-  /** Whether a head may come although the config says that the embedding is it: then it is written too. */
-  readonly mayUntie?: boolean
   /** The metadata of the GGUF file that the model came from: what the new file does not say itself is kept, the tokenizer as a whole. */
   readonly carried?: Metadata
   /** More metadata, such as general.name; it goes before what config and tokenizer say. */
   readonly metadata?: Metadata
-  /** The steps that made the parameters; asked for at the end where it is a function. */
-  readonly provenance?: readonly Provenance[] | (() => readonly Provenance[])
   /** What trees become that no block type holds without loss; f16 where absent. */
   readonly fallback?: Fallback
   /** What matrices become; plain ones and those that are a block type already stay as they are where absent. */

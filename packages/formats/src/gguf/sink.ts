@@ -11,7 +11,7 @@ import {
 import { within, writeFully } from '../file-system.js'
 import type { Json } from '../json-text.js'
 import { MARK, MARK_VALUE } from '../mark.js'
-import { createOutput, type Output } from '../output.js'
+import { fileSink, type Unfinished } from '../output.js'
 import { architectureOf, attentionOf, configToMetadata, expertCount, windowOf } from './config.js'
 import { encodeGgufHeader } from './encode-header.js'
 import type { GgufValue, Metadata } from './header.js'
@@ -132,9 +132,9 @@ const storeNamed = (
 }
 
 /** Header and data into one file. */
-const join = async (output: Output, header: Uint8Array, data: TensorData): Promise<string> => {
-  const path = within(output.folder, 'model.gguf')
-  const file = await output.fs.open(path, 'wx+')
+const join = async ({ fs, folder }: Unfinished, header: Uint8Array, data: TensorData): Promise<string> => {
+  const path = within(folder, 'model.gguf')
+  const file = await fs.open(path, 'wx+')
   try {
     await writeFully(file, header, 0)
     await data.copyTo(file, header.byteLength)
@@ -146,8 +146,8 @@ const join = async (output: Output, header: Uint8Array, data: TensorData): Promi
 }
 
 /** Parameters that llama.cpp makes itself. */
-const isDerived = (name: string, { config, mayUntie = false }: GgufSinkOptions): boolean =>
-  name.endsWith('.rotary_emb.inv_freq') || (name === 'lm_head.weight' && config.tie_word_embeddings === true && !mayUntie)
+const isDerived = (name: string, { config }: GgufSinkOptions): boolean =>
+  name.endsWith('.rotary_emb.inv_freq') || (name === 'lm_head.weight' && config.tie_word_embeddings === true)
 
 /** What llama.cpp makes of a window that it does not slide. */
 const windowNotes = ({ config }: GgufSinkOptions): readonly string[] => {
@@ -171,9 +171,8 @@ const fileTypeFor = ({ mixture }: GgufSinkOptions, report: readonly GgufReport[]
 })
 
 /** The last key of the file: what made its parameters. */
-const provenanceEntries = ({ provenance = [] }: GgufSinkOptions): readonly (readonly [string, GgufValue])[] => {
-  const steps = typeof provenance === 'function' ? provenance() : provenance
-  return steps.length > 0 ? [[PROVENANCE_KEY, { type: 'string', value: JSON.stringify(steps) }]] : []
+const provenanceEntries = ({ provenance }: Pick<Unfinished, 'provenance'>): readonly (readonly [string, GgufValue])[] => {
+  return provenance.length > 0 ? [[PROVENANCE_KEY, { type: 'string', value: JSON.stringify(provenance) }]] : []
 }
 
 /**
@@ -189,56 +188,48 @@ export const ggufSink = (path: string, options: GgufSinkOptions): GgufSink => {
   const fixed = fixedMetadata(options)
   const tokenizerFor = tokenizerWriter(options)
   const importance = trackImportance(options.imatrix)
-  const output = createOutput(path, options)
-  const data = tensorData(() => output.fs.open(within(output.folder, 'data'), 'wx+'), expertCount(config))
-  const report: GgufReport[] = []
-  let notes: readonly string[] = []
-
-  const write = async (name: string, parameter: Parameter): Promise<void> => {
-    if (isDerived(name, options)) return
-    const place = toGgufPlace(name, expertCount(config) > 0)
-    const { bytes, ...stored } = await storeNamed(name, place, parameter, options, importance)
-    const isFlat = place.name.endsWith('.ffn_gate_inp_shexp.weight')
-    await data.add(place, isFlat ? [parameter.shape.at(-1)!] : parameter.shape, { type: stored.type, bytes }, name)
-    report.push({ name, byteLength: bytes.byteLength, ...stored, ...decompressedOf(parameter, stored.type, bytes.byteLength) })
-  }
-  const metadataNow = (): Metadata => {
-    const [name] = architectureOf(config)
-    const rows = data.rowsOf('token_embd.weight')
-    const tokenizer = tokenizerFor(rows)
-    notes = [...tokenizer.notes, ...windowNotes(options), ...importance.notes()]
-    return new Map<string, GgufValue>([
-      [MARK, { type: 'string', value: MARK_VALUE }],
-      ...fixed,
-      ...(rows === undefined ? [] : [[`${name}.vocab_size`, { type: 'u32', value: rows }] as const]),
-      ...tokenizer.metadata,
-      ...(options.metadata ?? []),
-      ['general.file_type', fileTypeFor(options, report)],
-      ...provenanceEntries(options),
-    ])
-  }
-  const finish = async (): Promise<void> => {
-    const factors = factorsOf(config)
-    if (factors) {
-      const { bytes } = fromFloat32(factors, 'f32', [factors.length])
-      await data.add({ name: ROPE_FACTORS }, [factors.length], { type: 'f32', bytes }, ROPE_FACTORS)
+  return fileSink(path, options, unfinished => {
+    const { fs, folder } = unfinished
+    const data = tensorData(() => fs.open(within(folder, 'data'), 'wx+'), expertCount(config))
+    const report: GgufReport[] = []
+    let notes: readonly string[] = []
+    const metadataNow = (): Metadata => {
+      const [name] = architectureOf(config)
+      const rows = data.rowsOf('token_embd.weight')
+      const tokenizer = tokenizerFor(rows)
+      notes = [...tokenizer.notes, ...windowNotes(options), ...importance.notes()]
+      return new Map<string, GgufValue>([
+        [MARK, { type: 'string', value: MARK_VALUE }],
+        ...fixed,
+        ...(rows === undefined ? [] : [[`${name}.vocab_size`, { type: 'u32', value: rows }] as const]),
+        ...tokenizer.metadata,
+        ...(options.metadata ?? []),
+        ['general.file_type', fileTypeFor(options, report)],
+        ...provenanceEntries(unfinished),
+      ])
     }
-    const file = await join(output, encodeGgufHeader(metadataNow(), data.infos()), data)
-    await data.close()
-    await output.publish([{ from: file, to: path }])
-  }
-  const step = <T>(work: () => Promise<T>): Promise<T> =>
-    output.step(() => work().catch((error: unknown) => data.close().then(() => Promise.reject(error))))
-  return Object.freeze({
-    write: (name: string, parameter: Parameter) => step(() => write(name, parameter)),
-    finish: async () => {
-      await step(finish)
-      const { params } = await openGguf(path, { fileSystem: output.fs })
-      return Object.freeze({ ...params, report: Object.freeze(report), notes: Object.freeze(notes) })
-    },
-    abort: async () => {
-      await output.abort()
-      await data.close()
-    },
+    return {
+      write: async (name, parameter) => {
+        if (isDerived(name, options)) return
+        const place = toGgufPlace(name, expertCount(config) > 0)
+        const { bytes, ...stored } = await storeNamed(name, place, parameter, options, importance)
+        const isFlat = place.name.endsWith('.ffn_gate_inp_shexp.weight')
+        await data.add(place, isFlat ? [parameter.shape.at(-1)!] : parameter.shape, { type: stored.type, bytes }, name)
+        report.push({ name, byteLength: bytes.byteLength, ...stored, ...decompressedOf(parameter, stored.type, bytes.byteLength) })
+      },
+      finish: async () => {
+        const factors = factorsOf(config)
+        if (factors) {
+          const { bytes } = fromFloat32(factors, 'f32', [factors.length])
+          await data.add({ name: ROPE_FACTORS }, [factors.length], { type: 'f32', bytes }, ROPE_FACTORS)
+        }
+        return { moves: [{ from: await join(unfinished, encodeGgufHeader(metadataNow(), data.infos()), data), to: path }] }
+      },
+      close: () => data.close(),
+      reopen: async () => {
+        const { params } = await openGguf(path, { fileSystem: fs })
+        return Object.freeze({ ...params, report: Object.freeze(report), notes: Object.freeze(notes) })
+      },
+    }
   })
 }

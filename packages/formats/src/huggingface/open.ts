@@ -6,8 +6,8 @@ import { diskError, nodeFileSystem, within, withoutSlash, type FileSystem } from
 import { isRecord, parseJson, parseText, type Json } from '../json-text.js'
 import { openSafetensors, type OpenOptions } from '../safetensors/open.js'
 import { MAX_CONFIG_BYTES, MAX_CONFIG_DEPTH, MAX_SIDE_FILE_BYTES, SIDE_FILES } from './files.js'
-import { DESCRIPTIONS } from '../quantized-folder/description.js'
-import { openQuantized } from '../quantized-folder/open.js'
+import { DESCRIPTIONS } from './quantized/description.js'
+import { openQuantized } from './quantized/open.js'
 import { withoutTersor } from './quantization-config.js'
 
 /** A model as the Hugging Face hub stores it. */

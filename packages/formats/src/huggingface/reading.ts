@@ -1,5 +1,5 @@
-import { DESCRIPTIONS } from '../quantized-folder/description.js'
-import { READERS } from '../quantized-folder/open.js'
+import { DESCRIPTIONS } from './quantized/description.js'
+import { READERS } from './quantized/open.js'
 import type { Reading } from '../reading-table.js'
 import { DTYPE_OF } from '../safetensors/tables.js'
 import { SIDE_FILES } from './files.js'

@@ -1,5 +1,5 @@
 import type { Provenance } from '@tersor/core'
-import { bytesOf, dense, notFound, type Codec, type Dense, type ParameterStore } from '@tersor/tensor'
+import { bytesOf, dense, storeOver, type Codec, type Dense, type ParameterStore } from '@tersor/tensor'
 import { badFile } from '../bad-file.js'
 import { openSource, type ByteSource } from '../byte-source.js'
 import type { FileSystem } from '../file-system.js'
@@ -73,33 +73,27 @@ const locate = (shards: readonly Shard[]): ReadonlyMap<string, Located> => {
 const bytesOfTree = (tree: StoredTree): number => storedLeaves(tree).reduce((sum, leaf) => sum + bytesOf(leaf.dtype, leaf.shape), 0)
 
 const storeOf = (shards: readonly Shard[]): SafetensorsStore => {
-  const located = locate(shards)
-  const names = Object.freeze([...located.keys()])
-  const find = (name: string): Located => {
-    const found = located.get(name)
-    if (!found) throw notFound(name, names)
-    return found
+  const close = async (): Promise<void> => {
+    await Promise.all(shards.map(shard => shard.source.close()))
   }
-  return Object.freeze({
-    metadata: Object.freeze(Object.assign({}, ...shards.map(shard => shard.metadata))),
-    provenance: shards[0]?.provenance ?? [],
-    names: () => names,
-    info: (name: string) => {
-      const { tree } = find(name)
+  const params = storeOver(locate(shards), {
+    info: ({ tree }) => {
       const size = { shape: tree.shape, byteLength: bytesOfTree(tree) }
       return isNode(tree) ? { ...size, codec: tree.codec.name } : { ...size, dtype: tree.dtype }
     },
-    read: async (name: string, { signal }: { readonly signal?: AbortSignal } = {}) => {
-      const { shard, tree } = find(name)
+    read: ({ shard, tree }, name, signal) => {
       const read = async ({ raw, dtype, shape }: StoredLeaf): Promise<Dense> => {
         const { offset, byteLength } = shard.tensors.get(raw)!
         return dense(dtype, shape, await shard.source.read(offset, byteLength, signal))
       }
       return readTree(name, tree, read)
     },
-    close: async () => {
-      await Promise.all(shards.map(shard => shard.source.close()))
-    },
+  })
+  return Object.freeze({
+    ...params,
+    metadata: Object.freeze(Object.assign({}, ...shards.map(shard => shard.metadata))),
+    provenance: shards[0]?.provenance ?? [],
+    close,
   })
 }
 

@@ -1,5 +1,5 @@
 import type { Provenance } from '@tersor/core'
-import { CompressionError, dense, fromFloat32, fromIntegers, notFound, type Dense, type ParameterStore } from '@tersor/tensor'
+import { CompressionError, dense, fromFloat32, fromIntegers, storeOver, type Dense, type ParameterStore } from '@tersor/tensor'
 import { badFile } from '../bad-file.js'
 import { fileSource, readSmallFile, type ByteSource } from '../byte-source.js'
 import { folderOf, within, type FileSystem } from '../file-system.js'
@@ -69,33 +69,24 @@ const dtypeAfter = ({ dtype, quantization }: WeightEntry): 'f32' | 'i32' | 'u8' 
   quantization?.dtype === 'float16' ? 'f16' : DTYPES[dtype]
 
 const storeOf = ({ weights }: Manifest, shards: readonly Shards[], close: () => Promise<void>): TfjsModel['params'] => {
-  const names = Object.freeze([...weights.values()].filter(({ dtype }) => dtype !== 'string').map(({ name }) => name))
-  const find = (name: string): WeightEntry => {
-    const entry = weights.get(name)
-    if (entry?.dtype === 'string')
-      throw new CompressionError(
-        'UNSUPPORTED',
-        `The weight "${name}" holds strings, which are no numbers.`,
-        'They are written again as they are; freeze the graph without its tables of words to be rid of them.',
-        { name },
-      )
-    if (entry) return entry
-    throw notFound(name, names)
-  }
-  return Object.freeze({
-    names: () => names,
-    info: (name: string) => {
-      const entry = find(name)
-      return { shape: entry.shape, dtype: dtypeAfter(entry), byteLength: entry.bytes }
-    },
-    read: async (name: string, options: { readonly signal?: AbortSignal } = {}) => {
-      const entry = find(name)
-      const bytes = await shards[entry.group].read(entry.offset, entry.bytes, options.signal)
+  const params = storeOver(new Map([...weights].filter(([, { dtype }]) => dtype !== 'string')), {
+    info: entry => ({ shape: entry.shape, dtype: dtypeAfter(entry), byteLength: entry.bytes }),
+    read: async (entry, _name, signal) => {
+      const bytes = await shards[entry.group].read(entry.offset, entry.bytes, signal)
       const isGrid = entry.quantization !== undefined && entry.quantization.dtype !== 'float16'
       return isGrid ? expand(bytes, entry) : dense(dtypeAfter(entry), entry.shape, bytes)
     },
-    close,
+    refusal: name =>
+      weights.has(name)
+        ? new CompressionError(
+            'UNSUPPORTED',
+            `The weight "${name}" holds strings, which are no numbers.`,
+            'They are written again as they are; freeze the graph without its tables of words to be rid of them.',
+            { name },
+          )
+        : undefined,
   })
+  return Object.freeze({ ...params, close })
 }
 
 /** The files of all groups, and the manifest with what is found only in them. */

@@ -1,20 +1,18 @@
 import type { Provenance } from '@tersor/core'
-import { CompressionError, type Parameter, type ParameterSink } from '@tersor/tensor'
+import { CompressionError, type ParameterSink } from '@tersor/tensor'
 import { nameOf, within, withoutSlash, writeFile, writeFully, type OpenFile } from '../file-system.js'
 import { isRecord, type Json } from '../json-text.js'
-import { createOutput, type OutputOptions } from '../output.js'
+import { fileSink, type SinkOptions } from '../output.js'
 import type { Manifest } from './manifest.js'
 import { openTfjs, RECORD_KEY } from './open.js'
 import { isMisfit, refusedText, stepsText, type Refused } from '../misfit.js'
 import { storeWeight, type StoredWeight } from './storage.js'
 
-export interface TfjsSinkOptions extends OutputOptions {
+export interface TfjsSinkOptions extends SinkOptions {
   /** What model.json says besides the manifest, as `openTfjs` gives it; a manifest by itself is written where absent or empty. */
   readonly description?: Json
   /** The manifest that the weights were read from: those that are unchanged keep their bytes. */
   readonly manifest?: Manifest
-  /** The steps that made the parameters. */
-  readonly provenance?: readonly Provenance[]
   /** Bytes of a shard; 4 MiB where absent, tfjs's habit. */
   readonly maxShardBytes?: number
   /** The manifest's name; model.json where absent, or weights_manifest.json for a manifest by itself. */
@@ -74,9 +72,6 @@ const keptOf = (manifest: Manifest | undefined): readonly (StoredWeight & { read
     content ? [{ name, dtype, shape, bytes: content }] : [],
   )
 
-const repeated = (name: string): CompressionError =>
-  new CompressionError('BAD_DATA', `The name "${name}" is taken already.`, 'Write every parameter once, under a name of its own.', { name })
-
 /**
  * Streams weights into the folder of a tfjs model, which unmodified tfjs loads: model.json and shards of 4 MiB; a grid of one scale a tensor
  * becomes uint8, halves become float16, and what was read quantized and did not change keeps its bytes, and so do the strings of the manifest that is passed.
@@ -84,61 +79,44 @@ const repeated = (name: string): CompressionError =>
  * Steps throw OUTPUT_EXISTS, DISK, and BAD_DATA for a name that comes twice.
  */
 export const tfjsSink = (path: string, options: TfjsSinkOptions = {}): ParameterSink => {
-  const { description = {}, manifest, provenance = [], maxShardBytes = SHARD_BYTES } = options
+  const { description = {}, manifest, maxShardBytes = SHARD_BYTES } = options
   const isBare = Object.keys(description).length === 0
-  const { name: jsonName = isBare ? 'weights_manifest.json' : 'model.json' } = options
+  const jsonName = nameOf(options.name ?? (isBare ? 'weights_manifest.json' : 'model.json'))
   const dir = withoutSlash(path)
-  const output = createOutput(dir, options)
-  const content = within(output.folder, 'content')
-  const refused: Refused[] = []
-  const entries: Json[] = []
-  const names = new Set<string>()
-  let made: Promise<unknown> | undefined
   const shard = (index: number): string => `group1-shard${index + 1}.bin`
-  const writer = shardWriter(async index => {
-    await (made ??= output.fs.mkdir(content))
-    return output.fs.open(within(content, shard(index)), 'wx+')
-  }, maxShardBytes)
-
-  const write = async (name: string, parameter: Parameter): Promise<void> => {
-    if (names.size === names.add(name).size) throw repeated(name)
-    const stored = storeWeight(name, parameter, manifest?.weights.get(name))
-    if (isMisfit(stored)) return void refused.push({ name, ...stored })
-    if (refused.length > 0) return
-    entries.push(describe(stored, name))
-    await writer.write(stored.bytes)
-  }
-  const finish = async (): Promise<void> => {
-    if (refused.length > 0) throw refusal(refused)
-    for (const { name, ...kept } of keptOf(manifest)) {
-      entries.push(describe(kept, name))
-      await writer.write(kept.bytes)
+  return fileSink(dir, options, ({ fs, folder, take, provenance }) => {
+    const content = within(folder, 'content')
+    const refused: Refused[] = []
+    const entries: Json[] = []
+    let made: Promise<unknown> | undefined
+    const contentFolder = () => (made ??= fs.mkdir(content))
+    const writer = shardWriter(async index => {
+      await contentFolder()
+      return fs.open(within(content, shard(index)), 'wx+')
+    }, maxShardBytes)
+    const add = async (name: string, stored: StoredWeight): Promise<void> => {
+      entries.push(describe(stored, name))
+      await writer.write(stored.bytes)
     }
-    await writer.close()
-    await (made ??= output.fs.mkdir(content))
-    const groups = [{ paths: Array.from({ length: writer.count() }, (_, index) => shard(index)), weights: entries }]
-    const json = isBare ? groups : { ...withProvenance(description, provenance), weightsManifest: groups }
-    await writeFile(output.fs, within(content, nameOf(jsonName)), new TextEncoder().encode(JSON.stringify(json)))
-    await output.publish([{ from: content, to: dir }])
-  }
-  const step = <T>(work: () => Promise<T>): Promise<T> =>
-    output.step(() =>
-      work().catch((error: unknown) =>
-        writer
-          .close()
-          .catch(() => {})
-          .then(() => Promise.reject(error)),
-      ),
-    )
-  return Object.freeze({
-    write: (name: string, parameter: Parameter) => step(() => write(name, parameter)),
-    finish: async () => {
-      await step(finish)
-      return (await openTfjs(within(dir, nameOf(jsonName)), { fileSystem: output.fs })).params
-    },
-    abort: async () => {
-      await writer.close().catch(() => {})
-      await output.abort()
-    },
+    return {
+      write: async (name, parameter) => {
+        take(name)
+        const stored = storeWeight(name, parameter, manifest?.weights.get(name))
+        if (isMisfit(stored)) refused.push({ name, ...stored })
+        else if (refused.length === 0) await add(name, stored)
+      },
+      finish: async () => {
+        if (refused.length > 0) throw refusal(refused)
+        for (const { name, ...kept } of keptOf(manifest)) await add(name, kept)
+        await writer.close()
+        await contentFolder()
+        const groups = [{ paths: Array.from({ length: writer.count() }, (_, index) => shard(index)), weights: entries }]
+        const json = isBare ? groups : { ...withProvenance(description, provenance), weightsManifest: groups }
+        await writeFile(fs, within(content, jsonName), new TextEncoder().encode(JSON.stringify(json)))
+        return { moves: [{ from: content, to: dir }] }
+      },
+      close: writer.close,
+      reopen: async () => (await openTfjs(within(dir, jsonName), { fileSystem: fs })).params,
+    }
   })
 }

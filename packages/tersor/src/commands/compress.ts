@@ -21,12 +21,13 @@ import { garbageCollector } from '../garbage.js'
 import { makeStep } from '../methods.js'
 import { keeping } from '../keeping.js'
 import { openOutput, type SavedModel } from '../model-output.js'
-import type { FormatFlags } from '../format-flags.js'
+import type { FormatFlags, OutputFormat } from '../format-flags.js'
 import { bytesText, note, paint, tableOf, writeResult, type Terminal } from '../output.js'
 import { refusePlanned } from '../planned-layers.js'
 import { progressOn } from '../progress.js'
 import { withModel } from '../session.js'
 import { noteGrowth, weightBytes } from '../weight-bytes.js'
+import { writerOf } from '../writer-of.js'
 import { requireAgreement, verificationText, verify, type Verification, type VerifyRequest } from '../verify.js'
 
 export interface CompressFlags extends FormatFlags {
@@ -61,6 +62,7 @@ export const compress = (terminal: Terminal, path: string, given: CompressFlags,
     const steps = await stepsOf(flags)
     await refusePlanned(model, steps, flags)
     const output = await openOutput(model, path, flags)
+    const { packs } = await writerOf(flags.format)
     const progress = progressOn(terminal)
     const collectGarbage = garbageCollector()
     const reports: StepReport[] = []
@@ -68,7 +70,7 @@ export const compress = (terminal: Terminal, path: string, given: CompressFlags,
     const siteOf = sitesByParameter(model)
     const kept = flags.verify ? keeping(output.sink) : undefined
     const runSteps = async (): Promise<OpenedModel> =>
-      run(model, pipeline(...steps, ...(flags.format === 'huggingface' ? [pack()] : [])), {
+      run(model, pipeline(...steps, ...(packs ? [pack()] : [])), {
         seed: flags.seed,
         signal,
         onProgress: event => {
@@ -131,7 +133,7 @@ const requestFor = (
 
 /** Graphs are written as they came unless another format is asked for. */
 const inFormatOf = (model: OpenedModel, flags: CompressFlags): CompressFlags =>
-  model.family === 'graph' && flags.format === 'huggingface' ? { ...flags, format: model.format } : flags
+  model.family === 'graph' && flags.format === 'huggingface' ? { ...flags, format: model.format as OutputFormat } : flags
 
 /** What a user's stop left. */
 const stopped = async (scratch: ScratchFolder, error: unknown): Promise<unknown> => {

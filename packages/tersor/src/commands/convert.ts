@@ -66,12 +66,6 @@ const copyAll = async (
 /** `tersor convert MODEL --out PATH --format FORMAT`: writes a model in another format, one parameter in memory at a time. */
 export const convert = (terminal: Terminal, path: string, flags: ConvertFlags, signal: AbortSignal): Promise<void> =>
   withModel(terminal, path, async model => {
-    if (flags.dtype !== undefined && flags.format !== 'huggingface')
-      throw new CompressionError(
-        'BAD_OPTION',
-        `--dtype says nothing to the format ${flags.format}.`,
-        'Pass it with --format huggingface, or leave it out.',
-      )
     const started = Date.now()
     const output = await openDirectOutput(model, path, flags)
     const progress = progressOn(terminal)

@@ -1,5 +1,6 @@
 import { createRng } from '@tersor/core'
-import { generate as stream } from '@tersor/models/generate'
+import { generate as stream, type Generator } from '@tersor/models/generate'
+import type { OpenedModel } from '@tersor/models/open-model'
 import { CompressionError } from '@tersor/tensor'
 import { writeResult, type Terminal } from '../output.js'
 import { withModel } from '../session.js'
@@ -13,13 +14,17 @@ export interface GenerateFlags {
   readonly activations: 'float32' | 'int8'
 }
 
-const graphText = (path: string): CompressionError =>
-  new CompressionError(
+/** What text is generated from; throws UNSUPPORTED for another model. */
+const generatorOf = (model: OpenedModel, path: string): Generator => {
+  if (model.family === 'language' && model.tokenizer) return model
+  if (model.family === 'graph' && model.text) return { ...model, text: model.text }
+  throw new CompressionError(
     'UNSUPPORTED',
-    `${path} is an ONNX graph, which other runtimes generate text from.`,
-    'Generate with transformers.js, or from the folder it was made of; tersor evaluate measures it on a text.',
+    `${path} is no language model with a tokenizer.`,
+    'Pass a language model whose folder has tokenizer.json.',
     { path },
   )
+}
 
 /** `tersor generate MODEL --prompt TEXT`: continues a text, token by token as they come. */
 export const generate = (
@@ -29,19 +34,11 @@ export const generate = (
   signal: AbortSignal,
 ): Promise<void> =>
   withModel(terminal, path, async model => {
-    if (model.family === 'graph' && model.text) throw graphText(path)
-    if (model.family !== 'language' || !model.tokenizer) {
-      throw new CompressionError(
-        'UNSUPPORTED',
-        `${path} is no language model with a tokenizer.`,
-        'Pass a language model whose folder has tokenizer.json.',
-        { path },
-      )
-    }
+    const generator = generatorOf(model, path)
     let text = ''
     const started = Date.now()
     let count = 0
-    const pieces = stream(model, { prompt, tokens, temperature, rng: createRng(seed).fork('generate'), activations, signal })
+    const pieces = stream(generator, { prompt, tokens, temperature, rng: createRng(seed).fork('generate'), activations, signal })
     for await (const piece of pieces) {
       text += piece.text
       count++

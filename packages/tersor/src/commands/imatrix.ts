@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { collectImatrix, writeImatrix, type ImatrixForm } from '@tersor/formats/imatrix'
+import { writeImatrix, type ImatrixForm } from '@tersor/formats/imatrix'
+import { collectImatrix } from '@tersor/models/collect-imatrix'
 import { CompressionError } from '@tersor/tensor'
 import { basename } from 'node:path'
 import { readCalibration } from '../calibration.js'

@@ -3,8 +3,8 @@ import { forward, loadModel, withStoredGrids, type Rng } from '@tersor/core'
 import { logSumExp } from '@tersor/evaluation/log-softmax'
 import type { GraphModel, GraphTensors, GraphValue, LanguageModel, TextEncoder } from '@tersor/models'
 import { inputsOfBatch } from '@tersor/models/graph-batch'
-import { withUsualInputs } from '@tersor/models/onnx-model'
-import type { GraphInput } from './runtime.js'
+import { withUsualInputs } from '@tersor/onnx/model'
+import type { GraphInput } from '@tersor/models/formats/runtime'
 
 /** How far two computations of the same network are apart. */
 export interface Difference {

@@ -1,0 +1,94 @@
+import { CompressionError, DTYPES, type Dense, type Encoded, type Parameter, type ParameterSink } from '@tersor/tensor'
+import { huggingFaceSink, type HuggingFaceSinkOptions } from '../sink.js'
+import type { Json } from '../../json-text.js'
+import { valueOf } from '../../output.js'
+import { isMisfit, refusedText, stepsText, type Misfit, type Refused } from '../../misfit.js'
+import { openQuantized } from './open.js'
+import type { Layout, Scheme } from './layout.js'
+
+const WEIGHT = '.weight'
+
+const refusal = (title: string, refused: readonly Refused[]): CompressionError =>
+  new CompressionError(
+    'UNSUPPORTED',
+    refusedText(title, refused),
+    `${stepsText(refused)} A Hugging Face folder of Tersor's own holds everything.`,
+    { format: title, tensors: refused.map(({ name }) => name) },
+  )
+
+const describeScheme = ({ bits, group, whole, symmetric }: Scheme): string =>
+  `${bits} bits in groups of ${whole ? 'a row' : group}, ${symmetric ? 'symmetric' : 'asymmetric'}`
+
+/** Whether one description says both: rows of one group differ only in their width. */
+const agree = (a: Scheme, b: Scheme): boolean => a.bits === b.bits && (a.group === b.group || (a.whole && b.whole))
+
+/** The layers that one description does not cover; it is that of the first with several groups a row, if there is one. */
+const differing = (layers: ReadonlyMap<string, Scheme>): Refused[] => {
+  const schemes = [...layers.values()]
+  const first = schemes.find(({ whole }) => !whole) ?? schemes[0]
+  return [...layers]
+    .filter(([, scheme]) => !agree(scheme, first))
+    .map(([name, scheme]) => ({
+      name,
+      reason: `has ${describeScheme(scheme)}, others ${describeScheme(first)}`,
+      step: 'Quantize all layers alike.',
+    }))
+}
+
+/** What our networks call tables of embeddings. */
+const EMBEDDING = /(^|\.)(embed_tokens|wte|wpe|\w*embeddings?)\.weight$/
+
+/** Whether a weight is a table of embeddings, which no loader of these folders looks for in codes. */
+export const isEmbedding = (name: string): boolean => EMBEDDING.test(name)
+
+/** Why a tree of this name has no place, whatever it holds. */
+const refusalOf = (name: string): Misfit | undefined => {
+  const step = "Leave it plain: give the step only='model.layers.*', or none at all."
+  if (isEmbedding(name)) return { reason: 'is a table of embeddings, which loaders take plain only', step }
+  return name.endsWith(WEIGHT) ? undefined : { reason: 'is no weight of a linear layer', step }
+}
+
+/** Whether loaders would look for codes in its place if they were not told. */
+const isPlainMatrix = (name: string, { dtype, shape }: Dense): boolean =>
+  name.endsWith(WEIGHT) && shape.length === 2 && DTYPES[dtype].kind === 'float' && !isEmbedding(name)
+
+/**
+ * A sink for folders whose quantized linear layers follow a layout; dense tensors go through unchanged.
+ * What has no place is told at the end, all of it at once, and nothing is written.
+ */
+export const quantizedSink = (path: string, layout: Layout, options: HuggingFaceSinkOptions): ParameterSink => {
+  const layers = new Map<string, Scheme>()
+  const refused: Refused[] = []
+  const plain: string[] = []
+  const quantization = (): Json => layout.config(layers, plain)
+  const inner = huggingFaceSink(path, {
+    ...options,
+    config: () => ({ ...valueOf(options.config), quantization_config: quantization() }),
+    files: () => {
+      const made = Object.entries(layout.files?.(quantization()) ?? {})
+      const encode = (value: Json) => new TextEncoder().encode(`${JSON.stringify(value, null, 2)}\n`)
+      return { ...valueOf(options.files ?? {}), ...Object.fromEntries(made.map(([name, value]) => [name, encode(value)])) }
+    },
+  })
+  const writeTree = async (name: string, tree: Encoded): Promise<void> => {
+    const stored = refusalOf(name) ?? layout.store(tree)
+    if (isMisfit(stored)) return void refused.push({ name, ...stored })
+    const base = name.slice(0, -WEIGHT.length)
+    layers.set(base, stored.scheme)
+    for (const [suffix, tensor] of Object.entries(stored.tensors)) await inner.write(`${base}.${suffix}`, tensor)
+  }
+  const writePlain = (name: string, tensor: Dense): Promise<void> => {
+    if (isPlainMatrix(name, tensor)) plain.push(name.slice(0, -WEIGHT.length))
+    return inner.write(name, tensor)
+  }
+  return Object.freeze({
+    write: (name: string, parameter: Parameter) => (parameter.kind === 'dense' ? writePlain(name, parameter) : writeTree(name, parameter)),
+    finish: async () => {
+      const wrong = [...refused, ...(layout.mixed ? [] : differing(layers))]
+      if (wrong.length === 0) return (await openQuantized(await inner.finish(), { quantization_config: quantization() }))!.params
+      await inner.abort()
+      throw refusal(layout.title, wrong)
+    },
+    abort: () => inner.abort(),
+  })
+}

@@ -1,1 +1,0 @@
-export { onnxDecoderSink, type OnnxDecoderOptions } from './onnx-decoder/sink.js'

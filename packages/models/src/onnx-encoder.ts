@@ -1,1 +1,0 @@
-export { onnxEncoderSink, type OnnxEncoderOptions } from './onnx-encoder/sink.js'

@@ -1,0 +1,1 @@
+export { onnxDecoderSink, type OnnxDecoderOptions } from './decoder/sink.js'

@@ -1,0 +1,177 @@
+import type { Site } from '@tersor/core'
+import type { ValueInfo } from '../file.js'
+import type { LlamaConfig } from '@tersor/models/llama-config'
+import { blockNames, EMBEDDING, FINAL_NORM, headSite, type FeedForwardSites, type GatedSites } from '@tersor/models/llama-parameters'
+import { frequenciesOf } from '@tersor/models/rope'
+import { giveOut, idsValue, linear as linearIn, type GraphEnds, type Values } from '../folder/network.js'
+import { HIDDEN_FROM_SIGHT, type Operators } from '../folder/operators.js'
+
+/** What all blocks use. */
+interface Shared {
+  readonly config: LlamaConfig
+  readonly ops: Operators
+  readonly values: Values
+  /** (batch, 1, tokens, size / 2). */
+  readonly rotation: { readonly cos: string; readonly sin: string }
+  /** What is added to scores (batch, key heads, groups, tokens, keys), by the window of the layer. */
+  readonly mask: (window: number | null) => string
+  /** Extents that are known when the graph runs. */
+  readonly tokens: string
+  readonly keys: string
+}
+
+const IDS = 'input_ids'
+const ATTENDED = 'attention_mask'
+const POSITIONS = 'position_ids'
+
+const linear = ({ ops, values }: Shared, x: string, site: Site, bias: boolean): string => linearIn(ops, values, x, site, bias)
+
+/** The products of sites with one input: one for all, side by side, or one for each. */
+const project = (shared: Shared, x: string, sites: readonly Site[], sizes: readonly number[], bias: boolean): readonly string[] =>
+  sites.length === 1 ? shared.ops.split(linear(shared, x, sites[0], bias), sizes, -1) : sites.map(site => linear(shared, x, site, bias))
+
+const normalise = ({ ops, values, config }: Shared, x: string, name: string | undefined): string => {
+  if (name === undefined) return x
+  const weight = values.vector(name)
+  const shifted = config.normOffset === 0 ? weight : ops.add(weight, ops.graph.constant(ops.float, [], [config.normOffset]))
+  return ops.rmsNorm(x, shifted, config.epsilon)
+}
+
+/** Each pair (xᵢ, xᵢ₊ₕ) turned by its angle; x: (batch, heads, tokens, size). */
+const rotate = ({ ops, config, rotation: { cos, sin } }: Shared, x: string): string => {
+  const half = config.headSize / 2
+  const [a, b] = ops.split(x, [half, half], -1)
+  const first = ops.graph.op('Sub', [ops.multiply(a, cos), ops.multiply(b, sin)])
+  return ops.concat([first, ops.add(ops.multiply(b, cos), ops.multiply(a, sin))], -1)
+}
+
+/** softmax(q · kᵀ + mask) · v, query heads that share keys as rows of one product; q: (batch, heads, tokens, size). */
+const attend = ({ config, ops, mask, tokens, keys }: Shared, q: string, k: string, v: string, window: number | null): string => {
+  const { heads, keyValueHeads, headSize } = config
+  const rows = ops.reshape(ops.scale(q, config.scoreScale), [0, keyValueHeads, -1, headSize]) // (batch, key heads, groups · tokens, size)
+  const scores = ops.softCap(ops.matMul(rows, ops.transpose(k, [0, 1, 3, 2])), config.scoreCap)
+  const grid = ops.reshapeTo(scores, [0, keyValueHeads, heads / keyValueHeads, tokens, keys])
+  const shares = ops.graph.op('Softmax', [ops.add(grid, mask(window))], { attributes: { axis: -1 } })
+  const mixed = ops.matMul(ops.reshapeTo(shares, [0, keyValueHeads, -1, keys]), v)
+  const byToken = ops.transpose(ops.reshape(mixed, [0, heads, -1, headSize]), [0, 2, 1, 3]) // (batch, tokens, heads, size)
+  return ops.reshape(byToken, [0, 0, heads * headSize])
+}
+
+const attention = (shared: Shared, x: string, layer: number): string => {
+  const { config, ops } = shared
+  const { heads, keyValueHeads, headSize, biases } = config
+  const { inputs, output, norms } = blockNames(layer, config).attention
+  const sizes = [heads, keyValueHeads, keyValueHeads].map(count => count * headSize)
+  const [query, key, value] = project(shared, x, inputs, sizes, biases.queryKeyValue)
+  const split = (rows: string, count: number, norm?: string): string => {
+    const each = ops.reshape(rows, [0, 0, count, headSize])
+    const normed = norm === undefined ? each : ops.rmsNorm(each, shared.values.vector(norm), config.epsilon)
+    return ops.transpose(normed, [0, 2, 1, 3]) // (batch, heads, tokens, size)
+  }
+  const turn = (t: string): string => (config.rotated[layer] ? rotate(shared, t) : t)
+  const remembered = (part: 'key' | 'value', fresh: string): string => {
+    const all = ops.concat([`past_key_values.${layer}.${part}`, fresh], 2)
+    ops.graph.rename(all, `present.${layer}.${part}`)
+    return `present.${layer}.${part}`
+  }
+  const q = turn(split(query, heads, norms?.query))
+  const k = remembered('key', turn(split(key, keyValueHeads, norms?.key)))
+  const v = remembered('value', split(value, keyValueHeads))
+  return linear(shared, attend(shared, q, k, v, config.windows[layer]), output, biases.output)
+}
+
+const gated = (shared: Shared, x: string, { inputs, down }: GatedSites, width: number): string => {
+  const { config, ops } = shared
+  const [gate, up] = project(shared, x, inputs, [width, width], config.biases.feedForward)
+  return linear(shared, ops.multiply(ops.activation(config.activation, gate), up), down, config.biases.feedForward)
+}
+
+/** Σ share · expert(x) over the experts that the router chooses; each runs over all tokens. */
+const mixture = (shared: Shared, x: string, sites: Extract<FeedForwardSites, { router: string }>): string => {
+  const { ops } = shared
+  const { router, experts, chosen } = sites
+  const all = ops.graph.op('Softmax', [shared.values.matrix(router).product(ops.graph, x)], { attributes: { axis: -1 } })
+  const [top, indices] = ops.graph.ops('TopK', [all, ops.graph.int64([chosen.perToken])], { attributes: { axis: -1 }, outputs: 2 })
+  const sum = ops.graph.op('ReduceSum', [top, ops.graph.int64([-1])])
+  const shares = chosen.normalised ? ops.graph.op('Div', [top, sum]) : top
+  const spread = ops.graph.op('ScatterElements', [ops.scale(all, 0), indices, shares], { attributes: { axis: -1 } }) // (batch, tokens, experts)
+  const outputs = experts.map((expert, index) => {
+    const share = ops.graph.op('Gather', [spread, ops.graph.int64([index])], { attributes: { axis: -1 } })
+    return ops.multiply(gated(shared, x, expert, chosen.feedForward), share)
+  })
+  return outputs.reduce((a, b) => ops.add(a, b))
+}
+
+const block = (shared: Shared, x: string, layer: number): string => {
+  const { config, ops } = shared
+  const names = blockNames(layer, config)
+  const mixed = attention(shared, normalise(shared, x, names.attentionNorm), layer)
+  const attended = ops.add(x, normalise(shared, mixed, names.attentionAfter))
+  const inner = normalise(shared, attended, names.feedForwardNorm)
+  const sites = names.feedForward
+  const fed = 'router' in sites ? mixture(shared, inner, sites) : gated(shared, inner, sites, config.feedForward)
+  return ops.add(attended, normalise(shared, fed, names.feedForwardAfter))
+}
+
+/** The angles of the positions given. */
+const rotationOf = ({ graph, float, ...ops }: Operators, { rope, headSize }: LlamaConfig): Shared['rotation'] => {
+  const frequencies = graph.constant('f32', [headSize / 2], [...frequenciesOf(rope, headSize)])
+  const angles = graph.op('Mul', [ops.unsqueeze(graph.cast(POSITIONS, 'f32'), [1, 3]), frequencies]) // (batch, 1, tokens, size / 2)
+  const turned = (type: string): string => (float === 'f32' ? graph.op(type, [angles]) : graph.cast(graph.op(type, [angles]), float))
+  return { cos: turned('Cos'), sin: turned('Sin') }
+}
+
+/** Hides later keys, those before the window, and padding; built once for each window. */
+const masks = (ops: Operators, tokens: string, keys: string): Shared['mask'] => {
+  const { graph, float } = ops
+  const [zero, one] = [graph.constant('i64', [], [0]), graph.constant('i64', [], [1])]
+  const scalar = (x: string) => graph.op('Squeeze', [x])
+  const places = graph.op('Range', [zero, scalar(keys), one]) // (keys)
+  const now = ops.unsqueeze(graph.op('Range', [scalar(graph.op('Sub', [keys, tokens])), scalar(keys), one]), [1]) // (tokens, 1)
+  const attended = ops.unsqueeze(graph.op('Greater', [ATTENDED, zero]), [1, 2, 3]) // (batch, 1, 1, 1, keys)
+  const earlier = graph.op('And', [graph.op('LessOrEqual', [places, now]), attended])
+  const number = (value: number): string => graph.constant(float, [], [value])
+  const made = new Map<number | null, string>()
+  return window => {
+    const known = made.get(window)
+    if (known) return known
+    const after = (span: number) => graph.op('Greater', [places, graph.op('Sub', [now, graph.constant('i64', [], [span])])])
+    const seen = window === null ? earlier : graph.op('And', [earlier, after(window)])
+    const mask = graph.op('Where', [seen, number(0), number(HIDDEN_FROM_SIGHT)])
+    made.set(window, mask)
+    return mask
+  }
+}
+
+/** Builds the network: token ids, mask, positions and past keys and values in; logits, or without a head its hidden states, and present ones out. */
+export const decoderGraph = (config: LlamaConfig, ops: Operators, values: Values, head: boolean): GraphEnds => {
+  const { graph } = ops
+  const [tokens, keys] = [ops.extent(IDS, 1), ops.extent(ATTENDED, 1)]
+  const shared = { config, ops, values, tokens, keys, rotation: rotationOf(ops, config), mask: masks(ops, tokens, keys) }
+  const embedding = values.matrix(EMBEDDING.weight).value!(graph)
+  let x = ops.scale(graph.op('Gather', [embedding, IDS]), config.embeddingScale)
+  for (let layer = 0; layer < config.layers; layer++) x = block(shared, x, layer)
+  const last = normalise(shared, x, FINAL_NORM)
+  if (head) giveOut(ops, ops.softCap(linear(shared, last, headSite(config), false), config.logitCap), 'logits')
+  else giveOut(ops, last, 'last_hidden_state')
+  return endsOf(config, ops.float, head)
+}
+
+/** Inputs and outputs as transformers.js asks for them. */
+const endsOf = ({ layers, keyValueHeads, headSize, ...config }: LlamaConfig, float: 'f32' | 'f16', head: boolean): GraphEnds => {
+  const cached = (start: string, length: string): ValueInfo[] =>
+    Array.from({ length: layers }, (_, layer) => ['key', 'value'].map(part => `${start}.${layer}.${part}`))
+      .flat()
+      .map(name => ({ name, dtype: float, shape: ['batch_size', keyValueHeads, length, headSize] }))
+  const given = (name: string, width: number): ValueInfo => ({ name, dtype: 'f32', shape: ['batch_size', 'sequence_length', width] })
+  return {
+    inputs: [
+      ...[idsValue(IDS), idsValue(ATTENDED, 'total_sequence_length'), idsValue(POSITIONS)],
+      ...cached('past_key_values', 'past_sequence_length'),
+    ],
+    outputs: [
+      head ? given('logits', config.vocabularySize) : given('last_hidden_state', config.hidden),
+      ...cached('present', 'total_sequence_length'),
+    ],
+  }
+}

@@ -1,0 +1,1 @@
+export { onnxEncoderSink, type OnnxEncoderOptions } from './encoder/sink.js'

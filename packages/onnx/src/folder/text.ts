@@ -1,0 +1,66 @@
+import type { GraphModel, GraphText } from '@tersor/models/graph-model'
+import { openTokenizer } from '@tersor/models/tokenizer'
+
+const IDS = 'input_ids'
+const LOGITS = 'logits'
+const TYPES = 'token_type_ids'
+/** Fills gaps: its logits say nothing of what comes next. */
+const MASKED = /ForMaskedLM$/
+/** Where a config does not say how many tokens fit. */
+const USUAL_LENGTH = 2048
+/** A tokenizer or config is smaller; beyond it the file is something else. */
+const MAX_BYTES = 256 << 20
+
+const fileSystem = () => globalThis.process.getBuiltinModule('node:fs/promises')
+
+const readSmall = async (path: string): Promise<Uint8Array | undefined> => {
+  const fs = fileSystem()
+  const size = await fs.stat(path).then(
+    stat => stat.size,
+    () => Infinity,
+  )
+  return size > MAX_BYTES ? undefined : fs.readFile(path)
+}
+
+const positive = (value: unknown, otherwise: number): number =>
+  typeof value === 'number' && Number.isSafeInteger(value) && value > 0 ? value : otherwise
+
+const parsed = (bytes: Uint8Array | undefined): Readonly<Record<string, unknown>> => {
+  try {
+    return (JSON.parse(new TextDecoder().decode(bytes)) ?? {}) as Readonly<Record<string, unknown>>
+  } catch {
+    return {} // without a config, what the graph says of itself must do
+  }
+}
+
+/** The tokens that end a text, where a config says so: one, or a list of them. */
+const endsIn = ({ eos_token_id: ends }: Readonly<Record<string, unknown>>): readonly number[] | undefined => {
+  const ids = (Array.isArray(ends) ? ends : [ends]).filter((id): id is number => Number.isSafeInteger(id) && id >= 0)
+  return ids.length > 0 ? ids : undefined
+}
+
+/** Whether a graph may give logits (batch, tokens, vocabulary) of token ids; those that take types of tokens are encoders. */
+const mayContinue = ({ inputs, outputs: [{ name, shape }] }: Pick<GraphModel, 'inputs' | 'outputs'>): boolean =>
+  inputs[0].name === IDS && name === LOGITS && (shape?.length ?? 3) === 3 && !inputs.some(input => input.name === TYPES)
+
+/**
+ * What makes text of a graph that gives logits of the token after each: the tokenizer beside it and how many tokens fit; undefined where the
+ * graph takes or gives something else, as encoders do, or has no tokenizer. Throws BAD_FILE for a tokenizer that is none.
+ */
+export const textOfGraph = async (folder: string, model: Pick<GraphModel, 'inputs' | 'outputs'>): Promise<GraphText | undefined> => {
+  if (!mayContinue(model)) return undefined
+  const [tokenizer, tokenizerConfig, config, generation] = await Promise.all(
+    ['tokenizer.json', 'tokenizer_config.json', 'config.json', 'generation_config.json'].map(name => readSmall(`${folder}/${name}`)),
+  )
+  const described = parsed(config)
+  if (!tokenizer || MASKED.test(String((described.architectures as readonly unknown[] | undefined)?.[0]))) return undefined
+  const opened = openTokenizer({ 'tokenizer.json': tokenizer, ...(tokenizerConfig ? { 'tokenizer_config.json': tokenizerConfig } : {}) })
+  const { max_position_embeddings: length, vocab_size: size } = described
+  const declared = model.outputs[0].shape?.at(-1)
+  return {
+    tokenizer: opened,
+    config: { eos: endsIn(parsed(generation)) ?? endsIn(described) ?? [] },
+    contextLength: positive(length, USUAL_LENGTH),
+    vocabularySize: positive(declared, positive(size, opened.vocabularySize)),
+  }
+}

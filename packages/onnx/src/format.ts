@@ -1,0 +1,60 @@
+import { folderOf, nameOf, within } from '@tersor/formats/file-system'
+import { filesOf } from '@tersor/models/formats/huggingface'
+import { fileSystem, type Format } from '@tersor/models/formats/format'
+import { CompressionError } from '@tersor/tensor'
+import type { OnnxForm } from './file/forms/stored.js'
+import type { OnnxModel } from './model.js'
+
+const list = (folder: string): Promise<string[]> =>
+  fileSystem()
+    .readdir(folder)
+    .catch(() => [])
+
+const isFolder = (out: string): CompressionError =>
+  new CompressionError(
+    'BAD_OPTION',
+    `--out ${out} names a file, and a network of text becomes a folder: its graph, config and tokenizer.`,
+    'Choose an --out without .onnx at its end.',
+    { out },
+  )
+
+/** An ONNX graph by itself, or in a folder for transformers.js: one without weights of its own. */
+export const onnxFormat: Format = {
+  name: 'onnx',
+  ends: ['.onnx'],
+  find: async (folder, names) => {
+    if (names.some(name => name.endsWith('.safetensors') || name.endsWith('.safetensors.index.json'))) return undefined
+    const [first] = (await list(within(folder, 'onnx'))).filter(name => name.endsWith('.onnx')).sort()
+    return first && within(folder, `onnx/${first}`)
+  },
+  open: async (path, _options, folder) =>
+    folder === undefined
+      ? (await import('./model.js')).openOnnxModel(path)
+      : (await import('./folder/open.js')).openOnnxFolder(path, folder),
+  // files beside it that are named after it hold its data
+  weightFiles: async path => {
+    const others = (await list(folderOf(path))).filter(other => other !== nameOf(path) && other.startsWith(nameOf(path)))
+    return [path, ...others.map(other => within(folderOf(path), other))]
+  },
+  writer: {
+    end: '.onnx',
+    holds: ['language', 'encoder'],
+    options: ['form'],
+    ownNames: true,
+    refuses: ({ family }, out) =>
+      (family === 'language' || family === 'encoder') && out.toLowerCase().endsWith('.onnx') ? isFolder(out) : undefined,
+    // weights go back into the graph they came from; a language model or an encoder becomes a graph
+    sink: async ({ form }) => {
+      const { onnxSink } = await import('./file.js')
+      const { onnxDecoderSink } = await import('./decoder.js')
+      const { onnxEncoderSink } = await import('./encoder.js')
+      const stored = form === undefined ? {} : { form: form as OnnxForm }
+      return (path, model, options) => {
+        if (model.family === 'graph') return onnxSink(path, { source: (model as OnnxModel).onnx, ...options, ...stored })
+        if (model.family === 'encoder') return onnxEncoderSink(path, model, { ...options, ...stored })
+        return onnxDecoderSink(path, { rawConfig: model.rawConfig, ...filesOf(model) }, { ...options, ...stored })
+      }
+    },
+    runtime: async () => (await import('./runtime.js')).onnxRuntime,
+  },
+}

@@ -1,0 +1,4 @@
+export * from './file.js'
+export * from './model.js'
+export * from './decoder.js'
+export * from './encoder.js'

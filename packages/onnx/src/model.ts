@@ -1,0 +1,187 @@
+import * as tf from '@tensorflow/tfjs-core'
+import type { Native, NativeSession, NativeTensor } from '@tersor/backend-ort/binding'
+import { activationNames, type Env, type InputGrid, type Site, type Stage } from '@tersor/core'
+import { oneLine } from '@tersor/formats/bad-file'
+import {
+  encodeModel,
+  openOnnx,
+  otherWeights,
+  typeName,
+  withTrees,
+  type Onnx,
+  type OnnxTensor,
+  type OpenOnnxOptions,
+  type ValueInfoProto,
+} from './file.js'
+import { inputsOfBatch } from '@tersor/models/graph-batch'
+import { CompressionError } from '@tersor/tensor'
+import type { GraphModel, GraphTensors, GraphValue } from '@tersor/models/graph-model'
+import { withUsualInputs } from './model/inputs.js'
+import { graphSessions, stopped } from './model/session.js'
+import { sitesOfGraph, type GraphSite } from './model/sites.js'
+import { feed, fetched, isFed } from './model/values.js'
+
+export { withUsualInputs }
+
+/** An imported ONNX graph; `onnx` is what onnxSink of @tersor/formats/onnx replaces weights in. */
+export interface OnnxModel extends GraphModel {
+  readonly format: 'onnx'
+  readonly onnx: Onnx
+}
+
+/** Element types whose names in onnxruntime-common are not those of the schema. */
+const TYPE_NAMES: Readonly<Record<string, string>> = { float: 'float32', double: 'float64' }
+const nameOfType = (type: number): string => TYPE_NAMES[typeName(type)] ?? typeName(type)
+
+const graphValue = ({ name, type }: ValueInfoProto): GraphValue => {
+  const tensor = type?.value.case === 'tensorType' ? type.value.value : undefined
+  const shape = tensor?.shape?.dim.map(({ value }) =>
+    value.case === 'dimValue' ? Number(value.value) : value.case === 'dimParam' ? value.value : null,
+  )
+  return { name, dtype: tensor ? nameOfType(tensor.elemType) : 'unknown', shape }
+}
+
+/** Operators that take a weight as they take any value: others may want a constant. */
+const TAKES_ANY: ReadonlySet<string> = new Set([
+  ...['MatMul', 'Gemm', 'Conv', 'ConvTranspose', 'Add', 'Sub', 'Mul', 'Div', 'Gather', 'PRelu'],
+  ...['BatchNormalization', 'LayerNormalization', 'InstanceNormalization', 'GroupNormalization'],
+])
+
+/** Float weights that are given to the graph anew each time it runs, so that what methods make of them is what runs. */
+const fedTensors = ({ graph, tensors }: Onnx, sites: readonly GraphSite[]): readonly OnnxTensor[] => {
+  const weights = new Set(sites.map(({ site }) => site.weight))
+  const constants = new Set(graph.node.filter(({ opType }) => !TAKES_ANY.has(opType)).flatMap(({ input }) => input))
+  const asked = new Set(graph.node.flatMap(({ input }) => input))
+  return tensors.filter(
+    ({ name, dtype, shape, stored }) =>
+      stored !== undefined ||
+      weights.has(name) ||
+      ((dtype === 'f32' || dtype === 'f16') && shape.length > 0 && asked.has(name) && !constants.has(name)),
+  )
+}
+
+/** How the input of a site is shown: images with their channels last, lines as images of height 1, columns as rows. */
+const shownAs = ({ site, columns = false }: GraphSite): 'images' | 'columns' | 'rows' =>
+  site.convolution ? 'images' : columns ? 'columns' : 'rows'
+
+const SHOWN: Readonly<Record<ReturnType<typeof shownAs>, (x: tf.Tensor) => tf.Tensor>> = {
+  images: x => (x.rank === 3 ? tf.expandDims(tf.transpose(x, [0, 2, 1]), 1) : tf.transpose(x, [0, 2, 3, 1])),
+  columns: x => tf.transpose(x, [...Array(x.rank - 2).keys(), x.rank - 1, x.rank - 2]),
+  rows: x => x,
+}
+
+/** Shows what the sites of a graph multiplied to the tap. Sites with one input see one tensor. */
+const showTaps = (sites: readonly GraphSite[], valueOf: (name: string) => tf.Tensor, tap: NonNullable<Env['tap']>): void => {
+  const shown = new Map<string, tf.Tensor>()
+  for (const each of sites) {
+    const key = `${each.input} as ${shownAs(each)}`
+    const value = shown.get(key) ?? SHOWN[shownAs(each)](valueOf(each.input))
+    shown.set(key, value)
+    tap(each.site, value)
+  }
+}
+
+interface GriddedSite {
+  readonly site: Site
+  readonly grid: InputGrid
+}
+
+/** The inputs that the graph rounds, as the runtime's graph names them. */
+const roundedInput = ({ site, grid }: GriddedSite) => {
+  const [scale, zero] = activationNames(site)
+  return { site: site.name, weight: site.weight, bits: grid.bits, scale, zero }
+}
+
+const feedGrid = (native: Native, { site, grid }: GriddedSite): readonly (readonly [string, NativeTensor])[] =>
+  activationNames(site).map((name, part) => [name, feed(native, part === 0 ? grid.scale : grid.zero, 'float32')] as const)
+
+const feedInput = (native: Native, tensor: tf.Tensor, name: string, dtype: string): NativeTensor => {
+  if (isFed(dtype)) return feed(native, tensor, dtype)
+  const what = oneLine(`The graph's input ${JSON.stringify(name)} is of type ${dtype}, and inputs here are numbers.`)
+  throw new CompressionError('UNSUPPORTED', what, 'Cut the graph behind what reads it.', { name, dtype })
+}
+
+/** Runs a graph; throws BAD_DATA where the runtime stops. */
+const fetchAll = (
+  session: NativeSession,
+  feeds: Readonly<Record<string, NativeTensor>>,
+  wanted: readonly string[],
+  given: GraphTensors,
+) => {
+  try {
+    return session.fetch(feeds, [...wanted])
+  } catch (cause) {
+    throw stopped(cause, Object.entries(given).map(([name, { shape }]) => `${name} (${shape.join(', ')})`).join(', ')) // prettier-ignore
+  }
+}
+
+/**
+ * Opens an ONNX graph as a model of one stage that ONNX Runtime runs: its sites are the initializers that products, convolutions,
+ * recurrences and look-ups use, and `others` names the weights that are none. Weights are fed at each run, so that compressed ones are what runs, and so are grids of inputs. Needs @tersor/backend-ort
+ * to run, not to open.
+ * Throws as `openOnnx` does, and UNSUPPORTED for a graph without inputs; `run` throws NO_ENGINE, UNSUPPORTED (a graph that the runtime
+ * refuses), BAD_DATA (where it stops) and BAD_OPTION (a missing input).
+ */
+export const openOnnxModel = async (from: string | Blob, options: OpenOnnxOptions = {}): Promise<OnnxModel> => {
+  const onnx = withTrees(await openOnnx(from, options))
+  const { graph, model, params, tensors } = onnx
+  const constants = new Set(tensors.map(({ name }) => name))
+  const inputs = graph.input.filter(({ name }) => !constants.has(name)).map(graphValue)
+  const outputs = graph.output.map(graphValue)
+  if (inputs.length === 0) {
+    await onnx.close()
+    throw new CompressionError('UNSUPPORTED', 'The graph takes no input.', 'Give the one that computes from inputs.')
+  }
+  const graphSites = sitesOfGraph(onnx)
+  const fed = fedTensors(onnx, graphSites)
+  const shownSites = graphSites.filter(({ unseen }) => unseen === undefined)
+  const others = otherWeights(graph, tensors)
+  const taps = [...new Set(shownSites.map(({ input }) => input))]
+  const sessions = await graphSessions(onnx, new Set(fed.map(({ name }) => name)), taps)
+
+  const run = (given: GraphTensors, env: Env): GraphTensors => {
+    const gridded = shownSites.flatMap(({ site }) => {
+      const grid = env.inputGrid?.(site)
+      return grid ? [{ site, grid }] : []
+    })
+    const { native, session, roundedNames } = sessions.get(gridded.map(roundedInput))
+    const all = withUsualInputs(inputs, given)
+    const feeds = Object.fromEntries([
+      ...inputs.map(({ name, dtype }) => [name, feedInput(native, all[name], name, dtype)] as const),
+      ...fed.map(({ name, dtype }) => [name, feed(native, env.weights(name), dtype === 'f16' ? 'float16' : 'float32')] as const),
+      ...gridded.flatMap(each => feedGrid(native, each)),
+    ])
+    const multiplied = shownSites.map(each => ({ ...each, input: roundedNames.get(each.site.name) ?? each.input }))
+    const shown = env.tap ? multiplied.map(({ input }) => input).filter(name => !Object.hasOwn(all, name)) : []
+    const wanted = new Set([...outputs.map(({ name }) => name), ...shown])
+    const results = fetchAll(session, feeds, [...wanted], all)
+    const made = new Map<string, tf.Tensor>()
+    const valueOf = (name: string): tf.Tensor => {
+      const value = all[name] ?? made.get(name) ?? fetched(results[name])
+      made.set(name, value)
+      return value
+    }
+    if (env.tap) showTaps(multiplied, valueOf, env.tap)
+    return Object.fromEntries(outputs.map(({ name }) => [name, valueOf(name)]))
+  }
+  const stage: Stage = {
+    name: graph.name || 'graph',
+    parameters: fed.map(({ name }) => name),
+    differentiable: false,
+    sites: graphSites.map(({ site }) => site),
+    run: (x, env) => run(inputsOfBatch(inputs, x), env)[outputs[0].name],
+  }
+  return Object.freeze({
+    ...{ family: 'graph' as const, format: 'onnx' as const, architecture: graph.name || 'onnx' },
+    rawConfig: { model_type: 'onnx', producer: model.producerName, opset: opsetText(onnx) },
+    ...{ inputs, outputs, onnx, params, stages: [stage], provenance: onnx.provenance, run },
+    topology: () => encodeModel(model),
+    ...(others.length > 0 ? { others } : {}),
+    close: async () => {
+      sessions.dispose()
+      await onnx.close()
+    },
+  })
+}
+
+const opsetText = ({ model }: Onnx): string => model.opsetImport.map(({ domain, version }) => `${domain || 'onnx'} ${version}`).join(', ')

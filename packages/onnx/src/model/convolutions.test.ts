@@ -1,0 +1,157 @@
+import * as tf from '@tensorflow/tfjs-core'
+import '@tensorflow/tfjs-backend-cpu'
+import { compress, forward, loadModel, withStoredGrids } from '@tersor/core'
+import { rowsOf } from '@tersor/core/unfold'
+import { encodeModel, graphBuilder, modelOf, onnxSink, type AttributeValue } from '../file.js'
+import { gptq, quantizeActivations, rtn } from '@tersor/quantization'
+import { toFloat32, type Dense } from '@tersor/tensor'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { floats, runOnnx } from '../file/run.reference.js'
+import { initializer, values } from '../file/toy-graph.reference.js'
+import { openOnnxModel, type OnnxModel } from '../model.js'
+
+let folder = ''
+const path = (): string => join(folder, 'convolution.onnx')
+beforeAll(async () => {
+  await tf.setBackend('cpu')
+  folder = await mkdtemp(join(tmpdir(), 'tersor-walks-'))
+})
+afterAll(() => rm(folder, { recursive: true, force: true }))
+
+interface Walk {
+  readonly shape: readonly number[]
+  readonly weight: readonly number[]
+  readonly attributes: Readonly<Record<string, AttributeValue>>
+  readonly operator?: string
+}
+
+const size = (shape: readonly number[]): number => shape.reduce((a, b) => a * b, 1)
+
+const opened = async ({ shape, weight, attributes, operator = 'Conv' }: Walk): Promise<OnnxModel> => {
+  const graph = graphBuilder('node_')
+  graph.rename(graph.op(operator, ['x', 'w'], { attributes }), 'y')
+  const model = modelOf({
+    ...{ name: 'walk', graph, initializers: [initializer('w', weight, values(size(weight), 3))] },
+    inputs: [{ name: 'x', dtype: 'f32', shape: ['batch', ...shape.slice(1)] }],
+    outputs: [{ name: 'y', dtype: 'f32', shape: [] }],
+  })
+  delete (model.graph!.output[0].type!.value.value as { shape?: unknown }).shape // the runtime finds it
+  await writeFile(path(), encodeModel(model))
+  return openOnnxModel(path())
+}
+
+const largest = (a: ArrayLike<number>, b: ArrayLike<number>): number => {
+  expect(a.length).toBe(b.length)
+  return Array.from(a, (value, i) => Math.abs(value - b[i])).reduce((most, each) => Math.max(most, each), 0)
+}
+
+const outputOf = async (model: OnnxModel, x: tf.Tensor): Promise<Float32Array> => {
+  const { weights, dispose } = await loadModel(model)
+  const y = tf.tidy(() => forward(model, x, withStoredGrids(model, { weights })))
+  const data = await y.data<'float32'>()
+  y.dispose()
+  dispose()
+  return data
+}
+
+/** What the runtime computes from the file that is written, on the inputs of a walk. */
+const written = async (model: OnnxModel, small: OnnxModel, { shape }: Walk): Promise<ArrayLike<number>> => {
+  const out = join(folder, 'small.onnx')
+  const sink = onnxSink(out, { source: model.onnx, overwrite: true })
+  for (const each of small.params.names()) await sink.write(each, await small.params.read(each))
+  await (await sink.finish()).close?.()
+  return (await runOnnx(out, { x: floats(values(size(shape), 7), shape) }, 'disabled')).y.data
+}
+
+const LINES: Readonly<Record<string, Walk>> = {
+  'a line': { shape: [2, 6, 20], weight: [8, 6, 5], attributes: {} },
+  'a line with strides and uneven zeros': { shape: [2, 6, 20], weight: [8, 6, 5], attributes: { strides: [3], pads: [4, 1] } },
+  'a line with holes, of the past alone': { shape: [2, 6, 20], weight: [8, 6, 3], attributes: { dilations: [4], pads: [8, 0] } },
+  'a line that keeps its size': { shape: [2, 6, 21], weight: [8, 6, 4], attributes: { auto_pad: 'SAME_LOWER' } },
+  'an image with holes': { shape: [2, 6, 9, 8], weight: [8, 6, 3, 3], attributes: { dilations: [2, 2] } },
+  'an image with uneven holes, strides and zeros': {
+    shape: [2, 6, 9, 8],
+    weight: [8, 6, 2, 3],
+    attributes: { dilations: [3, 2], strides: [2, 1], pads: [1, 0, 2, 3] },
+  },
+  'an image that keeps its size': { shape: [2, 6, 9, 8], weight: [8, 6, 2, 4], attributes: { auto_pad: 'SAME_UPPER' } },
+}
+
+describe.each(Object.keys(LINES))('a convolution over %s', name => {
+  const walk = LINES[name]
+  const inputOf = (): tf.Tensor => tf.tensor(values(size(walk.shape), 7), [...walk.shape])
+
+  it('shows rows whose product with its weight is what the runtime computes', async () => {
+    const model = await opened(walk)
+    const { y } = await runOnnx(path(), { x: floats(values(size(walk.shape), 7), walk.shape) })
+    const x = inputOf()
+    const { weights, dispose } = await loadModel(model)
+    const shown: tf.Tensor[] = []
+    tf.tidy(() => {
+      const tap = (site: Parameters<typeof rowsOf>[0], input: tf.Tensor): void => {
+        const rows = rowsOf(site, input)
+        const matrix = tf.reshape(weights(site.weight), [walk.weight[0], -1])
+        shown.push(tf.keep(tf.matMul(rows, matrix, false, true))) // (batch · places, out)
+      }
+      forward(model, x, { weights, tap })
+    })
+    expect(shown).toHaveLength(1)
+    const places = size(y.dims) / y.dims[0] / y.dims[1]
+    const expected = tf.transpose(tf.tensor(Float32Array.from(y.data), [y.dims[0], y.dims[1], places]), [0, 2, 1])
+    expect(largest(await shown[0].data(), await expected.data())).toBeLessThan(1e-4)
+    tf.dispose([x, expected, ...shown])
+    dispose()
+    await model.close!()
+  })
+
+  it('is rounded by what it multiplies: GPTQ changes outputs less than rounding to nearest, and what is written is that', async () => {
+    const model = await opened(walk)
+    const x = inputOf()
+    const before = await outputOf(model, x)
+    const errors: number[] = []
+    for (const method of [gptq, rtn]) {
+      const small = await compress(model, method({ bits: 3, granularity: 'row', only: '*' }), { calibration: [x] })
+      const after = await outputOf(small, x)
+      errors.push(Array.from(after, (value, i) => (value - before[i]) ** 2).reduce((a, b) => a + b))
+      expect(largest(await written(model, small, walk), after)).toBeLessThan(1e-4)
+    }
+    expect(errors[0]).toBeLessThan(0.9 * errors[1])
+    x.dispose()
+    await model.close!()
+  })
+
+  it('has its input on a grid where one is learned', async () => {
+    const model = await opened(walk)
+    const x = inputOf()
+    const small = await compress(model, quantizeActivations({ bits: 8, only: '*' }), { calibration: [x] })
+    const [scale] = small.params.names().filter(each => each.endsWith('.input_scale'))
+    const [step] = toFloat32((await small.params.read(scale)) as Dense)
+    const after = await outputOf(small, x)
+    expect(largest(after, await outputOf(model, x))).toBeGreaterThan(1e-4)
+    // half a step of the grid on each input that a sum has
+    expect(largest(after, await outputOf(model, x))).toBeLessThan((size(walk.weight.slice(1)) * step) / 2)
+    expect(largest(await written(model, small, walk), after)).toBeLessThan(1e-4)
+    x.dispose()
+    await model.close!()
+  })
+})
+
+it.each([
+  ['groups', { shape: [1, 8, 12], weight: [8, 4, 3], attributes: { group: 2 } }],
+  ['a volume', { shape: [1, 2, 5, 5, 5], weight: [4, 2, 3, 3, 3], attributes: {} }],
+  ['what grows', { shape: [1, 4, 12], weight: [4, 6, 3], attributes: {}, operator: 'ConvTranspose' }],
+  ['zeros that hang on the size', { shape: [1, 4, 12], weight: [4, 4, 3], attributes: { strides: [2], auto_pad: 'SAME_UPPER' } }],
+] as const)('a convolution over %s is a site that methods are not shown', async (_, walk) => {
+  const model = await opened(walk)
+  expect(model.stages[0].sites).toHaveLength(1)
+  const x = tf.tensor(values(size(walk.shape), 7), [...walk.shape])
+  const { weights, dispose } = await loadModel(model)
+  const seen: string[] = []
+  tf.tidy(() => void forward(model, x, { weights, tap: site => seen.push(site.name) }))
+  expect(seen).toEqual([])
+  x.dispose()
+  dispose()
+  await model.close!()
+})

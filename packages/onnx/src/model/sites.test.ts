@@ -1,0 +1,112 @@
+import * as tf from '@tensorflow/tfjs-core'
+import '@tensorflow/tfjs-backend-cpu'
+import { compress, forward, loadModel } from '@tersor/core'
+import { ONNX_FORMS, onnxSink, type OnnxForm } from '../file.js'
+import { gptq, rtn } from '@tersor/quantization'
+import { mkdtemp, rm, stat, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { ODD_GRAPHS, type OddGraph } from '../file/odd-graphs.reference.js'
+import { floats, runOnnx } from '../file/run.reference.js'
+import { values } from '../file/toy-graph.reference.js'
+import { openOnnxModel, type OnnxModel } from '../model.js'
+
+let folder = ''
+beforeAll(async () => {
+  await tf.setBackend('cpu')
+  folder = await mkdtemp(join(tmpdir(), 'tersor-odd-'))
+})
+afterAll(() => rm(folder, { recursive: true, force: true }))
+
+const size = (shape: readonly number[]): number => shape.reduce((a, b) => a * b, 1)
+
+const feedsOf = ({ inputs }: OddGraph) =>
+  Object.fromEntries(Object.entries(inputs).map(([name, shape]) => [name, floats(values(size(shape), 77), shape)]))
+
+const inputOf = ({ inputs }: OddGraph): tf.Tensor => tf.tensor(values(size(Object.values(inputs)[0]), 77), [...Object.values(inputs)[0]])
+
+const ours = async (model: OnnxModel, x: tf.Tensor): Promise<Float32Array> => {
+  const { weights, dispose } = await loadModel(model)
+  const result = forward(model, x, { weights })
+  dispose()
+  const data = (await result.data()) as Float32Array
+  result.dispose()
+  return data
+}
+
+const write = async (model: OnnxModel, small: OnnxModel, path: string, form?: OnnxForm): Promise<void> => {
+  const sink = onnxSink(path, { source: model.onnx, overwrite: true, ...(form ? { form } : {}) })
+  for (const name of small.params.names()) await sink.write(name, await small.params.read(name))
+  await (
+    await sink.finish()
+  ).close!()
+}
+
+/** ‖a − b‖ / ‖a‖. */
+const relative = (a: ArrayLike<number>, b: ArrayLike<number>): number => {
+  expect(b.length).toBe(a.length)
+  const norm = (of: (i: number) => number) => Math.sqrt(Array.from(a, (_, i) => of(i) ** 2).reduce((sum, each) => sum + each, 0))
+  return norm(i => a[i] - b[i]) / norm(i => a[i])
+}
+
+describe.each(Object.keys(ODD_GRAPHS))('%s', name => {
+  const graph = ODD_GRAPHS[name]
+  const path = () => join(folder, 'odd.onnx')
+  beforeAll(() => writeFile(path(), graph.bytes()))
+
+  it('is found, runs as its runtime runs it, and is written unchanged where nothing changed', async () => {
+    const model = await openOnnxModel(path())
+    expect(model.stages[0].sites.map(({ weight }) => weight)).toEqual(graph.weights)
+    expect(graph.weights.every(weight => model.stages[0].parameters.includes(weight))).toBe(true)
+    expect(model.stages[0].differentiable).toBe(false) // so that nobody trains it
+    const x = inputOf(graph)
+    const { y } = await runOnnx(path(), feedsOf(graph))
+    expect(relative(y.data, await ours(model, x))).toBeLessThan(1e-5)
+    const copy = join(folder, 'copy.onnx')
+    await write(model, model, copy)
+    expect(relative(y.data, (await runOnnx(copy, feedsOf(graph))).y.data)).toBeLessThan(1e-5)
+    x.dispose()
+    await model.close!()
+  })
+
+  it.each(ONNX_FORMS)('becomes smaller and stays the same network: %s', async form => {
+    const model = await openOnnxModel(path())
+    const small = await compress(model, rtn({ bits: 8, granularity: 'row', only: '*' }))
+    const out = join(folder, 'small.onnx')
+    await write(model, small, out, form)
+    const x = inputOf(graph)
+    const [before, after] = [await runOnnx(path(), feedsOf(graph)), await runOnnx(out, feedsOf(graph), 'disabled')]
+    for (const output of Object.keys(before)) expect(relative(before[output].data, after[output].data)).toBeLessThan(0.03)
+    const compressed = await ours(small, x)
+    if (form !== 'dynamic') expect(relative(compressed, after.y.data)).toBeLessThan(1e-5)
+    expect(relative(before.y.data, compressed)).toBeGreaterThan(1e-5)
+    expect((await stat(out)).size).toBeLessThan(0.62 * (await stat(path())).size)
+    const again = await openOnnxModel(out)
+    if (form !== 'dynamic') expect(relative(compressed, await ours(again, x))).toBeLessThan(1e-5)
+    x.dispose()
+    await again.close!()
+    await model.close!()
+  })
+
+  it('takes groups where its form holds them, and whole rows elsewhere', async () => {
+    const model = await openOnnxModel(path())
+    const small = await compress(model, rtn({ bits: 4, group: 16, only: '*' }))
+    const out = join(folder, 'groups.onnx')
+    await write(model, small, out)
+    const x = inputOf(graph)
+    expect(relative(await ours(small, x), (await runOnnx(out, feedsOf(graph), 'disabled')).y.data)).toBeLessThan(1e-5)
+    x.dispose()
+    await model.close!()
+  })
+
+  it('is compressed by what learns from inputs, also where inputs cannot be shown', async () => {
+    const model = await openOnnxModel(path())
+    const calibration = [inputOf(graph)]
+    const before = tf.memory().numTensors
+    const small = await compress(model, gptq({ bits: 8, granularity: 'row', only: '*' }), { calibration })
+    expect(tf.memory().numTensors).toBe(before)
+    expect(relative(await ours(model, calibration[0]), await ours(small, calibration[0]))).toBeLessThan(0.03)
+    tf.dispose(calibration)
+    await model.close!()
+  })
+})
