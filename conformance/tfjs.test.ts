@@ -26,7 +26,7 @@ before(async () => {
 })
 
 const sinkTo = (path: string, model: TfjsGraphModel): NonNullable<RunOptions['sink']> => {
-  return (role, provenance) => (role === 'between' ? memorySink() : tfjsSink(path, { ...model.file, provenance }))
+  return ({ provenance = [] }) => tfjsSink(path, { ...model.file, provenance })
 }
 
 const weightBytes = async (folder: string): Promise<number> => {

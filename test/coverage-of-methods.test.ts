@@ -1,54 +1,54 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Description } from '@tersor/core'
-import { readPackages, type Package } from './workspace.js'
+import { fill, foundIn, methodPages, methodsOf, type Found } from '../scripts/method-docs.js'
+import { readPackages, ROOT } from './workspace.js'
 
-interface Covered {
-  readonly name: string
-  /** As it is imported. */
-  readonly exported: string
-  readonly each: Package
-}
-
-/** Packages in which a method or a pass is declared, so that a new package needs no line here. */
-const declaring = readPackages().filter(({ sources }) =>
-  sources.some(file => /^export const \w+ = define(Method|Pass)\(/m.test(readFileSync(file, 'utf8'))),
-)
-
-const isFactory = (value: unknown): value is { readonly description: Description } =>
-  typeof value === 'function' && typeof (value as { description?: Partial<Description> }).description?.name === 'string'
-
-const methodsOf = async (each: Package): Promise<Covered[]> => {
-  const exports = (await import(each.manifest.name)) as Readonly<Record<string, unknown>>
-  return Object.entries(exports).flatMap(([exported, value]) =>
-    isFactory(value) ? [{ name: value.description.name, exported, each }] : [],
-  )
-}
-
-/** What a method lacks of its page, its row and its test. */
-const missingOf = ({ name, exported, each: { path, folder } }: Covered): string[] => {
+/** What a method lacks of its page, its test and the line of its docstring that names the source. */
+const missingOf = (path: string, { exported, source, description: { name, paper } }: Found): string[] => {
   const page = `docs/${name}.md`
-  const source = `src/${name}.ts`
-  const readme = existsSync(join(path, 'README.md')) ? readFileSync(join(path, 'README.md'), 'utf8') : ''
-  const row = readme.split('\n').find(line => line.startsWith(`| [\`${exported}\`](${page})`))
+  const test = source.replace(/\.ts$/, '.test.ts')
+  const text = readFileSync(join(path, source), 'utf8')
   const checks: readonly (readonly [boolean, string])[] = [
-    [existsSync(join(path, source)), source],
-    [existsSync(join(path, `src/${name}.test.ts`)), `src/${name}.test.ts`],
+    [source.endsWith(`/${name}.ts`), `${source} called ${name}.ts`],
+    [existsSync(join(path, test)), test],
     [
       existsSync(join(path, page)) && readFileSync(join(path, page), 'utf8').startsWith(`# ${exported}\n`),
       `${page} headed "# ${exported}"`,
     ],
-    [row !== undefined && row.includes(`](${source})`), `a row of README.md that begins | [\`${exported}\`](${page}) and links ${source}`],
+    [!paper || text.includes(` * ${paper.authors} ${paper.year}`) || text.includes(`. ${paper.authors} ${paper.year}`), 'its source'],
+    [!/^ \* Differs from/m.test(text), `${source} without "Differs from", which stands in \`differs\``],
   ]
-  return checks.filter(([there]) => !there).map(([, what]) => `packages/${folder}: ${what}`)
+  return checks.filter(([there]) => !there).map(([, what]) => `${exported}: ${what}`)
 }
 
-it('finds the packages that declare methods', () => {
-  expect(declaring.map(each => each.folder)).toEqual(expect.arrayContaining(['core', 'low-rank', 'models', 'pruning', 'quantization']))
+/** Words and bars alone: the formatter pads tables. */
+const bare = (page: string): string[] => page.split('\n').map(line => line.replace(/-{3,}/g, '---').replace(/\s+/g, ' ').trim())
+
+it('has a page, a test and a citation for each method, pass and observer', async () => {
+  const found = await Promise.all(
+    readPackages().map(async ({ folder, path }) => (await foundIn(ROOT, folder)).map(each => [path, each] as const)),
+  )
+  const kinds = new Set(found.flat().map(([, { description }]) => description.kind))
+  expect([...kinds].sort()).toEqual(['method', 'observer', 'pass'])
+  expect(found.flat().flatMap(([path, each]) => missingOf(path, each))).toEqual([])
 })
 
-it.each(declaring.map(each => [each.manifest.name, each] as const))('%s has a page, a row and a test for each method', async (_, each) => {
-  const methods = await methodsOf(each)
-  expect(methods.length).toBeGreaterThan(0)
-  expect(methods.flatMap(missingOf)).toEqual([])
+it('has pages that say what the methods say: run `npm run docs`', async () => {
+  const pages = await methodPages(ROOT)
+  expect(pages.map(({ path }) => path)).toEqual(expect.arrayContaining(['packages/pruning/README.md', 'packages/pruning/docs/wanda.md']))
+  const stale = pages.filter(({ text, filled }) => bare(text).join('\n') !== bare(filled).join('\n')).map(({ path }) => path)
+  expect([stale, 'Run npm run docs']).toEqual([[], 'Run npm run docs'])
+})
+
+it('writes tables with a dash for each column and bars escaped, and says where a page has no place for them', () => {
+  const description = { name: 'a', kind: 'pass' as const, summary: 'takes |x|', options: {} }
+  expect(methodsOf([{ exported: 'a', source: 'src/a.ts', description }])).toBe(
+    '| pass | source | paper | what it does |\n| --- | --- | --- | --- |\n| [`a`](docs/a.md) | [src](src/a.ts) |  | takes \\|x\\| |',
+  )
+  expect(fill('x\n<!-- options -->old<!-- /options -->\n', 'page.md', 'options', 'new')).toBe(
+    'x\n<!-- options -->\n\nnew\n\n<!-- /options -->\n',
+  )
+  expect(() => fill('x', 'page.md', 'options', 'new')).toThrow(
+    'page.md has no place for what is generated.\nAdd the lines <!-- options --> and <!-- /options -->.',
+  )
 })

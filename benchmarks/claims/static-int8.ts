@@ -7,7 +7,18 @@ import { compress, pipeline, type Model, type Step } from '@tersor/core'
 import { readImages, topOne } from '@tersor/evaluation'
 import { selectEngine } from '@tersor/kernels'
 import { foldBatchNorm, openModel } from '@tersor/models'
-import { biasCorrection, gptq, quantizeActivations, rtn } from '@tersor/quantization'
+import {
+  biasCorrection,
+  entropyObserver,
+  gptq,
+  minMaxObserver,
+  movingAverageObserver,
+  mseObserver,
+  percentileObserver,
+  quantizeActivations,
+  rtn,
+  type Observer,
+} from '@tersor/quantization'
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { ROOT } from './bundled-model.js'
@@ -19,7 +30,7 @@ const BATCHES = 4
 
 /** Every site, the head too: all products have integers on both sides. */
 const ALL = '*'
-const OBSERVERS = ['min-max', 'moving-average', 'percentile', 'entropy', 'mse'] as const
+const OBSERVERS = [minMaxObserver(), movingAverageObserver(), percentileObserver(), entropyObserver(), mseObserver()]
 const FOUR = { bits: 4, granularity: 'row' } as const
 const ROUNDINGS = { '4-bit weights': rtn(FOUR), '4-bit weights by GPTQ': gptq(FOUR) }
 
@@ -30,8 +41,8 @@ interface Recipe {
   readonly most?: number
 }
 
-const int8 = (observer: (typeof OBSERVERS)[number]): Recipe => ({
-  name: `int8 weights and activations, ${observer}`,
+const int8 = (observer: Observer): Recipe => ({
+  name: `int8 weights and activations, ${observer.name}`,
   steps: [rtn({ bits: 8, granularity: 'row', only: ALL }), quantizeActivations({ only: ALL, observer })],
   most: 0.5,
 })

@@ -45,10 +45,7 @@ const language = (what: string, batch: number, target: number, peers: readonly P
   rounds,
   amount: batch * 256,
   unit: 'tokens/s',
-  note:
-    what === 'train'
-      ? '`capture` of plain operations, `adamUpdate` behind it'
-      : '`capture` of plain operations over constant weights (`embeds`)',
+  note: what === 'train' ? '`train` of a network in plain operations' : '`capture` of plain operations over constant weights (`embeds`)',
 })
 
 const algebra = (what: string, n: number, title: string, rounds: number, rest: Partial<Benchmark>): Benchmark => ({

@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { createRng } from '@tersor/core'
+import { createRng, type Model, type Weights } from '@tersor/core'
+import { fromFloat32, memoryStore, type Parameter } from '@tersor/tensor'
 import { normalTensor } from './values.js'
 
 /** 4.2 million parameters. */
@@ -19,6 +20,13 @@ const shapes = (): readonly (readonly [name: string, shape: readonly number[], d
   ]).flat(),
 ]
 
+const parameterOf = async (shape: readonly number[], seed: number, deviation: number): Promise<Parameter> => {
+  const values = deviation === 0 ? tf.ones([...shape]) : normalTensor(shape, seed, deviation)
+  const parameter = fromFloat32(await values.data<'float32'>(), 'f32', shape)
+  values.dispose()
+  return parameter
+}
+
 const rotationTable = (of: (angle: number) => number): tf.Tensor => {
   const half = head / 2
   const angle = (at: number): number => Math.floor(at / half) / 10000 ** ((at % half) / half)
@@ -28,53 +36,54 @@ const rotationTable = (of: (angle: number) => number): tf.Tensor => {
   )
 }
 
-/** RMSNorm, rotary attention, SwiGLU and cross entropy in plain operations, on a batch of 256 tokens a row. */
-export const languageModel = (batch: number, trained: boolean) => {
-  const parameters = new Map(
-    shapes().map(([name, shape, deviation], seed) => {
-      const values = deviation === 0 ? tf.ones([...shape]) : normalTensor(shape, seed + 1, deviation)
-      return [name, trained ? tf.variable(values) : values] as const
-    }),
-  )
-  const weight = (name: string): tf.Tensor2D => parameters.get(name) as tf.Tensor as tf.Tensor2D
+/** RMSNorm, rotary attention and SwiGLU in plain operations, on ids (batch · 256) of `batch` rows; logits (batch · 256, vocabulary). */
+const networkOf = (batch: number) => {
   const [cosine, sine] = [rotationTable(Math.cos), rotationTable(Math.sin)]
   const mask = tf.tensor(
     Float32Array.from({ length: length * length }, (_, at) => (at % length > Math.floor(at / length) ? -1e9 : 0)),
     [length, length],
   )
-  const rng = createRng(99)
-  const tokens = Int32Array.from({ length: batch * length + 1 }, () => Math.floor(rng.uniform() * vocabulary))
-  const input = tf.tensor1d(tokens.slice(0, -1), 'int32')
-  const target = tf.tensor1d(tokens.slice(1), 'int32')
-  const normalised = (x: tf.Tensor, name: string) =>
-    tf.mul(tf.mul(x, tf.rsqrt(tf.add(tf.mean(tf.square(x), -1, true), 1e-5))), weight(name)) as tf.Tensor2D
   const rotated = (x: tf.Tensor) => {
     const [a, b] = tf.split(x, 2, -1)
     return tf.concat([tf.sub(tf.mul(a, cosine), tf.mul(b, sine)), tf.add(tf.mul(a, sine), tf.mul(b, cosine))], -1)
   }
   const inHeads = (x: tf.Tensor) => tf.transpose(tf.reshape(x, [batch, length, heads, head]), [0, 2, 1, 3])
-  const attention = (x: tf.Tensor2D, layer: number) => {
-    const [query, key, value] = ['query', 'key', 'value'].map(name => inHeads(tf.matMul(x, weight(`${layer}.${name}`))))
-    const scores = tf.add(tf.mul(tf.matMul(rotated(query), rotated(key), false, true), 1 / Math.sqrt(head)), mask)
-    const mixed = tf.transpose(tf.matMul(tf.softmax(scores), value), [0, 2, 1, 3])
-    return tf.matMul(tf.reshape(mixed, [batch * length, width]) as tf.Tensor2D, weight(`${layer}.output`))
-  }
-  const feedForward = (x: tf.Tensor2D, layer: number) => {
-    const gate = tf.matMul(x, weight(`${layer}.gate`))
-    const gated = tf.mul(tf.mul(gate, tf.sigmoid(gate)), tf.matMul(x, weight(`${layer}.up`))) as tf.Tensor2D
-    return tf.matMul(gated, weight(`${layer}.down`))
-  }
-  const logits = (): tf.Tensor2D => {
-    let hidden: tf.Tensor = tf.gather(weight('embedding'), input)
+  return (input: tf.Tensor, weights: Weights): tf.Tensor => {
+    const weight = (name: string): tf.Tensor2D => weights(name) as tf.Tensor2D
+    const normalised = (x: tf.Tensor, name: string) =>
+      tf.mul(tf.mul(x, tf.rsqrt(tf.add(tf.mean(tf.square(x), -1, true), 1e-5))), weight(name)) as tf.Tensor2D
+    const attention = (x: tf.Tensor2D, layer: number) => {
+      const [query, key, value] = ['query', 'key', 'value'].map(name => inHeads(tf.matMul(x, weight(`${layer}.${name}`))))
+      const scores = tf.add(tf.mul(tf.matMul(rotated(query), rotated(key), false, true), 1 / Math.sqrt(head)), mask)
+      const mixed = tf.transpose(tf.matMul(tf.softmax(scores), value), [0, 2, 1, 3])
+      return tf.matMul(tf.reshape(mixed, [batch * length, width]) as tf.Tensor2D, weight(`${layer}.output`))
+    }
+    const feedForward = (x: tf.Tensor2D, layer: number) => {
+      const gate = tf.matMul(x, weight(`${layer}.gate`))
+      const gated = tf.mul(tf.mul(gate, tf.sigmoid(gate)), tf.matMul(x, weight(`${layer}.up`))) as tf.Tensor2D
+      return tf.matMul(gated, weight(`${layer}.down`))
+    }
+    let hidden: tf.Tensor = tf.gather(weight('embedding'), input as tf.Tensor1D)
     for (let layer = 0; layer < layers; layer++) {
       hidden = tf.add(hidden, attention(normalised(hidden, `${layer}.norm1`), layer))
       hidden = tf.add(hidden, feedForward(normalised(hidden, `${layer}.norm2`), layer))
     }
     return tf.matMul(normalised(hidden, 'norm'), weight('head'))
   }
-  const loss = (): tf.Scalar => {
-    const labels = tf.cast(tf.oneHot(target, vocabulary), 'float32')
-    return tf.neg(tf.mean(tf.sum(tf.mul(tf.logSoftmax(logits()), labels), -1)))
+}
+
+/** The network as a model of one stage, and its tokens: each is to be told from those before it. */
+export const languageModel = async (batch: number) => {
+  const parameters = await Promise.all(
+    shapes().map(async ([name, shape, deviation], seed) => [name, await parameterOf(shape, seed + 1, deviation)] as const),
+  )
+  const run = networkOf(batch)
+  const model: Model = {
+    params: memoryStore(Object.fromEntries(parameters)),
+    stages: [{ name: 'network', parameters: parameters.map(([name]) => name), sites: [], run: (x, { weights }) => run(x, weights) }],
   }
-  return { variables: [...parameters.values()] as tf.Variable[], logits, loss }
+  const rng = createRng(99)
+  const tokens = Int32Array.from({ length: batch * length + 1 }, () => Math.floor(rng.uniform() * vocabulary))
+  const data = () => ({ input: tf.tensor1d(tokens.slice(0, -1), 'int32'), target: tf.tensor1d(tokens.slice(1), 'int32') })
+  return { model, data }
 }

@@ -1,37 +1,40 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { capture, flush } from '@tersor/backend-ort'
-import { adamUpdate } from '@tersor/kernels'
+import { capture } from '@tersor/backend-ort'
+import { adam, crossEntropy, forward as forwardOf, loadModel, train } from '@tersor/core'
 import { languageModel } from '../language-model.js'
 import type { Run, Settings } from '../serve.js'
 
-/** Runs what is recorded; other backends compute at once. */
-const finish = (): void => {
-  if (tf.getBackend() === 'ort') flush()
-}
-
-/** A whole training step: forward, gradients, Adam. The loss is read at every step. */
-const training = (model: ReturnType<typeof languageModel>): Run => {
-  const { variables, loss } = model
-  const zeros = (variable: tf.Variable): tf.Variable => tf.variable(tf.zeros(variable.shape), false)
-  const slots = variables.map(parameter => ({ parameter, mean: zeros(parameter), square: zeros(parameter) }))
-  const gradientsOf = capture(() => {
-    const { value, grads } = tf.variableGrads(loss, variables)
-    return [value as tf.Tensor, ...variables.map(({ name }) => grads[name])]
-  })
-  let step = 0
-  return () => {
-    const [value, ...gradients] = gradientsOf()
-    adamUpdate(slots, gradients, { rate: 1e-3, step: ++step })
-    tf.dispose(gradients)
-    finish()
-    value.dataSync()
-    value.dispose()
+/** `train` itself, which waits for its next batch until it is asked for a step: forward, gradients, Adam, and the loss read. */
+const training = async (batch: number): Promise<Run> => {
+  const { model, data } = await languageModel(batch)
+  let begin = (): void => {}
+  let finished = (): void => {}
+  let failed = (_: unknown): void => {}
+  let asked = new Promise<void>(resolve => (begin = resolve))
+  const next = async () => {
+    await asked
+    asked = new Promise(resolve => (begin = resolve))
+    return data()
   }
+  const ended = train(model, {
+    ...{ objective: crossEntropy, transform: adam({ learningRate: 1e-3 }), data: next, steps: Number.MAX_SAFE_INTEGER },
+    onProgress: () => finished(),
+  })
+  ended.catch((error: unknown) => failed(error))
+  return () =>
+    new Promise<void>((resolve, reject) => {
+      finished = resolve
+      failed = reject
+      begin()
+    })
 }
 
 /** The logits alone, computed but not looked at. */
-const forward = ({ logits }: ReturnType<typeof languageModel>): Run => {
-  const compute = capture(logits, { embeds: true })
+const forward = async (batch: number): Promise<Run> => {
+  const { model, data } = await languageModel(batch)
+  const { weights } = await loadModel(model)
+  const { input } = data()
+  const compute = capture(() => forwardOf(model, input, { weights }), { embeds: true })
   return () => {
     const output = compute()
     if (tf.getBackend() !== 'ort') output.dataSync()
@@ -39,8 +42,5 @@ const forward = ({ logits }: ReturnType<typeof languageModel>): Run => {
   }
 }
 
-/** `what` is "train" or "forward"; plain operations of tfjs. */
-export const prepare = ({ batch, what }: Settings): Run => {
-  const model = languageModel(Number(batch), what === 'train')
-  return what === 'train' ? training(model) : forward(model)
-}
+/** `what` is "train" or "forward"; the network is of plain operations of tfjs. */
+export const prepare = ({ batch, what }: Settings): Promise<Run> => (what === 'train' ? training : forward)(Number(batch))

@@ -82,7 +82,7 @@ for (const [title, folder, steps] of RECIPES) {
   const small = await compress(original, steps, options)
   const target = join(OUT, folder)
   const save = { config: original.rawConfig, files: original.files ?? {}, overwrite: true }
-  const packed = await compress(small, pack(), { sink: (_role, provenance) => huggingFaceSink(target, { ...save, provenance }) })
+  const packed = await compress(small, pack(), { sink: ({ provenance = [] }) => huggingFaceSink(target, { ...save, provenance }) })
   await packed.params.close?.()
   const file = ggufSink(`${target}.gguf`, { ...save, provenance: small.provenance ?? [] })
   for (const name of small.params.names()) await file.write(name, await small.params.read(name))

@@ -8,7 +8,7 @@ import type { Emit, Operand } from './types.js'
 /** The kernel behind `adamUpdate` of @tersor/kernels. */
 export const ADAM_KERNEL = 'OrtAdam'
 
-export interface AdamFactors {
+export type AdamFactors = {
   readonly beta1: number
   readonly beta2: number
   /** Learning rate with both bias corrections. */
@@ -56,7 +56,7 @@ function kernel(engine: OrtEngine): KernelFunc {
     const named = Object.fromEntries(
       Object.entries(inputs as Record<string, TensorInfo>).map(([name, tensor]) => [name, backend.operandOf(tensor)]),
     )
-    const updated = record(engine, named as unknown as Named, attrs as unknown as AdamFactors).map(operand => backend.own(operand))
+    const updated = record(engine, named as Named, attrs as AdamFactors).map(operand => backend.own(operand))
     engine.relieve()
     return updated
   }

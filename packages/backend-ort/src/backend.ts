@@ -40,7 +40,7 @@ export class OrtBackend extends MathBackendCPU {
   }
 
   valueFor(id: object): Value {
-    return this.data.get(id) as unknown as Value
+    return this.data.get(id) as Value
   }
 
   /** Keeps a snapshot: kernels run later, when the caller may have overwritten its array. */
@@ -122,7 +122,7 @@ export class OrtBackend extends MathBackendCPU {
     }
     const id = {}
     Object.assign(value, { id, owned: true, refCount: 1 })
-    this.data.set(id, value as unknown as Parameters<typeof this.data.set>[1])
+    this.data.set(id, value as Parameters<typeof this.data.set>[1])
     return { dataId: id, shape, dtype }
   }
 }

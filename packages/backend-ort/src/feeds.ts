@@ -2,7 +2,7 @@ import type { Native, NativeTensor } from './binding.js'
 import { newArray } from './buffers.js'
 import type { DType, NativeArray, Operand } from './types.js'
 
-function fits(values: unknown, dtype: DType): values is NativeArray {
+function fits(values: NativeArray, dtype: DType): boolean {
   if (dtype === 'float32') return values instanceof Float32Array
   return dtype === 'int32' ? values instanceof Int32Array : values instanceof Uint8Array
 }
@@ -10,10 +10,12 @@ function fits(values: unknown, dtype: DType): values is NativeArray {
 /** The array behind a materialised operand; tfjs-cpu may leave a Float32Array behind an int32 tensor, which is converted once. */
 export function arrayOf({ value, dtype }: Operand): NativeArray {
   if (value.failure !== undefined) throw value.failure
-  if (fits(value.values, dtype)) return value.values
-  if (value.values === null) throw new Error(`A ${dtype} tensor has no values.\nThis is a fault of @tersor/backend-ort: please report it.`)
-  const converted = newArray(dtype, value.values.length)
-  converted.set(value.values as unknown as ArrayLike<number>)
+  const { values } = value
+  if (values === null || Array.isArray(values))
+    throw new Error(`A ${dtype} tensor has no values.\nThis is a fault of @tersor/backend-ort: please report it.`)
+  if (fits(values, dtype)) return values
+  const converted = newArray(dtype, values.length)
+  converted.set(values)
   value.values = converted
   return converted
 }

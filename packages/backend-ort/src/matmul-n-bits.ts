@@ -7,7 +7,7 @@ import type { Operand } from './types.js'
 /** The kernel behind `packedProduct` of @tersor/kernels. */
 export const N_BITS_KERNEL = 'OrtMatMulNBits'
 
-export interface NBitsAttributes {
+export type NBitsAttributes = {
   /** 2, 4 or 8. */
   readonly bits: number
   /** 4 rounds activations to 8 bits, block by block; 1 computes in float32, natively for 4 bits alone. */
@@ -27,7 +27,7 @@ function kernel(engine: OrtEngine): KernelFunc {
     return `w${(operand.value.embedded ??= count++)}`
   }
   return ({ inputs, attrs }) => {
-    const { bits, level } = attrs as unknown as NBitsAttributes
+    const { bits, level } = attrs as NBitsAttributes
     const named = inputs as Record<string, TensorInfo | undefined>
     const constants = ['codes', 'scales', 'zeros'].flatMap(name => (named[name] ? [backend.operandOf(named[name])] : []))
     const x = backend.operandOf(named['x']!)

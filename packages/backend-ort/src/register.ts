@@ -25,11 +25,11 @@ function tensorsOf(inputs: Call['inputs']): TensorInfo[] {
 
 function operandsOf(engine: OrtEngine, inputs: Call['inputs']): RuleInputs {
   const { backend } = engine
-  if (Array.isArray(inputs)) return inputs.map(tensor => backend.operandOf(tensor)) as unknown as RuleInputs
+  if (Array.isArray(inputs)) return Object.fromEntries(inputs.map((tensor, at) => [at, backend.operandOf(tensor)]))
   const named: Record<string, Operand> = {}
   for (const [name, tensor] of Object.entries(inputs as Record<string, TensorInfo | undefined>))
     if (tensor?.dataId !== undefined) named[name] = backend.operandOf(tensor)
-  return named as unknown as RuleInputs
+  return named
 }
 
 /** Whether the kernel is cheaper in JavaScript: all its inputs are there and small. */

@@ -20,7 +20,7 @@ function kernel(engine: OrtEngine): KernelFunc {
     const [to, from] = [arrayOf(target), arrayOf(rows)]
     const [length, width] = target.shape.slice(-2) as [number, number]
     const size = rows.shape.at(-2)! * width
-    const start = (attrs as unknown as { readonly at: number }).at * width
+    const start = (attrs as { readonly at: number }).at * width
     for (let at = 0, source = 0; source < from.length; at += length * width, source += size)
       to.set(from.subarray(source, source + size) as NativeArray & Float32Array, at + start)
     return backend.own(target)

@@ -25,13 +25,25 @@ export const activationParameters = (site: Site, { bits, scale, zero }: Activati
   ])
 }
 
-/** scale · (clamp(round(x / scale) + zero, 0, 2^bits − 1) − zero), ties to even; scale and zero: (1). */
-export const fakeQuantize = (x: tf.Tensor, scale: tf.Tensor, zero: tf.Tensor, bits: number): tf.Tensor =>
-  tf.tidy(() => {
+/**
+ * scale · (clamp(round(x / scale) + zero, 0, 2^bits − 1) − zero), ties to even; scale and zero: (1).
+ * The gradient passes straight through where the code is within 0 … 2^bits − 1 before it is clamped, and is 0 outside; scale and zero get none.
+ * Bengio et al. 2013, https://arxiv.org/abs/1308.3432
+ */
+export const fakeQuantize = (x: tf.Tensor, scale: tf.Tensor, zero: tf.Tensor, bits: number): tf.Tensor => {
+  const most = 2 ** bits - 1
+  const rounded = tf.customGrad((input, save) => {
     const offset = tf.cast(zero, 'float32')
-    const codes = tf.clipByValue(tf.add(tf.round(tf.div(x, scale)), offset), 0, 2 ** bits - 1)
-    return tf.mul(tf.sub(codes, offset), scale)
+    const unbounded = tf.add(tf.round(tf.div(input as tf.Tensor, scale)), offset)
+    const codes = tf.clipByValue(unbounded, 0, most)
+    ;(save as tf.GradSaveFunc)([tf.cast(tf.equal(unbounded, codes), 'float32')])
+    return {
+      value: tf.mul(tf.sub(codes, offset), scale),
+      gradFunc: (dy: tf.Tensor, saved: tf.Tensor[]) => tf.mul(dy, saved[0]),
+    }
   })
+  return rounded(x)
+}
 
 /** Bits of the grids that a store holds for the sites of a stage, by the site's name. */
 const storedBits = ({ sites }: Stage, params: ParameterStore): ReadonlyMap<string, number> => {
@@ -62,6 +74,7 @@ export const withActivationGrids = (stage: Stage, bits: ReadonlyMap<string, numb
   return Object.freeze<Stage>({
     ...stage,
     parameters: [...new Set([...stage.parameters, ...added])],
+    buffers: [...new Set([...(stage.buffers ?? []), ...added])],
     run: (x, env) => stage.run(x, onGrids(env, bits)),
   })
 }

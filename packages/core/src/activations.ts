@@ -8,6 +8,8 @@ export interface Activations {
   use<T>(batch: number, body: (x: tf.Tensor) => Promise<T> | T): Promise<T>
   /** Puts the next stage's input in the place of a batch and takes it over. */
   replace(batch: number, next: tf.Tensor): Promise<void>
+  /** As many batches, none of them filled yet, within limits of their own. */
+  empty(): Activations
   dispose(): Promise<void>
 }
 
@@ -40,8 +42,14 @@ const tensorOf = (bytes: Uint8Array, { shape, dtype }: Spilled): tf.Tensor => {
 }
 
 /** Holds batches; past `limit` bytes their successors go to the scratch folder, bit for bit. Without one, all stay in memory. */
-export const activationsOf = (batches: readonly tf.Tensor[], limit: number, scratch?: Scratch): Activations => {
-  const slots: Slot[] = batches.map(tensor => ({ tensor, owned: false }))
+export const activationsOf = (batches: readonly tf.Tensor[], limit: number, scratch?: Scratch): Activations =>
+  holding(
+    batches.map(tensor => ({ tensor, owned: false })),
+    limit,
+    scratch,
+  )
+
+const holding = (slots: Slot[], limit: number, scratch?: Scratch): Activations => {
   let held = 0
   let end = 0
   let file: Spill | undefined
@@ -94,6 +102,7 @@ export const activationsOf = (batches: readonly tf.Tensor[], limit: number, scra
       slots[batch] = { tensor: next, owned: true }
       held += bytesOf(next)
     },
+    empty: () => holding(slots.map(() => EMPTY), limit, scratch), // prettier-ignore
     dispose: async () => {
       slots.forEach((_, batch) => free(batch))
       await file?.close()

@@ -4,10 +4,16 @@ import type { Batches, Calibration, Stats } from './method.js'
 import type { Site, Stage, Tap, Weights } from './model.js'
 import { rowsOf } from './unfold.js'
 
+/** All of some batches, none where there are none. */
+export const allBatches = async (batches: Batches | undefined): Promise<tf.Tensor[]> => {
+  const all: tf.Tensor[] = []
+  for await (const batch of batches ?? []) all.push(batch)
+  return all
+}
+
 /** All calibration batches of a step; throws NO_CALIBRATION where there is none. */
 export const collectBatches = async (step: string, batches: Batches | undefined): Promise<tf.Tensor[]> => {
-  const inputs: tf.Tensor[] = []
-  for await (const batch of batches ?? []) inputs.push(batch)
+  const inputs = await allBatches(batches)
   if (inputs.length > 0) return inputs
   throw new CompressionError(
     'NO_CALIBRATION',

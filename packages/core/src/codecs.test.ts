@@ -2,7 +2,7 @@ import * as tf from '@tensorflow/tfjs-core'
 import '@tensorflow/tfjs-backend-cpu'
 import { describeCodec, useEngine } from '@tersor/testing'
 import { byteLength, dense, encoded, fromFloat32, toFloat32, type Codec, type Encoded, type Parameter } from '@tersor/tensor'
-import { affineOf, scaleDType } from './codecs/affine.js'
+import { affineOf, scaleDTypeOf } from './codecs/affine.js'
 import { bitmaskOf } from './codecs/bitmask.js'
 import { codebookOf, CODEBOOKS, nearestCode, type CodebookName } from './codecs/codebook.js'
 import { factoredOf } from './codecs/factored.js'
@@ -112,7 +112,7 @@ it('affine refuses bits it has no room for', () => {
 })
 
 it('keeps scales in f32 where a half would lose bits', () => {
-  expect([scaleDType([1, 0.001]), scaleDType([1e-6]), scaleDType([1e6]), scaleDType([0])]).toEqual(['f16', 'f32', 'f32', 'f16'])
+  expect([scaleDTypeOf([1, 0.001]), scaleDTypeOf([1e-6]), scaleDTypeOf([1e6]), scaleDTypeOf([0])]).toEqual(['f16', 'f32', 'f32', 'f16'])
 })
 
 it('permuted refuses an order that is none', () => {

@@ -178,14 +178,14 @@ describe('the runner', () => {
     ])
   })
 
-  it('hands the whole provenance to the last sink, also from a nested pipeline', async () => {
+  it('hands the finished model to the sink, with the whole provenance of a nested pipeline', async () => {
     const seen: string[][] = []
-    const sink = (role: string, provenance: readonly { method: string }[]) => {
-      if (role === 'final') seen.push(provenance.map(step => step.method))
+    const sink = ({ provenance = [], params }: Model) => {
+      seen.push([...provenance.map(step => step.method), ...params.names()])
       return memorySink()
     }
     await compress(picoModel(), pipeline(halve, pipeline(halve, quantize)), { sink })
-    expect(seen).toEqual([['halve', 'halve', 'quantize']])
+    expect(seen).toEqual([['halve', 'halve', 'quantize', 'layers.0.weight', 'layers.1.weight']])
   })
 
   it('reports passes, stages, batches and sites in order', async () => {
@@ -203,12 +203,17 @@ describe('the runner', () => {
     })
   })
 
-  it('aborts the sink when a step fails', async () => {
-    const aborted: string[] = []
-    const sink = (role: string) => ({ ...memorySink(), abort: async () => void aborted.push(role) })
+  it('opens no sink when a step fails, and aborts one that fails', async () => {
+    const calls: string[] = []
+    const sink = () => {
+      calls.push('open')
+      return { ...memorySink(), write: () => Promise.reject(new Error('full')), abort: async () => void calls.push('abort') }
+    }
     const failing = method('failing', () => Promise.reject(new Error('no')))
     await expect(compress(picoModel(), pipeline(halve, failing), { sink })).rejects.toThrow('no')
-    expect(aborted).toEqual(['final'])
+    expect(calls).toEqual([])
+    await expect(compress(picoModel(), halve, { sink })).rejects.toThrow('full')
+    expect(calls).toEqual(['open', 'abort'])
   })
 
   it('gives the bytes of one seed whatever other layers there are', async () => {

@@ -1,6 +1,7 @@
 import type { Tensor } from '@tensorflow/tfjs-core'
-import { CompressionError, hasCode, memorySink, type ParameterSink } from '@tersor/tensor'
+import { CompressionError, copyStore, hasCode, memorySink, type ParameterSink } from '@tersor/tensor'
 import { repeatably } from '@tersor/kernels'
+import { allBatches } from './calibrate.js'
 import { fingerprintOf } from './fingerprint.js'
 import { layerwise } from './layerwise.js'
 import type { Batches, Context, Pass, Step } from './method.js'
@@ -12,20 +13,20 @@ import { holdingOf, type Runner } from './runner.js'
 import type { Fingerprint, Scratch } from './scratch.js'
 import { VERSION } from './version.js'
 
-export interface RunOptions {
+export interface RunOptions<M extends Model = Model> {
   readonly calibration?: Batches
   /** Decides everything that is random; 0 where absent. */
   readonly seed?: number
   readonly signal?: AbortSignal
   readonly onProgress?: (event: ProgressEvent) => void
-  /** Where parameters go: memory where absent. 'between' is for results that the next step reads and nobody keeps. */
-  readonly sink?: (role: 'between' | 'final', provenance: readonly Provenance[]) => ParameterSink
-  /** Where results between steps and activations past the limit wait, and what a stopped run leaves: memory where absent. */
+  /** Where the finished model goes, with all that is known of it by then; it stays in memory where absent. */
+  readonly sink?: (model: M) => ParameterSink
+  /** Where results of steps and activations past the limit wait, and what a stopped run leaves: memory where absent. */
   readonly scratch?: Scratch
   /** Goes on after the last stage that a stopped run finished in the scratch folder. */
   readonly resume?: boolean
   /** Opens the result of the run that is to be resumed, where that was stopped after it had put it in its place; it is made again where absent. */
-  readonly reopen?: () => Promise<Model>
+  readonly reopen?: () => Promise<M>
   /** Bytes of activations that stay in memory where there is a scratch folder; 512 MiB where absent. */
   readonly activationBytes?: number
   /** What else decides the bytes of the result, such as the threads of the engine: a run goes on only where it is the same. */
@@ -47,41 +48,24 @@ export const pipeline = (...steps: readonly Step[]): Pass => {
     steps: Object.freeze([...steps]),
     run: async (model, context) => {
       let current = model
-      const { reference } = context.runner
-      /** Closes what nobody reads any more: neither the caller, nor the next step, nor those that compare. */
-      const release = async ({ params }: Model): Promise<void> => {
-        if (![model, current, reference.model, reference.original].some(used => used.params === params)) await params.close?.()
-      }
       for (const [index, step] of steps.entries()) {
         const pass = asPass(step)
         const provenance = [...(current.provenance ?? []), ...(pass.steps ? [] : [provenanceOf(pass, context)])]
-        try {
-          context.signal.throwIfAborted()
-          context.emit({ type: 'pass', pass: pass.name, index, of: steps.length })
-          const next = await pass.run(current, stepContext(pass, index, index === steps.length - 1, provenance, context))
-          const before = [current, reference.model]
-          current = pass.steps ? next : { ...next, provenance }
-          if (pass.exact) reference.model = current
-          for (const each of new Set(before)) await release(each)
-        } catch (error) {
-          const last = current
-          current = model
-          await release(last)
-          throw error
-        }
+        context.signal.throwIfAborted()
+        context.emit({ type: 'pass', pass: pass.name, index, of: steps.length })
+        const next = await pass.run(current, stepContext(pass, index, context))
+        context.runner.opened.add(next.params)
+        current = pass.steps ? next : { ...next, provenance }
+        if (pass.exact) context.runner.reference.model = current
       }
       return current
     },
   })
 }
 
-const stepContext = (pass: Pass, index: number, isLast: boolean, provenance: readonly Provenance[], context: Context): Context => {
-  const { final, ...shared } = context.runner
-  const runner: Runner = {
-    ...shared,
-    place: shared.place === '' ? String(index) : `${shared.place}.${index}`,
-    ...(final && isLast ? { final: (deeper = provenance) => final(deeper) } : {}),
-  }
+const stepContext = (pass: Pass, index: number, context: Context): Context => {
+  const place = context.runner.place === '' ? String(index) : `${context.runner.place}.${index}`
+  const runner: Runner = { ...context.runner, place }
   return { ...context, source: runner.reference.model, rng: context.rng.fork(`${index}:${pass.name}`), runner, ...holdingOf(runner) }
 }
 
@@ -125,13 +109,7 @@ const leave = async (scratch: Scratch, error: unknown, signal: AbortSignal): Pro
   return new CompressionError('DISK', what, `${remedy} ${kept}`, { ...fields, resumable: scratch.path, stages }, error)
 }
 
-const collect = async (batches: Batches | undefined): Promise<Tensor[]> => {
-  const all: Tensor[] = []
-  for await (const batch of batches ?? []) all.push(batch)
-  return all
-}
-
-const checkOptions = ({ seed = 0, resume = false, scratch, activationBytes = 0 }: RunOptions): void => {
+const checkOptions = ({ seed = 0, resume = false, scratch, activationBytes = 0 }: Omit<RunOptions, 'sink' | 'reopen'>): void => {
   if (!Number.isInteger(seed)) throw new CompressionError('BAD_OPTION', `seed is ${seed}.`, 'Pass an integer.', { seed })
   if (resume && !scratch)
     throw new CompressionError('BAD_OPTION', 'resume needs the folder of the run that stopped.', 'Pass scratch: scratchFolder(path).')
@@ -156,28 +134,26 @@ const withEngine = (cause: unknown): unknown =>
       )
     : cause
 
+/** Puts a finished model in its place. */
+const publish = async <M extends Model>(model: M, { sink, scratch, signal }: RunOptions<M>): Promise<M> => {
+  if (!sink && !scratch) return model
+  const out = sink ? sink(model) : memorySink()
+  const params = await copyStore(model.params, scratch ? publishing(out, scratch) : out, signal ? { signal } : {})
+  return { ...model, params }
+}
+
 /**
  * Compresses a model: one step or a pipeline of them; the source model is left as it was.
- * With a scratch folder memory holds one stage and `activationBytes` of activations, and a stopped run can be resumed.
+ * With a scratch folder memory holds one stage and `activationBytes` of activations, and a stopped run can be resumed; without one the results
+ * of steps are in memory until they are written.
  * Throws the step's own error, or the signal's reason; in both cases nothing stays allocated and the sink is aborted.
  */
-export const compress = async <M extends Model>(model: M, step: Step, options: RunOptions = {}): Promise<M> => {
+export const compress = async <M extends Model>(model: M, step: Step, options: RunOptions<M> = {}): Promise<M> => {
   checkOptions(options)
-  const { seed = 0, onProgress, sink = () => memorySink(), scratch, activationBytes = ACTIVATION_BYTES } = options
+  const { seed = 0, onProgress, scratch, activationBytes = ACTIVATION_BYTES } = options
   const signal = options.signal ?? new AbortController().signal
-  const calibration = scratch && options.calibration ? await collect(options.calibration) : options.calibration
-  const final = (provenance: readonly Provenance[] = []): ParameterSink =>
-    scratch ? publishing(sink('final', provenance), scratch) : sink('final', provenance)
-  const reference = { original: model as Model, model: model as Model }
-  const runner: Runner = {
-    ...(scratch ? { scratch } : {}),
-    reference,
-    activationBytes,
-    signal,
-    place: '',
-    final,
-    between: () => sink('between', []),
-  }
+  const calibration = scratch && options.calibration ? await allBatches(options.calibration) : options.calibration
+  const runner: Runner = { ...(scratch ? { scratch } : {}), activationBytes, place: '', reference: { model }, opened: new Set() }
   const context: Context = {
     ...(calibration ? { calibration } : {}),
     rng: createRng(seed),
@@ -189,15 +165,15 @@ export const compress = async <M extends Model>(model: M, step: Step, options: R
   }
   const pass = step.kind === 'pass' && step.steps ? step : pipeline(step)
   const work = async (): Promise<M> => {
-    let small: Model | undefined
+    const used = new Set([model.params])
     try {
-      small = await repeatably(() => pass.run(model, context))
-      return small as M
+      const small = await publish((await repeatably(() => pass.run(model, context))) as M, { ...options, signal })
+      used.add(small.params)
+      return small
     } catch (error) {
       throw withEngine(error)
     } finally {
-      const { params } = reference.model
-      if (params !== model.params && params !== small?.params) await params.close?.()
+      for (const store of runner.opened) if (!used.has(store)) await store.close?.()
     }
   }
   if (!scratch) return work()
@@ -206,7 +182,7 @@ export const compress = async <M extends Model>(model: M, step: Step, options: R
   const fingerprint = await fingerprintOf({ model, step: pass, seed, calibration: batches, signal, facts })
   const state = await scratch.begin(fingerprint, options.resume ?? false)
   try {
-    const small = state === 'published' && options.reopen ? ((await options.reopen()) as M) : await work()
+    const small = state === 'published' && options.reopen ? await options.reopen() : await work()
     await scratch.remove()
     return small
   } catch (error) {

@@ -2,7 +2,7 @@ import type { Tensor2D } from '@tensorflow/tfjs-core'
 import { CompressionError, type Parameter } from '@tersor/tensor'
 import type { Calibration, Job, Method, Pass, Context, Stats } from './method.js'
 import type { Model, Site } from './model.js'
-import { checkOptions, optional, recorded, text, type InputOf, type OptionTable, type ValuesOf } from './options.js'
+import { checkOptions, optional, recorded, text, type InputOf, type Made, type OptionTable, type ValuesOf } from './options.js'
 
 /** Where a method comes from. */
 export interface Paper {
@@ -10,24 +10,31 @@ export interface Paper {
   readonly authors: string
   readonly year: number
   readonly url: string
+  /** Where in the paper, such as "section 4.2". */
+  readonly section?: string
 }
 
-/** What a factory says of itself: read by the command line and the docs index. */
-export interface Description {
-  readonly name: string
-  readonly kind: 'method' | 'pass'
+/** What is said of a method, a pass or an observer in one place; `npm run docs` writes it into the pages. */
+export interface DescriptionTexts {
+  /** One clause for lists, which also opens the page. */
   readonly summary: string
   readonly paper?: Paper
+  /** What is done in another way than in the paper, after "Differs from the paper: ". */
+  readonly differs?: string
+}
+
+/** What a factory says of itself: read by the command line and `npm run docs`. */
+export interface Description extends DescriptionTexts {
+  readonly name: string
+  /** 'method' and 'pass' are steps; others are values of options, such as 'observer'. */
+  readonly kind: string
   readonly options: OptionTable
 }
 
 const ONLY = { only: optional(text({ doc: 'sites it works on, * for any characters; all but embeddings and the head' })) }
 
-export interface MethodDefinition<O extends OptionTable, S extends Stats> {
+export interface MethodDefinition<O extends OptionTable, S extends Stats> extends DescriptionTexts {
   readonly name: string
-  /** One clause for lists. */
-  readonly summary: string
-  readonly paper?: Paper
   readonly options: O
   /** Checks that need more than one option; returns what is wrong and what to do. */
   readonly check?: (options: ValuesOf<O>) => readonly [what: string, remedy: string] | undefined
@@ -46,8 +53,17 @@ export interface Factory<O extends OptionTable, Made> {
   readonly description: Description
 }
 
-const described = <F>(make: F, description: Description): F & { readonly description: Description } =>
-  Object.freeze(Object.assign(make as object, { description: Object.freeze(description) })) as F & { readonly description: Description }
+/** A factory that says what it makes. */
+export const described = <F>(
+  make: F,
+  kind: Description['kind'],
+  { name, summary, paper, differs }: DescriptionTexts & { readonly name: string },
+  options: OptionTable,
+): F & { readonly description: Description } => {
+  const texts = { ...(paper ? { paper } : {}), ...(differs === undefined ? {} : { differs }) }
+  const description: Description = Object.freeze({ name, kind, summary, ...texts, options })
+  return Object.freeze(Object.assign(make as object, { description })) as F & { readonly description: Description }
+}
 
 const refuse = (owner: string, problem: readonly [string, string] | undefined): void => {
   if (problem) throw new CompressionError('BAD_OPTION', `${owner}: ${problem[0]}`, problem[1], { owner })
@@ -73,20 +89,11 @@ export const defineMethod = <const O extends OptionTable, S extends Stats = void
       apply: (weight, job) => definition.apply(weight, job, options),
     })
   }
-  const { name, summary, paper } = definition
-  return described(make as unknown as (...options: Arguments<O & typeof ONLY>) => Method<S>, {
-    name,
-    kind: 'method',
-    summary,
-    options: table,
-    ...(paper ? { paper } : {}),
-  })
+  return described(make as unknown as (...options: Arguments<O & typeof ONLY>) => Method<S>, 'method', definition, table)
 }
 
-export interface PassDefinition<O extends OptionTable> {
+export interface PassDefinition<O extends OptionTable> extends DescriptionTexts {
   readonly name: string
-  readonly summary: string
-  readonly paper?: Paper
   readonly options: O
   readonly check?: (options: ValuesOf<O>) => readonly [what: string, remedy: string] | undefined
   /** Whether it only writes the same function in other weights: what it makes is what later steps compare with. */
@@ -109,12 +116,27 @@ export const definePass = <const O extends OptionTable>(
       run: (model, context) => definition.run(model, context, options),
     })
   }
-  const { name, summary, paper, options } = definition
-  return described(make as unknown as (...options: Arguments<O>) => Pass, {
-    name,
-    kind: 'pass',
-    summary,
-    options,
-    ...(paper ? { paper } : {}),
-  })
+  return described(make as unknown as (...options: Arguments<O>) => Pass, 'pass', definition, definition.options)
+}
+
+export interface ValueDefinition<O extends OptionTable, T extends object> extends DescriptionTexts {
+  readonly name: string
+  readonly options: O
+  readonly check?: (options: ValuesOf<O>) => readonly [what: string, remedy: string] | undefined
+  /** What it does, before it has its name and options. */
+  readonly make: (options: ValuesOf<O>) => T
+}
+
+/** Declares what an option of a method or pass may hold, such as an observer or a loss: options once, checked when the factory is called; throws BAD_OPTION there. */
+export const defineValue = <const O extends OptionTable, T extends object>(
+  kind: string,
+  definition: ValueDefinition<O, T>,
+): ((...options: Arguments<O>) => T & Made) & { readonly description: Description } => {
+  const { name, options: table } = definition
+  const make = (...[given]: Arguments<O>): T & Made => {
+    const options = checkOptions(`${name} ${kind}`, table, given ?? {})
+    refuse(name, definition.check?.(options))
+    return Object.freeze({ name, options: recorded(options), ...definition.make(options) })
+  }
+  return described(make, kind, definition, table)
 }

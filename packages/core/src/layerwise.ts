@@ -1,194 +1,144 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { byteLength, CompressionError, DTYPES, type DType, type Parameter, type ParameterStore } from '@tersor/tensor'
-import type { Activations } from './activations.js'
-import { collectBatches, collector, observe, type Collector } from './calibrate.js'
+import { byteLength, CompressionError, DTYPES, type DType } from '@tersor/tensor'
+import type { Collector } from './calibrate.js'
 import { toMatrix } from './codecs/matrix.js'
 import { decode } from './decode.js'
 import { checkFinite } from './finite.js'
-import { loadWeights, type LoadedWeights } from './forward.js'
-import type { Context, Method, Pass } from './method.js'
-import type { Model, Site, Stage } from './model.js'
-import type { ProgressEvent } from './progress-event.js'
+import type { Calibration, Context, Method, Pass } from './method.js'
+import { sitesOf, type Model, type Site, type Stage } from './model.js'
+import type { RecordedOptions } from './options.js'
 import { rewrite } from './rewrite.js'
 import { relativeError } from './row-source.js'
-import type { Unit } from './scratch.js'
 import { selectedSites, selects } from './sites.js'
+import { walkStages, type Visit } from './walk.js'
 import { withStatistics } from './with-statistics.js'
-import type { StagedSink } from './staged.js'
 
-/** What one layerwise pass carries from stage to stage. */
-interface Run {
-  readonly method: Method
-  readonly model: Model
-  readonly context: Context
-  readonly out: StagedSink
-  readonly selected: (site: Site) => boolean
-  /** Names written so far. */
-  readonly written: Set<string>
-  /** The stage that will write a weight, where several stages share it. */
-  readonly writer: ReadonlyMap<string, Stage>
+/** The method for a site, or undefined where it stays as it is. */
+export type Chooser = (site: Site) => Method | undefined
+
+export interface ChooserOptions {
+  /** Of the pass, for provenance and progress. */
+  readonly name: string
+  /** What decides the choice: recorded in the saved file, and a stopped run goes on only where it is the same. */
+  readonly options: RecordedOptions
 }
 
-/** One stage of a run. */
-interface Turn {
-  readonly stage: Stage
-  readonly index: number
-  readonly inputs: Activations | undefined
-  /** What an earlier run made of it. */
-  readonly done?: Unit | undefined
-  /** Whether a later stage wants this one's outputs. */
-  readonly needOutputs: boolean
+/** Which method works on which site, by the site's name. */
+type Choice = ReadonlyMap<string, Method>
+
+/** Where one method works. */
+const choiceOf = (method: Method, model: Model): Choice => {
+  const sites = selectedSites(model, method, selects(method))
+  return new Map(sites.map(({ name }) => [name, method]))
 }
+
+/** What a chooser gives, held against what each method says of itself. Throws NOT_FOUND and COMPOSITION. */
+const chosenBy = (choose: Chooser, { name }: ChooserOptions, model: Model): Choice => {
+  const choice = new Map<string, Method>()
+  const ofWeight = new Map<string, Method>()
+  for (const site of sitesOf(model)) {
+    const method = choose(site)
+    if (!method || method.accepts?.(site) === false) continue
+    const other = ofWeight.get(site.weight)
+    if (other && other !== method) throw twoMethods(name, site, [other.name, method.name])
+    ofWeight.set(site.weight, method)
+    choice.set(site.name, method)
+  }
+  if (choice.size === 0) selectedSites(model, { name }, () => false)
+  return choice
+}
+
+const twoMethods = (pass: string, { name, weight }: Site, methods: readonly [string, string]): CompressionError =>
+  new CompressionError(
+    'COMPOSITION',
+    `${pass} chooses ${methods[1]} at "${name}" for "${weight}", which ${methods[0]} compresses at another site already.`,
+    'A weight that several sites share is stored once: give all of them the same method.',
+    { pass, site: name, weight, methods },
+  )
 
 /**
- * Makes a pass of a method: stage by stage it gathers statistics, compresses each site, and reruns the stage
- * with the compressed weights for the next stage's inputs. Memory is one stage plus the activations of all batches.
- * Where an earlier run has finished a stage, only its outputs are computed, from the weights that were written.
+ * Makes a pass of a method, or of a function from sites to methods: stage by stage it gathers statistics, compresses each site, and reruns the
+ * stage with the compressed weights for the next stage's inputs. Memory is one stage plus the activations of all batches.
  */
-export const layerwise = (method: Method, options: { readonly only?: (site: Site) => boolean } = {}): Pass =>
-  Object.freeze<Pass>({
+export function layerwise(method: Method): Pass
+export function layerwise(choose: Chooser, as: ChooserOptions): Pass
+export function layerwise(what: Method | Chooser, as?: ChooserOptions): Pass {
+  const { name, options } = typeof what === 'function' ? as! : what
+  return Object.freeze<Pass>({
     kind: 'pass',
-    name: method.name,
-    ...(method.options ? { options: method.options } : {}),
-    run: async (model, context) => {
-      const selected = selects(method, options.only)
-      const sites = new Set(selectedSites(model, method, selected))
-      const last = model.stages.findLastIndex(stage => stage.sites.some(site => sites.has(site)))
-      const writer = new Map(
-        model.stages.flatMap(stage => stage.sites.filter(site => sites.has(site)).map(site => [site.weight, stage] as const)),
-      )
-      const out = context.staged()
-      const run: Run = { method, model, context, out, selected, written: new Set(), writer }
-      let inputs: Activations | undefined
-      try {
-        if (method.calibrate) inputs = context.activations(await collectBatches(method.name, context.calibration))
-        const finished = await finishedUnits(run)
-        const hasOpenSites = finished.length <= last
-        for (const [index, stage] of model.stages.entries())
-          await takeTurn(run, { stage, index, inputs, done: finished[index], needOutputs: index < last && hasOpenSites })
-        await copyRest(run)
-        return { ...model, params: await out.finish() }
-      } catch (error) {
-        await out.abort()
-        throw error
-      } finally {
-        await inputs?.dispose()
-      }
-    },
-  })
-
-/** Stages that an earlier run has written, from the first on; behind the last may stand what belongs to no stage. */
-const finishedUnits = async ({ out, written }: Run): Promise<Unit[]> => {
-  const units: Unit[] = []
-  for (let unit = await out.resume(); unit; unit = await out.resume()) {
-    units.push(unit)
-    unit.params.names().forEach(name => written.add(name))
-  }
-  return units
-}
-
-const takeTurn = async (run: Run, turn: Turn): Promise<void> => {
-  const { context, method, model } = run
-  const { stage, index, done } = turn
-  const place = { pass: method.name, stage: stage.name, index, of: model.stages.length }
-  if (!done) {
-    context.emit({ type: 'stage', ...place })
-    return runStage(run, turn)
-  }
-  done.events.forEach(event => context.emit(event))
-  context.emit({ type: 'resumed', ...place })
-  const names = new Set(done.params.names())
-  await advance(run, turn, (name, options) => (names.has(name) ? done.params : model.params).read(name, options))
-}
-
-/** Takes the inputs through the stage as it is now: they become the next stage's. */
-const advance = async (run: Run, { stage, inputs, needOutputs }: Turn, read: ParameterStore['read']): Promise<void> => {
-  if (!inputs || !needOutputs) return
-  await withWeights(run, stage, read, async ({ weights }) => {
-    for (let batch = 0; batch < inputs.count; batch++) {
-      run.context.signal.throwIfAborted()
-      const next = await inputs.use(batch, x => tf.tidy(() => stage.run(x, { weights })))
-      await inputs.replace(batch, next)
-    }
+    name,
+    ...(options ? { options } : {}),
+    run: (model, context) =>
+      compressSites(name, typeof what === 'function' ? chosenBy(what, as!, model) : choiceOf(what, model), model, context),
   })
 }
 
-const runStage = async (run: Run, turn: Turn): Promise<void> => {
-  const { method, model, selected } = run
-  const { stage, inputs } = turn
-  const sites = stage.sites.filter(selected)
-  const events: ProgressEvent[] = []
-  const listening: Run = { ...run, context: { ...run.context, emit: event => (events.push(event), run.context.emit(event)) } }
-  const calibration = sites.length > 0 ? method.calibrate : undefined
-  const stats = calibration ? collector(calibration, selected) : undefined
-  const changed = new Map<string, Parameter>()
-  try {
-    if (stats && inputs) await withWeights(run, stage, model.params.read, weights => gather(run, stage, inputs, weights, stats))
-    await stats?.settle()
-    for (const [index, site] of sites.entries()) {
-      if (run.writer.get(site.weight) === stage) changed.set(site.weight, await compressSite(listening, site, stats))
-      stats?.release(site, sites.slice(index + 1))
-    }
-  } finally {
-    stats?.dispose()
+const compressSites = (pass: string, choice: Choice, model: Model, context: Context): Promise<Model> => {
+  const isChosen = (site: Site): boolean => choice.has(site.name)
+  const owners = new Map(
+    model.stages.flatMap(stage => stage.sites.filter(isChosen).map(site => [site.weight, stage] as const)), // the last that shares a weight
+  )
+  const walk = {
+    pass,
+    calibrated: [...choice.values()].some(({ calibrate }) => calibrate),
+    owners,
+    visits: ({ sites }: Stage) => sites.some(isChosen),
   }
-  for (const name of stage.parameters)
-    if (!run.writer.has(name) || run.writer.get(name) === stage) await writeOnce(run, name, changed.get(name))
-  await run.out.endStage(events)
-  await advance(run, turn, async (name, options) => changed.get(name) ?? model.params.read(name, options))
+  return walkStages(model, context, walk, visit => compressStage(choice, owners, context, visit))
 }
 
-const withWeights = async (
-  run: Run,
-  stage: Stage,
-  read: ParameterStore['read'],
-  body: (loaded: LoadedWeights) => Promise<void>,
-): Promise<void> => {
-  const loaded = await loadWeights({ ...run.model.params, read }, stage.parameters, run.context.signal)
-  try {
-    await body(loaded)
-  } finally {
-    loaded.dispose()
+const compressStage = async (choice: Choice, owners: ReadonlyMap<string, Stage>, context: Context, visit: Visit): Promise<void> => {
+  const { stage } = visit
+  const sites = stage.sites.filter(({ name }) => choice.has(name))
+  const statistics = await gather(choice, sites, visit)
+  for (const [index, site] of sites.entries()) {
+    const method = choice.get(site.name)!
+    const stats = method.calibrate && statistics.get(method.calibrate)
+    if (owners.get(site.weight) === stage) await compressSite(method, site, stats, context, visit)
+    stats?.release(site, sites.slice(index + 1))
   }
 }
 
-const gather = async (run: Run, stage: Stage, inputs: Activations, { weights }: LoadedWeights, stats: Collector): Promise<void> => {
-  for (let batch = 0; batch < inputs.count; batch++) {
-    run.context.signal.throwIfAborted()
-    await inputs.use(batch, x => observe(stage, x, weights, stats.tap))
-    run.context.emit({ type: 'calibrated', pass: run.method.name, stage: stage.name, batch })
-    await Promise.resolve()
-  }
+/** One collector for each kind of statistics that the methods of a stage ask for. */
+const gather = async (choice: Choice, sites: readonly Site[], visit: Visit): Promise<ReadonlyMap<Calibration<any>, Collector>> => {
+  const collectors = new Map<Calibration<any>, Collector>()
+  for (const { calibrate } of sites.map(({ name }) => choice.get(name)!))
+    if (calibrate && !collectors.has(calibrate))
+      collectors.set(calibrate, await visit.statistics(calibrate, ({ name }) => choice.get(name)?.calibrate === calibrate))
+  return collectors
 }
 
-const compressSite = async ({ method, model, context }: Run, site: Site, stats: Collector | undefined): Promise<Parameter> => {
-  context.signal.throwIfAborted()
-  const current = await model.params.read(site.weight, { signal: context.signal })
+const compressSite = async (method: Method, site: Site, stats: Collector | undefined, context: Context, visit: Visit): Promise<void> => {
+  const { source, signal, rng } = context
+  signal.throwIfAborted()
+  const current = await visit.read(site.weight)
   checkFinite(site.weight, current)
-  const first = async (): Promise<Parameter> =>
-    context.source.params === model.params ? current : context.source.params.read(site.weight, { signal: context.signal })
-  const original = async (): Promise<tf.Tensor2D> => {
-    const parameter = await first()
-    return tf.tidy(() => toMatrix(decode(parameter), site.outAxis))
-  }
-  const seen = stats?.of(site) ?? { stats: undefined, samples: 0 }
+  const before = source.params === visit.params ? current : await source.params.read(site.weight, { signal })
   const job = {
     site,
-    rng: context.rng.fork(site.name),
-    signal: context.signal,
-    original,
-    dtype: floatDType(context.source.params.info(site.weight).dtype),
-    warn: (message: string) => context.emit({ type: 'warning', pass: method.name, site: site.name, message }),
+    rng: rng.fork(site.name),
+    signal,
+    original: async () => tf.tidy(() => toMatrix(decode(before), site.outAxis)),
+    dtype: floatDType(source.params.info(site.weight).dtype),
+    warn: (message: string) => visit.emit({ type: 'warning', pass: method.name, site: site.name, message }),
   }
-  const result = await rewrite(method, site, current, (weight, standing, mask) =>
+  const seen = stats?.of(site) ?? { stats: undefined, samples: 0 }
+  const result = await rewrite(method, site, current, visit.loaded(site.weight), (weight, standing, mask) =>
     withStatistics(method, site, weight.shape[1], seen, job.warn, async known =>
       method.apply(weight, { ...job, ...known, current: standing, ...(mask ? { mask } : {}) }),
     ),
   )
-  const error = await relativeError(await first(), result, { signal: context.signal })
+  const error = await relativeError(before, result, { signal })
   if (!Number.isFinite(error)) throw brokenResult(method.name, site)
-  context.emit({ type: 'compressed', pass: method.name, site: site.name, before: byteLength(current), after: byteLength(result), error })
-  return result
+  const [bytesBefore, bytesAfter] = [byteLength(current), byteLength(result)]
+  visit.replace(site.weight, result, {
+    type: 'compressed',
+    pass: method.name,
+    site: site.name,
+    before: bytesBefore,
+    after: bytesAfter,
+    error,
+  })
 }
 
 const brokenResult = (method: string, { name, weight }: Site): CompressionError =>
@@ -200,13 +150,3 @@ const brokenResult = (method: string, { name, weight }: Site): CompressionError 
   )
 
 const floatDType = (dtype: DType | undefined): DType => (dtype && DTYPES[dtype].kind === 'float' ? dtype : 'f32')
-
-const writeOnce = async ({ model, context, out, written }: Run, name: string, changed?: Parameter): Promise<void> => {
-  if (written.has(name)) return
-  await out.write(name, changed ?? (await model.params.read(name, { signal: context.signal })))
-  written.add(name)
-}
-
-const copyRest = async (run: Run): Promise<void> => {
-  for (const name of run.model.params.names()) await writeOnce(run, name)
-}

@@ -1,6 +1,7 @@
 import type { Tensor, Tensor2D } from '@tensorflow/tfjs-core'
-import type { Attrs, DType, Parameter } from '@tersor/tensor'
+import type { DType, Parameter } from '@tersor/tensor'
 import type { Model, Site } from './model.js'
+import type { RecordedOptions } from './options.js'
 import type { ProgressEvent } from './progress-event.js'
 import type { Rng } from './rng.js'
 import type { Holding, Runner } from './runner.js'
@@ -40,7 +41,7 @@ export interface Method<S extends Stats = any> {
   readonly kind: 'method'
   readonly name: string
   /** Recorded in the saved file. */
-  readonly options?: Attrs
+  readonly options?: RecordedOptions
   /** Which sites, by name with * for any run of characters; all but embeddings and the head where absent. */
   readonly only?: string
   readonly calibrate?: Calibration<S>
@@ -73,7 +74,7 @@ export interface Context extends Holding {
 export interface Pass {
   readonly kind: 'pass'
   readonly name: string
-  readonly options?: Attrs
+  readonly options?: RecordedOptions
   /** Of a pipeline. */
   readonly steps?: readonly Step[]
   /**

@@ -116,8 +116,8 @@ export interface Residual {
   readonly size: number
   readonly writers: readonly Channels[]
   readonly norms: readonly { readonly weight: Channels; readonly readers: readonly Channels[] }[]
-  /** Where the head is the embedding: what its own weight would be called, and the network that has it. */
-  readonly untied?: { readonly embedding: string; readonly head: string; readonly model: (params: ParameterStore) => Model }
+  /** Where the head is the embedding: what its own weight would be called. `Model.with` makes the network that has it. */
+  readonly untied?: { readonly embedding: string; readonly head: string }
 }
 
 /** A stretch of the forward pass that fits in memory, such as one transformer block. */
@@ -125,6 +125,10 @@ export interface Stage {
   readonly name: string
   /** Every parameter that `run` asks for. */
   readonly parameters: readonly string[]
+  /** Those that no training changes, such as running means and grids of inputs; whole numbers are none of its variables anyway. */
+  readonly buffers?: readonly string[]
+  /** Whether gradients pass through `run`; false where another runtime computes it. */
+  readonly differentiable?: boolean
   readonly sites: readonly Site[]
   /** Channels within the stage whose scale is free. */
   readonly scalings?: readonly Scaling[]
@@ -159,6 +163,8 @@ export interface Model {
   readonly residual?: Residual
   /** Of an imported graph: weights that are no sites, largest first. */
   readonly others?: readonly OtherWeight[]
+  /** The same network over other parameters, which decide what of it there is: a head of its own, batch norms folded or not, grids of inputs. */
+  with?(params: ParameterStore): Model
   /** What was done to the parameters so far, in order. */
   readonly provenance?: readonly Provenance[]
   /** What an imported graph computes with its parameters: a run goes on only over the same. */

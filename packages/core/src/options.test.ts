@@ -1,4 +1,22 @@
-import { boolean, checkOptions, choice, fraction, integer, nOfM, optional, positive, recorded, required, text } from './options.js'
+import {
+  boolean,
+  callText,
+  checkOptions,
+  choice,
+  fraction,
+  integer,
+  nOfM,
+  number,
+  numbers,
+  optional,
+  positive,
+  recorded,
+  required,
+  text,
+  value,
+  values,
+  type Made,
+} from './options.js'
 
 const table = {
   sparsity: fraction({ default: 0.5, doc: 'fraction removed' }),
@@ -37,4 +55,43 @@ it.each([
 
 it('says where a method has no options at all', () => {
   expect(() => checkOptions('plain', {}, { x: 1 })).toThrow('plain has no option "x".\nIts options are none.')
+})
+
+describe('options that hold values', () => {
+  const isLoss = (given: object): boolean => 'loss' in given
+  const table = {
+    objective: value<Made>({ of: 'loss', is: isLoss, doc: 'what is made small' }),
+    also: values<Made>({ of: 'loss', is: isLoss, doc: 'others' }),
+    weights: numbers({ doc: 'of each' }),
+    share: number({ min: 0.5, max: 2, default: 1, doc: 'of the first' }),
+  }
+  const made = (name: string, options = {}): Made => ({ name, options, loss: 1 }) as Made
+
+  it('records them by name and options, and writes them as calls', () => {
+    const inner = made('inner', { of: 2 })
+    const given = checkOptions('train', table, {
+      objective: made('outer', { inner: { name: 'inner', options: { of: 2 } } }),
+      also: [inner],
+      weights: [1, 2],
+    })
+    expect(recorded(given)).toEqual({
+      objective: { name: 'outer', options: { inner: { name: 'inner', options: { of: 2 } } } },
+      also: [{ name: 'inner', options: { of: 2 } }],
+      weights: [1, 2],
+      share: 1,
+    })
+    expect(callText({ name: 'train', options: recorded(given) })).toBe(
+      'train(objective=outer(inner=inner(of=2)), also=[inner(of=2)], weights=[1, 2], share=1)',
+    )
+  })
+
+  it.each([
+    [{ objective: { name: 'rtn' } }, 'train got objective = rtn.\nPass a loss: what is made small.'],
+    [{ objective: 'mse' }, 'train got objective = "mse".\n'],
+    [{ also: [] }, 'train got also = [].\nPass a list of losses: others.'],
+    [{ weights: [1, NaN] }, 'train got weights = [1,null].\nPass a list of numbers: of each.'],
+    [{ share: 3 }, 'train got share = 3.\nPass a number from 0.5 to 2: of the first.'],
+  ])('refuses %j', (given, message) => {
+    expect(() => checkOptions('train', table, given)).toThrow(expect.objectContaining({ message: expect.stringContaining(message) }))
+  })
 })

@@ -1,5 +1,21 @@
 import * as v from 'valibot'
-import { CompressionError, type Attrs } from '@tersor/tensor'
+import { CompressionError } from '@tersor/tensor'
+
+/** An option as it is recorded: as it was given, or the name and options of what was given. */
+export type RecordedOption = string | number | boolean | Recorded | readonly RecordedOption[]
+/** What was given for an option that takes a method, an observer or the like. */
+export interface Recorded {
+  readonly name: string
+  readonly options: RecordedOptions
+}
+/** Options as they are recorded in a saved file. */
+export type RecordedOptions = { readonly [name: string]: RecordedOption }
+
+/** What a factory makes: it tells what it is called and what it was made with. */
+export interface Made {
+  readonly name: string
+  readonly options?: RecordedOptions
+}
 
 /** One option of a method: its check, default and one line of documentation, declared once. */
 export interface Option<T, Required extends boolean = boolean> {
@@ -9,6 +25,10 @@ export interface Option<T, Required extends boolean = boolean> {
   /** What values look like, for tables and messages: "0 to 1", "row | layer". */
   readonly accepts: string
   readonly doc: string
+  /** Of an option that takes what factories make: their kind, such as "method" or "observer"; a command line then reads a nested call. */
+  readonly of?: string
+  /** Whether it takes a list of these. */
+  readonly list?: boolean
 }
 
 export type OptionTable = Readonly<Record<string, Option<any>>>
@@ -28,10 +48,16 @@ interface Settings<T> {
   readonly default?: T
 }
 
-const option = <T>(schema: v.GenericSchema<unknown, any>, accepts: string, settings: Settings<T>): Option<T, false> =>
+const option = <T>(
+  schema: v.GenericSchema<unknown, any>,
+  accepts: string,
+  settings: Settings<T>,
+  nested: Pick<Option<T>, 'of' | 'list'> = {},
+): Option<T, false> =>
   Object.freeze({
     schema,
     accepts,
+    ...nested,
     required: false,
     doc: settings.doc,
     ...(settings.default === undefined ? {} : { default: settings.default }),
@@ -68,6 +94,39 @@ export const choice = <const T extends readonly string[]>(words: T, settings: Se
 
 export const text = (settings: Settings<string>): Option<string, false> => option(v.pipe(v.string(), v.nonEmpty()), 'text', settings)
 
+/** A number in a closed range. */
+export const number = (settings: Settings<number> & { readonly min: number; readonly max: number }): Option<number, false> =>
+  option(
+    v.pipe(v.number(), v.minValue(settings.min), v.maxValue(settings.max)),
+    `a number from ${settings.min} to ${settings.max}`,
+    settings,
+  )
+
+const isMade = (given: unknown): given is Made =>
+  (typeof given === 'object' || typeof given === 'function') && given !== null && typeof (given as Partial<Made>).name === 'string'
+
+const article = (word: string): string => (/^[aeiou]/.test(word) ? 'an' : 'a')
+const plural = (word: string): string => (word.endsWith('s') ? `${word}es` : `${word}s`)
+
+interface ValueSettings<T> extends Settings<T> {
+  /** The kind of the factories whose values it takes: "method", "pass", "observer". */
+  readonly of: string
+  /** Tells such a value from others. */
+  readonly is: (given: object) => boolean
+}
+
+/** What a factory made, such as a rounding or an observer; recorded by its name and options, and a nested call on the command line. */
+export const value = <T extends Made>(settings: ValueSettings<T>): Option<T, false> =>
+  option(v.custom<T>(given => isMade(given) && settings.is(given)), `${article(settings.of)} ${settings.of}`, settings, { of: settings.of }) // prettier-ignore
+
+/** Some of these, one at least, in order. */
+export const values = <T extends Made>({ of, is, ...settings }: Omit<ValueSettings<T>, 'default'> & Settings<readonly T[]>): Option<readonly T[], false> =>
+  option(v.pipe(v.array(v.custom<T>(given => isMade(given) && is(given))), v.minLength(1)), `a list of ${plural(of)}`, settings, { of, list: true }) // prettier-ignore
+
+/** Numbers, one at least, in order. */
+export const numbers = (settings: Settings<readonly number[]>): Option<readonly number[], false> =>
+  option(v.pipe(v.array(v.pipe(v.number(), v.finite())), v.minLength(1)), 'a list of numbers', settings, { list: true })
+
 /** N of every M neighbours kept, written "2:4". */
 export type SparsityPattern = `${number}:${number}`
 
@@ -85,7 +144,8 @@ export const nOfM = (settings: Settings<SparsityPattern>): Option<SparsityPatter
     settings,
   )
 
-const show = (value: unknown): string => (typeof value === 'string' ? `"${value}"` : String(JSON.stringify(value) ?? value))
+const show = (given: unknown): string =>
+  typeof given === 'string' ? `"${given}"` : isMade(given) ? callText(given) : String(JSON.stringify(given) ?? given)
 
 const accepted = (table: OptionTable): string =>
   Object.entries(table)
@@ -123,6 +183,26 @@ export const checkOptions = <O extends OptionTable>(owner: string, table: O, giv
   return Object.freeze(Object.fromEntries(values)) as ValuesOf<O>
 }
 
+const recordedOne = (given: unknown): RecordedOption => {
+  if (Array.isArray(given)) return given.map(recordedOne)
+  return isMade(given) ? { name: given.name, options: given.options ?? {} } : (given as RecordedOption)
+}
+
 /** Options as they are recorded in a saved file: those that are set. */
-export const recorded = (values: Readonly<Record<string, unknown>>): Attrs =>
-  Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as Attrs
+export const recorded = (given: Readonly<Record<string, unknown>>): RecordedOptions =>
+  Object.fromEntries(
+    Object.entries(given)
+      .filter(([, each]) => each !== undefined)
+      .map(([name, each]) => [name, recordedOne(each)]),
+  )
+
+const argumentText = (given: RecordedOption): string => {
+  if (Array.isArray(given)) return `[${given.map(argumentText).join(', ')}]`
+  return typeof given === 'object' ? callText(given as Recorded) : String(given)
+}
+
+/** A method, pass or observer as the command line writes it: "gptq(bits=4, group=32)". */
+export const callText = ({ name, options = {} }: Made): string => {
+  const given = Object.entries(options).map(([option, each]) => `${option}=${argumentText(each)}`)
+  return given.length === 0 ? name : `${name}(${given.join(', ')})`
+}

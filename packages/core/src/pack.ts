@@ -3,6 +3,7 @@ import { affine, affineOf } from './codecs/affine.js'
 import { bitmaskOf } from './codecs/bitmask.js'
 import { masked } from './codecs/masked.js'
 import { definePass } from './define-method.js'
+import { walkStages } from './walk.js'
 
 /** How many each run of a mask keeps, where all keep the same; `run` columns, the last of a row may be shorter. */
 const keptOfEach = (mask: Uint8Array, columns: number, run: number): number | undefined => {
@@ -55,6 +56,7 @@ const packAffine = (tree: Encoded, mask: Uint8Array, rows: number, width: number
     group: kept,
     codes: gather(codesOf(data), mask, new Uint8Array(rows * width)),
     scales: toFloat32(scale),
+    scaleDType: scale.dtype === 'f16' ? 'f16' : 'f32',
     ...(zeros ? { zeros: DTYPES[zeros.dtype].kind === 'float' ? toFloat32(zeros) : toInt32(zeros) } : {}),
   })
 }
@@ -102,17 +104,12 @@ export const pack = definePass({
   name: 'pack',
   summary: 'stores only the weights that masks keep',
   options: {},
-  run: async (model, context) => {
-    const out = context.sink()
-    try {
-      for (const name of model.params.names()) {
+  run: (model, context) =>
+    walkStages(model, context, { pass: 'pack', others: true }, async ({ owned, read, replace }) => {
+      for (const name of owned) {
         context.signal.throwIfAborted()
-        await out.write(name, packTree(await model.params.read(name, { signal: context.signal })))
+        const parameter = await read(name)
+        if (parameter.kind === 'encoded') replace(name, packTree(parameter))
       }
-      return { ...model, params: await out.finish() }
-    } catch (error) {
-      await out.abort()
-      throw error
-    }
-  },
+    }),
 })

@@ -1,9 +1,9 @@
-import type { Attrs } from '@tersor/tensor'
+import type { RecordedOptions } from './options.js'
 
 /** One step that a model went through, as recorded in the saved file. */
 export interface Provenance {
   readonly method: string
-  readonly options: Attrs
+  readonly options: RecordedOptions
   readonly seed: number
   /** Version of @tersor/core that ran it. */
   readonly version: string

@@ -22,9 +22,16 @@ interface Place {
  * Puts a method's result in the place of the payload of whatever stands at a site, or of the whole tree.
  * Throws COMPOSITION where nothing is left to compress, or where statistics of the site do not hold for the payload.
  */
-export const rewrite = (method: Method, site: Site, current: Parameter, apply: Apply): Promise<Parameter> => {
+export const rewrite = (
+  method: Method,
+  site: Site,
+  current: Parameter,
+  /** The decoded parameter, where it is on the engine already. */
+  loaded: tf.Tensor | undefined,
+  apply: Apply,
+): Promise<Parameter> => {
   const leaf = async (parameter: Parameter, { outAxis, mask }: Place): Promise<Parameter> => {
-    const weight = tf.tidy(() => toMatrix(decode(parameter), outAxis))
+    const weight = tf.tidy(() => toMatrix(loaded && parameter === current ? tf.clone(loaded) : decode(parameter), outAxis))
     const kept = mask ? (decode(mask) as tf.Tensor2D) : undefined
     try {
       return matrixOf(await apply(weight, asMatrix(parameter, outAxis), kept), outAxis, parameter.shape)

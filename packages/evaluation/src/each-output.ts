@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { forward, loadModel, loadStage, type Model } from '@tersor/core'
+import { activationsOf, followStages, forward, loadModel, type Model } from '@tersor/core'
 import { replay } from '@tersor/kernels'
 
 export interface EvaluationOptions {
@@ -94,26 +94,18 @@ const allAtOnce = async (model: Model, batches: readonly Batch[], { visit, reduc
 }
 
 const stageByStage = async (model: Model, batches: readonly Batch[], { visit, reduce, signal }: Pass): Promise<void> => {
-  const activations: (tf.Tensor | undefined)[] = batches.map(() => undefined)
+  const inputs = batches.map(batch => batch.input())
+  const activations = activationsOf(inputs, Infinity)
   try {
-    for (const [index, stage] of model.stages.entries()) {
-      const { weights, dispose } = await loadStage(model.params, stage, signal)
-      try {
-        for (const [i, batch] of batches.entries()) {
-          signal?.throwIfAborted()
-          const before = activations[i]
-          const last = index === model.stages.length - 1
-          const run = () => stage.run(before ?? batch.input(), { weights })
-          const after = tf.tidy(() => (last ? reduce(run(), batch.targets?.()) : run()))
-          if (before !== after) before?.dispose()
-          activations[i] = last ? undefined : after
-          if (last) await visit(batch, after)
-        }
-      } finally {
-        dispose()
-      }
-    }
+    await followStages(model, activations, { signal }, async ({ index, eachOutput }) => {
+      if (index < model.stages.length - 1) return
+      await eachOutput(
+        (output, at) => visit(batches[at], output),
+        (output, at) => reduce(output, batches[at].targets?.()),
+      )
+    })
   } finally {
-    tf.dispose(activations.filter(activation => activation !== undefined))
+    await activations.dispose()
+    tf.dispose(inputs)
   }
 }

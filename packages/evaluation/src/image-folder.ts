@@ -19,7 +19,7 @@ export type Decoder = (path: string, options: { limitInputPixels: number }) => P
 export const loadSharp = async (load: () => Promise<unknown> = () => import('sharp' as string)): Promise<Decoder> => {
   try {
     const loaded = (await load()) as { default?: Decoder }
-    return loaded.default ?? (loaded as unknown as Decoder)
+    return loaded.default ?? (loaded as Decoder)
   } catch (cause) {
     throw new CompressionError(
       'UNSUPPORTED',

@@ -70,7 +70,8 @@ const parseDescription = (path: string, bytes: Uint8Array): Description => {
   const { classes } = value
   if (!Array.isArray(classes) || classes.length === 0 || !classes.every(name => typeof name === 'string'))
     throw bad(path, 'names no classes')
-  return { shape: shape as unknown as Description['shape'], classes }
+  const [images, height, width, channels] = shape
+  return { shape: [images, height, width, channels], classes }
 }
 
 /** Reads NAME.images.u8 and NAME.labels.u8 beside NAME.json. */

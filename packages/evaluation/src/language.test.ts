@@ -76,7 +76,10 @@ describe('perplexity', () => {
   })
 
   it('gives the same stage by stage', async () => {
-    expect(await perplexity(model, windows, { hold: 'stage' })).toEqual(await perplexity(model, windows))
+    const whole = await perplexity(model, windows)
+    const byStages = await perplexity(model, windows, { hold: 'stage' })
+    expect(byStages.tokens).toBe(whole.tokens)
+    expect(byStages.perplexity / whole.perplexity).toBeCloseTo(1, 6) // each stage is a graph of its own: sums round otherwise
   })
 
   it('gives the same as one graph, which holds its weights, and of a network that cannot be recorded', async () => {

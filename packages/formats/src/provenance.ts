@@ -2,8 +2,8 @@ import type { Provenance } from '@tersor/core'
 import { badFile } from './bad-file.js'
 import { isRecord, parseJson } from './json-text.js'
 
-/** Options of a step are flat: list, step, options, list. */
-const MAX_PROVENANCE_DEPTH = 8
+/** Options of a step may hold calls and lists of them. */
+const MAX_PROVENANCE_DEPTH = 64
 
 const isProvenance = (value: unknown): value is Provenance =>
   isRecord(value) &&

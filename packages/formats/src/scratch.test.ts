@@ -13,7 +13,7 @@ import {
   type RunOptions,
 } from '@tersor/core'
 import { picoBatches, picoModel } from '@tersor/testing'
-import { encoded, fromFloat32, fromIntegers, memorySink, type Parameter } from '@tersor/tensor'
+import { encoded, fromFloat32, fromIntegers, type Parameter } from '@tersor/tensor'
 import { readdirSync } from 'node:fs'
 import { readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -83,7 +83,7 @@ const run = async (options: RunOptions = {}, steps = STEPS) => {
     calibration,
     seed: 4,
     onProgress: event => events.push(event),
-    sink: role => (role === 'final' ? safetensorsSink(path) : memorySink()),
+    sink: () => safetensorsSink(path),
     ...options,
   })
   await small.params.close?.()

@@ -7,29 +7,30 @@ import { distance, tensor } from './values.reference.js'
 async function run(backend: string) {
   await tf.setBackend(backend)
   expect(tf.getBackend()).toBe(backend)
-  const slot = {
-    parameter: tf.variable(tensor([30, 40])),
-    mean: tf.variable(tf.zeros([30, 40])),
-    square: tf.variable(tf.zeros([30, 40])),
-  }
+  let [parameter, mean, square]: readonly tf.Tensor[] = [tensor([30, 40]), tf.zeros([30, 40]), tf.zeros([30, 40])]
   const before = tf.memory().numTensors
   for (let step = 1; step <= 5; step++) {
-    const gradient = tf.tidy(() => tf.sub(tf.mul(slot.parameter, 0.5), tensor([30, 40], step)))
-    adamUpdate([slot], [gradient], { rate: 0.01, step, weightDecay: 0.1 })
-    gradient.dispose()
+    const gradient = tf.tidy(() => tf.sub(tf.mul(parameter!, 0.5), tensor([30, 40], step)))
+    const old = [parameter!, mean!, square!, gradient]
+    ;[parameter, mean, square] = adamUpdate(
+      { parameter: parameter!, gradient, mean: mean!, square: square! },
+      { rate: 0.01, step, weightDecay: 0.1 },
+    )
+    tf.dispose(old)
   }
   expect(tf.memory().numTensors).toBe(before)
-  const values = await Promise.all([slot.parameter, slot.mean, slot.square].map(async variable => (await variable.data()).slice()))
-  tf.dispose([slot.parameter, slot.mean, slot.square])
+  const values = await Promise.all([parameter!, mean!, square!].map(async each => (await each.data()).slice()))
+  tf.dispose([parameter!, mean!, square!])
   return values
 }
 
 describe('adamUpdate', () => {
   it('takes the first step by the learning rate against the sign of the gradient', async () => {
     await tf.setBackend('ort')
-    const slot = { parameter: tf.variable(tf.tensor1d([1, 1])), mean: tf.variable(tf.zeros([2])), square: tf.variable(tf.zeros([2])) }
-    adamUpdate([slot], [tf.tensor1d([0.3, -7])], { rate: 0.1, step: 1 })
-    expect(distance([0.9, 1.1], await slot.parameter.data())).toBeLessThan(1e-6)
+    const zeros = () => tf.zeros([2])
+    const tensors = { parameter: tf.tensor1d([1, 1]), gradient: tf.tensor1d([0.3, -7]), mean: zeros(), square: zeros() }
+    const [parameter] = adamUpdate(tensors, { rate: 0.1, step: 1 })
+    expect(distance([0.9, 1.1], await parameter.data())).toBeLessThan(1e-6)
   })
 
   it('does the same fused as in tensors', async () => {

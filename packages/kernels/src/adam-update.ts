@@ -1,12 +1,13 @@
 import * as tf from '@tensorflow/tfjs-core'
 
-/** A parameter with what Adam keeps about it. */
-export interface AdamSlot {
-  readonly parameter: tf.Variable
-  /** Running mean of gradients, of the parameter's shape. */
-  readonly mean: tf.Variable
-  /** Running mean of squared gradients. */
-  readonly square: tf.Variable
+/** A parameter, its gradient and what Adam keeps about it, all of one shape. */
+export interface AdamTensors {
+  readonly parameter: tf.Tensor
+  readonly gradient: tf.Tensor
+  /** Running mean of gradients; zeros before the first step. */
+  readonly mean: tf.Tensor
+  /** Running mean of squared gradients; zeros before the first step. */
+  readonly square: tf.Tensor
 }
 
 export interface AdamUpdateOptions {
@@ -20,13 +21,7 @@ export interface AdamUpdateOptions {
   readonly weightDecay?: number
 }
 
-interface Factors {
-  readonly beta1: number
-  readonly beta2: number
-  readonly rate: number
-  readonly epsilon: number
-  readonly keep: number
-}
+type Factors = Readonly<Record<'beta1' | 'beta2' | 'rate' | 'epsilon' | 'keep', number>>
 
 /** The bias corrections put into two scalars: η√(1−β₂ᵗ)/(1−β₁ᵗ) and ε√(1−β₂ᵗ). */
 function factorsOf({ rate, step, beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8, weightDecay = 0 }: AdamUpdateOptions): Factors {
@@ -34,8 +29,7 @@ function factorsOf({ rate, step, beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8, wei
   return { beta1, beta2, rate: (rate * root) / (1 - beta1 ** step), epsilon: epsilon * root, keep: 1 - rate * weightDecay }
 }
 
-function inTensors({ parameter, mean, square }: AdamSlot, gradient: tf.Tensor, factors: Factors): tf.Tensor[] {
-  const { beta1, beta2, rate, epsilon, keep } = factors
+function inTensors({ parameter, gradient, mean, square }: AdamTensors, { beta1, beta2, rate, epsilon, keep }: Factors): tf.Tensor[] {
   const m = tf.add(tf.mul(mean, beta1), tf.mul(gradient, 1 - beta1))
   const v = tf.add(tf.mul(square, beta2), tf.mul(tf.square(gradient), 1 - beta2))
   const moved = tf.div(tf.mul(m, rate), tf.add(tf.sqrt(v), epsilon))
@@ -46,26 +40,18 @@ function inTensors({ parameter, mean, square }: AdamSlot, gradient: tf.Tensor, f
 const FUSED = 'OrtAdam'
 
 /**
- * One step of Adam with decoupled weight decay on every slot; the variables are assigned, the gradients stay the caller's.
+ * One step of Adam with decoupled weight decay: the parameter, mean and square after it; all tensors are the caller's.
  * m ← β₁m + (1−β₁)g, v ← β₂v + (1−β₂)g², w ← (1−ηλ)w − η·m̂/(√v̂ + ε).
  * On @tersor/backend-ort it is recorded behind what computes the gradients and runs when a value is read, or at the next `flush`.
  * Kingma and Ba 2014, https://arxiv.org/abs/1412.6980; Loshchilov and Hutter 2017, https://arxiv.org/abs/1711.05101
  */
-export function adamUpdate(slots: readonly AdamSlot[], gradients: readonly tf.Tensor[], options: AdamUpdateOptions): void {
+export function adamUpdate(
+  { parameter, gradient, mean, square }: AdamTensors,
+  options: AdamUpdateOptions,
+): readonly [parameter: tf.Tensor, mean: tf.Tensor, square: tf.Tensor] {
   const factors = factorsOf(options)
+  const inputs = { parameter, gradient, mean, square }
   const fused = tf.getKernel(FUSED, tf.getBackend()) !== undefined
-  slots.forEach((slot, index) => {
-    const gradient = gradients[index]!
-    const { parameter, mean, square } = slot
-    tf.tidy(() => {
-      const [w, m, v] = fused
-        ? (tf
-            .engine()
-            .runKernel(FUSED, { parameter, gradient, mean, square }, factors as unknown as tf.NamedAttrMap) as unknown as tf.Tensor[])
-        : inTensors(slot, gradient, factors)
-      parameter.assign(w!)
-      mean.assign(m!)
-      square.assign(v!)
-    })
-  })
+  const [w, m, v] = fused ? tf.engine().runKernel<tf.Tensor[]>(FUSED, inputs, factors) : tf.tidy(() => inTensors(inputs, factors))
+  return [w!, m!, v!]
 }

@@ -18,11 +18,9 @@ const fitTo = (weights: readonly number[], scale: number, zero: number, top: num
   return { zero, codes, error: weights.reduce((sum, w, i) => sum + Math.abs(w - scale * (codes[i]! - zero)), 0) }
 }
 
-const solve = (weights: readonly number[], { bits, norm, beta, iterations }: HalfQuadraticOptions): Fit & { readonly scale: number } => {
+const solve = (weights: readonly number[], scale: number, { bits, norm, beta, iterations }: HalfQuadraticOptions): Fit => {
   const top = 2 ** bits - 1
   const low = Math.min(0, ...weights)
-  const step = Math.fround((Math.max(0, ...weights) - low) / top)
-  const scale = step === 0 ? 1 : step < 2 ** -14 || step > 65504 ? step : half(step)
   let best = fitTo(weights, scale, half(-low / scale), top)
   for (let i = 0; i < iterations; i++) {
     const { codes, zero } = best
@@ -34,19 +32,18 @@ const solve = (weights: readonly number[], { bits, norm, beta, iterations }: Hal
     if (!(next.error < best.error)) break
     best = next
   }
-  return { ...best, scale }
+  return best
 }
 
 /** The same in plain loops. */
 export const halfQuadraticReference = (weights: Float32Array, options: HalfQuadraticOptions): HalfQuadratic => {
-  const { columns, group } = options
-  const fits: (Fit & { readonly scale: number })[] = []
+  const { columns, group, scales } = options
+  const fits: Fit[] = []
   for (let row = 0; row < weights.length; row += columns)
     for (let start = row; start < row + columns; start += group)
-      fits.push(solve([...weights.subarray(start, Math.min(start + group, row + columns))], options))
+      fits.push(solve([...weights.subarray(start, Math.min(start + group, row + columns))], scales[fits.length]!, options))
   return {
     codes: Uint8Array.from(fits.flatMap(({ codes }) => codes)),
-    scales: Float32Array.from(fits, ({ scale }) => scale),
     zeros: Float32Array.from(fits, ({ zero }) => zero),
   }
 }

@@ -52,7 +52,7 @@ const shareBuffers = (job: RowJob): { readonly job: RowJob; readonly takeBack: (
 
 /** Takes parts from those that are left until there are none, and looks up now and then. */
 const work = async (job: RowJob, take: () => number, signal: AbortSignal | undefined): Promise<void> => {
-  const run = partsOf(wasmInstance().exports as unknown as KernelInstance, job)
+  const run = partsOf(wasmInstance().exports as KernelInstance, job)
   const parts = Math.ceil(job.rows / job.atOnce)
   let since = performance.now()
   for (let part = take(); part < parts; part = take()) {
@@ -109,7 +109,7 @@ export const poolOf = (threads: number, start: StartThread = startThread()): Poo
 
 /** Runs a job on this thread at once, for callers that cannot wait. */
 export const runRowsHere = (job: RowJob): void => {
-  const run = partsOf(wasmInstance().exports as unknown as KernelInstance, job)
+  const run = partsOf(wasmInstance().exports as KernelInstance, job)
   for (let part = 0; part * job.atOnce < job.rows; part++) run(part)
 }
 

@@ -27,16 +27,16 @@ export const registerWasmMatMul = (): void => {
   const product = known.kernelFunc
   const kernelFunc = Object.assign(
     (({ inputs, attrs, backend }) => {
-      const { a: left, b: right } = inputs as unknown as { readonly a: TensorInfo; readonly b: TensorInfo }
+      const { a: left, b: right } = inputs as { readonly a: TensorInfo; readonly b: TensorInfo }
       const [a, b] = [stackOf(left), stackOf(right)]
-      const { transposeA, transposeB } = attrs as unknown as { readonly transposeA: boolean; readonly transposeB: boolean }
+      const { transposeA, transposeB } = attrs as { readonly transposeA: boolean; readonly transposeB: boolean }
       const [rows, inner] = transposeA ? [a.shape[2], a.shape[1]] : [a.shape[1], a.shape[2]]
       const columns = transposeB ? b.shape[1] : b.shape[2]
       const isPlain = !transposeA && !transposeB && a.shape[0] === 1 && b.shape[0] === 1
       const outer = outerShape(left, right)
       if (isPlain || !outer || a.dtype !== 'float32' || rows * inner * columns < WORTH_IT)
         return product({ inputs, backend: backend as never, ...(attrs ? { attrs } : {}) })
-      const made = stacked(product, backend as unknown as WasmBackend, { a, b, transposeA, transposeB, rows, columns })
+      const made = stacked(product, backend as WasmBackend, { a, b, transposeA, transposeB, rows, columns })
       return { ...made, shape: [...outer, rows, columns] }
     }) as KernelFunc,
     { fast: true as const },

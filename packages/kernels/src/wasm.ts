@@ -3,7 +3,7 @@ import { MODULE } from './wasm/module.js'
 type Pointer = number
 
 /** What wasm/*.ts exports; pointers are the `byteOffset` of views that `arena` gave. */
-interface Exports {
+type Exports = {
   readonly memory: WebAssembly.Memory
   heapBase(): Pointer
   choleskyInPlace(a: Pointer, n: number): number
@@ -94,7 +94,7 @@ export const wasmInstance = (): WebAssembly.Instance => new WebAssembly.Instance
  * Uses 128-bit SIMD, which Node 20 and all browsers since 2023 have.
  */
 export function wasmKernels(): WasmKernels {
-  const { memory, heapBase, ...kernels } = wasmInstance().exports as unknown as Exports
+  const { memory, heapBase, ...kernels } = wasmInstance().exports as Exports
   return { ...kernels, arena: bytes => arenaOf(memory, heapBase(), bytes) }
 }
 

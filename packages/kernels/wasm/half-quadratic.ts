@@ -1,18 +1,9 @@
 import { halfOf } from './blocks'
 import { floatOf } from './searches/lanes'
 
-/** Within these a half has all its bits. */
-const SMALLEST_NORMAL_HALF: f64 = 6.103515625e-5
-const LARGEST_HALF: f64 = 65504
-
 /** The nearest half, by way of float32. */
 function rounded(value: f64): f64 {
   return <f64>floatOf(halfOf(<f32>value))
-}
-
-/** Scales are kept as halves where they are normal ones. */
-function storedScale(step: f64): f64 {
-  return step < SMALLEST_NORMAL_HALF || step > LARGEST_HALF ? step : rounded(step)
 }
 
 /** sign(x) · max(0, |x| − |x|^(norm − 1) / beta); below `quiet` that is 0. */
@@ -54,22 +45,15 @@ function sumTwo(size: i32, values: usize, steps: usize, codes: usize, scale: v12
   return sum
 }
 
-/** The least value of the group that was spread last, or 0. */
-let LOW: f64 = 0
-
-/** Puts a group in a lane of `values` and gives its scale. */
-function spreadGroup(from: usize, size: i32, lane: usize, values: usize, levels: f64): f64 {
+/** Puts a group in a lane of `values` and gives its least value, or 0. */
+function spreadGroup(from: usize, size: i32, lane: usize, values: usize): f64 {
   let low: f64 = 0
-  let high: f64 = 0
   for (let i = 0; i < size; i++) {
     const value = <f64>load<f32>(from + ((<usize>i) << 2))
     low = min(low, value)
-    high = max(high, value)
     store<f64>(values + ((<usize>i) << 4) + (lane << 3), value)
   }
-  const step = <f64>(<f32>((high - low) / levels))
-  LOW = low
-  return step == 0 ? 1 : storedScale(step)
+  return low
 }
 
 function storeCodes(codes: usize, size: i32, lane: usize, to: usize): void {
@@ -78,7 +62,7 @@ function storeCodes(codes: usize, size: i32, lane: usize, to: usize): void {
 
 /**
  * Half-quadratic quantization of the groups of rows: moves the zero of each, a half, until Σ |w − ŵ| stops falling. Two groups
- * at once, one in each lane, so that sums are those of plain loops. scales, zeros: (rows, groups); room: 64 bytes for each column of a group.
+ * at once, one in each lane, so that sums are those of plain loops. scales, which are given, and zeros: (rows, groups); room: 64 bytes for each column of a group.
  */
 export function solveHalfQuadratic(
   weights: usize,
@@ -95,8 +79,7 @@ export function solveHalfQuadratic(
   zeros: usize,
   codes: usize,
 ): void {
-  const levels = <f64>((1 << bits) - 1)
-  const top = f64x2.splat(levels)
+  const top = f64x2.splat(<f64>((1 << bits) - 1))
   const values = room
   const steps = room + ((<usize>group) << 4)
   const best = room + ((<usize>group) << 5)
@@ -107,10 +90,10 @@ export function solveHalfQuadratic(
       const pair = start + 2 * group <= columns
       const from = weights + ((<usize>(row + start)) << 2)
       const second = pair ? from + ((<usize>group) << 2) : from
-      const firstScale = spreadGroup(from, size, 0, values, levels)
-      const firstZero = rounded(-LOW / firstScale)
-      const secondScale = spreadGroup(second, size, 1, values, levels)
-      const secondZero = rounded(-LOW / secondScale)
+      const firstScale = <f64>load<f32>(scales)
+      const firstZero = rounded(-spreadGroup(from, size, 0, values) / firstScale)
+      const secondScale = pair ? <f64>load<f32>(scales, 4) : firstScale
+      const secondZero = rounded(-spreadGroup(second, size, 1, values) / secondScale)
       const scale = f64x2.replace_lane(f64x2.splat(firstScale), 1, secondScale)
       let zero = f64x2.replace_lane(f64x2.splat(firstZero), 1, secondZero)
       for (let at: usize = 0; at < (<usize>size) << 4; at += 16) v128.store(steps + at, f64x2.div(v128.load(values + at), scale))
@@ -130,7 +113,6 @@ export function solveHalfQuadratic(
       const lanes = pair ? 2 : 1
       for (let lane = 0; lane != lanes; lane++) {
         storeCodes(best, size, <usize>lane, codes + <usize>(row + start))
-        store<f32>(scales, <f32>(lane ? f64x2.extract_lane(scale, 1) : f64x2.extract_lane(scale, 0)))
         store<f32>(zeros, <f32>(lane ? f64x2.extract_lane(zero, 1) : f64x2.extract_lane(zero, 0)))
         scales += 4
         zeros += 4

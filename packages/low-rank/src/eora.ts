@@ -9,18 +9,18 @@ import { factoredFrom, truncate, type Truncated } from './truncate.js'
  * Δ = W − Ŵ, C = XᵀX = Q Λ Qᵀ, S = Q √Λ; ΔS ≈ U_r Σ_r V_rᵀ; Ŵ + (U_r √Σ_r)(√Σ_r V_rᵀ S⁻¹), where S⁻¹ leaves out λ below λ_max · in · 2⁻²³.
  * W: (out, in), X: (tokens, in). Ŵ stays as it is stored. Throws BAD_OPTION, NO_CALIBRATION, COMPOSITION where nothing was compressed.
  * Liu et al. 2024, https://arxiv.org/abs/2410.21271
- * Differs from the paper: C is a plain sum over tokens, not a decayed one; where a block's sites follow one another, inputs are those of
- * the compressed sites before, where the authors' code takes the dense block's.
  */
 export const eora = defineMethod({
   name: 'eora',
-  summary: 'adds a low-rank repair in the eigenspace of the inputs',
+  summary: 'repairs a compressed weight with a low-rank term, where the inputs are large',
   paper: {
     title: 'EoRA: Fine-tuning-free Compensation for Compressed LLM with Eigenspace Low-Rank Approximation',
     authors: 'Liu et al.',
     year: 2024,
     url: 'https://arxiv.org/abs/2410.21271',
   },
+  differs:
+    'C is a plain sum over tokens, not a decayed one; where a block’s sites follow one another, inputs are those of the compressed sites before, where the authors’ code takes the dense block’s',
   options: {
     rank: integer({ min: 1, default: 32, doc: 'rank of the repair, at most the smaller side of the weight' }),
     space: choice(['eigen', 'plain'], { default: 'eigen', doc: 'eigen weighs errors by the inputs; plain is the SVD of the error itself' }),
@@ -41,7 +41,7 @@ export const eora = defineMethod({
     const repair =
       space === 'plain' || job.samples === 0
         ? await truncate(error, rows, columns, rank)
-        : await repairIn(await eigenspace(job.stats as unknown as tf.Tensor2D), error, rows, columns, rank)
+        : await repairIn(await eigenspace(job.stats), error, rows, columns, rank)
     return sumOf(job.current, factoredFrom(job.dtype, repair, rows, columns))
   },
 })

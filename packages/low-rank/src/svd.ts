@@ -8,7 +8,7 @@ import { factoredFrom, truncate } from './truncate.js'
  */
 export const svd = defineMethod({
   name: 'svd',
-  summary: 'factors a weight at a rank',
+  summary: 'takes the closest matrix of a rank, kept as two factors',
   paper: {
     title: 'The Approximation of One Matrix by Another of Lower Rank',
     authors: 'Eckart and Young',

@@ -1,8 +1,8 @@
-import { activationNames, definePass, quantizedActivations, readDense, type Model } from '@tersor/core'
-import { CompressionError, fromFloat32, toFloat32, type ParameterSink, type ParameterStore } from '@tersor/tensor'
+import { activationNames, definePass, quantizedActivations, walkStages, type Model, type Visit } from '@tersor/core'
+import { CompressionError, fromFloat32, toFloat32 } from '@tersor/tensor'
 import type { ImageClassifier } from './image-classifier.js'
 import type { ResNetConfig } from './resnet-config.js'
-import { convolutionsOf, isFolded, resNetCouplings, resNetStages, type NormedConvolution } from './resnet.js'
+import { convolutionsOf, isFolded, resNetModel, resNetStages, type NormedConvolution } from './resnet.js'
 
 const classifierOf = (model: Model): ImageClassifier<ResNetConfig> => {
   const candidate = model as Partial<ImageClassifier<ResNetConfig>>
@@ -15,34 +15,22 @@ const classifierOf = (model: Model): ImageClassifier<ResNetConfig> => {
 }
 
 /** W′ = W · s and b′ = bias − mean · s with s = weight / √(variance + ε), output channel by channel. */
-const fold = async (each: NormedConvolution, epsilon: number, params: ParameterStore, sink: ParameterSink, signal: AbortSignal) => {
-  const { site, norm, outputs } = each
-  const read = async (name: string): Promise<Float32Array> => toFloat32(await readDense('fold-batch-norm', params, name, signal))
-  const kernel = await readDense('fold-batch-norm', params, site.weight, signal)
-  const [values, gain, bias, mean, variance] = [
-    toFloat32(kernel),
-    await read(`${norm}.weight`),
-    await read(`${norm}.bias`),
-    await read(`${norm}.running_mean`),
-    await read(`${norm}.running_var`),
-  ]
+const fold = async ({ site, norm, outputs }: NormedConvolution, epsilon: number, { dense, replace }: Visit): Promise<void> => {
+  const read = async (name: string): Promise<Float32Array> => toFloat32(await dense(`${norm}.${name}`))
+  const kernel = await dense(site.weight)
+  const values = toFloat32(kernel)
+  const [gain, bias, mean, variance] = [await read('weight'), await read('bias'), await read('running_mean'), await read('running_var')]
   const scale = gain.map((value, channel) => value / Math.sqrt(variance[channel] + epsilon))
+  const shift = bias.map((value, channel) => value - mean[channel] * scale[channel])
   const perChannel = values.length / outputs
   const scaled = values.map((value, i) => value * scale[Math.floor(i / perChannel)])
-  await sink.write(site.weight, fromFloat32(scaled, kernel.dtype, kernel.shape))
-  await sink.write(
-    `${site.name}.bias`,
-    fromFloat32(
-      bias.map((value, channel) => value - mean[channel] * scale[channel]),
-      'f32',
-      [outputs],
-    ),
-  )
+  replace(site.weight, fromFloat32(scaled, kernel.dtype, kernel.shape))
+  replace(`${site.name}.bias`, fromFloat32(shift, 'f32', [outputs]))
 }
 
 /**
  * Folds each batch norm into the convolution before it: the same function with fewer parameters and steps; grids of inputs stay.
- * Jacob et al. 2018, https://arxiv.org/abs/1712.05877, section 3.2.
+ * Jacob et al. 2017, https://arxiv.org/abs/1712.05877, section 3.2.
  * Throws COMPOSITION for a model without batch norms and for convolutions that are compressed already.
  */
 export const foldBatchNorm = definePass({
@@ -51,27 +39,24 @@ export const foldBatchNorm = definePass({
   paper: {
     title: 'Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only Inference',
     authors: 'Jacob et al.',
-    year: 2018,
+    year: 2017,
     url: 'https://arxiv.org/abs/1712.05877',
+    section: 'section 3.2',
   },
   exact: true,
   options: {},
-  run: async (model, { signal, sink }) => {
-    const { config, params } = classifierOf(model)
-    const out = sink()
-    try {
-      for (const each of convolutionsOf(config)) {
-        signal.throwIfAborted()
-        await fold(each, config.epsilon, params, out, signal)
+  run: async (model, context) => {
+    const { config, rawConfig, params } = classifierOf(model)
+    const stages = resNetStages(config, true)
+    const wanted = new Set(stages.flatMap(({ parameters, sites }) => [...parameters, ...sites.flatMap(activationNames)])) // inputs stay as they were
+    const without = new Set(params.names().filter(name => !wanted.has(name)))
+    const bySite = new Map(convolutionsOf(config).map(each => [each.site.name, each]))
+    const walked = await walkStages(model, context, { pass: 'fold-batch-norm', without }, async visit => {
+      for (const { name } of visit.stage.sites.filter(site => bySite.has(site.name))) {
+        context.signal.throwIfAborted()
+        await fold(bySite.get(name)!, config.epsilon, visit)
       }
-      const stages = resNetStages(config, true)
-      const known = new Set(params.names())
-      const grids = stages.flatMap(({ sites }) => sites.flatMap(activationNames)).filter(name => known.has(name)) // inputs stay as they were
-      for (const name of ['linear.weight', 'linear.bias', ...grids]) await out.write(name, await params.read(name, { signal }))
-      return quantizedActivations({ ...model, params: await out.finish(), stages, couplings: resNetCouplings(config) })
-    } catch (error) {
-      await out.abort()
-      throw error
-    }
+    })
+    return quantizedActivations({ ...walked, ...resNetModel(rawConfig, walked.params) })
   },
 })

@@ -49,7 +49,7 @@ export const blockTurnings = (layer: number, config: LlamaConfig): readonly Turn
 }
 
 /** The residual stream; undefined where what is added to it is normalised first, since weights of those norms cannot move. */
-export const residualOf = (config: LlamaConfig, untied: NonNullable<Residual['untied']>['model']): Residual | undefined => {
+export const residualOf = (config: LlamaConfig): Residual | undefined => {
   if (config.normsAfter) return undefined
   const { hidden, layers, biases, normOffset, tied } = config
   const norm = (parameter: string): Channels => ({ parameter, axis: 0, count: hidden, offset: normOffset })
@@ -78,6 +78,6 @@ export const residualOf = (config: LlamaConfig, untied: NonNullable<Residual['un
       ]),
       { weight: norm(FINAL_NORM), readers: [{ parameter: head, axis: 1, count: hidden }] },
     ],
-    ...(tied ? { untied: { embedding: EMBEDDING.weight, head, model: untied } } : {}),
+    ...(tied ? { untied: { embedding: EMBEDDING.weight, head } } : {}),
   }
 }

@@ -102,6 +102,8 @@ const stagesOf = (config: LlamaConfig, last: (config: LlamaConfig) => Stage): re
   return Object.freeze([embedStage(config), ...blocks, last(config)])
 }
 
+const hasOwnHead = (params: ParameterStore): boolean => params.names().includes('lm_head.weight')
+
 /** The stages of a network: embedding, blocks, head. */
 export const llamaStages = (config: LlamaConfig): readonly Stage[] => stagesOf(config, headStage)
 
@@ -117,7 +119,9 @@ export const llamaModel = (rawConfig: RawConfig, params: ParameterStore, extras:
   const eos = tokenIds(generationConfig, 'eos_token_id')
   const config = eos.length > 0 ? { ...parsed, eos } : parsed
   const unclaimed = checkParameters(eachParameter(config), params)
-  const residual = residualOf(config, store => llamaModel({ ...rawConfig, tie_word_embeddings: false }, store, extras))
+  const residual = residualOf(config)
+  const over = (next: ParameterStore): LanguageModel<LlamaConfig> =>
+    llamaModel(hasOwnHead(next) ? { ...rawConfig, tie_word_embeddings: false } : rawConfig, next, extras)
   return Object.freeze({
     ...rest,
     family: 'language' as const,
@@ -130,6 +134,7 @@ export const llamaModel = (rawConfig: RawConfig, params: ParameterStore, extras:
     vocabularySize: config.vocabularySize,
     params,
     stages: llamaStages(config),
+    with: over,
     ...(residual ? { residual } : {}),
   })
 }

@@ -11,7 +11,8 @@ import type { RawConfig } from './raw-config.js'
 import { parseResNetConfig, type ResNetConfig, type ResNetGroup } from './resnet-config.js'
 
 const KERNEL = 3
-const MEASURES = ['weight', 'bias', 'running_mean', 'running_var'] as const
+const RUNNING = ['running_mean', 'running_var'] as const
+const MEASURES = ['weight', 'bias', ...RUNNING] as const
 
 /** A convolution and the batch norm behind it, or the bias that the norm was folded into. */
 export interface NormedConvolution {
@@ -67,6 +68,10 @@ const namesOf = ({ site, norm }: NormedConvolution, folded: boolean): readonly s
   ...(folded ? [`${site.name}.bias`] : MEASURES.map(measure => `${norm}.${measure}`)),
 ]
 
+/** What training leaves as it was. */
+const buffersOf = (folded: boolean, ...convolutions: readonly NormedConvolution[]): readonly string[] =>
+  folded ? [] : convolutions.flatMap(({ norm }) => RUNNING.map(measure => `${norm}.${measure}`))
+
 /** Every parameter with its shape, in the order of the forward pass. */
 export const resNetParameters = (config: ResNetConfig, folded: boolean): readonly { readonly name: string; readonly shape: Shape }[] => [
   ...convolutionsOf(config).flatMap(each =>
@@ -112,6 +117,7 @@ const stemStage = (shared: Shared): Stage => {
   return {
     name: 'stem',
     parameters: namesOf(stem, shared.folded),
+    buffers: buffersOf(shared.folded, stem),
     sites: [stem.site],
     run: (images, env) =>
       tf.tidy(() => {
@@ -127,6 +133,7 @@ const stemStage = (shared: Shared): Stage => {
 const blockStage = (block: Block, shared: Shared): Stage => ({
   name: block.name,
   parameters: [...namesOf(block.first, shared.folded), ...namesOf(block.second, shared.folded)],
+  buffers: buffersOf(shared.folded, block.first, block.second),
   sites: [block.first.site, block.second.site],
   run: (x, env) =>
     tf.tidy(() => {
@@ -190,6 +197,7 @@ export const resNetModel = (
     imageShape: config.imageShape,
     params,
     stages: resNetStages(config, folded),
+    with: (next: ParameterStore) => resNetModel(rawConfig, next, extras),
     ...(folded ? { couplings: resNetCouplings(config) } : {}),
   })
 }

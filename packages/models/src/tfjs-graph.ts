@@ -13,6 +13,8 @@ export interface TfjsRunner {
   readonly outputs: readonly GraphValue[]
   /** Weights that it asks for. */
   readonly parameters: readonly string[]
+  /** Those that no training changes. */
+  readonly buffers: readonly string[]
   run(inputs: GraphTensors, env: Env): GraphTensors
   dispose(): void
 }
@@ -40,6 +42,8 @@ interface RawNode {
 const LINEAR = new Set(['MatMul', '_FusedMatMul', 'BatchMatMul', 'BatchMatMulV2'])
 const CONVOLUTION = new Set(['Conv2D', '_FusedConv2D'])
 const DEPTHWISE = new Set(['DepthwiseConv2dNative', 'FusedDepthwiseConv2dNative'])
+/** (x, gain, bias, mean, variance). */
+const NORM = /^FusedBatchNorm(V[23])?$/
 /** Ops whose work or size hangs on values, which tfjs runs only asynchronously. */
 const DYNAMIC = /^(Switch|Merge|Enter|Exit|NextIteration|LoopCond|(Stateless)?(If|While)|NonMaxSuppression.*|Where|ListDiff)$/
 
@@ -51,6 +55,14 @@ const weightBehind = (nodes: Executor['graph']['nodes'], input: string | undefin
   for (let steps = 0; nodes[name]?.op === 'Identity' && steps < 8; steps++) name = bare(nodes[name].inputNames[0] ?? '')
   return manifest.weights.get(name)?.dtype === 'float32' ? name : undefined
 }
+
+/** Running means and variances, and lone numbers, which say what a node does. */
+const buffersOf = (nodes: Executor['graph']['nodes'], model: TfjsModel): readonly string[] => [
+  ...Object.values(nodes)
+    .filter(({ op }) => NORM.test(op))
+    .flatMap(({ inputNames }) => inputNames.slice(3, 5).flatMap(input => weightBehind(nodes, input, model) ?? [])),
+  ...[...model.manifest.weights.values()].filter(({ shape }) => shape.length === 0).map(({ name }) => name),
+]
 
 const list = (value: unknown): readonly number[] => (Array.isArray(value) ? value.map(Number) : [])
 
@@ -167,7 +179,7 @@ export const tfjsGraph = (model: TfjsModel, { GraphModel, registerOp, deregister
   const load = (graph: object) => {
     const loaded = new GraphModel(handlerOf(model, graph))
     loaded.load()
-    return { loaded, executor: (loaded as unknown as { executor: Executor }).executor }
+    return { loaded, executor: loaded['executor'] as Executor }
   }
   const { nodes } = load(topology).executor.graph
   const found = topology.node.flatMap(({ name }) => (nodes[name] ? (siteOf(nodes, nodes[name], model) ?? []) : []))
@@ -190,6 +202,7 @@ export const tfjsGraph = (model: TfjsModel, { GraphModel, registerOp, deregister
     inputs: loaded.inputs.map(valueOf),
     outputs,
     parameters,
+    buffers: buffersOf(nodes, model),
     run: (inputs, env) => {
       active = env
       const cast = (name: string): tf.Tensor =>

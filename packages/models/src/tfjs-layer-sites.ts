@@ -6,12 +6,13 @@ import { convolutionTfjsSite, linearTfjsSite, tfjsSiteInput, type TfjsSite } fro
 export interface Variable {
   readonly originalName: string
   readonly shape: readonly number[]
-  readonly val: tf.Variable
   read(): tf.Tensor
 }
 export interface Layer {
   readonly name: string
   readonly weights: readonly Variable[]
+  /** Running means and the like, and all weights of a layer that was frozen. */
+  readonly nonTrainableWeights: readonly Variable[]
   readonly layers?: readonly Layer[]
   /** The layer in a wrapper, one for each direction, and what a recurrent layer repeats. */
   readonly layer?: Layer

@@ -7,7 +7,6 @@ import { dirname, join } from 'node:path'
 import { compress, createRng, forward, loadModel, pipeline, sitesOf, toMatrix, type Model } from '@tersor/core'
 import { rowsOf } from '@tersor/core/unfold'
 import { tfjsSink } from '@tersor/formats/tfjs'
-import { memorySink } from '@tersor/tensor'
 import { gptq, rtn } from '@tersor/quantization'
 import { openModel } from './open-model.js'
 import { openTfjsModel, type TfjsGraphModel } from './tfjs-model.js'
@@ -167,7 +166,7 @@ describe.each(Object.entries(CASES))('%s', (_, each) => {
     const [x, model] = [inputOf(each), (await openModel(path)) as TfjsGraphModel]
     const step = pipeline(rtn({ bits: 8, granularity: 'tensor', symmetric: false }))
     const out = join(folder, 'out')
-    const small = await compress(model, step, { sink: role => (role === 'between' ? memorySink() : tfjsSink(out, model.file)) })
+    const small = await compress(model, step, { sink: () => tfjsSink(out, model.file) })
     const got = await inTfjs(join(out, 'model.json'), x)
     expect(largest(got, await outputOf(small, x))).toBeLessThan(1e-5)
     expect(largest(got, await inTfjs(path, x))).toBeLessThan(0.5)

@@ -1,4 +1,4 @@
-import type * as tf from '@tensorflow/tfjs-core'
+import * as tf from '@tensorflow/tfjs-core'
 import type * as LayersModule from '@tensorflow/tfjs-layers'
 import type { Env } from '@tersor/core'
 import type { TfjsModel } from '@tersor/formats/tfjs'
@@ -48,31 +48,34 @@ export const tfjsLayers = async (model: TfjsModel, { loadLayersModel }: Layers):
   const zeros = beginWithZeros(model.description.modelTopology as object, numbers)
   try {
     const loaded = await loadLayersModel({ load: async () => ({ modelTopology: zeros.topology }) })
-    const layers = [...new Set(flattened(loaded.layers as unknown as readonly Layer[]))]
+    const layers = [...new Set(flattened(loaded.layers as readonly Layer[]))]
     const variables = [...new Set(layers.flatMap(layer => layer.weights))]
     const names = namesOf(variables, model)
     const sites: TfjsSite[] = []
     let active: Env | undefined
-    for (const variable of variables) {
-      variable.read = () => (active ? active.weights(names.get(variable)!) : variable.val)
-    }
+    const own = variables.map(variable => {
+      const read = variable.read.bind(variable)
+      variable.read = () => (active ? active.weights(names.get(variable)!) : read())
+      return read()
+    })
     for (const layer of layers) {
-      const own = sitesOfLayer(layer, names)
-      if (own.length === 0) continue
-      sites.push(...own)
+      const found = sitesOfLayer(layer, names)
+      if (found.length === 0) continue
+      sites.push(...found)
       const call = layer.call.bind(layer)
       layer.call = (inputs, options) => {
         if (!active) return call(inputs, options)
-        const seen = sitedInputs(own, [inputs].flat(), active)
+        const seen = sitedInputs(found, [inputs].flat(), active)
         return call(Array.isArray(inputs) ? seen : seen[0], options)
       }
     }
-    for (const { val } of variables) val.dispose() // weights are lent: none of these is ever read
+    tf.dispose(own) // weights are lent: none of these is ever read
     const inputs = loaded.inputs.map(valueOf)
     const outputs = loaded.outputs.map(({ shape, dtype }, index) => valueOf({ name: loaded.outputNames[index], shape, dtype }))
     return {
       ...{ sites, inputs, outputs },
       parameters: variables.map(variable => names.get(variable)!),
+      buffers: layers.flatMap(layer => layer.nonTrainableWeights).map(variable => names.get(variable)!),
       run: (given, env) => {
         active = env
         try {

@@ -5,9 +5,8 @@ import * as layers from '@tensorflow/tfjs-layers'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
-import { compress, createRng, forward, loadModel, pipeline, sitesOf, toMatrix, type Model, type RunOptions, type Step } from '@tersor/core'
+import { compress, createRng, forward, loadModel, pipeline, sitesOf, toMatrix, type Model, type Step } from '@tersor/core'
 import { rowsOf } from '@tersor/core/unfold'
-import { memorySink } from '@tersor/tensor'
 import { tfjsSink } from '@tersor/formats/tfjs'
 import { biasCorrection, gptq, quantizeActivations, rtn } from '@tersor/quantization'
 import { openModel } from './open-model.js'
@@ -56,8 +55,7 @@ const largest = (a: Float32Array, b: Float32Array): number => a.reduce((most, va
 
 const save = async (model: TfjsGraphModel, step: Parameters<typeof compress>[1], calibration: tf.Tensor[]): Promise<string> => {
   const path = join(folder, 'out')
-  const sink: RunOptions['sink'] = (role, provenance) =>
-    role === 'between' ? memorySink() : tfjsSink(path, { ...model.file, provenance, overwrite: true })
+  const sink = ({ provenance = [] }: Model) => tfjsSink(path, { ...model.file, provenance, overwrite: true })
   const small = await compress(model, step, { calibration, sink })
   await small.params.close?.()
   return join(path, 'model.json')

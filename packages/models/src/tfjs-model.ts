@@ -49,9 +49,10 @@ const runnerOf = async (path: string, model: TfjsModel): Promise<TfjsRunner> => 
 
 const NAME = 'graph'
 
-const stageOf = ({ sites, inputs, outputs, parameters, run }: TfjsRunner): Stage => ({
+const stageOf = ({ sites, inputs, outputs, parameters, buffers, run }: TfjsRunner): Stage => ({
   name: NAME,
   parameters,
+  buffers,
   sites: sites.map(({ site }) => site),
   run: (x, env) => tf.tidy(() => run(inputsOfBatch(inputs, x), env)[outputs[0].name]),
 })
@@ -74,7 +75,7 @@ export interface TfjsOpenOptions {
 
 /** Stands for a topology that nobody runs. */
 const UNREAD: TfjsRunner = {
-  ...{ sites: [], inputs: [], outputs: [], parameters: [] },
+  ...{ sites: [], inputs: [], outputs: [], parameters: [], buffers: [] },
   run: () => {
     throw new CompressionError('UNSUPPORTED', 'The model was opened for its parameters only.', 'Open it without parametersOnly to run it.')
   },

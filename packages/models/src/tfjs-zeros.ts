@@ -75,8 +75,13 @@ export const beginWithZeros = (topology: object, most: number): Zeros => {
     made.add(zeros.dataId)
     return zeros
   }
-  const initializer = { className, fromConfig: () => ({ apply, getClassName: () => className, getConfig: () => ({}) }) }
-  tf.serialization.registerClass(initializer as unknown as tf.serialization.SerializableConstructor<tf.serialization.Serializable>)
+  tf.serialization.registerClass(
+    class extends tf.serialization.Serializable {
+      static readonly className = className
+      readonly apply = apply
+      getConfig = () => ({})
+    },
+  )
   return {
     topology: withInitializer(topology, { class_name: className, config: {} }) as object,
     dispose: () => {

@@ -49,10 +49,10 @@ export const onnxFormat: Format = {
       const { onnxDecoderSink } = await import('./decoder.js')
       const { onnxEncoderSink } = await import('./encoder.js')
       const stored = form === undefined ? {} : { form: form as OnnxForm }
-      return (path, model, { config, completeConfig: _, mayUntie: __, ...options }) => {
+      return (path, model, options) => {
         if (model.family === 'graph') return onnxSink(path, { source: (model as OnnxModel).onnx, ...options, ...stored })
         if (model.family === 'encoder') return onnxEncoderSink(path, model, { ...options, ...stored })
-        return onnxDecoderSink(path, { rawConfig: config(), ...filesOf(model) }, { ...options, ...stored })
+        return onnxDecoderSink(path, { rawConfig: model.rawConfig, ...filesOf(model) }, { ...options, ...stored })
       }
     },
     runtime: async () => (await import('./runtime.js')).onnxRuntime,

@@ -4,7 +4,16 @@ import { compress, forward, loadModel, pipeline, type Step } from '@tersor/core'
 import { encodeModel, graphBuilder, modelOf, onnxSink, openOnnx, type Onnx } from './file.js'
 import { svd } from '@tersor/low-rank'
 import { magnitude, sparseGpt, wanda } from '@tersor/pruning'
-import { gptq, quantizeActivations, rtn } from '@tersor/quantization'
+import {
+  entropyObserver,
+  gptq,
+  minMaxObserver,
+  movingAverageObserver,
+  mseObserver,
+  percentileObserver,
+  quantizeActivations,
+  rtn,
+} from '@tersor/quantization'
 import { toFloat32, type Dense } from '@tersor/tensor'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -117,7 +126,7 @@ it('learns from the patches of a convolution', async () => {
   await model.close!()
 })
 
-const OBSERVERS = ['min-max', 'moving-average', 'percentile', 'entropy', 'mse'] as const
+const OBSERVERS = [minMaxObserver(), movingAverageObserver(), percentileObserver({ percentile: 0.98 }), entropyObserver(), mseObserver()]
 
 /** What ONNX Runtime makes of a file, as it is and with everything fused that it can fuse. */
 const inRuntime = async (path: string, x: tf.Tensor): Promise<readonly ArrayLike<number>[]> => {
@@ -130,10 +139,10 @@ describe.each([
   ['convolution', images],
   ['half', input],
 ] as const)('static int8 of %s', (name, make) => {
-  it.each(OBSERVERS)('is written with the grids that %s found, and runs as what is written', async observer => {
+  it.each(OBSERVERS)('is written with the grids that $name found, and runs as what is written', async observer => {
     const model = await open(name)
     const [x, before] = [make(4, 0), tf.memory().numTensors]
-    const steps = [rtn({ bits: 8, granularity: 'row', only: '*' }), quantizeActivations({ observer, percentile: 0.98, only: '*' })]
+    const steps = [rtn({ bits: 8, granularity: 'row', only: '*' }), quantizeActivations({ observer, only: '*' })]
     const small = await compress(model, pipeline(...steps), { calibration: [x] })
     const path = join(folder, `${name}-int8.onnx`)
     const sink = onnxSink(path, { source: model.onnx, form: 'QDQ', overwrite: true })

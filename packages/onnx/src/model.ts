@@ -172,6 +172,7 @@ export const openOnnxModel = async (from: string | Blob, options: OpenOnnxOption
   const stage: Stage = {
     name: graph.name || 'graph',
     parameters: fed.map(({ name }) => name),
+    differentiable: false,
     sites: graphSites.map(({ site }) => site),
     run: (x, env) => run(inputsOfBatch(inputs, x), env)[outputs[0].name],
   }

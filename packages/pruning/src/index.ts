@@ -1,5 +1,5 @@
+export * from './define-score.js'
 export * from './magnitude.js'
 export * from './patterns.js'
-export * from './prune.js'
 export * from './sparse-gpt.js'
 export * from './wanda.js'

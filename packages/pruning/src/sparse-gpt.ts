@@ -1,9 +1,8 @@
-import type * as tf from '@tensorflow/tfjs-core'
 import { defineMethod, maskedOf, positive } from '@tersor/core'
-import { columnSweep, damped, gram, inverseCholeskyUpper, type ColumnVisitor } from '@tersor/kernels'
+import { columnSweep, gram, hessianFactor, type ColumnVisitor } from '@tersor/kernels'
 import { fromFloat32 } from '@tersor/tensor'
+import { removalOptions } from './define-score.js'
 import { keepLargest, parsePattern, type Removal } from './patterns.js'
-import { removalOptions } from './prune.js'
 
 const BLOCK = 128
 
@@ -12,17 +11,17 @@ const BLOCK = 128
  * H = XᵀX + damping · mean(diag) · I, H⁻¹ = UᵀU; score = w² / U_jj² per block of 128 columns (N:M: per run of M);
  * then the sweep of `columnSweep`. W: (out, in), X: (tokens, in). Throws BAD_OPTION, NO_CALIBRATION.
  * Frantar and Alistarh 2023, https://arxiv.org/abs/2301.00774
- * Differs from the paper: columns that no input reached count as reached by usual ones, where the authors' code zeroes them.
  */
 export const sparseGpt = defineMethod({
   name: 'sparse-gpt',
-  summary: 'prunes by column and compensates in the columns behind',
+  summary: 'prunes column by column and lets later columns make up for it',
   paper: {
     title: 'SparseGPT: Massive Language Models Can Be Accurately Pruned in One-Shot',
     authors: 'Frantar and Alistarh',
     year: 2023,
     url: 'https://arxiv.org/abs/2301.00774',
   },
+  differs: 'columns that no input reached count as reached by usual ones, where the authors’ code zeroes them',
   options: {
     ...removalOptions,
     damping: positive({ default: 0.01, doc: 'part of the mean diagonal of H that is added to it' }),
@@ -30,8 +29,7 @@ export const sparseGpt = defineMethod({
   calibrate: gram,
   apply: async (weight, job, { sparsity, pattern, damping }) => {
     const [rows, columns] = weight.shape
-    const hessian = await damped(job.stats as unknown as tf.Tensor2D, damping)
-    const upper = await inverseCholeskyUpper(hessian.values, columns)
+    const { upper } = await hessianFactor(job.stats, damping)
     const values = await weight.data<'float32'>()
     const kept = new Uint8Array(rows * columns) // (out, in)
     const visitor = choosing(kept, upper, columns, { sparsity, pattern, within: 'layer' })

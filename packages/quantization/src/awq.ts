@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { definePass, integer, stagewise, type Calibration, type Scaling, type StageTurn } from '@tersor/core'
+import { definePass, integer, walkStages, type Calibration, type Collector, type Scaling, type Visit } from '@tersor/core'
 import { gram } from '@tersor/kernels'
 import { toFloat32 } from '@tersor/tensor'
 import { checkGrid, gridOf, gridOptions, type Grid } from './grid.js'
@@ -7,7 +7,7 @@ import { applyScaling, checkScalings, distinctStats, hasScalings } from './scale
 
 /** Σ XᵀX (in, in) and Σ|x| (in). */
 interface Inputs {
-  readonly gram: tf.Tensor
+  readonly gram: tf.Tensor2D
   readonly magnitude: tf.Tensor
   readonly [name: string]: tf.Tensor
 }
@@ -60,9 +60,15 @@ const meanMagnitudes = async (seen: readonly Inputs[], samples: number): Promise
 }
 
 /** The scales of the ratio with the least error of the layers that read them. */
-const search = async ({ sites }: Scaling, ratios: readonly number[], grid: (columns: number) => Grid, turn: StageTurn) => {
-  const groups = distinctStats<Inputs>(sites, turn)
-  const samples = Math.max(1, turn.statsOf(sites[0]).samples)
+const search = async (
+  { sites }: Scaling,
+  ratios: readonly number[],
+  grid: (columns: number) => Grid,
+  collected: Collector,
+  { dense }: Visit,
+): Promise<Float64Array> => {
+  const groups = distinctStats<Inputs>(sites, collected)
+  const samples = Math.max(1, collected.of(sites[0]).samples)
   const magnitudes = await meanMagnitudes(
     groups.map(({ stats }) => stats),
     samples,
@@ -71,7 +77,7 @@ const search = async ({ sites }: Scaling, ratios: readonly number[], grid: (colu
   const errors = new Float64Array(candidates.length)
   for (const { stats, sites: readers } of groups) {
     for (const { weight: name, outAxis } of readers) {
-      const parameter = await turn.read(name)
+      const parameter = await dense(name)
       const weight = tf.tidy(() => {
         const stored = tf.tensor2d(toFloat32(parameter), parameter.shape as [number, number])
         return outAxis === 0 ? stored : (tf.transpose(stored) as tf.Tensor2D)
@@ -94,35 +100,32 @@ const search = async ({ sites }: Scaling, ratios: readonly number[], grid: (colu
  * AWQ: scales up the input channels of weights that see large activations, so that rounding hurts them less; rounds nothing itself.
  * s = mean|x|^r / √(max · min), r of 0, 1/steps … with the least ‖(Q(W · s)/s − W) · X‖² over the layers that read the channels;
  * s goes into their columns, 1/s into the norm or linear layer before. W: (out, in), X: (tokens, in).
- * Throws BAD_OPTION, NO_CALIBRATION, COMPOSITION, UNSUPPORTED. Lin et al. 2023, https://arxiv.org/abs/2306.00978
- * Differs from the paper: the error is that of the linear layers' outputs, not of the block; no clipping, which is rounding;
- * what is changed is stored as f32. Give it the grid of the rounding that follows.
+ * Give it the grid of the rounding that follows. Throws BAD_OPTION, NO_CALIBRATION, COMPOSITION, UNSUPPORTED. Lin et al. 2023, https://arxiv.org/abs/2306.00978
  */
 export const awq = definePass({
   name: 'awq',
-  summary: 'scales up channels that see large activations; rounds nothing',
+  summary: 'scales up channels that see large activations, so that rounding hurts them less; rounds nothing itself',
   paper: {
     title: 'AWQ: Activation-aware Weight Quantization for LLM Compression and Acceleration',
     authors: 'Lin et al.',
     year: 2023,
     url: 'https://arxiv.org/abs/2306.00978',
   },
+  differs:
+    'the error is that of the linear layers’ outputs, not of the block; no clipping, which is rounding; what is changed is stored as f32',
   exact: true,
   options: { ...gridOptions, steps: integer({ min: 2, default: 20, doc: 'ratios tried, from 0 up to below 1' }) },
   check: checkGrid,
   run: async (model, context, { steps, ...given }) => {
     checkScalings('awq', model)
     const ratios = Array.from({ length: steps }, (_, step) => step / steps)
-    return stagewise(model, context, {
-      name: 'awq',
-      selects: hasScalings,
-      calibrate: inputsOf,
-      change: async turn => {
-        for (const scaling of turn.stage.scalings ?? []) {
-          context.signal.throwIfAborted()
-          await applyScaling(scaling, await search(scaling, ratios, columns => gridOf(given, columns), turn), turn)
-        }
-      },
+    const walk = { pass: 'awq', calibrated: true, follow: 'original', visits: hasScalings } as const
+    return walkStages(model, context, walk, async visit => {
+      const collected = await visit.statistics(inputsOf, () => true)
+      for (const scaling of visit.stage.scalings ?? []) {
+        context.signal.throwIfAborted()
+        await applyScaling(scaling, await search(scaling, ratios, columns => gridOf(given, columns), collected, visit), visit)
+      }
     })
   },
 })

@@ -1,16 +1,16 @@
 import * as tf from '@tensorflow/tfjs-core'
 import {
-  collector,
   decode,
   definePass,
   sitesOf,
   toMatrix,
   walkStages,
-  writeChanged,
   type Calibration,
   type Context,
   type Model,
   type Site,
+  type Stage,
+  type Visit,
 } from '@tersor/core'
 import { CompressionError, fromFloat32, toFloat32, type Parameter } from '@tersor/tensor'
 
@@ -54,10 +54,9 @@ const correctable = (model: Model, { source }: Context): readonly Biased[] => {
 }
 
 /** b + (W − Ŵ) · E[x]; W, Ŵ: (out, in), mean: (in), b: (out). */
-const corrected = async (model: Model, { source, signal }: Context, { site, bias }: Biased, mean: tf.Tensor): Promise<Parameter> => {
+const corrected = async ({ read }: Visit, { source, signal }: Context, { site, bias }: Biased, mean: tf.Tensor): Promise<Parameter> => {
   const before = await source.params.read(site.weight, { signal })
-  const after = await model.params.read(site.weight, { signal })
-  const old = await model.params.read(bias, { signal })
+  const [after, old] = [await read(site.weight), await read(bias)]
   if (old.kind !== 'dense') throw refuse(`"${bias}" is compressed itself.`, `Put ${NAME} before the step that compresses biases.`, { bias })
   const shift = tf.tidy(() => {
     const lost = tf.sub(toMatrix(decode(before), site.outAxis), toMatrix(decode(after), site.outAxis))
@@ -77,37 +76,32 @@ const corrected = async (model: Model, { source, signal }: Context, { site, bias
  * Bias correction: adds to each bias what the compressed weight takes from the mean of the layer's output, b′ = b + (W − Ŵ) · E[x].
  * W, Ŵ: (out, in), E[x]: (in), the mean input over calibration, patches for a convolution; stages before are corrected already.
  * Nagel et al. 2019, https://arxiv.org/abs/1906.04721, section 4.2. Throws NO_CALIBRATION, and COMPOSITION where no compressed weight has a bias.
- * Differs from the paper: E[x] is measured on data in place of derived from batch norms.
  */
 export const biasCorrection = definePass({
   name: NAME,
-  summary: 'adds to each bias what quantized weights take from the mean output',
+  summary: 'adds to each bias what the quantized weight takes from the mean of the layer’s output',
   paper: {
     title: 'Data-Free Quantization Through Weight Equalization and Bias Correction',
     authors: 'Nagel et al.',
     year: 2019,
     url: 'https://arxiv.org/abs/1906.04721',
+    section: 'section 4.2',
   },
+  differs: 'E[x] is measured on data in place of derived from batch norms',
   options: {},
   run: async (model, context) => {
     const bySite = new Map(correctable(model, context).map(each => [each.site.name, each]))
-    const { changed } = await walkStages(model, context, NAME, async ({ stage, gather }) => {
-      const stats = collector(sumsOf(model), site => bySite.has(site.name))
-      try {
-        await gather(stats.tap)
-        const biases = new Map<string, Parameter>()
-        for (const site of stage.sites) {
-          const biased = bySite.get(site.name)
-          const seen = stats.of(site)
-          if (!biased || seen.rows === 0) continue
-          const mean = tf.div(seen.stats as tf.Tensor, seen.rows / kernelsOf(model, site))
-          biases.set(biased.bias, await corrected(model, context, biased, mean).finally(() => mean.dispose()))
-        }
-        return { changed: biases }
-      } finally {
-        stats.dispose()
+    const isBiased = ({ name }: Site): boolean => bySite.has(name)
+    const walk = { pass: NAME, calibrated: true, visits: ({ sites }: Stage) => sites.some(isBiased) }
+    return walkStages(model, context, walk, async visit => {
+      const collected = await visit.statistics(sumsOf(model), isBiased)
+      for (const site of visit.stage.sites.filter(isBiased)) {
+        const { stats, rows } = collected.of(site)
+        if (rows === 0) continue
+        const biased = bySite.get(site.name)!
+        const mean = tf.div(stats as tf.Tensor, rows / kernelsOf(model, site))
+        visit.replace(biased.bias, await corrected(visit, context, biased, mean).finally(() => mean.dispose()))
       }
     })
-    return { ...model, params: await writeChanged('bias-correction', model, context, changed) }
   },
 })

@@ -1,5 +1,5 @@
-import { definePass, writeChanged, type Coupling, type Context, type Model } from '@tersor/core'
-import { CompressionError, fromFloat32, sizeOf, toFloat32, type Dense, type Parameter, type Shape } from '@tersor/tensor'
+import { definePass, walkStages, type Coupling, type Context, type Model } from '@tersor/core'
+import { CompressionError, fromFloat32, sizeOf, toFloat32, type Dense, type Shape } from '@tersor/tensor'
 
 const NAME = 'cross-layer-equalization'
 
@@ -82,6 +82,7 @@ export const crossLayerEqualization = definePass({
     authors: 'Nagel et al.',
     year: 2019,
     url: 'https://arxiv.org/abs/1906.04721',
+    section: 'section 4.1',
   },
   exact: true,
   options: {},
@@ -100,9 +101,11 @@ export const crossLayerEqualization = definePass({
       context.signal.throwIfAborted()
       if (Math.max(...pairs.map(pair => equalize(pair, weights))) < SETTLED) break
     }
-    const changed = new Map<string, Parameter>(
-      [...weights].map(([name, { values, shape, source }]) => [name, fromFloat32(values, source.dtype, shape)]),
-    )
-    return { ...model, params: await writeChanged('cross-layer-equalization', model, context, changed) }
+    return walkStages(model, context, { pass: NAME, others: true }, async ({ owned, replace }) => {
+      for (const name of owned.filter(each => weights.has(each))) {
+        const { values, shape, source } = weights.get(name)!
+        replace(name, fromFloat32(values, source.dtype, shape))
+      }
+    })
   },
 })

@@ -1,5 +1,5 @@
 import { addToHistogram, emptyHistogram, magnitudes, type Histogram } from './histogram.js'
-import type { Observer } from './observer.js'
+import { defineObserver, type Observing } from './observer.js'
 
 /** Bins of |x| that thresholds are tried at, and the finer ones that they are runs of: uneven bins would find other thresholds. */
 const BINS = 2048
@@ -48,11 +48,19 @@ const bestThreshold = (counts: Float64Array, levels: number): number => {
  * Entropy: clips |x| at the threshold t whose rounded distribution loses the least information, min over t of KL(P(|x|) ‖ Q_t(|x|)),
  * over some 2,048 bins of one width; 2^b levels for values of one sign, 2^(b−1) for others.
  * Migacz 2017, 8-bit inference with TensorRT, https://on-demand.gputechconf.com/gtc/2017/presentation/s7310-8-bit-inference-with-tensorrt.pdf
- * Differs from the slides: zeros, which every grid holds exactly, are left out of P.
  */
-export const entropyObserver = (): Observer<Histogram> =>
-  Object.freeze<Observer<Histogram>>({
-    name: 'entropy',
+export const entropyObserver = defineObserver({
+  name: 'entropy',
+  summary: 'clips at the threshold whose rounded distribution loses the least information',
+  paper: {
+    title: '8-bit Inference with TensorRT',
+    authors: 'Migacz',
+    year: 2017,
+    url: 'https://on-demand.gputechconf.com/gtc/2017/presentation/s7310-8-bit-inference-with-tensorrt.pdf',
+  },
+  differs: 'zeros, which every grid holds exactly, are left out of P',
+  options: {},
+  make: (): Observing<Histogram> => ({
     init: () => emptyHistogram(FINE),
     update: addToHistogram,
     range: (histogram, { bits, symmetric }) => {
@@ -62,4 +70,5 @@ export const entropyObserver = (): Observer<Histogram> =>
       const threshold = bestThreshold(counts, oneSided ? 2 ** bits : 2 ** (bits - 1)) * width
       return [Math.max(low, -threshold), Math.min(high, threshold)]
     },
-  })
+  }),
+})

@@ -6,7 +6,6 @@ import { blockOptions, roundToTable } from './block-absmax.js'
  * ŵ = a · level[code], a = max|w| over `block` weights of the flattened (out, in) matrix; a weight halfway takes the lower level.
  * With `doubleQuantization`, a = mean(a) + s · level₈[code₈], s = max|a − mean(a)| over 256 blocks. Throws BAD_OPTION.
  * Dettmers et al. 2023, https://arxiv.org/abs/2305.14314
- * Differs from the paper: where scales are rounded too, codes are still those of the unrounded scales, as in bitsandbytes.
  */
 export const fp4 = defineMethod({
   name: 'fp4',
@@ -17,6 +16,7 @@ export const fp4 = defineMethod({
     year: 2023,
     url: 'https://arxiv.org/abs/2305.14314',
   },
+  differs: 'where scales are rounded too, codes are still those of the unrounded scales, as in bitsandbytes',
   options: blockOptions,
   apply: (weight, { signal }, options) => roundToTable(weight, 'fp4', options, { signal }),
 })

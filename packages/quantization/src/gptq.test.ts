@@ -1,10 +1,9 @@
 import '@tensorflow/tfjs-backend-cpu'
-import { maskedOf } from '@tersor/core'
+import { codeOf, lineBetween, maskedOf, type Grid, type Line } from '@tersor/core'
 import { describeMethod, randomRows, runMethod, valuesOf, useEngine } from '@tersor/testing'
 import { fromFloat32 } from '@tersor/tensor'
 import { dampedMoment, sweepReference } from '../../kernels/src/column-sweep.reference.js'
 import { gptq } from './gptq.js'
-import { codeOf, lineOf, type Grid } from './grid.js'
 import { rtn } from './rtn.js'
 
 describeMethod(() => gptq({ bits: 4, group: 8 }), { neutral: () => gptq({ bits: 8, granularity: 'row' }), tolerance: 0.02 })
@@ -25,11 +24,11 @@ it.each([
   const weight = randomRows(5, 24, 1)
   const inputs = randomRows(60, 24, 2, 1.5)
   const grid: Grid = { bits: 3, symmetric, group, joint: false }
-  const lines: ReturnType<typeof lineOf>[] = []
+  const lines: Line[] = []
   const expected = sweepReference(weight, dampedMoment(inputs, 0.01), (row, j, current) => {
     if (j % group === 0) {
       const part = current.slice(j, j + group)
-      lines[row] = lineOf(Math.min(...part), Math.max(...part), grid)
+      lines[row] = lineBetween(Math.min(...part), Math.max(...part), grid)
     }
     return (codeOf(current[j], lines[row], 3) - lines[row].zero) * lines[row].scale
   })

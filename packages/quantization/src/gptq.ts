@@ -1,8 +1,19 @@
-import type * as tf from '@tensorflow/tfjs-core'
-import { boolean, defineMethod, integer, positive, type Job } from '@tersor/core'
-import { columnSweep, damped, gram, inverseCholeskyUpper, transpose, type ColumnVisitor, type SweepState } from '@tersor/kernels'
-import { roundHalfEven, type Encoded } from '@tersor/tensor'
-import { affineFrom, checkGrid, gridOf, gridOptions, lineOf, linesOf, type Grid, type Line } from './grid.js'
+import {
+  affineOnLines,
+  boolean,
+  defineMethod,
+  integer,
+  linesBetween,
+  linesOf,
+  positive,
+  type Grid,
+  type Job,
+  type Lines,
+  type ScaleDType,
+} from '@tersor/core'
+import { columnSweep, gram, hessianFactor, transpose, type ColumnVisitor, type SweepState } from '@tersor/kernels'
+import { roundHalfEven } from '@tersor/tensor'
+import { checkGrid, gridOf, gridOptions } from './grid.js'
 
 /**
  * GPTQ: rounds column by column and lets the columns behind make up for each error.
@@ -10,17 +21,18 @@ import { affineFrom, checkGrid, gridOf, gridOptions, lineOf, linesOf, type Grid,
  * W: (out, in), X: (tokens, in). Removed weights of an earlier mask stay exactly zero. Throws BAD_OPTION, NO_CALIBRATION.
  * Columns that no input reached are rounded to nearest, and so is a whole layer of them, such as an expert that was never chosen.
  * Frantar et al. 2022, https://arxiv.org/abs/2210.17323
- * Differs from the paper: columns without inputs keep their weights, where the authors' code zeroes them; a group's grid is taken from the weights as compensated up to its first column, also inside a block.
  */
 export const gptq = defineMethod({
   name: 'gptq',
-  summary: 'rounds by column and compensates in the columns behind',
+  summary: 'rounds column by column and lets later columns make up for it',
   paper: {
     title: 'GPTQ: Accurate Post-Training Quantization for Generative Pre-trained Transformers',
     authors: 'Frantar et al.',
     year: 2022,
     url: 'https://arxiv.org/abs/2210.17323',
   },
+  differs:
+    'columns without inputs keep their weights, where the authors’ code zeroes them; a group’s grid is taken from the weights as compensated up to its first column, also inside a block',
   options: {
     ...gridOptions,
     damping: positive({ default: 0.01, doc: 'part of the mean diagonal of H that is added to it' }),
@@ -36,14 +48,10 @@ export const gptq = defineMethod({
     warnOfFewTokens(job, columns)
     const values = await weight.data<'float32'>()
     const mask = await job.mask?.data()
-    const hessian = await damped(job.stats as unknown as tf.Tensor2D, options.damping)
-    const order = options.actOrder ? byDiagonal(hessian.values, columns) : undefined
-    const upper = await inverseCholeskyUpper(order ? permuteBoth(hessian.values, order) : hessian.values, columns)
+    const { upper, order } = await hessianFactor(job.stats, options.damping, { byInput: options.actOrder })
     const codes = new Uint8Array(columns * rows) // (in, out): a column is written at once
     const fixed = options.staticGroups || options.actOrder || grid.joint || grid.group === columns
-    const lines = fixed
-      ? await linesOf(values, columns, grid, { signal: job.signal })
-      : new Array<Line>(rows * Math.ceil(columns / grid.group))
+    const lines = await linesOf(values, columns, grid, { signal: job.signal }) // their scales' dtype stays, also where they do not
     const visitor = rounding({ codes, lines, grid, columns, order, mask, fixed })
     const block = alignedBlock(options.block, grid.group)
     const input = {
@@ -56,7 +64,7 @@ export const gptq = defineMethod({
       signal: job.signal,
     }
     await columnSweep(input, visitor)
-    return affineFrom(transpose(codes, columns, rows), lines, rows, columns, grid) satisfies Encoded
+    return affineOnLines(transpose(codes, columns, rows), lines, [rows, columns], grid)
   },
 })
 
@@ -75,7 +83,8 @@ const warnOfFewTokens = ({ samples, warn }: Job<any>, columns: number): void => 
 
 interface Rounding {
   readonly codes: Uint8Array
-  readonly lines: Line[]
+  /** Filled in as the sweep comes by, unless `fixed`. */
+  readonly lines: Lines
   readonly grid: Grid
   readonly columns: number
   /** Where each column of the sweep stands in the weight. */
@@ -90,9 +99,9 @@ const rounding = ({ codes, lines, grid, columns, order, mask, fixed }: Rounding)
   const most = 2 ** grid.bits - 1
   let [scales, zeros, loaded] = [new Float32Array(0), new Float32Array(0), -1] // of the group that was loaded last, (rows)
   const load = (group: number, rows: number): void => {
-    const own = Array.from({ length: rows }, (_, r) => lines[grid.joint ? group : r * groups + group])
-    scales = Float32Array.from(own, line => line.scale)
-    zeros = Float32Array.from(own, line => line.zero)
+    const place = (r: number): number => (grid.joint ? group : r * groups + group)
+    scales = Float32Array.from({ length: rows }, (_, r) => lines.scales[place(r)])
+    zeros = Float32Array.from({ length: rows }, (_, r) => lines.zeros[place(r)])
     loaded = group
   }
   return {
@@ -101,8 +110,11 @@ const rounding = ({ codes, lines, grid, columns, order, mask, fixed }: Rounding)
       const place = order ? order[j] : j
       const group = Math.floor(place / grid.group)
       if (!fixed && j % grid.group === 0) {
-        const found = currentLines(state, j, Math.min(j + grid.group, columns), grid)
-        for (let r = 0; r < rows; r++) lines[r * groups + group] = found[r]
+        const found = currentLines(state, j, Math.min(j + grid.group, columns), grid, lines.scaleDType)
+        for (let r = 0, at = group; r < rows; r++, at += groups) {
+          lines.scales[at] = found.scales[r]
+          lines.zeros[at] = found.zeros[r]
+        }
       }
       if (loaded !== group) load(group, rows)
       for (let r = 0; r < rows; r++) {
@@ -116,7 +128,7 @@ const rounding = ({ codes, lines, grid, columns, order, mask, fixed }: Rounding)
 }
 
 /** The line of each row through its current weights in columns start … end−1. */
-const currentLines = ({ rows, column }: SweepState, start: number, end: number, grid: Grid): Line[] => {
+const currentLines = ({ rows, column }: SweepState, start: number, end: number, grid: Grid, dtype: ScaleDType): Lines => {
   const low = new Float32Array(rows).fill(Infinity)
   const high = new Float32Array(rows).fill(-Infinity)
   for (let j = start; j < end; j++) {
@@ -126,23 +138,12 @@ const currentLines = ({ rows, column }: SweepState, start: number, end: number, 
       if (weights[r] > high[r]) high[r] = weights[r]
     }
   }
-  return Array.from(low, (least, r) => lineOf(least, high[r], grid))
+  return linesBetween(low, high, grid, dtype)
 }
-
-/** Columns by falling diagonal of H, ties in their own order. */
-const byDiagonal = (hessian: Float32Array, columns: number): Uint32Array =>
-  Uint32Array.from({ length: columns }, (_, j) => j).sort((a, b) => hessian[b * columns + b] - hessian[a * columns + a] || a - b)
 
 const permuteColumns = (values: Float32Array, rows: number, order: Uint32Array): Float32Array => {
   const columns = order.length
   const result = new Float32Array(values.length)
   for (let r = 0; r < rows; r++) for (let j = 0; j < columns; j++) result[r * columns + j] = values[r * columns + order[j]]
-  return result
-}
-
-const permuteBoth = (hessian: Float32Array, order: Uint32Array): Float32Array => {
-  const n = order.length
-  const result = new Float32Array(hessian.length)
-  for (let i = 0; i < n; i++) for (let j = 0; j < n; j++) result[i * n + j] = hessian[order[i] * n + order[j]]
   return result
 }

@@ -1,3 +1,6 @@
+import * as tf from '@tensorflow/tfjs-core'
+import { hadamard } from '@tersor/kernels'
+
 const isPrime = (n: number): boolean => {
   for (let divisor = 2; divisor * divisor <= n; divisor++) if (n % divisor === 0) return false
   return n > 1
@@ -42,33 +45,77 @@ const paley = (order: number): Entry | undefined => {
   }
 }
 
-/** A Hadamard matrix of an order, by doubling one of 1, 2 or of Paley's; undefined where none of them doubles to it. */
-const hadamardEntry = (order: number): Entry | undefined => {
-  if (order === 1) return () => 1
+/** A Hadamard matrix of an order as a power of two times the order of what is doubled to it; undefined where none of them doubles to it. */
+interface Doubled {
+  readonly doublings: number
+  /** Of order `base`; ones where that is 1. */
+  readonly base: number
+  readonly entry: Entry
+}
+
+const doubledTo = (order: number): Doubled | undefined => {
+  if (order === 1) return { doublings: 1, base: 1, entry: () => 1 }
   if (order % 4 !== 0 && order !== 2) return undefined
-  const half = hadamardEntry(order / 2)
-  if (!half) return paley(order)
-  return (row, column) => half(row % (order / 2), column % (order / 2)) * (row >= order / 2 && column >= order / 2 ? -1 : 1)
+  const half = doubledTo(order / 2)
+  if (half) return { ...half, doublings: 2 * half.doublings }
+  const entry = paley(order)
+  return entry && { doublings: 1, base: order, entry }
+}
+
+/** An orthogonal matrix diag(signs) · H / √order, with H = H₂ ⊗ … ⊗ H₂ ⊗ P, in blocks of `doublings · base` along the diagonal. */
+export interface Rotation {
+  /** (size) of ±1. */
+  readonly signs: Float32Array
+  readonly doublings: number
+  readonly base: number
+  /** P / √base, (base, base); absent where base is 1. */
+  readonly matrix?: Float32Array
 }
 
 /**
- * An orthogonal matrix (size, size): diag(signs) · H / √order, where H has entries ±1 and HᵀH = order · I;
- * blocks of the largest order that divides the size where there is none of its own.
+ * A rotation of vectors of a size with signs of one's own; in blocks of the largest order that divides the size where there is no Hadamard
+ * matrix of its own.
  */
-export const randomHadamard = (size: number, sign: () => 1 | -1): Float32Array => {
+export const randomHadamard = (size: number, sign: () => 1 | -1): Rotation => {
   let order = size
-  let entry = hadamardEntry(order)
-  while (!entry) {
+  let found = doubledTo(order)
+  while (!found) {
     do order--
     while (size % order !== 0)
-    entry = hadamardEntry(order)
+    found = doubledTo(order)
   }
-  const matrix = new Float32Array(size * size)
-  const scale = 1 / Math.sqrt(order)
-  for (let row = 0; row < size; row++) {
-    const factor = sign() * scale
-    const start = Math.floor(row / order) * order
-    for (let column = 0; column < order; column++) matrix[row * size + start + column] = factor * entry(row % order, column)
+  const { doublings, base, entry } = found
+  const signs = Float32Array.from({ length: size }, sign)
+  if (base === 1) return { signs, doublings, base }
+  const scale = 1 / Math.sqrt(base)
+  const matrix = Float32Array.from({ length: base * base }, (_, at) => scale * entry(Math.floor(at / base), at % base))
+  return { signs, doublings, base, matrix }
+}
+
+/** Each run of (rows, columns) numbers as (columns, rows). */
+const transposed = (values: Float32Array, rows: number, columns: number): Float32Array => {
+  if (rows === 1 || columns === 1) return values
+  const result = new Float32Array(values.length)
+  for (let run = 0; run < values.length; run += rows * columns)
+    for (let r = 0; r < rows; r++) for (let c = 0; c < columns; c++) result[run + c * rows + r] = values[run + r * columns + c]
+  return result
+}
+
+/** x · P for runs of `base` numbers. */
+const times = async (values: Float32Array, { base, matrix }: Rotation): Promise<Float32Array> => {
+  if (!matrix) return values
+  const product = tf.tidy(() => tf.matMul(tf.tensor2d(values, [values.length / base, base]), tf.tensor2d(matrix, [base, base])))
+  try {
+    return await product.data<'float32'>()
+  } finally {
+    product.dispose()
   }
-  return matrix
+}
+
+/** Multiplies vectors of the rotation's size, one behind the other, by it from the right. */
+export const rotate = async (vectors: Float32Array, rotation: Rotation): Promise<Float32Array> => {
+  const { signs, doublings, base } = rotation
+  const signed = vectors.map((value, at) => value * signs[at % signs.length])
+  const runs = transposed(await times(signed, rotation), doublings, base) // (…, base, doublings)
+  return transposed(hadamard(runs, doublings), base, doublings)
 }

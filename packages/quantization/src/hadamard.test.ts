@@ -3,7 +3,7 @@ import '@tensorflow/tfjs-backend-cpu'
 import { compress, type Model } from '@tersor/core'
 import { picoModel, randomRows, runMethod, useEngine } from '@tersor/testing'
 import { fromFloat32, memoryStore, toFloat32, type Dense, type ParameterStore } from '@tersor/tensor'
-import { randomHadamard } from './hadamard-matrix.js'
+import { randomHadamard, rotate } from './hadamard-matrix.js'
 import { hadamard } from './hadamard.js'
 import { rtn } from './rtn.js'
 
@@ -34,8 +34,15 @@ const product = async (model: Model): Promise<number[]> => {
   return [0, 1, 2].flatMap(i => [0, 1].map(j => norm.reduce((sum, n, k) => sum + a[4 * i + k] * n * b[4 * j + k], 0)))
 }
 
-it.each([1, 2, 4, 12, 20, 24, 28, 36, 44, 64, 76, 192])('has an orthogonal matrix of %i with entries of one size', n => {
-  const q = randomHadamard(n, () => 1)
+/** A rotation without signs as a matrix: what it makes of unit vectors. */
+const matrixOf = (size: number): Promise<Float32Array> =>
+  rotate(
+    Float32Array.from({ length: size * size }, (_, i) => (i % (size + 1) === 0 ? 1 : 0)),
+    randomHadamard(size, () => 1),
+  )
+
+it.each([1, 2, 4, 12, 20, 24, 28, 36, 44, 64, 76, 192])('has an orthogonal matrix of %i with entries of one size', async n => {
+  const q = await matrixOf(n)
   expect(q.every(value => Math.abs(Math.abs(value) - 1 / Math.sqrt(n)) < 1e-6)).toBe(true)
   for (let i = 0; i < n; i++) {
     for (let j = 0; j <= i; j++) {
@@ -46,11 +53,23 @@ it.each([1, 2, 4, 12, 20, 24, 28, 36, 44, 64, 76, 192])('has an orthogonal matri
   }
 })
 
-it('goes by blocks where it knows no matrix of that order', () => {
+it('goes by blocks where it knows no matrix of that order', async () => {
   // 6 = 3 blocks of 2
-  const q = randomHadamard(6, () => 1)
+  const q = await matrixOf(6)
   const root = Math.SQRT1_2
   expect([...q.slice(0, 12)].map(value => Math.round(value / root))).toEqual([1, 1, 0, 0, 0, 0, 1, -1, 0, 0, 0, 0])
+})
+
+it('multiplies by what the doubling of a matrix gives, signs first', async () => {
+  // 24 = 2 · 12: [[P, P], [P, −P]] / √24, P of order 12 with entries ±1
+  const [q, p] = [await matrixOf(24), await matrixOf(12)]
+  for (let r = 0; r < 24; r++)
+    for (let c = 0; c < 24; c++)
+      expect(q[24 * r + c]).toBeCloseTo((p[12 * (r % 12) + (c % 12)] * (r >= 12 && c >= 12 ? -1 : 1)) / Math.SQRT2, 6)
+  const signs = [1, -1] as const
+  let at = 0
+  const turned = await rotate(Float32Array.of(3, 1), randomHadamard(2, () => signs[at++])) // prettier-ignore
+  expect([...turned].map(value => value * Math.SQRT2)).toEqual([expect.closeTo(2, 5), expect.closeTo(4, 5)])
 })
 
 it('turns by hand: signs, the norm in its reader and ones in its place', async () => {

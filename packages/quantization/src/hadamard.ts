@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { boolean, definePass, readDense, type Channels, type Context, type Model, type Rng } from '@tersor/core'
+import { boolean, definePass, readDense, walkStages, type Channels, type Context, type Model, type Rng } from '@tersor/core'
 import { CompressionError, fromFloat32, toFloat32, type Dense } from '@tersor/tensor'
-import { randomHadamard } from './hadamard-matrix.js'
+import { randomHadamard, rotate, type Rotation } from './hadamard-matrix.js'
 import { scaleChannels } from './scale-channels.js'
 
 /** What is done to one parameter. */
@@ -10,27 +10,29 @@ type Plan = Map<string, Change[]>
 
 const plan = (changes: Plan, name: string, change: Change): void => void changes.set(name, [...(changes.get(name) ?? []), change])
 
-/** Multiplies each run of `size` channels by a matrix (size, size) from the right. */
-const turnChannels = async (parameter: Dense, { axis, start = 0, count }: Channels, matrix: Float32Array, size: number): Promise<Dense> => {
-  const { shape } = parameter
-  const turned = tf.tidy(() => {
-    const stored = tf.tensor(toFloat32(parameter), [...shape])
-    const last = [...shape.keys()].filter(each => each !== axis).concat(axis)
-    const moved = tf.transpose(stored, last) // (…, channels)
-    const channels = shape[axis]
-    const rows = tf.reshape(moved, [-1, channels])
-    const part = tf.reshape(tf.slice(rows, [0, start], [-1, count]), [-1, size])
-    const product = tf.reshape(tf.matMul(part as tf.Tensor2D, tf.tensor2d(matrix, [size, size])), [-1, count])
-    const behind = channels - start - count
-    const whole = tf.concat([tf.slice(rows, [0, 0], [-1, start]), product, tf.slice(rows, [0, channels - behind], [-1, behind])], 1)
-    const back = [...shape.keys()].map(each => last.indexOf(each))
-    return tf.transpose(tf.reshape(whole, moved.shape), back)
-  })
+/** The values of a tensor that is made in a tidy. */
+const valuesOf = async (make: () => tf.Tensor): Promise<Float32Array> => {
+  const tensor = tf.tidy(make)
   try {
-    return fromFloat32(await turned.data<'float32'>(), 'f32', shape)
+    return await tensor.data<'float32'>()
   } finally {
-    turned.dispose()
+    tensor.dispose()
   }
+}
+
+/** Multiplies each run of as many channels as the rotation has by it from the right. */
+const turnChannels = async (parameter: Dense, { axis, start = 0, count }: Channels, rotation: Rotation): Promise<Dense> => {
+  const { shape } = parameter
+  const channels = shape[axis]
+  const last = [...shape.keys()].filter(each => each !== axis).concat(axis)
+  const moved = last.map(each => shape[each]) // (…, channels)
+  const rows = (await valuesOf(() => tf.transpose(tf.tensor(toFloat32(parameter), [...shape]), last))).slice()
+  const part = new Float32Array((rows.length / channels) * count)
+  for (let from = start, to = 0; to < part.length; from += channels, to += count) part.set(rows.subarray(from, from + count), to)
+  const turned = await rotate(part, rotation)
+  for (let from = 0, to = start; from < part.length; from += count, to += channels) rows.set(turned.subarray(from, from + count), to)
+  const back = [...shape.keys()].map(each => last.indexOf(each))
+  return fromFloat32(await valuesOf(() => tf.transpose(tf.tensor(rows, moved), back)), 'f32', shape)
 }
 
 const signsOf = (rng: Rng) => (): 1 | -1 => (rng.uniform() < 0.5 ? 1 : -1)
@@ -39,7 +41,7 @@ const signsOf = (rng: Rng) => (): 1 | -1 => (rng.uniform() < 0.5 ? 1 : -1)
 const planResidual = async (model: Model, changes: Plan, { rng, signal }: Context): Promise<void> => {
   if (!model.residual) return
   const { size, writers, norms } = model.residual
-  const matrix = randomHadamard(size, signsOf(rng.fork('residual')))
+  const rotation = randomHadamard(size, signsOf(rng.fork('residual')))
   for (const { weight, readers } of norms) {
     const { offset = 0, parameter } = weight
     const values = toFloat32(await readDense('hadamard', model.params, parameter, signal))
@@ -48,62 +50,54 @@ const planResidual = async (model: Model, changes: Plan, { rng, signal }: Contex
       plan(changes, reader.parameter, dense => scaleChannels(dense, reader, channel => values[channel] + offset))
   }
   for (const channels of [...writers, ...norms.flatMap(({ readers }) => readers)])
-    plan(changes, channels.parameter, dense => turnChannels(dense, channels, matrix, size))
+    plan(changes, channels.parameter, dense => turnChannels(dense, channels, rotation))
 }
 
 /** Turns the vectors of each head. */
 const planHeads = ({ stages }: Model, changes: Plan, { rng }: Context): void => {
   for (const stage of stages) {
     for (const [index, { size, from, to }] of (stage.turnings ?? []).entries()) {
-      const matrix = randomHadamard(size, signsOf(rng.fork(`${stage.name}:${index}`)))
-      for (const channels of [...from, ...to]) plan(changes, channels.parameter, dense => turnChannels(dense, channels, matrix, size))
+      const rotation = randomHadamard(size, signsOf(rng.fork(`${stage.name}:${index}`)))
+      for (const channels of [...from, ...to]) plan(changes, channels.parameter, dense => turnChannels(dense, channels, rotation))
     }
   }
 }
 
-/** Writes every parameter with its changes; a tied head becomes a parameter of its own. */
+/** Changes every parameter that the plan names; a tied head becomes a parameter of its own. */
 const write = async (model: Model, changes: Plan, context: Context, untie: boolean): Promise<Model> => {
   const untied = untie ? model.residual?.untied : undefined
-  const names = model.params.names()
-  const sources = [...names.map(name => [name, name] as const), ...(untied ? [[untied.head, untied.embedding] as const] : [])]
-  const out = context.sink()
-  try {
-    for (const [name, source] of sources) {
-      context.signal.throwIfAborted()
-      const steps = changes.get(name)
-      if (!steps) {
-        await out.write(name, await model.params.read(source, { signal: context.signal }))
-        continue
-      }
-      let parameter = await readDense('hadamard', model.params, source, context.signal)
-      for (const step of steps) parameter = await step(parameter)
-      await out.write(name, parameter)
-      context.emit({ type: 'changed', pass: 'hadamard', parameter: name })
-    }
-    const params = await out.finish()
-    return untied ? untied.model(params) : { ...model, params }
-  } catch (error) {
-    await out.abort()
-    throw error
+  const changed = async (name: string, parameter: Dense): Promise<Dense> => {
+    let current = parameter
+    for (const change of changes.get(name) ?? []) current = await change(current)
+    return current
   }
+  const walked = await walkStages(model, context, { pass: 'hadamard', others: true }, async ({ stage, owned, dense, replace }) => {
+    for (const name of owned) {
+      context.signal.throwIfAborted()
+      if (changes.has(name)) replace(name, await changed(name, await dense(name)))
+    }
+    if (untied && stage.sites.some(({ head }) => head))
+      replace(untied.head, await changed(untied.head, await readDense('hadamard', model.params, untied.embedding, context.signal)))
+  })
+  return untied && model.with ? model.with(walked.params) : walked
 }
 
 /**
  * Hadamard rotation: turns the residual stream and the values of each head so that no channel stands out; rounds nothing.
  * x' = x · Q, W_in' = W_in · diag(norm) · Q, W_out' = Qᵀ · W_out, Q = diag(±1) · H / √n with signs from the seed; norms keep weights of 1.
  * W: (out, in). Throws BAD_OPTION, COMPOSITION, UNSUPPORTED. Ashkboos et al. 2024, https://arxiv.org/abs/2404.00456
- * Differs from the paper: only rotations that vanish into weights are made (R1 and R2 in later work); those that run with the network,
- * before the down projection, across heads, and on queries and keys, have no place in a stage. No mean is subtracted from embeddings.
  */
 export const hadamard = definePass({
   name: 'hadamard',
-  summary: 'turns the residual stream and values so that no channel stands out; rounds nothing',
+  summary: 'turns the residual stream and the values of each head so that no channel stands out; rounds nothing',
   paper: {
     title: 'QuaRot: Outlier-Free 4-Bit Inference in Rotated LLMs',
     authors: 'Ashkboos et al.',
     year: 2024,
     url: 'https://arxiv.org/abs/2404.00456',
   },
+  differs:
+    'only rotations that vanish into weights are made (R1 and R2 in later work); those that run with the network, before the down projection, across heads, and on queries and keys, have no place in a stage; embeddings keep their mean',
   exact: true,
   options: {
     residual: boolean({ default: true, doc: 'whether the stream between blocks is turned' }),

@@ -33,14 +33,18 @@ const meanSquares = async ({ stats, samples }: Job<tf.Tensor>): Promise<Float32A
  * columns; the types of blocks of 32 have a half for each s. Codes are those of ggml, bit for bit. With `importance` errors weigh
  * by E[x²] of their column. W: (out, in), x: (tokens, in). Throws BAD_OPTION, NO_CALIBRATION with `importance`.
  * Kawrakow 2023, https://github.com/ggml-org/llama.cpp/pull/1684; importance: https://github.com/ggml-org/llama.cpp/pull/4861
- * Differs from llama.cpp: E[x²] is measured with the layers before already compressed; rows that fill no block are filled up with zeros.
  */
 export const kQuant = defineMethod({
   name: 'k-quant',
   summary: "searches the scales of llama.cpp's block types, and the scales of these",
   paper: { title: 'k-quants', authors: 'Kawrakow', year: 2023, url: 'https://github.com/ggml-org/llama.cpp/pull/1684' },
+  differs:
+    'E[x²] is measured with the layers before already compressed; rows that fill no block of 32 are filled up with zeros, where llama.cpp keeps halves',
   options: {
-    type: choice(TYPES, { default: 'q4_k', doc: 'block type of ggml' }),
+    type: choice(TYPES, {
+      default: 'q4_k',
+      doc: 'block type of ggml: the k types in super-blocks of 256 columns, the others in blocks of 32',
+    }),
     importance: boolean({ default: false, doc: 'whether columns weigh by the mean square of their inputs, which takes calibration' }),
   },
   check: ({ type, importance }) =>

@@ -16,6 +16,6 @@ it('is the last batch without momentum', () => {
 
 it('checks its momentum', () => {
   expect(() => movingAverageObserver({ momentum: 1 })).toThrow(
-    'movingAverageObserver got momentum = 1.\nPass at least 0, below 1: weight of the batches before in the moving average.',
+    'moving-average observer got momentum = 1.\nPass at least 0, below 1: weight of the batches before in the moving average.',
   )
 })

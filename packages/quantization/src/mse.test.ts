@@ -1,10 +1,10 @@
 import { createRng } from '@tersor/core'
-import { codeOf, lineOf } from './grid.js'
+import { codeOf, lineBetween } from '@tersor/core'
 import { mseObserver } from './mse.js'
 import { observedRange } from './observer.js'
 
 const errorOn = (values: Float32Array, low: number, high: number, bits: number): number => {
-  const line = lineOf(low, high, { bits, symmetric: false, group: 1, joint: true })
+  const line = lineBetween(low, high, { bits, symmetric: false })
   return values.reduce((sum, value) => sum + (value - (codeOf(value, line, bits) - line.zero) * line.scale) ** 2, 0)
 }
 

@@ -1,10 +1,11 @@
 import { codebookOf, defineMethod, scaledOf } from '@tersor/core'
 import { decodeF8e4m3, fromFloat32, toFloat32 } from '@tersor/tensor'
 import { absmaxOfRuns, roundToE2m1, shareNumbers } from '@tersor/kernels'
-import { E2M1_LARGEST } from './e2m1.js'
 
 /** Columns that share a scale, fixed by the format. */
 const BLOCK = 16
+/** The largest 4-bit float. */
+const E2M1_LARGEST = 6
 const LARGEST_SCALE = decodeF8e4m3(0x7e) // 448
 
 const reciprocal = (value: number): number => Math.fround(1 / value)
@@ -21,7 +22,6 @@ const tensorScale = (largest: number): number => {
  * NVFP4: 4-bit floats under an 8-bit float for each 16 columns, and one scale for the whole tensor.
  * ŵ = g · s · e2m1(w / (g · s)), s = e4m3(max|w| / (6 · g)), g = max|W| / (448 · 6); W: (out, in), ties to even.
  * Throws BAD_OPTION. NVIDIA et al. 2025, https://arxiv.org/abs/2509.25149
- * Differs from the paper: weights only; there are no blocks of 16 × 16, no rotation and no stochastic rounding, which are for training.
  */
 export const nvfp4 = defineMethod({
   name: 'nvfp4',
@@ -32,6 +32,8 @@ export const nvfp4 = defineMethod({
     year: 2025,
     url: 'https://arxiv.org/abs/2509.25149',
   },
+  differs:
+    'weights only; there are no blocks of 16 × 16, no rotation and no stochastic rounding, which are for training; g is moved by at most one unit so that files may keep its reciprocal',
   options: {},
   apply: async (weight, { signal }) => {
     const [rows, columns] = weight.shape

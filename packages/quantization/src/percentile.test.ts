@@ -30,6 +30,6 @@ it('keeps zeros in mind: a range of mostly zeros ends at zero', () => {
 
 it('checks its share', () => {
   expect(() => percentileObserver({ percentile: 99 })).toThrow(
-    'percentileObserver got percentile = 99.\nPass at least 0, below 1: share of the values that the range holds.',
+    'percentile observer got percentile = 99.\nPass at least 0, below 1: share of the values that the range holds.',
   )
 })

@@ -1,10 +1,6 @@
-import { checkOptions, fraction } from '@tersor/core'
+import { fraction } from '@tersor/core'
 import { addToHistogram, emptyHistogram, middleOf, type Histogram } from './histogram.js'
-import type { Observer } from './observer.js'
-
-export const percentileOptions = {
-  percentile: fraction({ default: 0.9999, doc: 'share of the values that the range holds' }),
-}
+import { defineObserver, type Observing } from './observer.js'
 
 /** The value below which a share of all values lies: the middle of its bin. */
 const quantile = (histogram: Histogram, share: number): number => {
@@ -27,12 +23,19 @@ const quantile = (histogram: Histogram, share: number): number => {
 /**
  * Percentile: the range holds a share p of the values, (1 − p) / 2 are clipped on each side; of values of one sign, 1 − p on the far one.
  * McKinstry et al. 2018, https://arxiv.org/abs/1809.04191. Throws BAD_OPTION.
- * Differs from the paper: quantiles come from a histogram, exact to one bin (1/2,048 of the largest magnitude or finer).
  */
-export const percentileObserver = (options: { readonly percentile?: number } = {}): Observer<Histogram> => {
-  const { percentile } = checkOptions('percentileObserver', percentileOptions, options)
-  return Object.freeze<Observer<Histogram>>({
-    name: 'percentile',
+export const percentileObserver = defineObserver({
+  name: 'percentile',
+  summary: 'covers a share p of all values and clips the rest',
+  paper: {
+    title: 'Discovering Low-Precision Networks Close to Full-Precision Networks for Efficient Embedded Inference',
+    authors: 'McKinstry et al.',
+    year: 2018,
+    url: 'https://arxiv.org/abs/1809.04191',
+  },
+  differs: 'quantiles come from a histogram, exact to one bin (1/2,048 of the largest magnitude or finer)',
+  options: { percentile: fraction({ default: 0.9999, doc: 'share of the values that the range holds' }) },
+  make: ({ percentile }): Observing<Histogram> => ({
     init: emptyHistogram,
     update: addToHistogram,
     range: histogram => {
@@ -43,5 +46,5 @@ export const percentileObserver = (options: { readonly percentile?: number } = {
         high > 0 ? Math.min(high, Math.max(0, quantile(histogram, 1 - tail))) : 0,
       ]
     },
-  })
-}
+  }),
+})

@@ -3,6 +3,11 @@ import '@tensorflow/tfjs-backend-cpu'
 import { compress, forward, loadModel, pipeline, quantizedActivations, type Model, type ProgressEvent } from '@tersor/core'
 import { picoBatches, picoModel } from '@tersor/testing'
 import { toFloat32, toInt32, type Dense } from '@tersor/tensor'
+import { entropyObserver } from './entropy.js'
+import { minMaxObserver } from './min-max.js'
+import { movingAverageObserver } from './moving-average.js'
+import { mseObserver } from './mse.js'
+import { percentileObserver } from './percentile.js'
 import { quantizeActivations } from './quantize-activations.js'
 import { rtn } from './rtn.js'
 
@@ -62,9 +67,11 @@ it('is found again in a store that was saved', async () => {
   expect(quantizedActivations(model)).toBe(model)
 })
 
-it.each(['min-max', 'moving-average', 'percentile', 'entropy', 'mse'] as const)('stays near at 8 bits with %s', async observer => {
+const OBSERVERS = [minMaxObserver(), movingAverageObserver(), percentileObserver({ percentile: 0.999 }), entropyObserver(), mseObserver()]
+
+it.each(OBSERVERS)('stays near at 8 bits with $name', async observer => {
   const model = picoModel()
-  const small = await compress(model, quantizeActivations({ observer, percentile: 0.999 }), { calibration: batches })
+  const small = await compress(model, quantizeActivations({ observer }), { calibration: batches })
   const [before, after] = [await outputOf(model, batches[0]), await outputOf(small, batches[0])]
   const square = (values: Iterable<number>): number => [...values].reduce((sum, value) => sum + value * value, 0)
   expect(square(after.map((value, i) => value - before[i])) / square(before)).toBeLessThan(5e-3)

@@ -3,45 +3,25 @@ import {
   activationNames,
   activationParameters,
   boolean,
-  choice,
   definePass,
   integer,
   optional,
+  lineBetween,
   selectedSites,
   selects,
   text,
+  value,
   walkStages,
   withActivationGrids,
-  writeChanged,
   type ActivationGrid,
   type Site,
+  type Stage,
   type Tap,
   type Visit,
 } from '@tersor/core'
 import { CompressionError, type ParameterStore } from '@tersor/tensor'
-import { entropyObserver } from './entropy.js'
-import { lineOf } from './grid.js'
 import { minMaxObserver } from './min-max.js'
-import { movingAverageObserver, movingAverageOptions } from './moving-average.js'
-import { mseObserver } from './mse.js'
-import type { Levels, Observer } from './observer.js'
-import { percentileObserver, percentileOptions } from './percentile.js'
-
-const OBSERVERS = ['min-max', 'moving-average', 'percentile', 'entropy', 'mse'] as const
-
-interface ObserverOptions {
-  readonly observer: (typeof OBSERVERS)[number]
-  readonly momentum: number
-  readonly percentile: number
-}
-
-const MAKERS: Readonly<Record<(typeof OBSERVERS)[number], (options: ObserverOptions) => Observer<any>>> = {
-  'min-max': () => minMaxObserver(),
-  'moving-average': ({ momentum }) => movingAverageObserver({ momentum }),
-  percentile: ({ percentile }) => percentileObserver({ percentile }),
-  entropy: () => entropyObserver(),
-  mse: () => mseObserver(),
-}
+import { isObserver, type Levels, type Observer } from './observer.js'
 
 const refuseQuantized = (params: ParameterStore, sites: readonly Site[]): void => {
   const stored = new Set(params.names())
@@ -81,7 +61,7 @@ const observeSites = async (
 const NOTHING: readonly [low: number, high: number] = [0, 0]
 
 const gridOfInputs = (site: Site, [low, high]: readonly [number, number], { bits, symmetric }: Levels): ActivationGrid => {
-  if (Number.isFinite(low) && Number.isFinite(high)) return { bits, ...lineOf(low, high, { bits, symmetric, group: 1, joint: true }) }
+  if (Number.isFinite(low) && Number.isFinite(high)) return { bits, ...lineBetween(low, high, { bits, symmetric }) }
   throw new CompressionError(
     'NOT_FINITE',
     `The inputs of "${site.name}" reach from ${low} to ${high}.`,
@@ -95,7 +75,6 @@ const gridOfInputs = (site: Site, [low, high]: readonly [number, number], { bits
  * x̂ = scale · (clamp(round(x / scale) + zero, 0, 2^b − 1) − zero). With 8-bit weights this is static int8: both sides of every product are
  * integers. The grids stand in the store as `site.input_scale` and `site.input_zero_point`, and the stages apply them in every forward pass.
  * Jacob et al. 2017, https://arxiv.org/abs/1712.05877. Throws BAD_OPTION, NO_CALIBRATION, NOT_FOUND, COMPOSITION where a site has a grid already.
- * Differs from the paper: ranges are observed after training, and later stages see the inputs that the quantized ones before give.
  */
 export const quantizeActivations = definePass({
   name: 'quantize-activations',
@@ -106,41 +85,38 @@ export const quantizeActivations = definePass({
     year: 2017,
     url: 'https://arxiv.org/abs/1712.05877',
   },
+  differs: 'ranges are observed after training, and later stages see the inputs that the quantized ones before give',
   options: {
     bits: integer({ min: 2, max: 8, default: 8, doc: 'bits of a code' }),
-    symmetric: boolean({ default: false, doc: 'whether zero is the middle code (int8 without a zero point)' }),
-    observer: choice(OBSERVERS, { default: 'min-max', doc: 'what finds the range' }),
-    ...movingAverageOptions,
-    ...percentileOptions,
+    symmetric: boolean({ default: false, doc: 'whether zero is the middle code, as in int8 without a zero point' }),
+    observer: value<Observer>({ of: 'observer', is: isObserver, default: minMaxObserver(), doc: 'what finds the range' }),
     only: optional(text({ doc: 'sites it works on, * for any characters; all but embeddings and the head' })),
   },
   run: async (model, context, options) => {
-    const { only } = options
+    const { only, observer } = options
     const step = { name: 'quantize-activations', ...(only === undefined ? {} : { only }) }
     const sites = selectedSites(model, step, selects(step))
     refuseQuantized(model.params, sites)
     const chosen = new Set(sites.map(({ name }) => name))
-    const observer = MAKERS[options.observer](options)
-    const { stages, changed } = await walkStages(model, context, 'quantize-activations', async ({ stage, gather }) => {
-      if (!stage.sites.some(({ name }) => chosen.has(name))) return undefined
+    const walk = {
+      pass: 'quantize-activations',
+      calibrated: true,
+      visits: (stage: Stage) => stage.sites.some(({ name }) => chosen.has(name)),
+      restage: (stage: Stage, has: (name: string) => boolean) => {
+        const made = stage.sites.filter(site => chosen.has(site.name) && activationNames(site).every(has))
+        return withActivationGrids(stage, new Map(made.map(({ name }) => [name, options.bits])))
+      },
+    }
+    return walkStages(model, context, walk, async ({ stage, gather, replace, emit }) => {
       const states = await observeSites(observer, chosen, gather)
       const rangeOf = (name: string) => (states.has(name) ? observer.range(states.get(name), options) : NOTHING)
-      const isSeen = ({ name }: Site): boolean => rangeOf(name).some(end => end !== 0) // experts that no token chose see zeros
-      for (const { name } of stage.sites.filter(site => !isSeen(site)))
-        if (chosen.has(name))
-          context.emit({
-            type: 'warning',
-            pass: 'quantize-activations',
-            site: name,
-            message: 'no input came by in calibration: it stays as it is',
-          })
-      const seen = stage.sites.filter(isSeen)
-      const grids = seen.map(site => [site, gridOfInputs(site, rangeOf(site.name), options)] as const)
-      return {
-        changed: new Map(grids.flatMap(([site, grid]) => [...activationParameters(site, grid)])),
-        stage: withActivationGrids(stage, new Map(grids.map(([{ name }]) => [name, options.bits]))),
+      for (const site of stage.sites.filter(({ name }) => chosen.has(name))) {
+        const range = rangeOf(site.name)
+        if (range.some(end => end !== 0))
+          activationParameters(site, gridOfInputs(site, range, options)).forEach((parameter, name) => replace(name, parameter))
+        // experts that no token chose see zeros
+        else emit({ type: 'warning', pass: walk.pass, site: site.name, message: 'no input came by in calibration: it stays as it is' })
       }
     })
-    return { ...model, params: await writeChanged('quantize-activations', model, context, changed), stages }
   },
 })

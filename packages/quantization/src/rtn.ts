@@ -1,6 +1,5 @@
-import { defineMethod } from '@tersor/core'
-import { roundToLines, shareNumbers } from '@tersor/kernels'
-import { affineFrom, checkGrid, gridOf, gridOptions, linesOf } from './grid.js'
+import { affineFrom, defineMethod } from '@tersor/core'
+import { checkGrid, gridOf, gridOptions } from './grid.js'
 
 /**
  * Round to nearest: each weight takes the closest code of its group's grid; the baseline of every other method.
@@ -19,19 +18,7 @@ export const rtn = defineMethod({
   options: gridOptions,
   check: checkGrid,
   apply: async (weight, { signal, site }, options) => {
-    const [rows, columns] = weight.shape
-    const grid = gridOf(options, columns, site)
-    const values = shareNumbers(await weight.data<'float32'>())
-    const lines = await linesOf(values, columns, grid, { signal })
-    const codes = await roundToLines(
-      values,
-      {
-        ...{ columns, run: grid.group, bits: grid.bits },
-        scales: Float32Array.from(lines, ({ scale }) => scale),
-        zeros: Float32Array.from(lines, ({ zero }) => zero),
-      },
-      { signal },
-    )
-    return affineFrom(codes, lines, rows, columns, grid)
+    const grid = gridOf(options, weight.shape[1], site)
+    return affineFrom(await weight.data<'float32'>(), weight.shape, grid, { signal })
   },
 })

@@ -1,4 +1,4 @@
-import { type Channels, type Model, type Scaling, type Site, type Stage, type StageTurn } from '@tersor/core'
+import type { Channels, Collector, Model, Scaling, Site, Stage, Visit } from '@tersor/core'
 import { CompressionError, fromFloat32, sizeOf, toFloat32, type Dense } from '@tersor/tensor'
 
 /** Multiplies channels, (value + offset) · factor − offset; the result is f32, so that nothing is rounded to fewer bits. */
@@ -21,18 +21,18 @@ export const scaleChannels = (
 export const applyScaling = async (
   { from, sites, readers = [] }: Scaling,
   scales: Float64Array,
-  { read, replace }: StageTurn,
+  { dense, replace }: Pick<Visit, 'dense' | 'replace'>,
 ): Promise<void> => {
   for (const channels of from)
     replace(
       channels.parameter,
-      scaleChannels(await read(channels.parameter), channels, channel => 1 / scales[channel]),
+      scaleChannels(await dense(channels.parameter), channels, channel => 1 / scales[channel]),
     )
   const inputs = sites.map(({ weight, inAxis }) => ({ parameter: weight, axis: inAxis, count: scales.length }))
   for (const channels of [...inputs, ...readers])
     replace(
       channels.parameter,
-      scaleChannels(await read(channels.parameter), channels, channel => scales[channel]),
+      scaleChannels(await dense(channels.parameter), channels, channel => scales[channel]),
     )
 }
 
@@ -63,11 +63,11 @@ export const checkScalings = (pass: string, model: Model, isFree: (stage: Stage)
 /** Statistics of sites, once where several see one tensor. */
 export const distinctStats = <S>(
   sites: readonly Site[],
-  { statsOf }: StageTurn,
+  collected: Pick<Collector, 'of'>,
 ): { readonly stats: S; readonly sites: readonly Site[] }[] => {
   const groups = new Map<unknown, Site[]>()
   for (const site of sites) {
-    const { stats } = statsOf(site)
+    const { stats } = collected.of(site)
     groups.set(stats, [...(groups.get(stats) ?? []), site])
   }
   return [...groups].map(([stats, of]) => ({ stats: stats as S, sites: of }))

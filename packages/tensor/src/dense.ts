@@ -120,7 +120,7 @@ const isInteger = (dtype: DType): boolean => DTYPES[dtype].kind === 'signed' || 
 export const toInt32 = (tensor: Dense): Int32Array => {
   if (!isInteger(tensor.dtype)) throw dtypeError(tensor.dtype, 'an integer dtype')
   const elements = elementsOf(tensor)
-  return isBig(elements) ? Int32Array.from(elements as unknown as ArrayLike<number>, Number) : new Int32Array(elements as Int32Array)
+  return isBig(elements) ? Int32Array.from<bigint>(elements, Number) : new Int32Array(elements as Int32Array)
 }
 
 /** Unsigned codes of 1 to 8 bits, one in a byte; those of 8 bits are the tensor's own. */

@@ -63,7 +63,7 @@ it('rounds a head that a rotation made of the embedding', async () => {
   expect(result.params.info('lm_head.weight').codec).toBe('affine')
 })
 
-it('closes each store once nobody compares with it any more, and never the caller’s', async () => {
+it('closes the stores between steps when the run ends, and never the caller’s', async () => {
   const closed: string[] = []
   const named = (name: string, of: Model): Model => ({ ...of, params: { ...of.params, close: async () => void closed.push(name) } })
   const passing = (name: string, exact: boolean): Step => ({
@@ -72,13 +72,13 @@ it('closes each store once nobody compares with it any more, and never the calle
   })
   const steps = pipeline(passing('a', true), passing('b', false), pipeline(passing('c', true), passing('d', false)), passing('e', false))
   const result = await compress(named('source', model), steps)
-  expect(closed).toEqual(['a', 'b', 'd', 'c'])
+  expect(closed).toEqual(['a', 'b', 'c', 'd'])
   await result.params.close?.()
-  expect(closed).toEqual(['a', 'b', 'd', 'c', 'e'])
+  expect(closed).toEqual(['a', 'b', 'c', 'd', 'e'])
   closed.length = 0
   const failing: Step = { kind: 'pass', name: 'f', run: () => Promise.reject(new Error('no')) }
   await expect(compress(named('source', model), pipeline(passing('a', true), passing('b', false), failing))).rejects.toThrow('no')
-  expect(closed).toEqual(['b', 'a'])
+  expect(closed).toEqual(['a', 'b'])
 })
 
 it('is said by the passes that are', () => {

@@ -1,22 +1,22 @@
 import type { RunOptions } from '@tersor/core'
+import type { OpenedModel } from '@tersor/models/open-model'
 import { memoryStore, type Parameter } from '@tersor/tensor'
 
-type OpenSink = NonNullable<RunOptions['sink']>
+type OpenSink = NonNullable<RunOptions<OpenedModel>['sink']>
 
-/** The sinks of a run, and what the last of them was given. */
+/** The sink of a run, and what it was given. */
 export interface Keeping {
   readonly sink: OpenSink
   /** A model on what was given, before any format had it; undefined where nothing was. */
   in<M extends object>(model: M): M | undefined
 }
 
-/** Keeps in memory what a run hands to its last sink. */
+/** Keeps in memory what a run hands to its sink. */
 export const keeping = (open: OpenSink): Keeping => {
   const kept = new Map<string, Parameter>()
   return {
-    sink: (role, provenance) => {
-      const sink = open(role, provenance)
-      if (role !== 'final') return sink
+    sink: small => {
+      const sink = open(small)
       return {
         ...sink,
         write: async (name, parameter) => {

@@ -7,10 +7,10 @@ import type { Description, Step } from '@tersor/core'
 import { CompressionError } from '@tersor/tensor'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
-import { parseStep } from './step.js'
+import { parseStep, type StepCall, type StepValue } from './step.js'
 
-/** Makes a step from options and says what it is. */
-export type StepFactory = ((options?: Readonly<Record<string, unknown>>) => Step) & { readonly description: Description }
+/** Makes a step, or a value of an option, and says what it is. */
+export type StepFactory = ((options?: Readonly<Record<string, unknown>>) => unknown) & { readonly description: Description }
 
 export interface ListedMethod {
   readonly package: string
@@ -27,7 +27,7 @@ const PACKAGES: Readonly<Record<string, object>> = {
 }
 
 const isFactory = (value: unknown): value is StepFactory =>
-  typeof value === 'function' && typeof (value as Partial<StepFactory>).description?.name === 'string'
+  typeof value === 'function' && typeof (value as Partial<StepFactory>).description?.kind === 'string'
 
 const factoriesOf = (name: string, exports: object): ListedMethod[] =>
   Object.values(exports)
@@ -37,11 +37,11 @@ const factoriesOf = (name: string, exports: object): ListedMethod[] =>
 /** Tersor's own methods: every export that describes itself. */
 export const listMethods = (): readonly ListedMethod[] => Object.entries(PACKAGES).flatMap(([name, exports]) => factoriesOf(name, exports))
 
-const unknown = (name: string, known: readonly string[]): CompressionError =>
+const unknown = (what: string, name: string, known: readonly string[]): CompressionError =>
   new CompressionError(
     'UNKNOWN_METHOD',
-    `No step is called "${name}".`,
-    `Known are ${known.join(', ')}; methods of other packages are written package:method(…).`,
+    `No ${what} is called "${name}".`,
+    `Known are ${known.join(', ')}; those of other packages are written package:name(…).`,
     {
       name,
       known,
@@ -65,15 +65,38 @@ const importFrom = async (specifier: string, folder: string): Promise<object> =>
   }
 }
 
-/** Makes the step that a command line names; throws UNKNOWN_METHOD or BAD_OPTION. */
-export const makeStep = async (source: string, folder: string): Promise<Step> => {
-  const call = parseStep(source)
-  const listed = call.package ? factoriesOf(call.package, await importFrom(call.package, folder)) : listMethods()
-  const found = listed.find(({ factory }) => factory.description.name === call.name)
-  if (!found)
-    throw unknown(
-      call.name,
-      listed.map(({ factory }) => factory.description.name),
-    )
-  return found.factory(call.options)
+/** What may stand where: steps of a pipeline, or values of an option. */
+type Kinds = readonly Description['kind'][]
+const STEPS: Kinds = ['method', 'pass']
+
+/** Options with nested calls made into what they name. Throws UNKNOWN_METHOD or BAD_OPTION. */
+const makeOptions = async (call: StepCall, { options: table }: Description, folder: string): Promise<Record<string, unknown>> => {
+  const made: Record<string, unknown> = {}
+  for (const [name, given] of Object.entries(call.options)) {
+    const { of, list } = Object.hasOwn(table, name) ? table[name] : {}
+    const one = (each: StepValue): unknown => (of === undefined || typeof each === 'number' ? each : makeNested(each, of, folder))
+    made[name] = list && Array.isArray(given) ? await Promise.all(given.map(one)) : await one(given)
+  }
+  return made
 }
+
+/** A name alone is a call without options. */
+const makeNested = async (given: StepValue, kind: string, folder: string): Promise<unknown> => {
+  if (typeof given === 'string') return makeCall({ name: given, options: {} }, [kind], folder)
+  return typeof given === 'object' && 'options' in given ? makeCall(given, [kind], folder) : given
+}
+
+const makeCall = async (call: StepCall, kinds: Kinds, folder: string): Promise<unknown> => {
+  const all = call.package ? factoriesOf(call.package, await importFrom(call.package, folder)) : listMethods()
+  const listed = all.filter(({ factory }) => kinds.includes(factory.description.kind))
+  const found = listed.find(({ factory }) => factory.description.name === call.name)
+  if (found) return found.factory(await makeOptions(call, found.factory.description, folder))
+  throw unknown(
+    kinds === STEPS ? 'step' : kinds[0],
+    call.name,
+    listed.map(({ factory }) => factory.description.name),
+  )
+}
+
+/** Makes the step that a command line names; throws UNKNOWN_METHOD or BAD_OPTION. */
+export const makeStep = async (source: string, folder: string): Promise<Step> => (await makeCall(parseStep(source), STEPS, folder)) as Step

@@ -1,7 +1,8 @@
 import type { RunOptions } from '@tersor/core'
+import type { SinkOptions } from '@tersor/formats/output'
 import { scratchFolder, type ScratchFolder } from '@tersor/formats/scratch'
 import { loadFormats } from '@tersor/models/formats'
-import type { FormatWriter, OpenSink, WriteOptions } from '@tersor/models/formats/format'
+import type { FormatWriter, OpenSink } from '@tersor/models/formats/format'
 import { openModel, type OpenedModel } from '@tersor/models/open-model'
 import { CompressionError, type Parameter, type ParameterSink } from '@tersor/tensor'
 import { rmdir } from 'node:fs/promises'
@@ -30,7 +31,7 @@ export interface SavedModel {
 }
 
 export interface ModelOutput {
-  readonly sink: NonNullable<RunOptions['sink']>
+  readonly sink: NonNullable<RunOptions<OpenedModel>['sink']>
   /** Where the run works, beside the result: `<out>.partial`. */
   readonly scratch: ScratchFolder
   /** Opens the result of the stopped run that is to be resumed, where it was killed after its last step. */
@@ -38,33 +39,12 @@ export interface ModelOutput {
   saved(model: OpenedModel): Promise<SavedModel>
 }
 
-const HEAD = 'lm_head.weight'
-
-/**
- * A sink for a model whose head may stop being its embedding on the way, as rotations make it: the config goes by what is written.
- * Files get a folder of their own where none is there.
- */
-const openSink = (
-  { open, writer }: Place,
-  path: string,
-  model: OpenedModel,
-  { storesNames, ...rest }: Omit<WriteOptions, 'config'> & { readonly storesNames: boolean },
-): ParameterSink => {
-  const complete = 'completeConfig' in model ? model.completeConfig : undefined
-  const mayUntie = (complete ?? model.rawConfig).tie_word_embeddings === true && !model.params.names().includes(HEAD)
-  let hasHead = false
-  const config = () => (mayUntie && hasHead ? { ...model.rawConfig, tie_word_embeddings: false } : model.rawConfig)
-  const completed = complete
-    ? { completeConfig: () => ({ ...complete, tie_word_embeddings: config().tie_word_embeddings ?? complete.tie_word_embeddings }) }
-    : {}
-  const make = () => open(path, model, { ...rest, ...completed, config, mayUntie })
+/** A sink for a finished model: files get a folder of their own where none is there. */
+const openSink = ({ open, writer }: Place, path: string, model: OpenedModel, options: SinkOptions): ParameterSink => {
+  const make = () => open(path, model, options)
   const sink = writer.fileIn === undefined ? make() : inFolder(dirname(path), make)
-  const nameIn = storesNames && !writer.ownNames && 'storedName' in model && model.storedName ? model.storedName : (name: string) => name
-  const write = (name: string, parameter: Parameter): Promise<void> => {
-    if (name === HEAD) hasHead = true
-    return sink.write(nameIn(name), parameter)
-  }
-  return { ...sink, write }
+  const nameIn = !writer.ownNames && 'storedName' in model && model.storedName ? model.storedName : (name: string) => name
+  return { ...sink, write: (name: string, parameter: Parameter) => sink.write(nameIn(name), parameter) }
 }
 
 /** Where the result stands: a file, or a folder. */
@@ -135,8 +115,7 @@ export const openOutput = async (model: OpenedModel, source: string, flags: Outp
   return {
     scratch,
     ...(state === 'published' ? { reopen: () => openModel(path) } : {}),
-    sink: (role, provenance) =>
-      openSink({ writer, open }, path, model, { provenance, overwrite, unfinished, storesNames: role === 'final' }),
+    sink: small => openSink({ writer, open }, path, small, { provenance: small.provenance ?? [], overwrite, unfinished }),
     saved: async small => {
       const written = writer.entry === undefined ? path : join(path, writer.entry)
       return {
@@ -167,10 +146,7 @@ export const openDirectOutput = async (model: OpenedModel, source: string, flags
   await refuseExisting(flags.out, flags.overwrite, path)
   await refuseMisplaced(writer, model, flags.format, flags.out)
   const open = await sinkOf(flags)
-  const sink = openSink({ writer, open }, path, model, {
-    ...{ provenance: model.provenance ?? [], overwrite: flags.overwrite },
-    storesNames: true,
-  })
+  const sink = openSink({ writer, open }, path, model, { provenance: model.provenance ?? [], overwrite: flags.overwrite })
   let notes: readonly string[] = []
   const finish = async () => {
     const store = await sink.finish()

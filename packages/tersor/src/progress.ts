@@ -8,6 +8,8 @@ export interface Progress {
   stop(): void
 }
 
+type Handlers = { readonly [T in ProgressEvent['type']]?: (event: Extract<ProgressEvent, { readonly type: T }>) => void }
+
 /** The places of a warning: the first few by name. */
 const placesText = (sites: readonly string[]): string => {
   if (sites.length === 0) return ''
@@ -48,17 +50,18 @@ export const progressOn = (terminal: Terminal): Progress => {
     waiting.clear()
   }
   let step = ''
-  const handlers: Partial<Record<ProgressEvent['type'], (event: any) => void>> = {
+  const handlers: Handlers = {
     pass: ({ pass, index, of }) => {
       warn()
       step = of > 1 ? `${pass} (${index + 1} of ${of})` : pass
     },
     stage: ({ stage, index, of }) => show(step, index, of, stage),
     resumed: ({ stage, index, of }) => show(step, index, of, `${stage} (finished before)`),
+    trained: ({ pass, step: done, of, loss }) => show(step || pass, done, of, `loss ${loss.toPrecision(4)}`),
     warning: ({ site, message }) => waiting.set(message, [...(waiting.get(message) ?? []), ...(site ? [site] : [])]),
   }
   return {
-    onProgress: event => handlers[event.type]?.(event),
+    onProgress: event => (handlers[event.type] as ((event: ProgressEvent) => void) | undefined)?.(event),
     advance: (done, of, label) => show(label, done, of, ''),
     stop: () => {
       warn()

@@ -57,12 +57,14 @@ const leaves = (parameter: Parameter): unknown =>
     ? Buffer.from(parameter.bytes).toString('base64')
     : Object.entries(parameter.parts).map(([name, part]) => [name, leaves(part)])
 
-/** The bytes of a result, or the code of its refusal; stopped before the event of a number, or run to the end where absent. */
-const bytesOf = async (steps: readonly Step[], scratch: string, resume: boolean, stopAt = Infinity) => {
+/** The bytes of a result, or the code of its refusal; stopped at the stage of a number (or another event), or run to the end where absent. */
+const bytesOf = async (steps: readonly Step[], scratch: string, resume: boolean, stopAt = Infinity, type?: 'any') => {
   const controller = new AbortController()
+  const seen: ProgressEvent[] = []
   let stages = 0
   const onProgress = (event: ProgressEvent): void => {
-    if (event.type === 'stage' && stages++ === stopAt) controller.abort(new Error('stopped'))
+    seen.push(event)
+    if ((type === 'any' || event.type === 'stage') && stages++ === stopAt) controller.abort(new Error('stopped'))
   }
   try {
     const small = await compress(picoLlama({ context: 32, seed: 5 }), pipeline(...steps), {
@@ -70,7 +72,7 @@ const bytesOf = async (steps: readonly Step[], scratch: string, resume: boolean,
     })
     const all: unknown[] = []
     for (const name of small.params.names()) all.push([name, leaves(await small.params.read(name))])
-    return { all, stages }
+    return { all, stages, seen }
   } catch (error) {
     if (controller.signal.aborted) return { stopped: true, stages }
     if (hasCode(error, 'COMPOSITION')) return { refused: (error as Error).message, stages }
@@ -93,4 +95,18 @@ it.each(PAIRS)('%s then %s: stopped anywhere and resumed, the same bytes', async
     })
     expect(resumed.all).toEqual(whole.all)
   }
+})
+
+it('awq then gptq, stopped 20 times over both passes: the same bytes, and what a pass finished is not done again', async () => {
+  const steps = () => [STEPS.awq(), STEPS.gptq()]
+  const { all, stages: events = 0 } = await bytesOf(steps(), 'awq-gptq', false, Infinity, 'any')
+  const [resumed, first] = [new Set<string>(), Math.floor(events / 21)]
+  for (let stop = first; stop <= 20 * first; stop += first) {
+    const scratch = `awq-gptq-${stop}`
+    expect(await bytesOf(steps(), scratch, false, stop, 'any')).toMatchObject({ stopped: true })
+    const again = await bytesOf(steps(), scratch, true).catch(() => bytesOf(steps(), scratch, false)) // nothing was finished
+    expect(again.all).toEqual(all)
+    again.seen?.forEach(event => event.type === 'resumed' && resumed.add(event.pass))
+  }
+  expect([...resumed]).toEqual(['awq', 'gptq'])
 })

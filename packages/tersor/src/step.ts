@@ -1,16 +1,14 @@
 import { CompressionError } from '@tersor/tensor'
 
-/** A step as written on the command line: `wanda(sparsity=0.5)` or `package:method(…)`. */
+/** A step as written on the command line: `wanda(sparsity=0.5)` or `package:method(…)`; options may be calls themselves. */
 export interface StepCall {
   /** The npm package to import, where the method is not one of Tersor's own. */
   readonly package?: string
   readonly name: string
-  readonly options: Readonly<Record<string, string | number | boolean>>
+  readonly options: Readonly<Record<string, StepValue>>
 }
 
-const CALL = /^\s*(?:(?<package>(?:@[\w.-]+\/)?[\w./-]+):)?(?<name>[\w-]+)\s*(?:\((?<body>[\s\S]*)\))?\s*$/
-/** name = "quoted" or bare, up to the next comma. */
-const ARGUMENT = /\s*([A-Za-z_]\w*)\s*=\s*(?:"([^"]*)"|'([^']*)'|([^,"']*?))\s*(?:,|$)/y
+export type StepValue = string | number | boolean | StepCall | readonly StepValue[]
 
 const badStep = (source: string, what: string): CompressionError =>
   new CompressionError(
@@ -20,26 +18,84 @@ const badStep = (source: string, what: string): CompressionError =>
     { step: source },
   )
 
+const NAME = /\s*(?:((?:@[\w.-]+\/)?[\w./-]+):)?([\w-]+)\s*/y
+const CALL = /\s*(?:(?:@[\w.-]+\/)?[\w./-]+:)?[\w-]+\s*\(/y
+const KEY = /\s*([A-Za-z_]\w*)\s*=\s*/y
+const QUOTED = /(?:"([^"]*)"|'([^']*)')\s*/y
+/** Up to the next comma or the end of what it stands in. */
+const BARE = /[^,"'()[\]]*(?:\([^,"'()[\]]*\)[^,"'()[\]]*)*/y
+
 const valueOf = (bare: string): string | number | boolean => {
   if (bare === 'true' || bare === 'false') return bare === 'true'
   return bare !== '' && Number.isFinite(Number(bare)) ? Number(bare) : bare
 }
 
+/** Reads from the left; `at` is how far it came. */
+const reader = (source: string) => {
+  let at = 0
+  const match = (pattern: RegExp): RegExpExecArray | undefined => {
+    pattern.lastIndex = at
+    const found = pattern.exec(source)
+    if (found) at = pattern.lastIndex
+    return found ?? undefined
+  }
+  const looksLike = (pattern: RegExp): boolean => {
+    pattern.lastIndex = at
+    return pattern.test(source)
+  }
+  const take = (character: string): boolean => {
+    if (source[at] !== character) return false
+    at++
+    while (source[at] === ' ') at++
+    return true
+  }
+  /** Items up to a closing character, with commas between. */
+  const items = (close: string, item: () => void): void => {
+    while (!take(close)) {
+      if (at >= source.length) throw badStep(source, 'is not a call')
+      item()
+      if (!take(',') && source[at] !== close) throw badStep(source, at >= source.length ? 'is not a call' : unread())
+    }
+  }
+  const unread = (from = at): string =>
+    `has an option that cannot be read at "${source
+      .slice(from)
+      .replace(/\)\s*$/, '')
+      .trim()}"`
+  const value = (key: string): StepValue => {
+    const quoted = match(QUOTED)
+    if (quoted) return quoted[1] ?? quoted[2]
+    if (take('[')) {
+      const list: StepValue[] = []
+      items(']', () => list.push(value(key)))
+      return list
+    }
+    if (looksLike(CALL)) return call()
+    const bare = match(BARE)![0].trim()
+    if (bare === '') throw badStep(source, `gives ${key} no value`)
+    return valueOf(bare)
+  }
+  const call = (): StepCall => {
+    const named = match(NAME)
+    if (!named) throw badStep(source, 'is not a call')
+    const [, from, name] = named
+    const options: Record<string, StepValue> = {}
+    if (take('('))
+      items(')', () => {
+        const key = match(KEY)?.[1]
+        if (key === undefined) throw badStep(source, unread())
+        if (Object.hasOwn(options, key)) throw badStep(source, `gives ${key} twice`)
+        options[key] = value(key)
+      })
+    return { name, options, ...(from === undefined ? {} : { package: from }) }
+  }
+  return { call, atEnd: () => at >= source.length }
+}
+
 /** Reads one step; throws BAD_OPTION where it is no call with named options. */
 export const parseStep = (source: string): StepCall => {
-  const call = CALL.exec(source)
-  if (!call) throw badStep(source, 'is not a call')
-  const { name, body = '' } = call.groups as { name: string; body?: string }
-  const options: Record<string, string | number | boolean> = {}
-  ARGUMENT.lastIndex = 0
-  while (ARGUMENT.lastIndex < body.trimEnd().length) {
-    const at = ARGUMENT.lastIndex
-    const match = ARGUMENT.exec(body.trimEnd())
-    if (!match) throw badStep(source, `has an option that cannot be read at "${body.slice(at).trim()}"`)
-    const [, key, double, single, bare] = match
-    if (Object.hasOwn(options, key)) throw badStep(source, `gives ${key} twice`)
-    if (bare === '') throw badStep(source, `gives ${key} no value`)
-    options[key] = double ?? single ?? valueOf(bare)
-  }
-  return { name, options, ...(call.groups!.package ? { package: call.groups!.package } : {}) }
+  const { call, atEnd } = reader(source.trim())
+  const step = call()
+  if (!atEnd()) throw badStep(source, 'is not a call')
+  return step
 }

@@ -1,10 +1,18 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { CompressionError, encoded, fromFloat32, fromIntegers, type Codec, type DType, type Encoded, type Parameter } from '@tersor/tensor'
+import {
+  CompressionError,
+  decodeF16,
+  encodeF16,
+  encoded,
+  fromFloat32,
+  fromIntegers,
+  type Codec,
+  type DType,
+  type Encoded,
+  type Parameter,
+} from '@tersor/tensor'
 import { codesAre, firstOf, floatsAre, partsAre, runsAre, shapeIs, sizeIs, wholeIs, type Finding } from './checks.js'
 import { forGroups, inGroups, matrixShape } from './groups.js'
-
-/** How many neighbours share one scale: the whole tensor, a row, or a run of `group` columns. */
-export type Granularity = 'tensor' | 'row' | { readonly group: number }
 
 const zerosAre = (zero: Parameter, bits: number): Finding =>
   zero.kind === 'dense' && zero.dtype === 'f16' ? undefined : codesAre('zero', zero, [bits])
@@ -36,13 +44,22 @@ export const affine: Codec = Object.freeze<Codec>({
 const F16_SMALLEST_NORMAL = 2 ** -14
 const F16_LARGEST = 65504
 
+/** What scales of a tensor are stored in. */
+export type ScaleDType = 'f16' | 'f32'
+
 /** Scales as f16 where all of them are normal halves, else as f32: a scale that loses bits spoils every weight under it. */
-export const scaleDType = (scales: ArrayLike<number>): 'f16' | 'f32' => {
+export const scaleDTypeOf = (scales: ArrayLike<number>): ScaleDType => {
   for (let i = 0; i < scales.length; i++) {
     const magnitude = Math.abs(scales[i])
     if (magnitude !== 0 && (magnitude < F16_SMALLEST_NORMAL || magnitude > F16_LARGEST)) return 'f32'
   }
   return 'f16'
+}
+
+/** A scale above 0 as it is stored; as a half it is a normal one. */
+export const roundScale = (scale: number, dtype: ScaleDType): number => {
+  if (dtype === 'f32') return Math.fround(scale) || 1
+  return decodeF16(encodeF16(Math.min(F16_LARGEST, Math.max(F16_SMALLEST_NORMAL, scale))))
 }
 
 export interface AffineParts {
@@ -53,14 +70,16 @@ export interface AffineParts {
   readonly group: number
   /** Unsigned codes, (rows, columns). */
   readonly codes: ArrayLike<number>
-  /** (rows or 1, groups), already rounded to the dtype of `scaleDType`. */
+  /** (rows or 1, groups); rounded to `scaleDType`, so codes that were made for other ones are a little off: `affineFrom` makes both. */
   readonly scales: ArrayLike<number>
+  /** What they are stored in: where absent, f16 if all of them are normal halves, else f32. */
+  readonly scaleDType?: ScaleDType
   /** (rows or 1, groups), integers in 0 … 2^bits − 1, or halves in a Float32Array; absent on a symmetric grid. */
   readonly zeros?: ArrayLike<number> | Float32Array
 }
 
 /** Builds the tree; throws BAD_OPTION for bits outside 1-8. */
-export const affineOf = ({ shape, bits, group, codes, scales, zeros }: AffineParts): Encoded => {
+export const affineOf = ({ shape, bits, group, codes, scales, scaleDType = scaleDTypeOf(scales), zeros }: AffineParts): Encoded => {
   if (!Number.isInteger(bits) || bits < 1 || bits > 8) {
     throw new CompressionError('BAD_OPTION', `affine stores 1 to 8 bits, got ${bits}.`, 'Choose bits between 1 and 8.', { bits })
   }
@@ -70,7 +89,7 @@ export const affineOf = ({ shape, bits, group, codes, scales, zeros }: AffinePar
   const scaleShape = [scales.length / groups, groups]
   const parts: Record<string, Parameter> = {
     data: fromIntegers(codes, dtype, shape),
-    scale: fromFloat32(scales, scaleDType(scales), scaleShape),
+    scale: fromFloat32(scales, scaleDType, scaleShape),
     ...(zeros
       ? { zero: zeros instanceof Float32Array ? fromFloat32(zeros, 'f16', scaleShape) : fromIntegers(zeros, dtype, scaleShape) }
       : {}),

@@ -1,6 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core'
+import { adamUpdate } from '@tersor/kernels'
 import type { Shape } from '@tersor/tensor'
-import type { GradientTransform, Schedule } from './gradient-transform.js'
+import type { GradientTransform, Schedule, UpdateContext } from './gradient-transform.js'
 
 export interface AdamOptions {
   readonly learningRate: number | Schedule
@@ -19,25 +20,26 @@ export type AdamState = { mean: tf.Tensor; square: tf.Tensor }
  * Adam with decoupled weight decay: m ← β₁m + (1−β₁)g, v ← β₂v + (1−β₂)g², update = −η (m̂ / (√v̂ + ε) + λw).
  * Kingma and Ba 2014, https://arxiv.org/abs/1412.6980; Loshchilov and Hutter 2017, https://arxiv.org/abs/1711.05101
  */
-export const adam = ({
-  learningRate,
-  beta1 = 0.9,
-  beta2 = 0.999,
-  epsilon = 1e-8,
-  weightDecay = 0,
-}: AdamOptions): GradientTransform<AdamState> =>
-  Object.freeze<GradientTransform<AdamState>>({
+export const adam = ({ learningRate, weightDecay = 0, ...betas }: AdamOptions): GradientTransform<AdamState> => {
+  const rateOf = ({ step }: UpdateContext): number => (typeof learningRate === 'number' ? learningRate : learningRate(step))
+  const decayOf = ({ parameter }: UpdateContext): number => (parameter.rank > 1 ? weightDecay : 0)
+  return Object.freeze<GradientTransform<AdamState>>({
     name: 'adam',
     init: (shape: Shape) => ({ mean: tf.zeros([...shape]), square: tf.zeros([...shape]) }),
-    update: (gradient, { mean, square }, { parameter, step }) => {
-      const rate = typeof learningRate === 'number' ? learningRate : learningRate(step)
-      const m = tf.add(tf.mul(mean, beta1), tf.mul(gradient, 1 - beta1))
-      const v = tf.add(tf.mul(square, beta2), tf.mul(tf.square(gradient), 1 - beta2))
-      // both bias corrections as scalars: −η √(1−β₂ᵗ)/(1−β₁ᵗ) · m / (√v + ε √(1−β₂ᵗ))
-      const root = Math.sqrt(1 - beta2 ** (step + 1))
-      const scale = (-rate * root) / (1 - beta1 ** (step + 1))
-      const direction = tf.mul(tf.div(m, tf.add(tf.sqrt(v), epsilon * root)), scale)
-      const decays = weightDecay > 0 && parameter.rank > 1
-      return [decays ? tf.sub(direction, tf.mul(parameter, rate * weightDecay)) : direction, { mean: m, square: v }]
+    update: (gradient, state, context) => {
+      const { parameter, step } = context
+      const [rate, decay] = [rateOf(context), decayOf(context)]
+      const [moved, mean, square] = adamUpdate(
+        { parameter: tf.zerosLike(parameter), gradient, ...state },
+        { ...betas, rate, step: step + 1 },
+      )
+      return [decay > 0 ? tf.sub(moved, tf.mul(parameter, rate * decay)) : moved, { mean, square }]
+    },
+    apply: (gradient, state, context) => {
+      const { parameter, step } = context
+      const options = { ...betas, rate: rateOf(context), step: step + 1, weightDecay: decayOf(context) }
+      const [moved, mean, square] = adamUpdate({ parameter, gradient, ...state }, options)
+      return [moved, { mean, square }]
     },
   })
+}

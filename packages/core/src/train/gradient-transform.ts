@@ -1,4 +1,4 @@
-import type * as tf from '@tensorflow/tfjs-core'
+import * as tf from '@tensorflow/tfjs-core'
 import type { Shape } from '@tersor/tensor'
 import type { Rng } from '../rng.js'
 
@@ -19,26 +19,56 @@ export interface GradientTransform<S extends State = any> {
   readonly name: string
   init(shape: Shape): S
   update(gradient: tf.Tensor, state: S, context: UpdateContext): readonly [update: tf.Tensor, state: S]
+  /** The parameter with the update added, where that takes less than adding it. */
+  apply?(gradient: tf.Tensor, state: S, context: UpdateContext): readonly [parameter: tf.Tensor, state: S]
+}
+
+/** The parameter after a transform's update of it. */
+export const applied = <S extends State>(
+  transform: GradientTransform<S>,
+  gradient: tf.Tensor,
+  state: S,
+  context: UpdateContext,
+): readonly [parameter: tf.Tensor, state: S] => {
+  if (transform.apply) return transform.apply(gradient, state, context)
+  const [update, next] = transform.update(gradient, state, context)
+  return [tf.add(context.parameter, update), next]
 }
 
 /** Learning rate as a function of the step. */
 export type Schedule = (step: number) => number
 
+const inTurn = (
+  transforms: readonly GradientTransform[],
+  gradient: tf.Tensor,
+  states: readonly State[],
+  context: UpdateContext,
+): readonly [update: tf.Tensor, states: State[]] => {
+  const next: State[] = []
+  const update = transforms.reduce((value, transform, i) => {
+    const [result, state] = transform.update(value, states[i], context)
+    next.push(state as State)
+    return result
+  }, gradient)
+  return [update, next]
+}
+
 /** Runs transforms in order, each on the output of the one before. */
-export const chain = (...transforms: readonly GradientTransform[]): GradientTransform<State[]> =>
-  Object.freeze({
+export const chain = (...transforms: readonly GradientTransform[]): GradientTransform<State[]> => {
+  const last = transforms.at(-1)
+  return Object.freeze<GradientTransform<State[]>>({
     name: `chain(${transforms.map(transform => transform.name).join(', ')})`,
     init: (shape: Shape) => transforms.map(transform => transform.init(shape) as State),
-    update: (gradient: tf.Tensor, states: State[], context: UpdateContext) => {
-      const next: State[] = []
-      const update = transforms.reduce((value, transform, i) => {
-        const [result, state] = transform.update(value, states[i], context)
-        next.push(state as State)
-        return result
-      }, gradient)
-      return [update, next] as const
-    },
+    update: (gradient, states, context) => inTurn(transforms, gradient, states, context),
+    ...(last && {
+      apply: (gradient: tf.Tensor, states: State[], context: UpdateContext) => {
+        const [update, next] = inTurn(transforms.slice(0, -1), gradient, states, context)
+        const [parameter, state] = applied(last, update, states.at(-1)!, context)
+        return [parameter, [...next, state as State]] as const
+      },
+    }),
   })
+}
 
 /**
  * Warms up linearly, then falls along half a cosine to `floor · peak`.

@@ -9,6 +9,9 @@ export type TrainingState = Readonly<Record<string, Tensor>>
 /** Another way to make a site's weight: quantized, masked, multiplied from factors … */
 export interface Parametrization<S extends TrainingState = any> {
   readonly name: string
+  /** Which sites, by name with * for any run of characters; all but embeddings and the head where absent, as methods have it. */
+  readonly only?: string
+  accepts?(site: Site): boolean
   /** The trained tensors that stand for the weight; their values are copied. */
   init(site: Site, weight: Tensor, rng: Rng): S
   /** The weight the network uses, differentiable in the state. */

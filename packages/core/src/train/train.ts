@@ -1,22 +1,23 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { CompressionError, DTYPES, fromFloat32, memorySink, type DType, type ParameterSink } from '@tersor/tensor'
-import { decode } from '../decode.js'
-import { forward } from '../forward.js'
-import type { ProgressEvent } from '../progress-event.js'
-import { sitesOf, type Model, type Site, type Weights } from '../model.js'
-import { createRng, type Rng } from '../rng.js'
-import type { GradientTransform, State } from './gradient-transform.js'
 import { registerGradients } from '@tersor/kernels'
+import { CompressionError, memorySink, type ParameterSink } from '@tersor/tensor'
+import type { Model, Weights } from '../model.js'
+import type { ProgressEvent } from '../progress-event.js'
+import { createRng, type Rng } from '../rng.js'
+import { applied, type GradientTransform, type State } from './gradient-transform.js'
 import type { Batch, Loss } from './losses.js'
-import type { Parametrization, TrainingState } from './parametrization.js'
+import type { Parametrization } from './parametrization.js'
+import { gradientsOf, type Gradients } from './recorded-step.js'
+import { trainedParameters, type TrainedParameter } from './trained-parameter.js'
 
 export interface TrainOptions {
+  /** A function of its arguments alone: it is recorded at the first step. */
   readonly objective: Loss
   readonly transform: GradientTransform
   /** The batch of a step; the trainer frees it. */
   readonly data: (step: number, rng: Rng) => Batch | Promise<Batch>
   readonly steps: number
-  /** How the weights of linear and convolution sites are made; themselves where absent. */
+  /** How the weights of sites are made; themselves where absent, and where it does not work on a site. */
   readonly parametrize?: Parametrization
   /** Gradients are scaled down together where their joint norm is larger. */
   readonly clipNorm?: number
@@ -28,47 +29,63 @@ export interface TrainOptions {
   readonly inspect?: { readonly every: number; run(weights: Weights, step: number): void | Promise<void> }
 }
 
-interface Trained {
-  readonly name: string
-  readonly variables: Readonly<Record<string, tf.Variable>>
-  readonly site?: Site
+/** Variables in training, with the states of the transform. */
+interface Training {
+  /** By name, which is also the name of their stream of random numbers. */
+  readonly variables: readonly (readonly [name: string, variable: tf.Variable])[]
+  states: readonly State[]
 }
 
 /**
- * Trains every float parameter of a model: θ ← θ + transform(∇ objective).
- * Throws BAD_OPTION for steps below 1 and NOT_FINITE when the loss is no number; an abort frees all tensors.
+ * Trains the floats of a model: θ ← θ + transform(∇ objective). Trees are trained by their payload and keep what they are; whole numbers,
+ * buffers of the stages and what no stage uses stay byte for byte.
+ * Throws BAD_OPTION, COMPOSITION for a tree without floats in its payload and for a stage without gradients, and NOT_FINITE when the loss
+ * is no number; an abort frees all tensors.
  */
 export const train = async (model: Model, options: TrainOptions): Promise<Model> => {
-  if (!Number.isInteger(options.steps) || options.steps < 1) {
-    throw new CompressionError('BAD_OPTION', `train takes steps of at least 1, got ${options.steps}.`, 'Pass a positive integer.')
-  }
+  checkOptions(options)
   registerGradients()
+  const { parametrize, signal } = options
   const rng = createRng(options.seed ?? 0).fork('train')
-  const trained = await makeVariables(model, options, rng)
-  const variables = trained.flatMap(entry => Object.values(entry.variables))
-  const weights = weightsOf(trained, options.parametrize)
-  let states: State[] = variables.map(variable => keepAll(options.transform.init(variable.shape) as State))
+  const trained = await trainedParameters(model, { rng, ...(parametrize && { parametrize }), ...(signal && { signal }) })
   try {
-    for (let step = 0; step < options.steps; step++) {
-      options.signal?.throwIfAborted()
-      const batch = await options.data(step, rng.fork(`batch ${step}`))
-      const result = takeStep(model, options, variables, states, weights, batch, step, rng)
-      tf.dispose([batch.input, batch.target])
-      release(states, result.states)
-      states = result.states
-      applyConstraint(trained, options.parametrize, step)
-      const loss = (await result.loss.data())[0]
-      result.loss.dispose()
-      checkLoss(loss, step)
-      options.onProgress?.({ type: 'trained', pass: 'train', step: step + 1, of: options.steps, loss })
-      if (options.inspect && (step + 1) % options.inspect.every === 0) await options.inspect.run(weights, step + 1)
-    }
-    const params = await store(model, trained, options)
-    return { ...model, params }
+    await fit(model, trained, options, rng)
+    return { ...model, params: await store(model, trained, options) }
   } finally {
-    tf.dispose(variables)
-    release(states, [])
+    trained.forEach(each => each.dispose())
   }
+}
+
+const fit = async (model: Model, trained: readonly TrainedParameter[], options: TrainOptions, rng: Rng): Promise<void> => {
+  const { transform, steps, signal, inspect, onProgress } = options
+  const variables = trained.flatMap(each => [...each.variables])
+  const training: Training = { variables, states: [] }
+  const weights = weightsOf(trained)
+  const gradients = await gradientsOf({ ...options, model, weights, variables: variables.map(([, variable]) => variable) })
+  try {
+    training.states = variables.map(([, variable]) => keepAll(tf.tidy(() => transform.init(variable.shape) as State)))
+    for (let at = 0; at < steps; at++) {
+      signal?.throwIfAborted()
+      const loss = await takeStep(training, gradients, options, at, rng)
+      for (const { constrain } of trained) constrain?.(at)
+      checkLoss(loss, at)
+      onProgress?.({ type: 'trained', pass: 'train', step: at + 1, of: steps, loss })
+      if (inspect && (at + 1) % inspect.every === 0) await lend(weights, lent => inspect.run(lent, at + 1))
+    }
+  } finally {
+    gradients.dispose()
+    release(training.states, [])
+  }
+}
+
+const checkOptions = ({ steps, clipNorm, inspect }: TrainOptions): void => {
+  const refuse = (what: string, remedy: string): never => {
+    throw new CompressionError('BAD_OPTION', what, remedy)
+  }
+  if (!Number.isInteger(steps) || steps < 1) refuse(`train takes steps of at least 1, got ${steps}.`, 'Pass a positive integer.')
+  if (clipNorm !== undefined && !(clipNorm > 0)) refuse(`train got clipNorm = ${clipNorm}.`, 'Pass a positive number, or leave it out.')
+  if (inspect && (!Number.isInteger(inspect.every) || inspect.every < 1))
+    refuse(`train got inspect.every = ${inspect.every}.`, 'Pass a positive integer: steps from one look to the next.')
 }
 
 const checkLoss = (loss: number, step: number): void => {
@@ -81,84 +98,72 @@ const checkLoss = (loss: number, step: number): void => {
   )
 }
 
-const makeVariables = async (model: Model, { parametrize, signal }: TrainOptions, rng: Rng): Promise<Trained[]> => {
-  const sites = new Map(sitesOf(model).map(site => [site.weight, site]))
-  const names = [...new Set(model.stages.flatMap(stage => stage.parameters))]
-  const trained: Trained[] = []
-  for (const name of names) {
-    const parameter = await model.params.read(name, signal ? { signal } : {})
-    const site = sites.get(name)
-    const state = tf.tidy(() => {
-      const weight = decode(parameter)
-      const made = parametrize && site && site.kind !== 'embedding' ? parametrize.init(site, weight, rng.fork(name)) : { weight }
-      return Object.fromEntries(Object.entries(made).map(([part, value]) => [part, tf.variable(value as tf.Tensor)]))
+const weightsOf = (trained: readonly TrainedParameter[]): Weights => {
+  const byName = new Map(trained.map(each => [each.name, each]))
+  return name => byName.get(name)!.weight()
+}
+
+/** Lends weights to someone who does not free them. */
+const lend = async (weights: Weights, work: (weights: Weights) => void | Promise<void>): Promise<void> => {
+  const lent = new Map<string, tf.Tensor>()
+  try {
+    await work(name => {
+      const tensor = lent.get(name) ?? tf.keep(tf.tidy(() => tf.clone(weights(name))))
+      lent.set(name, tensor)
+      return tensor
     })
-    trained.push({ name, variables: state, ...(site && site.kind !== 'embedding' ? { site } : {}) })
-  }
-  return trained
-}
-
-const weightsOf = (trained: readonly Trained[], parametrize?: Parametrization): Weights => {
-  const byName = new Map(trained.map(entry => [entry.name, entry]))
-  return name => {
-    const entry = byName.get(name)!
-    return parametrize && entry.site ? parametrize.weight(entry.variables) : entry.variables.weight
+  } finally {
+    lent.forEach(tensor => tensor.dispose())
   }
 }
 
-const takeStep = (
-  model: Model,
-  { objective, transform, clipNorm }: TrainOptions,
-  variables: readonly tf.Variable[],
-  states: readonly State[],
-  weights: Weights,
-  batch: Batch,
+/** What a batch gives; it is freed then. */
+const used = <T>(batch: Batch, work: (batch: Batch) => T): T => {
+  try {
+    return work(batch)
+  } finally {
+    tf.dispose({ ...batch })
+  }
+}
+
+/** Moves the variables by one batch; its loss before the step. */
+const takeStep = async (
+  training: Training,
+  gradientsOfBatch: (batch: Batch) => Gradients,
+  { data, transform }: TrainOptions,
   step: number,
   rng: Rng,
-): { loss: tf.Scalar; states: State[] } =>
-  tf.tidy(() => {
-    const { value, grads } = tf.variableGrads(() => objective(forward(model, batch.input, { weights }), batch), [...variables])
-    const factor = clipNorm === undefined ? undefined : clipFactor(Object.values(grads).filter(Boolean), clipNorm)
-    const next = variables.map((variable, i) => {
-      const raw = grads[variable.name] ?? tf.zerosLike(variable)
-      const gradient = factor ? tf.mul(raw, factor) : raw
-      const [update, state] = transform.update(gradient, states[i], { parameter: variable, step, rng: rng.fork(`${step} ${i}`) })
-      variable.assign(tf.add(variable, update))
-      return state as State
-    })
-    keepAll(next)
-    return { loss: value, states: next }
-  })
-
-/** min(1, limit / ‖all gradients‖). */
-const clipFactor = (gradients: readonly tf.Tensor[], limit: number): tf.Tensor => {
-  const norm = tf.sqrt(tf.addN(gradients.map(gradient => tf.sum(tf.square(gradient)))))
-  return tf.minimum(1, tf.div(limit, tf.add(norm, 1e-12)))
-}
-
-const applyConstraint = (trained: readonly Trained[], parametrize: Parametrization | undefined, step: number): void => {
-  if (!parametrize?.constraint) return
-  for (const entry of trained) {
-    if (!entry.site) continue
-    tf.tidy(() => {
-      const next = parametrize.constraint!(entry.variables, step)
-      for (const [part, value] of Object.entries(next as TrainingState))
-        if (value !== entry.variables[part]) entry.variables[part].assign(value as tf.Tensor)
-    })
+): Promise<number> => {
+  const batch = await data(step, rng.fork(`batch ${step}`))
+  const { loss, gradients } = used(batch, gradientsOfBatch)
+  try {
+    const next = tf.tidy(() =>
+      keepAll(
+        training.variables.map(([name, variable], i) => {
+          const gradient = gradients[i] ?? tf.zerosLike(variable)
+          const context = { parameter: variable, step, rng: rng.fork(`${step}:${name}`) }
+          const [moved, state] = applied(transform, gradient, training.states[i], context)
+          variable.assign(moved)
+          return state as State
+        }),
+      ),
+    )
+    release(training.states, next)
+    training.states = next
+    return (await loss.data())[0]
+  } finally {
+    tf.dispose([loss, ...gradients.filter(gradient => gradient !== undefined)])
   }
 }
 
-const store = async (model: Model, trained: readonly Trained[], { parametrize, sink = memorySink }: TrainOptions) => {
+/** Writes every parameter of the store, trained or as it was. */
+const store = async (model: Model, trained: readonly TrainedParameter[], { sink = memorySink, signal }: TrainOptions) => {
+  const byName = new Map(trained.map(each => [each.name, each]))
   const out = sink()
   try {
-    for (const { name, variables, site } of trained) {
-      const info = model.params.info(name)
-      const dtype: DType = info.dtype && DTYPES[info.dtype].kind === 'float' ? info.dtype : 'f32'
-      const finished =
-        parametrize && site
-          ? await parametrize.finish(variables)
-          : fromFloat32(await variables.weight.data<'float32'>(), dtype, variables.weight.shape)
-      await out.write(name, finished)
+    for (const name of model.params.names()) {
+      signal?.throwIfAborted()
+      await out.write(name, await (byName.get(name)?.finish() ?? model.params.read(name)))
     }
     return await out.finish()
   } catch (error) {

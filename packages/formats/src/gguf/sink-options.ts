@@ -12,8 +12,6 @@ export interface GgufSinkOptions extends SinkOptions {
   readonly config: Json
   /** Side files as `openHuggingFace` gives them: tokenizer, chat templates and generation_config.json become metadata. */
   readonly files?: Readonly<Record<string, Uint8Array>>
-  /** Whether a head may come although the config says that the embedding is it: then it is written too. */
-  readonly mayUntie?: boolean
   /** The metadata of the GGUF file that the model came from: what the new file does not say itself is kept, the tokenizer as a whole. */
   readonly carried?: Metadata
   /** More metadata, such as general.name; it goes before what config and tokenizer say. */

@@ -146,8 +146,8 @@ const join = async ({ fs, folder }: Unfinished, header: Uint8Array, data: Tensor
 }
 
 /** Parameters that llama.cpp makes itself. */
-const isDerived = (name: string, { config, mayUntie = false }: GgufSinkOptions): boolean =>
-  name.endsWith('.rotary_emb.inv_freq') || (name === 'lm_head.weight' && config.tie_word_embeddings === true && !mayUntie)
+const isDerived = (name: string, { config }: GgufSinkOptions): boolean =>
+  name.endsWith('.rotary_emb.inv_freq') || (name === 'lm_head.weight' && config.tie_word_embeddings === true)
 
 /** What llama.cpp makes of a window that it does not slide. */
 const windowNotes = ({ config }: GgufSinkOptions): readonly string[] => {

@@ -32,7 +32,7 @@ export const listen = (): void => {
   }
   const obey = ({ id, module, job, next }: Order): void => {
     try {
-      instance ??= new WebAssembly.Instance(module, { env: { abort } }).exports as unknown as KernelInstance
+      instance ??= new WebAssembly.Instance(module, { env: { abort } }).exports as KernelInstance
       const run = partsOf(instance, job)
       const parts = Math.ceil(job.rows / job.atOnce)
       for (let part = Atomics.add(next, 0, 1); part < parts; part = Atomics.add(next, 0, 1)) run(part)

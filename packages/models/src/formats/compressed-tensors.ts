@@ -1,6 +1,6 @@
 import { checkpointOf, notInNode } from './checkpoint-format.js'
 import type { Format } from './format.js'
-import { filesOf } from './huggingface.js'
+import { folderOf } from './huggingface.js'
 
 const NAME = 'compressed-tensors'
 
@@ -19,7 +19,7 @@ export const compressedTensorsFormat: Format = {
     sink: async options => {
       const { compressedTensorsSink } = await import('@tersor/formats/compressed-tensors')
       const format = checkpointOf(NAME, ['pack-quantized', 'int-quantized'], options)
-      return (path, model, told) => compressedTensorsSink(path, { ...told, ...filesOf(model), ...(format ? { format } : {}) })
+      return (path, model, told) => compressedTensorsSink(path, { ...told, ...folderOf(model), ...(format ? { format } : {}) })
     },
     runtime: notInNode(NAME),
   },

@@ -3,7 +3,6 @@ import type { SinkOptions } from '@tersor/formats/output'
 import type { PlannedLayer } from '@tersor/formats/gptq'
 import type { CompressionError, ParameterSink } from '@tersor/tensor'
 import type { OpenedModel, OpenModelOptions } from '../opened-model.js'
-import type { RawConfig } from '../raw-config.js'
 import type { Runtime } from './runtime.js'
 
 /** What a writer may be told besides the model; each format lists those that it takes. */
@@ -20,17 +19,8 @@ export interface FormatOptions {
   readonly dtype?: string
 }
 
-/** What a sink is told of the run. */
-export interface WriteOptions extends SinkOptions {
-  /** As it is known when it is asked for. */
-  readonly config: () => RawConfig
-  /** The same with every default filled in, for formats that leave nothing out. */
-  readonly completeConfig?: () => RawConfig
-  /** Whether a head may come although the config says that the embedding is it. */
-  readonly mayUntie?: boolean
-}
-
-export type OpenSink = (path: string, model: OpenedModel, options: WriteOptions) => ParameterSink
+/** Opens a sink for a finished model. */
+export type OpenSink = (path: string, model: OpenedModel, options: SinkOptions) => ParameterSink
 
 /** How models are written in a format. */
 export interface FormatWriter {

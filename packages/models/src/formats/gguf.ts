@@ -8,6 +8,9 @@ const PART = /-\d{5}-of-(\d{5})\.gguf$/
 /** All that the GGUF file that a model was read from says besides its weights. */
 const carriedBy = (model: OpenedModel) => ('metadata' in model && model.metadata ? { carried: model.metadata } : {})
 
+/** Nothing is left to defaults. */
+const completeConfigOf = (model: OpenedModel) => ('completeConfig' in model ? model.completeConfig : undefined) ?? model.rawConfig
+
 /** A GGUF file, or one split over several. */
 export const ggufFormat: Format = {
   name: 'gguf',
@@ -32,8 +35,8 @@ export const ggufFormat: Format = {
       const isMixture = type !== undefined && Object.hasOwn(MIXTURES, type)
       const rounding = isMixture ? { mixture: type as MixtureName } : { type: type as BlockTypeName | undefined }
       const weighed = imatrix === undefined ? {} : { imatrix: await openImatrix(imatrix) }
-      return (path, model, { config, completeConfig = config, ...options }) =>
-        ggufSink(path, { ...options, ...filesOf(model), ...carriedBy(model), config: completeConfig(), ...rounding, ...weighed })
+      return (path, model, options) =>
+        ggufSink(path, { ...options, config: completeConfigOf(model), ...filesOf(model), ...carriedBy(model), ...rounding, ...weighed })
     },
     runtime: async () => (await import('./llama-cpp.js')).llamaCpp,
   },

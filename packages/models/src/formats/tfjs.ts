@@ -38,7 +38,7 @@ export const tfjsFormat: Format = {
     refuses: (model: OpenedModel) => (model.family === 'graph' ? undefined : noGraph(model.architecture)),
     sink: async () => {
       const { tfjsSink } = await import('@tersor/formats/tfjs')
-      return (path, model, { config: _, ...options }) => tfjsSink(path, { ...(model as TfjsGraphModel).file, ...options })
+      return (path, model, options) => tfjsSink(path, { ...(model as TfjsGraphModel).file, ...options })
     },
     runtime: async () => (await import('./tfjs-runtime.js')).tfjs,
   },

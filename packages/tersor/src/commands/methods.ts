@@ -1,9 +1,11 @@
-import type { Option } from '@tersor/core'
+import { callText, recorded, type Made, type Option } from '@tersor/core'
 import { listMethods } from '../methods.js'
 import { paint, writeResult, type Terminal } from '../output.js'
 
+const defaultText = (initial: unknown): string => (typeof initial === 'object' ? callText(initial as Made) : String(initial))
+
 const optionLine = (terminal: Terminal, name: string, { accepts, doc, default: initial, required }: Option<any>): string => {
-  const value = required ? 'required' : initial === undefined ? '' : `default ${String(initial)}`
+  const value = required ? 'required' : initial === undefined ? '' : `default ${defaultText(initial)}`
   return `    ${paint(terminal, name.padEnd(14), 'cyan')}${accepts}${value ? paint(terminal, `  (${value})`, 'dim') : ''}\n${' '.repeat(18)}${paint(terminal, doc, 'dim')}`
 }
 
@@ -19,7 +21,12 @@ export const methods = (terminal: Terminal): void => {
     options: Object.fromEntries(
       Object.entries(description.options).map(([name, { accepts, doc, required, default: initial }]) => [
         name,
-        { accepts, doc, required, ...(initial === undefined ? {} : { default: initial }) },
+        {
+          accepts,
+          doc,
+          required,
+          ...(initial === undefined ? {} : { default: typeof initial === 'object' ? recorded({ initial }).initial : initial }),
+        },
       ]),
     ),
   }))

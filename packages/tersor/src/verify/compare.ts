@@ -107,7 +107,7 @@ export const outputsOf = async (
     const [given, made] = tf.tidy(() => {
       const given = inputsOf(model, first, rng)
       return [Object.values(given).map(tensor => tf.clone(tensor)), Object.values(model.run(given, withStoredGrids(model, { weights })))]
-    }) as unknown as [tf.Tensor[], tf.Tensor[]]
+    }) as [tf.Tensor[], tf.Tensor[]]
     const data = await Promise.all([...given, ...made].map(tensor => tensor.data()))
     const inputs = model.inputs.map((value, i) => ({ value, shape: given[i].shape, data: data[i] }))
     tf.dispose([given, made])

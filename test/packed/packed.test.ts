@@ -1,10 +1,10 @@
 import { execFile } from 'node:child_process'
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import ts from 'typescript'
-import { readPackages, ROOT } from './workspace.js'
+import { readPackages, ROOT, type Manifest } from '../workspace.js'
 
 const MINUTES = 60_000
 const TFJS = '4.22.0'
@@ -19,12 +19,14 @@ interface Tarball {
   readonly files: readonly { readonly path: string }[]
 }
 
-const run = async (cwd: string, command: string, args: readonly string[]): Promise<string> => {
-  // npm tells its scripts its own settings; a project of a user has none of them, nor our export condition
-  const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(npm_|NODE_OPTIONS$|JEST_|TERSOR_)/i.test(name)))
-  const options = { cwd, env: { ...env, NO_COLOR: '1' }, maxBuffer: 2 ** 26 }
-  return (await promisify(execFile)(command, [...args], options)).stdout
+/** npm tells its scripts its own settings; a project of a user has none of them, nor our export condition. */
+const cleanEnvironment = (): NodeJS.ProcessEnv => {
+  const kept = Object.entries(process.env).filter(([name]) => !/^(npm_|NODE_OPTIONS$|NODE_ENV$|JEST_|TERSOR_)/i.test(name))
+  return { ...Object.fromEntries(kept), NO_COLOR: '1' }
 }
+
+const run = async (cwd: string, command: string, args: readonly string[]): Promise<string> =>
+  (await promisify(execFile)(command, [...args], { cwd, env: cleanEnvironment(), maxBuffer: 2 ** 26 })).stdout
 
 /** The library example of the README, as it stands there. */
 const example = async (): Promise<string> => {
@@ -146,6 +148,46 @@ it(
   },
   MINUTES,
 )
+
+describe('the folder of a third party, copied out as it stands', () => {
+  const copy = (): string => join(folder, 'custom-method')
+  const installed = ['install', '--prefer-offline', '--no-audit', '--no-fund', '--ignore-scripts', '--loglevel=error']
+
+  beforeAll(async () => {
+    const source = join(ROOT, 'examples/custom-method')
+    await cp(source, copy(), { recursive: true, filter: path => !/\/(dist|node_modules)$/.test(path) })
+    const manifest = JSON.parse(await readFile(join(copy(), 'package.json'), 'utf8')) as Manifest
+    // what npm would find under these names, once it is published
+    const ours = Object.fromEntries(tarballs.map(({ name, filename }) => [name, `file:../${filename}`]))
+    const withOurs = { ...manifest, dependencies: { ...manifest.dependencies, ...ours }, devDependencies: { ...manifest.devDependencies } }
+    for (const name of Object.keys(ours)) delete withOurs.devDependencies[name]
+    await writeFile(join(copy(), 'package.json'), JSON.stringify(withOurs))
+    await run(copy(), 'npm', installed)
+  }, 5 * MINUTES)
+
+  const counted = async (command: string, args: readonly string[]): Promise<string> => {
+    const { stdout, stderr } = await promisify(execFile)(command, [...args], { cwd: copy(), env: cleanEnvironment(), maxBuffer: 2 ** 26 })
+    return `${stdout}\n${stderr}`
+  }
+
+  it(
+    'builds and passes its tests with Jest',
+    async () => {
+      await run(copy(), 'npm', ['run', 'build'])
+      expect(await counted('npm', ['test'])).toMatch(/Tests: +1\d passed, 1\d total/)
+    },
+    5 * MINUTES,
+  )
+
+  it(
+    'passes them with Vitest',
+    async () => {
+      await run(copy(), 'npm', [...installed, '--save-dev', 'vitest'])
+      expect(await counted('npx', ['vitest', 'run'])).toMatch(/Tests +1\d passed \(1\d\)/)
+    },
+    5 * MINUTES,
+  )
+})
 
 describe('the method of a third party, from its own folder', () => {
   const example = join(ROOT, 'examples/custom-method')

@@ -1,0 +1,9 @@
+import config from '../../jest.config.js'
+
+/** What is packed, installed and run as users do: minutes, and so no part of `npm test`. */
+export default {
+  ...config,
+  rootDir: '../..',
+  testMatch: ['<rootDir>/test/packed/*.test.ts'],
+  testPathIgnorePatterns: ['/node_modules/'],
+}
