@@ -16,8 +16,8 @@ export interface OutputOptions {
 
 /** What every sink understands. */
 export interface SinkOptions extends OutputOptions {
-  /** The steps that made the parameters; asked for at the end where it is a function. */
-  readonly provenance?: readonly Provenance[] | (() => readonly Provenance[])
+  /** The steps that made the parameters. */
+  readonly provenance?: readonly Provenance[]
 }
 
 /** An unfinished output: a folder beside the target that becomes the target or vanishes. */
@@ -140,8 +140,8 @@ export const valueOf = <T extends object>(given: T | (() => T)): T => (typeof gi
 export interface Unfinished extends Pick<Output, 'fs' | 'folder'> {
   /** Throws BAD_DATA for a name that was taken before. */
   take(name: string): void
-  /** The steps that made the parameters, as they are known when it is asked. */
-  provenance(): readonly Provenance[]
+  /** The steps that made the parameters. */
+  readonly provenance: readonly Provenance[]
 }
 
 /** What a format does inside of the steps of a sink. */
@@ -173,7 +173,7 @@ export const fileSink = <S extends ParameterStore>(
   const take = (name: string): void => {
     if (names.size === names.add(name).size) throw repeated(name)
   }
-  const writer = make({ fs: output.fs, folder: output.folder, take, provenance: () => valueOf(provenance) })
+  const writer = make({ fs: output.fs, folder: output.folder, take, provenance })
   const finish = async (): Promise<void> => {
     const { moves, stale } = await writer.finish()
     await writer.close?.()

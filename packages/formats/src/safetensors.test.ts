@@ -122,16 +122,6 @@ describe('writing and reading safetensors', () => {
     expect(readdirSync(dir)).toEqual(['model.safetensors'])
   })
 
-  it('asks for the provenance at the end', async () => {
-    const steps: typeof PROVENANCE = []
-    const sink = safetensorsSink(`${dir}/a.safetensors`, { provenance: () => steps })
-    await sink.write('x', floats([1], [1]))
-    steps.push(...PROVENANCE)
-    const store = await sink.finish()
-    expect(store.provenance).toEqual(PROVENANCE)
-    await store.close()
-  })
-
   it('takes writes that overlap in time', async () => {
     const sink = safetensorsSink(`${dir}/a.safetensors`)
     await Promise.all(['a', 'b', 'c'].map((name, i) => sink.write(name, floats([i], [1]))))

@@ -40,8 +40,8 @@ export interface ModelOutput {
 }
 
 /** A sink for a finished model: files get a folder of their own where none is there. */
-const openSink = ({ open, writer }: Place, path: string, model: OpenedModel, options: SinkOptions): ParameterSink => {
-  const make = () => open(path, model, options)
+const openSink = ({ open, writer }: Place, path: string, model: OpenedModel, rest: SinkOptions): ParameterSink => {
+  const make = () => open(path, model, rest)
   const sink = writer.fileIn === undefined ? make() : inFolder(dirname(path), make)
   const nameIn = !writer.ownNames && 'storedName' in model && model.storedName ? model.storedName : (name: string) => name
   return { ...sink, write: (name: string, parameter: Parameter) => sink.write(nameIn(name), parameter) }

@@ -172,8 +172,7 @@ const fileTypeFor = ({ mixture }: GgufSinkOptions, report: readonly GgufReport[]
 
 /** The last key of the file: what made its parameters. */
 const provenanceEntries = ({ provenance }: Pick<Unfinished, 'provenance'>): readonly (readonly [string, GgufValue])[] => {
-  const steps = provenance()
-  return steps.length > 0 ? [[PROVENANCE_KEY, { type: 'string', value: JSON.stringify(steps) }]] : []
+  return provenance.length > 0 ? [[PROVENANCE_KEY, { type: 'string', value: JSON.stringify(provenance) }]] : []
 }
 
 /**

@@ -27,7 +27,7 @@ const joinAll = async (
 ): Promise<readonly string[]> => {
   const files = shards.length === 1 ? [nameOf(path)] : shards.map((_, index) => shardName(path, index, shards.length))
   for (const [index, shard] of shards.entries()) {
-    const record = { trees: Object.fromEntries(shard.trees), provenance: provenance() }
+    const record = { trees: Object.fromEntries(shard.trees), provenance }
     const isPlain = record.provenance.length === 0 && shard.trees.size === 0
     const marked = { ...given, [MARK]: MARK_VALUE }
     const metadata = isPlain ? marked : { ...marked, [RECORD_KEY]: recordToText(record) }

@@ -111,7 +111,7 @@ export const tfjsSink = (path: string, options: TfjsSinkOptions = {}): Parameter
         await writer.close()
         await contentFolder()
         const groups = [{ paths: Array.from({ length: writer.count() }, (_, index) => shard(index)), weights: entries }]
-        const json = isBare ? groups : { ...withProvenance(description, provenance()), weightsManifest: groups }
+        const json = isBare ? groups : { ...withProvenance(description, provenance), weightsManifest: groups }
         await writeFile(fs, within(content, jsonName), new TextEncoder().encode(JSON.stringify(json)))
         return { moves: [{ from: content, to: dir }] }
       },

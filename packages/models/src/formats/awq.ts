@@ -1,6 +1,6 @@
 import { notInNode } from './checkpoint-format.js'
 import type { Format } from './format.js'
-import { folderOf } from './huggingface.js'
+import { filesOf } from './huggingface.js'
 
 /** An AWQ folder; it is opened as a Hugging Face folder is. */
 export const awqFormat: Format = {
@@ -11,7 +11,7 @@ export const awqFormat: Format = {
     judge: async () => (await import('@tersor/formats/awq')).whyNoAwq,
     sink: async () => {
       const { awqSink } = await import('@tersor/formats/awq')
-      return (path, model, options) => awqSink(path, { ...options, ...folderOf(model) })
+      return (path, model, options) => awqSink(path, { ...options, ...filesOf(model), config: model.rawConfig })
     },
     runtime: notInNode('awq'),
   },

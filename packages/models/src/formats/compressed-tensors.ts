@@ -1,6 +1,6 @@
 import { checkpointOf, notInNode } from './checkpoint-format.js'
 import type { Format } from './format.js'
-import { folderOf } from './huggingface.js'
+import { filesOf } from './huggingface.js'
 
 const NAME = 'compressed-tensors'
 
@@ -19,7 +19,8 @@ export const compressedTensorsFormat: Format = {
     sink: async options => {
       const { compressedTensorsSink } = await import('@tersor/formats/compressed-tensors')
       const format = checkpointOf(NAME, ['pack-quantized', 'int-quantized'], options)
-      return (path, model, told) => compressedTensorsSink(path, { ...told, ...folderOf(model), ...(format ? { format } : {}) })
+      return (path, model, told) =>
+        compressedTensorsSink(path, { ...told, ...filesOf(model), config: model.rawConfig, ...(format ? { format } : {}) })
     },
     runtime: notInNode(NAME),
   },

@@ -19,7 +19,7 @@ export interface FormatOptions {
   readonly dtype?: string
 }
 
-/** Opens a sink for a finished model. */
+/** Opens a place for a finished model. */
 export type OpenSink = (path: string, model: OpenedModel, options: SinkOptions) => ParameterSink
 
 /** How models are written in a format. */

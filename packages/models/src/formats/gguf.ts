@@ -8,8 +8,8 @@ const PART = /-\d{5}-of-(\d{5})\.gguf$/
 /** All that the GGUF file that a model was read from says besides its weights. */
 const carriedBy = (model: OpenedModel) => ('metadata' in model && model.metadata ? { carried: model.metadata } : {})
 
-/** Nothing is left to defaults. */
-const completeConfigOf = (model: OpenedModel) => ('completeConfig' in model ? model.completeConfig : undefined) ?? model.rawConfig
+/** The config with every default filled in: the file leaves nothing out. */
+const completeOf = (model: OpenedModel) => ('completeConfig' in model && model.completeConfig ? model.completeConfig : model.rawConfig)
 
 /** A GGUF file, or one split over several. */
 export const ggufFormat: Format = {
@@ -36,7 +36,7 @@ export const ggufFormat: Format = {
       const rounding = isMixture ? { mixture: type as MixtureName } : { type: type as BlockTypeName | undefined }
       const weighed = imatrix === undefined ? {} : { imatrix: await openImatrix(imatrix) }
       return (path, model, options) =>
-        ggufSink(path, { ...options, config: completeConfigOf(model), ...filesOf(model), ...carriedBy(model), ...rounding, ...weighed })
+        ggufSink(path, { ...options, ...filesOf(model), ...carriedBy(model), config: completeOf(model), ...rounding, ...weighed })
     },
     runtime: async () => (await import('./llama-cpp.js')).llamaCpp,
   },

@@ -1,6 +1,6 @@
 import { checkpointOf, notInNode } from './checkpoint-format.js'
 import type { Format } from './format.js'
-import { folderOf } from './huggingface.js'
+import { filesOf } from './huggingface.js'
 
 /** A GPTQ folder; it is opened as a Hugging Face folder is. */
 export const gptqFormat: Format = {
@@ -12,7 +12,7 @@ export const gptqFormat: Format = {
     sink: async options => {
       const { gptqSink } = await import('@tersor/formats/gptq')
       const version = checkpointOf('gptq', ['gptq', 'gptq_v2'], options)
-      return (path, model, told) => gptqSink(path, { ...told, ...folderOf(model), ...(version ? { version } : {}) })
+      return (path, model, told) => gptqSink(path, { ...told, ...filesOf(model), config: model.rawConfig, ...(version ? { version } : {}) })
     },
     runtime: notInNode('gptq'),
   },

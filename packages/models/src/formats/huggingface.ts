@@ -1,5 +1,4 @@
 import { within } from '@tersor/formats/file-system'
-import type { OpenedModel } from '../opened-model.js'
 import { fileSystem, type Format } from './format.js'
 
 /** What a loader of trees would be. */
@@ -24,14 +23,11 @@ export const huggingFaceFormat: Format = {
     packs: true,
     sink: async () => {
       const { huggingFaceSink } = await import('@tersor/formats/huggingface')
-      return (path, model, options) => huggingFaceSink(path, { ...options, ...folderOf(model) })
+      return (path, model, options) => huggingFaceSink(path, { ...options, ...filesOf(model), config: model.rawConfig })
     },
     runtime: NO_RUNTIME,
   },
 }
-
-/** What a Hugging Face folder says besides the weights. */
-export const folderOf = (model: OpenedModel) => ({ config: model.rawConfig, ...filesOf(model) })
 
 /** The side files that a model came with. */
 export const filesOf = (model: object): { readonly files?: Readonly<Record<string, Uint8Array>> } => {

@@ -117,7 +117,7 @@ const graphWriter = (
       const rounded = roundsOf(source, weights.grids.grids(), ranges, { opset, floatOf })
       graph.node = replaceNodes(graph, source.tensors, builder, { replacements, rounded, opset })
       graph.input = graph.input.filter(({ name }) => !replacements.has(name))
-      declare(model, Math.max(0, ...[...replacements.values()].map(({ stored }) => stored.ir ?? 0)), provenance())
+      declare(model, Math.max(0, ...[...replacements.values()].map(({ stored }) => stored.ir ?? 0)), provenance)
       const all = [
         ...source.tensors.filter(({ name }) => !replaced.has(name)).map(tensor => kept(source, tensor)),
         ...builder.constants.map(proto => ({ proto, length: 0 })),

@@ -89,8 +89,7 @@ export const onnxFolderSink = (path: string, model: FolderModel, network: GraphN
     const graphOf = () => {
       const graph = graphBuilder('')
       const ends = network.build(operators(graph, float), parameters.valuesIn(graph))
-      const steps = provenance()
-      const metadata = steps.length > 0 ? { 'tersor.provenance': JSON.stringify(steps) } : {}
+      const metadata = provenance.length > 0 ? { 'tersor.provenance': JSON.stringify(provenance) } : {}
       return { graph, model: modelOf({ name: network.architecture, graph, metadata, ...ends }) }
     }
     let file = ''
