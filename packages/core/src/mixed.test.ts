@@ -2,12 +2,14 @@ import * as tf from '@tensorflow/tfjs-core'
 import '@tensorflow/tfjs-backend-cpu'
 import { magnitude } from '@tersor/pruning'
 import { rtn } from '@tersor/quantization'
-import { picoModel } from '@tersor/testing'
+import { describePass, picoModel } from '@tersor/testing'
 import { compress } from './compress.js'
 import { mixed } from './mixed.js'
 import { callText } from './options.js'
 
 beforeAll(() => tf.setBackend('cpu'))
+
+describePass(() => mixed({ methods: [rtn({ bits: 8, group: 8, only: '*.1' }), magnitude({ sparsity: 0.5 })] }))
 
 it('gives each site the first method that takes it', async () => {
   const step = mixed({ methods: [rtn({ bits: 8, only: '*.1' }), rtn({ bits: 2, only: '*.1' }), magnitude({ sparsity: 0.5 })] })

@@ -2,11 +2,16 @@ import * as tf from '@tensorflow/tfjs-core'
 import '@tensorflow/tfjs-backend-cpu'
 import { compress, forward, loadModel, maskedOf, sitesOf } from '@tersor/core'
 import { quantizeActivations } from '@tersor/quantization'
+import { describeExact, describePass } from '@tersor/testing'
 import { sizeOf } from '@tersor/tensor'
 import { foldBatchNorm } from './fold-batch-norm.js'
 import { picoLlama } from './pico-llama.js'
 import { resNetModel } from './resnet.js'
 import { differ, pixels, tiny, tinyStore } from './tiny-resnet.reference.js'
+
+const suite = { model: () => resNetModel(tiny, tinyStore()), calibration: () => [pixels(3)] }
+describePass(() => foldBatchNorm(), suite)
+describeExact(() => foldBatchNorm(), suite)
 
 it('computes the same with its batch norms folded, from fewer parameters', async () => {
   const model = resNetModel(tiny, tinyStore())

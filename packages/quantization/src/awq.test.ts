@@ -1,13 +1,20 @@
 import * as tf from '@tensorflow/tfjs-core'
 import '@tensorflow/tfjs-backend-cpu'
 import { compress, decode, pipeline, type Model } from '@tersor/core'
-import { picoModel, randomRows, runMethod, useEngine } from '@tersor/testing'
+import { describeExact, describePass, picoModel, randomRows, runMethod, useEngine } from '@tersor/testing'
 import { toFloat32, type Dense } from '@tersor/tensor'
 import { awq } from './awq.js'
 import { normedModel } from './normed-model.reference.js'
 import { rtn } from './rtn.js'
 
 useEngine()
+
+const given = () => tf.tensor2d(randomRows(32, 4, 3))
+const model = () => normedModel([1, 2, 3, 4], randomRows(3, 4, 5))
+
+const suite = { model, calibration: () => [given(), given()], calibrated: true }
+describePass(() => awq({ bits: 3 }), suite)
+describeExact(() => awq({ bits: 4, granularity: 'row' }), suite)
 
 const valuesOf = async (model: Model, name: string): Promise<number[]> => [...toFloat32((await model.params.read(name)) as Dense)]
 
@@ -74,46 +81,19 @@ it('checks its options when it is made', () => {
   expect(() => awq({ granularity: 'row', group: 8 })).toThrow('awq: group = 8 has no meaning when granularity is row.')
 })
 
-describe('as a pass', () => {
-  const given = () => tf.tensor2d(randomRows(32, 4, 3))
-  const model = () => normedModel([1, 2, 3, 4], randomRows(3, 4, 5))
-
-  it('gives the same bytes twice, copies the rest and leaves no tensor behind, whenever it is aborted', async () => {
-    const calibration = [given(), given()]
-    const before = tf.memory().numTensors
-    let events = 0
-    const read = async () => {
-      const small = await compress(model(), awq({ bits: 3 }), { calibration, seed: 1, onProgress: () => events++ })
-      return Promise.all(['norm.weight', 'up.weight', 'other'].map(async name => [...((await small.params.read(name)) as Dense).bytes]))
-    }
-    expect(await read()).toEqual(await read())
-    expect(tf.memory().numTensors).toBe(before)
-    for (let stop = 1; stop <= events / 2; stop++) {
-      const controller = new AbortController()
-      let seen = 0
-      const onProgress = () => void (++seen === stop && controller.abort(new Error('stopped by the test')))
-      await compress(model(), awq({ bits: 3 }), { calibration, signal: controller.signal, onProgress }).catch(error =>
-        expect(String(error)).toContain('stopped by the test'),
-      )
-      expect(tf.memory().numTensors).toBe(before)
-    }
-    tf.dispose(calibration)
-  })
-
-  it('refuses what it cannot work on', async () => {
-    const calibration = [given()]
-    await expect(compress(model(), awq({ bits: 3 }))).rejects.toThrow(
-      'awq learns from inputs, and no calibration batch was given.\nPass calibration',
-    )
-    await expect(compress(picoModel(), awq({ bits: 3 }), { calibration })).rejects.toThrow(
-      'awq finds no channels in this model whose scale is free.\nUse a network of @tersor/models',
-    )
-    const rounded = await runMethod(rtn(), { weight: randomRows(3, 4, 5) })
-    await expect(compress(normedModel([1, 1, 1, 1], [[], [], []], rounded), awq({ bits: 3 }), { calibration })).rejects.toThrow(
-      'awq would change "up.weight", which is compressed already (affine).\nPut awq before the step that compressed it.',
-    )
-    const broken = normedModel([1, NaN, 1, 1], randomRows(3, 4, 5))
-    await expect(compress(broken, awq({ bits: 3 }), { calibration })).rejects.toMatchObject({ code: 'NOT_FINITE' })
-    tf.dispose(calibration)
-  })
+it('refuses what it cannot work on', async () => {
+  const calibration = [given()]
+  await expect(compress(model(), awq({ bits: 3 }))).rejects.toThrow(
+    'awq learns from inputs, and no calibration batch was given.\nPass calibration',
+  )
+  await expect(compress(picoModel(), awq({ bits: 3 }), { calibration })).rejects.toThrow(
+    'awq finds no channels in this model whose scale is free.\nUse a network of @tersor/models',
+  )
+  const rounded = await runMethod(rtn(), { weight: randomRows(3, 4, 5) })
+  await expect(compress(normedModel([1, 1, 1, 1], [[], [], []], rounded), awq({ bits: 3 }), { calibration })).rejects.toThrow(
+    'awq would change "up.weight", which is compressed already (affine).\nPut awq before the step that compressed it.',
+  )
+  const broken = normedModel([1, NaN, 1, 1], randomRows(3, 4, 5))
+  await expect(compress(broken, awq({ bits: 3 }), { calibration })).rejects.toMatchObject({ code: 'NOT_FINITE' })
+  tf.dispose(calibration)
 })

@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core'
 import '@tensorflow/tfjs-backend-cpu'
-import { compress, forward, loadModel, pipeline, type Model } from '@tersor/core'
-import { picoModel } from '@tersor/testing'
+import { compress, pipeline, type Model } from '@tersor/core'
+import { describeExact, describePass, outputOf as outputsFor, picoModel } from '@tersor/testing'
 import { toFloat32, type Dense } from '@tersor/tensor'
 import { biasedModel, matrixOfRows, vectorOf } from './biased-model.reference.js'
 import { crossLayerEqualization } from './cross-layer-equalization.js'
@@ -25,13 +25,15 @@ const model = biasedModel({
 
 const valuesOf = async (of: Model, name: string): Promise<number[]> => [...toFloat32((await of.params.read(name)) as Dense)]
 
+const inputs = () => tf.tensor2d([[1, 2], [-3, 0.5]]) // prettier-ignore
+const suite = { model: () => model, calibration: () => [inputs()] }
+describePass(() => crossLayerEqualization(), suite)
+describeExact(() => crossLayerEqualization(), suite)
+
 const outputOf = async (of: Model): Promise<Float32Array> => {
-  const { weights, dispose } = await loadModel(of)
-  const x = tf.tensor2d([[1, 2], [-3, 0.5]]) // prettier-ignore
-  const y = forward(of, x, { weights })
-  const values = await y.data<'float32'>()
-  tf.dispose([x, y])
-  dispose()
+  const x = inputs()
+  const values = await outputsFor(of, x)
+  x.dispose()
   return values
 }
 

@@ -1,5 +1,6 @@
 import { definePass, walkStages, type Coupling, type Context, type Model } from '@tersor/core'
 import { CompressionError, fromFloat32, sizeOf, toFloat32, type Dense, type Shape } from '@tersor/tensor'
+import { refuseActivationGrids } from './activation-grids.js'
 
 const NAME = 'cross-layer-equalization'
 
@@ -87,6 +88,7 @@ export const crossLayerEqualization = definePass({
   exact: true,
   options: {},
   run: async (model, context) => {
+    refuseActivationGrids(NAME, model)
     const pairs = (model.couplings ?? []).filter(({ homogeneous, members }) => homogeneous && members.length > 1).map(pairOf)
     if (pairs.length === 0)
       throw new CompressionError(

@@ -1,6 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { boolean, definePass, readDense, walkStages, type Channels, type Context, type Model, type Rng } from '@tersor/core'
 import { CompressionError, fromFloat32, toFloat32, type Dense } from '@tersor/tensor'
+import { refuseActivationGrids } from './activation-grids.js'
 import { randomHadamard, rotate, type Rotation } from './hadamard-matrix.js'
 import { scaleChannels } from './scale-channels.js'
 
@@ -106,6 +107,7 @@ export const hadamard = definePass({
   check: ({ residual, heads }) =>
     residual || heads ? undefined : ['with neither residual nor heads it does nothing.', 'Leave one of them true.'],
   run: async (model, context, { residual, heads }) => {
+    refuseActivationGrids('hadamard', model)
     const changes: Plan = new Map()
     if (residual) await planResidual(model, changes, context)
     if (heads) planHeads(model, changes, context)

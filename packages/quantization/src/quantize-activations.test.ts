@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core'
 import '@tensorflow/tfjs-backend-cpu'
-import { compress, forward, loadModel, pipeline, quantizedActivations, type Model, type ProgressEvent } from '@tersor/core'
-import { picoBatches, picoModel } from '@tersor/testing'
+import { compress, pipeline, quantizedActivations, type Model, type ProgressEvent } from '@tersor/core'
+import { describePass, outputOf, picoBatches, picoModel } from '@tersor/testing'
 import { toFloat32, toInt32, type Dense } from '@tersor/tensor'
 import { entropyObserver } from './entropy.js'
 import { minMaxObserver } from './min-max.js'
@@ -18,14 +18,7 @@ beforeAll(async () => {
 })
 afterAll(() => tf.dispose(batches))
 
-const outputOf = async (model: Model, x: tf.Tensor): Promise<Float32Array> => {
-  const { weights, dispose } = await loadModel(model)
-  const y = forward(model, x, { weights })
-  const values = await y.data<'float32'>()
-  tf.dispose(y)
-  dispose()
-  return values
-}
+describePass(() => quantizeActivations(), { calibrated: true })
 
 const denseOf = async (model: Model, name: string): Promise<Dense> => (await model.params.read(name)) as Dense
 
@@ -75,23 +68,6 @@ it.each(OBSERVERS)('stays near at 8 bits with $name', async observer => {
   const [before, after] = [await outputOf(model, batches[0]), await outputOf(small, batches[0])]
   const square = (values: Iterable<number>): number => [...values].reduce((sum, value) => sum + value * value, 0)
   expect(square(after.map((value, i) => value - before[i])) / square(before)).toBeLessThan(5e-3)
-})
-
-it('gives the same bytes for the same data and leaves no tensor behind, whenever it is aborted', async () => {
-  const before = tf.memory().numTensors
-  let events = 0
-  await compress(picoModel(), quantizeActivations(), { calibration: batches, onProgress: () => events++ })
-  expect(tf.memory().numTensors).toBe(before)
-  expect(events).toBeGreaterThan(4)
-  for (let stop = 1; stop <= events; stop++) {
-    const controller = new AbortController()
-    let seen = 0
-    const onProgress = () => void (++seen === stop && controller.abort(new Error('stopped')))
-    await compress(picoModel(), quantizeActivations(), { calibration: batches, signal: controller.signal, onProgress }).catch(error =>
-      expect(String(error)).toContain('stopped'),
-    )
-    expect(tf.memory().numTensors).toBe(before)
-  }
 })
 
 it('tells of each part of a grid that it wrote', async () => {

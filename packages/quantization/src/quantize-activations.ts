@@ -20,12 +20,12 @@ import {
   type Visit,
 } from '@tersor/core'
 import { CompressionError, type ParameterStore } from '@tersor/tensor'
+import { siteOnGrid } from './activation-grids.js'
 import { minMaxObserver } from './min-max.js'
 import { isObserver, type Levels, type Observer } from './observer.js'
 
 const refuseQuantized = (params: ParameterStore, sites: readonly Site[]): void => {
-  const stored = new Set(params.names())
-  const quantized = sites.find(site => activationNames(site).some(name => stored.has(name)))
+  const quantized = siteOnGrid(params, sites)
   if (!quantized) return
   throw new CompressionError(
     'COMPOSITION',

@@ -1,5 +1,6 @@
 import type { Channels, Collector, Model, Scaling, Site, Stage, Visit } from '@tersor/core'
 import { CompressionError, fromFloat32, sizeOf, toFloat32, type Dense } from '@tersor/tensor'
+import { refuseActivationGrids } from './activation-grids.js'
 
 /** Multiplies channels, (value + offset) · factor − offset; the result is f32, so that nothing is rounded to fewer bits. */
 export const scaleChannels = (
@@ -44,6 +45,7 @@ export const hasNormScalings = ({ scalings = [] }: Stage): boolean => scalings.s
 
 /** Refuses a model of which nobody said where scales are free, or that has channels of another kind only: a step that does nothing is a mistake. */
 export const checkScalings = (pass: string, model: Model, isFree: (stage: Stage) => boolean = hasScalings): void => {
+  refuseActivationGrids(pass, model)
   if (model.stages.some(isFree)) return
   if (model.stages.some(hasScalings))
     throw new CompressionError(

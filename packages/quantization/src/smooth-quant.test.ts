@@ -1,13 +1,20 @@
 import * as tf from '@tensorflow/tfjs-core'
 import '@tensorflow/tfjs-backend-cpu'
 import { compress, type Model } from '@tersor/core'
-import { picoModel, randomRows, runMethod, useEngine } from '@tersor/testing'
+import { describeExact, describePass, picoModel, randomRows, runMethod, useEngine } from '@tersor/testing'
 import { toFloat32, type Dense } from '@tersor/tensor'
 import { smoothQuant } from './smooth-quant.js'
 import { normedModel } from './normed-model.reference.js'
 import { rtn } from './rtn.js'
 
 useEngine()
+
+const given = () => tf.tensor2d(randomRows(32, 4, 3))
+const model = () => normedModel([1, 2, 3, 4], randomRows(3, 4, 5))
+
+const suite = { model, calibration: () => [given(), given()], calibrated: true }
+describePass(() => smoothQuant(), suite)
+describeExact(() => smoothQuant(), suite)
 
 const valuesOf = async (model: Model, name: string): Promise<number[]> => [...toFloat32((await model.params.read(name)) as Dense)]
 
@@ -42,48 +49,21 @@ it('checks its options when it is made', () => {
   expect(() => smoothQuant({ alpha: 2 })).toThrow('smooth-quant got alpha = 2.\nPass 0 to 1: how much of the range moves')
 })
 
-describe('as a pass', () => {
-  const given = () => tf.tensor2d(randomRows(32, 4, 3))
-  const model = () => normedModel([1, 2, 3, 4], randomRows(3, 4, 5))
-
-  it('gives the same bytes twice, copies the rest and leaves no tensor behind, whenever it is aborted', async () => {
-    const calibration = [given(), given()]
-    const before = tf.memory().numTensors
-    let events = 0
-    const read = async () => {
-      const small = await compress(model(), smoothQuant(), { calibration, seed: 1, onProgress: () => events++ })
-      return Promise.all(['norm.weight', 'up.weight', 'other'].map(async name => [...((await small.params.read(name)) as Dense).bytes]))
-    }
-    expect(await read()).toEqual(await read())
-    expect(tf.memory().numTensors).toBe(before)
-    for (let stop = 1; stop <= events / 2; stop++) {
-      const controller = new AbortController()
-      let seen = 0
-      const onProgress = () => void (++seen === stop && controller.abort(new Error('stopped by the test')))
-      await compress(model(), smoothQuant(), { calibration, signal: controller.signal, onProgress }).catch(error =>
-        expect(String(error)).toContain('stopped by the test'),
-      )
-      expect(tf.memory().numTensors).toBe(before)
-    }
-    tf.dispose(calibration)
-  })
-
-  it('refuses what it cannot work on', async () => {
-    const calibration = [given()]
-    await expect(compress(model(), smoothQuant())).rejects.toThrow(
-      'smooth-quant learns from inputs, and no calibration batch was given.\nPass calibration',
-    )
-    await expect(compress(picoModel(), smoothQuant(), { calibration })).rejects.toThrow(
-      'smooth-quant finds no channels in this model whose scale is free.\nUse a network of @tersor/models',
-    )
-    const rounded = await runMethod(rtn(), { weight: randomRows(3, 4, 5) })
-    await expect(compress(normedModel([1, 1, 1, 1], [[], [], []], rounded), smoothQuant(), { calibration })).rejects.toThrow(
-      'smooth-quant would change "up.weight", which is compressed already (affine).\nPut smooth-quant before the step that compressed it.',
-    )
-    const broken = normedModel([1, NaN, 1, 1], randomRows(3, 4, 5))
-    await expect(compress(broken, smoothQuant(), { calibration })).rejects.toMatchObject({ code: 'NOT_FINITE' })
-    tf.dispose(calibration)
-  })
+it('refuses what it cannot work on', async () => {
+  const calibration = [given()]
+  await expect(compress(model(), smoothQuant())).rejects.toThrow(
+    'smooth-quant learns from inputs, and no calibration batch was given.\nPass calibration',
+  )
+  await expect(compress(picoModel(), smoothQuant(), { calibration })).rejects.toThrow(
+    'smooth-quant finds no channels in this model whose scale is free.\nUse a network of @tersor/models',
+  )
+  const rounded = await runMethod(rtn(), { weight: randomRows(3, 4, 5) })
+  await expect(compress(normedModel([1, 1, 1, 1], [[], [], []], rounded), smoothQuant(), { calibration })).rejects.toThrow(
+    'smooth-quant would change "up.weight", which is compressed already (affine).\nPut smooth-quant before the step that compressed it.',
+  )
+  const broken = normedModel([1, NaN, 1, 1], randomRows(3, 4, 5))
+  await expect(compress(broken, smoothQuant(), { calibration })).rejects.toMatchObject({ code: 'NOT_FINITE' })
+  tf.dispose(calibration)
 })
 
 it('refuses a network that has channels but none behind a norm, as BERT has', async () => {
