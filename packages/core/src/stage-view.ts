@@ -20,6 +20,8 @@ export interface StageView {
   loaded(name: string): tf.Tensor | undefined
   /** Runs the stage over all batches and shows the tap what its sites see; `after` each of them, tensors that the tap kept may be read. */
   gather(tap: Tap, after?: (batch: number) => Promise<void>): Promise<void>
+  /** The same in the run that takes the batches on to the next stage, for visitors that change nothing; call it once, at the end. */
+  pass(tap: Tap, after?: (batch: number) => Promise<void>): Promise<void>
   /** Statistics of what the chosen sites see; freed with the view. */
   statistics(calibration: Calibration<any>, chosen: (site: Site) => boolean, after?: (batch: number) => Promise<void>): Promise<Collector>
   /** Hands over what the stage makes of each batch, which the body then owns; `change` sees it first, on the engine together with the stage. */
@@ -92,9 +94,9 @@ const runsOf = ({ load, weights }: ReturnType<typeof parametersOf>, inputs: Acti
     }
   }
   return {
-    run: (stage: Stage, body: BatchBody, change = (output: tf.Tensor, _batch: number) => output): Promise<void> =>
+    run: (stage: Stage, body: BatchBody, change = (output: tf.Tensor, _batch: number) => output, tap?: Tap): Promise<void> =>
       eachBatch(stage, async (from, batch) =>
-        body(await from.use(batch, x => tf.tidy(() => change(stage.run(x, { weights }), batch))), batch),
+        body(await from.use(batch, x => tf.tidy(() => change(stage.run(x, { weights, ...(tap ? { tap } : {}) }), batch))), batch),
       ),
     gather: (stage: Stage, tap: Tap, after?: (batch: number) => Promise<void>): Promise<void> =>
       eachBatch(stage, async (from, batch) => {
@@ -114,6 +116,8 @@ const viewOf = (
   const parameters = parametersOf(store, signal)
   const { run, gather } = runsOf(parameters, inputs, signal)
   const collectors: Collector[] = []
+  const goOn = (output: tf.Tensor, batch: number): Promise<void> => inputs!.replace(batch, output)
+  let passed = false
   const { read, put, loaded } = parameters
   return {
     ...{ stage, index, read, put, loaded, ...(inputs ? { inputs } : {}) },
@@ -136,7 +140,17 @@ const viewOf = (
         throw error
       }
     },
-    advance: next => run(next, (output, batch) => inputs!.replace(batch, output)),
+    pass: async (tap, after) => {
+      passed = true
+      const body = async (output: tf.Tensor, batch: number): Promise<void> => {
+        await goOn(output, batch)
+        await after?.(batch)
+      }
+      await run(stage, body, undefined, tap)
+    },
+    advance: async next => {
+      if (!passed) await run(next, goOn)
+    },
     dispose: () => {
       parameters.dispose()
       collectors.forEach(each => each.dispose())

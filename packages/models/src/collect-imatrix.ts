@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { loadStage, type Model, type Site, type Stage, type Weights } from '@tersor/core'
+import { activationsOf, followStages, type Model, type Site, type StageView, type Tap } from '@tersor/core'
 import { CompressionError } from '@tersor/tensor'
 import { toGgufPlace, type GgufPlace } from '@tersor/formats/gguf/names'
 import type { Imatrix, ImatrixEntry } from '@tersor/formats/gguf/imatrix/imatrix'
@@ -21,13 +21,6 @@ const squares = async (x: tf.Tensor): Promise<{ readonly sums: Float32Array; rea
   const [count] = await rows.data()
   tf.dispose([sums, rows])
   return { sums: values, rows: count }
-}
-
-/** What one stage's sites saw in one batch: their inputs, kept until their squares are read. */
-const inputsOf = (run: (tap: (site: Site, input: tf.Tensor) => void) => tf.Tensor) => {
-  const seen: { readonly site: Site; readonly input: tf.Tensor }[] = []
-  const output = tf.tidy(() => run((site, input) => site.kind === 'linear' && seen.push({ site, input: tf.keep(tf.clone(input)) })))
-  return { seen, output }
 }
 
 /** What was seen of each tensor so far, expert by expert; 0 where it is no stack. */
@@ -52,17 +45,25 @@ const entriesOf = (seen: Seen): ReadonlyMap<string, ImatrixEntry> =>
     }),
   )
 
-/** Runs one batch through a stage and adds the squares of what its sites saw; gives the stage's output. */
-const observe = async (stage: Stage, input: tf.Tensor, weights: Weights, entries: Seen): Promise<tf.Tensor> => {
-  const { seen, output } = inputsOf(tap => stage.run(input, { weights, tap }))
-  for (const { site, input: x } of seen) {
-    const { sums, rows } = await squares(x)
-    x.dispose()
-    if (site.head) continue
-    const place = toGgufPlace(site.weight)
-    add(entries, place, sums, place.expert === undefined ? x.size / sums.length : rows)
+const isWeighed = ({ kind, head }: Site): boolean => kind === 'linear' && !head
+
+/** Adds the squares of what the sites of a stage see, batch by batch. */
+const collectStage = async ({ gather, pass }: StageView, isLast: boolean, seen: Seen): Promise<void> => {
+  const waiting: { readonly site: Site; readonly input: tf.Tensor }[] = []
+  const tap: Tap = (site, input) => void (isWeighed(site) && waiting.push({ site, input: tf.keep(tf.clone(input)) }))
+  const read = async (): Promise<void> => {
+    for (const { site, input } of waiting) {
+      const { sums, rows } = await squares(input)
+      const place = toGgufPlace(site.weight)
+      add(seen, place, sums, place.expert === undefined ? input.size / sums.length : rows)
+    }
+    waiting.splice(0).forEach(({ input }) => input.dispose())
   }
-  return output
+  try {
+    await (isLast ? gather(tap, read) : pass(tap, read))
+  } finally {
+    waiting.forEach(({ input }) => input.dispose())
+  }
 }
 
 /**
@@ -80,23 +81,15 @@ export const collectImatrix = async (model: Model, batches: readonly tf.Tensor[]
     )
   const { signal, onProgress, datasets = [] } = options
   const seen: Seen = new Map()
-  const inputs = batches.map(batch => tf.clone(batch))
+  const last = model.stages.findLastIndex(({ sites }) => sites.some(isWeighed))
+  const inputs = activationsOf(batches, Infinity)
   try {
-    for (const [index, stage] of model.stages.entries()) {
-      const { weights, dispose } = await loadStage(model.params, stage, signal)
-      try {
-        for (const [at, input] of inputs.entries()) {
-          signal?.throwIfAborted()
-          inputs[at] = await observe(stage, input, weights, seen)
-          input.dispose()
-        }
-      } finally {
-        dispose()
-      }
-      onProgress?.(index + 1, model.stages.length)
-    }
+    await followStages(model, inputs, { signal, until: last }, async view => {
+      if (view.index <= last) await collectStage(view, view.index === last, seen)
+      onProgress?.(view.index + 1, model.stages.length)
+    })
   } finally {
-    tf.dispose(inputs)
+    await inputs.dispose()
   }
   const chunks = batches.reduce((sum, batch) => sum + batch.shape[0], 0)
   return { entries: entriesOf(seen), chunks, chunkSize: batches[0].shape[1]!, datasets }
