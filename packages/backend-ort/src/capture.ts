@@ -7,7 +7,7 @@ import type { Run } from './executor.js'
 import { BACKEND_NAME } from './register.js'
 import { sizeOf } from './shapes.js'
 import { newValue } from './trace.js'
-import type { DType, NativeArray, Operand, Shape, Value } from './types.js'
+import type { DType, NativeArray, Operand, Shape, Value } from './trace-types.js'
 
 type Tensors = tf.Tensor | tf.Tensor[]
 

@@ -14,7 +14,7 @@ import {
   type DType,
   type Encoded,
 } from '@tersor/tensor'
-import { transposed } from './words.js'
+import { transposed } from './pack-words.js'
 
 /** A linear layer's weight on an affine grid: value = scale · (code − zero), a scale and a zero for each run of `group` columns. */
 export interface AffineMatrix {

@@ -3,9 +3,9 @@ import { readFileSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { affine, affineOf, createRng, masked, maskedOf, type Rng } from '@tersor/core'
 import { fromFloat32, type ParameterStore } from '@tersor/tensor'
-import { temporaryFolder } from './failing-file-system.reference.js'
+import { temporaryFolder } from './failing-file-system.fixture.js'
 import { ggufSink, openGguf, parseGgufHeader } from './gguf.js'
-import { BINARY, concatenate, mutate, TEXT } from './mutations.reference.js'
+import { BINARY, concatenate, mutate, TEXT } from './mutations.fixture.js'
 import { openSafetensors, safetensorsHeaderBytes, safetensorsSink } from './safetensors.js'
 
 const HEADERS = 2500

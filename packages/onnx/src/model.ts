@@ -13,9 +13,9 @@ import {
   type OpenOnnxOptions,
   type ValueInfoProto,
 } from './file.js'
-import { inputsOfBatch } from '@tersor/models/graph-batch'
+import { inputsOfBatch } from '@tersor/models/imported/graph-batch'
 import { CompressionError } from '@tersor/tensor'
-import type { GraphModel, GraphTensors, GraphValue } from '@tersor/models/graph-model'
+import type { GraphModel, GraphTensors, GraphValue } from '@tersor/models/imported/graph-model'
 import { withUsualInputs } from './model/inputs.js'
 import { graphSessions, stopped } from './model/session.js'
 import { sitesOfGraph, type GraphSite } from './model/sites.js'

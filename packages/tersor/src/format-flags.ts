@@ -1,4 +1,4 @@
-import { FORMATS, type FormatName } from '@tersor/models/formats'
+import { FORMATS, type FormatName } from '@tersor/models/opening/formats'
 import type { FormatOptions } from '@tersor/models/formats/format'
 
 export type OutputFormat = FormatName

@@ -11,7 +11,7 @@ import { Writable } from 'node:stream'
 import { setTimeout } from 'node:timers/promises'
 import { identityOf, movesToText } from '../../formats/src/moves.js'
 import { encodeRecord, parseJournal } from '../../formats/src/scratch/journal.js'
-import { byteTokenizerJson } from './byte-tokenizer.reference.js'
+import { byteTokenizerJson } from './byte-tokenizer.fixture.js'
 import { main } from './index.js'
 
 let folder = ''

@@ -1,4 +1,4 @@
-import { FORMATS, loadFormats } from '@tersor/models/formats'
+import { FORMATS, loadFormats } from '@tersor/models/opening/formats'
 import type { Format, FormatOptions, FormatWriter, OpenSink } from '@tersor/models/formats/format'
 import { CompressionError } from '@tersor/tensor'
 import type { FormatFlags, OutputFormat } from './format-flags.js'

@@ -1,4 +1,4 @@
-import { failure } from '../failing-file-system.reference.js'
+import { failure } from '../failing-file-system.fixture.js'
 import type { Json } from '../json-text.js'
 import { configToMetadata } from './config.js'
 import type { GgufValue, Metadata } from './header.js'

@@ -1,5 +1,5 @@
 import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire'
-import { failure } from '../failing-file-system.reference.js'
+import { failure } from '../failing-file-system.fixture.js'
 import type { Json } from '../json-text.js'
 import { entriesToTemplates } from './chat-templates.js'
 import type { GgufValue, Metadata } from './header.js'

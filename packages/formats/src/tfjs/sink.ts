@@ -5,7 +5,7 @@ import { isRecord, type Json } from '../json-text.js'
 import { fileSink, type SinkOptions } from '../output.js'
 import type { Manifest } from './manifest.js'
 import { openTfjs, RECORD_KEY } from './open.js'
-import { isMisfit, refusedText, stepsText, type Refused } from '../misfit.js'
+import { isMisfit, refusedText, stepsText, type Refused } from '../refusal.js'
 import { storeWeight, type StoredWeight } from './storage.js'
 
 export interface TfjsSinkOptions extends SinkOptions {

@@ -1,8 +1,8 @@
-import type { Misfit } from '@tersor/formats/misfit'
+import type { Misfit } from '@tersor/formats/refusal'
 import type { SinkOptions } from '@tersor/formats/output'
 import type { PlannedLayer } from '@tersor/formats/gptq'
 import type { CompressionError, ParameterSink } from '@tersor/tensor'
-import type { OpenedModel, OpenModelOptions } from '../opened-model.js'
+import type { OpenedModel, OpenModelOptions } from '../opening/opened-model.js'
 import type { Runtime } from './runtime.js'
 
 /** What a writer may be told besides the model; each format lists those that it takes. */

@@ -6,7 +6,7 @@ import { inputGrids, type InputGrids } from './input-grids.js'
 import type { Onnx } from './open.js'
 import type { Replacement } from './replace.js'
 import type { ModelProto } from './schema/onnx-ml_pb.js'
-import type { Spool } from './spool.js'
+import type { Spool } from './tensor-spool.js'
 import type { OnnxTensor } from './tensors.js'
 import { replaceableWeights, weightUses } from './uses.js'
 

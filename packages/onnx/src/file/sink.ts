@@ -20,7 +20,7 @@ import {
   type ModelProto,
 } from './schema/onnx-ml_pb.js'
 import { opsetOf, weightWriter } from './sink-weights.js'
-import { createSpool, type WrittenTensor } from './spool.js'
+import { createSpool, type WrittenTensor } from './tensor-spool.js'
 import type { OnnxTensor } from './tensors.js'
 import { withTrees } from './trees.js'
 import { writeModel, type WriteOptions } from './write.js'

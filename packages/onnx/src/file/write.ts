@@ -11,7 +11,7 @@ import {
   type ModelProto,
 } from './schema/onnx-ml_pb.js'
 import { INLINE_BYTES } from './scan.js'
-import type { WrittenTensor } from './spool.js'
+import type { WrittenTensor } from './tensor-spool.js'
 
 /** Protobuf messages end at 2 GiB: a model that comes near keeps its data in a file beside it. */
 export const MAX_MODEL_BYTES = 2 ** 31 - 2 ** 24

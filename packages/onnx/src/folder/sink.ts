@@ -14,7 +14,7 @@ import {
 } from '../file.js'
 import { fileSink, type SinkOptions } from '@tersor/formats/output'
 import { CompressionError, type ParameterSink } from '@tersor/tensor'
-import type { ModelFiles, RawConfig } from '@tersor/models/raw-config'
+import type { ModelFiles, RawConfig } from '@tersor/models/networks/raw-config'
 import type { GraphNetwork } from './network.js'
 import { operators } from './operators.js'
 import { notWritten, parameterWriter } from './parameters.js'

@@ -10,14 +10,14 @@ import {
   windowsOf,
 } from '@tersor/evaluation'
 import type { Tokenizer } from '@tersor/models'
-import { openModel, type OpenedModel } from '@tersor/models/open-model'
+import { openModel, type OpenedModel } from '@tersor/models/opening/open-model'
 import { CompressionError } from '@tersor/tensor'
 import { graphBatches } from '../graph-batches.js'
 import { preprocessingBeside } from '../graph-images.js'
 import { imagesPerBatch } from '../images-per-batch.js'
 import { writeResult, type Terminal } from '../output.js'
 import { progressOn } from '../progress.js'
-import { withModel } from '../session.js'
+import { withModel } from '../with-model.js'
 
 export type Metric = 'perplexity' | 'top1' | 'kl' | 'agreement' | 'cosine'
 

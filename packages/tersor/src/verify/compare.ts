@@ -2,7 +2,7 @@ import * as tf from '@tensorflow/tfjs-core'
 import { forward, loadModel, withStoredGrids, type Rng } from '@tersor/core'
 import { logSumExp } from '@tersor/evaluation/log-softmax'
 import type { GraphModel, GraphTensors, GraphValue, LanguageModel, TextEncoder } from '@tersor/models'
-import { inputsOfBatch } from '@tersor/models/graph-batch'
+import { inputsOfBatch } from '@tersor/models/imported/graph-batch'
 import { withUsualInputs } from '@tersor/onnx/model'
 import type { GraphInput } from '@tersor/models/formats/runtime'
 

@@ -4,7 +4,7 @@ import type { Json } from '../../json-text.js'
 import { treeOf } from '../../affine-matrix.js'
 import { INTERLEAVE } from './awq-layout.js'
 import { basesOf, expectShape, has, type QuantizedLayer } from './reader.js'
-import { transposed, unpackRows } from '../../words.js'
+import { transposed, unpackRows } from '../../pack-words.js'
 
 const BITS = 4
 const LANES = 8

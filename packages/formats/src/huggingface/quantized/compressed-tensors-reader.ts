@@ -5,7 +5,7 @@ import { treeOf } from '../../affine-matrix.js'
 import { mxfp4Layer, nvfp4Layer, sparseLayers } from './float-reader.js'
 import { blockOf, fp8Layer, type Block } from './fp8-reader.js'
 import { basesOf, expectShape, has, INPUT_GRID, type QuantizedLayer } from './reader.js'
-import { unpackColumns, unpackRows, wordsFor } from '../../words.js'
+import { unpackColumns, unpackRows, wordsFor } from '../../pack-words.js'
 
 /** The values of "format" that are read; which of them a layer has is seen from its tensors, so that mixtures are read too. */
 export const COMPRESSED_TENSORS_FORMATS: readonly string[] = [

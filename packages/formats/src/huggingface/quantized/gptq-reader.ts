@@ -4,7 +4,7 @@ import { badFile, oneLine } from '../../bad-file.js'
 import { isRecord, type Json } from '../../json-text.js'
 import { treeOf } from '../../affine-matrix.js'
 import { basesOf, expectShape, has, type QuantizedLayer } from './reader.js'
-import { transposed, unpackColumns, unpackRows, wordsFor } from '../../words.js'
+import { transposed, unpackColumns, unpackRows, wordsFor } from '../../pack-words.js'
 
 export const GPTQ_BITS: readonly unknown[] = [2, 3, 4, 8]
 const PARTS = ['qweight', 'qzeros', 'scales', 'g_idx'] as const

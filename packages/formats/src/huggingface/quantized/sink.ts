@@ -2,7 +2,7 @@ import { CompressionError, DTYPES, type Dense, type Encoded, type Parameter, typ
 import { huggingFaceSink, type HuggingFaceSinkOptions } from '../sink.js'
 import type { Json } from '../../json-text.js'
 import { valueOf } from '../../output.js'
-import { isMisfit, refusedText, stepsText, type Misfit, type Refused } from '../../misfit.js'
+import { isMisfit, refusedText, stepsText, type Misfit, type Refused } from '../../refusal.js'
 import { openQuantized } from './open.js'
 import type { Layout, Scheme } from './layout.js'
 

@@ -1,7 +1,7 @@
 import { matrixOf } from '@tersor/core'
 import { dense, DTYPES, fromFloat32, sizeOf, toFloat32, toInt32, type Dense, type DType } from '@tersor/tensor'
 import { treeOf } from '@tersor/formats/affine-matrix'
-import { transposed } from '@tersor/formats/words'
+import { transposed } from '@tersor/formats/pack-words'
 import type { GraphProto, NodeProto } from '../schema/onnx-ml_pb.js'
 import { parameterOf, type OnnxTensor } from '../tensors.js'
 import { weightNameOf } from './part-name.js'

@@ -1,0 +1,30 @@
+import type { RunOptions } from '@tersor/core'
+import type { OpenedModel } from '@tersor/models/opening/open-model'
+import { memoryStore, type Parameter } from '@tersor/tensor'
+
+type OpenSink = NonNullable<RunOptions<OpenedModel>['sink']>
+
+/** The sink of a run, and what it was given. */
+export interface Keeping {
+  readonly sink: OpenSink
+  /** A model on what was given, before any format had it; undefined where nothing was. */
+  in<M extends object>(model: M): M | undefined
+}
+
+/** Keeps in memory what a run hands to its sink. */
+export const keeping = (open: OpenSink): Keeping => {
+  const kept = new Map<string, Parameter>()
+  return {
+    sink: small => {
+      const sink = open(small)
+      return {
+        ...sink,
+        write: async (name, parameter) => {
+          await sink.write(name, parameter)
+          kept.set(name, parameter)
+        },
+      }
+    },
+    in: model => (kept.size === 0 ? undefined : { ...model, params: memoryStore(Object.fromEntries(kept)) }),
+  }
+}

@@ -1,0 +1,31 @@
+import * as tf from '@tensorflow/tfjs-core'
+import { selectEngine, type EngineName } from '@tersor/kernels'
+import { openModel, type OpenedModel } from '@tersor/models/opening/open-model'
+import { oneLine } from '@tersor/tensor'
+import { note, paint, type Terminal } from './output.js'
+
+/** The variable leaves out the CUDA libraries, which come from another place than the registry. */
+const NATIVE = 'ONNXRUNTIME_NODE_INSTALL=skip npm install @tersor/backend-ort'
+
+/** Chooses the engine and says which; then opens the model and closes it after the work. */
+export const withModel = async <T>(
+  terminal: Terminal,
+  path: string,
+  work: (model: OpenedModel, engine: EngineName) => Promise<T>,
+): Promise<T> => {
+  tf.enableProdMode() // tfjs says nothing of its own among our lines
+  const { engine, reason, tried } = await selectEngine()
+  note(terminal, paint(terminal, `engine ${engine}: ${reason}`, 'dim'))
+  const native = tried.find(attempt => attempt.engine === 'ort' && !attempt.started)
+  if (native) note(terminal, paint(terminal, `${native.reason}: native speed comes with \`${NATIVE}\``, 'dim'))
+  const model = await openModel(path)
+  try {
+    for (const line of notesOf(model)) note(terminal, line)
+    return await work(model, engine)
+  } finally {
+    await model.close?.()
+  }
+}
+
+/** What was settled while a model was opened; names in it are those of the file. */
+export const notesOf = (model: OpenedModel): readonly string[] => ('notes' in model ? (model.notes ?? []).map(line => oneLine(line)) : [])
