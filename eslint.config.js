@@ -22,7 +22,7 @@ export default ts.config(
   },
   {
     files: ['packages/*/src/**/*.ts'],
-    ignores: ['**/*.test.ts', '**/*.reference.ts', '**/tables/*.ts'],
+    ignores: ['**/*.test.ts', '**/*.reference.ts', '**/*.fixture.ts', '**/tables/*.ts'],
     rules: { 'max-lines': ['error', 250], 'max-lines-per-function': ['error', { max: 60, skipComments: true, skipBlankLines: true }] },
   },
   // a suite is a list of tests, which reads best in one piece

@@ -1,5 +1,5 @@
 import { READINGS, type Fate, type Reading, type ReadingRow } from '@tersor/formats/reading'
-import { NETWORK_READING } from '@tersor/models/opening/reading'
+import { NETWORK_READING } from '@tersor/models/reading'
 import { ONNX_READING } from '@tersor/onnx/reading'
 
 const FATES: Readonly<Record<Fate, string>> = { read: 'Read', kept: 'Kept as it is', refused: 'Refused, or left out with a note' }

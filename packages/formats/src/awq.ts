@@ -3,7 +3,7 @@ import { awqLayout } from './huggingface/quantized/awq-layout.js'
 import type { PlannedLayer } from './huggingface/quantized/layout.js'
 import { quantizedSink } from './huggingface/quantized/sink.js'
 import type { HuggingFaceSinkOptions } from './huggingface/sink.js'
-import type { Misfit } from './refusal.js'
+import type { Misfit } from './files/refusal.js'
 
 /**
  * Streams a model into an AWQ folder of the "gemm" layout, as transformers and vLLM load it: affine trees of 4 bits become qweight, qzeros and scales.

@@ -1,6 +1,6 @@
 import type { ParameterSink } from '@tersor/tensor'
 import type { HuggingFaceSinkOptions } from './huggingface/sink.js'
-import type { Misfit } from './refusal.js'
+import type { Misfit } from './files/refusal.js'
 import { compressedTensorsLayout, type CompressedTensorsFormat } from './huggingface/quantized/pack-quantized-layout.js'
 import type { PlannedLayer } from './huggingface/quantized/layout.js'
 import { quantizedSink } from './huggingface/quantized/sink.js'

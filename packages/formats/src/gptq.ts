@@ -3,7 +3,7 @@ import { gptqLayout, type GptqVersion } from './huggingface/quantized/gptq-layou
 import type { PlannedLayer } from './huggingface/quantized/layout.js'
 import { quantizedSink } from './huggingface/quantized/sink.js'
 import type { HuggingFaceSinkOptions } from './huggingface/sink.js'
-import type { Misfit } from './refusal.js'
+import type { Misfit } from './files/refusal.js'
 
 export type { GptqVersion } from './huggingface/quantized/gptq-layout.js'
 

@@ -1,6 +1,6 @@
 import { createRng } from '@tersor/core'
 import { readFileSync } from 'node:fs'
-import { concatenate, mutate, TEXT } from './mutations.fixture.js'
+import { concatenate, mutate, TEXT } from './files/mutations.fixture.js'
 import { openQuantized } from './huggingface/quantized/open.js'
 import { openSafetensors, safetensorsHeaderBytes } from './safetensors.js'
 

@@ -5,7 +5,7 @@ import { affineOf, blockScaledOf, blocksToTree, createRng, decode, maskedOf, per
 import { encodeF16, decodeF16, fromFloat32, type Encoded, type Parameter, type ParameterSink } from '@tersor/tensor'
 import { awqSink } from './awq.js'
 import { compressedTensorsSink } from './compressed-tensors.js'
-import { temporaryFolder } from './failing-file-system.fixture.js'
+import { temporaryFolder } from './files/failing-file-system.fixture.js'
 import { gptqSink } from './gptq.js'
 import { huggingFaceSink, openHuggingFace } from './huggingface.js'
 import { damageFolder, rawTensors, type Raw } from './quantized-folder.fixture.js'

@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core'
 import type { Native, NativeSession, NativeTensor } from '@tersor/backend-ort/binding'
 import { activationNames, type Env, type InputGrid, type Site, type Stage } from '@tersor/core'
-import { oneLine } from '@tersor/formats/bad-file'
+import { oneLine } from '@tersor/formats/internal/files/bad-file'
 import {
   encodeModel,
   openOnnx,
@@ -13,9 +13,9 @@ import {
   type OpenOnnxOptions,
   type ValueInfoProto,
 } from './file.js'
-import { inputsOfBatch } from '@tersor/models/imported/graph-batch'
+import { inputsOfBatch } from '@tersor/models/graph-batch'
 import { CompressionError } from '@tersor/tensor'
-import type { GraphModel, GraphTensors, GraphValue } from '@tersor/models/imported/graph-model'
+import type { GraphModel, GraphTensors, GraphValue } from '@tersor/models/graph-model'
 import { withUsualInputs } from './model/inputs.js'
 import { graphSessions, stopped } from './model/session.js'
 import { sitesOfGraph, type GraphSite } from './model/sites.js'

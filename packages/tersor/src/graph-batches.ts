@@ -2,7 +2,7 @@ import type * as tf from '@tensorflow/tfjs-core'
 import { decode } from '@tersor/core'
 import { openSafetensors } from '@tersor/formats/safetensors'
 import type { GraphValue } from '@tersor/models'
-import { packInputs } from '@tersor/models/imported/graph-batch'
+import { packInputs } from '@tersor/models/graph-batch'
 import { withUsualInputs } from '@tersor/onnx/model'
 import { CompressionError, type ParameterStore } from '@tersor/tensor'
 

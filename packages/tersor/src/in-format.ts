@@ -1,4 +1,4 @@
-import { loadFormats } from '@tersor/models/opening/formats'
+import { loadFormats } from '@tersor/models/formats'
 import { CompressionError } from '@tersor/tensor'
 import type { OutputFormat } from './format-flags.js'
 

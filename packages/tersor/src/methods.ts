@@ -1,5 +1,5 @@
 import * as lowRank from '@tersor/low-rank'
-import * as models from '@tersor/models/networks/fold-batch-norm'
+import * as models from '@tersor/models/fold-batch-norm'
 import * as pruning from '@tersor/pruning'
 import * as quantization from '@tersor/quantization'
 import * as core from '@tersor/core'

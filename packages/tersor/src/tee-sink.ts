@@ -1,5 +1,5 @@
 import type { RunOptions } from '@tersor/core'
-import type { OpenedModel } from '@tersor/models/opening/open-model'
+import type { OpenedModel } from '@tersor/models/open-model'
 import { memoryStore, type Parameter } from '@tersor/tensor'
 
 type OpenSink = NonNullable<RunOptions<OpenedModel>['sink']>

@@ -1,4 +1,4 @@
-import { locateModel } from '@tersor/models/opening/open-model'
+import { locateModel } from '@tersor/models/open-model'
 import { stat } from 'node:fs/promises'
 import { bytesText, note, paint, type Terminal } from './output.js'
 

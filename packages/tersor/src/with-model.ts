@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { selectEngine, type EngineName } from '@tersor/kernels'
-import { openModel, type OpenedModel } from '@tersor/models/opening/open-model'
+import { openModel, type OpenedModel } from '@tersor/models/open-model'
 import { oneLine } from '@tersor/tensor'
 import { note, paint, type Terminal } from './output.js'
 

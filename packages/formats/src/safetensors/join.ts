@@ -1,5 +1,5 @@
-import { copyRange, nameOf, writeFully, type FileSystem, type OpenFile } from '../file-system.js'
-import { MARK, MARK_VALUE } from '../mark.js'
+import { copyRange, nameOf, writeFully, type FileSystem, type OpenFile } from '../files/file-system.js'
+import { MARK, MARK_VALUE } from '../files/mark.js'
 import { encodeHeader } from './header.js'
 
 /** A tensor whose bytes are on the disk already. */

@@ -1,11 +1,11 @@
 import type { Provenance } from '@tersor/core'
 import { CompressionError, type ParameterSink } from '@tersor/tensor'
-import { nameOf, within, withoutSlash, writeFile, writeFully, type OpenFile } from '../file-system.js'
-import { isRecord, type Json } from '../json-text.js'
-import { fileSink, type SinkOptions } from '../output.js'
+import { nameOf, within, withoutSlash, writeFile, writeFully, type OpenFile } from '../files/file-system.js'
+import { isRecord, type Json } from '../files/json-text.js'
+import { fileSink, type SinkOptions } from '../files/output.js'
 import type { Manifest } from './manifest.js'
 import { openTfjs, RECORD_KEY } from './open.js'
-import { isMisfit, refusedText, stepsText, type Refused } from '../refusal.js'
+import { isMisfit, refusedText, stepsText, type Refused } from '../files/refusal.js'
 import { storeWeight, type StoredWeight } from './storage.js'
 
 export interface TfjsSinkOptions extends SinkOptions {

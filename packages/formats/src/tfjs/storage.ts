@@ -11,7 +11,7 @@ import {
   type Shape,
 } from '@tersor/tensor'
 import type { Quantization, WeightDType, WeightEntry } from './manifest.js'
-import type { Misfit } from '../refusal.js'
+import type { Misfit } from '../files/refusal.js'
 
 /** A weight as a manifest describes it, and its bytes. */
 export interface StoredWeight {

@@ -1,5 +1,5 @@
-import type { Misfit } from '@tersor/formats/refusal'
-import type { SinkOptions } from '@tersor/formats/output'
+import type { Misfit } from '@tersor/formats/internal/files/refusal'
+import type { SinkOptions } from '@tersor/formats/internal/files/output'
 import type { PlannedLayer } from '@tersor/formats/gptq'
 import type { CompressionError, ParameterSink } from '@tersor/tensor'
 import type { OpenedModel, OpenModelOptions } from '../opening/opened-model.js'

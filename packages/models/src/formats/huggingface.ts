@@ -1,4 +1,4 @@
-import { within } from '@tersor/formats/file-system'
+import { within } from '@tersor/formats/internal/files/file-system'
 import { fileSystem, type Format } from './format.js'
 
 /** What a loader of trees would be. */

@@ -1,4 +1,4 @@
-import { folderOf, within } from '@tersor/formats/file-system'
+import { folderOf, within } from '@tersor/formats/internal/files/file-system'
 import { CompressionError } from '@tersor/tensor'
 import type { OpenedModel } from '../opening/opened-model.js'
 import type { TfjsGraphModel } from '../imported/tfjs/model.js'

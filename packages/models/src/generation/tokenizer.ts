@@ -1,5 +1,5 @@
 import { Tokenizer as HuggingFaceTokenizer } from '@huggingface/tokenizers'
-import { parseJson } from '@tersor/formats/json-text'
+import { parseJson } from '@tersor/formats/internal/files/json-text'
 import { CompressionError } from '@tersor/tensor'
 import { exactStep } from './pre-tokenizer-steps.js'
 

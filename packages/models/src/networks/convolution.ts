@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core'
 import type { ConvolutionGeometry } from '@tersor/core'
-import { unfold } from '@tersor/core/model/unfold'
+import { unfold } from '@tersor/core/internal/model/unfold'
 
 /** Engines that multiply matrices fast and have no convolution of their own: there, patches are unfolded first. */
 const UNFOLDING: ReadonlySet<string> = new Set(['ort'])

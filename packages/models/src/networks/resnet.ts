@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { siteInput, type ConvolutionGeometry, type Coupling, type Env, type Provenance, type Site, type Stage } from '@tersor/core'
-import { everyNth } from '@tersor/core/model/unfold'
+import { everyNth } from '@tersor/core/internal/model/unfold'
 import type { ParameterStore, Shape } from '@tersor/tensor'
 import { convolution } from './convolution.js'
 import { checkParameters } from './check-parameters.js'

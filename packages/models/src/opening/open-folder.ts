@@ -1,5 +1,5 @@
 import { openHuggingFace } from '@tersor/formats/huggingface'
-import { isRecord, parseJson } from '@tersor/formats/json-text'
+import { isRecord, parseJson } from '@tersor/formats/internal/files/json-text'
 import { openSafetensors } from '@tersor/formats/safetensors'
 import { CompressionError, type ParameterStore } from '@tersor/tensor'
 import { bertModel } from '../networks/bert.js'

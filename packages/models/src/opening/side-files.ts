@@ -1,4 +1,4 @@
-import { isRecord, parseJson } from '@tersor/formats/json-text'
+import { isRecord, parseJson } from '@tersor/formats/internal/files/json-text'
 import { CompressionError } from '@tersor/tensor'
 import type { ModelFiles, RawConfig } from '../networks/raw-config.js'
 import { openTokenizer, type Tokenizer } from '../generation/tokenizer.js'

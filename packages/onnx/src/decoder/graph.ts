@@ -1,8 +1,8 @@
 import type { Site } from '@tersor/core'
 import type { ValueInfo } from '../file.js'
-import type { LlamaConfig } from '@tersor/models/networks/llama-config'
-import { blockNames, EMBEDDING, FINAL_NORM, headSite, type FeedForwardSites, type GatedSites } from '@tersor/models/networks/llama-parameters'
-import { frequenciesOf } from '@tersor/models/networks/rope'
+import type { LlamaConfig } from '@tersor/models/llama-config'
+import { blockNames, EMBEDDING, FINAL_NORM, headSite, type FeedForwardSites, type GatedSites } from '@tersor/models/llama-parameters'
+import { frequenciesOf } from '@tersor/models/rope'
 import { giveOut, idsValue, linear as linearIn, type GraphEnds, type Values } from '../folder/network.js'
 import { HIDDEN_FROM_SIGHT, type Operators } from '../folder/operators.js'
 

@@ -1,10 +1,10 @@
 import type { ParameterSink } from '@tersor/tensor'
-import type { LanguageModel } from '@tersor/models/networks/language-model'
-import { parseLlamaConfig, type LlamaConfig } from '@tersor/models/networks/llama-config'
-import { EMBEDDING, eachBaseParameter, eachParameter } from '@tersor/models/networks/llama-parameters'
+import type { LanguageModel } from '@tersor/models/language-model'
+import { parseLlamaConfig, type LlamaConfig } from '@tersor/models/llama-config'
+import { EMBEDDING, eachBaseParameter, eachParameter } from '@tersor/models/llama-parameters'
 import { encodeJson, onnxFolderSink, type OnnxFolderOptions } from '../folder/sink.js'
 import type { GraphNetwork } from '../folder/network.js'
-import type { ModelFiles, RawConfig } from '@tersor/models/networks/raw-config'
+import type { ModelFiles, RawConfig } from '@tersor/models/raw-config'
 import { decoderGraph } from './graph.js'
 
 export type OnnxDecoderOptions = OnnxFolderOptions

@@ -12,13 +12,13 @@ import {
   TYPES,
   WORDS,
   type BertConfig,
-} from '@tersor/models/networks/bert-parameters'
-import { biased } from '@tersor/models/networks/encoder-block'
-import { biasOf } from '@tersor/models/networks/layers'
+} from '@tersor/models/internal/networks/bert-parameters'
+import { biased } from '@tersor/models/internal/networks/encoder-block'
+import { biasOf } from '@tersor/models/internal/networks/layers'
 import { giveOut, idsValue, linear as linearIn, type GraphEnds, type GraphNetwork, type Values } from '../folder/network.js'
 import { HIDDEN_FROM_SIGHT, type Operators } from '../folder/operators.js'
 import type { Site } from '@tersor/core'
-import type { TextEncoder } from '@tersor/models/networks/text-encoder'
+import type { TextEncoder } from '@tersor/models/text-encoder'
 
 /** What all parts of the network use. */
 interface Shared {

@@ -1,9 +1,9 @@
 import type { ParameterSink } from '@tersor/tensor'
-import { parseBertConfig } from '@tersor/models/networks/bert-parameters'
-import { parseLlamaConfig } from '@tersor/models/networks/llama-config'
+import { parseBertConfig } from '@tersor/models/internal/networks/bert-parameters'
+import { parseLlamaConfig } from '@tersor/models/llama-config'
 import { decoderNetwork } from '../decoder/sink.js'
 import { onnxFolderSink, type OnnxFolderOptions } from '../folder/sink.js'
-import type { TextEncoder } from '@tersor/models/networks/text-encoder'
+import type { TextEncoder } from '@tersor/models/text-encoder'
 import { bertNetwork } from './bert-graph.js'
 
 export type OnnxEncoderOptions = OnnxFolderOptions

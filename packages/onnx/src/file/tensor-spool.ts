@@ -1,6 +1,6 @@
 import type { Dense } from '@tersor/tensor'
-import { within, writeFully, type OpenFile } from '@tersor/formats/file-system'
-import type { Unfinished } from '@tersor/formats/output'
+import { within, writeFully, type OpenFile } from '@tersor/formats/internal/files/file-system'
+import type { Unfinished } from '@tersor/formats/internal/files/output'
 import { tensorHeader } from './build.js'
 import { freeName } from './free-name.js'
 import type { Range } from './scan.js'

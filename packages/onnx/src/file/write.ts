@@ -1,7 +1,7 @@
 import { clone, create, toBinary } from '@bufbuild/protobuf'
 import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire'
-import { writeFully, type FileSystem, type OpenFile } from '@tersor/formats/file-system'
-import { MARK, MARK_VALUE, trailingMark } from '@tersor/formats/mark'
+import { writeFully, type FileSystem, type OpenFile } from '@tersor/formats/internal/files/file-system'
+import { MARK, MARK_VALUE, trailingMark } from '@tersor/formats/internal/files/mark'
 import {
   GraphProtoSchema,
   ModelProtoSchema,

@@ -1,8 +1,8 @@
 import type { Site } from '@tersor/core'
 import type { Stored, ValueInfo } from '../file.js'
 import type { Shape } from '@tersor/tensor'
-import { biasOf } from '@tersor/models/networks/layers'
-import type { ModelFiles } from '@tersor/models/networks/raw-config'
+import { biasOf } from '@tersor/models/internal/networks/layers'
+import type { ModelFiles } from '@tersor/models/raw-config'
 import type { Operators } from './operators.js'
 
 /** The values of parameters in the graph, by their names. */

@@ -1,4 +1,4 @@
-import type { GraphModel } from '@tersor/models/imported/graph-model'
+import type { GraphModel } from '@tersor/models/graph-model'
 import { openOnnxModel } from '../model.js'
 import { textOfGraph } from './text.js'
 

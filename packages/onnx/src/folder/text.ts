@@ -1,5 +1,5 @@
-import type { GraphModel, GraphText } from '@tersor/models/imported/graph-model'
-import { openTokenizer } from '@tersor/models/generation/tokenizer'
+import type { GraphModel, GraphText } from '@tersor/models/graph-model'
+import { openTokenizer } from '@tersor/models/tokenizer'
 
 const IDS = 'input_ids'
 const LOGITS = 'logits'

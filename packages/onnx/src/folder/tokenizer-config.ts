@@ -1,5 +1,5 @@
-import { isRecord, parseJson } from '@tersor/formats/json-text'
-import type { ModelFiles } from '@tersor/models/networks/raw-config'
+import { isRecord, parseJson } from '@tersor/formats/internal/files/json-text'
+import type { ModelFiles } from '@tersor/models/raw-config'
 
 const CONFIG = 'tokenizer_config.json'
 

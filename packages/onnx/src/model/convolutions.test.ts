@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core'
 import '@tensorflow/tfjs-backend-cpu'
 import { compress, forward, loadModel, withStoredGrids } from '@tersor/core'
-import { rowsOf } from '@tersor/core/model/unfold'
+import { rowsOf } from '@tersor/core/internal/model/unfold'
 import { encodeModel, graphBuilder, modelOf, onnxSink, type AttributeValue } from '../file.js'
 import { gptq, quantizeActivations, rtn } from '@tersor/quantization'
 import { toFloat32, type Dense } from '@tersor/tensor'

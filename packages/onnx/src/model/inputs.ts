@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { CompressionError } from '@tersor/tensor'
-import type { GraphTensors, GraphValue } from '@tersor/models/imported/graph-model'
+import type { GraphTensors, GraphValue } from '@tersor/models/graph-model'
 
 type Fill = (value: GraphValue, first: tf.Tensor) => tf.Tensor
 

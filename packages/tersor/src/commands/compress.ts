@@ -12,7 +12,7 @@ import {
 } from '@tersor/core'
 import { sizeOfModel } from '@tersor/evaluation'
 import type { ScratchFolder } from '@tersor/formats/scratch'
-import type { OpenedModel } from '@tersor/models/opening/open-model'
+import type { OpenedModel } from '@tersor/models/open-model'
 import { CompressionError } from '@tersor/tensor'
 import { calibrationText, readCalibration } from '../calibration.js'
 import { loadConfig } from '../config.js'

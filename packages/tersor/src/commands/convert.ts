@@ -1,5 +1,5 @@
 import { decode } from '@tersor/core'
-import type { OpenedModel } from '@tersor/models/opening/open-model'
+import type { OpenedModel } from '@tersor/models/open-model'
 import { CompressionError, DTYPES, fromFloat32, requireFinite, toFloat32, type Parameter, type ParameterSink } from '@tersor/tensor'
 import { openDirectOutput } from '../model-output.js'
 import { bytesText, note, paint, writeResult, type Terminal } from '../output.js'

@@ -10,7 +10,7 @@ import {
   windowsOf,
 } from '@tersor/evaluation'
 import type { Tokenizer } from '@tersor/models'
-import { openModel, type OpenedModel } from '@tersor/models/opening/open-model'
+import { openModel, type OpenedModel } from '@tersor/models/open-model'
 import { CompressionError } from '@tersor/tensor'
 import { graphBatches } from '../graph-batches.js'
 import { preprocessingBeside } from '../graph-images.js'

@@ -1,6 +1,6 @@
 import { createRng } from '@tersor/core'
-import { generate as stream, type Generator } from '@tersor/models/generation/generate'
-import type { OpenedModel } from '@tersor/models/opening/open-model'
+import { generate as stream, type Generator } from '@tersor/models/generate'
+import type { OpenedModel } from '@tersor/models/open-model'
 import { CompressionError } from '@tersor/tensor'
 import { writeResult, type Terminal } from '../output.js'
 import { withModel } from '../with-model.js'

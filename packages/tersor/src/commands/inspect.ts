@@ -1,5 +1,5 @@
 import { sizeOfModel } from '@tersor/evaluation'
-import { openModel } from '@tersor/models/opening/open-model'
+import { openModel } from '@tersor/models/open-model'
 import { oneLine } from '@tersor/tensor'
 import { bytesText, note, paint, tableOf, writeResult, type Terminal } from '../output.js'
 import { notesOf } from '../with-model.js'

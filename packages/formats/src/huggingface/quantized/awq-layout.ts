@@ -1,8 +1,8 @@
 import { dense, type Encoded } from '@tersor/tensor'
-import { affineMatrixOf, halfScales, whyNoMatrix, zerosOf } from '../../affine-matrix.js'
-import type { Misfit } from '../../refusal.js'
+import { affineMatrixOf, halfScales, whyNoMatrix, zerosOf } from '../../files/affine-matrix.js'
+import type { Misfit } from '../../files/refusal.js'
 import { groupOf, leftAlone, type Layout, type PlannedLayer, type StoredLinear } from './layout.js'
-import { packRows, transposed } from '../../pack-words.js'
+import { packRows, transposed } from '../../files/pack-words.js'
 
 const BITS = 4
 const LANES = 8

@@ -1,5 +1,5 @@
 import { dense, fromFloat32, isDense, sizeOf, toFloat32, type Dense, type Encoded, type Parameter } from '@tersor/tensor'
-import type { Misfit } from '../../refusal.js'
+import type { Misfit } from '../../files/refusal.js'
 import type { Scheme, StoredLinear } from './layout.js'
 
 export type FloatFormat = 'float-quantized' | 'nvfp4-pack-quantized' | 'mxfp4-pack-quantized'

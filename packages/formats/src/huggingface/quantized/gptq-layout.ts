@@ -1,9 +1,9 @@
 import { dense, fromIntegers, type Encoded } from '@tersor/tensor'
-import type { Json } from '../../json-text.js'
-import { affineMatrixOf, halfScales, whyNoMatrix, zerosOf } from '../../affine-matrix.js'
-import type { Misfit } from '../../refusal.js'
+import type { Json } from '../../files/json-text.js'
+import { affineMatrixOf, halfScales, whyNoMatrix, zerosOf } from '../../files/affine-matrix.js'
+import type { Misfit } from '../../files/refusal.js'
 import { groupOf, leftAlone, type Layout, type PlannedLayer, type StoredLinear } from './layout.js'
-import { packColumns, packRows, transposed, wordsFor } from '../../pack-words.js'
+import { packColumns, packRows, transposed, wordsFor } from '../../files/pack-words.js'
 
 /** v1 stores zeros less one, v2 as they are. */
 export type GptqVersion = 'gptq' | 'gptq_v2'

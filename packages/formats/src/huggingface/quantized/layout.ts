@@ -1,6 +1,6 @@
 import type { Dense, Encoded } from '@tersor/tensor'
-import type { Json } from '../../json-text.js'
-import type { Misfit } from '../../refusal.js'
+import type { Json } from '../../files/json-text.js'
+import type { Misfit } from '../../files/refusal.js'
 
 /** The tensors that stand for a linear layer's weight, by what follows its name. */
 export interface StoredLinear {

@@ -1,11 +1,11 @@
 import { dense, fromIntegers, type Dense, type Encoded } from '@tersor/tensor'
-import type { Json } from '../../json-text.js'
-import { affineMatrixOf, type AffineMatrix, whyNoMatrix } from '../../affine-matrix.js'
+import type { Json } from '../../files/json-text.js'
+import { affineMatrixOf, type AffineMatrix, whyNoMatrix } from '../../files/affine-matrix.js'
 import { FLOAT_FORMATS, type FloatFormat } from './float-layouts.js'
 import { sparseLayout } from './sparse-layout.js'
-import { isMisfit, type Misfit } from '../../refusal.js'
+import { isMisfit, type Misfit } from '../../files/refusal.js'
 import { leftAlone, type Layout, type PlannedLayer, type Scheme, type StoredLinear } from './layout.js'
-import { packColumns, packRows, wordsFor } from '../../pack-words.js'
+import { packColumns, packRows, wordsFor } from '../../files/pack-words.js'
 
 /** How codes stand: several in a word, or one in a byte. */
 export type CompressedTensorsFormat = IntegerFormat | FloatFormat | 'sparse-24-bitmask'

@@ -1,8 +1,8 @@
 import { CompressionError, DTYPES, type Dense, type Encoded, type Parameter, type ParameterSink } from '@tersor/tensor'
 import { huggingFaceSink, type HuggingFaceSinkOptions } from '../sink.js'
-import type { Json } from '../../json-text.js'
-import { valueOf } from '../../output.js'
-import { isMisfit, refusedText, stepsText, type Misfit, type Refused } from '../../refusal.js'
+import type { Json } from '../../files/json-text.js'
+import { valueOf } from '../../files/output.js'
+import { isMisfit, refusedText, stepsText, type Misfit, type Refused } from '../../files/refusal.js'
 import { openQuantized } from './open.js'
 import type { Layout, Scheme } from './layout.js'
 

@@ -1,5 +1,5 @@
 import { DTYPES, dense, fromIntegers, packBits, toInt32, type Encoded } from '@tersor/tensor'
-import type { Misfit } from '../../refusal.js'
+import type { Misfit } from '../../files/refusal.js'
 import type { Layout, StoredLinear } from './layout.js'
 
 const STEP = 'Prune it with the pattern 2:4 and end with pack.'

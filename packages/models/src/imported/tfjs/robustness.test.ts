@@ -5,7 +5,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createRng } from '@tersor/core'
-import { mutate, TEXT } from '../../../../formats/src/mutations.fixture.js'
+import { mutate, TEXT } from '../../../../formats/src/files/mutations.fixture.js'
 import { openTfjsModel } from './model.js'
 import { placeGraph, placeLayers, saveLayers } from './tiny-tfjs.fixture.js'
 

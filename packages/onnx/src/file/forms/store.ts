@@ -1,5 +1,5 @@
 import { describe, fromIntegers, toInt32, type Encoded, type Parameter } from '@tersor/tensor'
-import type { AffineMatrix } from '@tersor/formats/affine-matrix'
+import type { AffineMatrix } from '@tersor/formats/internal/files/affine-matrix'
 import { storeDequantized } from './dequantize.js'
 import { storeDynamic } from './dynamic.js'
 import { gridOf } from './grid.js'

@@ -1,5 +1,5 @@
 import type { Dense, DType } from '@tersor/tensor'
-import type { Misfit } from '@tersor/formats/refusal'
+import type { Misfit } from '@tersor/formats/internal/files/refusal'
 import type { GraphBuilder } from '../build.js'
 
 /** How grids of codes are stored. */

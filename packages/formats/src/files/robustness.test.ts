@@ -4,9 +4,9 @@ import { rm } from 'node:fs/promises'
 import { affine, affineOf, createRng, masked, maskedOf, type Rng } from '@tersor/core'
 import { fromFloat32, type ParameterStore } from '@tersor/tensor'
 import { temporaryFolder } from './failing-file-system.fixture.js'
-import { ggufSink, openGguf, parseGgufHeader } from './gguf.js'
+import { ggufSink, openGguf, parseGgufHeader } from '../gguf.js'
 import { BINARY, concatenate, mutate, TEXT } from './mutations.fixture.js'
-import { openSafetensors, safetensorsHeaderBytes, safetensorsSink } from './safetensors.js'
+import { openSafetensors, safetensorsHeaderBytes, safetensorsSink } from '../safetensors.js'
 
 const HEADERS = 2500
 /** What a file of some kilobytes may cost at most: far below what its header can claim. */
