@@ -20,9 +20,8 @@ const LEFT_ALONE = ['tersor', '@tersor/testing']
 
 const doorTo = (path: string) => ({ '@tersor/source': `./src/${path}.ts`, types: `./dist/${path}.d.ts`, default: `./dist/${path}.js` })
 
-/** What the exports of a package should be, as JSON of its package.json. */
-export const exportsOf = (folder: string, name: string): Readonly<Record<string, unknown>> => {
-  const index = readFileSync(join(folder, 'src/index.ts'), 'utf8')
+/** What the exports of a package should be, by the text of its index. */
+export const exportsOf = (index: string, name: string): Readonly<Record<string, unknown>> => {
   const files = [...index.matchAll(/from '\.\/(.+)\.js'/g)].map(([, path]) => path)
   const doors = [...new Set([...files, ...(MORE[name] ?? [])])].sort((a, b) => (basename(a) < basename(b) ? -1 : 1))
   const named = doors.map(path => [`./${basename(path)}`, doorTo(path)])
@@ -30,15 +29,23 @@ export const exportsOf = (folder: string, name: string): Readonly<Record<string,
 }
 
 /** Each package that has doors of this kind. */
-export const packagesWithDoors = (): readonly { readonly folder: string; readonly json: Record<string, unknown> }[] =>
+export const packagesWithDoors = (): readonly {
+  readonly folder: string
+  readonly json: Record<string, unknown>
+  readonly index: string
+}[] =>
   readdirSync(join(ROOT, 'packages'))
     .map(name => join(ROOT, 'packages', name))
     .filter(folder => existsSync(join(folder, 'package.json')))
-    .map(folder => ({ folder, json: JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')) as Record<string, unknown> }))
+    .map(folder => ({
+      folder,
+      json: JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')) as Record<string, unknown>,
+      index: readFileSync(join(folder, 'src/index.ts'), 'utf8'),
+    }))
     .filter(({ json }) => !LEFT_ALONE.includes(json.name as string))
 
 if (process.argv[1] === fileURLToPath(import.meta.url))
-  for (const { folder, json } of packagesWithDoors()) {
-    const next = { ...json, exports: exportsOf(folder, json.name as string) }
+  for (const { folder, json, index } of packagesWithDoors()) {
+    const next = { ...json, exports: exportsOf(index, json.name as string) }
     writeFileSync(join(folder, 'package.json'), `${JSON.stringify(next, null, 2)}\n`)
   }

@@ -130,12 +130,12 @@ const pass: Kind = {
 export const KINDS = { method, pass } as const
 
 /** The files of a new step that are its own alone. */
-export const filesOf = (kind: keyof typeof KINDS, folder: string, name: string): readonly Written[] => {
+export const filesOf = (kind: keyof typeof KINDS, folder: string, room: string, name: string): readonly Written[] => {
   const { source, test, page } = KINDS[kind]
   const base = `packages/${folder}`
   return [
-    { path: `${base}/src/${name}.ts`, text: source(name) },
-    { path: `${base}/src/${name}.test.ts`, text: test(name) },
+    { path: `${base}/src/${room}${name}.ts`, text: source(name) },
+    { path: `${base}/src/${room}${name}.test.ts`, text: test(name) },
     { path: `${base}/docs/${name}.md`, text: page(name, `@tersor/${folder}`) },
     {
       path: `.changeset/${folder}-${name}.md`,
