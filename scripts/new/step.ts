@@ -30,7 +30,7 @@ const method: Kind = {
   test: name =>
     lines(
       "import '@tensorflow/tfjs-backend-cpu'",
-      "import { describeMethod, randomRows, runMethod, useEngine, valuesOf } from '@tersor/testing'",
+      "import { describeMethod, randomRows, applyMethod, useEngine, valuesOf } from '@tersor/testing'",
       `import { ${camel(name)} } from './${name}.js'`,
       '',
       `describeMethod(() => ${camel(name)}(), { neutral: () => ${camel(name)}(), smaller: false })`,
@@ -39,7 +39,7 @@ const method: Kind = {
       '',
       "it('keeps each weight as it is', async () => {",
       '  const weight = randomRows(3, 4, 1).map(row => row.map(Math.fround))',
-      `  expect(await valuesOf(await runMethod(${camel(name)}(), { weight }))).toEqual(weight)`,
+      `  expect(await valuesOf(await applyMethod(${camel(name)}(), { weight }))).toEqual(weight)`,
       '})',
       '',
       "it('checks its options when it is made', () => {",
@@ -58,9 +58,9 @@ const method: Kind = {
       ...fence(
         "import '@tensorflow/tfjs-backend-cpu'",
         `import { ${camel(name)} } from '${from}'`,
-        "import { runMethod, valuesOf } from '@tersor/testing'",
+        "import { applyMethod, valuesOf } from '@tersor/testing'",
         '',
-        `await valuesOf(await runMethod(${camel(name)}(), { weight: [[1, 2]] })) // => [[1, 2]]`,
+        `await valuesOf(await applyMethod(${camel(name)}(), { weight: [[1, 2]] })) // => [[1, 2]]`,
       ),
       '',
       ...marks('options'),

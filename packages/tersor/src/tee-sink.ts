@@ -5,14 +5,14 @@ import { memoryStore, type Parameter } from '@tersor/tensor'
 type OpenSink = NonNullable<RunOptions<OpenedModel>['sink']>
 
 /** The sink of a run, and what it was given. */
-export interface Keeping {
+export interface TeeSink {
   readonly sink: OpenSink
   /** A model on what was given, before any format had it; undefined where nothing was. */
   in<M extends object>(model: M): M | undefined
 }
 
 /** Keeps in memory what a run hands to its sink. */
-export const keeping = (open: OpenSink): Keeping => {
+export const teeSink = (open: OpenSink): TeeSink => {
   const kept = new Map<string, Parameter>()
   return {
     sink: small => {

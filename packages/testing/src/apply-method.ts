@@ -18,7 +18,7 @@ export interface RunMethod {
 }
 
 /** Applies a method to one small matrix and gives the tree, for checks by hand. */
-export const runMethod = async (method: Method, { weight, inputs = [], current, mask, onWarning }: RunMethod): Promise<Parameter> => {
+export const applyMethod = async (method: Method, { weight, inputs = [], current, mask, onWarning }: RunMethod): Promise<Parameter> => {
   const site = { name: 'site', weight: 'site.weight', kind: 'linear' as const, outAxis: 0, inAxis: 1 }
   const matrix = (rows: Rows): tf.Tensor2D => tf.tensor2d(rows.map(row => [...row]))
   const original = matrix(weight)

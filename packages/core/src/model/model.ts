@@ -105,7 +105,7 @@ export interface Scaling {
 }
 
 /** Vectors of some size, side by side, between two linear layers: both sides can be turned alike, and nothing else changes. */
-export interface Turning {
+export interface Rotation {
   readonly size: number
   readonly from: readonly Channels[]
   readonly to: readonly Channels[]
@@ -133,7 +133,7 @@ export interface Stage {
   /** Channels within the stage whose scale is free. */
   readonly scalings?: readonly Scaling[]
   /** Vectors within the stage whose direction is free. */
-  readonly turnings?: readonly Turning[]
+  readonly rotations?: readonly Rotation[]
   /** Maps the previous stage's output to this one's; the caller owns both. Runs inside the caller's tidy. */
   run(x: Tensor, env: Env): Tensor
 }

@@ -3,13 +3,13 @@ import { CompressionError, copyStore, hasCode, memorySink, type ParameterSink } 
 import { repeatably } from '@tersor/kernels'
 import { allBatches } from './calibrate.js'
 import { fingerprintOf } from './fingerprint.js'
-import { layerwise } from './each-site.js'
+import { eachSite } from './each-site.js'
 import type { Batches, Context, Pass, Step } from '../step/method.js'
 import type { Model } from '../model/model.js'
 import type { ProgressEvent } from './progress-event.js'
 import type { Provenance } from './provenance.js'
 import { createRng } from './rng.js'
-import { holdingOf, type Runner } from './storage.js'
+import { storageOf, type Runner } from './storage.js'
 import type { Fingerprint, Scratch } from './scratch.js'
 import { VERSION } from '../version.js'
 
@@ -35,7 +35,7 @@ export interface RunOptions<M extends Model = Model> {
 
 const ACTIVATION_BYTES = 512 * 2 ** 20
 
-const asPass = (step: Step): Pass => (step.kind === 'pass' ? step : layerwise(step))
+const asPass = (step: Step): Pass => (step.kind === 'pass' ? step : eachSite(step))
 
 /** Runs steps in order; closed: a pipeline is itself a pass. */
 export const pipeline = (...steps: readonly Step[]): Pass => {
@@ -66,7 +66,7 @@ export const pipeline = (...steps: readonly Step[]): Pass => {
 const stepContext = (pass: Pass, index: number, context: Context): Context => {
   const place = context.runner.place === '' ? String(index) : `${context.runner.place}.${index}`
   const runner: Runner = { ...context.runner, place }
-  return { ...context, source: runner.reference.model, rng: context.rng.fork(`${index}:${pass.name}`), runner, ...holdingOf(runner) }
+  return { ...context, source: runner.reference.model, rng: context.rng.fork(`${index}:${pass.name}`), runner, ...storageOf(runner) }
 }
 
 const provenanceOf = (pass: Pass, context: Context): Provenance => ({
@@ -161,7 +161,7 @@ export const compress = async <M extends Model>(model: M, step: Step, options: R
     emit: event => onProgress?.(event),
     source: model,
     runner,
-    ...holdingOf(runner),
+    ...storageOf(runner),
   }
   const pass = step.kind === 'pass' && step.steps ? step : pipeline(step)
   const work = async (): Promise<M> => {

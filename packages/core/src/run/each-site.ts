@@ -60,9 +60,9 @@ const twoMethods = (pass: string, { name, weight }: Site, methods: readonly [str
  * Makes a pass of a method, or of a function from sites to methods: stage by stage it gathers statistics, compresses each site, and reruns the
  * stage with the compressed weights for the next stage's inputs. Memory is one stage plus the activations of all batches.
  */
-export function layerwise(method: Method): Pass
-export function layerwise(choose: Chooser, as: ChooserOptions): Pass
-export function layerwise(what: Method | Chooser, as?: ChooserOptions): Pass {
+export function eachSite(method: Method): Pass
+export function eachSite(choose: Chooser, as: ChooserOptions): Pass
+export function eachSite(what: Method | Chooser, as?: ChooserOptions): Pass {
   const { name, options } = typeof what === 'function' ? as! : what
   return Object.freeze<Pass>({
     kind: 'pass',

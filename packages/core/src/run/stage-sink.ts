@@ -3,7 +3,7 @@ import type { ProgressEvent } from './progress-event.js'
 import type { Scratch, Unit, UnitSink } from './scratch.js'
 
 /** Takes what a pass changes stage by stage and, with a scratch folder, finds again what an earlier run finished. */
-export interface StagedSink {
+export interface StageSink {
   /** What an earlier run finished of the next stage: take it instead of writing. */
   resume(): Promise<Unit | undefined>
   write(name: string, parameter: Parameter): Promise<void>
@@ -30,7 +30,7 @@ const overlay = (before: ParameterStore, names: readonly string[], stores: reado
 }
 
 /** In memory, for runs that nobody goes on with. */
-export const unstaged = (): StagedSink => {
+export const memoryStageSink = (): StageSink => {
   const written = new Map<string, Parameter>()
   return {
     resume: async () => undefined,
@@ -46,7 +46,7 @@ export const unstaged = (): StagedSink => {
 }
 
 /** Each stage is a unit of the scratch folder; `place` says which step of the pipeline writes, such as "0" or "1.0". */
-export const stagedSink = (scratch: Scratch, place: string): StagedSink => {
+export const stageSink = (scratch: Scratch, place: string): StageSink => {
   const stores: ParameterStore[] = []
   let current: UnitSink | undefined
   const unit = (): string => `${place}-${stores.length}`
@@ -67,5 +67,5 @@ export const stagedSink = (scratch: Scratch, place: string): StagedSink => {
       await current?.abort()
       for (const store of stores) await store.close?.()
     },
-  } satisfies StagedSink)
+  } satisfies StageSink)
 }

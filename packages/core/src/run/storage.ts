@@ -3,7 +3,7 @@ import { memorySink, type ParameterSink, type ParameterStore } from '@tersor/ten
 import { activationsOf, type Activations } from './activations.js'
 import type { Model } from '../model/model.js'
 import type { Scratch } from './scratch.js'
-import { stagedSink, unstaged, type StagedSink } from './stage-sink.js'
+import { stageSink, memoryStageSink, type StageSink } from './stage-sink.js'
 
 /** What a run knows that no single step needs: a pipeline makes the contexts of its steps from it. */
 export interface Runner {
@@ -19,16 +19,16 @@ export interface Runner {
 }
 
 /** How a step writes and what it holds. */
-export interface Holding {
+export interface Storage {
   /** Where a pass writes its result, unless it walks the stages. */
   sink(): ParameterSink
   /** Where a pass that walks the stages writes what it changes; it can go on after the last stage that was finished. */
-  staged(): StagedSink
+  staged(): StageSink
   /** Holds batches of calibration on their way through the stages. */
   activations(batches: readonly Tensor[]): Activations
 }
 
-export const holdingOf = ({ scratch, place, activationBytes, opened }: Runner): Holding => {
+export const storageOf = ({ scratch, place, activationBytes, opened }: Runner): Storage => {
   const keep = async (store: Promise<ParameterStore>): Promise<ParameterStore> => {
     const made = await store
     opened.add(made)
@@ -40,7 +40,7 @@ export const holdingOf = ({ scratch, place, activationBytes, opened }: Runner): 
       return { write: sink.write, finish: () => keep(sink.finish()), abort: sink.abort }
     },
     staged: () => {
-      const staged = scratch ? stagedSink(scratch, place) : unstaged()
+      const staged = scratch ? stageSink(scratch, place) : memoryStageSink()
       return { ...staged, finish: (before, names) => keep(staged.finish(before, names)) }
     },
     activations: batches => activationsOf(batches, activationBytes, scratch),

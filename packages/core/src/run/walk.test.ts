@@ -3,7 +3,7 @@ import '@tensorflow/tfjs-backend-cpu'
 import { picoBatches, picoModel } from '@tersor/testing'
 import { encoded, fromFloat32, memorySink, memoryStore, toFloat32, type Codec, type Dense, type Parameter } from '@tersor/tensor'
 import { compress, pipeline } from './compress.js'
-import { layerwise } from './each-site.js'
+import { eachSite } from './each-site.js'
 import type { Calibration, Method, Pass } from '../step/method.js'
 import { walkStages, type Visit, type WalkOptions } from './walk.js'
 
@@ -130,12 +130,12 @@ describe('a chooser', () => {
   const as = { name: 'mixed', options: { rule: 'first one' } }
 
   it('gives each site a method, or leaves it', async () => {
-    const pass = layerwise(site => (site.name === 'layers.0' ? one : undefined), as)
+    const pass = eachSite(site => (site.name === 'layers.0' ? one : undefined), as)
     const small = await compress(
       picoModel(),
       pipeline(
         pass,
-        layerwise(site => (site.name === 'layers.1' ? two : undefined), as),
+        eachSite(site => (site.name === 'layers.1' ? two : undefined), as),
       ),
     )
     const first = async (name: string) => toFloat32((await small.params.read(name)) as Dense)[0]
@@ -150,7 +150,7 @@ describe('a chooser', () => {
     const model = picoModel()
     const [first, second] = model.stages
     const shared = { ...model, stages: [first, { ...second, sites: [{ ...second.sites[0], weight: 'layers.0.weight' }] }] }
-    const both = layerwise(site => (site.name === 'layers.0' ? one : two), as)
+    const both = eachSite(site => (site.name === 'layers.0' ? one : two), as)
     await expect(compress(shared, both)).rejects.toMatchObject({
       code: 'COMPOSITION',
       message:
@@ -159,7 +159,7 @@ describe('a chooser', () => {
     await expect(
       compress(
         model,
-        layerwise(() => undefined, as),
+        eachSite(() => undefined, as),
       ),
     ).rejects.toMatchObject({ code: 'NOT_FOUND' })
   })

@@ -4,7 +4,7 @@ import type { Model, Site } from '../model/model.js'
 import type { RecordedOptions } from './options.js'
 import type { ProgressEvent } from '../run/progress-event.js'
 import type { Rng } from '../run/rng.js'
-import type { Holding, Runner } from '../run/storage.js'
+import type { Storage, Runner } from '../run/storage.js'
 
 /** A tensor, or a record of tensors. */
 export type Stats = Tensor | { readonly [name: string]: Tensor } | void
@@ -59,7 +59,7 @@ export interface Method<S extends Stats = any> {
 export type Batches = Iterable<Tensor> | AsyncIterable<Tensor>
 
 /** What a pass gets from the runner. */
-export interface Context extends Holding {
+export interface Context extends Storage {
   readonly calibration?: Batches
   readonly rng: Rng
   readonly signal: AbortSignal

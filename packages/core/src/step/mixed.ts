@@ -1,5 +1,5 @@
 import { definePass } from './define-method.js'
-import { layerwise } from '../run/each-site.js'
+import { eachSite } from '../run/each-site.js'
 import type { Method } from './method.js'
 import { values, recorded } from './options.js'
 import { selects } from '../model/select-sites.js'
@@ -17,7 +17,7 @@ export const mixed = definePass({
   options: { methods: values<Method>({ of: 'method', is: isMethod, doc: 'tried in order; `only` says where each works' }) },
   run: (model, context, { methods }) => {
     const rules = methods.map(method => ({ method, takes: selects(method) }))
-    const pass = layerwise(site => rules.find(({ takes }) => takes(site))?.method, { name: 'mixed', options: recorded({ methods }) })
+    const pass = eachSite(site => rules.find(({ takes }) => takes(site))?.method, { name: 'mixed', options: recorded({ methods }) })
     return pass.run(model, context)
   },
 })

@@ -1,13 +1,13 @@
 /** Why a parameter has no place in a format, and the step that would give it one. */
-export interface Misfit {
+export interface Refusal {
   readonly reason: string
   readonly step: string
 }
 
-export const isMisfit = <T extends object>(result: T | Misfit): result is Misfit => 'reason' in result
+export const isRefusal = <T extends object>(result: T | Refusal): result is Refusal => 'reason' in result
 
 /** A parameter that was told to have no place. */
-export interface Refused extends Misfit {
+export interface Refused extends Refusal {
   readonly name: string
 }
 

@@ -11,7 +11,7 @@ import {
   type Shape,
 } from '@tersor/tensor'
 import type { Quantization, WeightDType, WeightEntry } from './manifest.js'
-import type { Misfit } from '../files/refusal.js'
+import type { Refusal } from '../files/refusal.js'
 
 /** A weight as a manifest describes it, and its bytes. */
 export interface StoredWeight {
@@ -22,7 +22,7 @@ export interface StoredWeight {
 }
 
 const QUANTIZE = "Quantize it by rtn with bits=8 and granularity='tensor'."
-const misfit = (reason: string, step = QUANTIZE): Misfit => ({ reason, step })
+const misfit = (reason: string, step = QUANTIZE): Refusal => ({ reason, step })
 
 /** Codes around the grid's zero as the source had them, where every value lies on that grid; undefined where one does not. */
 const codesOn = (
@@ -52,7 +52,7 @@ const storeAsBefore = (values: Float32Array | Int32Array, shape: Shape, before: 
 }
 
 /** A plain tensor: on the grid that it was read from where it is still the same, else as it is. */
-const storeDense = (tensor: Dense, before: WeightEntry | undefined): StoredWeight | Misfit => {
+const storeDense = (tensor: Dense, before: WeightEntry | undefined): StoredWeight | Refusal => {
   const { dtype, shape } = tensor
   if (dtype === 'f16') return { dtype: 'float32', shape, quantization: { dtype: 'float16' }, bytes: tensor.bytes }
   if (dtype === 'c64') return { dtype: 'complex64', shape, bytes: tensor.bytes }
@@ -82,7 +82,7 @@ const fromRows = (codes: Uint8Array, outAxis: number, shape: Shape): Uint8Array 
 const same = (values: ArrayLike<number>): boolean => Array.prototype.every.call(values, value => value === values[0])
 
 /** One grid for the whole tensor: value = scale · (code − zero) = code · scale + min. */
-const storeAffine = ({ parts, attrs, shape }: Encoded): StoredWeight | Misfit => {
+const storeAffine = ({ parts, attrs, shape }: Encoded): StoredWeight | Refusal => {
   const { data, scale, zero } = parts as Readonly<Record<string, Dense>>
   if (!isDense(parts.scale)) return misfit('has scales that are codes themselves')
   const bits = attrs.bits as number
@@ -93,7 +93,7 @@ const storeAffine = ({ parts, attrs, shape }: Encoded): StoredWeight | Misfit =>
   return { dtype: 'float32', shape, quantization: { dtype: 'uint8', scale: scales[0], min: 0 - zeros[0] * scales[0] }, bytes }
 }
 
-const storeEncoded = (tree: Encoded): StoredWeight | Misfit => {
+const storeEncoded = (tree: Encoded): StoredWeight | Refusal => {
   const { codec, parts, shape, attrs } = tree
   if (codec.name === 'affine') return storeAffine(tree)
   if (codec.name !== 'matrix') return misfit(`is ${codec.name}, and tfjs keeps one grid of codes for a tensor`)
@@ -104,7 +104,7 @@ const storeEncoded = (tree: Encoded): StoredWeight | Misfit => {
 }
 
 /** How a manifest keeps a parameter; `before` is what it was read from. */
-export const storeWeight = (name: string, parameter: Parameter, before: WeightEntry | undefined): StoredWeight | Misfit => {
+export const storeWeight = (name: string, parameter: Parameter, before: WeightEntry | undefined): StoredWeight | Refusal => {
   if (/\.input_(scale|zero_point)$/.test(name) && before === undefined)
     return misfit('is the grid of a layer’s inputs, and tfjs computes in float32', 'Leave out quantize-activations.')
   return parameter.kind === 'dense' ? storeDense(parameter, before) : storeEncoded(parameter)

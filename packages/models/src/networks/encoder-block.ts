@@ -3,7 +3,7 @@ import type { Env, Site } from '@tersor/core'
 import type { Shape } from '@tersor/tensor'
 import { multiHeadAttention } from './attention.js'
 import type { Band } from './bands.js'
-import { linearScaling, normScaling, valueTurning } from './free-channels.js'
+import { linearScaling, normScaling, valueRotation } from './free-channels.js'
 import { ACTIVATIONS, layerNorm, linear, linearSite } from './layers.js'
 
 /** What the blocks of BERT and ViT have in common. */
@@ -63,7 +63,7 @@ export const encoderChannels = (
       ...behind(norms[1], [up]),
       ...(activation === 'relu' ? [linearScaling({ site: up, start: 0, count: feedForward, bias: true }, down)] : []),
     ],
-    turnings: [valueTurning(hidden / heads, values, output, hidden)],
+    rotations: [valueRotation(hidden / heads, values, output, hidden)],
   }
 }
 

@@ -1,4 +1,4 @@
-import type { Channels, Scaling, Site, Turning } from '@tersor/core'
+import type { Channels, Scaling, Site, Rotation } from '@tersor/core'
 import { biasOf } from './layers.js'
 
 /** Where a linear layer stands among the channels of others. */
@@ -30,7 +30,7 @@ export const normScaling = (parameters: readonly string[], count: number, sites:
 })
 
 /** The values of each head on their way to the output projection: attention mixes positions, not channels. */
-export const valueTurning = (size: number, values: Rows, output: Site, outputInputs: number): Turning => ({
+export const valueRotation = (size: number, values: Rows, output: Site, outputInputs: number): Rotation => ({
   size,
   from: outputsOf(values),
   to: [inputsOf(output, outputInputs)],

@@ -7,7 +7,7 @@ import { checkParameters } from './check-parameters.js'
 import { checkCounts } from './config-counts.js'
 import { badField, DEEPEST, extent, flag, positive, tokenIds } from './config-fields.js'
 import type { LanguageConfig, LanguageModel, LanguageModelExtras } from './language-model.js'
-import { linearScaling, normScaling, valueTurning } from './free-channels.js'
+import { linearScaling, normScaling, valueRotation } from './free-channels.js'
 import { ACTIVATIONS, embed, layerNorm, linear, linearSite } from './layers.js'
 import type { RawConfig } from './raw-config.js'
 
@@ -82,7 +82,7 @@ const freeChannels = (prefix: string, layer: number, { hidden, heads, feedForwar
       behind(norms[1], up),
       ...(activation === 'relu' ? [linearScaling({ site: up, start: 0, count: feedForward, bias: true }, down)] : []),
     ],
-    turnings: [valueTurning(hidden / heads, values, attention.output, hidden)],
+    rotations: [valueRotation(hidden / heads, values, attention.output, hidden)],
   }
 }
 

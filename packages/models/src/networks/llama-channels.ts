@@ -1,5 +1,5 @@
-import type { Channels, Residual, Scaling, Turning } from '@tersor/core'
-import { inputsOf, linearScaling, normScaling, outputsOf, valueTurning, type Rows } from './free-channels.js'
+import type { Channels, Residual, Scaling, Rotation } from '@tersor/core'
+import { inputsOf, linearScaling, normScaling, outputsOf, valueRotation, type Rows } from './free-channels.js'
 import type { LlamaConfig } from './llama-config.js'
 import { blockNames, EMBEDDING, FINAL_NORM, headSite, type FeedForwardSites, type GatedSites } from './llama-parameters.js'
 
@@ -43,9 +43,9 @@ export const blockScalings = (layer: number, config: LlamaConfig): readonly Scal
 }
 
 /** The values of each head. */
-export const blockTurnings = (layer: number, config: LlamaConfig): readonly Turning[] => {
+export const blockRotations = (layer: number, config: LlamaConfig): readonly Rotation[] => {
   const names = blockNames(layer, config)
-  return [valueTurning(config.headSize, valuesOf(names, config), names.attention.output, config.heads * config.headSize)]
+  return [valueRotation(config.headSize, valuesOf(names, config), names.attention.output, config.heads * config.headSize)]
 }
 
 /** The residual stream; undefined where what is added to it is normalised first, since weights of those norms cannot move. */

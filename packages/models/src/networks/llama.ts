@@ -11,7 +11,7 @@ import type { RawConfig } from './raw-config.js'
 import { feedForward, feedForwardSites } from './feed-forward.js'
 import { embed, linear, rmsNorm, softCap } from './layers.js'
 import { completeLlamaConfig, parseLlamaConfig, type LlamaConfig } from './llama-config.js'
-import { blockScalings, blockTurnings, residualOf } from './llama-channels.js'
+import { blockScalings, blockRotations, residualOf } from './llama-channels.js'
 import { blockNames, blockParameters, EMBEDDING, FINAL_NORM, eachBaseParameter, eachParameter, headSite } from './llama-parameters.js'
 import { rotations } from './rope.js'
 import type { TextEncoder } from './text-encoder.js'
@@ -52,7 +52,7 @@ const blockStage = (layer: number, { config, rotation, bands }: Shared): Stage =
     parameters: blockParameters(layer, config).map(parameter => parameter.name),
     sites: [...sites.inputs, sites.output, ...feedForwardSites(feedForwardNames)],
     scalings: blockScalings(layer, config),
-    turnings: blockTurnings(layer, config),
+    rotations: blockRotations(layer, config),
     run: (x, env) => {
       const [batch, tokens] = x.shape
       const rows = tf.reshape(x, [batch * tokens, config.hidden])

@@ -1,5 +1,5 @@
 import { CompressionError, fromFloat32, toFloat32, type Dense, type Parameter } from '@tersor/tensor'
-import { isMisfit, type Refused } from './forms/misfit.js'
+import { isRefusal, type Refused } from './forms/misfit.js'
 import { storeMatrix } from './forms/store.js'
 import type { OnnxForm, Stored, Target } from './forms/stored.js'
 import { inputGrids, type InputGrids } from './input-grids.js'
@@ -74,7 +74,7 @@ export const weightWriter = ({ source, form, float }: WeightWriterOptions, spool
       write: (wanted, values) => spool.write(wanted === name && values.dtype !== tensor.dtype ? `${name}_${values.dtype}` : wanted, values),
     }
     const stored = await storeMatrix(tree, { name, shape: tensor.shape, outAxis }, target)
-    if (isMisfit(stored)) return void refused.push({ name, ...stored })
+    if (isRefusal(stored)) return void refused.push({ name, ...stored })
     if (stored.value || isProduct) return keep(name, stored, !stored.value)
     refused.push({ name, reason: 'is asked for by other nodes than products', step: 'Leave it out with only.' })
   }

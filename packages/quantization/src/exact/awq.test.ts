@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core'
 import '@tensorflow/tfjs-backend-cpu'
 import { compress, decode, pipeline, type Model } from '@tersor/core'
-import { describeExact, describePass, picoModel, randomRows, runMethod, useEngine } from '@tersor/testing'
+import { describeExact, describePass, picoModel, randomRows, applyMethod, useEngine } from '@tersor/testing'
 import { toFloat32, type Dense } from '@tersor/tensor'
 import { awq } from './awq.js'
 import { normedModel } from './normed-model.fixture.js'
@@ -89,7 +89,7 @@ it('refuses what it cannot work on', async () => {
   await expect(compress(picoModel(), awq({ bits: 3 }), { calibration })).rejects.toThrow(
     'awq finds no channels in this model whose scale is free.\nUse a network of @tersor/models',
   )
-  const rounded = await runMethod(rtn(), { weight: randomRows(3, 4, 5) })
+  const rounded = await applyMethod(rtn(), { weight: randomRows(3, 4, 5) })
   await expect(compress(normedModel([1, 1, 1, 1], [[], [], []], rounded), awq({ bits: 3 }), { calibration })).rejects.toThrow(
     'awq would change "up.weight", which is compressed already (affine).\nPut awq before the step that compressed it.',
   )

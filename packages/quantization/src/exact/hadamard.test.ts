@@ -2,7 +2,7 @@ import * as tf from '@tensorflow/tfjs-core'
 import '@tensorflow/tfjs-backend-cpu'
 import { compress, type Model } from '@tersor/core'
 import { picoLlama } from '@tersor/models'
-import { describeExact, describePass, picoModel, randomRows, runMethod, useEngine } from '@tersor/testing'
+import { describeExact, describePass, picoModel, randomRows, applyMethod, useEngine } from '@tersor/testing'
 import { fromFloat32, memoryStore, toFloat32, type Dense, type ParameterStore } from '@tersor/tensor'
 import { randomHadamard, rotate } from './hadamard-matrix.js'
 import { hadamard } from './hadamard.js'
@@ -104,7 +104,7 @@ it('refuses what it cannot turn', async () => {
     'hadamard finds nothing in this model that can be turned.\nUse a network of @tersor/models',
   )
   const model = streamModel([1, 1, 1, 1])
-  const out = await runMethod(rtn(), { weight: randomRows(2, 4, 2) })
+  const out = await applyMethod(rtn(), { weight: randomRows(2, 4, 2) })
   const rounded = { ...model, params: memoryStore({ in: await model.params.read('in'), norm: await model.params.read('norm'), out }) }
   await expect(compress(rounded, hadamard())).rejects.toThrow(
     'hadamard would change "out", which is compressed already (affine).\nPut hadamard before the step that compressed it.',
@@ -122,7 +122,7 @@ it('says that the stream cannot be turned where only heads are', async () => {
     parameters: ['in', 'out'],
     sites: [],
     run: (x: tf.Tensor) => x,
-    turnings: [{ size: 4, from: channels('in'), to: channels('out') }],
+    rotations: [{ size: 4, from: channels('in'), to: channels('out') }],
   }
   const messages: string[] = []
   const onProgress = (event: { readonly type: string; readonly message?: string }) =>

@@ -22,7 +22,7 @@ const valuesOf = async (make: () => tf.Tensor): Promise<Float32Array> => {
 }
 
 /** Multiplies each run of as many channels as the rotation has by it from the right. */
-const turnChannels = async (parameter: Dense, { axis, start = 0, count }: Channels, rotation: Rotation): Promise<Dense> => {
+const rotateChannels = async (parameter: Dense, { axis, start = 0, count }: Channels, rotation: Rotation): Promise<Dense> => {
   const { shape } = parameter
   const channels = shape[axis]
   const last = [...shape.keys()].filter(each => each !== axis).concat(axis)
@@ -51,15 +51,15 @@ const planResidual = async (model: Model, changes: Plan, { rng, signal }: Contex
       plan(changes, reader.parameter, dense => scaleChannels(dense, reader, channel => values[channel] + offset))
   }
   for (const channels of [...writers, ...norms.flatMap(({ readers }) => readers)])
-    plan(changes, channels.parameter, dense => turnChannels(dense, channels, rotation))
+    plan(changes, channels.parameter, dense => rotateChannels(dense, channels, rotation))
 }
 
 /** Turns the vectors of each head. */
 const planHeads = ({ stages }: Model, changes: Plan, { rng }: Context): void => {
   for (const stage of stages) {
-    for (const [index, { size, from, to }] of (stage.turnings ?? []).entries()) {
+    for (const [index, { size, from, to }] of (stage.rotations ?? []).entries()) {
       const rotation = randomHadamard(size, signsOf(rng.fork(`${stage.name}:${index}`)))
-      for (const channels of [...from, ...to]) plan(changes, channels.parameter, dense => turnChannels(dense, channels, rotation))
+      for (const channels of [...from, ...to]) plan(changes, channels.parameter, dense => rotateChannels(dense, channels, rotation))
     }
   }
 }
@@ -121,7 +121,7 @@ export const hadamard = definePass({
     throw new CompressionError(
       'UNSUPPORTED',
       'hadamard finds nothing in this model that can be turned.',
-      'Use a network of @tersor/models, or give the model `residual` and its stages `turnings`.',
+      'Use a network of @tersor/models, or give the model `residual` and its stages `rotations`.',
     )
   },
 })

@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core'
 import '@tensorflow/tfjs-backend-cpu'
 import { compress, type Model } from '@tersor/core'
-import { describeExact, describePass, picoModel, randomRows, runMethod, useEngine } from '@tersor/testing'
+import { describeExact, describePass, picoModel, randomRows, applyMethod, useEngine } from '@tersor/testing'
 import { toFloat32, type Dense } from '@tersor/tensor'
 import { smoothQuant } from './smooth-quant.js'
 import { normedModel } from './normed-model.fixture.js'
@@ -57,7 +57,7 @@ it('refuses what it cannot work on', async () => {
   await expect(compress(picoModel(), smoothQuant(), { calibration })).rejects.toThrow(
     'smooth-quant finds no channels in this model whose scale is free.\nUse a network of @tersor/models',
   )
-  const rounded = await runMethod(rtn(), { weight: randomRows(3, 4, 5) })
+  const rounded = await applyMethod(rtn(), { weight: randomRows(3, 4, 5) })
   await expect(compress(normedModel([1, 1, 1, 1], [[], [], []], rounded), smoothQuant(), { calibration })).rejects.toThrow(
     'smooth-quant would change "up.weight", which is compressed already (affine).\nPut smooth-quant before the step that compressed it.',
   )

@@ -1,6 +1,6 @@
 import '@tensorflow/tfjs-backend-cpu'
 import { codeOf, lineBetween, maskedOf, type Grid, type Line } from '@tersor/core'
-import { describeMethod, randomRows, runMethod, valuesOf, useEngine } from '@tersor/testing'
+import { describeMethod, randomRows, applyMethod, valuesOf, useEngine } from '@tersor/testing'
 import { fromFloat32 } from '@tersor/tensor'
 import { dampedMoment, sweepReference } from '../../../kernels/src/column-sweep.reference.js'
 import { gptq } from './gptq.js'
@@ -32,7 +32,7 @@ it.each([
     }
     return (codeOf(current[j], lines[row], 3) - lines[row].zero) * lines[row].scale
   })
-  const actual = await valuesOf(await runMethod(gptq({ bits: 3, symmetric, group, block: 7 }), { weight, inputs }))
+  const actual = await valuesOf(await applyMethod(gptq({ bits: 3, symmetric, group, block: 7 }), { weight, inputs }))
   // scales are stored as halves: a last bit may differ between the two
   actual.forEach((row, r) => row.forEach((value, c) => expect(Math.abs(value - expected[r][c])).toBeLessThan(1e-3)))
 })
@@ -46,16 +46,16 @@ it('is rounding to nearest where inputs are uncorrelated', async () => {
     [0, 0, 0, 2],
   ]
   const options = { bits: 3, granularity: 'row' } as const
-  expect(await valuesOf(await runMethod(gptq(options), { weight, inputs }))).toEqual(
-    await valuesOf(await runMethod(rtn(options), { weight })),
+  expect(await valuesOf(await applyMethod(gptq(options), { weight, inputs }))).toEqual(
+    await valuesOf(await applyMethod(rtn(options), { weight })),
   )
 })
 
 it.each([{}, { actOrder: true }, { staticGroups: true }])('loses less output than rounding, with %p', async extra => {
   const weight = randomRows(16, 32, 7)
   const inputs = randomRows(256, 32, 8, 2)
-  const error = async (method: Parameters<typeof runMethod>[0]) =>
-    outputError(weight, await valuesOf(await runMethod(method, { weight, inputs })), inputs)
+  const error = async (method: Parameters<typeof applyMethod>[0]) =>
+    outputError(weight, await valuesOf(await applyMethod(method, { weight, inputs })), inputs)
   expect(await error(gptq({ bits: 3, group: 16, ...extra }))).toBeLessThan(0.7 * (await error(rtn({ bits: 3, group: 16 }))))
 })
 
@@ -64,7 +64,7 @@ it('keeps removed weights at exactly zero, also on an asymmetric grid', async ()
   const mask = weight.map(row => row.map((_, c) => (c % 4 < 2 ? 1 : 0)))
   const current = fromFloat32(weight.flat(), 'f32', [4, 8])
   for (const symmetric of [true, false]) {
-    const tree = await runMethod(gptq({ bits: 4, group: 8, symmetric }), { weight, inputs: randomRows(40, 8, 3, 1), mask, current })
+    const tree = await applyMethod(gptq({ bits: 4, group: 8, symmetric }), { weight, inputs: randomRows(40, 8, 3, 1), mask, current })
     const values = await valuesOf(tree)
     values.forEach((row, r) => row.forEach((value, c) => !mask[r][c] && expect(value).toBe(0)))
     expect(await valuesOf(maskedOf(mask.flat(), tree))).toEqual(values)
@@ -76,15 +76,15 @@ it('rounds a column that no input reached to nearest, and all of them where none
   const weight = [[7.5, 2.2, -3.1, 0.4], [-7.5, 4.7, 1.2, 6.6]] // prettier-ignore
   const inputs = randomRows(40, 4, 3, 1).map(row => [row[0], 0, row[2], row[3]])
   const method = gptq({ bits: 4, group: 4, staticGroups: true })
-  const values = await valuesOf(await runMethod(method, { weight, inputs }))
+  const values = await valuesOf(await applyMethod(method, { weight, inputs }))
   expect(values.map(row => row[1])).toEqual([2, 5])
-  const silent = await valuesOf(await runMethod(method, { weight, inputs: inputs.map(row => row.map(() => 0)) }))
-  expect(silent).toEqual(await valuesOf(await runMethod(rtn({ bits: 4, group: 4 }), { weight })))
+  const silent = await valuesOf(await applyMethod(method, { weight, inputs: inputs.map(row => row.map(() => 0)) }))
+  expect(silent).toEqual(await valuesOf(await applyMethod(rtn({ bits: 4, group: 4 }), { weight })))
 })
 
 it('warns when there are fewer tokens than columns', async () => {
   const warnings: string[] = []
-  await runMethod(gptq({ group: 8 }), { weight: randomRows(2, 8, 1), inputs: randomRows(3, 8, 2), onWarning: text => warnings.push(text) })
+  await applyMethod(gptq({ group: 8 }), { weight: randomRows(2, 8, 1), inputs: randomRows(3, 8, 2), onWarning: text => warnings.push(text) })
   expect(warnings).toEqual([
     'fewer calibration tokens than columns: rounding to nearest would do better. Give at least 4 a column, or use rtn.',
   ])

@@ -19,7 +19,7 @@ import { loadConfig } from '../config.js'
 import { engineFacts } from '../engine-facts.js'
 import { garbageCollector } from '../collect-garbage.js'
 import { makeStep } from '../methods.js'
-import { keeping } from '../tee-sink.js'
+import { teeSink } from '../tee-sink.js'
 import { openOutput, type SavedModel } from '../model-output.js'
 import type { FormatFlags, OutputFormat } from '../format-flags.js'
 import { bytesText, note, paint, tableOf, writeResult, type Terminal } from '../output.js'
@@ -68,7 +68,7 @@ export const compress = (terminal: Terminal, path: string, given: CompressFlags,
     const reports: StepReport[] = []
     let calibration: tf.Tensor[] = []
     const siteOf = sitesByParameter(model)
-    const kept = flags.verify ? keeping(output.sink) : undefined
+    const kept = flags.verify ? teeSink(output.sink) : undefined
     const runSteps = async (): Promise<OpenedModel> =>
       run(model, pipeline(...steps, ...(packs ? [pack()] : [])), {
         seed: flags.seed,

@@ -1,7 +1,7 @@
 import { dense, fromIntegers, type Encoded } from '@tersor/tensor'
 import type { Json } from '../../files/json-text.js'
 import { affineMatrixOf, halfScales, whyNoMatrix, zerosOf } from '../../files/affine-matrix.js'
-import type { Misfit } from '../../files/refusal.js'
+import type { Refusal } from '../../files/refusal.js'
 import { groupOf, leftAlone, type Layout, type PlannedLayer, type StoredLinear } from './layout.js'
 import { packColumns, packRows, transposed, wordsFor } from '../../files/pack-words.js'
 
@@ -12,9 +12,9 @@ const BITS: readonly number[] = [2, 3, 4, 8]
 const MULTIPLE = 32
 const STEP = 'Quantize it by gptq or rtn with bits of 2, 3, 4 or 8 and a group that divides its columns.'
 
-const misfit = (reason: string): Misfit => ({ reason, step: STEP })
+const misfit = (reason: string): Refusal => ({ reason, step: STEP })
 
-const refuses = ({ rows, columns, bits, group }: PlannedLayer): Misfit | undefined => {
+const refuses = ({ rows, columns, bits, group }: PlannedLayer): Refusal | undefined => {
   if (!BITS.includes(bits)) return misfit(`has ${bits} bits`)
   if (rows % MULTIPLE !== 0 || columns % MULTIPLE !== 0) return misfit(`is ${rows} × ${columns}, not multiples of ${MULTIPLE}`)
   return columns % group === 0 ? undefined : misfit(`has groups of ${group}, which do not divide its ${columns} columns`)
@@ -26,7 +26,7 @@ const SECOND = 'Write the checkpoint format gptq_v2: --checkpoint-format gptq_v2
 /** qweight packs codes along the inputs, qzeros along the outputs; scales are halves, (groups, outputs). */
 const store =
   (versionFor: (symmetric: boolean) => GptqVersion) =>
-  (tree: Encoded): StoredLinear | Misfit => {
+  (tree: Encoded): StoredLinear | Refusal => {
     const matrix = affineMatrixOf(tree)
     if (!matrix) return misfit(whyNoMatrix(tree))
     const { rows, columns, bits, group, groups, codes } = matrix
