@@ -116,7 +116,7 @@ function programOf(engine: OrtEngine, { runs, read }: Recording, result: Tensors
 }
 
 /** Frees graphs that nobody else has, which a refused function leaves behind. */
-function forsake(runs: readonly Run[]): void {
+function disposeRuns(runs: readonly Run[]): void {
   for (const { plan } of runs) if (plan.forgotten) plan.session.dispose()
 }
 
@@ -140,7 +140,7 @@ function record<R extends Tensors>(
   try {
     return [result!, programOf(engine, recording, result!, before)]
   } catch (error) {
-    forsake(recording.runs)
+    disposeRuns(recording.runs)
     if (refused === 'throw') throw error
     return [result!, null]
   }

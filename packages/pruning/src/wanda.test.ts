@@ -25,7 +25,8 @@ it('does not change when a channel is scaled up and its weights down', async () 
     weight: weight.map(row => row.map((w, c) => (c === 2 ? w / 8 : w))),
     inputs: inputs.map(row => row.map((x, c) => (c === 2 ? x * 8 : x))),
   }
-  const zeros = async (given: typeof scaled) => (await valuesOf(await applyMethod(wanda(), given))).map(row => row.map(value => value === 0))
+  const zeros = async (given: typeof scaled) =>
+    (await valuesOf(await applyMethod(wanda(), given))).map(row => row.map(value => value === 0))
   expect(await zeros(scaled)).toEqual(await zeros({ weight, inputs }))
 })
 

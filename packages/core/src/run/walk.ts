@@ -72,7 +72,7 @@ interface Visited {
   readonly events: readonly ProgressEvent[]
 }
 
-const visitOf = (view: StageView, { model, context, options, writer }: Turn): Visited => {
+const visitOf = (view: StageView, { model, context, options, writer }: Walk): Visited => {
   const { pass, follow = 'changed' } = options
   const { stage, index, inputs, loaded, outputs } = view
   const changed = new Map<string, Parameter>()
@@ -141,10 +141,10 @@ export const walkStages = async (
     const params = { read: async (name: string, how?: object) => (await made.get(name)?.()) ?? model.params.read(name, how) }
     const own = new Set(model.params.names())
     const following = { ...{ signal: context.signal }, until: finished.length <= last ? last : 0 }
-    const turn = { model, of: stages.length, context, options, writer, keep, visit }
+    const walk = { model, of: stages.length, context, options, writer, keep, visit }
     await followStages({ stages, params }, inputs, following, async view => {
       const unit = finished[view.index]
-      const names = unit ? takeUnit(turn, view, unit) : await takeStage(turn, view)
+      const names = unit ? takeUnit(walk, view, unit) : await takeStage(walk, view)
       return restage(view.stage, name => own.has(name) || names.has(name))
     })
     const store = await writer.finish()
@@ -157,7 +157,7 @@ export const walkStages = async (
   }
 }
 
-interface Turn {
+interface Walk {
   readonly model: Model
   readonly of: number
   readonly context: Context
@@ -167,13 +167,13 @@ interface Turn {
   readonly visit: (visit: Visit) => Promise<void>
 }
 
-const placeOf = ({ stage, index }: StageView, { of, options }: Turn) => ({ pass: options.pass, stage: stage.name, index, of })
+const placeOf = ({ stage, index }: StageView, { of, options }: Walk) => ({ pass: options.pass, stage: stage.name, index, of })
 
 /** Puts what an earlier run finished in its place. */
-const takeUnit = (turn: Turn, view: StageView, { params, events }: Unit): ReadonlySet<string> => {
-  const { context, options, keep } = turn
+const takeUnit = (walk: Walk, view: StageView, { params, events }: Unit): ReadonlySet<string> => {
+  const { context, options, keep } = walk
   events.forEach(event => context.emit(event))
-  context.emit({ type: 'resumed', ...placeOf(view, turn) })
+  context.emit({ type: 'resumed', ...placeOf(view, walk) })
   const names = params.names()
   for (const name of names) {
     const read = (): Promise<Parameter> => params.read(name, { signal: context.signal })
@@ -184,10 +184,10 @@ const takeUnit = (turn: Turn, view: StageView, { params, events }: Unit): Readon
 }
 
 /** Visits a stage and writes what came of it. */
-const takeStage = async (turn: Turn, view: StageView): Promise<ReadonlySet<string>> => {
-  const { context, options, writer, keep, visit } = turn
-  context.emit({ type: 'stage', ...placeOf(view, turn) })
-  const { visit: shown, changed, events } = visitOf(view, turn)
+const takeStage = async (walk: Walk, view: StageView): Promise<ReadonlySet<string>> => {
+  const { context, options, writer, keep, visit } = walk
+  context.emit({ type: 'stage', ...placeOf(view, walk) })
+  const { visit: shown, changed, events } = visitOf(view, walk)
   if (options.visits?.(view.stage) ?? true) await visit(shown)
   await writer.write(view.stage, changed, events)
   for (const [name, parameter] of changed) keep(view.index, name, async () => parameter)

@@ -1,5 +1,5 @@
 import { CompressionError, fromFloat32, toFloat32, type Dense, type Parameter } from '@tersor/tensor'
-import { isRefusal, type Refused } from './forms/misfit.js'
+import { isRefusal, type Refused } from './forms/refusal.js'
 import { storeMatrix } from './forms/store.js'
 import type { OnnxForm, Stored, Target } from './forms/stored.js'
 import { inputGrids, type InputGrids } from './input-grids.js'

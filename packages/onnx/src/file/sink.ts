@@ -4,7 +4,7 @@ import { CompressionError, type ParameterSink, type ParameterStore } from '@ters
 import { exists, nameOf, within } from '@tersor/formats/internal/files/file-system'
 import { fileSink, type FileWriter, type SinkOptions, type Unfinished } from '@tersor/formats/internal/files/output'
 import { graphBuilder, MICROSOFT } from './build.js'
-import { refusal } from './forms/misfit.js'
+import { refusal } from './forms/refusal.js'
 import { ONNX_FORMS } from './forms/store.js'
 import type { OnnxForm } from './forms/stored.js'
 import { INLINE_BYTES } from './scan.js'

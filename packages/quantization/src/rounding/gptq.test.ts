@@ -84,7 +84,11 @@ it('rounds a column that no input reached to nearest, and all of them where none
 
 it('warns when there are fewer tokens than columns', async () => {
   const warnings: string[] = []
-  await applyMethod(gptq({ group: 8 }), { weight: randomRows(2, 8, 1), inputs: randomRows(3, 8, 2), onWarning: text => warnings.push(text) })
+  await applyMethod(gptq({ group: 8 }), {
+    weight: randomRows(2, 8, 1),
+    inputs: randomRows(3, 8, 2),
+    onWarning: text => warnings.push(text),
+  })
   expect(warnings).toEqual([
     'fewer calibration tokens than columns: rounding to nearest would do better. Give at least 4 a column, or use rtn.',
   ])
