@@ -16,7 +16,7 @@ const reportOf = (folder: string, name: string): string => {
   const made = mkdtempSync(join(tmpdir(), 'tersor-api-'))
   const packageJsonFullPath = join(folder, 'package.json')
   const configObject = {
-    newlineKind: 'lf',
+    newlineKind: 'lf' as const,
     projectFolder: folder,
     mainEntryPointFilePath: join(folder, 'dist/index.d.ts'),
     compiler: { tsconfigFilePath: join(folder, 'tsconfig.json') },
