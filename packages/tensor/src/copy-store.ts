@@ -8,7 +8,10 @@ export interface CopyOptions {
   readonly onProgress?: (done: number, of: number) => void
 }
 
-/** Writes all parameters of a store, one in memory at a time, and gives the store they became. Throws the signal's reason or what reading and writing throw; the sink is then aborted. */
+/**
+ * Writes all parameters of a store, one in memory at a time, and gives the store they became; what nobody changes goes from file to file where
+ * store and sink can. Throws the signal's reason or what reading and writing throw; the sink is then aborted.
+ */
 export const copyStore = async (
   store: ParameterStore,
   sink: ParameterSink,
@@ -18,8 +21,12 @@ export const copyStore = async (
   try {
     for (const [index, name] of names.entries()) {
       signal?.throwIfAborted()
-      const parameter = await store.read(name, signal ? { signal } : {})
-      await sink.write(name, change ? await change(name, parameter) : parameter)
+      const outline = change || !sink.copy ? undefined : store.outline?.(name)
+      if (outline) await sink.copy!(name, outline)
+      else {
+        const parameter = await store.read(name, signal ? { signal } : {})
+        await sink.write(name, change ? await change(name, parameter) : parameter)
+      }
       onProgress?.(index + 1, names.length)
     }
     return await sink.finish()

@@ -1,6 +1,6 @@
 import { CompressionError, fromFloat32, toFloat32, dense, type DType, type Shape } from '@tersor/tensor'
 import { packBlocks, unpackBlocks } from '@tersor/kernels/blocks'
-import { copyRange, readFully, writeFully, type OpenFile } from '../file-system.js'
+import { copyPieces, piecesOf, readFully, writeFully, type OpenFile } from '../file-system.js'
 import { aligned, type TensorInfo } from './encode-header.js'
 import type { GgufPlace } from './names.js'
 import type { StoredTensor } from './store-tensor.js'
@@ -131,11 +131,12 @@ export const tensorData = (open: () => Promise<OpenFile>, experts: number): Tens
     byteLength: () => layOut(entries.values()).byteLength,
     copyTo: async (file, start) => {
       const { placed } = layOut(entries.values())
+      const copy = copyPieces(file)
       for (const { entry, offset, type } of placed) {
         const size = sizeIn(type, entry.shape)
         for (const [at, piece] of entry.pieces) {
           const to = start + offset + at * size
-          if (piece.type === type) await copyRange(data!, piece.offset, file, to, size)
+          if (piece.type === type) await copy(piecesOf(data!, piece.offset, size), to)
           else await writeFully(file, widen(await bytesOf(piece), piece.type, type, entry.shape), to)
         }
         const end = offset + entry.pieces.size * sizeIn(type, entry.shape)
