@@ -160,6 +160,13 @@ export const writeFile = async (fs: FileSystem, path: string, bytes: Uint8Array)
   }
 }
 
+/** Makes the names in a folder as lasting as the files; some systems cannot. */
+export const syncFolder = async (fs: FileSystem, path: string): Promise<void> => {
+  const folder = await fs.open(path, 'r').catch(() => undefined)
+  await folder?.sync?.().catch(() => {})
+  await folder?.close().catch(() => {})
+}
+
 export const exists = (fs: FileSystem, path: string): Promise<boolean> =>
   fs.stat(path).then(
     () => true,

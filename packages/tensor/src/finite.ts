@@ -1,8 +1,42 @@
 import type { Shape } from './dtype.js'
 import { CompressionError } from './errors.js'
 
-/** The first value that is NaN or infinite, or −1, and the largest magnitude of the values before it. */
-export const finiteRange = (values: ArrayLike<number>): { readonly bad: number; readonly largest: number } => {
+export interface FiniteRange {
+  /** Where the first value is that is NaN or infinite, or −1. */
+  readonly bad: number
+  /** The largest magnitude of the values before it. */
+  readonly largest: number
+}
+
+/** Magnitudes of floats are ordered as their bits are. */
+const rangeOfBits = (bits: Int32Array | Uint16Array, magnitude: number, limit: number): readonly [bad: number, largest: number] => {
+  let largest = 0
+  for (let i = 0; i < bits.length; i++) {
+    const size = bits[i] & magnitude
+    if (size > largest) {
+      if (size >= limit) return [i, largest]
+      largest = size
+    }
+  }
+  return [-1, largest]
+}
+
+const floatOf = (bits: number): number => new Float32Array(Int32Array.of(bits).buffer)[0]
+
+/** The range of float32 values. */
+const rangeOfFloats = ({ buffer, byteOffset, length }: Float32Array): FiniteRange => {
+  const [bad, largest] = rangeOfBits(new Int32Array(buffer, byteOffset, length), 0x7fffffff, 0x7f800000)
+  return { bad, largest: floatOf(largest) }
+}
+
+/** The range of values that are given as the codes of bf16. */
+export const finiteRangeOfBf16 = (codes: Uint16Array): FiniteRange => {
+  const [bad, largest] = rangeOfBits(codes, 0x7fff, 0x7f80)
+  return { bad, largest: floatOf(largest << 16) }
+}
+
+export const finiteRange = (values: ArrayLike<number>): FiniteRange => {
+  if (values instanceof Float32Array) return rangeOfFloats(values)
   let largest = 0
   for (let i = 0; i < values.length; i++) {
     const magnitude = Math.abs(values[i])
@@ -23,15 +57,20 @@ export const placeOf = (at: number, shape: Shape): readonly number[] => {
   return place
 }
 
+/** The error of a value that is NaN or infinite and should be rounded: whose it is, and where. */
+export const notFiniteAt = (name: string, value: number, at: number, shape: Shape): CompressionError => {
+  const place = placeOf(at, shape)
+  return new CompressionError(
+    'NOT_FINITE',
+    `"${name}" holds ${value} at [${place.join(', ')}].`,
+    'It cannot be rounded to another type: repair the weights first, or leave this one as it is.',
+    { name, place, value },
+  )
+}
+
 /** Throws NOT_FINITE, saying whose values they are and where, at the first one that is NaN or infinite; gives the largest magnitude. */
 export const requireFinite = (name: string, values: ArrayLike<number>, shape: Shape): number => {
   const { bad, largest } = finiteRange(values)
   if (bad < 0) return largest
-  const place = placeOf(bad, shape)
-  throw new CompressionError(
-    'NOT_FINITE',
-    `"${name}" holds ${values[bad]} at [${place.join(', ')}].`,
-    'It cannot be rounded to another type: repair the weights first, or leave this one as it is.',
-    { name, place, value: values[bad] },
-  )
+  throw notFiniteAt(name, values[bad], bad, shape)
 }

@@ -8,6 +8,7 @@ import {
   makeFolder,
   nodeFileSystem,
   readFully,
+  syncFolder,
   within,
   withoutSlash,
   writeFully,
@@ -63,13 +64,6 @@ const digestOf = async (fs: FileSystem, path: string): Promise<Pick<UnitRecord, 
   } finally {
     await source.close()
   }
-}
-
-/** Makes the names in a folder as lasting as the files; some systems cannot. */
-const syncFolder = async (fs: FileSystem, path: string): Promise<void> => {
-  const folder = await fs.open(path, 'r').catch(() => undefined)
-  await folder?.sync?.().catch(() => {})
-  await folder?.close().catch(() => {})
 }
 
 const openSpill = async (fs: FileSystem, path: string): Promise<Spill> => {
