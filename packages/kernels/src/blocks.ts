@@ -58,6 +58,8 @@ const checkLength = (type: BlockTypeName, length: number, unit: number, what: st
 export interface EncodeOptions {
   /** A weight for each column, as an importance matrix holds them: `values` are then rows of so many columns. */
   readonly importance?: Float32Array
+  /** The largest magnitude, where somebody has looked at all values and found them finite: it is not done again then. */
+  readonly largest?: number | undefined
 }
 
 const checkImportance = (type: BlockTypeName, length: number, block: number, importance: Float32Array): void => {
@@ -104,13 +106,14 @@ const checkWeights = (importance: Float32Array): void => {
 }
 
 /** Checks everything that blocks rely on, of values in float32 or the codes of bf16; gives the largest magnitude. */
-const checkValues = (type: BlockTypeName, given: Float32Array | Uint16Array, importance: Float32Array | undefined): number => {
+const checkValues = (type: BlockTypeName, given: Float32Array | Uint16Array, { importance, largest: known }: EncodeOptions): number => {
   const { block } = BLOCK_TYPES[type]
   checkLength(type, given.length, block, 'values')
   if (importance) {
     checkImportance(type, given.length, block, importance)
     checkWeights(importance)
   }
+  if (known !== undefined) return known
   const { bad, largest } = given instanceof Uint16Array ? finiteRangeOfBf16(given) : finiteRange(given)
   if (bad < 0) return largest
   const [value] = widened(given.subarray(bad, bad + 1))
@@ -122,8 +125,9 @@ const checkValues = (type: BlockTypeName, given: Float32Array | Uint16Array, imp
  * (q8_0 and mxfp4 ignore it), on this thread. Throws SHAPE for an incomplete block or row, NOT_FINITE for values or importance that are no numbers (or less
  * than none) and for values whose scales no half holds.
  */
-export const encodeBlocks = (type: BlockTypeName, values: Float32Array, { importance }: EncodeOptions = {}): Uint8Array => {
-  const largest = checkValues(type, values, importance)
+export const encodeBlocks = (type: BlockTypeName, values: Float32Array, options: EncodeOptions = {}): Uint8Array => {
+  const { importance } = options
+  const largest = checkValues(type, values, options)
   const format = BLOCK_TYPES[type]
   const work = blockJob(type, format, values, importance)
   if (work) runRowsHere(work.job)
@@ -139,9 +143,10 @@ export const encodeBlocks = (type: BlockTypeName, values: Float32Array, { import
 export const quantizeBlocks = async (
   type: BlockTypeName,
   values: Float32Array | Uint16Array,
-  { importance, signal }: EncodeOptions & RunRowsOptions = {},
+  options: EncodeOptions & RunRowsOptions = {},
 ): Promise<Uint8Array> => {
-  const largest = checkValues(type, values, importance)
+  const { importance, signal } = options
+  const largest = checkValues(type, values, options)
   const format = BLOCK_TYPES[type]
   const work = blockJob(type, format, values, importance)
   if (work) await runRows(work.job, { signal })

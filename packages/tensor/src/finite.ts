@@ -8,31 +8,47 @@ export interface FiniteRange {
   readonly largest: number
 }
 
-/** Magnitudes of floats are ordered as their bits are. */
-const rangeOfBits = (bits: Int32Array | Uint16Array, magnitude: number, limit: number): readonly [bad: number, largest: number] => {
-  let largest = 0
-  for (let i = 0; i < bits.length; i++) {
-    const size = bits[i] & magnitude
-    if (size > largest) {
-      if (size >= limit) return [i, largest]
-      largest = size
-    }
-  }
-  return [-1, largest]
-}
+const MAGNITUDE = 0x7fffffff
+/** Bits of infinity: those of finite magnitudes are less, and in the order of the magnitudes. */
+const INFINITE = 0x7f800000
 
 const floatOf = (bits: number): number => new Float32Array(Int32Array.of(bits).buffer)[0]
 
-/** The range of float32 values. */
 const rangeOfFloats = ({ buffer, byteOffset, length }: Float32Array): FiniteRange => {
-  const [bad, largest] = rangeOfBits(new Int32Array(buffer, byteOffset, length), 0x7fffffff, 0x7f800000)
-  return { bad, largest: floatOf(largest) }
+  const bits = new Int32Array(buffer, byteOffset, length)
+  let largest = 0
+  for (let i = 0; i < length; i++) {
+    const size = bits[i] & MAGNITUDE
+    if (size >= INFINITE) return { bad: i, largest: floatOf(largest) }
+    if (size > largest) largest = size
+  }
+  return { bad: -1, largest: floatOf(largest) }
+}
+
+const rangeOfCodes = (codes: Uint16Array): FiniteRange => {
+  let largest = 0
+  for (let i = 0; i < codes.length; i++) {
+    const size = (codes[i] << 16) & MAGNITUDE
+    if (size >= INFINITE) return { bad: i, largest: floatOf(largest) }
+    if (size > largest) largest = size
+  }
+  return { bad: -1, largest: floatOf(largest) }
 }
 
 /** The range of values that are given as the codes of bf16. */
 export const finiteRangeOfBf16 = (codes: Uint16Array): FiniteRange => {
-  const [bad, largest] = rangeOfBits(codes, 0x7fff, 0x7f80)
-  return { bad, largest: floatOf(largest << 16) }
+  if (codes.byteOffset % 4 !== 0 || codes.length % 2 !== 0) return rangeOfCodes(codes)
+  const pairs = new Int32Array(codes.buffer, codes.byteOffset, codes.length / 2)
+  let [even, odd] = [0, 0]
+  for (let i = 0; i < pairs.length; i++) {
+    const pair = pairs[i]
+    const first = (pair << 16) & MAGNITUDE
+    const second = pair & 0x7fff0000
+    if (first > even) even = first
+    if (second > odd) odd = second
+  }
+  const largest = Math.max(even, odd)
+  return largest >= INFINITE ? rangeOfCodes(codes) : { bad: -1, largest: floatOf(largest) }
 }
 
 export const finiteRange = (values: ArrayLike<number>): FiniteRange => {

@@ -30,17 +30,18 @@ export const largestOf = (name: string, values: MatrixValues, shape: Shape): num
   return most
 }
 
-/** Rows of so many columns as blocks, some rows at once: beside values and blocks, memory holds 16 MiB of float32 and as much for threads. */
+/** Finite rows of so many columns as blocks, some rows at once: beside values and blocks, memory holds 16 MiB of float32 and as much for threads. */
 export const encodeRows = async (
   type: BlockTypeName,
   values: MatrixValues,
   shape: Shape,
   columns: number,
+  largest: number,
   importance: Float32Array | undefined,
 ): Promise<Uint8Array> => {
   const size = sizeOf(shape)
   const step = Math.max(1, Math.floor(VALUES_AT_ONCE / columns)) * columns
-  const options = importance ? { importance } : {}
+  const options = { largest, ...(importance ? { importance } : {}) }
   if (size <= step) return quantizeBlocks(type, valuesOf(values, 0, size), options)
   let all: Uint8Array | undefined
   for (let at = 0, end = 0; at < size; at += step) {

@@ -90,7 +90,7 @@ const encodeAs = async (
 ): Promise<Uint8Array> => {
   if (!('format' in TENSOR_TYPES[type])) return fromFloat32(floatsOf(values), type as DType, shape).bytes
   const columns = largest <= LARGEST_HALF ? shape[shape.length - 1] : sizeOf(shape)
-  return encodeRows(type as BlockTypeName, values, shape, columns, importance)
+  return encodeRows(type as BlockTypeName, values, shape, columns, largest, importance)
 }
 
 const checkImportance = (name: string, columns: number, importance: Float32Array | undefined): void => {
