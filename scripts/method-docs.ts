@@ -18,7 +18,7 @@ export interface Page {
   readonly filled: string
 }
 
-const DECLARES = /^export const \w+ = define(?:Method|Pass|Observer|Score)\(/m
+const DECLARES = /^export const \w+ = define[A-Z]\w*\(/m
 const EXPORT_LINE = /^export .* from '\.\/(.+)\.js'/gm
 
 const isDescribed = (value: unknown): value is { readonly description: Description } =>
@@ -65,9 +65,9 @@ const referenceOf = ({ paper, differs }: Description): string =>
     ...(differs === undefined ? [] : [`**Differs from the paper:** ${differs}.`]),
   ].join('\n')
 
-/** One table for each kind: methods, passes, observers. */
+/** One table for each kind: methods, passes, and then what options hold, such as observers. */
 export const methodsOf = (found: readonly Found[]): string => {
-  const kinds = (['method', 'pass', 'observer'] as const).filter(kind => found.some(({ description }) => description.kind === kind))
+  const kinds = [...new Set(['method', 'pass', ...found.map(({ description }) => description.kind)])]
   const rows = (kind: Description['kind']): readonly string[][] =>
     found
       .filter(({ description }) => description.kind === kind)
@@ -77,7 +77,10 @@ export const methodsOf = (found: readonly Found[]): string => {
         paper ? `[${paper.authors} ${paper.year}](${paper.url})` : '',
         cell(summary),
       ])
-  return kinds.map(kind => table([kind, 'source', 'paper', 'what it does'], rows(kind))).join('\n\n')
+  return kinds
+    .filter(kind => rows(kind).length > 0)
+    .map(kind => table([kind, 'source', 'paper', 'what it does'], rows(kind)))
+    .join('\n\n')
 }
 
 /** Puts a text between the marks of its name, `<!-- options -->` and `<!-- /options -->`. */
@@ -85,7 +88,7 @@ export const fill = (page: string, path: string, mark: string, text: string): st
   const [start, end] = [`<!-- ${mark} -->`, `<!-- /${mark} -->`]
   const [from, to] = [page.indexOf(start), page.indexOf(end)]
   if (from < 0 || to < from) throw new Error(`${path} has no place for what is generated.\nAdd the lines ${start} and ${end}.`)
-  return `${page.slice(0, from + start.length)}\n\n${text}\n\n${page.slice(to)}`
+  return `${page.slice(0, from + start.length)}\n\n${text === '' ? '' : `${text}\n\n`}${page.slice(to)}`
 }
 
 const pageOf = (root: string, folder: string, { description }: Found): readonly Page[] => {
@@ -94,7 +97,7 @@ const pageOf = (root: string, folder: string, { description }: Found): readonly 
   const text = readFileSync(join(root, path), 'utf8')
   const texts = { summary: sentence(description.summary), options: optionsOf(description.options), reference: referenceOf(description) }
   const filled = Object.entries(texts)
-    .filter(([, each]) => each !== '')
+    .filter(([mark, each]) => each !== '' || text.includes(`<!-- ${mark} -->`))
     .reduce((page, [mark, each]) => fill(page, path, mark, each), text)
   return [{ path, text, filled }]
 }

@@ -15,11 +15,11 @@ import {
   type Rng,
 } from '@tersor/core'
 import { fromFloat32, type Parameter, type ParameterStore } from '@tersor/tensor'
-import { temporaryFolder } from './failing-file-system.reference.js'
+import { temporaryFolder } from './files/failing-file-system.fixture.js'
 import { gptqSink } from './gptq.js'
 import { openHuggingFace } from './huggingface.js'
 import { openImatrix, writeImatrix } from './imatrix.js'
-import { mutate, BINARY, TEXT } from './mutations.reference.js'
+import { mutate, BINARY, TEXT } from './files/mutations.fixture.js'
 import { openSafetensors, safetensorsHeaderBytes, safetensorsSink } from './safetensors.js'
 import { scratchFolder } from './scratch.js'
 import { encodeRecord } from './scratch/journal.js'

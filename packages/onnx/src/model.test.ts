@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core'
 import '@tensorflow/tfjs-backend-cpu'
 import { compress, forward, loadModel, pipeline, type Step } from '@tersor/core'
-import { encodeModel, graphBuilder, modelOf, onnxSink, openOnnx, type Onnx } from './file.js'
+import { encodeModel, graphBuilder, MICROSOFT, modelOf, onnxSink, openOnnx, type Onnx } from './file.js'
 import { svd } from '@tersor/low-rank'
 import { magnitude, sparseGpt, wanda } from '@tersor/pruning'
 import {
@@ -18,8 +18,8 @@ import { toFloat32, type Dense } from '@tersor/tensor'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { floats, runOnnx } from './file/run.reference.js'
-import { initializer, values, writeConvolution, writeMlp } from './file/toy-graph.reference.js'
+import { floats, runOnnx } from './file/run.fixture.js'
+import { initializer, values, writeConvolution, writeMlp } from './file/toy-graph.fixture.js'
 import { openOnnxModel, type OnnxModel } from './model.js'
 
 let folder = ''
@@ -221,7 +221,7 @@ it('rounds the inputs of the site that a grid was learned for, and of no other n
 
 it('says what the runtime says of a graph that it refuses', async () => {
   const graph = graphBuilder('node_')
-  graph.rename(graph.op('NoSuchOperator', ['x']), 'y')
+  graph.rename(graph.op('NoSuchOperator', ['x'], { domain: MICROSOFT }), 'y')
   const value = (name: string) => ({ name, dtype: 'f32' as const, shape: [1] })
   const path = join(folder, 'strange.onnx')
   await writeFile(path, encodeModel(modelOf({ name: 'strange', graph, inputs: [value('x')], outputs: [value('y')] })))

@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core'
 import type { Native, NativeSession, NativeTensor } from '@tersor/backend-ort/binding'
 import { activationNames, type Env, type InputGrid, type Site, type Stage } from '@tersor/core'
-import { oneLine } from '@tersor/formats/bad-file'
+import { oneLine } from '@tersor/formats/internal/files/bad-file'
 import {
   encodeModel,
   openOnnx,
@@ -70,12 +70,17 @@ const SHOWN: Readonly<Record<ReturnType<typeof shownAs>, (x: tf.Tensor) => tf.Te
   rows: x => x,
 }
 
+/** The channels of each group as an image of its own: (batch, channels, …) → (batch · groups, channels / groups, …). */
+const byGroup = (x: tf.Tensor, groups: number): tf.Tensor =>
+  groups === 1 ? x : tf.reshape(x, [x.shape[0] * groups, x.shape[1]! / groups, ...x.shape.slice(2)])
+
 /** Shows what the sites of a graph multiplied to the tap. Sites with one input see one tensor. */
 const showTaps = (sites: readonly GraphSite[], valueOf: (name: string) => tf.Tensor, tap: NonNullable<Env['tap']>): void => {
   const shown = new Map<string, tf.Tensor>()
   for (const each of sites) {
-    const key = `${each.input} as ${shownAs(each)}`
-    const value = shown.get(key) ?? SHOWN[shownAs(each)](valueOf(each.input))
+    const { groups = 1 } = each
+    const key = `${each.input} as ${groups} ${shownAs(each)}`
+    const value = shown.get(key) ?? SHOWN[shownAs(each)](byGroup(valueOf(each.input), groups))
     shown.set(key, value)
     tap(each.site, value)
   }

@@ -29,6 +29,7 @@ export const ONNX_READING = Object.freeze({
     { what: 'weights that nodes use from both sides, or that are outputs', fate: 'read', how: 'written as DequantizeLinear over the weight; the nodes stay' }, // prettier-ignore
     { what: 'data outside of the folder of the model', fate: 'refused', how: 'BAD_FILE' },
     { what: 'nodes that wait for themselves or for what nothing makes, two values of one name', fate: 'refused', how: 'BAD_FILE' },
+    { what: 'operators that ONNX has not, inputs and attributes that an operator has not, domains without a version', fate: 'refused', how: 'BAD_FILE' }, // prettier-ignore
     { what: 'graphs without an input, inputs that are no numbers, operators that ONNX Runtime lacks', fate: 'refused', how: 'UNSUPPORTED' },
   ] as const,
 })

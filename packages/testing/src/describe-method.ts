@@ -1,7 +1,9 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { compress, decode, pipeline, type Method, type Model, type ProgressEvent } from '@tersor/core'
-import { byteLength, encoded, fromIntegers, sizeOf, type Codec, type Parameter } from '@tersor/tensor'
+import { compress, pipeline, type Method, type Model, type ProgressEvent } from '@tersor/core'
+import { byteLength } from '@tersor/tensor'
+import { abortEverywhere } from './abort-everywhere.js'
 import { picoBatches, picoModel } from './pico-model.js'
+import { bytesOfTree, everySecond, titleOf, valuesOfParameter as valuesOf } from './trees.js'
 import { useEngine } from './use-engine.js'
 
 export interface MethodSuite {
@@ -18,36 +20,6 @@ export interface MethodSuite {
 const FIRST = 'layers.0.weight'
 const SECOND = 'layers.1.weight'
 
-/** Every byte of a tree in order. */
-const bytesOfTree = (parameter: Parameter): number[] =>
-  parameter.kind === 'dense'
-    ? [...parameter.bytes]
-    : Object.entries(parameter.parts).flatMap(([name, part]) => [...name].map(c => c.charCodeAt(0)).concat(bytesOfTree(part)))
-
-const valuesOf = async (model: Model, name: string): Promise<Float32Array> => {
-  const tensor = decode(await model.params.read(name))
-  const values = await tensor.data<'float32'>()
-  tensor.dispose()
-  return Float32Array.from(values)
-}
-
-const halfMasked: Codec = {
-  name: 'masked',
-  payload: ['values'],
-  aligned: true,
-  decode: ({ mask, values }) => tf.mul(tf.cast(mask, 'float32'), values),
-}
-
-/** A step that removes every second weight, to stand before or after the method. */
-const everySecond: Method = {
-  kind: 'method',
-  name: 'every-second',
-  apply: (_weight, { current }) => {
-    const mask = Uint8Array.from({ length: sizeOf(current.shape) }, (_, i) => i % 2)
-    return encoded(halfMasked, current.shape, { mask: fromIntegers(mask, 'u1', current.shape), values: current })
-  },
-}
-
 /** The promises that every method keeps; call it first in the method's test. */
 export const describeMethod = (make: () => Method, { neutral, tolerance = 2e-3, smaller = true, after }: MethodSuite = {}): void => {
   const steps = (...last: Method[]) => pipeline(...(after ? [after()] : []), ...last)
@@ -55,7 +27,7 @@ export const describeMethod = (make: () => Method, { neutral, tolerance = 2e-3, 
     compress(model, step, { calibration: batches, seed: 3, ...extra })
   let batches: tf.Tensor2D[] = []
 
-  describe(`${make().name} as a method`, () => {
+  describe(`${titleOf(make())} as a method`, () => {
     useEngine()
     beforeAll(() => void (batches = picoBatches()))
     afterAll(() => tf.dispose(batches))
@@ -97,19 +69,7 @@ export const describeMethod = (make: () => Method, { neutral, tolerance = 2e-3, 
 
     it('leaves no tensor behind, whenever it is aborted', async () => {
       const source = picoModel()
-      const before = tf.memory().numTensors
-      let events = 0
-      await run(source, steps(make()), { onProgress: () => events++ })
-      expect(tf.memory().numTensors).toBe(before)
-      for (let stop = 1; stop <= events; stop++) {
-        const controller = new AbortController()
-        let seen = 0
-        const onProgress = () => void (++seen === stop && controller.abort(new Error('stopped by the test')))
-        await run(source, steps(make()), { signal: controller.signal, onProgress }).catch(error =>
-          expect(String(error)).toContain('stopped by the test'),
-        )
-        expect(tf.memory().numTensors).toBe(before)
-      }
+      await abortEverywhere(stopping => run(source, steps(make()), stopping))
     })
 
     it('leaves a usable weight where no input came by in calibration', async () => {

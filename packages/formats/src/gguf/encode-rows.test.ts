@@ -1,6 +1,6 @@
 import { encodeBlocks } from '@tersor/kernels/blocks'
 import { fromFloat32, toFloat32 } from '@tersor/tensor'
-import { failure } from '../failing-file-system.reference.js'
+import { failure } from '../files/failing-file-system.fixture.js'
 import { encodeRows, largestOf } from './encode-rows.js'
 
 /** More than are encoded at once, and not a whole number of times as many. */

@@ -1,6 +1,6 @@
 import { CompressionError, fromFloat32, toFloat32, dense, type DType, type Shape } from '@tersor/tensor'
 import { packBlocks, unpackBlocks } from '@tersor/kernels/blocks'
-import { copyPieces, piecesOf, readFully, writeFully, type OpenFile } from '../file-system.js'
+import { copyPieces, piecesOf, readFully, writeFully, type OpenFile } from '../files/file-system.js'
 import { aligned, type TensorInfo } from './encode-header.js'
 import type { GgufPlace } from './names.js'
 import type { StoredTensor } from './store-tensor.js'

@@ -1,10 +1,10 @@
 import { CompressionError, type Codec, type ParameterSink } from '@tersor/tensor'
-import { within, withoutSlash, writeFile } from '../file-system.js'
-import { fileSink, valueOf, type SinkOptions } from '../output.js'
+import { within, withoutSlash, writeFile } from '../files/file-system.js'
+import { fileSink, valueOf, type SinkOptions } from '../files/output.js'
 import { openSafetensors, type SafetensorsStore } from '../safetensors/open.js'
 import { safetensorsSink } from '../safetensors/sink.js'
 import { codecsOf } from '../safetensors/tree.js'
-import type { Json } from '../json-text.js'
+import type { Json } from '../files/json-text.js'
 import { withTersor } from './quantization-config.js'
 
 type SideFiles = Readonly<Record<string, Uint8Array>>

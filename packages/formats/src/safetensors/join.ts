@@ -1,5 +1,5 @@
-import { copyPieces, nameOf, type FileSystem, type OpenFile } from '../file-system.js'
-import { MARK, MARK_VALUE } from '../mark.js'
+import { copyPieces, nameOf, type FileSystem, type OpenFile } from '../files/file-system.js'
+import { MARK, MARK_VALUE } from '../files/mark.js'
 import { encodeHeader } from './header.js'
 
 /** A tensor of a file to be, whose bytes are somewhere else. */

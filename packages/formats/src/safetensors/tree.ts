@@ -14,8 +14,8 @@ import {
   type Parameter,
   type Shape,
 } from '@tersor/tensor'
-import { badFile, oneLine } from '../bad-file.js'
-import { isCounts, isRecord } from '../json-text.js'
+import { badFile, oneLine } from '../files/bad-file.js'
+import { isCounts, isRecord } from '../files/json-text.js'
 import type { TensorEntry } from './header.js'
 import { DTYPE_OF, NAME_OF } from './tables.js'
 

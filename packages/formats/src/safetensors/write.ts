@@ -1,6 +1,6 @@
 import { bytesOf, type Parameter } from '@tersor/tensor'
-import type { FileSystem } from '../file-system.js'
-import { MARK, MARK_VALUE } from '../mark.js'
+import type { FileSystem } from '../files/file-system.js'
+import { MARK, MARK_VALUE } from '../files/mark.js'
 import { writeTensors } from './join.js'
 import { RECORD_KEY, recordToText } from './record.js'
 import { isNamed, leavesOf, storageOf, treeToJson } from './tree.js'

@@ -1,7 +1,7 @@
 import { CORE_CODECS, type Fingerprint, type ProgressEvent, type Scratch, type Spill, type Unit } from '@tersor/core'
 import type { Codec, Parameter, ParameterStore } from '@tersor/tensor'
-import { badFile } from '../bad-file.js'
-import { fileSource } from '../byte-source.js'
+import { badFile } from '../files/bad-file.js'
+import { fileSource } from '../files/byte-source.js'
 import {
   diskError,
   exists,
@@ -13,8 +13,8 @@ import {
   withoutSlash,
   writeFully,
   type FileSystem,
-} from '../file-system.js'
-import { recoverOutput } from '../moves.js'
+} from '../files/file-system.js'
+import { recoverOutput } from '../files/moves.js'
 import { openSafetensors } from '../safetensors/open.js'
 import { safetensorsSink } from '../safetensors/sink.js'
 import { codecsOf } from '../safetensors/tree.js'

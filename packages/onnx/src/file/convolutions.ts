@@ -11,6 +11,10 @@ export interface Geometry {
   readonly padding: readonly [number, number, number, number]
   /** How far apart the cells of the kernel stand. */
   readonly dilations: Pair
+  /** Whether each channel has one kernel of its own. */
+  readonly depthwise?: boolean
+  /** How many runs of channels have kernels of their own, where those are neither one nor as many as channels. */
+  readonly groups?: number
 }
 
 /** Numbers for each axis of the image, as many as were given for the last ones. */
@@ -41,8 +45,8 @@ const paddingOf = (
 
 /** How a convolution with a weight (out, in, …kernel) walks its input, or why its patches cannot be unfolded. */
 export const walkOf = (node: NodeProto, shape: readonly number[]): Geometry | string => {
-  const axes = shape.length - 2
-  if (numberOf(node, 'group', 1) !== 1) return 'its groups see channels of their own'
+  const [axes, groups] = [shape.length - 2, numberOf(node, 'group', 1)]
+  if (!(groups >= 1) || shape[0] % groups !== 0) return 'its groups do not divide its outputs'
   if (axes > 2) return `its kernel has ${axes} axes`
   const walk = {
     kernel: pairOf(shape.slice(2), 1),
@@ -50,5 +54,7 @@ export const walkOf = (node: NodeProto, shape: readonly number[]): Geometry | st
     dilations: pairOf(numbersOf(node, 'dilations') ?? [], 1),
   }
   const padding = paddingOf(node, axes, walk)
-  return padding ? { ...walk, padding } : 'its padding depends on its input'
+  if (!padding) return 'its padding depends on its input'
+  if (groups === 1) return { ...walk, padding }
+  return { ...walk, padding, ...(shape[1] === 1 && shape[0] === groups ? { depthwise: true } : { groups }) }
 }

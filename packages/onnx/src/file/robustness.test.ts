@@ -3,11 +3,11 @@ import '@tensorflow/tfjs-backend-cpu'
 import { affineOf, createRng, forward, loadModel, matrixOf } from '@tersor/core'
 import { readFileSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
-import { temporaryFolder } from '../../../formats/src/failing-file-system.reference.js'
-import { BINARY, mutate } from '../../../formats/src/mutations.reference.js'
+import { temporaryFolder } from '../../../formats/src/files/failing-file-system.fixture.js'
+import { BINARY, mutate } from '../../../formats/src/files/mutations.fixture.js'
 import { onnxSink, openOnnx, weightUses, withTrees } from '../file.js'
 import { openOnnxModel, type OnnxModel } from '../model.js'
-import { writeMlp } from './toy-graph.reference.js'
+import { writeMlp } from './toy-graph.fixture.js'
 
 const MUTATIONS = 2500
 const RUNS = 400

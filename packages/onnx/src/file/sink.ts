@@ -1,10 +1,10 @@
 import { clone, create } from '@bufbuild/protobuf'
 import type { Provenance } from '@tersor/core'
 import { CompressionError, type ParameterSink, type ParameterStore } from '@tersor/tensor'
-import { exists, nameOf, within } from '@tersor/formats/file-system'
-import { fileSink, type FileWriter, type SinkOptions, type Unfinished } from '@tersor/formats/output'
+import { exists, nameOf, within } from '@tersor/formats/internal/files/file-system'
+import { fileSink, type FileWriter, type SinkOptions, type Unfinished } from '@tersor/formats/internal/files/output'
 import { graphBuilder, MICROSOFT } from './build.js'
-import { refusal } from './forms/misfit.js'
+import { refusal } from './forms/refusal.js'
 import { ONNX_FORMS } from './forms/store.js'
 import type { OnnxForm } from './forms/stored.js'
 import { INLINE_BYTES } from './scan.js'
@@ -20,7 +20,7 @@ import {
   type ModelProto,
 } from './schema/onnx-ml_pb.js'
 import { opsetOf, weightWriter } from './sink-weights.js'
-import { createSpool, type WrittenTensor } from './spool.js'
+import { createSpool, type WrittenTensor } from './tensor-spool.js'
 import type { OnnxTensor } from './tensors.js'
 import { withTrees } from './trees.js'
 import { writeModel, type WriteOptions } from './write.js'
@@ -97,13 +97,16 @@ const graphWriter = (
   path: string,
   dataPath: string,
   { source, ranges = {}, ...options }: OnnxSinkOptions,
-  { fs, folder, provenance }: Unfinished,
+  { fs, folder, take, provenance }: Unfinished,
 ): FileWriter<ParameterStore> => {
   const spool = createSpool({ fs, folder }, namesOf(source))
   const { form, float } = options
   const weights = weightWriter({ source, ...(form ? { form } : {}), ...(float ? { float } : {}) }, spool)
   return {
-    write: weights.write,
+    write: async (name, parameter) => {
+      take(name)
+      await weights.write(name, parameter)
+    },
     finish: async () => {
       const { replaced, replacements, floatOf } = weights
       for (const { name, stored } of source.tensors)

@@ -96,6 +96,12 @@ const einsum: Describe = (node, { shape }) => {
 const recurrent: Describe = (_node, { shape }) =>
   shape.length === 3 ? { kind: 'linear', outAxis: 1, unseen: 'it is a step of a recurrence' } : undefined
 
+/** The same over the sequence itself, (…, in), which is known before the first step; two directions share no statistics. */
+const overSequence: Describe = (node, weight) => {
+  const meeting = recurrent(node, weight)
+  return meeting && weight.shape[0] === 1 ? { kind: 'linear', outAxis: 1 } : meeting
+}
+
 const table: Describe = (node, { shape }) =>
   shape.length === 2 && numberOf(node, 'axis', 0) === 0 ? { kind: 'embedding', outAxis: 0, unseen: 'rows are looked up in it' } : undefined
 
@@ -104,7 +110,7 @@ const projection: Describe = (_node, { shape }) => (shape.length === 2 ? { kind:
 
 type Slots = Readonly<Record<number, Describe>>
 
-const RECURRENT: Slots = { 1: recurrent, 2: recurrent }
+const RECURRENT: Slots = { 1: overSequence, 2: recurrent }
 
 /** Inputs of operators that are weights which methods can compress, by domain and operator. */
 const USES: Readonly<Record<string, Slots>> = {

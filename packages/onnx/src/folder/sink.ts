@@ -1,4 +1,4 @@
-import { makeFolder, within, writeFile } from '@tersor/formats/file-system'
+import { makeFolder, within, writeFile } from '@tersor/formats/internal/files/file-system'
 import {
   createSpool,
   graphBuilder,
@@ -12,7 +12,7 @@ import {
   type Stored,
   type WriteOptions,
 } from '../file.js'
-import { fileSink, type SinkOptions } from '@tersor/formats/output'
+import { fileSink, type SinkOptions } from '@tersor/formats/internal/files/output'
 import { CompressionError, type ParameterSink } from '@tersor/tensor'
 import type { ModelFiles, RawConfig } from '@tersor/models/raw-config'
 import type { GraphNetwork } from './network.js'
@@ -83,7 +83,7 @@ const refuseForm = (form: OnnxForm): void => {
 export const onnxFolderSink = (path: string, model: FolderModel, network: GraphNetwork, options: OnnxFolderOptions): ParameterSink => {
   const { form = 'MatMulNBits', float = 'f32' } = options
   refuseForm(form)
-  return fileSink(path, options, ({ fs, folder: unfinished, provenance }) => {
+  return fileSink(path, options, ({ fs, folder: unfinished, take, provenance }) => {
     const spool = createSpool({ fs, folder: unfinished })
     const parameters = parameterWriter(network, spool.write, { form, float })
     const graphOf = () => {
@@ -94,7 +94,10 @@ export const onnxFolderSink = (path: string, model: FolderModel, network: GraphN
     }
     let file = ''
     return {
-      write: parameters.write,
+      write: async (name, parameter) => {
+        take(name)
+        await parameters.write(name, parameter)
+      },
       finish: async () => {
         if (parameters.refused.length > 0) throw refusal(parameters.refused, 'A Hugging Face folder holds every tree.')
         const missing = parameters.missing()

@@ -1,14 +1,14 @@
 import * as tf from '@tensorflow/tfjs-core'
 import '@tensorflow/tfjs-backend-cpu'
-import { compress, forward, loadModel } from '@tersor/core'
+import { compress, forward, loadModel, withStoredGrids } from '@tersor/core'
 import { ONNX_FORMS, onnxSink, type OnnxForm } from '../file.js'
-import { gptq, rtn } from '@tersor/quantization'
+import { gptq, quantizeActivations, rtn } from '@tersor/quantization'
 import { mkdtemp, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { ODD_GRAPHS, type OddGraph } from '../file/odd-graphs.reference.js'
-import { floats, runOnnx } from '../file/run.reference.js'
-import { values } from '../file/toy-graph.reference.js'
+import { ODD_GRAPHS, type OddGraph } from '../file/odd-graphs.fixture.js'
+import { floats, runOnnx } from '../file/run.fixture.js'
+import { values } from '../file/toy-graph.fixture.js'
 import { openOnnxModel, type OnnxModel } from '../model.js'
 
 let folder = ''
@@ -109,4 +109,37 @@ describe.each(Object.keys(ODD_GRAPHS))('%s', name => {
     tf.dispose(calibration)
     await model.close!()
   })
+})
+
+it('shows the sequence to what a recurrence of one direction multiplies it by, and nothing to what multiplies its own outputs', async () => {
+  const path = join(folder, 'recurrences.onnx')
+  await writeFile(path, ODD_GRAPHS.recurrences.bytes())
+  const model = await openOnnxModel(path)
+  const x = inputOf(ODD_GRAPHS.recurrences) // (tokens, batch, in)
+  const { weights, dispose } = await loadModel(model)
+  const seen: [string, number[], number[]][] = []
+  const tap = (site: { weight: string }, input: tf.Tensor): void => void seen.push([site.weight, input.shape, [...input.dataSync()]])
+  tf.tidy(() => void forward(model, x, { weights, tap }))
+  expect(seen).toEqual([['w', x.shape, [...x.dataSync()]]])
+  x.dispose()
+  dispose()
+  await model.close!()
+})
+
+it('lays grids on the sequence of a recurrence, in what runs and in what is written', async () => {
+  const path = join(folder, 'recurrences.onnx')
+  const model = await openOnnxModel(path)
+  const x = inputOf(ODD_GRAPHS.recurrences)
+  const small = await compress(model, quantizeActivations({ bits: 8, only: '*' }), { calibration: [x] })
+  expect(small.params.names().filter(name => name.endsWith('.input_scale'))).toHaveLength(1)
+  const { weights, dispose } = await loadModel(small)
+  const rounded = tf.tidy(() => forward(small, x, withStoredGrids(small, { weights })))
+  const after = await rounded.data<'float32'>()
+  expect(relative(await ours(model, x), after)).toBeGreaterThan(1e-5)
+  const out = join(folder, 'recurrences-rounded.onnx')
+  await write(model, small, out)
+  expect(relative(after, (await runOnnx(out, feedsOf(ODD_GRAPHS.recurrences), 'disabled')).y.data)).toBeLessThan(1e-5)
+  tf.dispose([x, rounded])
+  dispose()
+  await model.close!()
 })

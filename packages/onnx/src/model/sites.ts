@@ -1,5 +1,14 @@
-import type { Site } from '@tersor/core'
-import { opsetOf, OPSET_OF_GROUPS, replaceableWeights, weightUses, type Onnx, type GraphProto, type WeightUse } from '../file.js'
+import type { ConvolutionGeometry, Site } from '@tersor/core'
+import {
+  opsetOf,
+  OPSET_OF_GROUPS,
+  replaceableWeights,
+  weightUses,
+  type Onnx,
+  type GraphProto,
+  type Geometry,
+  type WeightUse,
+} from '../file.js'
 
 /** A site, and the value of the graph that it multiplies. */
 export interface GraphSite {
@@ -7,6 +16,8 @@ export interface GraphSite {
   readonly input: string
   /** Whether that stands as columns. */
   readonly columns?: boolean
+  /** How many groups its channels are shown in, each as an image. */
+  readonly groups?: number
   /** Why methods are not shown it. */
   readonly unseen?: string
 }
@@ -18,11 +29,15 @@ const lastValues = ({ node, output }: GraphProto): ReadonlySet<string> => {
   return new Set([...names, ...before.flatMap(({ input }) => input)])
 }
 
+/** How each image is walked that methods are shown. */
+const withoutGroups = ({ groups: _, ...walk }: Geometry): ConvolutionGeometry => walk
+
 const siteOf = (use: WeightUse, isHead: boolean, rowsOnly: boolean): Site => {
   const { name, weight, kind, outAxis, geometry } = use
   return Object.freeze({
     ...{ name, weight: weight.name, kind, outAxis, inAxis: outAxis === 0 ? 1 : 0 },
-    ...(geometry ? { convolution: geometry } : {}),
+    ...(geometry ? { convolution: withoutGroups(geometry) } : {}),
+    ...(geometry?.groups === undefined ? {} : { bias: '' }), // what is shown are all groups together, whose mean is that of no channel
     ...(rowsOnly ? { rowsOnly } : {}),
     ...(isHead ? { head: true } : {}),
   })
@@ -49,6 +64,7 @@ export const sitesOfGraph = ({ graph, tensors, model }: Pick<Onnx, 'graph' | 'te
     .map(use => ({
       ...{ site: siteOf(use, isHead(use), !hasGroups(use)), input: use.input },
       ...(use.columns ? { columns: true } : {}),
+      ...(use.geometry?.groups === undefined ? {} : { groups: use.geometry.groups }),
       ...(use.unseen === undefined ? {} : { unseen: use.unseen }),
     }))
 }

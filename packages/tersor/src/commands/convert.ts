@@ -1,11 +1,11 @@
 import { decode } from '@tersor/core'
 import { CompressionError, copyStore, DTYPES, fromFloat32, requireFinite, toFloat32, type Parameter } from '@tersor/tensor'
-import { garbageCollector } from '../garbage.js'
+import { garbageCollector } from '../collect-garbage.js'
 import { openDirectOutput } from '../model-output.js'
 import { bytesText, note, paint, writeResult, type Terminal } from '../output.js'
 import type { DENSE_DTYPES, FormatFlags } from '../format-flags.js'
 import { progressOn } from '../progress.js'
-import { withModel } from '../session.js'
+import { withModel } from '../with-model.js'
 import { noteGrowth, weightBytes } from '../weight-bytes.js'
 
 export interface ConvertFlags extends FormatFlags {

@@ -1,0 +1,23 @@
+import * as tf from '@tensorflow/tfjs-core'
+import type { ProgressEvent } from '@tersor/core'
+
+/** What a run is stopped by. */
+export interface Stopping {
+  readonly signal?: AbortSignal
+  readonly onProgress: (event: ProgressEvent) => void
+}
+
+/** Runs once to the end and then once for each event, aborted there: neither leaves a tensor behind, and the reason is the signal's own. */
+export const abortEverywhere = async (run: (stopping: Stopping) => Promise<unknown>): Promise<void> => {
+  const before = tf.memory().numTensors
+  let events = 0
+  await run({ onProgress: () => events++ })
+  expect(tf.memory().numTensors).toBe(before)
+  for (let stop = 1; stop <= events; stop++) {
+    const controller = new AbortController()
+    let seen = 0
+    const onProgress = () => void (++seen === stop && controller.abort(new Error('stopped by the test')))
+    await run({ signal: controller.signal, onProgress }).catch(error => expect(String(error)).toContain('stopped by the test'))
+    expect(tf.memory().numTensors).toBe(before)
+  }
+}

@@ -1,0 +1,117 @@
+import * as tf from '@tensorflow/tfjs-core'
+import { compress, pipeline, type Model, type Pass, type RunOptions, type Step } from '@tersor/core'
+import { hasCode, memorySink, type ParameterSink } from '@tersor/tensor'
+import { abortEverywhere } from './abort-everywhere.js'
+import { picoBatches, picoModel } from './pico-model.js'
+import { bytesOfModel, everySecond, outputOf, titleOf } from './trees.js'
+import { useEngine } from './use-engine.js'
+
+export interface PassSuite {
+  /** The model it works on, made anew each time; `picoModel` where absent. */
+  readonly model?: () => Model
+  /** Batches for it, which the suite disposes; `picoBatches` where absent. */
+  readonly calibration?: () => tf.Tensor[]
+  /** A step that must run before, for passes that repair or pack what another did. */
+  readonly after?: () => Step
+  /** Whether it learns from inputs and refuses to run without. */
+  readonly calibrated?: boolean
+}
+
+/** A sink that counts what it is asked for and fails at one write, counted from 1. */
+const watchedSink = (failing = Infinity): { readonly sink: ParameterSink; readonly written: string[]; readonly ends: string[] } => {
+  const inner = memorySink()
+  const [written, ends]: [string[], string[]] = [[], []]
+  return {
+    written,
+    ends,
+    sink: {
+      write: async (name, parameter) => {
+        if (written.push(name) === failing) throw new Error('the disk of the test is full')
+        await inner.write(name, parameter)
+      },
+      finish: async () => {
+        ends.push('finish')
+        return inner.finish()
+      },
+      abort: async () => {
+        ends.push('abort')
+        await inner.abort()
+      },
+    },
+  }
+}
+
+/** The promises that every pass keeps; call it first in the pass's test. */
+export const describePass = (
+  make: () => Pass,
+  { model = picoModel, calibration = picoBatches, after, calibrated = false }: PassSuite = {},
+): void => {
+  let batches: tf.Tensor[] = []
+  const steps = (...last: Step[]): Step => pipeline(...(after ? [after()] : []), ...last)
+  const run = (options: RunOptions = {}, given = model(), step = steps(make())): Promise<Model> =>
+    compress(given, step, { calibration: batches, seed: 3, ...options })
+
+  describe(`${titleOf(make())} as a pass`, () => {
+    useEngine()
+    beforeAll(() => void (batches = calibration()))
+    afterAll(() => tf.dispose(batches))
+
+    it('gives the same bytes for the same seed and leaves the model it was given as it was', async () => {
+      const source = model()
+      const before = await bytesOfModel(source)
+      const [a, b] = [await run({}, source), await run({}, source)]
+      expect(await bytesOfModel(a)).toEqual(await bytesOfModel(b))
+      expect(await bytesOfModel(source)).toEqual(before)
+    })
+
+    it('is told in the provenance, and leaves a network that runs', async () => {
+      const result = await run()
+      expect(result.provenance?.at(-1)).toMatchObject({ method: make().name, seed: 3 })
+      expect((await outputOf(result, batches[0])).every(Number.isFinite)).toBe(true)
+      expect(new Set(result.params.names()).size).toBe(result.params.names().length)
+      const asked = result.stages.flatMap(stage => stage.parameters)
+      expect(result.params.names()).toEqual(expect.arrayContaining(asked))
+    })
+
+    it('leaves no tensor behind, whenever it is aborted', async () => {
+      const source = model()
+      await abortEverywhere(stopping => run(stopping, source))
+      const reason = new Error('before it began')
+      await expect(run({ signal: AbortSignal.abort(reason) }, source)).rejects.toBe(reason)
+    })
+
+    it('writes each parameter once, and gives a sink up that fails at any write', async () => {
+      const source = model()
+      const before = tf.memory().numTensors
+      const whole = watchedSink()
+      const result = await run({ sink: () => whole.sink }, source)
+      expect([...whole.written].sort()).toEqual([...result.params.names()].sort())
+      expect(whole.ends).toEqual(['finish'])
+      for (let failing = 1; failing <= whole.written.length; failing++) {
+        const full = watchedSink(failing)
+        await expect(run({ sink: () => full.sink }, source)).rejects.toThrow('the disk of the test is full')
+        expect(full.ends).toEqual(['abort'])
+        expect(tf.memory().numTensors).toBe(before)
+      }
+    })
+
+    it(calibrated ? 'refuses to run without calibration' : 'runs without calibration', async () => {
+      const { calibration: _none, ...options } = { calibration: undefined, seed: 3 }
+      const outcome = await compress(model(), make(), options).then(
+        () => undefined,
+        (error: { readonly code?: string }) => error.code ?? String(error),
+      )
+      // what comes after another step may say first that the step is missing
+      const allowed = calibrated ? ['NO_CALIBRATION'] : [undefined]
+      expect(after ? [...allowed, 'COMPOSITION'] : allowed).toContain(outcome)
+    })
+
+    it('follows a mask or refuses in so many words', async () => {
+      const result = await run({}, model(), pipeline(everySecond, make())).catch((error: unknown) => {
+        if (hasCode(error, 'COMPOSITION')) return undefined
+        throw error
+      })
+      if (result) expect((await outputOf(result, batches[0])).every(Number.isFinite)).toBe(true)
+    })
+  })
+}
