@@ -192,9 +192,8 @@ const READERS: Readonly<Record<string, Reader>> = {
     make: async () => {
       const scratch = scratchFolder(`${folder}/run`)
       await scratch.begin(FINGERPRINT, false)
-      const unit = scratch.create('0-0')
-      await unit.write('w', floats(2))
-      await (await unit.finish([{ type: 'warning', pass: 'rtn', message: 'few' }])).close?.()
+      const unit = await scratch.save('0-0', new Map([['w', floats(2)]]), [{ type: 'warning', pass: 'rtn', message: 'few' }])
+      await unit.close?.()
       await scratch.close()
       return { path: `${folder}/run/journal`, bytes: await bytesAt(`${folder}/run/journal`), kind: TEXT }
     },

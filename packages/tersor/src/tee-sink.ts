@@ -16,7 +16,7 @@ export const teeSink = (open: OpenSink): TeeSink => {
   const kept = new Map<string, Parameter>()
   return {
     sink: small => {
-      const sink = open(small)
+      const { copy: _kept, ...sink } = open(small) // all of it passes through memory here
       return {
         ...sink,
         write: async (name, parameter) => {

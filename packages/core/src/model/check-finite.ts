@@ -1,20 +1,13 @@
-import { CompressionError, DTYPES, toFloat32, type Parameter } from '@tersor/tensor'
-
-const EXPONENT_BF16 = 0x7f80
+import { bf16CodesOf, CompressionError, DTYPES, finiteRange, finiteRangeOfBf16, toFloat32, type Parameter } from '@tersor/tensor'
 
 const doublesOf = (bytes: Uint8Array): Float64Array => new Float64Array(bytes.slice().buffer)
 
 const firstBad = (parameter: Parameter): number => {
   if (parameter.kind === 'encoded' || DTYPES[parameter.dtype].kind !== 'float') return -1
   const { bytes, dtype } = parameter
-  if (dtype === 'bf16') {
-    const aligned = bytes.byteOffset % 2 === 0 ? bytes : bytes.slice()
-    const codes = new Uint16Array(aligned.buffer, aligned.byteOffset, aligned.byteLength / 2)
-    for (let i = 0; i < codes.length; i++) if ((codes[i] & EXPONENT_BF16) === EXPONENT_BF16) return i
-    return -1
-  }
+  if (dtype === 'bf16') return finiteRangeOfBf16(bf16CodesOf(parameter)).bad
   if (dtype === 'f64') return doublesOf(bytes).findIndex(value => !Number.isFinite(value)) // many more are finite than floats hold
-  return toFloat32(parameter).findIndex(value => !Number.isFinite(value))
+  return finiteRange(toFloat32(parameter)).bad
 }
 
 /** Throws NOT_FINITE where a weight is NaN or infinite: every statistic after it would be too. */

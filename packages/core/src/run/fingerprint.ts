@@ -1,40 +1,32 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { CompressionError, type Parameter } from '@tersor/tensor'
+import { bytesOf, CompressionError, outlineOf, type Outline, type Parameter } from '@tersor/tensor'
+import { sha256Digests, type Digests } from './digest.js'
 import type { Step } from '../step/method.js'
 import type { Model } from '../model/model.js'
 import type { Fingerprint } from './scratch.js'
 import { VERSION } from '../version.js'
 
-const hexOf = (bytes: ArrayBuffer): string => Array.from(new Uint8Array(bytes), byte => byte.toString(16).padStart(2, '0')).join('')
-
-/** What one call of the platform's digest takes at most; longer bytes are hashed in pieces. */
-const PIECE_BYTES = 2 ** 30
-
-/** Of the bytes, or, where they are longer than a piece, of the digests of their pieces. */
-export const sha256 = async (bytes: Uint8Array, piece = PIECE_BYTES): Promise<string> => {
-  const digest = async (part: Uint8Array): Promise<string> => hexOf(await crypto.subtle.digest('SHA-256', part as Uint8Array<ArrayBuffer>))
-  if (bytes.byteLength <= piece) return digest(bytes)
-  let digests = ''
-  for (let at = 0; at < bytes.byteLength; at += piece) digests += await digest(bytes.subarray(at, at + piece))
-  return digest(new TextEncoder().encode(digests))
-}
-
-const sha256OfJson = (value: unknown): Promise<string> => sha256(new TextEncoder().encode(JSON.stringify(value)))
+const sha256OfJson = (value: unknown): Promise<string> => sha256Digests().of(new TextEncoder().encode(JSON.stringify(value)))
 
 /** The tree as JSON with a digest for the bytes of each leaf. */
-const identityOf = async (parameter: Parameter): Promise<unknown> => {
-  if (parameter.kind === 'dense') return [parameter.dtype, parameter.shape, await sha256(parameter.bytes)]
+const identityOf = async (parameter: Parameter | Outline, digests: Digests): Promise<unknown> => {
+  if (parameter.kind === 'dense') {
+    const { dtype, shape } = parameter
+    const { read } = 'bytes' in parameter ? outlineOf(parameter) : parameter
+    return [dtype, shape, await digests.ofRead(bytesOf(dtype, shape), read)]
+  }
   const parts: unknown[] = []
-  for (const [name, part] of Object.entries(parameter.parts)) parts.push([name, await identityOf(part)])
+  for (const [name, part] of Object.entries<Parameter | Outline>(parameter.parts)) parts.push([name, await identityOf(part, digests)])
   return [parameter.codec.name, parameter.shape, parameter.attrs, parts]
 }
 
 /** Hashes every byte of a model: times and sizes of files say nothing sure of what is in them. */
 const modelIdentity = async ({ params, stages, topology }: Model, signal: AbortSignal): Promise<string> => {
-  const parameters: unknown[] = topology ? [await sha256(topology())] : []
+  const digests = sha256Digests()
+  const parameters: unknown[] = topology ? [await digests.of(topology())] : []
   for (const name of params.names()) {
     signal.throwIfAborted()
-    parameters.push([name, await identityOf(await params.read(name, { signal }))])
+    parameters.push([name, await identityOf(params.outline?.(name) ?? (await params.read(name, { signal })), digests)])
   }
   return sha256OfJson([parameters, stages.map(stage => [stage.name, stage.parameters, stage.sites])])
 }
@@ -43,7 +35,7 @@ const batchesIdentity = async (batches: readonly tf.Tensor[]): Promise<string> =
   const parts: unknown[] = []
   for (const batch of batches) {
     const { buffer, byteOffset, byteLength } = await batch.data<'float32' | 'int32'>()
-    parts.push([batch.shape, batch.dtype, await sha256(new Uint8Array(buffer, byteOffset, byteLength))])
+    parts.push([batch.shape, batch.dtype, await sha256Digests().of(new Uint8Array(buffer, byteOffset, byteLength))])
   }
   return sha256OfJson(parts)
 }
@@ -64,7 +56,7 @@ export interface FingerprintInput {
   readonly facts: Fingerprint
 }
 
-/** What decides the bytes of a run, by name. Reads the whole model once. Throws BAD_OPTION for a fact under a name that is taken. */
+/** What decides the bytes of a run, by name. Reads the whole model once, in pieces where its store gives outlines. Throws BAD_OPTION for a fact under a name that is taken. */
 export const fingerprintOf = async ({ model, step, seed, calibration, signal, facts }: FingerprintInput): Promise<Fingerprint> => {
   const own = {
     version: VERSION,

@@ -1,4 +1,4 @@
-import type { Parameter, ParameterStore } from '@tersor/tensor'
+import type { Parameter, ParameterSink, ParameterStore } from '@tersor/tensor'
 import type { ProgressEvent } from './progress-event.js'
 
 /** Everything that decides the bytes of a run, by name; a run goes on only where all of it is the same. */
@@ -9,14 +9,6 @@ export interface Unit {
   readonly params: ParameterStore
   /** What was reported while it was made. */
   readonly events: readonly ProgressEvent[]
-}
-
-/** Takes the parameters of a unit; nothing of it counts before `finish`. */
-export interface UnitSink {
-  write(name: string, parameter: Parameter): Promise<void>
-  /** With events the unit is written down as finished, so that a later run finds it. */
-  finish(events?: readonly ProgressEvent[]): Promise<ParameterStore>
-  abort(): Promise<void>
 }
 
 /** Bytes that do not fit in memory; gone when it is closed. */
@@ -38,7 +30,10 @@ export interface Scratch {
   begin(fingerprint: Fingerprint, resume: boolean): Promise<'begun' | 'published'>
   /** A unit that was finished, by this run or the one it goes on with. */
   find(unit: string): Promise<Unit | undefined>
-  create(unit: string): UnitSink
+  /** A sink for a whole model that only the next step reads; a run that goes on makes it again. */
+  create(unit: string): ParameterSink
+  /** Writes a unit at one go, and writes down that it is finished, so that a later run finds it; gives it as a store. */
+  save(unit: string, parameters: ReadonlyMap<string, Parameter>, events: readonly ProgressEvent[]): Promise<ParameterStore>
   spill(): Promise<Spill>
   /** How many units are written down as finished. */
   finished(): number

@@ -63,13 +63,11 @@ export const stageWriter = (
       return units
     },
     write: async (stage, changed, events) => {
-      for (const [name, parameter] of changed) {
-        if (passed.has(name)) throw new Error(`"${name}" was written with an earlier stage and is changed now.`)
-        signal.throwIfAborted()
-        await out.write(name, parameter)
-      }
+      const again = [...changed.keys()].find(name => passed.has(name))
+      if (again !== undefined) throw new Error(`"${again}" was written with an earlier stage and is changed now.`)
+      signal.throwIfAborted()
       pass(stage, changed.keys())
-      await out.endStage(events)
+      await out.endStage(changed, events)
     },
     finish: () => {
       const kept = model.params.names().filter(name => !without.has(name))

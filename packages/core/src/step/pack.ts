@@ -84,15 +84,17 @@ const packMasked = (tree: Encoded): Parameter => {
   const width = tree.shape.length === 2 ? keptOfEach(mask, columns, columns) : undefined
   const even = width ? packEven(values, mask, rows, width) : undefined
   if (even) return bitmaskOf(mask, tree.shape, even)
-  return packUneven(tree.shape, mask, values) ?? encoded(masked, tree.shape, { mask: tree.parts.mask, values })
+  const isSame = values === tree.parts.values
+  return packUneven(tree.shape, mask, values) ?? (isSame ? tree : encoded(masked, tree.shape, { mask: tree.parts.mask, values }))
 }
 
-/** Packs every mask of a tree that can be packed; the decoded tensor is the same. */
+/** Packs every mask of a tree that can be packed; the decoded tensor is the same. A tree without masks is given back itself. */
 export const packTree = (parameter: Parameter): Parameter => {
   if (parameter.kind === 'dense') return parameter
   if (parameter.codec.name === masked.name) return packMasked(parameter)
   const parts = Object.fromEntries(Object.entries(parameter.parts).map(([name, part]) => [name, packTree(part)]))
-  return encoded(parameter.codec, parameter.shape, parts, parameter.attrs)
+  const isSame = Object.entries(parts).every(([name, part]) => part === parameter.parts[name])
+  return isSame ? parameter : encoded(parameter.codec, parameter.shape, parts, parameter.attrs)
 }
 
 /**
@@ -105,11 +107,13 @@ export const pack = definePass({
   summary: 'stores only the weights that masks keep',
   options: {},
   run: (model, context) =>
-    walkStages(model, context, { pass: 'pack', others: true }, async ({ owned, read, replace }) => {
+    walkStages(model, context, { pass: 'pack', others: true }, async ({ owned, params, read, replace }) => {
       for (const name of owned) {
         context.signal.throwIfAborted()
+        if (params.info(name).codec === undefined) continue
         const parameter = await read(name)
-        if (parameter.kind === 'encoded') replace(name, packTree(parameter))
+        const packed = packTree(parameter)
+        if (packed !== parameter) replace(name, packed)
       }
     }),
 })

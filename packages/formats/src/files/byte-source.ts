@@ -6,7 +6,8 @@ import { diskError, nodeFileSystem, readFully, type FileSystem } from './file-sy
 export interface ByteSource {
   readonly name: string
   readonly size: number
-  read(offset: number, length: number, signal?: AbortSignal): Promise<Uint8Array>
+  /** The bytes, in `room` where that is given. */
+  read(offset: number, length: number, signal?: AbortSignal, room?: Uint8Array): Promise<Uint8Array>
   close(): Promise<void>
 }
 
@@ -34,11 +35,11 @@ export const fileSource = async (path: string, fs: FileSystem = nodeFileSystem()
   return Object.freeze({
     name: path,
     size,
-    read: async (offset: number, length: number, signal?: AbortSignal) => {
+    read: async (offset: number, length: number, signal?: AbortSignal, room?: Uint8Array) => {
       signal?.throwIfAborted()
       if (!open) throw closed(path)
       checkRange({ name: path, size }, offset, length)
-      const buffer = new Uint8Array(length)
+      const buffer = room?.subarray(0, length) ?? new Uint8Array(length)
       const got = await readFully(file, buffer, offset, signal).catch(failed)
       if (got < length) checkRange({ name: path, size: offset + got }, offset, length)
       return buffer

@@ -104,15 +104,50 @@ export const writeFully = async (file: OpenFile, bytes: Uint8Array, position: nu
   }
 }
 
-/** Copies a range from one open file into another without holding more than a chunk. */
-export const copyRange = async (from: OpenFile, fromAt: number, to: OpenFile, toAt: number, length: number): Promise<void> => {
-  const buffer = new Uint8Array(Math.min(CHUNK_BYTES, length))
-  for (let done = 0; done < length; done += buffer.byteLength) {
-    const part = buffer.subarray(0, Math.min(buffer.byteLength, length - done))
-    await readFully(from, part, fromAt + done)
-    await writeFully(to, part, toAt + done)
+/** Bytes that are copied at once: they stay in the caches between reading and writing. */
+const PIECE_BYTES = 2 << 20
+
+/** Bytes that lie somewhere, read in pieces. */
+export interface Pieces {
+  readonly bytes: number
+  read(at: number, length: number, room: Uint8Array): Promise<Uint8Array>
+}
+
+/**
+ * Gives what copies into a file: a piece is read while the one before is written, so that memory holds two.
+ * `onBytes` sees every piece before it is written.
+ */
+export const copyPieces = (
+  file: OpenFile,
+  onBytes: (bytes: Uint8Array) => void = () => {},
+): ((from: Pieces, to: number) => Promise<void>) => {
+  let rooms: readonly Uint8Array[] = []
+  return async ({ bytes, read }, to) => {
+    if (rooms.length === 0) rooms = [new Uint8Array(PIECE_BYTES), new Uint8Array(PIECE_BYTES)]
+    let writing: Promise<void> = Promise.resolve()
+    try {
+      for (let at = 0, turn = 0; at < bytes; at += PIECE_BYTES, turn ^= 1) {
+        const piece = await read(at, Math.min(PIECE_BYTES, bytes - at), rooms[turn])
+        onBytes(piece)
+        await writing
+        writing = writeFully(file, piece, to + at)
+        writing.catch(() => {}) // told where it is awaited
+      }
+    } finally {
+      await writing
+    }
   }
 }
+
+/** What is read of an open file. */
+export const piecesOf = (file: OpenFile, start: number, bytes: number): Pieces => ({
+  bytes,
+  read: async (at, length, room) => {
+    const piece = room.subarray(0, length)
+    await readFully(file, piece, start + at)
+    return piece
+  },
+})
 
 /** Makes a file of a few bytes. */
 export const writeFile = async (fs: FileSystem, path: string, bytes: Uint8Array): Promise<void> => {
@@ -123,6 +158,13 @@ export const writeFile = async (fs: FileSystem, path: string, bytes: Uint8Array)
   } finally {
     await file.close()
   }
+}
+
+/** Makes the names in a folder as lasting as the files; some systems cannot. */
+export const syncFolder = async (fs: FileSystem, path: string): Promise<void> => {
+  const folder = await fs.open(path, 'r').catch(() => undefined)
+  await folder?.sync?.().catch(() => {})
+  await folder?.close().catch(() => {})
 }
 
 export const exists = (fs: FileSystem, path: string): Promise<boolean> =>

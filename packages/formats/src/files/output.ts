@@ -1,5 +1,5 @@
 import type { Provenance } from '@tersor/core'
-import { CompressionError, type Parameter, type ParameterSink, type ParameterStore } from '@tersor/tensor'
+import { CompressionError, type Outline, type Parameter, type ParameterSink, type ParameterStore } from '@tersor/tensor'
 import { diskError, exists, folderOf, nodeFileSystem, within, withoutSlash, writeFile, type FileSystem, makeFolder } from './file-system.js'
 import { checkReplaceable, markFolder } from './mark.js'
 import { MOVES, movesToText, identityOf, type Move } from './moves.js'
@@ -147,6 +147,8 @@ export interface Unfinished extends Pick<Output, 'fs' | 'folder'> {
 /** What a format does inside of the steps of a sink. */
 export interface FileWriter<S extends ParameterStore> {
   write(name: string, parameter: Parameter): Promise<void>
+  /** Where the bytes of a store may stay where they are until the end. */
+  copy?(name: string, outline: Outline): Promise<void>
   /** Completes the files in the folder; gives where they go, and what they make stale. */
   finish(): Promise<{ readonly moves: readonly Move[]; readonly stale?: readonly string[] }>
   /** Releases what is open in the folder: before the files go to their places, after a failure, and maybe once more. */
@@ -181,6 +183,7 @@ export const fileSink = <S extends ParameterStore>(
   }
   return Object.freeze({
     write: (name: string, parameter: Parameter) => output.step(() => writer.write(name, parameter)),
+    ...(writer.copy ? { copy: (name: string, outline: Outline) => output.step(() => writer.copy!(name, outline)) } : {}),
     finish: async () => {
       await output.step(finish)
       return writer.reopen()

@@ -47,6 +47,10 @@ export const huggingFaceSink = (path: string, options: HuggingFaceSinkOptions): 
         for (const codec of codecsOf(parameter)) codecs.set(codec.name, codec)
         return weights.write(name, parameter)
       },
+      copy: (name, outline) => {
+        for (const codec of codecsOf(outline)) codecs.set(codec.name, codec)
+        return weights.copy!(name, outline)
+      },
       finish: async () => {
         await (await weights.finish()).close()
         const text = JSON.stringify(withTersor(valueOf(config), [...codecs.keys()]), null, 2)

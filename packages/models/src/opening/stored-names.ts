@@ -35,6 +35,7 @@ const renamed = (params: ParameterStore, outer: ReadonlyMap<string, string>): Pa
     names: () => [...outer.values()],
     info: (name: string) => params.info(find(name)),
     read: (name: string, options?: Parameters<ParameterStore['read']>[1]) => params.read(find(name), options),
+    ...(params.outline ? { outline: (name: string) => params.outline!(find(name)) } : {}),
     close: async () => params.close?.(),
   })
 }
