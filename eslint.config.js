@@ -7,6 +7,14 @@ const noHiddenRandomness = [
   { object: 'tf', property: 'randomUniform', message: 'Use the Rng of the context: one seed decides everything.' },
 ]
 
+/** `noUncheckedIndexedAccess` is off: an index needs no `!` (only a shape does, whose tuples tfjs counts). */
+const noNeedlessBang = [
+  {
+    selector: 'TSNonNullExpression > MemberExpression[computed=true]:not([object.property.name="shape"])',
+    message: 'Drop the `!`: an index is not checked for undefined here.',
+  },
+]
+
 export default ts.config(
   { ignores: ['**/dist/**', '**/node_modules/**', '**/.turbo/**', 'out/**', 'packages/*/wasm/**'] },
   js.configs.recommended,
@@ -19,6 +27,10 @@ export default ts.config(
       '@typescript-eslint/no-unused-vars': ['error', { argsIgnorePattern: '^_', varsIgnorePattern: '^_' }],
       '@typescript-eslint/consistent-type-imports': 'error',
     },
+  },
+  {
+    files: ['packages/*/src/**/*.ts'],
+    rules: { 'no-restricted-syntax': ['error', ...noNeedlessBang] },
   },
   {
     files: ['packages/*/src/**/*.ts'],

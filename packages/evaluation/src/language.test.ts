@@ -88,7 +88,7 @@ describe('perplexity', () => {
     try {
       const graph = await perplexity(model, [...many, ...many, ...many])
       const [first, ...others] = model.stages
-      const reading = { ...first!, run: (...[x, env]: Parameters<typeof first.run>) => (x.dataSync(), first!.run(x, env)) }
+      const reading = { ...first, run: (...[x, env]: Parameters<typeof first.run>) => (x.dataSync(), first.run(x, env)) }
       const plain = await perplexity({ ...model, stages: [reading, ...others] }, [...many, ...many, ...many])
       expect(tf.getBackend()).toBe('ort')
       for (const { perplexity: value } of [graph, plain]) expect(Math.abs(value / expected - 1)).toBeLessThan(1e-5)
