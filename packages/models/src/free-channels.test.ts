@@ -147,7 +147,8 @@ const pixels = async (golden: ReturnType<typeof readTensors>): Promise<tf.Tensor
 
 const BUNDLED = join(process.cwd(), 'examples/bundled-model/model')
 describe('the bundled model', () => {
-  it.each(Object.keys(PASSES))('keeps its logits under %s', async name => {
+  // the larger ones in the slow run
+  it.each(process.env.TERSOR_SLOW === '1' ? Object.keys(PASSES) : ['hadamard'])('keeps its logits under %s', async name => {
     const model = await openModel(BUNDLED)
     const ids = tf.tensor2d([[5, 17, 300, 42, 7, 1000, 64, 3]], [1, 8], 'int32')
     expect(await movement(model, PASSES[name](), ids)).toBeLessThan(1e-4)

@@ -127,7 +127,7 @@ describe('k-quant', () => {
   })
 
   it('reads back from a folder as the same trees', async () => {
-    for (const type of ['q2_k', 'q6_k', 'iq4_xs'] as const) {
+    for (const type of process.env.TERSOR_SLOW === '1' ? (['q2_k', 'q6_k', 'iq4_xs'] as const) : (['q6_k'] as const)) {
       const small = await compress(source(), kQuant({ type }))
       const path = join(folder, type)
       await (await compress(small, pack(), { sink: () => huggingFaceSink(path, { config: small.rawConfig }) })).params.close?.()

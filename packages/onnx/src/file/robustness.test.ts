@@ -11,7 +11,7 @@ import { writeMlp } from './toy-graph.reference.js'
 
 const SLOW = process.env.TERSOR_SLOW === '1'
 const MUTATIONS = SLOW ? 2500 : 250
-const RUNS = SLOW ? 400 : 80
+const RUNS = SLOW ? 400 : 160
 const LARGEST_ALLOCATION = 64 << 20
 const LONGEST_MS = 2000
 
