@@ -31,6 +31,14 @@ const goneWords = Object.entries(GONE).map(([word, now]) => ({
   message: `"${word}" is gone: say ${now}.`,
 }))
 
+/** `noUncheckedIndexedAccess` is off: an index needs no `!` (only a shape does, whose tuples tfjs counts). */
+const noNeedlessBang = [
+  {
+    selector: 'TSNonNullExpression > MemberExpression[computed=true]:not([object.property.name="shape"])',
+    message: 'Drop the `!`: an index is not checked for undefined here.',
+  },
+]
+
 export default ts.config(
   { ignores: ['**/dist/**', '**/node_modules/**', '**/.turbo/**', 'out/**', 'packages/*/wasm/**'] },
   js.configs.recommended,
@@ -44,6 +52,10 @@ export default ts.config(
       '@typescript-eslint/no-unused-vars': ['error', { argsIgnorePattern: '^_', varsIgnorePattern: '^_' }],
       '@typescript-eslint/consistent-type-imports': 'error',
     },
+  },
+  {
+    files: ['packages/*/src/**/*.ts'],
+    rules: { 'no-restricted-syntax': ['error', ...goneWords, ...noNeedlessBang] },
   },
   {
     files: ['packages/*/src/**/*.ts'],

@@ -13,10 +13,19 @@ export default {
     '<rootDir>/docs/*.md',
     '<rootDir>/README.md',
   ],
-  // what installs packages takes minutes: npm run test:packed
-  testPathIgnorePatterns: ['/node_modules/', '/dist/', '<rootDir>/conformance/', '<rootDir>/test/packed/', '<rootDir>/docs/design.md'],
+  // what installs packages takes minutes, and so does what tries all cases: npm run test:packed, npm run test:slow
+  testPathIgnorePatterns: [
+    '/node_modules/',
+    '/dist/',
+    '\\.slow\\.test\\.ts$',
+    '<rootDir>/conformance/',
+    '<rootDir>/test/packed/',
+    '<rootDir>/docs/design.md',
+  ],
   modulePathIgnorePatterns: ['/dist/'],
   testEnvironmentOptions: { customExportConditions: ['@tersor/source', 'node', 'require', 'default'] },
   reporters: ['default', '<rootDir>/scripts/count-reporter.cjs'],
   setupFiles: ['<rootDir>/scripts/quiet-tfjs.cjs'],
+  setupFilesAfterEnv: ['<rootDir>/scripts/equal-arrays.cjs'],
+  maxWorkers: '100%', // one fewer than the cores by default, which on two cores leaves one idle
 }

@@ -20,7 +20,7 @@ const manifestOf = (like: Manifest, name: string): Manifest => ({
 })
 
 /** What the lock file holds of a package of the workspace. */
-export const lockOf = (manifest: Manifest): Readonly<Record<string, unknown>> =>
+const lockOf = (manifest: Manifest): Readonly<Record<string, unknown>> =>
   Object.fromEntries(
     ['name', 'version', 'license', 'dependencies', 'devDependencies', 'engines', 'peerDependencies', 'peerDependenciesMeta'].flatMap(
       field => {
@@ -75,7 +75,7 @@ interface Lock {
 const folderOf = ({ name }: Manifest): string => `packages/${name.replace('@tersor/', '')}`
 
 /** The lock file as `npm install` would write it, without asking the network: packages of the workspace are links. */
-export const withLock = (lock: Lock, manifests: readonly Manifest[]): Lock => {
+const withLock = (lock: Lock, manifests: readonly Manifest[]): Lock => {
   const entries = manifests.flatMap(manifest => [
     [folderOf(manifest), lockOf(manifest)] as const,
     [`node_modules/${manifest.name}`, { resolved: folderOf(manifest), link: true }] as const,

@@ -127,7 +127,7 @@ const pass: Kind = {
     ),
 }
 
-export const KINDS = { method, pass } as const
+const KINDS = { method, pass } as const
 
 /** The files of a new step that are its own alone. */
 export const filesOf = (kind: keyof typeof KINDS, folder: string, room: string, name: string): readonly Written[] => {

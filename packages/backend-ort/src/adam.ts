@@ -23,7 +23,7 @@ type Named = Readonly<Record<'parameter' | 'gradient' | 'mean' | 'square', Opera
 
 /** A node of the gradient's shape whose ONNX mentions no shape. */
 const elementwise = ({ trace }: OrtEngine, op: string, inputs: readonly Operand[], attributes: string, emit: Emit): Operand =>
-  trace.record({ op, inputs, attributes, shape: inputs[0]!.shape, dtype: 'float32', polymorphic: true, elementwise: true, emit })
+  trace.record({ op, inputs, attributes, shape: inputs[0].shape, dtype: 'float32', polymorphic: true, elementwise: true, emit })
 
 /** β·old + (1−β)·new. */
 function blend(graph: Graph, old: string, fresh: string, beta: number): string {
@@ -37,15 +37,15 @@ function blend(graph: Graph, old: string, fresh: string, beta: number): string {
  */
 function record(engine: OrtEngine, { parameter, gradient, mean, square }: Named, factors: AdamFactors): readonly Operand[] {
   const { beta1, beta2, rate, epsilon, keep } = factors
-  const m = elementwise(engine, 'AdamMean', [mean, gradient], `${beta1}`, (graph, [old, g]) => blend(graph, old!, g!, beta1))
+  const m = elementwise(engine, 'AdamMean', [mean, gradient], `${beta1}`, (graph, [old, g]) => blend(graph, old, g, beta1))
   const v = elementwise(engine, 'AdamSquare', [square, gradient], `${beta2}`, (graph, [old, g]) =>
-    blend(graph, old!, graph.op('Mul', [g!, g!]), beta2),
+    blend(graph, old, graph.op('Mul', [g, g]), beta2),
   )
   const inputs = [parameter, m, v, literal(rate), literal(epsilon)]
   const w = elementwise(engine, 'AdamStep', inputs, `${keep}`, (graph, [old, first, second, scale, offset]) => {
-    const step = graph.op('Div', [first!, graph.op('Add', [graph.op('Sqrt', [second!]), offset!])])
-    const kept = keep === 1 ? old! : graph.op('Mul', [old!, graph.float(keep)])
-    return graph.op('Sub', [kept, graph.op('Mul', [step, scale!])])
+    const step = graph.op('Div', [first, graph.op('Add', [graph.op('Sqrt', [second]), offset])])
+    const kept = keep === 1 ? old : graph.op('Mul', [old, graph.float(keep)])
+    return graph.op('Sub', [kept, graph.op('Mul', [step, scale])])
   })
   return [w, m, v]
 }

@@ -81,7 +81,7 @@ const STOPPED = 'Non tensor type is temporarily not supported'
 /** The binding copies every output into a fresh array even where it was written in place: fetching what it cannot hand over ends it before. */
 function runWithoutCopies(session: RawSession, feeds: Record<string, NativeTensor>, fetches: Record<string, NativeTensor>): void {
   let bytes = 0
-  for (const name in fetches) bytes += fetches[name]!.data.byteLength
+  for (const name in fetches) bytes += fetches[name].data.byteLength
   if (bytes < BYTES_WORTH_AN_ERROR) return void session.run(feeds, fetches)
   const depth = Error.stackTraceLimit
   Error.stackTraceLimit = 0

@@ -38,13 +38,13 @@ export const reorderedInput = (graph: Graph, x: string) => blockedOp(graph, 'Reo
 
 /** NHWC → blocked; with fewer channels than a block a convolution wants NCHW. */
 export function toBlocked(graph: Graph, x: string, shape: Shape, block: number): string {
-  if (shape[3]! < block) return graph.op('Transpose', [x], { perm: [0, 3, 1, 2] })
+  if (shape[3] < block) return graph.op('Transpose', [x], { perm: [0, 3, 1, 2] })
   return blockedOp(graph, 'ReorderInput', [x], { channels_last: 1 })
 }
 
 /** Blocked → NHWC. */
 export function fromBlocked(graph: Graph, x: string, shape: Shape): string {
-  return blockedOp(graph, 'ReorderOutput', [x], { channels: shape[3]!, channels_last: 1 })
+  return blockedOp(graph, 'ReorderOutput', [x], { channels: shape[3], channels_last: 1 })
 }
 
 export interface FilterSize {
@@ -64,7 +64,7 @@ export function blockFilter(graph: Graph, filter: string, { height, width, input
     inputs < block
       ? [[height, width, inputs, outputs / block, block], [3, 2, 0, 1, 4]]
       : [[height, width, inputs / block, block, outputs / block, block], [4, 2, 0, 1, 3, 5]] // prettier-ignore
-  const moved = graph.op('Transpose', [graph.reshape(filter, split!)], { perm: order! })
+  const moved = graph.op('Transpose', [graph.reshape(filter, split)], { perm: order })
   return graph.reshape(moved, [outputs, inputs, height, width])
 }
 

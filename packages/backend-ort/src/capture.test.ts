@@ -25,7 +25,7 @@ async function train(step: (x: tf.Tensor, y: tf.Tensor, rate: tf.Tensor) => tf.T
   for (let time = 0; time < 8; time++) {
     const inputs = [tensor([20, 30], time), tensor([20, 5], time + 50), tf.scalar(0.01 / (time + 1))] as const
     const loss = step(...inputs)
-    losses.push((await loss.data())[0]!)
+    losses.push((await loss.data())[0])
     tf.dispose([loss, ...inputs])
   }
   return losses
@@ -50,7 +50,7 @@ describe('capture', () => {
     const [weight, copy] = [tensor([40, 30], 7), tensor([40, 30], 7)]
     const shift = tf.variable(tensor([30], 8))
     const affine = (x: tf.Tensor, kernel: tf.Tensor) => tf.add(tf.matMul(x, kernel), shift)
-    const layer = capture(x => affine(x!, weight), { records: 'first', embeds: true })
+    const layer = capture(x => affine(x, weight), { records: 'first', embeds: true })
     for (let time = 0; time < 3; time++) {
       const x = tensor([50, 40], time)
       const [expected, got] = [tf.tidy(() => affine(x, copy)), layer(x)]
@@ -83,7 +83,7 @@ describe('capture', () => {
     let calls = 0
     const double = capture(x => {
       calls++
-      return tf.mul(tf.add(x!, x!), tf.exp(x!))
+      return tf.mul(tf.add(x, x), tf.exp(x))
     })
     for (let time = 0; time < 5; time++) {
       const x = tensor([200], time)
@@ -100,7 +100,7 @@ describe('capture', () => {
     let calls = 0
     const compiled = statistics().compiled
     for (let time = 0; time < 2; time++) {
-      const twice = capture(x => (calls++, tf.tanh(tf.mul(tf.exp(x!), 2))), { records: 'first' })
+      const twice = capture(x => (calls++, tf.tanh(tf.mul(tf.exp(x), 2))), { records: 'first' })
       for (const seed of [1, 2]) {
         const [x, y] = [tensor([270], seed), twice(tensor([270], seed))]
         const expected = Float32Array.from(await x.data(), value => Math.tanh(2 * Math.exp(value)))
@@ -114,7 +114,7 @@ describe('capture', () => {
 
   it('keeps the constants it uses', async () => {
     const constant = tensor([300], 8)
-    const added = capture(x => tf.mul(tf.add(x!, constant), 3))
+    const added = capture(x => tf.mul(tf.add(x, constant), 3))
     added(tensor([300]))
     added(tensor([300]))
     const expected = await tf.mul(tf.add(tensor([300]), constant), 3).data()
@@ -125,11 +125,11 @@ describe('capture', () => {
   })
 
   it('gives several tensors', async () => {
-    const both = capture(x => [tf.mul(x!, 2), tf.reshape(tf.sub(x!, 2), [10, 20])])
+    const both = capture(x => [tf.mul(x, 2), tf.reshape(tf.sub(x, 2), [10, 20])])
     for (let time = 0; time < 4; time++) {
       const [twice, less] = both(tensor([200], time))
-      expect(less!.shape).toEqual([10, 20])
-      expect(distance(await tf.mul(tensor([200], time), 2).data(), await twice!.data())).toBe(0)
+      expect(less.shape).toEqual([10, 20])
+      expect(distance(await tf.mul(tensor([200], time), 2).data(), await twice.data())).toBe(0)
     }
     both.dispose()
   })
@@ -158,21 +158,21 @@ describe('capture', () => {
   })
 
   it('refuses a function that reads values', () => {
-    const reading = capture(x => tf.mul(x!, tf.sum(tf.exp(x!)).dataSync()[0]!))
+    const reading = capture(x => tf.mul(x, tf.sum(tf.exp(x)).dataSync()[0]))
     reading(tensor([200]))
     expect(() => reading(tensor([200]))).toThrow('capture: the function ran 2 graphs instead of one.\nRead no values in it')
   })
 
   it('refuses a function that makes constants of its arguments', () => {
-    const frozen = capture(x => tf.mul(x!, x!.dataSync()[0]!), { records: 'first' })
+    const frozen = capture(x => tf.mul(x, x.dataSync()[0]), { records: 'first' })
     expect(() => frozen(tensor([200]))).toThrow('capture: the function reads values of what it is given.\nRead no values in it')
-    const sorted = capture(x => tf.add(tf.topk(x!, 2).values, tf.max(x!)), { records: 'first' })
+    const sorted = capture(x => tf.add(tf.topk(x, 2).values, tf.max(x)), { records: 'first' })
     expect(() => sorted(tensor([200]))).toThrow('the function reads values of what it is given')
   })
 
   it('runs the JavaScript of such a function at every call where it is asked to', async () => {
     let calls = 0
-    const reading = capture(x => (calls++, tf.mul(x!, tf.sum(x!).dataSync()[0]!)), { records: 'first', refused: 'run' })
+    const reading = capture(x => (calls++, tf.mul(x, tf.sum(x).dataSync()[0])), { records: 'first', refused: 'run' })
     for (let factor = 1; factor <= 3; factor++) {
       const [x, other] = [tf.fill([200], factor), tf.fill([20], factor)]
       const [y, small] = [reading(x), reading(other)]
@@ -186,15 +186,15 @@ describe('capture', () => {
 
   it('refuses a function that keeps tensors', () => {
     const holding = capture(x => {
-      tf.keep(tf.add(x!, 1))
-      return tf.mul(x!, 2)
+      tf.keep(tf.add(x, 1))
+      return tf.mul(x, 2)
     })
     holding(tensor([200]))
     expect(() => holding(tensor([200]))).toThrow('keeps a tensor that it neither returns nor assigns')
   })
 
   it('compiles once', async () => {
-    const square = capture(x => tf.sum(tf.sqrt(tf.exp(tf.square(x!)))))
+    const square = capture(x => tf.sum(tf.sqrt(tf.exp(tf.square(x)))))
     const before = statistics().compiled
     for (let time = 0; time < 5; time++) await square(tensor([400], time)).data()
     expect(statistics().compiled).toBe(before + 1)
@@ -203,7 +203,7 @@ describe('capture', () => {
 
   it('is the function itself on another backend', async () => {
     await tf.setBackend('cpu')
-    const double = capture(x => tf.mul(x!, 2))
+    const double = capture(x => tf.mul(x, 2))
     for (let time = 0; time < 3; time++) expect((await double(tf.scalar(time)).data())[0]).toBe(2 * time)
     await tf.setBackend('ort')
   })

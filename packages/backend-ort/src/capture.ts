@@ -111,7 +111,7 @@ function programOf(engine: OrtEngine, { runs, read }: Recording, result: Tensors
       'Make its state variables and assign to them.',
     )
   run.plan.retained = true
-  const sources = run.plan.fed.map(slot => sourceOf(run.inputs[slot]!, before))
+  const sources = run.plan.fed.map(slot => sourceOf(run.inputs[slot], before))
   return { run, sources, assigned, returned, single: !Array.isArray(result) }
 }
 
@@ -148,7 +148,7 @@ function record<R extends Tensors>(
 
 function currentOperand(engine: OrtEngine, source: Source, recorded: Operand, inputs: readonly tf.Tensor[]): Operand {
   if ('constant' in source) return source.constant
-  const tensor = 'variable' in source ? source.variable : inputs[source.argument]!
+  const tensor = 'variable' in source ? source.variable : inputs[source.argument]
   const value = engine.backend.valueFor(tensor.dataId)
   engine.backend.materialise(value)
   return { ...recorded, value }
@@ -163,12 +163,12 @@ function replay<R extends Tensors>(engine: OrtEngine, program: Program, inputs: 
   const { run, sources, assigned, returned, single } = program
   engine.flush()
   const operands = [...run.inputs]
-  run.plan.fed.forEach((slot, index) => (operands[slot] = currentOperand(engine, sources[index]!, run.inputs[slot]!, inputs)))
+  run.plan.fed.forEach((slot, index) => (operands[slot] = currentOperand(engine, sources[index], run.inputs[slot], inputs)))
   const arrays = runPlan(engine.native, engine.pool, run.plan, operands, run.outputs)
-  const tensors = run.outputs.map(({ dtype, shape }, output) => tensorFrom(engine, arrays[output]!, dtype, shape))
-  const results = returned.map(({ output, shape }) => tf.reshape(tensors[output]!, [...shape]))
-  assigned.forEach((variable, output) => variable?.assign(tf.reshape(tensors[output]!, variable.shape)))
-  return (single ? results[0]! : results) as R
+  const tensors = run.outputs.map(({ dtype, shape }, output) => tensorFrom(engine, arrays[output], dtype, shape))
+  const results = returned.map(({ output, shape }) => tf.reshape(tensors[output], [...shape]))
+  assigned.forEach((variable, output) => variable?.assign(tf.reshape(tensors[output], variable.shape)))
+  return (single ? results[0] : results) as R
 }
 
 /**

@@ -61,13 +61,13 @@ export function compile(
   const constant = new Set(skeleton.literals.filter((_, position) => !varying.has(position)))
   const fed: number[] = []
   const inputNames = skeleton.inputs.map((operand, slot) => {
-    if (constant.has(slot)) return graph.constant('float32', operand.shape, [(operand.value.values as Float32Array)[0]!])
+    if (constant.has(slot)) return graph.constant('float32', operand.shape, [(operand.value.values as Float32Array)[0]])
     if (embeds(operand)) return graph.embed(`v${slot}`, operand.shape, arrayOf(operand) as Float32Array)
     fed.push(slot)
     return graph.input(feedName(slot), operand.dtype, operand.shape)
   })
-  const made = emitTrace(graph, skeleton, nodes, outputs, inputNames, block).map((name, at) => graph.origin(name, outputs[at]!.shape))
-  made.forEach(({ name, shape }, at) => graph.output(name, outputs[at]!.dtype, shape))
+  const made = emitTrace(graph, skeleton, nodes, outputs, inputNames, block).map((name, at) => graph.origin(name, outputs[at].shape))
+  made.forEach(({ name, shape }, at) => graph.output(name, outputs[at].dtype, shape))
   const session = native.open(graph.model(), { threads, spinning, optimise: true, arena })
   const embedded = graph.embedded()
   return {
@@ -92,11 +92,11 @@ export function runPlan(
   more: Readonly<Record<string, NativeTensor>> = {},
 ): NativeArray[] {
   const feeds: Record<string, NativeTensor> = { ...more }
-  for (const slot of plan.fed) feeds[feedName(slot)] = tensorOf(native, inputs[slot]!)
+  for (const slot of plan.fed) feeds[feedName(slot)] = tensorOf(native, inputs[slot])
   const fetches: Record<string, NativeTensor> = {}
   const arrays = outputs.map(({ dtype, shape }, index) => {
     const array = pool.take(dtype, sizeOf(shape))
-    const made = plan.outputs[index]!
+    const made = plan.outputs[index]
     fetches[made.name] = native.tensor(dtype, array, made.shape ?? shape)
     return array
   })

@@ -38,7 +38,7 @@ function createNaming(graph: Graph, skeleton: Skeleton, inputNames: readonly str
   }
   const plain = (operand: Operand): string => {
     const { node } = operand.value
-    if (node === null) return inputNames[skeleton.slotOf(operand)]!
+    if (node === null) return inputNames[skeleton.slotOf(operand)]
     if (producerOf(operand)) return plainOf(node)
     return views(`${node.index}@${operand.shape}`, () => graph.reshape(plainOf(node), operand.shape))
   }
@@ -50,7 +50,7 @@ function createNaming(graph: Graph, skeleton: Skeleton, inputNames: readonly str
       if (known !== undefined) return known
       const x = plain(operand)
       const name = reordered(x, () => toBlocked(graph, x, operand.shape, block))
-      if (node !== null && operand.shape[3]! >= block) blockedNames.set(node, name)
+      if (node !== null && operand.shape[3] >= block) blockedNames.set(node, name)
       return name
     },
     isBlocked: operand => blockedNames.has(producerOf(operand)!),
@@ -68,7 +68,7 @@ function staysBlocked(node: TraceNode, naming: Naming): boolean {
 function emitNode(graph: Graph, node: TraceNode, naming: Naming, block: number): void {
   if (block > 1 && node.emitBlocked !== undefined) {
     const [first, ...others] = node.inputs
-    const x = naming.blocked(first!)
+    const x = naming.blocked(first)
     naming.set(node, node.emitBlocked(graph, [x, ...others.map(input => naming.plain(input))]), true)
   } else if (block > 1 && staysBlocked(node, naming)) {
     const names = node.inputs.map(input => (naming.isBlocked(input) ? naming.blocked(input) : naming.plain(input)))

@@ -49,7 +49,7 @@ const MOST_NODES = 8000
 /** Nodes that a live tensor needs, in order; the rest was recorded and never used. */
 function liveNodes(all: readonly TraceNode[]): TraceNode[] {
   for (let index = all.length - 1; index >= 0; index--) {
-    const node = all[index]!
+    const node = all[index]
     if (node.value.owned) node.live = true
     if (node.live) for (const { value } of node.inputs) if (value.node !== null) value.node.live = true
   }

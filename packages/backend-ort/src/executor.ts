@@ -60,7 +60,7 @@ export function createExecutor(
   const runAsMember = (member: FamilyMember, skeleton: Skeleton, outputs: readonly TraceNode[]): boolean => {
     try {
       const arrays = runPlan(native, pool, member.plan, skeleton.inputs, outputs, constantsOf(native, member))
-      outputs.forEach(({ value }, index) => (value.values = arrays[index]!))
+      outputs.forEach(({ value }, index) => (value.values = arrays[index]))
       return true
     } catch {
       families.abandon(skeleton) // the interpreter gives the result, or the true error
@@ -88,7 +88,7 @@ export function createExecutor(
         return
       }
       const arrays = runPlan(native, pool, plan, skeleton.inputs, outputs)
-      outputs.forEach(({ value }, index) => (value.values = arrays[index]!))
+      outputs.forEach(({ value }, index) => (value.values = arrays[index]))
       observer?.done(runOf(plan, skeleton, outputs))
     },
     configure(wanted) {

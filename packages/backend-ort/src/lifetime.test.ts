@@ -23,7 +23,7 @@ describe('values that are still pending', () => {
     x.dispose()
     const z = tf.mul(y, y)
     y.dispose()
-    expect((await z.data())[0]).toBeCloseTo((3 + (await tensor([300]).data())[0]!) ** 2, 5)
+    expect((await z.data())[0]).toBeCloseTo((3 + (await tensor([300]).data())[0]) ** 2, 5)
   })
 
   it('are not computed when nobody wants them', async () => {
@@ -134,7 +134,7 @@ describe('traces', () => {
         })
         keys.dispose()
         keys = grown
-        results.push((await mixed.data())[0]!)
+        results.push((await mixed.data())[0])
         mixed.dispose()
       }
       keys.dispose()

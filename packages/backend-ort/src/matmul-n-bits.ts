@@ -30,8 +30,8 @@ function kernel(engine: OrtEngine): KernelFunc {
     const { bits, level } = attrs as NBitsAttributes
     const named = inputs as Record<string, TensorInfo | undefined>
     const constants = ['codes', 'scales', 'zeros'].flatMap(name => (named[name] ? [backend.operandOf(named[name])] : []))
-    const x = backend.operandOf(named['x']!)
-    const [rows, , bytes] = constants[0]!.shape as [number, number, number]
+    const x = backend.operandOf(named.x!)
+    const [rows, , bytes] = constants[0].shape as [number, number, number]
     const [m, columns] = x.shape as [number, number]
     const names = constants.map(embedded)
     const arrays = constants.map(arrayOf)
@@ -46,7 +46,7 @@ function kernel(engine: OrtEngine): KernelFunc {
       emit: (graph, [name]) =>
         graph.microsoft(
           'MatMulNBits',
-          [name!, ...arrays.map((array, index) => graph.embed(names[index]!, constants[index]!.shape, array as Uint8Array | Float32Array))],
+          [name, ...arrays.map((array, index) => graph.embed(names[index], constants[index].shape, array as Uint8Array | Float32Array))],
           options,
         ),
     })

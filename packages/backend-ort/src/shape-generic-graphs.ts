@@ -92,7 +92,7 @@ const equal = (a: Constant, b: Constant) =>
 
 /** Positions where two traces of one structure differ. */
 function differences(a: readonly Constant[], b: readonly Constant[]): number[] {
-  return a.flatMap((constant, index) => (equal(constant, b[index]!) ? [] : [index]))
+  return a.flatMap((constant, index) => (equal(constant, b[index]) ? [] : [index]))
 }
 
 function compileFamily(
@@ -107,7 +107,7 @@ function compileFamily(
   const constants: Constant[] = []
   const graph = openGraph(open, constants)
   const inputNames = skeleton.inputs.map((operand, slot) => graph.input(feedName(slot), operand.dtype))
-  const made = emitTrace(graph, skeleton, nodes, outputs, inputNames).map((name, at) => ({ name: graph.output(name, outputs[at]!.dtype) }))
+  const made = emitTrace(graph, skeleton, nodes, outputs, inputNames).map((name, at) => ({ name: graph.output(name, outputs[at].dtype) }))
   const session = native.open(graph.model(), { threads, spinning, optimise: true, arena })
   return { session, fed: skeleton.inputs.map((_, slot) => slot), outputs: made, signature, embeds: graph.embedded() > 0, open, constants }
 }
@@ -140,7 +140,7 @@ export function createFamilies(native: Native, settings: () => Running, capacity
   }
   const member = (plan: FamilyPlan, sketch: Sketch): FamilyMember => ({
     plan,
-    constants: [...plan.open].map(index => ({ ...sketch.constants[index]!, name: constantName(index) })),
+    constants: [...plan.open].map(index => ({ ...sketch.constants[index], name: constantName(index) })),
   })
   return {
     find(skeleton, nodes, outputs) {

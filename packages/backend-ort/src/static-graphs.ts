@@ -45,7 +45,7 @@ const NOTHING_VARIES: ReadonlySet<number> = new Set()
 type BuildArguments = [Skeleton, readonly TraceNode[], readonly TraceNode[], varying: ReadonlySet<number>, baked: string]
 
 /** The numbers that stand in a trace. */
-const literalsOf = ({ literals, inputs }: Skeleton): number[] => literals.map(slot => (inputs[slot]!.value.values as Float32Array)[0]!)
+const literalsOf = ({ literals, inputs }: Skeleton): number[] => literals.map(slot => (inputs[slot].value.values as Float32Array)[0])
 
 /**
  * A trace is compiled when it has been seen more often than it has siblings that differ only in shape:

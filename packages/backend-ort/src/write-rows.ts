@@ -15,7 +15,7 @@ function kernel(engine: OrtEngine): KernelFunc {
   const { backend } = engine
   return ({ inputs, attrs }) => {
     const named = inputs as Record<string, TensorInfo>
-    const [target, rows] = [backend.operandOf(named['target']!), backend.operandOf(named['rows']!)]
+    const [target, rows] = [backend.operandOf(named['target']), backend.operandOf(named['rows'])]
     if (target.value.node !== null || rows.value.node !== null || target.value.pins > 0) engine.flush()
     const [to, from] = [arrayOf(target), arrayOf(rows)]
     const [length, width] = target.shape.slice(-2) as [number, number]

@@ -10,7 +10,7 @@ const inputOf = (window: Window): tf.Tensor => tf.tensor2d(Int32Array.from(windo
 /** Cosines of the rows of two outputs, (tokens). */
 const cosines = (a: tf.Tensor, b: tf.Tensor): tf.Tensor =>
   tf.tidy(() => {
-    const [x, y] = [a, b].map(output => tf.reshape(output, [-1, output.shape[output.shape.length - 1]!])) // (tokens, hidden)
+    const [x, y] = [a, b].map(output => tf.reshape(output, [-1, output.shape[output.shape.length - 1]])) // (tokens, hidden)
     const length = (rows: tf.Tensor): tf.Tensor => tf.sqrt(tf.sum(tf.square(rows), 1))
     return tf.div(tf.sum(tf.mul(x, y), 1), tf.maximum(tf.mul(length(x), length(y)), 1e-30))
   })

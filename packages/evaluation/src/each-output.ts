@@ -67,7 +67,7 @@ const runner = async (batches: readonly Batch[], compute: (...inputs: tf.Tensor[
   const run = (batch: Batch): tf.Tensor => {
     if (!recorded || `${batch.shape}` !== common) return plainly(batch)
     try {
-      return tf.tidy(() => recorded!(...inputsOf(batch))[0]!)
+      return tf.tidy(() => recorded!(...inputsOf(batch))[0])
     } catch {
       recorded.dispose() // a network that reads values or leaves the engine; errors of its own it gives again
       recorded = undefined
@@ -81,7 +81,7 @@ const inputsOf = (batch: Batch): readonly tf.Tensor[] => [batch.input(), ...(bat
 
 const allAtOnce = async (model: Model, batches: readonly Batch[], { visit, reduce, signal }: Pass): Promise<void> => {
   const { weights, dispose } = await loadModel(model, signal)
-  const { run, dispose: forget } = await runner(batches, (input, targets) => reduce(forward(model, input!, { weights }), targets))
+  const { run, dispose: forget } = await runner(batches, (input, targets) => reduce(forward(model, input, { weights }), targets))
   try {
     for (const batch of batches) {
       signal?.throwIfAborted()

@@ -6,7 +6,7 @@ import type { Window } from './windows.js'
 
 /** log p of the token that comes next at each position; logits: (rows, positions, vocabulary), targets and result: (rows · positions, 1). */
 const chosenLogProbabilities = (logits: tf.Tensor, targets?: tf.Tensor): tf.Tensor => {
-  const rows = tf.reshape(tf.logSoftmax(logits), [targets!.shape[0]!, logits.shape[2]!])
+  const rows = tf.reshape(tf.logSoftmax(logits), [targets!.shape[0], logits.shape[2]!])
   return tf.gather(rows, targets as tf.Tensor2D, 1, 1)
 }
 

@@ -10,17 +10,17 @@ async function run(backend: string) {
   let [parameter, mean, square]: readonly tf.Tensor[] = [tensor([30, 40]), tf.zeros([30, 40]), tf.zeros([30, 40])]
   const before = tf.memory().numTensors
   for (let step = 1; step <= 5; step++) {
-    const gradient = tf.tidy(() => tf.sub(tf.mul(parameter!, 0.5), tensor([30, 40], step)))
-    const old = [parameter!, mean!, square!, gradient]
+    const gradient = tf.tidy(() => tf.sub(tf.mul(parameter, 0.5), tensor([30, 40], step)))
+    const old = [parameter, mean, square, gradient]
     ;[parameter, mean, square] = adamUpdate(
-      { parameter: parameter!, gradient, mean: mean!, square: square! },
+      { parameter: parameter, gradient, mean: mean, square: square },
       { rate: 0.01, step, weightDecay: 0.1 },
     )
     tf.dispose(old)
   }
   expect(tf.memory().numTensors).toBe(before)
-  const values = await Promise.all([parameter!, mean!, square!].map(async each => (await each.data()).slice()))
-  tf.dispose([parameter!, mean!, square!])
+  const values = await Promise.all([parameter, mean, square].map(async each => (await each.data()).slice()))
+  tf.dispose([parameter, mean, square])
   return values
 }
 
@@ -36,6 +36,6 @@ describe('adamUpdate', () => {
   it('does the same fused as in tensors', async () => {
     const expected = await run('cpu')
     const got = await run('ort')
-    expected.forEach((values, index) => expect(distance(values, got[index]!)).toBeLessThan(1e-6))
+    expected.forEach((values, index) => expect(distance(values, got[index])).toBeLessThan(1e-6))
   })
 })

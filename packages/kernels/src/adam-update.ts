@@ -53,5 +53,5 @@ export function adamUpdate(
   const inputs = { parameter, gradient, mean, square }
   const fused = tf.getKernel(FUSED, tf.getBackend()) !== undefined
   const [w, m, v] = fused ? tf.engine().runKernel<tf.Tensor[]>(FUSED, inputs, factors) : tf.tidy(() => inTensors(inputs, factors))
-  return [w!, m!, v!]
+  return [w, m, v]
 }

@@ -6,8 +6,7 @@ const BLOCK = 32
 /** C's conversion of a float32 to a byte on x86: infinities and NaN become 0. */
 const truncated = (value: number): number => fround(value) | 0
 
-const nibbles = (codes: readonly number[]): number[] =>
-  Array.from({ length: 16 }, (_, i) => (codes[i]! & 15) | ((codes[i + 16]! & 15) << 4))
+const nibbles = (codes: readonly number[]): number[] => Array.from({ length: 16 }, (_, i) => (codes[i] & 15) | ((codes[i + 16] & 15) << 4))
 const fifths = (codes: readonly number[]): number[] =>
   Array.from({ length: 4 }, (_, byte) =>
     codes.slice(8 * byte, 8 * byte + 8).reduce((sum, code, bit) => sum | (((code >> 4) & 1) << bit), 0),
@@ -52,5 +51,5 @@ export const quantizeBlock: Readonly<Record<string, (x: readonly number[]) => nu
 /** The same over whole blocks. */
 export const quantizeReference = (kernel: string, values: Float32Array): number[] =>
   Array.from({ length: values.length / BLOCK }, (_, block) =>
-    quantizeBlock[kernel]!([...values.subarray(block * BLOCK, (block + 1) * BLOCK)]),
+    quantizeBlock[kernel]([...values.subarray(block * BLOCK, (block + 1) * BLOCK)]),
   ).flat()

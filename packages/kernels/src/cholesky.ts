@@ -18,7 +18,7 @@ const PANEL = 512
 export async function cholesky(a: ArrayLike<number>, n: number): Promise<Float32Array> {
   const lower = new Float32Array(n * n)
   if (a instanceof Float32Array) for (let row = 0; row < n; row++) lower.set(a.subarray(row * n, row * n + row + 1), row * n)
-  else for (let row = 0; row < n; row++) for (let at = row * n; at <= row * n + row; at++) lower[at] = a[at]!
+  else for (let row = 0; row < n; row++) for (let at = row * n; at <= row * n + row; at++) lower[at] = a[at]
   await factor(lower, n, 0, n, wasmKernels())
   return lower
 }
@@ -89,7 +89,7 @@ function factorLeaf(lower: Float32Array, n: number, start: number, size: number,
     square.set(lower.subarray(from, from + size), row * size)
   }
   const failed = kernels.choleskyInPlace(square.byteOffset, size)
-  if (failed >= 0) throw notPositiveDefinite(start + failed, square[failed * size + failed]!)
+  if (failed >= 0) throw notPositiveDefinite(start + failed, square[failed * size + failed])
   for (let row = 0; row < size; row++) {
     const to = (start + row) * n + start
     lower.fill(0, to, to + size)

@@ -34,9 +34,9 @@ function network([input, first, second]: [number, number, number]) {
       const { mean, variance } = tf.moments(x, [0, 1, 2])
       return tf.mul(tf.sub(x, mean), tf.rsqrt(tf.add(variance, 1e-3)))
     }
-    const stem = tf.relu(tf.add(conv(x, filters.stem, 1), biases[0]!))
-    const block = tf.relu(tf.add(stem, tf.add(conv(tf.relu(tf.add(conv(stem, filters.a, 1), biases[1]!)), filters.b, 1), 0.1)))
-    const down = tf.relu(tf.add(normalise(tf.add(conv(block, filters.down, 2), conv(block, filters.skip, 2))), biases[2]!))
+    const stem = tf.relu(tf.add(conv(x, filters.stem, 1), biases[0]))
+    const block = tf.relu(tf.add(stem, tf.add(conv(tf.relu(tf.add(conv(stem, filters.a, 1), biases[1])), filters.b, 1), 0.1)))
+    const down = tf.relu(tf.add(normalise(tf.add(conv(block, filters.down, 2), conv(block, filters.skip, 2))), biases[2]))
     return tf.mean(tf.square(tf.mean(down, [1, 2]))) as tf.Scalar
   }
   return { loss, variables: [...Object.values(filters), ...biases] as tf.Variable[] }
@@ -49,7 +49,7 @@ async function run(backend: string, widths: [number, number, number]) {
   const runs: number[][] = []
   for (let time = 0; time < (backend === 'ort' ? 3 : 1); time++) {
     const { value, grads } = tf.variableGrads(loss, variables)
-    const gradients = await Promise.all(variables.map(async variable => [...(await grads[variable.name]!.data())]))
+    const gradients = await Promise.all(variables.map(async variable => [...(await grads[variable.name].data())]))
     runs.push([...(await value.data())], ...gradients)
     tf.dispose([value, grads])
   }
@@ -61,6 +61,6 @@ describe.each(WIDTHS)('a residual network of %d, %d and %d channels', (...widths
   it('has the loss and the gradients of tfjs-cpu, node by node and compiled', async () => {
     const expected = await run('cpu', widths)
     const got = await run('ort', widths)
-    got.forEach((values, index) => expect(distance(expected[index % expected.length]!, values)).toBeLessThan(1e-4))
+    got.forEach((values, index) => expect(distance(expected[index % expected.length], values)).toBeLessThan(1e-4))
   })
 })

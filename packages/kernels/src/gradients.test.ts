@@ -18,8 +18,8 @@ const functions: Record<string, [Function, tf.Tensor[]] | (() => [Function, tf.T
   minimum: () => [tf.minimum, [tensor([3, 4]), tensor([4], 2)]],
   squaredDifference: () => [tf.squaredDifference, [tensor([3, 4]), tensor([4], 2)]],
   pow: () => [tf.pow, [positive([3, 4]), tensor([4], 2)]],
-  where: () => [(a, b) => tf.where(tf.greater(a!, b!), tf.square(a!), b!), [tensor([3, 4]), tensor([3, 4], 2)]],
-  addN: () => [(a, b) => tf.addN([a!, b!, a!]), [tensor([3, 4]), tensor([3, 4], 2)]],
+  where: () => [(a, b) => tf.where(tf.greater(a, b), tf.square(a), b), [tensor([3, 4]), tensor([3, 4], 2)]],
+  addN: () => [(a, b) => tf.addN([a, b, a]), [tensor([3, 4]), tensor([3, 4], 2)]],
   prelu: () => [tf.prelu, [tensor([3, 4]), positive([4], 2)]],
   ...Object.fromEntries(
     (
@@ -54,36 +54,36 @@ const functions: Record<string, [Function, tf.Tensor[]] | (() => [Function, tf.T
   ...Object.fromEntries(
     (['log', 'sqrt', 'rsqrt', 'reciprocal'] as const).map(name => [name, () => [tf[name] as Function, [positive([3, 5])]]] as const),
   ),
-  leakyRelu: () => [x => tf.leakyRelu(x!, 0.3), [tensor([3, 5])]],
-  clipByValue: () => [x => tf.clipByValue(x!, -0.5, 0.4), [tensor([3, 5])]],
-  cumsum: () => [x => tf.cumsum(x!, 0), [tensor([3, 5])]],
-  softmax: () => [x => tf.softmax(x!), [tensor([3, 5])]],
-  logSoftmax: () => [x => tf.logSoftmax(x!), [tensor([3, 5])]],
-  sum: () => [x => tf.sum(x!, [0, 2]), [tensor([3, 5, 2])]],
-  mean: () => [x => tf.mean(x!, 1, true), [tensor([3, 5, 2])]],
-  max: () => [x => tf.max(x!, 1), [tensor([3, 5, 2])]],
-  min: () => [x => tf.min(x!), [tensor([3, 5, 2])]],
-  reshape: () => [x => tf.reshape(x!, [10, 3]), [tensor([3, 5, 2])]],
-  expandDims: () => [x => tf.expandDims(x!, 1), [tensor([3, 5])]],
-  transpose: () => [x => tf.transpose(x!, [2, 0, 1]), [tensor([3, 5, 2])]],
-  concat: () => [(a, b) => tf.concat([a!, b!], 1), [tensor([3, 2]), tensor([3, 4], 2)]],
-  split: () => [x => tf.mul(...(tf.split(x!, 2, 1) as [tf.Tensor, tf.Tensor])), [tensor([3, 4])]],
-  stack: () => [(a, b) => tf.stack([a!, b!], 1), [tensor([3, 2]), tensor([3, 2], 2)]],
-  unstack: () => [x => tf.mul(...(tf.unstack(x!, 1) as [tf.Tensor, tf.Tensor])), [tensor([3, 2])]],
-  slice: () => [x => tf.slice(x!, [1, 0], [2, 3]), [tensor([4, 5])]],
-  pad: () => [x => tf.pad(x!, [[1, 2], [0, 1]]), [tensor([4, 5])]], // prettier-ignore
-  tile: () => [x => tf.tile(x!, [2, 1, 3]), [tensor([4, 5, 2])]],
-  reverse: () => [x => tf.reverse(x!, 1), [tensor([4, 5])]],
-  gather: () => [x => tf.gather(x!, ids()), [tensor([5, 3])]],
-  'gather along another axis': () => [x => tf.gather(x!, ids(), 1), [tensor([2, 5, 3])]],
-  unsortedSegmentSum: () => [x => tf.unsortedSegmentSum(x!, ids(), 5), [tensor([4, 3])]],
-  matMul: () => [(a, b) => tf.matMul(a!, b!), [tensor([3, 4]), tensor([4, 5], 2)]],
-  'matMul, left transposed': () => [(a, b) => tf.matMul(a!, b!, true), [tensor([2, 4, 3]), tensor([2, 4, 5], 2)]],
-  'matMul, right transposed': () => [(a, b) => tf.matMul(a!, b!, false, true), [tensor([3, 4]), tensor([5, 4], 2)]],
-  'matMul, both transposed': () => [(a, b) => tf.matMul(a!, b!, true, true), [tensor([4, 3]), tensor([5, 4], 2)]],
-  'matMul with one right matrix': () => [(a, b) => tf.matMul(a!, b!), [tensor([6, 3, 4]), tensor([1, 4, 5], 2)]],
-  'matMul with one right matrix transposed': () => [(a, b) => tf.matMul(a!, b!, false, true), [tensor([6, 3, 4]), tensor([1, 5, 4], 2)]],
-  'matMul with one left matrix': () => [(a, b) => tf.matMul(a!, b!), [tensor([1, 3, 4]), tensor([6, 4, 5], 2)]],
+  leakyRelu: () => [x => tf.leakyRelu(x, 0.3), [tensor([3, 5])]],
+  clipByValue: () => [x => tf.clipByValue(x, -0.5, 0.4), [tensor([3, 5])]],
+  cumsum: () => [x => tf.cumsum(x, 0), [tensor([3, 5])]],
+  softmax: () => [x => tf.softmax(x), [tensor([3, 5])]],
+  logSoftmax: () => [x => tf.logSoftmax(x), [tensor([3, 5])]],
+  sum: () => [x => tf.sum(x, [0, 2]), [tensor([3, 5, 2])]],
+  mean: () => [x => tf.mean(x, 1, true), [tensor([3, 5, 2])]],
+  max: () => [x => tf.max(x, 1), [tensor([3, 5, 2])]],
+  min: () => [x => tf.min(x), [tensor([3, 5, 2])]],
+  reshape: () => [x => tf.reshape(x, [10, 3]), [tensor([3, 5, 2])]],
+  expandDims: () => [x => tf.expandDims(x, 1), [tensor([3, 5])]],
+  transpose: () => [x => tf.transpose(x, [2, 0, 1]), [tensor([3, 5, 2])]],
+  concat: () => [(a, b) => tf.concat([a, b], 1), [tensor([3, 2]), tensor([3, 4], 2)]],
+  split: () => [x => tf.mul(...(tf.split(x, 2, 1) as [tf.Tensor, tf.Tensor])), [tensor([3, 4])]],
+  stack: () => [(a, b) => tf.stack([a, b], 1), [tensor([3, 2]), tensor([3, 2], 2)]],
+  unstack: () => [x => tf.mul(...(tf.unstack(x, 1) as [tf.Tensor, tf.Tensor])), [tensor([3, 2])]],
+  slice: () => [x => tf.slice(x, [1, 0], [2, 3]), [tensor([4, 5])]],
+  pad: () => [x => tf.pad(x, [[1, 2], [0, 1]]), [tensor([4, 5])]], // prettier-ignore
+  tile: () => [x => tf.tile(x, [2, 1, 3]), [tensor([4, 5, 2])]],
+  reverse: () => [x => tf.reverse(x, 1), [tensor([4, 5])]],
+  gather: () => [x => tf.gather(x, ids()), [tensor([5, 3])]],
+  'gather along another axis': () => [x => tf.gather(x, ids(), 1), [tensor([2, 5, 3])]],
+  unsortedSegmentSum: () => [x => tf.unsortedSegmentSum(x, ids(), 5), [tensor([4, 3])]],
+  matMul: () => [(a, b) => tf.matMul(a, b), [tensor([3, 4]), tensor([4, 5], 2)]],
+  'matMul, left transposed': () => [(a, b) => tf.matMul(a, b, true), [tensor([2, 4, 3]), tensor([2, 4, 5], 2)]],
+  'matMul, right transposed': () => [(a, b) => tf.matMul(a, b, false, true), [tensor([3, 4]), tensor([5, 4], 2)]],
+  'matMul, both transposed': () => [(a, b) => tf.matMul(a, b, true, true), [tensor([4, 3]), tensor([5, 4], 2)]],
+  'matMul with one right matrix': () => [(a, b) => tf.matMul(a, b), [tensor([6, 3, 4]), tensor([1, 4, 5], 2)]],
+  'matMul with one right matrix transposed': () => [(a, b) => tf.matMul(a, b, false, true), [tensor([6, 3, 4]), tensor([1, 5, 4], 2)]],
+  'matMul with one left matrix': () => [(a, b) => tf.matMul(a, b), [tensor([1, 3, 4]), tensor([6, 4, 5], 2)]],
   conv2d: () => [(x, f) => tf.conv2d(x as tf.Tensor4D, f as tf.Tensor4D, 2, 'same'), [tensor([2, 6, 6, 2]), tensor([3, 3, 2, 3], 2)]],
   depthwiseConv2d: () => [
     (x, f) => tf.depthwiseConv2d(x as tf.Tensor4D, f as tf.Tensor4D, 1, 'same'),
@@ -97,7 +97,7 @@ const functions: Record<string, [Function, tf.Tensor[]] | (() => [Function, tf.T
   avgPool: () => [x => tf.avgPool(x as tf.Tensor4D, 2, 2, 'valid'), [tensor([2, 4, 4, 2])]],
   batchNorm: () => [
     (x, mean, variance, offset, scale) =>
-      tf.batchNorm(x!, mean as tf.Tensor1D, variance as tf.Tensor1D, offset as tf.Tensor1D, scale as tf.Tensor1D),
+      tf.batchNorm(x, mean as tf.Tensor1D, variance as tf.Tensor1D, offset as tf.Tensor1D, scale as tf.Tensor1D),
     [tensor([4, 3]), tensor([3], 2), positive([3], 3), tensor([3], 4), positive([3], 5)],
   ],
 }
@@ -109,18 +109,18 @@ async function differences(f: Function, inputs: readonly tf.Tensor[], weights: t
     const moved = await Promise.all(
       inputs.map(async (input, at) => {
         const data = (await input.data()).slice()
-        if (at === which) data[index]! += delta
+        if (at === which) data[index] += delta
         return tf.tensor(data, input.shape)
       }),
     )
     const output = (await f(...moved).data()) as Float32Array
     const scale = await weights.data()
-    return output.reduce((sum, value, at) => sum + value * scale[at]!, 0)
+    return output.reduce((sum, value, at) => sum + value * scale[at], 0)
   }
   const columns: number[][] = []
   for (let which = 0; which < inputs.length; which++) {
     const column: number[] = []
-    for (let index = 0; index < inputs[which]!.size; index++)
+    for (let index = 0; index < inputs[which].size; index++)
       column.push(((await total(which, index, step)) - (await total(which, index, -step))) / (2 * step))
     columns.push(column)
   }
@@ -140,10 +140,10 @@ describe.each(['cpu', 'ort'])('gradients on %s agree with finite differences', b
       const got = tf.grads((...at: tf.Tensor[]) => tf.sum(tf.mul(f(...at), weights)) as tf.Scalar)([...inputs])
       const expected = await differences(f, inputs, weights)
       for (let which = 0; which < inputs.length; which++) {
-        expect(got[which]!.shape).toEqual(inputs[which]!.shape)
-        const away = distance(expected[which]!, await got[which]!.data())
+        expect(got[which].shape).toEqual(inputs[which].shape)
+        const away = distance(expected[which], await got[which].data())
         if (away > 5e-3 && !(name === 'floor' || name === 'step' || name === 'sign'))
-          expect(Array.from(await got[which]!.data())).toEqual(expected[which])
+          expect(Array.from(await got[which].data())).toEqual(expected[which])
       }
     })
 })
@@ -157,9 +157,9 @@ describe('a transformer block', () => {
     const { value, grads } = tf.variableGrads(model.loss)
     const gradients: Record<string, Float32Array> = {}
     for (const [name, variable] of Object.entries(model.parameters))
-      gradients[name] = (await grads[variable.name]!.data()).slice() as Float32Array
+      gradients[name] = (await grads[variable.name].data()).slice() as Float32Array
     const optimiser = tf.train.adam(1e-2)
-    const losses: number[] = [(await value.data())[0]!]
+    const losses: number[] = [(await value.data())[0]]
     tf.dispose([value, grads])
     let before = tf.memory()
     for (let step = 0; step < 4; step++) {
@@ -167,7 +167,7 @@ describe('a transformer block', () => {
       const { value, grads } = tf.variableGrads(model.loss)
       optimiser.applyGradients(grads as Record<string, tf.Variable>)
       tf.dispose(grads)
-      losses.push((await value.data())[0]!)
+      losses.push((await value.data())[0])
       value.dispose()
     }
     expect(tf.getBackend()).toBe(backend)
@@ -182,7 +182,7 @@ describe('a transformer block', () => {
     const expected = await run('cpu')
     const got = await run('ort')
     for (const name of Object.keys(expected.gradients))
-      expect([name, distance(expected.gradients[name]!, got.gradients[name]!) < 2e-5]).toEqual([name, true])
+      expect([name, distance(expected.gradients[name], got.gradients[name]) < 2e-5]).toEqual([name, true])
     expect(distance(expected.losses, got.losses)).toBeLessThan(1e-5)
   })
 })

@@ -26,7 +26,7 @@ const GRADIENTS: GradientTable = {
 export function registerGradients(): readonly string[] {
   const missing = Object.keys(GRADIENTS).filter(name => tf.getGradient(name) === undefined)
   for (const kernelName of missing) {
-    const { inputs, outputs, allInputs, gradient } = GRADIENTS[kernelName]!
+    const { inputs, outputs, allInputs, gradient } = GRADIENTS[kernelName]
     tf.registerGradient({
       kernelName,
       ...(inputs === undefined ? {} : { inputsToSave: [...inputs] }),

@@ -44,7 +44,7 @@ export const groupSparseOf = (
       const at = Array.from({ length: group }, (_, i) => row * columns + g * group + i)
       if (!at.some(i => kept[i])) continue
       groups.push(g)
-      for (const i of at) parts.push(kept[i] ? values[i]! : 0)
+      for (const i of at) parts.push(kept[i] ? values[i] : 0)
     }
     starts[row + 1] = groups.length
   }

@@ -29,6 +29,6 @@ export function hadamard(values: Float32Array, block: number): Float32Array {
     result.set(chunk.subarray(0, part.length), start)
   }
   const scale = 1 / Math.sqrt(block)
-  for (let at = 0; at < result.length; at++) result[at]! *= scale
+  for (let at = 0; at < result.length; at++) result[at] *= scale
   return result
 }

@@ -15,7 +15,7 @@ const half = (value: number): number => decodeF16(encodeF16(value))
 
 const fitTo = (weights: readonly number[], scale: number, zero: number, top: number): Fit => {
   const codes = weights.map(w => Math.min(top, Math.max(0, roundHalfEven(w / scale + zero))))
-  return { zero, codes, error: weights.reduce((sum, w, i) => sum + Math.abs(w - scale * (codes[i]! - zero)), 0) }
+  return { zero, codes, error: weights.reduce((sum, w, i) => sum + Math.abs(w - scale * (codes[i] - zero)), 0) }
 }
 
 const solve = (weights: readonly number[], scale: number, { bits, norm, beta, iterations }: HalfQuadraticOptions): Fit => {
@@ -25,8 +25,8 @@ const solve = (weights: readonly number[], scale: number, { bits, norm, beta, it
   for (let i = 0; i < iterations; i++) {
     const { codes, zero } = best
     const sum = weights.reduce((total, w, j) => {
-      const outlier = shrink(w - scale * (codes[j]! - zero), norm, beta)
-      return total + codes[j]! - (w - outlier) / scale
+      const outlier = shrink(w - scale * (codes[j] - zero), norm, beta)
+      return total + codes[j] - (w - outlier) / scale
     }, 0)
     const next = fitTo(weights, scale, half(sum / weights.length), top)
     if (!(next.error < best.error)) break
@@ -41,7 +41,7 @@ export const halfQuadraticReference = (weights: Float32Array, options: HalfQuadr
   const fits: Fit[] = []
   for (let row = 0; row < weights.length; row += columns)
     for (let start = row; start < row + columns; start += group)
-      fits.push(solve([...weights.subarray(start, Math.min(start + group, row + columns))], scales[fits.length]!, options))
+      fits.push(solve([...weights.subarray(start, Math.min(start + group, row + columns))], scales[fits.length], options))
   return {
     codes: Uint8Array.from(fits.flatMap(({ codes }) => codes)),
     zeros: Float32Array.from(fits, ({ zero }) => zero),

@@ -7,16 +7,16 @@ import { values } from './values.reference.js'
 const rngOf = (seed: number) => {
   const list = values(5000, seed)
   let at = 0
-  return { uniform: () => Math.min(0.999999, (list[at++ % 5000]! + 1) / 2) }
+  return { uniform: () => Math.min(0.999999, (list[at++ % 5000] + 1) / 2) }
 }
 const rowsOf = (list: ArrayLike<number>, dimension: number): number[][] =>
-  Array.from({ length: list.length / dimension }, (_, i) => Array.from({ length: dimension }, (_, at) => list[i * dimension + at]!))
+  Array.from({ length: list.length / dimension }, (_, i) => Array.from({ length: dimension }, (_, at) => list[i * dimension + at]))
 
 it('finds two clusters worked by hand, on a line and in the plane', () => {
   const line = kMeans(Float32Array.of(9, 1, 10, 2, 11, 3), { clusters: 2, rng: rngOf(1) })
   expect([[...line.centres], [...line.assignment], line.loss]).toEqual([[2, 10], [1, 0, 1, 0, 1, 0], 4])
   const plane = kMeans(Float32Array.of(0, 0, 0, 2, 8, 0, 8, 2), { clusters: 2, dimension: 2, rng: rngOf(1) })
-  expect(rowsOf(plane.centres, 2).sort((a, b) => a[0]! - b[0]!)).toEqual([
+  expect(rowsOf(plane.centres, 2).sort((a, b) => a[0] - b[0])).toEqual([
     [0, 1],
     [8, 1],
   ])
@@ -41,13 +41,13 @@ it('ends where plain Lloyd stands still, at the nearest centres, with the loss i
         const found = kMeans(points, { clusters, dimension, weights, iterations: 500, rng: rngOf(seed + 3) })
         const [rows, centres] = [rowsOf(points, dimension), rowsOf(found.centres, dimension)]
         const still = lloyd(rows, weights, centres)
-        still.forEach((centre, j) => centre.forEach((value, at) => expect(Math.abs(value - centres[j]![at]!)).toBeLessThan(1e-5)))
+        still.forEach((centre, j) => centre.forEach((value, at) => expect(Math.abs(value - centres[j][at])).toBeLessThan(1e-5)))
         expect(Math.abs(found.loss - lossOf(rows, weights, centres))).toBeLessThan(1e-4 * (1 + found.loss))
         rows.forEach((row, i) => {
-          const own = centres[found.assignment[i]!]!
-          const best = centres[nearest(row, centres)]!
+          const own = centres[found.assignment[i]]
+          const best = centres[nearest(row, centres)]
           expect(
-            Math.hypot(...row.map((value, at) => value - own[at]!)) - Math.hypot(...row.map((value, at) => value - best[at]!)),
+            Math.hypot(...row.map((value, at) => value - own[at])) - Math.hypot(...row.map((value, at) => value - best[at])),
           ).toBeLessThan(1e-5)
         })
       },

@@ -9,7 +9,7 @@ const reference = (scores: readonly number[], count: number): number[] => {
     .map((_, i) => i)
     .sort((a, b) => {
       if (Number.isNaN(scores[a]) !== Number.isNaN(scores[b])) return Number.isNaN(scores[a]) ? 1 : -1
-      return size(scores[a]!) - size(scores[b]!) || a - b // -0 is 0
+      return size(scores[a]) - size(scores[b]) || a - b // -0 is 0
     })
   const gone = new Set(order.slice(0, count))
   return scores.map((_, i) => (gone.has(i) ? 0 : 1))

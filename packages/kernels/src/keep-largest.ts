@@ -15,18 +15,18 @@ const keyOf = (bits: number): number => {
 const binOf = (counts: Uint32Array, index: number): readonly [bin: number, left: number] => {
   let left = index
   let bin = 0
-  while (left >= counts[bin]!) left -= counts[bin++]!
+  while (left >= counts[bin]) left -= counts[bin++]
   return [bin, left]
 }
 
 /** The key of rank `index` and how many of its equals go: upper halves of the keys are counted first, then the lower halves of those alike. */
 const rankOf = (bits: Uint32Array, index: number): readonly [key: number, before: number] => {
   const upper = new Uint32Array(BINS)
-  for (let i = 0; i < bits.length; i++) upper[keyOf(bits[i]!) >>> 16]++
+  for (let i = 0; i < bits.length; i++) upper[keyOf(bits[i]) >>> 16]++
   const [high, left] = binOf(upper, index)
   const lower = new Uint32Array(BINS)
   for (let i = 0; i < bits.length; i++) {
-    const key = keyOf(bits[i]!)
+    const key = keyOf(bits[i])
     if (key >>> 16 === high) lower[key & 0xffff]++
   }
   const [low, before] = binOf(lower, left)
@@ -41,7 +41,7 @@ export const keepLargest = (scores: Float32Array, count: number): Uint8Array => 
   const [bound, before] = rankOf(bits, count - 1)
   let left = before + 1
   for (let i = 0; i < bits.length; i++) {
-    const key = keyOf(bits[i]!)
+    const key = keyOf(bits[i])
     if (key > bound) continue
     if (key < bound || left-- > 0) kept[i] = 0
   }

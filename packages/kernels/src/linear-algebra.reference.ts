@@ -5,12 +5,12 @@ export function product(a: ArrayLike<number>, b: ArrayLike<number>, rows: number
   const result = new Float64Array(rows * columns)
   for (let row = 0; row < rows; row++)
     for (let k = 0; k < inner; k++)
-      for (let column = 0; column < columns; column++) result[row * columns + column]! += a[row * inner + k]! * b[k * columns + column]!
+      for (let column = 0; column < columns; column++) result[row * columns + column] += a[row * inner + k] * b[k * columns + column]
   return result
 }
 
 export function transpose(a: ArrayLike<number>, rows: number, columns: number): Float64Array {
-  return Float64Array.from({ length: rows * columns }, (_, at) => a[(at % rows) * columns + Math.floor(at / rows)]!)
+  return Float64Array.from({ length: rows * columns }, (_, at) => a[(at % rows) * columns + Math.floor(at / rows)])
 }
 
 export function identity(n: number): Float64Array {
@@ -21,7 +21,7 @@ export function identity(n: number): Float64Array {
 export function positiveDefinite(n: number, seed: number, ridge = 0.1): Float32Array {
   const x = values(n * n, seed)
   const gram = product(x, transpose(x, n, n), n, n, n)
-  for (let at = 0; at < n; at++) gram[at * n + at]! += ridge * n
+  for (let at = 0; at < n; at++) gram[at * n + at] += ridge * n
   return Float32Array.from(gram, value => value / n)
 }
 
@@ -31,9 +31,9 @@ export function away(a: ArrayLike<number>, b: ArrayLike<number>): number {
   let difference = 0
   let largest = 0
   for (let at = 0; at < a.length; at++) {
-    if (!Number.isFinite(b[at]!)) return Infinity
-    difference = Math.max(difference, Math.abs(a[at]! - b[at]!))
-    largest = Math.max(largest, Math.abs(a[at]!))
+    if (!Number.isFinite(b[at])) return Infinity
+    difference = Math.max(difference, Math.abs(a[at] - b[at]))
+    largest = Math.max(largest, Math.abs(a[at]))
   }
   return difference / Math.max(largest, 1e-300)
 }
@@ -43,9 +43,9 @@ export function cholesky(a: ArrayLike<number>, n: number): Float64Array {
   const l = new Float64Array(n * n)
   for (let i = 0; i < n; i++)
     for (let j = 0; j <= i; j++) {
-      let sum = a[i * n + j]!
-      for (let k = 0; k < j; k++) sum -= l[i * n + k]! * l[j * n + k]!
-      l[i * n + j] = i === j ? Math.sqrt(sum) : sum / l[j * n + j]!
+      let sum = a[i * n + j]
+      for (let k = 0; k < j; k++) sum -= l[i * n + k] * l[j * n + k]
+      l[i * n + j] = i === j ? Math.sqrt(sum) : sum / l[j * n + j]
     }
   return l
 }

@@ -49,7 +49,7 @@ describe('cholesky', () => {
     const lower = tf.tensor2d(await cholesky(await a.data<'float32'>(), n), [n, n])
     const difference = tf.tidy(() => tf.max(tf.abs(tf.sub(a, tf.matMul(lower, lower, false, true)))))
     const scale = tf.tidy(() => tf.max(a))
-    expect((await difference.data())[0]! / (await scale.data())[0]!).toBeLessThan(1e-6)
+    expect((await difference.data())[0] / (await scale.data())[0]).toBeLessThan(1e-6)
     tf.dispose([a, lower, difference, scale])
   })
 
@@ -103,7 +103,7 @@ async function faultsOf(a: tf.Tensor2D, values: Float64Array, rows: Float32Array
     const scaled = tf.mul(v, tf.tensor2d(Float32Array.from(values), [n, 1]))
     return [tf.max(tf.abs(tf.sub(tf.matMul(v, v, false, true), tf.eye(n)))), tf.max(tf.abs(tf.sub(tf.matMul(v, a), scaled)))]
   })
-  const result = [(await turned!.data())[0]!, (await residual!.data())[0]! / Math.max(...values.map(Math.abs), 1e-30)] as const
+  const result = [(await turned!.data())[0], (await residual!.data())[0] / Math.max(...values.map(Math.abs), 1e-30)] as const
   tf.dispose([turned, residual])
   return result
 }
@@ -112,7 +112,7 @@ describe('symmetricEigen', () => {
   it('gives the values of a 2 × 2 matrix computed by hand', async () => {
     const { values, vectors } = await symmetricEigen([2, 0, 1, 2], 2)
     expect(away([1, 3], values)).toBeLessThan(1e-7)
-    expect(Math.abs(vectors[2]! - vectors[3]!)).toBeLessThan(1e-7)
+    expect(Math.abs(vectors[2] - vectors[3])).toBeLessThan(1e-7)
   })
 
   it('puts the matrix together again, with orthonormal vectors', async () => {
@@ -121,10 +121,10 @@ describe('symmetricEigen', () => {
         const x = values(n * n, seed)
         const a = Float64Array.from({ length: n * n }, (_, at) => {
           const [i, j] = [Math.floor(at / n), at % n]
-          return block && i % 2 !== j % 2 ? 0 : x[Math.max(i, j) * n + Math.min(i, j)]!
+          return block && i % 2 !== j % 2 ? 0 : x[Math.max(i, j) * n + Math.min(i, j)]
         })
         const { values: d, vectors: rows } = await symmetricEigen(a, n)
-        const scaled = Float64Array.from(rows, (value, at) => value * d[Math.floor(at / n)]!)
+        const scaled = Float64Array.from(rows, (value, at) => value * d[Math.floor(at / n)])
         expect(away(a, product(transpose(rows, n, n), scaled, n, n, n))).toBeLessThan(5e-6)
         expect(away(identity(n), product(rows, transpose(rows, n, n), n, n, n))).toBeLessThan(5e-6)
         expect([...d]).toEqual([...d].sort((p, q) => p - q))
@@ -200,7 +200,7 @@ describe('svd', () => {
           const a = Float32Array.from(product(values(rows * rank, seed), values(rank * columns, seed + 1), rows, rank, columns))
           const k = Math.min(rows, columns)
           const { u, s, v } = await svd(a, rows, columns)
-          const scaled = Float64Array.from(u, (value, at) => value * s[at % k]!)
+          const scaled = Float64Array.from(u, (value, at) => value * s[at % k])
           const rebuilt = product(scaled, transpose(v, columns, k), rows, k, columns)
           expect(away([...a, 1], [...rebuilt, 1])).toBeLessThan(1e-5)
           for (const [vectors, length] of [
@@ -220,9 +220,9 @@ describe('svd', () => {
     const n = 40
     const [u, v] = [qr(values(60 * n, 1), 60, n).q, qr(values(n * n, 2), n, n).q]
     const wanted = Float64Array.from({ length: n }, (_, i) => 10 ** (-i / 8)) // down to 10⁻⁵
-    const scaled = u.map((value, at) => value * wanted[at % n]!)
+    const scaled = u.map((value, at) => value * wanted[at % n])
     const { s } = await svd(product(scaled, transpose(v, n, n), 60, n, n), 60, n)
-    for (let i = 0; i < n; i++) expect(Math.abs(s[i]! / wanted[i]! - 1)).toBeLessThan(1e-7 / wanted[i]! + 1e-5)
+    for (let i = 0; i < n; i++) expect(Math.abs(s[i] / wanted[i] - 1)).toBeLessThan(1e-7 / wanted[i] + 1e-5)
   })
 })
 
@@ -230,7 +230,7 @@ describe('randomizedSvd', () => {
   const rngOf = (seed: number) => {
     const list = values(100_000, seed)
     let at = 0
-    return { uniform: () => (list[at++ % list.length]! + 1) / 2 }
+    return { uniform: () => (list[at++ % list.length] + 1) / 2 }
   }
 
   it('puts a matrix of low rank together again, wide and tall, and where the sample has more columns than the rank', async () => {
@@ -243,7 +243,7 @@ describe('randomizedSvd', () => {
     ] as const) {
       const a = Float32Array.from(product(values(rows * rank, 1), values(rank * columns, 2), rows, rank, columns))
       const { u, s, v } = await randomizedSvd(a, rows, columns, rank, { rng: rngOf(3), oversampling })
-      const scaled = Float64Array.from(u, (value, at) => value * s[at % rank]!)
+      const scaled = Float64Array.from(u, (value, at) => value * s[at % rank])
       expect(away(a, product(scaled, transpose(v, columns, rank), rows, rank, columns))).toBeLessThan(1e-5)
       expect(away(identity(rank), product(transpose(u, rows, rank), u, rank, rows, rank))).toBeLessThan(1e-4)
       expect(away(identity(rank), product(transpose(v, columns, rank), v, rank, columns, rank))).toBeLessThan(1e-4)
@@ -256,11 +256,11 @@ describe('randomizedSvd', () => {
     const errors: number[] = []
     for (const iterations of [0, 2, 8]) {
       const { s } = await randomizedSvd(a, 120, 100, 10, { rng: rngOf(1), iterations })
-      errors.push(Math.max(...s.map((value, i) => Math.abs(1 - value / exact[i]!))))
+      errors.push(Math.max(...s.map((value, i) => Math.abs(1 - value / exact[i]))))
     }
-    expect(errors[0]!).toBeGreaterThan(errors[1]!)
-    expect(errors[1]!).toBeGreaterThan(errors[2]!)
-    expect(errors[2]!).toBeLessThan(0.03)
+    expect(errors[0]).toBeGreaterThan(errors[1])
+    expect(errors[1]).toBeGreaterThan(errors[2])
+    expect(errors[2]).toBeLessThan(0.03)
   })
 
   it('gives the same bytes for the same numbers, and refuses counts that make no sense', async () => {
@@ -307,7 +307,7 @@ describe('topK', () => {
   it('gives what sorting gives', () => {
     fc.assert(
       fc.property(fc.array(fc.integer({ min: -5, max: 5 }), { maxLength: 100 }), fc.nat(100), (list, k) => {
-        const order = list.map((_, at) => at).sort((a, b) => list[b]! - list[a]! || a - b)
+        const order = list.map((_, at) => at).sort((a, b) => list[b] - list[a] || a - b)
         expect([...topK(Float32Array.from(list), k)]).toEqual(order.slice(0, k))
       }),
     )

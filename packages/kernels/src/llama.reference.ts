@@ -54,7 +54,7 @@ export function llama(size: LlamaSize) {
   const tokens = Int32Array.from(values(batch * length + 1, 99), value => Math.floor(((value + 1) / 2) * (vocabulary - 1)))
   const input = tf.tensor1d(tokens.slice(0, -1), 'int32')
   const target = tf.tensor1d(tokens.slice(1), 'int32')
-  const at = (name: string) => parameters[name]!
+  const at = (name: string) => parameters[name]
   const norm = (x: tf.Tensor, name: string) => tf.mul(tf.mul(x, tf.rsqrt(tf.add(tf.mean(tf.square(x), -1, true), 1e-5))), at(name))
   const rotate = (x: tf.Tensor) => {
     const [a, b] = tf.split(x, 2, -1) as [tf.Tensor, tf.Tensor]

@@ -8,7 +8,7 @@ const BYTES_BETWEEN_VIEWS = 16
 
 /** scale · zero of each block: what the sum of x is taken times and away. */
 const offsetsOf = ({ bits, scales, zeros }: BlockMatrix, offsets: Float32Array): void => {
-  for (let i = 0; i < offsets.length; i++) offsets[i] = scales[i]! * (zeros ? zeros[i]! : 2 ** (bits - 1))
+  for (let i = 0; i < offsets.length; i++) offsets[i] = scales[i] * (zeros ? zeros[i] : 2 ** (bits - 1))
 }
 
 /**

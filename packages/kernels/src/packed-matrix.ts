@@ -53,7 +53,7 @@ const repack = (matrix: PackedMatrix, width: number, shift: number, padded: numb
   const narrow = unpackBits(codes, bits, rows * columns)
   const wide = new Uint8Array(rows * padded)
   for (let row = 0; row < rows; row++)
-    for (let column = 0; column < columns; column++) wide[row * padded + column] = narrow[row * columns + column]! + shift
+    for (let column = 0; column < columns; column++) wide[row * padded + column] = narrow[row * columns + column] + shift
   return packBits(wide, width)
 }
 
@@ -61,7 +61,7 @@ const repack = (matrix: PackedMatrix, width: number, shift: number, padded: numb
 const spread = <T extends Float32Array | Uint8Array>(from: T, to: T, { rows, columns, group }: PackedMatrix, block: number): T => {
   const [groups, blocks] = [Math.ceil(columns / group), Math.ceil(columns / block)]
   for (let row = 0; row < rows; row++)
-    for (let b = 0; b < blocks; b++) to[row * blocks + b] = from[row * groups + Math.floor((b * block) / group)]!
+    for (let b = 0; b < blocks; b++) to[row * blocks + b] = from[row * groups + Math.floor((b * block) / group)]
   return to
 }
 

@@ -40,7 +40,7 @@ const cases = fc.record({
 })
 
 const furthest = (got: ArrayLike<number>, wanted: readonly number[]): number =>
-  wanted.reduce((most, value, at) => Math.max(most, Math.abs(got[at]! - value)), 0) / (1 + Math.max(...wanted.map(Math.abs)))
+  wanted.reduce((most, value, at) => Math.max(most, Math.abs(got[at] - value)), 0) / (1 + Math.max(...wanted.map(Math.abs)))
 
 it('multiplies by packed weights of any width as plain loops do', () => {
   fc.assert(
@@ -110,11 +110,11 @@ describe.each(['ort', 'cpu'])('packedProduct on %s', backend => {
       expect(furthest(await y.data(), multiplied(x, unpacked(matrix), 32))).toBeLessThan(1e-5)
       y.dispose()
     }
-    await run(one!)
-    await run(other!)
-    one!.product.dispose()
-    await run(other!)
-    other!.product.dispose()
+    await run(one)
+    await run(other)
+    one.product.dispose()
+    await run(other)
+    other.product.dispose()
   })
 })
 

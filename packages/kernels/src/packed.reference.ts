@@ -9,7 +9,7 @@ export const unpacked = ({ rows, columns, bits, group, codes, scales, zeros }: P
   for (let row = 0; row < rows; row++) {
     for (let column = 0; column < columns; column++) {
       const at = row * groups + Math.floor(column / group)
-      values[row * columns + column] = scales[at]! * (all[row * columns + column]! - (zeros ? zeros[at]! : 2 ** (bits - 1)))
+      values[row * columns + column] = scales[at] * (all[row * columns + column] - (zeros ? zeros[at] : 2 ** (bits - 1)))
     }
   }
   return values
@@ -22,7 +22,7 @@ export const multiplied = (x: Float32Array, w: Float64Array, columns: number): n
   for (let m = 0; m < count; m++) {
     for (let n = 0; n < rows; n++) {
       let sum = 0
-      for (let k = 0; k < columns; k++) sum += x[m * columns + k]! * w[n * columns + k]!
+      for (let k = 0; k < columns; k++) sum += x[m * columns + k] * w[n * columns + k]
       y.push(sum)
     }
   }

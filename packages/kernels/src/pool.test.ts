@@ -96,7 +96,7 @@ it('stops with the reason of the signal', () =>
     await expect(pool.run(job, { signal: AbortSignal.abort(reason) })).rejects.toBe(reason)
     const controller = new AbortController()
     setImmediate(() => controller.abort(reason))
-    const long = { ...job, atOnce: 1, calls: Array.from({ length: 20_000 }, () => job.calls[0]!) }
+    const long = { ...job, atOnce: 1, calls: Array.from({ length: 20_000 }, () => job.calls[0]) }
     await expect(pool.run(long, { signal: controller.signal })).rejects.toBe(reason)
     expect(await rangesOn(pool)).toEqual(expected) // and goes on with the next
   }))

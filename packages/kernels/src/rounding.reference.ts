@@ -15,15 +15,15 @@ export const linesReference = (values: Float32Array, { scales, zeros, bits, ...r
   const perRow = Math.ceil(runs.columns / runs.run)
   return runsOf(values, runs).flatMap((run, i) => {
     const line = scales.length === perRow ? i % perRow : i
-    return run.map(value => Math.min(2 ** bits - 1, Math.max(0, roundHalfEven(value / scales[line]!) + zeros[line]!)))
+    return run.map(value => Math.min(2 ** bits - 1, Math.max(0, roundHalfEven(value / scales[line]) + zeros[line])))
   })
 }
 
 /** The first of the levels from the lowest up that no middle below the value stands behind. */
 export const levelsReference = (values: Float32Array, { names, middles }: SortedLevels, run: number, scales: Float32Array): number[] =>
   runsOf(values, { columns: values.length, run }).flatMap((each, i) => {
-    const factor = Math.fround(1 / Math.max(scales[i]!, 1e-38))
-    return each.map(value => names[middles.filter(middle => middle < Math.fround(value * factor)).length]!)
+    const factor = Math.fround(1 / Math.max(scales[i], 1e-38))
+    return each.map(value => names[middles.filter(middle => middle < Math.fround(value * factor)).length])
   })
 
 const MAGNITUDES = [0, 0.5, 1, 1.5, 2, 3, 4, 6]
@@ -31,12 +31,12 @@ const MAGNITUDES = [0, 0.5, 1, 1.5, 2, 3, 4, 6]
 /** The nearest magnitude, of two the even code. */
 export const e2m1Reference = (value: number): number => {
   const size = Math.min(6, Math.abs(value))
-  const distance = (code: number): number => Math.abs(MAGNITUDES[code]! - size)
+  const distance = (code: number): number => Math.abs(MAGNITUDES[code] - size)
   const code = [0, 2, 4, 6, 1, 3, 5, 7].reduce((best, each) => (distance(each) < distance(best) ? each : best))
   return value < 0 && code > 0 ? code + 8 : code
 }
 
 export const float8Reference = (values: Float32Array, format: 'e4m3' | 'e5m2', columns: number, scales: Float32Array): number[] => {
   const [encode, largest] = format === 'e4m3' ? [encodeF8e4m3, 448] : [encodeF8e5m2, 57344]
-  return Array.from(values, (value, i) => encode(Math.min(largest, Math.max(-largest, value / scales[Math.floor(i / columns)]!))))
+  return Array.from(values, (value, i) => encode(Math.min(largest, Math.max(-largest, value / scales[Math.floor(i / columns)]))))
 }

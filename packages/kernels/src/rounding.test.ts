@@ -70,8 +70,8 @@ it('rounds to 4-bit floats, ties to the even code, and to 0 where the scale is 0
   fc.assert(
     fc.asyncProperty(matrices, fc.boolean(), async ({ values, rows, columns, run, scales }, empty) => {
       const runs = runsOf(values, { columns, run })
-      const perRun = Float64Array.from({ length: rows * Math.ceil(columns / run) }, (_, i) => (empty && i % 2 === 0 ? 0 : scales[i]!))
-      const expected = runs.flatMap((each, i) => each.map(value => (perRun[i] === 0 ? 0 : e2m1Reference(value / perRun[i]!))))
+      const perRun = Float64Array.from({ length: rows * Math.ceil(columns / run) }, (_, i) => (empty && i % 2 === 0 ? 0 : scales[i]))
+      const expected = runs.flatMap((each, i) => each.map(value => (perRun[i] === 0 ? 0 : e2m1Reference(value / perRun[i]))))
       expect([...(await roundToE2m1(values, { columns, run, scales: perRun }))]).toEqual(expected)
     }),
   ))

@@ -12,7 +12,7 @@ const valuesOf = (kind: string, seed: number, length: number): Float32Array => {
   const kinds: Readonly<Record<string, (i: number) => number>> = {
     normal: () => normal() * 0.02,
     sparse: () => (uniform() < 0.7 ? 0 : normal()),
-    'few sizes': () => [0, -0, 1, -1, 0.5, -0.5, 2][Math.floor(uniform() * 7)]!,
+    'few sizes': () => [0, -0, 1, -1, 0.5, -0.5, 2][Math.floor(uniform() * 7)],
     tiny: () => normal() * 1e-30,
     subnormal: () => normal() * 1e-40,
     huge: () => normal() * 1e3, // scales beyond halves are refused
@@ -21,7 +21,7 @@ const valuesOf = (kind: string, seed: number, length: number): Float32Array => {
     constant: i => ((i >> 6) % 2 ? 0.3 : -0.3),
     'many sizes': i => normal() * 10 ** (((i >> 4) % 24) - 20),
   }
-  return Float32Array.from({ length }, (_, i) => kinds[kind]!(i))
+  return Float32Array.from({ length }, (_, i) => kinds[kind](i))
 }
 
 const KINDS = ['normal', 'sparse', 'few sizes', 'tiny', 'subnormal', 'huge', 'positive', 'blocks of zeros', 'constant', 'many sizes']

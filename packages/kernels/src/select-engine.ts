@@ -44,7 +44,7 @@ const CANDIDATES: Readonly<Record<EngineName, Candidate>> = {
 }
 const ENGINES = Object.keys(CANDIDATES) as EngineName[]
 
-const firstLine = (error: unknown) => String(error instanceof Error ? error.message : error).split('\n')[0]!
+const firstLine = (error: unknown) => String(error instanceof Error ? error.message : error).split('\n')[0]
 
 /** Imports the package that registers the backend and tells what went wrong; a bundle for the browser imports it itself beforehand. */
 async function register(backend: string, packageName: string): Promise<string | undefined> {

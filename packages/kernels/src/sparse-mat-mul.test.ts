@@ -15,8 +15,8 @@ it('multiplies by two of every four columns as plain loops do', () => {
   fc.assert(
     fc.property(fc.record({ ...sizes, eights: fc.integer({ min: 1, max: 12 }) }), ({ rows, count, seed, eights }) => {
       const columns = 8 * eights
-      const chosen = signed((rows * columns) / 4, seed + 1).map(value => PAIRS[Math.floor(Math.abs(value) * 6)]!)
-      const kept = Array.from({ length: rows * columns }, (_, i) => (chosen[i >> 2]! >> (i & 3)) & 1)
+      const chosen = signed((rows * columns) / 4, seed + 1).map(value => PAIRS[Math.floor(Math.abs(value) * 6)])
+      const kept = Array.from({ length: rows * columns }, (_, i) => (chosen[i >> 2] >> (i & 3)) & 1)
       const full = signed(rows * columns, seed + 2)
       const x = signed(count * columns, seed + 3)
       const product = twoOfFourMatMul({ rows, columns, mask: packBits(kept, 1), values: full.filter((_, i) => kept[i] === 1) })
@@ -39,7 +39,7 @@ it('multiplies by groups of columns as plain loops do', () => {
       // groups are kept whole, but for the first entry of each third one
       const kept = Array.from(
         { length: rows * columns },
-        (_, i) => +(Math.abs(drawn[Math.floor(i / group)]!) * 10 < part && i % (3 * group) !== 0),
+        (_, i) => +(Math.abs(drawn[Math.floor(i / group)]) * 10 < part && i % (3 * group) !== 0),
       )
       const full = signed(rows * columns, seed + 2)
       const x = signed(count * columns, seed + 3)

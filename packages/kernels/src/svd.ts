@@ -36,8 +36,8 @@ export async function svd(a: ArrayLike<number>, rows: number, columns: number): 
   const { near, far } = await turned(wide ? values : transpose(values, rows, columns), k, long)
   rotate(near, far, k, long)
   const lengths = Float64Array.from({ length: k }, (_, row) => Math.sqrt(dot(far, row * long, far, row * long, long)))
-  const order = Array.from(lengths.keys()).sort((i, j) => lengths[j]! - lengths[i]! || i - j)
-  const s = Float64Array.from(order, row => lengths[row]!)
+  const order = Array.from(lengths.keys()).sort((i, j) => lengths[j] - lengths[i] || i - j)
+  const s = Float64Array.from(order, row => lengths[row])
   const [short, other] = [pick(near, order, k), pick(far, order, long)]
   normaliseRows(other, s, k, long)
   const [u, v] = wide ? [short, other] : [other, short]
@@ -91,15 +91,15 @@ function rotate(near: Float32Array, far: Float32Array, k: number, long: number):
 
 function dot(x: Float32Array, i: number, y: Float32Array, j: number, length: number): number {
   let sum = 0
-  for (let at = 0; at < length; at++) sum += x[i + at]! * y[j + at]!
+  for (let at = 0; at < length; at++) sum += x[i + at] * y[j + at]
   return sum
 }
 
 /** Scales rows to length 1; rows that belong to negligible values become any unit vectors orthogonal to all before them. */
 function normaliseRows(rows: Float32Array, s: Float64Array, k: number, length: number): void {
   for (let row = 0; row < k; row++) {
-    if (s[row]! <= NEGLIGIBLE * s[0]!) completeRow(rows, row, length)
-    else for (let at = row * length; at < (row + 1) * length; at++) rows[at]! /= s[row]!
+    if (s[row] <= NEGLIGIBLE * s[0]) completeRow(rows, row, length)
+    else for (let at = row * length; at < (row + 1) * length; at++) rows[at] /= s[row]
   }
 }
 
@@ -114,7 +114,7 @@ function completeRow(rows: Float32Array, row: number, length: number): void {
     if (square < (1 - row / length) / 2) continue
     orthogonalise(rows, row, length)
     const norm = Math.sqrt(dot(target, 0, target, 0, length))
-    for (let index = 0; index < length; index++) target[index]! /= norm
+    for (let index = 0; index < length; index++) target[index] /= norm
     return
   }
 }
@@ -122,6 +122,6 @@ function completeRow(rows: Float32Array, row: number, length: number): void {
 function orthogonalise(rows: Float32Array, row: number, length: number): void {
   for (let before = 0; before < row; before++) {
     const overlap = dot(rows, row * length, rows, before * length, length)
-    for (let at = 0; at < length; at++) rows[row * length + at]! -= overlap * rows[before * length + at]!
+    for (let at = 0; at < length; at++) rows[row * length + at] -= overlap * rows[before * length + at]
   }
 }

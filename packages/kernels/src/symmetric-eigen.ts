@@ -21,7 +21,7 @@ export async function symmetricEigen(a: ArrayLike<number>, n: number): Promise<S
   const largest = largestOf(a, n)
   const scale = largest || 1
   const upper = new Float32Array(n * n) // scaled so that squares neither overflow nor vanish
-  for (let row = 0; row < n; row++) for (let column = 0; column <= row; column++) upper[column * n + row] = a[row * n + column]! / scale
+  for (let row = 0; row < n; row++) for (let column = 0; column <= row; column++) upper[column * n + row] = a[row * n + column] / scale
   const tridiagonal = tridiagonalise(upper, n)
   const { values, vectors } = await divide(tridiagonal.diagonal, tridiagonal.offDiagonal)
   return { values: values.map(value => value * scale), vectors: await reflectBack(vectors, tridiagonal) }
@@ -32,8 +32,8 @@ function largestOf(a: ArrayLike<number>, n: number): number {
   let largest = 0
   for (let row = 0; row < n; row++) {
     for (let at = row * n; at <= row * n + row; at++) {
-      const size = Math.abs(a[at]!)
-      if (!(size <= Number.MAX_VALUE)) throw notFinite(row, at - row * n, a[at]!)
+      const size = Math.abs(a[at])
+      if (!(size <= Number.MAX_VALUE)) throw notFinite(row, at - row * n, a[at])
       if (size > largest) largest = size
     }
   }

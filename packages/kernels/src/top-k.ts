@@ -10,7 +10,7 @@ export function topK(values: Float32Array, k: number): Int32Array {
   const ordered = values.map(value => (Number.isNaN(value) ? -Infinity : value))
   const threshold = nthElement(ordered.slice(), values.length - count)
   const chosen: number[] = []
-  for (let at = 0; at < ordered.length; at++) if (ordered[at]! > threshold) chosen.push(at)
+  for (let at = 0; at < ordered.length; at++) if (ordered[at] > threshold) chosen.push(at)
   for (let at = 0; at < ordered.length && chosen.length < count; at++) if (ordered[at] === threshold) chosen.push(at)
-  return Int32Array.from(chosen.sort((a, b) => ordered[b]! - ordered[a]! || a - b))
+  return Int32Array.from(chosen.sort((a, b) => ordered[b] - ordered[a] || a - b))
 }

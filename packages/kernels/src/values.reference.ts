@@ -22,8 +22,8 @@ export function distance(a: ArrayLike<number>, b: ArrayLike<number>): number {
   let difference = 0
   let largest = 0
   for (let index = 0; index < a.length; index++) {
-    const x = a[index]!
-    const y = b[index]!
+    const x = a[index]
+    const y = b[index]
     if (Object.is(x, y) || x === y) largest = Math.max(largest, Number.isFinite(x) ? Math.abs(x) : 0)
     else if (!Number.isFinite(x) || !Number.isFinite(y)) return Infinity
     else {

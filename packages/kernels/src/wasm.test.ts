@@ -32,7 +32,7 @@ it('turns a column into its errors and takes them out of the columns behind, of 
     q.forEach((_, at) => (q[at] = at % 3))
     u.set([1, 0, -2])
     const errors = Array.from(q, (kept, at) => (at - kept) / 0.5)
-    const behind = Array.from(w, (_, at) => at - [0, ...u][Math.floor(at / length)]! * errors[at % length]!).slice(length)
+    const behind = Array.from(w, (_, at) => at - [0, ...u][Math.floor(at / length)] * errors[at % length]).slice(length)
     const loss = kernels.sweepColumn(w.byteOffset, q.byteOffset, 0.5, u.byteOffset, 3, length)
     expect([...w]).toEqual([...errors, ...behind])
     expect(loss).toBe(errors.reduce((sum, e) => sum + e * e, 0) / 2)

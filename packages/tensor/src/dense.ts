@@ -154,9 +154,9 @@ const overflow = (value: number, at: number, dtype: DType, shape: Shape): Compre
     { value, place: placeOf(at, shape), dtype },
   )
 
-const MAGNITUDE: Partial<Record<DType, number>> = { f16: 0x7fff, bf16: 0x7fff, f8e4m3: 0x7f, f8e5m2: 0x7f }
+const MAGNITUDE: Readonly<Record<string, number>> = { f16: 0x7fff, bf16: 0x7fff, f8e4m3: 0x7f, f8e5m2: 0x7f }
 /** The first code, without its sign, that stands for no number. */
-const FIRST_NOT_FINITE: Partial<Record<DType, number>> = { f16: 0x7c00, bf16: 0x7f80, f8e4m3: 0x7f, f8e5m2: 0x7c }
+const FIRST_NOT_FINITE: Readonly<Record<string, number>> = { f16: 0x7c00, bf16: 0x7f80, f8e4m3: 0x7f, f8e5m2: 0x7c }
 
 /**
  * Stores values in a float dtype, rounded to nearest even; NaN and infinities stay what they are where the dtype has them.
@@ -175,7 +175,7 @@ export const fromFloat32 = (values: ArrayLike<number>, dtype: DType, shape: Shap
   const encode = FLOAT_ENCODERS[dtype]
   if (!encode) throw dtypeError(dtype, 'a float dtype')
   const codes = DTYPES[dtype].bits === 16 ? new Uint16Array(values.length) : new Uint8Array(values.length)
-  const [magnitude, first] = [MAGNITUDE[dtype]!, FIRST_NOT_FINITE[dtype]!]
+  const [magnitude, first] = [MAGNITUDE[dtype], FIRST_NOT_FINITE[dtype]]
   for (let i = 0; i < codes.length; i++) {
     codes[i] = encode(values[i])
     if ((codes[i] & magnitude) >= first && Number.isFinite(values[i])) throw overflow(values[i], i, dtype, shape)

@@ -15,11 +15,6 @@ export const encodeBf16 = (value: number): number => {
   return ((bits + 0x7fff + ((bits >>> 16) & 1)) >>> 16) & 0xffff
 }
 
-export const decodeBf16 = (code: number): number => {
-  scratchBits[0] = code << 16
-  return scratch[0]
-}
-
 const F16_INFINITY = 0x7c00
 const F32_INFINITY = 0x7f800000
 const F32_ROUNDS_TO_F16_INFINITY = 0x477ff000 // 65520

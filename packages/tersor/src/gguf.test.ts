@@ -12,7 +12,7 @@ import { main } from './index.js'
 
 let folder = ''
 beforeAll(async () => {
-  process.env.TERSOR_ENGINE = 'cpu'
+  process.env.TERSOR_ENGINE = 'ort'
   folder = await mkdtemp(join(tmpdir(), 'tersor-gguf-'))
 })
 afterAll(() => rm(folder, { recursive: true, force: true }))

@@ -16,7 +16,7 @@ import { main } from './index.js'
 
 let folder = ''
 beforeAll(async () => {
-  process.env.TERSOR_ENGINE = 'cpu'
+  process.env.TERSOR_ENGINE = 'ort'
   folder = await mkdtemp(join(tmpdir(), 'tersor-cli-onnx-'))
   writeMlp(join(folder, 'mlp.onnx'))
   const sink = safetensorsSink(join(folder, 'inputs.safetensors'))

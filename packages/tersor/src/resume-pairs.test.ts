@@ -27,10 +27,12 @@ const STEPS: Readonly<Record<string, () => Step>> = {
 }
 
 const NAMES = Object.keys(STEPS)
-/** Every pair where all are asked for (`npm run endurance -- pairs`), else a fifth of them, each step twice in both places. */
+/** Every pair at one stop in the slow run, at all of them by `npm run endurance -- pairs`; else a tenth, each step once in both places. */
 const ALL = process.env.TERSOR_RESUME_PAIRS === 'all'
-const PAIRS = NAMES.flatMap((first, i) => NAMES.map((second, j) => [first, second, i + 2 * j] as const)).filter(
-  ([, , place]) => ALL || place % 5 === 0,
+const SLOW = process.env.TERSOR_SLOW === '1'
+const STOPS = SLOW ? 20 : 4
+const PAIRS = NAMES.flatMap((first, i) => NAMES.map((second, j) => [first, second, i + 3 * j] as const)).filter(
+  ([, , place]) => ALL || SLOW || place % 10 === 0,
 )
 
 let folder = ''
@@ -97,11 +99,11 @@ it.each(PAIRS)('%s then %s: stopped anywhere and resumed, the same bytes', async
   }
 })
 
-it('awq then gptq, stopped 20 times over both passes: the same bytes, and what a pass finished is not done again', async () => {
+it(`awq then gptq, stopped ${STOPS} times over both passes: the same bytes, and what a pass finished is not done again`, async () => {
   const steps = () => [STEPS.awq(), STEPS.gptq()]
   const { all, stages: events = 0 } = await bytesOf(steps(), 'awq-gptq', false, Infinity, 'any')
-  const [resumed, first] = [new Set<string>(), Math.floor(events / 21)]
-  for (let stop = first; stop <= 20 * first; stop += first) {
+  const [resumed, first] = [new Set<string>(), Math.floor(events / (STOPS + 1))]
+  for (let stop = first; stop <= STOPS * first; stop += first) {
     const scratch = `awq-gptq-${stop}`
     expect(await bytesOf(steps(), scratch, false, stop, 'any')).toMatchObject({ stopped: true })
     const again = await bytesOf(steps(), scratch, true).catch(() => bytesOf(steps(), scratch, false)) // nothing was finished

@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core'
 import '@tensorflow/tfjs-backend-cpu'
+import '@tersor/backend-ort'
 import { compress, createRng, forward, loadModel, pack, pipeline, type Method, type Model } from '@tersor/core'
 import { ggufSink, parseGgufHeader } from '@tersor/formats/gguf'
 import { huggingFaceSink } from '@tersor/formats/huggingface'
@@ -17,7 +18,7 @@ let folder = ''
 let calibration: tf.Tensor[] = []
 
 beforeAll(async () => {
-  await tf.setBackend('cpu')
+  await tf.setBackend('ort')
   folder = await mkdtemp(join(tmpdir(), 'tersor-round-trip-'))
   const rng = createRng(4)
   calibration = [0, 1, 2, 3].map(() =>
@@ -37,12 +38,15 @@ const sparse = sparseGpt({ pattern: '2:4' })
 const coded = gptq({ bits: 4, group: 16 })
 const repaired = eora({ rank: 2 })
 
+/** Of the engine that adds in one order, wherever a weight lies in memory. */
 const logitsOf = async (model: Model): Promise<Float32Array> => {
+  await tf.setBackend('cpu')
   const { weights, dispose } = await loadModel(model)
   const output = forward(model, calibration[0], { weights })
   const logits = Float32Array.from(await output.data())
   output.dispose()
   dispose()
+  await tf.setBackend('ort')
   return logits
 }
 
@@ -123,7 +127,7 @@ describe('k-quant', () => {
   })
 
   it('reads back from a folder as the same trees', async () => {
-    for (const type of ['q2_k', 'q6_k', 'iq4_xs'] as const) {
+    for (const type of process.env.TERSOR_SLOW === '1' ? (['q2_k', 'q6_k', 'iq4_xs'] as const) : (['q6_k'] as const)) {
       const small = await compress(source(), kQuant({ type }))
       const path = join(folder, type)
       await (await compress(small, pack(), { sink: () => huggingFaceSink(path, { config: small.rawConfig }) })).params.close?.()

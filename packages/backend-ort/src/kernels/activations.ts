@@ -11,12 +11,12 @@ const simple =
     areFloats(x)
       ? recorder.record({
           op,
-          inputs: [x!],
+          inputs: [x],
           attributes,
-          shape: x!.shape,
+          shape: x.shape,
           dtype: 'float32',
           polymorphic: true,
-          emit: (graph, [name]) => write(graph, name!),
+          emit: (graph, [name]) => write(graph, name),
         })
       : null
 
@@ -39,7 +39,7 @@ const FUSED: Readonly<Record<string, Write>> = {
 export const knowsActivation = (name = 'linear'): boolean => Object.hasOwn(FUSED, name)
 
 /** A value behind an activation that `knowsActivation` knows. */
-export const activated = (graph: Graph, x: string, name = 'linear'): string => FUSED[name]!(graph, x)
+export const activated = (graph: Graph, x: string, name = 'linear'): string => FUSED[name](graph, x)
 
 const leakyRelu: Rule = (recorder, inputs, { alpha }) =>
   simple('LeakyRelu', named('LeakyRelu', { alpha: { float: alpha } }), `${alpha}`)(recorder, inputs, {})
@@ -49,11 +49,11 @@ const prelu: Rule = (recorder, { x, alpha }) => {
   if (!areFloats(x, alpha)) return null
   return recorder.record({
     op: 'Prelu',
-    inputs: [x!, alpha!],
-    shape: broadcastShape(x!.shape, alpha!.shape),
+    inputs: [x, alpha],
+    shape: broadcastShape(x.shape, alpha.shape),
     dtype: 'float32',
     polymorphic: true,
-    emit: (graph, [name, slope]) => graph.op('Where', [graph.op('Less', [name!, graph.float(0)]), graph.op('Mul', [name!, slope!]), name!]),
+    emit: (graph, [name, slope]) => graph.op('Where', [graph.op('Less', [name, graph.float(0)]), graph.op('Mul', [name, slope]), name]),
   })
 }
 
@@ -61,8 +61,8 @@ const isNaNRule: Rule = (recorder, { x }) =>
   areFloats(x)
     ? recorder.record({
         op: 'IsNaN',
-        inputs: [x!],
-        shape: x!.shape,
+        inputs: [x],
+        shape: x.shape,
         dtype: 'bool',
         polymorphic: true,
         emit: (graph, names) => graph.op('IsNaN', names),

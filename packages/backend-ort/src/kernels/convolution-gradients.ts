@@ -51,26 +51,26 @@ function transposedConvolution(graph: Graph, info: ConvInfo, dy: string, filter:
 
 const inputGradient: Rule = (recorder, { dy, filter }, attributes: ConvAttributes & { inputShape: number[] }) => {
   if (!areFloats(dy, filter) || !isChannelsLast(attributes)) return null
-  const info = convInfo(attributes.inputShape, filter!.shape, attributes)
+  const info = convInfo(attributes.inputShape, filter.shape, attributes)
   const { top, left } = info.padInfo
   const unit = info.strideHeight === 1 && info.strideWidth === 1
   const wide = (info.filterHeight - 1) * info.dilationHeight < top || (info.filterWidth - 1) * info.dilationWidth < left
-  if (!fitsOnnx(info) || wide || !sameShape(dy!.shape, info.outShape)) return null
+  if (!fitsOnnx(info) || wide || !sameShape(dy.shape, info.outShape)) return null
   const { block } = recorder
   const size = { height: info.filterHeight, width: info.filterWidth, inputs: info.outChannels, outputs: info.inChannels }
   const emitBlocked: Emit = (graph, [gradient, weights]) => {
-    const swapped = transposed(graph, flipped(graph, weights!), [0, 1, 3, 2])
-    return blockedConv(graph, [gradient!, blockFilter(graph, swapped, size, block)], fullAttributes(info))
+    const swapped = transposed(graph, flipped(graph, weights), [0, 1, 3, 2])
+    return blockedConv(graph, [gradient, blockFilter(graph, swapped, size, block)], fullAttributes(info))
   }
   const blockable = unit && info.outChannels % block === 0 && isBlockable(info.outChannels, info.inChannels, block)
   return recorder.record({
     op: 'ConvInputGradient',
-    inputs: [dy!, filter!],
+    inputs: [dy, filter],
     attributes: convKey(info),
     shape: info.inShape,
     dtype: 'float32',
     emit: (graph, [gradient, weights]) =>
-      transposed(graph, (unit ? fullCorrelation : transposedConvolution)(graph, info, gradient!, weights!), TO_NHWC),
+      transposed(graph, (unit ? fullCorrelation : transposedConvolution)(graph, info, gradient, weights), TO_NHWC),
     ...(blockable ? { emitBlocked } : {}),
   })
 }
@@ -83,11 +83,11 @@ function patches(graph: Graph, info: ConvInfo, x: string): string {
   for (let row = 0; row < info.filterHeight; row++)
     for (let column = 0; column < info.filterWidth; column++) {
       const start = [row * info.dilationHeight, column * info.dilationWidth]
-      const end = [start[0]! + (info.outHeight - 1) * info.strideHeight + 1, start[1]! + (info.outWidth - 1) * info.strideWidth + 1]
+      const end = [start[0] + (info.outHeight - 1) * info.strideHeight + 1, start[1] + (info.outWidth - 1) * info.strideWidth + 1]
       const steps = graph.int64([info.strideHeight, info.strideWidth])
       slices.push(graph.op('Slice', [padded, graph.int64(start), graph.int64(end), graph.int64([1, 2]), steps]))
     }
-  const joined = slices.length === 1 ? slices[0]! : graph.op('Concat', slices, { axis: 3 })
+  const joined = slices.length === 1 ? slices[0] : graph.op('Concat', slices, { axis: 3 })
   return graph.reshape(joined, [info.batchSize * info.outHeight * info.outWidth, slices.length * info.inChannels])
 }
 
@@ -126,19 +126,19 @@ function gradientByConvolution(graph: Graph, info: ConvInfo, block: number, x: s
 
 const filterGradient: Rule = (recorder, { x, dy }, attributes: ConvAttributes & { filterShape: number[] }) => {
   if (!areFloats(x, dy) || !isChannelsLast(attributes)) return null
-  const info = convInfo(x!.shape, attributes.filterShape, attributes)
-  if (!fitsOnnx(info) || !sameShape(dy!.shape, info.outShape)) return null
+  const info = convInfo(x.shape, attributes.filterShape, attributes)
+  if (!fitsOnnx(info) || !sameShape(dy.shape, info.outShape)) return null
   const { block } = recorder
   return recorder.record({
     op: 'ConvFilterGradient',
-    inputs: [x!, dy!],
+    inputs: [x, dy],
     attributes: convKey(info),
     shape: attributes.filterShape,
     dtype: 'float32',
     emit: (graph, [input, gradient]) =>
       takesBlockedGradient(info, block)
-        ? gradientByConvolution(graph, info, block, input!, gradient!)
-        : gradientByPatches(graph, info, input!, gradient!),
+        ? gradientByConvolution(graph, info, block, input, gradient)
+        : gradientByPatches(graph, info, input, gradient),
   })
 }
 

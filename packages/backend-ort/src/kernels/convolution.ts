@@ -77,11 +77,7 @@ export function convolve(
   const { block } = recorder
   const size = { height: info.filterHeight, width: info.filterWidth, inputs: info.inChannels, outputs: info.outChannels }
   const emitBlocked: Emit = (graph, [x, filter, bias]) => {
-    const y = blockedConv(
-      graph,
-      [x!, blockFilter(graph, filter!, size, block), ...(bias === undefined ? [] : [bias])],
-      convAttributes(info),
-    )
+    const y = blockedConv(graph, [x, blockFilter(graph, filter, size, block), ...(bias === undefined ? [] : [bias])], convAttributes(info))
     return activated(graph, y, activation)
   }
   return recorder.record({
@@ -92,9 +88,9 @@ export function convolve(
     dtype: 'float32',
     emit(graph, [x, filter, bias]) {
       const weights = depthwise
-        ? graph.reshape(transposed(graph, filter!, [2, 3, 0, 1]), [info.outChannels, 1, info.filterHeight, info.filterWidth])
-        : transposed(graph, filter!, [3, 2, 0, 1])
-      const names = [transposed(graph, x!, TO_NCHW), weights, ...(bias === undefined ? [] : [bias])]
+        ? graph.reshape(transposed(graph, filter, [2, 3, 0, 1]), [info.outChannels, 1, info.filterHeight, info.filterWidth])
+        : transposed(graph, filter, [3, 2, 0, 1])
+      const names = [transposed(graph, x, TO_NCHW), weights, ...(bias === undefined ? [] : [bias])]
       const y = graph.op('Conv', names, { ...convAttributes(info), group: depthwise ? info.inChannels : 1 })
       return transposed(graph, activated(graph, y, activation), TO_NHWC)
     },
@@ -105,14 +101,14 @@ export function convolve(
 
 const conv2d: Rule = (recorder, { x, filter }, attributes: ConvAttributes) => {
   if (!areFloats(x, filter) || !isChannelsLast(attributes)) return null
-  const info = convInfo(x!.shape, filter!.shape, attributes)
-  return fitsOnnx(info) ? convolve(recorder, info, [x!, filter!], undefined, false) : null
+  const info = convInfo(x.shape, filter.shape, attributes)
+  return fitsOnnx(info) ? convolve(recorder, info, [x, filter], undefined, false) : null
 }
 
 const depthwiseConv2d: Rule = (recorder, { x, filter }, attributes: ConvAttributes) => {
   if (!areFloats(x, filter) || !isChannelsLast(attributes)) return null
-  const info = convInfo(x!.shape, filter!.shape, attributes, true)
-  return fitsOnnx(info) ? convolve(recorder, info, [x!, filter!], undefined, true) : null
+  const info = convInfo(x.shape, filter.shape, attributes, true)
+  return fitsOnnx(info) ? convolve(recorder, info, [x, filter], undefined, true) : null
 }
 
 const fused =
@@ -120,9 +116,9 @@ const fused =
   (recorder, { x, filter, bias, preluActivationWeights }, attributes: ConvAttributes & { activation?: string }) => {
     const { activation } = attributes
     if (!areFloats(x, filter, bias) || !isChannelsLast(attributes) || preluActivationWeights || !knowsActivation(activation)) return null
-    const info = convInfo(x!.shape, filter!.shape, attributes, depthwise)
+    const info = convInfo(x.shape, filter.shape, attributes, depthwise)
     if (!fitsOnnx(info) || (bias !== undefined && !(bias.shape.length === 1 && bias.shape[0] === info.outChannels))) return null
-    return convolve(recorder, info, [x!, filter!, ...(bias ? [bias] : [])], activation, depthwise)
+    return convolve(recorder, info, [x, filter, ...(bias ? [bias] : [])], activation, depthwise)
   }
 
 export const convolutionKernels: RuleTable = {

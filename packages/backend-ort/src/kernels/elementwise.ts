@@ -41,7 +41,7 @@ export function binary(recorder: Recorder, op: string, a: Operand, b: Operand): 
   const x = peel(a)
   const y = peel(b)
   const small = broadcastShape(x.shape, y.shape)
-  const onnx = ARITHMETIC[op] ?? COMPARISON[op] ?? LOGICAL[op]!
+  const onnx = ARITHMETIC[op] ?? COMPARISON[op] ?? LOGICAL[op]
   const dtype = op in ARITHMETIC ? 'float32' : 'bool'
   const result = rewriteBinary(recorder, op, x, y, small, binary) ?? recordBinary(recorder, op, onnx, x, y, small, dtype)
   return expand(recorder, result, full)
@@ -50,26 +50,26 @@ export function binary(recorder: Recorder, op: string, a: Operand, b: Operand): 
 const floatRule =
   (op: string): Rule =>
   (recorder, { a, b }) =>
-    areFloats(a, b) ? binary(recorder, op, a!, b!) : null
+    areFloats(a, b) ? binary(recorder, op, a, b) : null
 
 const logicalRule =
   (op: string): Rule =>
   (recorder, { a, b }) =>
-    a!.dtype === 'bool' && b!.dtype === 'bool' ? binary(recorder, op, a!, b!) : null
+    a.dtype === 'bool' && b.dtype === 'bool' ? binary(recorder, op, a, b) : null
 
 const squaredDifference: Rule = (recorder, { a, b }) => {
   if (!areFloats(a, b)) return null
-  const difference = binary(recorder, 'Sub', a!, b!)
+  const difference = binary(recorder, 'Sub', a, b)
   return binary(recorder, 'Multiply', difference, difference)
 }
 
 /** not (a = b), which is true for NaN as in JavaScript. */
 const notEqual: Rule = (recorder, { a, b }) => {
   if (!areFloats(a, b)) return null
-  const shape = broadcastShape(a!.shape, b!.shape)
+  const shape = broadcastShape(a.shape, b.shape)
   return recorder.record({
     op: 'NotEqual',
-    inputs: [a!, b!],
+    inputs: [a, b],
     shape,
     dtype: 'bool',
     polymorphic: true,
@@ -78,9 +78,9 @@ const notEqual: Rule = (recorder, { a, b }) => {
 }
 
 const select: Rule = (recorder, { condition, t, e }) => {
-  if (!areFloats(t, e) || condition!.dtype !== 'bool' || condition!.shape.length !== t!.shape.length) return null
-  const inputs = [peel(condition!), peel(t!), peel(e!)]
-  const small = inputs.reduce((shape: Shape, input) => broadcastShape(shape, input.shape), inputs[0]!.shape)
+  if (!areFloats(t, e) || condition.dtype !== 'bool' || condition.shape.length !== t.shape.length) return null
+  const inputs = [peel(condition), peel(t), peel(e)]
+  const small = inputs.reduce((shape: Shape, input) => broadcastShape(shape, input.shape), inputs[0].shape)
   const chosen = recorder.record({
     op: 'Where',
     inputs,
@@ -89,7 +89,7 @@ const select: Rule = (recorder, { condition, t, e }) => {
     polymorphic: true,
     emit: (graph, names) => graph.op('Where', names),
   })
-  return expand(recorder, chosen, t!.shape)
+  return expand(recorder, chosen, t.shape)
 }
 
 const addN: Rule = (recorder, inputs) => {
@@ -99,7 +99,7 @@ const addN: Rule = (recorder, inputs) => {
     op: 'AddN',
     elementwise: true,
     inputs: list,
-    shape: list[0]!.shape,
+    shape: list[0].shape,
     dtype: 'float32',
     polymorphic: true,
     emit: (graph, names) => graph.op('Sum', names),

@@ -5,7 +5,7 @@ import type { Host, Operand, Recorder, Shape } from '../trace-types.js'
 const repeatOne =
   (dtype: Operand['dtype'], size: number): Host =>
   ([source], take) =>
-    take(dtype, size).fill(source![0]!)
+    take(dtype, size).fill(source[0])
 
 /**
  * Broadcasts to a shape.
@@ -19,7 +19,7 @@ export function expand(recorder: Recorder, x: Operand, shape: Shape): Operand {
     inputs: [x],
     shape,
     dtype: x.dtype,
-    emit: (graph, [name]) => graph.op('Expand', [name!, graph.int64(shape)]),
+    emit: (graph, [name]) => graph.op('Expand', [name, graph.int64(shape)]),
     ...host,
   })
 }
@@ -28,7 +28,7 @@ export function expand(recorder: Recorder, x: Operand, shape: Shape): Operand {
 export function peel(x: Operand): Operand {
   const { node } = x.value
   if (node === null || node.op !== 'Expand') return x
-  const source = node.inputs[0]!
+  const source = node.inputs[0]
   if (sizeOf(source.shape) === 1) return { ...source, shape: ones(x.shape) }
   return sameShape(node.shape, x.shape) ? source : x
 }

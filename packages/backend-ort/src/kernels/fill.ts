@@ -16,6 +16,6 @@ const fill: Rule = (recorder, _inputs, { shape, value, dtype }) =>
 
 export const fillKernels: RuleTable = {
   Fill: fill,
-  ZerosLike: (recorder, { x }) => filled(recorder, x!.shape, x!.dtype, 0),
-  OnesLike: (recorder, { x }) => filled(recorder, x!.shape, x!.dtype, 1),
+  ZerosLike: (recorder, { x }) => filled(recorder, x.shape, x.dtype, 0),
+  OnesLike: (recorder, { x }) => filled(recorder, x.shape, x.dtype, 1),
 }

@@ -48,7 +48,7 @@ export function matMul(recorder: Recorder, a: Operand, b: Operand, options: MatM
     dtype: 'float32',
     polymorphic: !blocked,
     emit(graph, [x, y, c]) {
-      const product = blocked ? blockedProduct(graph, x!, y!, size) : plainProduct(graph, x!, y!, size)
+      const product = blocked ? blockedProduct(graph, x, y, size) : plainProduct(graph, x, y, size)
       const sum = c === undefined ? product : graph.op('Add', [product, c])
       return activated(graph, sum, activation)
     },
@@ -64,14 +64,14 @@ function fits(a: Operand, b: Operand, transposeA: boolean, transposeB: boolean):
 }
 
 const batchMatMul: Rule = (recorder, { a, b }, { transposeA, transposeB }) =>
-  areFloats(a, b) && fits(a!, b!, transposeA, transposeB)
-    ? matMul(recorder, a!, b!, { transposeA: !!transposeA, transposeB: !!transposeB })
+  areFloats(a, b) && fits(a, b, transposeA, transposeB)
+    ? matMul(recorder, a, b, { transposeA: !!transposeA, transposeB: !!transposeB })
     : null
 
 const fusedMatMul: Rule = (recorder, { a, b, bias, preluActivationWeights }, { transposeA, transposeB, activation }) => {
   if (!areFloats(a, b, bias) || preluActivationWeights !== undefined || !knowsActivation(activation)) return null
-  if (!fits(a!, b!, transposeA, transposeB) || (bias !== undefined && bias.shape.length > 1)) return null
-  return matMul(recorder, a!, b!, { transposeA: !!transposeA, transposeB: !!transposeB, bias, activation })
+  if (!fits(a, b, transposeA, transposeB) || (bias !== undefined && bias.shape.length > 1)) return null
+  return matMul(recorder, a, b, { transposeA: !!transposeA, transposeB: !!transposeB, bias, activation })
 }
 
 export const matMulKernels: RuleTable = { BatchMatMul: batchMatMul, _FusedMatMul: fusedMatMul }

@@ -11,9 +11,9 @@ import { unary } from './unary.js'
 const pool =
   (op: string): Rule =>
   (recorder, { x }, { filterSize, strides, pad, dimRoundingMode }) => {
-    if (!areFloats(x) || x!.shape.length !== 4) return null
+    if (!areFloats(x) || x.shape.length !== 4) return null
     const info = backend_util.computePool2DInfo(
-      [...x!.shape] as [number, number, number, number],
+      [...x.shape] as [number, number, number, number],
       filterSize,
       strides,
       1,
@@ -22,25 +22,25 @@ const pool =
     )
     if (!fitsOnnx(info) || (info.filterHeight === 1 && info.filterWidth === 1 && sameShape(info.inShape, info.outShape))) return null
     const { kernel_shape, strides: steps, pads } = convAttributes(info)
-    if (pads[0]! >= info.filterHeight || pads[1]! >= info.filterWidth || pads[2]! >= info.filterHeight || pads[3]! >= info.filterWidth)
+    if (pads[0] >= info.filterHeight || pads[1] >= info.filterWidth || pads[2] >= info.filterHeight || pads[3] >= info.filterWidth)
       return null
     return recorder.record({
       op,
-      inputs: [x!],
+      inputs: [x],
       attributes: convKey(info),
       shape: info.outShape,
       dtype: 'float32',
       emit: (graph, [name]) =>
-        transposed(graph, graph.op(op, [transposed(graph, name!, TO_NCHW)], { kernel_shape, strides: steps, pads }), TO_NHWC),
+        transposed(graph, graph.op(op, [transposed(graph, name, TO_NCHW)], { kernel_shape, strides: steps, pads }), TO_NHWC),
     })
   }
 
 /** (x − mean) / √(variance + ε) · scale + offset. */
 const batchNorm: Rule = (recorder, { x, mean, variance, scale, offset }, { varianceEpsilon }) => {
   if (!areFloats(x, mean, variance, scale, offset)) return null
-  const inverse = unary(recorder, 'Rsqrt', binary(recorder, 'Add', variance!, literal(varianceEpsilon)))
+  const inverse = unary(recorder, 'Rsqrt', binary(recorder, 'Add', variance, literal(varianceEpsilon)))
   const factor = scale === undefined ? inverse : binary(recorder, 'Multiply', inverse, scale)
-  const scaled = binary(recorder, 'Multiply', binary(recorder, 'Sub', x!, mean!), factor)
+  const scaled = binary(recorder, 'Multiply', binary(recorder, 'Sub', x, mean), factor)
   return offset === undefined ? scaled : binary(recorder, 'Add', scaled, offset)
 }
 

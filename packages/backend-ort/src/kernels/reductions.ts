@@ -26,7 +26,7 @@ export function reduce(recorder: Recorder, op: string, x: Operand, axes: readonl
   const rewritten = op === 'Sum' ? rewriteSum(recorder, x, axes, shape) : null
   if (rewritten !== null) return rewritten
   const keepdims = Number(keepDims)
-  const onnx = REDUCTION[op]!
+  const onnx = REDUCTION[op]
   return recorder.record({
     op,
     inputs: [x],
@@ -35,9 +35,9 @@ export function reduce(recorder: Recorder, op: string, x: Operand, axes: readonl
     dtype: 'float32',
     polymorphic: true,
     emit(graph, [name]) {
-      if (onnx === 'ReduceSum') return graph.op(onnx, [name!, graph.int64(axes)], { keepdims })
-      const reduced = graph.op(onnx, [name!], { axes: [...axes], keepdims })
-      return op === 'Mean' ? reduced : withNaN(graph, name!, reduced, axes, keepdims)
+      if (onnx === 'ReduceSum') return graph.op(onnx, [name, graph.int64(axes)], { keepdims })
+      const reduced = graph.op(onnx, [name], { axes: [...axes], keepdims })
+      return op === 'Mean' ? reduced : withNaN(graph, name, reduced, axes, keepdims)
     },
   })
 }
@@ -45,26 +45,26 @@ export function reduce(recorder: Recorder, op: string, x: Operand, axes: readonl
 const reductionRule =
   (op: string): Rule =>
   (recorder, { x }, { axis, reductionIndices, keepDims }) => {
-    const axes = [...util.parseAxisParam(axis ?? reductionIndices, [...x!.shape])].sort((p, q) => p - q)
-    return areFloats(x) && axes.length > 0 ? reduce(recorder, op, x!, axes, !!keepDims) : null
+    const axes = [...util.parseAxisParam(axis ?? reductionIndices, [...x.shape])].sort((p, q) => p - q)
+    return areFloats(x) && axes.length > 0 ? reduce(recorder, op, x, axes, !!keepDims) : null
   }
 
 /** The first position of the largest or smallest value; NaN is passed over. */
 const positionRule =
   (op: string): Rule =>
   (recorder, { x }, { axis }) => {
-    const [along] = util.parseAxisParam(axis, [...x!.shape])
+    const [along] = util.parseAxisParam(axis, [...x.shape])
     if (!areFloats(x) || along === undefined) return null
     return recorder.record({
       op,
-      inputs: [x!],
+      inputs: [x],
       attributes: `${along}`,
-      shape: reducedShape(x!.shape, [along], false),
+      shape: reducedShape(x.shape, [along], false),
       dtype: 'int32',
       polymorphic: true,
       emit(graph, [name]) {
         const last = graph.float(op === 'ArgMax' ? -Infinity : Infinity)
-        const numbers = graph.op('Where', [graph.op('IsNaN', [name!]), last, name!])
+        const numbers = graph.op('Where', [graph.op('IsNaN', [name]), last, name])
         return graph.cast(graph.op(op, [numbers], { axis: along, keepdims: 0 }), 'int32')
       },
     })

@@ -31,7 +31,7 @@ const UNARY: Readonly<Record<string, Unary>> = {
 /** exp(logSoftmax(x)) is softmax(x), which the gradient of a cross entropy asks for. */
 function rewriteExp(recorder: Recorder, x: Operand): Operand | null {
   const logSoftmax = pendingNode(x, 'LogSoftmax')
-  return logSoftmax === null ? null : softmax(recorder, logSoftmax.inputs[0]!)
+  return logSoftmax === null ? null : softmax(recorder, logSoftmax.inputs[0])
 }
 
 /** Softmax over the last axis. */
@@ -50,8 +50,8 @@ export function softmax(recorder: Recorder, x: Operand): Operand {
 export function unary(recorder: Recorder, op: string, x: Operand): Operand {
   const source = peel(x)
   const rewritten = op === 'Exp' ? rewriteExp(recorder, source) : null
-  const write = UNARY[op]!
-  const emit = (graph: Graph, names: string[]) => (typeof write === 'string' ? graph.op(write, names) : write(graph, names[0]!))
+  const write = UNARY[op]
+  const emit = (graph: Graph, names: string[]) => (typeof write === 'string' ? graph.op(write, names) : write(graph, names[0]))
   const result =
     rewritten ??
     recorder.record({ op, inputs: [source], shape: source.shape, dtype: 'float32', polymorphic: true, elementwise: true, emit })
@@ -61,7 +61,7 @@ export function unary(recorder: Recorder, op: string, x: Operand): Operand {
 const unaryRule =
   (op: string): Rule =>
   (recorder, { x }) =>
-    areFloats(x) ? unary(recorder, op, x!) : null
+    areFloats(x) ? unary(recorder, op, x) : null
 
 /** 1 where x > 0, else alpha; NaN stays NaN. */
 const step: Rule = (recorder, { x }, { alpha = 0 }) => {
@@ -69,15 +69,15 @@ const step: Rule = (recorder, { x }, { alpha = 0 }) => {
   return recorder.record({
     op: 'Step',
     elementwise: true,
-    inputs: [x!],
+    inputs: [x],
     attributes: `${alpha}`,
-    shape: x!.shape,
+    shape: x.shape,
     dtype: 'float32',
     polymorphic: true,
     emit(graph, [name]) {
-      const positive = graph.op('Greater', [name!, graph.float(0)])
+      const positive = graph.op('Greater', [name, graph.float(0)])
       const value = alpha === 0 ? graph.cast(positive, 'float32') : graph.op('Where', [positive, graph.float(1), graph.float(alpha)])
-      return graph.op('Where', [graph.op('IsNaN', [name!]), name!, value])
+      return graph.op('Where', [graph.op('IsNaN', [name]), name, value])
     },
   })
 }
@@ -87,21 +87,21 @@ const clipByValue: Rule = (recorder, { x }, { clipValueMin, clipValueMax }) => {
   return recorder.record({
     op: 'Clip',
     elementwise: true,
-    inputs: [x!],
+    inputs: [x],
     attributes: `${clipValueMin},${clipValueMax}`,
-    shape: x!.shape,
+    shape: x.shape,
     dtype: 'float32',
     polymorphic: true,
-    emit: (graph, [name]) => graph.op('Min', [graph.op('Max', [name!, graph.float(clipValueMin)]), graph.float(clipValueMax)]),
+    emit: (graph, [name]) => graph.op('Min', [graph.op('Max', [name, graph.float(clipValueMin)]), graph.float(clipValueMax)]),
   })
 }
 
 const logicalNot: Rule = (recorder, { x }) =>
-  x!.dtype === 'bool'
+  x.dtype === 'bool'
     ? recorder.record({
         op: 'Not',
-        inputs: [x!],
-        shape: x!.shape,
+        inputs: [x],
+        shape: x.shape,
         dtype: 'bool',
         polymorphic: true,
         emit: (graph, names) => graph.op('Not', names),
@@ -109,7 +109,7 @@ const logicalNot: Rule = (recorder, { x }) =>
     : null
 
 const softmaxRule: Rule = (recorder, { logits }, { dim }) =>
-  areFloats(logits) && dim === logits!.shape.length - 1 ? softmax(recorder, logits!) : null
+  areFloats(logits) && dim === logits.shape.length - 1 ? softmax(recorder, logits) : null
 
 export const unaryKernels: RuleTable = {
   ...Object.fromEntries(Object.keys(UNARY).map(op => [op, unaryRule(op)])),

@@ -27,11 +27,11 @@ export function rewriteOneHotProduct(recorder: Recorder, a: Operand, b: Operand,
   if (!narrow && !sameShape(x.shape, shape)) return null
   return recorder.record({
     op: narrow ? 'ScaledOneHot' : 'MaskedOneHot',
-    inputs: [hot, x, hotNode.inputs[0]!],
+    inputs: [hot, x, hotNode.inputs[0]],
     shape,
     dtype: 'float32',
     polymorphic: true,
-    emit: (graph, [mask, values]) => graph.op('Mul', [values!, mask!]),
+    emit: (graph, [mask, values]) => graph.op('Mul', [values, mask]),
   })
 }
 
@@ -41,13 +41,13 @@ export function pick(recorder: Recorder, masked: TraceNode): Operand {
   const shape = column(masked.shape)
   return recorder.record({
     op: 'Pick',
-    inputs: [x!, { ...indices!, shape }],
+    inputs: [x, { ...indices, shape }],
     attributes: `${masked.shape.at(-1)}`,
     shape,
     dtype: 'float32',
     emit(graph, [values, at]) {
-      const { safe, valid } = guard(graph, at!, masked.shape.at(-1)!)
-      const picked = graph.op('GatherElements', [values!, safe], { axis: masked.shape.length - 1 })
+      const { safe, valid } = guard(graph, at, masked.shape.at(-1)!)
+      const picked = graph.op('GatherElements', [values, safe], { axis: masked.shape.length - 1 })
       return graph.op('Where', [valid, picked, graph.float(0)])
     },
   })
@@ -59,11 +59,11 @@ export function scaleOf(recorder: Recorder, scaled: TraceNode): Operand {
   const shape = column(scaled.shape)
   return recorder.record({
     op: 'ScaleOfOneHot',
-    inputs: [scale!, { ...indices!, shape }],
+    inputs: [scale, { ...indices, shape }],
     attributes: `${scaled.shape.at(-1)}`,
     shape,
     dtype: 'float32',
-    emit: (graph, [value, at]) => graph.op('Where', [guard(graph, at!, scaled.shape.at(-1)!).valid, value!, graph.float(0)]),
+    emit: (graph, [value, at]) => graph.op('Where', [guard(graph, at, scaled.shape.at(-1)!).valid, value, graph.float(0)]),
   })
 }
 
@@ -74,17 +74,17 @@ export function rewriteOneHotDifference(recorder: Recorder, a: Operand, b: Opera
   const [, scale, indices] = scaled.inputs
   const narrow = column(shape)
   const axis = shape.length - 1
-  const spread = expand(recorder, sizeOf(scale!.shape) === 1 ? { ...scale!, shape: narrow.map(() => 1) } : scale!, narrow)
+  const spread = expand(recorder, sizeOf(scale.shape) === 1 ? { ...scale, shape: narrow.map(() => 1) } : scale, narrow)
   return recorder.record({
     op: 'ScatterIntoNegative',
-    inputs: [negated(recorder, b, shape), { ...indices!, shape: narrow }, spread],
+    inputs: [negated(recorder, b, shape), { ...indices, shape: narrow }, spread],
     attributes: `${shape.at(-1)}`,
     shape,
     dtype: 'float32',
     emit(graph, [base, at, values]) {
-      const { safe, valid } = guard(graph, at!, shape.at(-1)!)
-      const added = graph.op('Where', [valid, values!, graph.float(0)])
-      return graph.op('ScatterElements', [base!, safe, added], { axis, reduction: 'add' })
+      const { safe, valid } = guard(graph, at, shape.at(-1)!)
+      const added = graph.op('Where', [valid, values, graph.float(0)])
+      return graph.op('ScatterElements', [base, safe, added], { axis, reduction: 'add' })
     },
   })
 }
@@ -103,7 +103,7 @@ function negated(recorder: Recorder, y: Operand, shape: Shape): Operand {
   const product = pendingNode(y, 'Multiply')
   if (product === null) return negative(y)
   const [first, second] = product.inputs
-  const [small, large] = sizeOf(first!.shape) < sizeOf(second!.shape) ? [first!, second!] : [second!, first!]
+  const [small, large] = sizeOf(first.shape) < sizeOf(second.shape) ? [first, second] : [second, first]
   return recorder.record({
     op: 'Multiply',
     inputs: [negative(small), large],

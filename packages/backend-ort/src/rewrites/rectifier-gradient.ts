@@ -6,7 +6,7 @@ import type { Operand, Recorder } from '../trace-types.js'
 export function rewriteRectifierGradient(recorder: Recorder, dy: Operand, slope: Operand): Operand | null {
   const step = pendingNode(slope, 'Step')
   if (step === null || step.attributes !== '0' || !sameShape(dy.shape, slope.shape)) return null
-  const y = step.inputs[0]!
+  const y = step.inputs[0]
   if (pendingNode(y, 'Relu') === null) return null
   return recorder.record({
     op: 'RectifierGradient',
@@ -15,6 +15,6 @@ export function rewriteRectifierGradient(recorder: Recorder, dy: Operand, slope:
     dtype: 'float32',
     polymorphic: true,
     elementwise: true,
-    emit: (graph, [name, upstream]) => graph.op('Mul', [graph.cast(graph.op('Greater', [name!, graph.float(0)]), 'float32'), upstream!]),
+    emit: (graph, [name, upstream]) => graph.op('Mul', [graph.cast(graph.op('Greater', [name, graph.float(0)]), 'float32'), upstream]),
   })
 }

@@ -13,8 +13,8 @@ function turned(operand: Operand): Turned | null {
   const product = pendingNode(operand, 'Multiply')
   if (product === null) return null
   const [first, second] = product.inputs
-  const half = pendingNode(first!, 'Slice')
-  return half === null ? null : { half, table: second! }
+  const half = pendingNode(first, 'Slice')
+  return half === null ? null : { half, table: second }
 }
 
 /** Whether a slice of x takes the half of the last axis that begins here. */
@@ -38,7 +38,7 @@ function match(first: Operand, second: Operand): Rotation | null {
   const as = terms.find(term => term?.half === ac.half)
   const bc = terms.find(term => term?.half === bs.half)
   if (!as || !bc || !sameOperand(ac.table, bc.table) || !sameOperand(bs.table, as.table)) return null
-  const [x, other] = [ac.half.inputs[0]!, bs.half.inputs[0]!]
+  const [x, other] = [ac.half.inputs[0], bs.half.inputs[0]]
   const halves = sameOperand(x, other) && takesHalf(ac.half, x, 0) && takesHalf(bs.half, x, x.shape.at(-1)! / 2)
   return halves ? { x, cosine: ac.table, sine: bs.table } : null
 }
@@ -46,11 +46,11 @@ function match(first: Operand, second: Operand): Rotation | null {
 /** The rotation of queries and keys by their positions, as one operator over (batch, heads, tokens, size); tables: (tokens, size / 2). */
 export function rewriteRotary(recorder: Recorder, parts: readonly Operand[], axis: number): Operand | null {
   const [first, second] = parts
-  if (parts.length !== 2 || axis !== 3 || first!.shape.length !== 4) return null
-  const rotation = match(first!, second!)
+  if (parts.length !== 2 || axis !== 3 || first.shape.length !== 4) return null
+  const rotation = match(first, second)
   if (rotation === null) return null
   const { x, cosine, sine } = rotation
-  const table = [x.shape[2]!, x.shape[3]! / 2]
+  const table = [x.shape[2], x.shape[3] / 2]
   if (!sameShape(cosine.shape, table) || !sameShape(sine.shape, table)) return null
   return recorder.record({
     op: 'Rotary',
@@ -58,6 +58,6 @@ export function rewriteRotary(recorder: Recorder, parts: readonly Operand[], axi
     shape: x.shape,
     dtype: 'float32',
     polymorphic: true,
-    emit: (graph, [name, c, s]) => graph.microsoft('RotaryEmbedding', [name!, graph.int64([0]), c!, s!]),
+    emit: (graph, [name, c, s]) => graph.microsoft('RotaryEmbedding', [name, graph.int64([0]), c, s]),
   })
 }

@@ -19,11 +19,11 @@ function match(a: Operand, b: Operand): Parts | null {
     input => pendingNode(input, 'Softmax') !== null && scaled.inputs.some(other => other.value === input.value),
   )
   if (index < 0) return null
-  const probabilities = product.inputs[index]!
+  const probabilities = product.inputs[index]
   const rowSums = scaled.inputs.find(input => input.value !== probabilities.value)
   const sum = rowSums === undefined ? null : pendingNode(rowSums, 'Sum')
-  if (sum === null || sum.inputs[0]!.value !== product.value || sum.attributes !== `${a.shape.length - 1}k`) return null
-  return { probabilities, upstream: product.inputs[1 - index]!, rowSums: rowSums! }
+  if (sum === null || sum.inputs[0].value !== product.value || sum.attributes !== `${a.shape.length - 1}k`) return null
+  return { probabilities, upstream: product.inputs[1 - index], rowSums: rowSums! }
 }
 
 /** With O = P·V and dP = dO·Vᵀ the row sums Σ dP∘P equal Σ dO∘O, over a much smaller tensor. */
@@ -33,8 +33,8 @@ function cheaperRowSums(recorder: Recorder, { probabilities, upstream, rowSums }
   if (context === undefined || upstreamProduct === null || upstreamProduct.attributes !== '01') return rowSums
   const [gradient, factor] = upstreamProduct.inputs
   const { product } = context
-  if (!sameOperand(factor!, context.factor) || !sameShape(gradient!.shape, product.shape)) return rowSums
-  const reduced = reduce(recorder, 'Sum', binary(recorder, 'Multiply', gradient!, product), [product.shape.length - 1], true)
+  if (!sameOperand(factor, context.factor) || !sameShape(gradient.shape, product.shape)) return rowSums
+  const reduced = reduce(recorder, 'Sum', binary(recorder, 'Multiply', gradient, product), [product.shape.length - 1], true)
   return sameShape(reduced.shape, rowSums.shape) ? reduced : { ...reduced, shape: rowSums.shape }
 }
 

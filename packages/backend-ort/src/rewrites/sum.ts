@@ -13,7 +13,7 @@ function columnSums(recorder: Recorder, x: Operand, rows: number, columns: numbe
     inputs: [{ ...x, shape: [rows, columns] }],
     shape: [1, columns],
     dtype: 'float32',
-    emit: (graph, [name]) => graph.op('MatMul', [graph.op('Expand', [graph.float(1), graph.int64([1, rows])]), name!]),
+    emit: (graph, [name]) => graph.op('MatMul', [graph.op('Expand', [graph.float(1), graph.int64([1, rows])]), name]),
   })
 }
 

@@ -86,7 +86,7 @@ export const codebook: Codec = Object.freeze<Codec>({
   decode: ({ data, scale, offset }: Readonly<Record<string, tf.Tensor>>, attrs, shape) =>
     tf.tidy(() => {
       const rows = scale.shape.length === 1 ? 1 : scale.shape[0]
-      const runs = scale.shape[scale.shape.length - 1]!
+      const runs = scale.shape[scale.shape.length - 1]
       const columns = data.size / Math.max(1, rows)
       const block = Math.min(attrs.block as number, Math.max(1, columns)) // a run may be longer than a row
       const levels = tf.tensor1d([...levelsOf(attrs.table)])

@@ -54,7 +54,7 @@ export const unfold = (x: tf.Tensor, { kernel, strides, padding, dilations = [1,
  * (batch · outHeight · outWidth · in, kernelHeight · kernelWidth).
  */
 export const rowsOf = (site: Site, input: tf.Tensor): tf.Tensor2D => {
-  if (!site.convolution) return tf.reshape(input, [-1, input.shape[input.rank - 1]!]) as tf.Tensor2D
+  if (!site.convolution) return tf.reshape(input, [-1, input.shape[input.rank - 1]]) as tf.Tensor2D
   const { rows } = unfold(input, site.convolution)
   const { depthwise = false } = site.convolution
   const { inAxis, outAxis } = site

@@ -45,7 +45,7 @@ export const gradientsOf = async ({ model, objective, variables, weights, clipNo
     const { value, grads } = tf.variableGrads(() => objective(forward(model, batch.input, { weights }), batch), [...variables])
     const found = variables.map(({ name }) => grads[name] as tf.Tensor | undefined)
     reached = found.flatMap((gradient, at) => (gradient ? [at] : []))
-    const gradients = reached.map(at => found[at]!)
+    const gradients = found.filter(gradient => gradient !== undefined)
     if (clipNorm === undefined) return [value, ...gradients]
     const factor = clipFactor(gradients, clipNorm)
     return [value, ...gradients.map(gradient => tf.mul(gradient, factor))]

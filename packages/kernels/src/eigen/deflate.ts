@@ -6,12 +6,12 @@ const EPSILON = 2 ** -24
  * for which the rows, (n, n), are rotated. Gives the positions of the others by ascending value.
  */
 export function deflate(values: Float64Array, z: Float64Array, rho: number, rows: Float32Array): Int32Array {
-  const order = Array.from(values.keys()).sort((i, j) => values[i]! - values[j]! || i - j)
+  const order = Array.from(values.keys()).sort((i, j) => values[i] - values[j] || i - j)
   const largest = values.reduce((most, value) => Math.max(most, Math.abs(value)), rho)
   const tolerance = 8 * EPSILON * largest
   const kept: number[] = []
   for (const at of order) {
-    if (rho * Math.abs(z[at]!) <= tolerance) continue
+    if (rho * Math.abs(z[at]) <= tolerance) continue
     const before = kept.at(-1)
     if (before !== undefined && merge(values, z, rows, before, at, tolerance)) kept.pop()
     kept.push(at)
@@ -21,10 +21,10 @@ export function deflate(values: Float64Array, z: Float64Array, rho: number, rows
 
 /** Rotates two neighbours such that only the second has a weight, if their values are so close that this couples nothing. */
 function merge(values: Float64Array, z: Float64Array, rows: Float32Array, first: number, second: number, tolerance: number): boolean {
-  const length = Math.hypot(z[first]!, z[second]!)
-  const cosine = z[second]! / length
-  const sine = z[first]! / length
-  const [p, q] = [values[first]!, values[second]!]
+  const length = Math.hypot(z[first], z[second])
+  const cosine = z[second] / length
+  const sine = z[first] / length
+  const [p, q] = [values[first], values[second]]
   if (Math.abs((q - p) * cosine * sine) > tolerance) return false
   z[first] = 0
   z[second] = length
@@ -32,8 +32,8 @@ function merge(values: Float64Array, z: Float64Array, rows: Float32Array, first:
   values[second] = p * sine * sine + q * cosine * cosine
   const n = values.length
   for (let column = 0; column < n; column++) {
-    const x = rows[first * n + column]!
-    const y = rows[second * n + column]!
+    const x = rows[first * n + column]
+    const y = rows[second * n + column]
     rows[first * n + column] = cosine * x - sine * y
     rows[second * n + column] = sine * x + cosine * y
   }

@@ -6,8 +6,8 @@ function rotate(basis: Float64Array, n: number, row: number, cosine: number, sin
   const first = row * n
   const second = first + n
   for (let column = 0; column < n; column++) {
-    const x = basis[first + column]!
-    const y = basis[second + column]!
+    const x = basis[first + column]
+    const y = basis[second + column]
     basis[first + column] = cosine * x - sine * y
     basis[second + column] = sine * x + cosine * y
   }
@@ -17,8 +17,8 @@ function rotate(basis: Float64Array, n: number, row: number, cosine: number, sin
 function blockEnd(diagonal: Float64Array, offDiagonal: Float64Array, start: number): number {
   let end = start
   while (end < diagonal.length - 1) {
-    const scale = Math.abs(diagonal[end]!) + Math.abs(diagonal[end + 1]!)
-    if (Math.abs(offDiagonal[end]!) <= Number.EPSILON * scale) break
+    const scale = Math.abs(diagonal[end]) + Math.abs(diagonal[end + 1])
+    if (Math.abs(offDiagonal[end]) <= Number.EPSILON * scale) break
     end++
   }
   return end
@@ -26,9 +26,9 @@ function blockEnd(diagonal: Float64Array, offDiagonal: Float64Array, start: numb
 
 /** Wilkinson's shift, measured from the top of the block. */
 function shiftedStart(d: Float64Array, e: Float64Array, start: number, end: number): number {
-  const g = (d[start + 1]! - d[start]!) / (2 * e[start]!)
+  const g = (d[start + 1] - d[start]) / (2 * e[start])
   const r = Math.hypot(g, 1)
-  return d[end]! - d[start]! + e[start]! / (g + (g < 0 ? -r : r))
+  return d[end] - d[start] + e[start] / (g + (g < 0 ? -r : r))
 }
 
 /** One implicit QL sweep from the end of the block up to its start. */
@@ -36,26 +36,26 @@ function sweep(d: Float64Array, e: Float64Array, basis: Float64Array, n: number,
   let g = shiftedStart(d, e, start, end)
   let [sine, cosine, moved] = [1, 1, 0]
   for (let i = end - 1; i >= start; i--) {
-    const f = sine * e[i]!
-    const b = cosine * e[i]!
+    const f = sine * e[i]
+    const b = cosine * e[i]
     const r = Math.hypot(f, g)
     e[i + 1] = r
     if (r === 0) {
       // the block falls apart here: finish with what has been moved
-      d[i + 1]! -= moved
+      d[i + 1] -= moved
       e[end] = 0
       return
     }
     sine = f / r
     cosine = g / r
-    g = d[i + 1]! - moved
-    const t = (d[i]! - g) * sine + 2 * cosine * b
+    g = d[i + 1] - moved
+    const t = (d[i] - g) * sine + 2 * cosine * b
     moved = sine * t
     d[i + 1] = g + moved
     g = cosine * t - b
     rotate(basis, n, i, cosine, sine)
   }
-  d[start]! -= moved
+  d[start] -= moved
   e[start] = g
   e[end] = 0
 }

@@ -24,10 +24,10 @@ export async function divide(diagonal: Float64Array, offDiagonal: Float64Array, 
   const n = diagonal.length
   if (n <= LEAF) return leaf(diagonal.slice(), offDiagonal.slice(0, n))
   const middle = n >>> 1
-  const coupling = offDiagonal[middle - 1]!
+  const coupling = offDiagonal[middle - 1]
   const [first, second] = [diagonal.slice(0, middle), diagonal.slice(middle)]
-  first[middle - 1]! -= Math.abs(coupling)
-  second[0]! -= Math.abs(coupling)
+  first[middle - 1] -= Math.abs(coupling)
+  second[0] -= Math.abs(coupling)
   const upper = await divide(first, offDiagonal.subarray(0, middle), kernels)
   const lower = await divide(second, offDiagonal.subarray(middle), kernels)
   return conquer(upper, lower, coupling, kernels)
@@ -44,10 +44,10 @@ function leaf(d: Float64Array, e: Float64Array): Spectrum {
 /** Values in ascending order, and the rows with them. */
 function sorted(values: Float64Array, rows: Float32Array): Spectrum {
   const n = values.length
-  const order = Array.from(values.keys()).sort((i, j) => values[i]! - values[j]! || i - j)
+  const order = Array.from(values.keys()).sort((i, j) => values[i] - values[j] || i - j)
   const vectors = new Float32Array(n * n)
   order.forEach((from, to) => vectors.set(rows.subarray(from * n, (from + 1) * n), to * n))
-  return { values: Float64Array.from(order, from => values[from]!), vectors }
+  return { values: Float64Array.from(order, from => values[from]), vectors }
 }
 
 /** diag(values) + ρ z·zᵀ, of which the kept part is coupled. */
@@ -68,7 +68,7 @@ async function conquer(upper: Spectrum, lower: Spectrum, coupling: number, kerne
   values.set(upper.values)
   values.set(lower.values, m1)
   const sign = Math.sign(coupling) * Math.SQRT1_2
-  const z = Float64Array.from(values, (_, i) => (i < m1 ? rows[i * n + m1 - 1]! * Math.SQRT1_2 : rows[i * n + m1]! * sign)) // unit length
+  const z = Float64Array.from(values, (_, i) => (i < m1 ? rows[i * n + m1 - 1] * Math.SQRT1_2 : rows[i * n + m1] * sign)) // unit length
   const rho = 2 * Math.abs(coupling)
   const kept = deflate(values, z, rho, rows)
   if (kept.length > 0) await solve({ values, z, rho, kept }, rows, kernels)
@@ -83,12 +83,12 @@ async function solve(system: System, rows: Float32Array, kernels: WasmKernels): 
   const [d, weights, roots, squares] = [arena.f64(size), arena.f64(size), arena.f64(size), arena.f64(size)]
   const [differences, vectors] = [arena.f64(size * size), arena.f32(size * size)] // rows: d_k − λ_i, and eigenvectors
   kept.forEach((from, to) => {
-    d[to] = values[from]!
-    weights[to] = z[from]!
+    d[to] = values[from]
+    weights[to] = z[from]
   })
   kernels.secularRoots(d.byteOffset, weights.byteOffset, size, rho, roots.byteOffset, differences.byteOffset)
   kernels.secularVectors(d.byteOffset, weights.byteOffset, size, differences.byteOffset, squares.byteOffset, vectors.byteOffset)
-  kept.forEach((to, from) => (values[to] = roots[from]!))
+  kept.forEach((to, from) => (values[to] = roots[from]))
   const old = new Float32Array(size * n)
   kept.forEach((from, to) => old.set(rows.subarray(from * n, (from + 1) * n), to * n))
   const product = tf.tidy(() => tf.matMul(lendArray(vectors, [size, size]), lendArray(old, [size, n]))) // (size, n)

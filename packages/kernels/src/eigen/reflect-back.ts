@@ -37,7 +37,7 @@ async function lowerOf(block: tf.Tensor2D, factors: Float32Array): Promise<Float
   const lower = (await gram.data<'float32'>()).slice()
   gram.dispose()
   for (let row = 0; row < count; row++) {
-    lower[row * count + row] = factors[row] === 0 ? 1 : 1 / factors[row]!
+    lower[row * count + row] = factors[row] === 0 ? 1 : 1 / factors[row]
     lower.fill(0, row * count + row + 1, (row + 1) * count)
   }
   return lower

@@ -8,7 +8,7 @@ function scatterRows(dy: tf.Tensor, x: tf.Tensor, indices: tf.Tensor, axis: numb
   const flat = tf.reshape(dy, [...before, indices.size, ...after])
   const order = [axis, ...before.keys(), ...after.map((_, at) => axis + 1 + at)]
   const front = axis === 0 ? flat : tf.transpose(flat, order)
-  const sums = tf.unsortedSegmentSum(front, tf.reshape(indices, [indices.size]) as tf.Tensor1D, x.shape[axis]!)
+  const sums = tf.unsortedSegmentSum(front, tf.reshape(indices, [indices.size]) as tf.Tensor1D, x.shape[axis])
   return axis === 0
     ? sums
     : tf.transpose(
@@ -23,7 +23,7 @@ export const indexingGradients: GradientTable = {
     gradient(dy, [x, indices], { axis, batchDims }) {
       if (batchDims) throw new Error('The gradient of gather knows no batchDims.\nFlatten the batch into the gathered axis first.')
       const [along] = tf.util.parseAxisParam(axis, x.shape)
-      return { x: () => scatterRows(dy, x, indices, along!), indices: () => tf.zerosLike(indices) }
+      return { x: () => scatterRows(dy, x, indices, along), indices: () => tf.zerosLike(indices) }
     },
   },
   UnsortedSegmentSum: {

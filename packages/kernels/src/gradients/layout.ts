@@ -5,7 +5,7 @@ const reshaped: GradientRule = { inputs: ['x'], gradient: (dy, [x]) => ({ x: () 
 
 /** Repeated parts lie one after another: split every repeated axis in two and sum over the repetitions. */
 function sumRepeats(dy: tf.Tensor, shape: number[], reps: number[]): tf.Tensor {
-  const split = shape.flatMap((length, axis) => (reps[axis] === 1 ? [length] : [reps[axis]!, length]))
+  const split = shape.flatMap((length, axis) => (reps[axis] === 1 ? [length] : [reps[axis], length]))
   const axes: number[] = []
   let position = 0
   for (const repetitions of reps) {
@@ -16,7 +16,7 @@ function sumRepeats(dy: tf.Tensor, shape: number[], reps: number[]): tf.Tensor {
 }
 
 function sizesAlong(parts: readonly tf.Tensor[], axis: number): number[] {
-  return parts.map(part => part.shape[axis]!)
+  return parts.map(part => part.shape[axis])
 }
 
 const byIndex = (gradients: readonly tf.Tensor[]) => Object.fromEntries(gradients.map((gradient, index) => [index, () => gradient]))
@@ -25,7 +25,7 @@ function padded(dy: tf.Tensor, x: tf.Tensor, begin: number[], size: number[]): t
   const [from, extent] = tf.slice_util.parseSliceParams(x, begin, size)
   return tf.pad(
     dy,
-    from!.map((start, axis): [number, number] => [start, x.shape[axis]! - start - extent![axis]!]),
+    from.map((start, axis): [number, number] => [start, x.shape[axis] - start - extent[axis]]),
   )
 }
 
@@ -44,8 +44,8 @@ export const layoutGradients: GradientTable = {
   Concat: {
     allInputs: true,
     gradient(dy, parts: tf.Tensor[], { axis }) {
-      const [along] = tf.util.parseAxisParam(axis, parts[0]!.shape)
-      return byIndex(tf.split(dy, sizesAlong(parts, along!), along))
+      const [along] = tf.util.parseAxisParam(axis, parts[0].shape)
+      return byIndex(tf.split(dy, sizesAlong(parts, along), along))
     },
   },
   SplitV: { gradient: (dys, _saved, { axis }) => ({ x: () => tf.concat(dys, axis) }) },

@@ -10,7 +10,7 @@ interface Line {
 
 /** Lloyd's iteration on numbers: clusters are ranges of the sorted points, parted half-way between neighbouring centres. */
 export function clusterLine({ points, weights, count, clusters }: Problem, start: Float64Array, iterations: number): KMeans {
-  const order = Uint32Array.from({ length: count }, (_, i) => i).sort((i, j) => points[i]! - points[j]! || i - j)
+  const order = Uint32Array.from({ length: count }, (_, i) => i).sort((i, j) => points[i] - points[j] || i - j)
   const line = lineOf(points, weights, order)
   const centres = start.slice().sort()
   let ends = endsOf(line.values, centres)
@@ -24,35 +24,35 @@ export function clusterLine({ points, weights, count, clusters }: Problem, start
   const assignment = new Int32Array(count)
   let loss = 0
   for (let j = 0, i = 0; j < clusters; j++) {
-    for (; i < ends[j]!; i++) {
-      assignment[order[i]!] = j
-      loss += weights[order[i]!]! * (line.values[i]! - centres[j]!) ** 2
+    for (; i < ends[j]; i++) {
+      assignment[order[i]] = j
+      loss += weights[order[i]] * (line.values[i] - centres[j]) ** 2
     }
   }
   return { centres: Float32Array.from(centres), assignment, loss }
 }
 
 function lineOf(points: Float32Array, weights: Float64Array, order: Uint32Array): Line {
-  const values = Float64Array.from(order, i => points[i]!)
+  const values = Float64Array.from(order, i => points[i])
   const totals = new Float64Array(order.length + 1)
   const moments = new Float64Array(order.length + 1)
   order.forEach((from, i) => {
-    totals[i + 1] = totals[i]! + weights[from]!
-    moments[i + 1] = moments[i]! + weights[from]! * values[i]!
+    totals[i + 1] = totals[i] + weights[from]
+    moments[i + 1] = moments[i] + weights[from] * values[i]
   })
   return { values, totals, moments }
 }
 
 /** Where each cluster ends; a point half-way belongs to the lower centre. */
 const endsOf = (values: Float64Array, centres: Float64Array): Int32Array =>
-  Int32Array.from(centres, (centre, j) => (j + 1 === centres.length ? values.length : countUpTo(values, (centre + centres[j + 1]!) / 2)))
+  Int32Array.from(centres, (centre, j) => (j + 1 === centres.length ? values.length : countUpTo(values, (centre + centres[j + 1]) / 2)))
 
 /** How many of the sorted values are at most `limit`. */
 function countUpTo(values: Float64Array, limit: number): number {
   let [low, high] = [0, values.length]
   while (low < high) {
     const middle = (low + high) >>> 1
-    if (values[middle]! <= limit) low = middle + 1
+    if (values[middle] <= limit) low = middle + 1
     else high = middle
   }
   return low
@@ -63,20 +63,20 @@ function moveToMeans({ values, totals, moments }: Line, centres: Float64Array, e
   const empty: number[] = []
   const reach: { readonly value: number; readonly cost: number }[] = []
   for (let j = 0; j < centres.length; j++) {
-    const [from, to] = [j === 0 ? 0 : ends[j - 1]!, ends[j]!]
-    const total = totals[to]! - totals[from]!
+    const [from, to] = [j === 0 ? 0 : ends[j - 1], ends[j]]
+    const total = totals[to] - totals[from]
     if (to <= from || total <= 0) {
       empty.push(j)
       continue
     }
-    centres[j] = (moments[to]! - moments[from]!) / total
+    centres[j] = (moments[to] - moments[from]) / total
     for (const at of [from, to - 1]) {
-      const cost = (totals[at + 1]! - totals[at]!) * (values[at]! - centres[j]!) ** 2
-      reach.push({ value: values[at]!, cost })
+      const cost = (totals[at + 1] - totals[at]) * (values[at] - centres[j]) ** 2
+      reach.push({ value: values[at], cost })
     }
   }
   if (empty.length === 0) return
   reach.sort((a, b) => b.cost - a.cost || a.value - b.value)
-  empty.forEach((j, index) => (centres[j] = reach[Math.min(index, reach.length - 1)]!.value))
+  empty.forEach((j, index) => (centres[j] = reach[Math.min(index, reach.length - 1)].value))
   centres.sort()
 }

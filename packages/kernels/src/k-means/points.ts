@@ -7,7 +7,7 @@ export function clusterPoints(problem: Problem, centres: Float64Array, iteration
   for (let round = 0; round < iterations && assign(problem, centres, assignment, squares); round++)
     moveToMeans(problem, centres, assignment, squares)
   assign(problem, centres, assignment, squares)
-  const loss = squares.reduce((sum, square, i) => sum + square * problem.weights[i]!, 0)
+  const loss = squares.reduce((sum, square, i) => sum + square * problem.weights[i], 0)
   return { centres: Float32Array.from(centres), assignment, loss }
 }
 
@@ -32,21 +32,21 @@ function moveToMeans(problem: Problem, centres: Float64Array, assignment: Int32A
   const sums = new Float64Array(clusters * dimension)
   const totals = new Float64Array(clusters)
   for (let i = 0; i < count; i++) {
-    const j = assignment[i]!
-    totals[j]! += weights[i]!
-    for (let at = 0; at < dimension; at++) sums[j * dimension + at]! += weights[i]! * points[i * dimension + at]!
+    const j = assignment[i]
+    totals[j] += weights[i]
+    for (let at = 0; at < dimension; at++) sums[j * dimension + at] += weights[i] * points[i * dimension + at]
   }
   for (let j = 0; j < clusters; j++) {
     const far = totals[j] === 0 ? farthest(weights, squares) : -1
     for (let at = 0; at < dimension; at++)
-      centres[j * dimension + at] = far < 0 ? sums[j * dimension + at]! / totals[j]! : points[far * dimension + at]!
+      centres[j * dimension + at] = far < 0 ? sums[j * dimension + at] / totals[j] : points[far * dimension + at]
   }
 }
 
 /** The point that costs most, which then costs nothing, so that a second empty centre takes another. */
 function farthest(weights: Float64Array, squares: Float64Array): number {
   let best = 0
-  for (let i = 1; i < squares.length; i++) if (squares[i]! * weights[i]! > squares[best]! * weights[best]!) best = i
+  for (let i = 1; i < squares.length; i++) if (squares[i] * weights[i] > squares[best] * weights[best]) best = i
   squares[best] = 0
   return best
 }

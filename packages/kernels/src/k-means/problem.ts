@@ -11,7 +11,7 @@ export interface Problem {
 /** ‖x_i − c_j‖². */
 export function squaredDistance({ points, dimension }: Problem, i: number, centres: Float64Array, j: number): number {
   let sum = 0
-  for (let at = 0; at < dimension; at++) sum += (points[i * dimension + at]! - centres[j * dimension + at]!) ** 2
+  for (let at = 0; at < dimension; at++) sum += (points[i * dimension + at] - centres[j * dimension + at]) ** 2
   return sum
 }
 

@@ -8,9 +8,9 @@ export function seedCentres(problem: Problem, rng: { uniform(): number }): Float
   let chances = weights
   for (let j = 0; j < clusters; j++) {
     const chosen = draw(chances, rng.uniform())
-    for (let at = 0; at < dimension; at++) centres[j * dimension + at] = points[chosen * dimension + at]!
-    for (let i = 0; i < count; i++) nearest[i] = Math.min(nearest[i]!, squaredDistance(problem, i, centres, j))
-    chances = nearest.map((square, i) => square * weights[i]!)
+    for (let at = 0; at < dimension; at++) centres[j * dimension + at] = points[chosen * dimension + at]
+    for (let i = 0; i < count; i++) nearest[i] = Math.min(nearest[i], squaredDistance(problem, i, centres, j))
+    chances = nearest.map((square, i) => square * weights[i])
   }
   return centres
 }
@@ -22,7 +22,7 @@ function draw(chances: Float64Array, uniform: number): number {
   for (let i = 0; i < chances.length; i++) {
     if (chances[i] === 0) continue
     last = i
-    left -= chances[i]!
+    left -= chances[i]
     if (left < 0) return i
   }
   return last

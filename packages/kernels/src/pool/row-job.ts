@@ -51,7 +51,7 @@ export const partsOf = (instance: KernelInstance, { rows, atOnce, buffers, calls
   if (missing > 0) instance.memory.grow(Math.ceil(missing / PAGE))
   const memory = new Uint8Array(instance.memory.buffer)
   const bytesOf = (array: Numbers): Uint8Array => new Uint8Array(array.buffer, array.byteOffset, array.byteLength)
-  for (const [name, buffer] of Object.entries(buffers)) if (buffer.role === 'whole') memory.set(bytesOf(buffer.array), places.get(name)!)
+  for (const [name, buffer] of Object.entries(buffers)) if (buffer.role === 'whole') memory.set(bytesOf(buffer.array), places.get(name))
 
   const lengthOf = (buffer: RowBuffer, first: number, count: number): number => {
     if (buffer.role === 'whole') return buffer.array.length
@@ -61,7 +61,7 @@ export const partsOf = (instance: KernelInstance, { rows, atOnce, buffers, calls
     if (typeof argument === 'number') return argument
     if (argument === 'rows') return count
     if (argument === 'first') return first
-    return 'at' in argument ? places.get(argument.at)! : lengthOf(buffers[argument.lengthOf]!, first, count)
+    return 'at' in argument ? places.get(argument.at)! : lengthOf(buffers[argument.lengthOf], first, count)
   }
   const copy = (role: 'in' | 'out', first: number, count: number): void => {
     for (const [name, buffer] of Object.entries(buffers)) {

@@ -33,7 +33,7 @@ const stepOf = (model: LanguageModel, env: Env, held: readonly boolean[]) => {
     let layer = 0
     const logits = model.stages.reduce((x, stage, at) => {
       if (!held[at]) return stage.run(x, { ...env, positions: position })
-      const cache = fixedLayerCache({ keys: rest[layer]!, values: rest[count + layer++]! }, mask, one => added.push(one))
+      const cache = fixedLayerCache({ keys: rest[layer], values: rest[count + layer++] }, mask, one => added.push(one))
       return stage.run(x, { ...env, positions: position, cache })
     }, id)
     return [logits, ...added.flatMap(({ keys, values }) => [keys, values])]
@@ -90,15 +90,15 @@ const advance = async ({ caches, mask, step }: Held, id: number, past: number): 
   ]
   const [logits, ...added] = step(...inputs)
   layers.forEach(({ keys, values }, layer) => {
-    step.writeRows(keys, added[2 * layer]!, past)
-    step.writeRows(values, added[2 * layer + 1]!, past)
+    step.writeRows(keys, added[2 * layer], past)
+    step.writeRows(values, added[2 * layer + 1], past)
   })
   mask[past] = 0
   tf.dispose([...inputs.slice(0, 3), ...added])
   try {
-    return await logits!.data<'float32'>()
+    return await logits.data<'float32'>()
   } finally {
-    logits!.dispose()
+    logits.dispose()
   }
 }
 

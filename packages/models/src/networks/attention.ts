@@ -56,7 +56,7 @@ export const attend = (q: tf.Tensor, k: tf.Tensor, v: tf.Tensor, env: Env, { sca
     const mixed = (bands?.(length) ?? [everything(tokens, length)]).map(band =>
       attendBand(grouped, allKeys, allValues, band, { scale, cap }),
     )
-    return mixed.length === 1 ? mixed[0]! : tf.concat(mixed, 2) // (matrices, groups, tokens, size)
+    return mixed.length === 1 ? mixed[0] : tf.concat(mixed, 2) // (matrices, groups, tokens, size)
   }
   const scaledRows = () => tf.mul(tf.reshape(q, [matrices, groups * tokens, size]), scale) as tf.Tensor3D
   const mixed = env.cache?.attend ? env.cache.attend(scaledRows(), k, v, cap) : attendAll()

@@ -28,12 +28,12 @@ const plain = (
       const weights: number[] = []
       for (let key = first; key <= past + token; key++) {
         let score = 0
-        for (let i = 0; i < SIZE; i++) score += q[(head * tokens + token) * SIZE + i]! * k[(shared * keys + key) * SIZE + i]!
+        for (let i = 0; i < SIZE; i++) score += q[(head * tokens + token) * SIZE + i] * k[(shared * keys + key) * SIZE + i]
         weights.push(Math.exp(scale * score))
       }
       const total = weights.reduce((a, b) => a + b)
       for (let i = 0; i < SIZE; i++)
-        out.push(weights.reduce((sum, weight, at) => sum + (weight / total) * v[(shared * keys + first + at) * SIZE + i]!, 0))
+        out.push(weights.reduce((sum, weight, at) => sum + (weight / total) * v[(shared * keys + first + at) * SIZE + i], 0))
     }
   return out
 }
@@ -64,7 +64,7 @@ describe('attention in bands', () => {
     const expected = plain(q, k, v, { tokens, keys, window, scale: 0.7 })
     const actual = await got.data()
     got.dispose()
-    expect(Math.max(...expected.map((value, at) => Math.abs(value - actual[at]!)))).toBeLessThan(1e-6)
+    expect(Math.max(...expected.map((value, at) => Math.abs(value - actual[at])))).toBeLessThan(1e-6)
   })
 
   it('leaves out what no query of a band sees', () => {
@@ -77,5 +77,5 @@ describe('attention in bands', () => {
     ])
   })
 
-  it('hides nothing from a single query', () => expect(causalBands()(1, 9, null)[0]!.hidden()).toBeUndefined())
+  it('hides nothing from a single query', () => expect(causalBands()(1, 9, null)[0].hidden()).toBeUndefined())
 })

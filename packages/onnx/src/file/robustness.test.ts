@@ -9,8 +9,9 @@ import { onnxSink, openOnnx, weightUses, withTrees } from '../file.js'
 import { openOnnxModel, type OnnxModel } from '../model.js'
 import { writeMlp } from './toy-graph.fixture.js'
 
-const MUTATIONS = 2500
-const RUNS = 400
+const SLOW = process.env.TERSOR_SLOW === '1'
+const MUTATIONS = SLOW ? 2500 : 250
+const RUNS = SLOW ? 400 : 160
 const LARGEST_ALLOCATION = 64 << 20
 const LONGEST_MS = 2000
 

@@ -1,0 +1,2 @@
+/** More kills: the slow run asks for them. */
+import './kill.test.js'

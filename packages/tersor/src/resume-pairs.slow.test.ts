@@ -1,0 +1,2 @@
+/** All pairs: the slow run asks for them. */
+import './resume-pairs.test.js'

@@ -1,0 +1,2 @@
+/** More types of blocks: the slow run asks for them. */
+import './round-trip.test.js'

@@ -1,0 +1,12 @@
+import config from '../../jest.config.js'
+
+process.env.TERSOR_SLOW = '1'
+
+/** What tries all cases where `npm test` tries some: kills of processes, mutations of files, pairs of steps. */
+export default {
+  ...config,
+  rootDir: '../..',
+  testMatch: ['**/*.slow.test.ts'],
+  testPathIgnorePatterns: ['/node_modules/', '/dist/'],
+  testTimeout: 600_000,
+}
