@@ -14,7 +14,14 @@ export default {
     '<rootDir>/README.md',
   ],
   // what installs packages takes minutes, and so does what tries all cases: npm run test:packed, npm run test:slow
-  testPathIgnorePatterns: ['/node_modules/', '/dist/', '\\.slow\\.test\\.ts$', '<rootDir>/conformance/', '<rootDir>/test/packed/', '<rootDir>/docs/design.md'],
+  testPathIgnorePatterns: [
+    '/node_modules/',
+    '/dist/',
+    '\\.slow\\.test\\.ts$',
+    '<rootDir>/conformance/',
+    '<rootDir>/test/packed/',
+    '<rootDir>/docs/design.md',
+  ],
   modulePathIgnorePatterns: ['/dist/'],
   testEnvironmentOptions: { customExportConditions: ['@tersor/source', 'node', 'require', 'default'] },
   reporters: ['default', '<rootDir>/scripts/count-reporter.cjs'],
