@@ -7,6 +7,30 @@ const noHiddenRandomness = [
   { object: 'tf', property: 'randomUniform', message: 'Use the Rng of the context: one seed decides everything.' },
 ]
 
+/** Words that are gone, and what is said in their place (docs/design.md, "Words"). */
+const GONE = {
+  Turning: 'Rotation',
+  turnings: 'rotations',
+  Turn: 'Walk or Visit',
+  takeTurn: 'visit',
+  layerwise: 'eachSite',
+  stagewise: 'walkStages',
+  Holding: 'Storage',
+  holdingOf: 'storageOf',
+  StagedSink: 'StageSink',
+  stagedSink: 'stageSink',
+  misfit: 'refusal',
+  Misfit: 'Refusal',
+  keeping: 'teeSink',
+  forsake: 'dispose',
+  lend: 'with…',
+  runMethod: 'applyMethod',
+}
+const goneWords = Object.entries(GONE).map(([word, now]) => ({
+  selector: `Identifier[name='${word}']`,
+  message: `"${word}" is gone: say ${now}.`,
+}))
+
 /** `noUncheckedIndexedAccess` is off: an index needs no `!` (only a shape does, whose tuples tfjs counts). */
 const noNeedlessBang = [
   {
@@ -23,6 +47,7 @@ export default ts.config(
     files: ['packages/*/src/**/*.ts', 'examples/**/*.ts', 'benchmarks/**/*.ts', 'scripts/**/*.ts', 'test/**/*.ts'],
     rules: {
       'no-restricted-properties': ['error', ...noHiddenRandomness],
+      'no-restricted-syntax': ['error', ...goneWords],
       '@typescript-eslint/no-explicit-any': 'off',
       '@typescript-eslint/no-unused-vars': ['error', { argsIgnorePattern: '^_', varsIgnorePattern: '^_' }],
       '@typescript-eslint/consistent-type-imports': 'error',
@@ -30,11 +55,11 @@ export default ts.config(
   },
   {
     files: ['packages/*/src/**/*.ts'],
-    rules: { 'no-restricted-syntax': ['error', ...noNeedlessBang] },
+    rules: { 'no-restricted-syntax': ['error', ...goneWords, ...noNeedlessBang] },
   },
   {
     files: ['packages/*/src/**/*.ts'],
-    ignores: ['**/*.test.ts', '**/*.reference.ts', '**/tables/*.ts'],
+    ignores: ['**/*.test.ts', '**/*.reference.ts', '**/*.fixture.ts', '**/tables/*.ts'],
     rules: { 'max-lines': ['error', 250], 'max-lines-per-function': ['error', { max: 60, skipComments: true, skipBlankLines: true }] },
   },
   // a suite is a list of tests, which reads best in one piece

@@ -9,7 +9,7 @@ import { huggingFaceSink } from '@tersor/formats/huggingface'
 import { selectEngine } from '@tersor/kernels'
 import { openModel, type LanguageModel, type TextEncoder as Encoder } from '@tersor/models'
 import { main } from 'tersor'
-import { tinyBert } from '../packages/models/src/tiny-bert.reference.js'
+import { tinyBert } from '../packages/models/src/networks/tiny-bert.fixture.js'
 import { withFolder } from './files.js'
 
 const BUNDLED = join(import.meta.dirname, '../examples/bundled-model/model')

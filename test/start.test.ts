@@ -19,15 +19,15 @@ const loaded = (path: string): string[] => [...loadedBy(join(ROOT, 'packages', p
 
 it('starts the command line without an engine, a format or a method', () => {
   expect(loaded('tersor/src/index.ts')).toEqual(['@tersor/core/version', '@tersor/models/formats', 'cli-table3', 'commander', 'picocolors'])
-  expect(['core/src/version.ts', 'models/src/formats.ts'].flatMap(loaded)).toEqual([])
+  expect(['core/src/version.ts', 'models/src/opening/formats.ts'].flatMap(loaded)).toEqual([])
 })
 
 it('opens models and their outputs without the schema of ONNX', () => {
   const names = [
     'tersor/src/model-output.ts',
-    'tersor/src/session.ts',
+    'tersor/src/with-model.ts',
     'tersor/src/methods.ts',
-    'models/src/open-model.ts',
+    'models/src/opening/open-model.ts',
     'onnx/src/format.ts',
   ]
   for (const specifier of names.flatMap(loaded)) expect(specifier).not.toMatch(/^@tersor\/(formats|models|onnx)$|protobuf/)
@@ -40,5 +40,5 @@ it('loads all formats without what reads and writes them', () => {
   )
   expect(values.length).toBeGreaterThan(7)
   for (const specifier of values.flatMap(loaded))
-    expect(specifier).toMatch(/^@tersor\/(tensor|formats\/file-system|models\/formats\/(format|huggingface))$/)
+    expect(specifier).toMatch(/^@tersor\/(tensor|formats\/internal\/files\/file-system|models\/internal\/formats\/(format|huggingface))$/)
 })

@@ -28,7 +28,7 @@ export interface Import {
   readonly kind: 'static' | 'dynamic' | 'type'
 }
 
-const TEST_ONLY = /\.(test|test-d|testing|reference)\.ts$/
+const TEST_ONLY = /\.(test|test-d|testing|reference|fixture)\.ts$/
 
 export const readPackages = (): readonly Package[] =>
   readdirSync(join(ROOT, 'packages')).map(folder => {

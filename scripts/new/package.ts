@@ -1,3 +1,4 @@
+import { exportsOf } from '../exports.js'
 import { camel, type Written } from './names.js'
 
 interface Manifest {
@@ -15,6 +16,7 @@ const manifestOf = (like: Manifest, name: string): Manifest => ({
   description: `${name[0].toUpperCase()}${name.slice(1)} for Tersor.`,
   repository: { ...(like.repository as object), directory: `packages/${name}` },
   dependencies: {},
+  exports: exportsOf('export {}', `@tersor/${name}`),
 })
 
 /** What the lock file holds of a package of the workspace. */

@@ -30,7 +30,7 @@ const method: Kind = {
   test: name =>
     lines(
       "import '@tensorflow/tfjs-backend-cpu'",
-      "import { describeMethod, randomRows, runMethod, useEngine, valuesOf } from '@tersor/testing'",
+      "import { describeMethod, randomRows, applyMethod, useEngine, valuesOf } from '@tersor/testing'",
       `import { ${camel(name)} } from './${name}.js'`,
       '',
       `describeMethod(() => ${camel(name)}(), { neutral: () => ${camel(name)}(), smaller: false })`,
@@ -39,7 +39,7 @@ const method: Kind = {
       '',
       "it('keeps each weight as it is', async () => {",
       '  const weight = randomRows(3, 4, 1).map(row => row.map(Math.fround))',
-      `  expect(await valuesOf(await runMethod(${camel(name)}(), { weight }))).toEqual(weight)`,
+      `  expect(await valuesOf(await applyMethod(${camel(name)}(), { weight }))).toEqual(weight)`,
       '})',
       '',
       "it('checks its options when it is made', () => {",
@@ -58,9 +58,9 @@ const method: Kind = {
       ...fence(
         "import '@tensorflow/tfjs-backend-cpu'",
         `import { ${camel(name)} } from '${from}'`,
-        "import { runMethod, valuesOf } from '@tersor/testing'",
+        "import { applyMethod, valuesOf } from '@tersor/testing'",
         '',
-        `await valuesOf(await runMethod(${camel(name)}(), { weight: [[1, 2]] })) // => [[1, 2]]`,
+        `await valuesOf(await applyMethod(${camel(name)}(), { weight: [[1, 2]] })) // => [[1, 2]]`,
       ),
       '',
       ...marks('options'),
@@ -130,12 +130,12 @@ const pass: Kind = {
 const KINDS = { method, pass } as const
 
 /** The files of a new step that are its own alone. */
-export const filesOf = (kind: keyof typeof KINDS, folder: string, name: string): readonly Written[] => {
+export const filesOf = (kind: keyof typeof KINDS, folder: string, room: string, name: string): readonly Written[] => {
   const { source, test, page } = KINDS[kind]
   const base = `packages/${folder}`
   return [
-    { path: `${base}/src/${name}.ts`, text: source(name) },
-    { path: `${base}/src/${name}.test.ts`, text: test(name) },
+    { path: `${base}/src/${room}${name}.ts`, text: source(name) },
+    { path: `${base}/src/${room}${name}.test.ts`, text: test(name) },
     { path: `${base}/docs/${name}.md`, text: page(name, `@tersor/${folder}`) },
     {
       path: `.changeset/${folder}-${name}.md`,

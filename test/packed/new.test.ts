@@ -9,7 +9,7 @@ const MINUTES = 60_000
 /** What is made, in this order; the last three stand in the package that is made first. */
 const MADE = [
   ['method', 'pruning/owl'],
-  ['pass', 'quantization/level-out'],
+  ['pass', 'quantization/exact/level-out'],
   ['package', 'weight-sharing'],
   ['method', 'weight-sharing/pool'],
   ['pass', 'weight-sharing/merge-twins'],

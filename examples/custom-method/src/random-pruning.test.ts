@@ -1,5 +1,5 @@
 import '@tensorflow/tfjs-backend-cpu'
-import { describeMethod, picoModel, runMethod, valuesOf } from '@tersor/testing'
+import { describeMethod, picoModel, applyMethod, valuesOf } from '@tersor/testing'
 import { compress, pipeline } from '@tersor/core'
 import { rtn } from '@tersor/quantization'
 import { describe as describeTree } from '@tersor/tensor'
@@ -9,7 +9,7 @@ describeMethod(() => randomPruning({ sparsity: 0.5 }), { neutral: () => randomPr
 
 it('removes about the fraction it is given and keeps the rest as it was', async () => {
   const weight = [Array.from({ length: 2000 }, (_, i) => i + 1)]
-  const [row] = await valuesOf(await runMethod(randomPruning({ sparsity: 0.3 }), { weight }))
+  const [row] = await valuesOf(await applyMethod(randomPruning({ sparsity: 0.3 }), { weight }))
   const kept = row.filter(value => value !== 0)
   expect(kept.length / 2000).toBeCloseTo(0.7, 1)
   expect(kept.every(value => value === weight[0][value - 1])).toBe(true)

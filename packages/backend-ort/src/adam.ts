@@ -3,7 +3,7 @@ import type { KernelFunc, TensorInfo } from '@tensorflow/tfjs-core'
 import type { OrtEngine } from './engine.js'
 import type { Graph } from './graph.js'
 import { literal } from './trace.js'
-import type { Emit, Operand } from './types.js'
+import type { Emit, Operand } from './trace-types.js'
 
 /** The kernel behind `adamUpdate` of @tersor/kernels. */
 export const ADAM_KERNEL = 'OrtAdam'

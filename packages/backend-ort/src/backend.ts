@@ -1,7 +1,7 @@
 import type { BackendValues, DataType, TensorInfo } from '@tensorflow/tfjs-core'
 import { MathBackendCPU } from '@tensorflow/tfjs-backend-cpu'
 import type { BufferPool } from './buffers.js'
-import type { Operand, Value } from './types.js'
+import type { Operand, Value } from './trace-types.js'
 
 /** What the backend asks of the machinery behind it. */
 export interface Machinery {

@@ -2,7 +2,7 @@ import { createRequire } from 'node:module'
 import { arrayFor, STOP } from './graph.js'
 import type { OnnxType } from './graph.js'
 import { selfTestModel } from './self-test.js'
-import type { DType, NativeArray, Shape } from './types.js'
+import type { DType, NativeArray, Shape } from './trace-types.js'
 
 /** The one version whose native object this file was written against: its synchronous call is not a public interface. */
 export const ORT_VERSION = '1.30.0'

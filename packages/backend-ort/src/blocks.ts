@@ -1,7 +1,7 @@
 import type { Native } from './binding.js'
 import { createGraph } from './graph.js'
 import type { AttributeValue, Graph } from './graph.js'
-import type { Shape } from './types.js'
+import type { Shape } from './trace-types.js'
 
 /** ONNX Runtime's own layout for convolutions: channels in blocks as wide as a vector register, N C/b H W b. */
 export const BLOCKED_DOMAIN = 'com.microsoft.nchwc'

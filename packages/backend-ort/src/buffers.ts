@@ -1,4 +1,4 @@
-import type { DType, NativeArray } from './types.js'
+import type { DType, NativeArray } from './trace-types.js'
 
 /** Recycles output arrays, so that weights double-buffer without allocation. */
 export interface BufferPool {

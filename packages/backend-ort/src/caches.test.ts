@@ -1,7 +1,7 @@
 import { loadNative } from './binding.js'
 import { detectBlock } from './blocks.js'
 import { createBufferPool } from './buffers.js'
-import { createRecency } from './recency.js'
+import { createRecency } from './lru.js'
 import { resolveSettings } from './settings.js'
 
 describe('recency', () => {

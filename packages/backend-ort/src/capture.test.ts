@@ -185,12 +185,12 @@ describe('capture', () => {
   })
 
   it('refuses a function that keeps tensors', () => {
-    const keeping = capture(x => {
+    const holding = capture(x => {
       tf.keep(tf.add(x, 1))
       return tf.mul(x, 2)
     })
-    keeping(tensor([200]))
-    expect(() => keeping(tensor([200]))).toThrow('keeps a tensor that it neither returns nor assigns')
+    holding(tensor([200]))
+    expect(() => holding(tensor([200]))).toThrow('keeps a tensor that it neither returns nor assigns')
   })
 
   it('compiles once', async () => {

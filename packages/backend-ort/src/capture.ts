@@ -7,7 +7,7 @@ import type { Run } from './executor.js'
 import { BACKEND_NAME } from './register.js'
 import { sizeOf } from './shapes.js'
 import { newValue } from './trace.js'
-import type { DType, NativeArray, Operand, Shape, Value } from './types.js'
+import type { DType, NativeArray, Operand, Shape, Value } from './trace-types.js'
 
 type Tensors = tf.Tensor | tf.Tensor[]
 
@@ -116,7 +116,7 @@ function programOf(engine: OrtEngine, { runs, read }: Recording, result: Tensors
 }
 
 /** Frees graphs that nobody else has, which a refused function leaves behind. */
-function forsake(runs: readonly Run[]): void {
+function disposeRuns(runs: readonly Run[]): void {
   for (const { plan } of runs) if (plan.forgotten) plan.session.dispose()
 }
 
@@ -140,7 +140,7 @@ function record<R extends Tensors>(
   try {
     return [result!, programOf(engine, recording, result!, before)]
   } catch (error) {
-    forsake(recording.runs)
+    disposeRuns(recording.runs)
     if (refused === 'throw') throw error
     return [result!, null]
   }

@@ -5,8 +5,8 @@ import { arrayOf, tensorOf } from './feeds.js'
 import { createGraph } from './graph.js'
 import type { Running } from './settings.js'
 import { sizeOf } from './shapes.js'
-import type { Skeleton } from './skeleton.js'
-import type { NativeArray, Operand, Shape, TraceNode } from './types.js'
+import type { Skeleton } from './trace-key.js'
+import type { NativeArray, Operand, Shape, TraceNode } from './trace-types.js'
 
 /** An output as the graph makes it. */
 export interface Output {

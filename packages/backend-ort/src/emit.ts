@@ -1,8 +1,8 @@
 import { fromBlocked, toBlocked } from './blocks.js'
 import type { Graph } from './graph.js'
 import { sameShape, sizeOf } from './shapes.js'
-import type { Skeleton } from './skeleton.js'
-import type { Operand, TraceNode } from './types.js'
+import type { Skeleton } from './trace-key.js'
+import type { Operand, TraceNode } from './trace-types.js'
 
 /** The name of every value, in the layouts it exists in; other layouts and shapes are made when they are asked for. */
 interface Naming {

@@ -10,7 +10,7 @@ import { resolveSettings } from './settings.js'
 import type { Settings } from './settings.js'
 import { createTrace } from './trace.js'
 import type { Trace } from './trace.js'
-import type { TraceNode } from './types.js'
+import type { TraceNode } from './trace-types.js'
 
 /** Counts since the backend started. */
 export interface Statistics {

@@ -1,15 +1,15 @@
 import type { Native } from './binding.js'
 import type { BufferPool } from './buffers.js'
 import { runPlan } from './compile.js'
-import { createFamilies } from './families.js'
-import type { FamilyMember } from './families.js'
+import { createFamilies } from './shape-generic-graphs.js'
+import type { FamilyMember } from './shape-generic-graphs.js'
 import type { Embeds, Plan } from './compile.js'
 import { createInterpreter } from './interpret.js'
-import { createPlans, FEW_NODES } from './plans.js'
+import { createPlans, FEW_NODES } from './static-graphs.js'
 import type { Settings } from './settings.js'
-import { skeletonOf } from './skeleton.js'
-import type { Skeleton } from './skeleton.js'
-import type { DType, Operand, TraceNode, Value } from './types.js'
+import { skeletonOf } from './trace-key.js'
+import type { Skeleton } from './trace-key.js'
+import type { DType, Operand, TraceNode, Value } from './trace-types.js'
 
 /** One compiled run, as `capture` wants to repeat it. */
 export interface Run {

@@ -1,6 +1,6 @@
 import type { Native, NativeTensor } from './binding.js'
 import { newArray } from './buffers.js'
-import type { DType, NativeArray, Operand } from './types.js'
+import type { DType, NativeArray, Operand } from './trace-types.js'
 
 function fits(values: NativeArray, dtype: DType): boolean {
   if (dtype === 'float32') return values instanceof Float32Array

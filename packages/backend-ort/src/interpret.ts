@@ -2,10 +2,10 @@ import type { Native, NativeSession, NativeTensor } from './binding.js'
 import type { BufferPool } from './buffers.js'
 import { arrayOf, tensorOf } from './feeds.js'
 import { createGraph } from './graph.js'
-import { createRecency } from './recency.js'
+import { createRecency } from './lru.js'
 import type { Running } from './settings.js'
 import { sizeOf } from './shapes.js'
-import type { NativeArray, Shape, TraceNode } from './types.js'
+import type { NativeArray, Shape, TraceNode } from './trace-types.js'
 
 /** Runs one node at a time, for traces seen too seldom to be worth compiling. */
 export interface Interpreter {

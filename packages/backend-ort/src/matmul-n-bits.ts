@@ -2,7 +2,7 @@ import { registerKernel } from '@tensorflow/tfjs-core'
 import type { KernelFunc, TensorInfo } from '@tensorflow/tfjs-core'
 import type { OrtEngine } from './engine.js'
 import { arrayOf } from './feeds.js'
-import type { Operand } from './types.js'
+import type { Operand } from './trace-types.js'
 
 /** The kernel behind `packedProduct` of @tersor/kernels. */
 export const N_BITS_KERNEL = 'OrtMatMulNBits'

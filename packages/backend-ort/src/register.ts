@@ -6,7 +6,7 @@ import { registerMatMulNBits } from './matmul-n-bits.js'
 import { registerWriteRows } from './write-rows.js'
 import { kernelTable } from './kernels/table.js'
 import { sizeOf } from './shapes.js'
-import type { Rule, RuleInputs, Operand } from './types.js'
+import type { Rule, RuleInputs, Operand } from './trace-types.js'
 
 export const BACKEND_NAME = 'ort'
 /** Above tfjs-cpu (1) and wasm (2), so that tfjs prefers it once imported. */

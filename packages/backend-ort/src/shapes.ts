@@ -1,5 +1,5 @@
 import { backend_util } from '@tensorflow/tfjs-core'
-import type { Shape } from './types.js'
+import type { Shape } from './trace-types.js'
 
 export function sizeOf(shape: Shape): number {
   let size = 1

@@ -1,5 +1,5 @@
 import { sameShape } from './shapes.js'
-import type { DType, NodeSpec, Operand, Recorder, Shape, TraceNode, Value } from './types.js'
+import type { DType, NodeSpec, Operand, Recorder, Shape, TraceNode, Value } from './trace-types.js'
 
 /** The kernels recorded since the last flush, in order. */
 export interface Trace extends Recorder {

@@ -2,7 +2,7 @@ import { registerKernel } from '@tensorflow/tfjs-core'
 import type { KernelFunc, TensorInfo } from '@tensorflow/tfjs-core'
 import type { OrtEngine } from './engine.js'
 import { arrayOf } from './feeds.js'
-import type { NativeArray } from './types.js'
+import type { NativeArray } from './trace-types.js'
 
 /** The kernel behind `replay` of @tersor/kernels. */
 export const WRITE_ROWS_KERNEL = 'OrtWriteRows'

@@ -12,7 +12,7 @@ import { permutedOf } from './codecs/permuted.js'
 import { powersOf } from './codecs/powers.js'
 import { blockScaledOf, scaledOf } from './codecs/scaled.js'
 import { sumOf } from './codecs/sum.js'
-import { decode } from './decode.js'
+import { decode } from './model/decode.js'
 import * as core from './index.js'
 
 const f32 = (values: number[], shape: number[]) => fromFloat32(values, 'f32', shape)

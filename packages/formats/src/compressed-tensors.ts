@@ -1,6 +1,6 @@
 import type { ParameterSink } from '@tersor/tensor'
 import type { HuggingFaceSinkOptions } from './huggingface/sink.js'
-import type { Misfit } from './misfit.js'
+import type { Refusal } from './files/refusal.js'
 import { compressedTensorsLayout, type CompressedTensorsFormat } from './huggingface/quantized/pack-quantized-layout.js'
 import type { PlannedLayer } from './huggingface/quantized/layout.js'
 import { quantizedSink } from './huggingface/quantized/sink.js'
@@ -20,5 +20,5 @@ export const compressedTensorsSink = (
 ): ParameterSink => quantizedSink(path, compressedTensorsLayout(format), options)
 
 /** Why a layer on a grid of codes would have no place in such a folder; undefined where it has one. Known before any work is done. */
-export const whyNoCompressedTensors = (layer: PlannedLayer, format?: CompressedTensorsFormat): Misfit | undefined =>
+export const whyNoCompressedTensors = (layer: PlannedLayer, format?: CompressedTensorsFormat): Refusal | undefined =>
   compressedTensorsLayout(format).refuses(layer)

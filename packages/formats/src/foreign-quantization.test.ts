@@ -2,9 +2,9 @@ import '@tensorflow/tfjs-backend-cpu'
 import { CODEBOOKS, createRng, decode } from '@tersor/core'
 import { decodeF8e4m3, dense, fromFloat32, fromIntegers, type Parameter } from '@tersor/tensor'
 import { rm, writeFile } from 'node:fs/promises'
-import { temporaryFolder } from './failing-file-system.reference.js'
+import { temporaryFolder } from './files/failing-file-system.fixture.js'
 import { openHuggingFace } from './huggingface.js'
-import type { Json } from './json-text.js'
+import type { Json } from './files/json-text.js'
 import { safetensorsSink } from './safetensors.js'
 
 let root: string

@@ -3,7 +3,7 @@ import { gptqLayout, type GptqVersion } from './huggingface/quantized/gptq-layou
 import type { PlannedLayer } from './huggingface/quantized/layout.js'
 import { quantizedSink } from './huggingface/quantized/sink.js'
 import type { HuggingFaceSinkOptions } from './huggingface/sink.js'
-import type { Misfit } from './misfit.js'
+import type { Refusal } from './files/refusal.js'
 
 export type { GptqVersion } from './huggingface/quantized/gptq-layout.js'
 
@@ -19,6 +19,6 @@ export const gptqSink = (
 ): ParameterSink => quantizedSink(path, gptqLayout(version), options)
 
 /** Why a layer on a grid of codes would have no place in such a folder; undefined where it has one. Known before any work is done. */
-export const whyNoGptq = (layer: PlannedLayer, version?: GptqVersion): Misfit | undefined => gptqLayout(version).refuses(layer)
+export const whyNoGptq = (layer: PlannedLayer, version?: GptqVersion): Refusal | undefined => gptqLayout(version).refuses(layer)
 
 export type { PlannedLayer } from './huggingface/quantized/layout.js'

@@ -1,8 +1,8 @@
 import { existsSync, readdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
-import { failingFileSystem, failure, temporaryFolder } from './failing-file-system.reference.js'
+import { failingFileSystem, failure, temporaryFolder } from './files/failing-file-system.fixture.js'
 import { huggingFaceSink, openHuggingFace, type HuggingFaceSinkOptions } from './huggingface.js'
-import { floats, gated, nested, scaled } from './toy-codec.reference.js'
+import { floats, gated, nested, scaled } from './files/toy-codec.fixture.js'
 
 const codecs = [gated, scaled]
 const config = { model_type: 'llama', hidden_size: 5, rope_scaling: { rope_type: 'linear', factor: 2 } }

@@ -4,9 +4,9 @@ import { fromFloat32, toFloat32, type Dense, type Encoded, type Parameter, type 
 import { readdirSync, readFileSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { compressedTensorsSink, type CompressedTensorsFormat } from './compressed-tensors.js'
-import { temporaryFolder } from './failing-file-system.reference.js'
+import { temporaryFolder } from './files/failing-file-system.fixture.js'
 import { openHuggingFace } from './huggingface.js'
-import { damageFolder, rawTensors, type Raw } from './quantized-folder.reference.js'
+import { damageFolder, rawTensors, type Raw } from './quantized-folder.fixture.js'
 import { openQuantized } from './huggingface/quantized/open.js'
 import { openSafetensors } from './safetensors.js'
 

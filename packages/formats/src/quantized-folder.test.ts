@@ -5,10 +5,10 @@ import { affineOf, blockScaledOf, blocksToTree, createRng, decode, maskedOf, per
 import { encodeF16, decodeF16, fromFloat32, type Encoded, type Parameter, type ParameterSink } from '@tersor/tensor'
 import { awqSink } from './awq.js'
 import { compressedTensorsSink } from './compressed-tensors.js'
-import { temporaryFolder } from './failing-file-system.reference.js'
+import { temporaryFolder } from './files/failing-file-system.fixture.js'
 import { gptqSink } from './gptq.js'
 import { huggingFaceSink, openHuggingFace } from './huggingface.js'
-import { damageFolder, rawTensors, type Raw } from './quantized-folder.reference.js'
+import { damageFolder, rawTensors, type Raw } from './quantized-folder.fixture.js'
 import { openQuantized } from './huggingface/quantized/open.js'
 import { openSafetensors } from './safetensors.js'
 

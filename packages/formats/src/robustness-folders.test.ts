@@ -15,11 +15,11 @@ import {
   type Rng,
 } from '@tersor/core'
 import { fromFloat32, type Parameter, type ParameterStore } from '@tersor/tensor'
-import { temporaryFolder } from './failing-file-system.reference.js'
+import { temporaryFolder } from './files/failing-file-system.fixture.js'
 import { gptqSink } from './gptq.js'
 import { openHuggingFace } from './huggingface.js'
 import { openImatrix, writeImatrix } from './imatrix.js'
-import { mutate, BINARY, TEXT } from './mutations.reference.js'
+import { mutate, BINARY, TEXT } from './files/mutations.fixture.js'
 import { openSafetensors, safetensorsHeaderBytes, safetensorsSink } from './safetensors.js'
 import { scratchFolder } from './scratch.js'
 import { encodeRecord } from './scratch/journal.js'
@@ -192,9 +192,8 @@ const READERS: Readonly<Record<string, Reader>> = {
     make: async () => {
       const scratch = scratchFolder(`${folder}/run`)
       await scratch.begin(FINGERPRINT, false)
-      const unit = scratch.create('0-0')
-      await unit.write('w', floats(2))
-      await (await unit.finish([{ type: 'warning', pass: 'rtn', message: 'few' }])).close?.()
+      const unit = await scratch.save('0-0', new Map([['w', floats(2)]]), [{ type: 'warning', pass: 'rtn', message: 'few' }])
+      await unit.close?.()
       await scratch.close()
       return { path: `${folder}/run/journal`, bytes: await bytesAt(`${folder}/run/journal`), kind: TEXT }
     },

@@ -1,9 +1,9 @@
 import { readdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs'
 import { mkdir, rm } from 'node:fs/promises'
 import { dense, describe as inWords, fromFloat32, fromIntegers, type Encoded, type Parameter } from '@tersor/tensor'
-import { failingFileSystem, failure, temporaryFolder } from './failing-file-system.reference.js'
+import { failingFileSystem, failure, temporaryFolder } from './files/failing-file-system.fixture.js'
 import { openSafetensors, parseSafetensorsHeader, safetensorsSink } from './safetensors.js'
-import { bytesTensor, floats, gated, nested, scaled } from './toy-codec.reference.js'
+import { bytesTensor, floats, gated, nested, scaled } from './files/toy-codec.fixture.js'
 
 const codecs = [gated, scaled]
 const PROVENANCE = [{ method: 'wanda', options: { sparsity: 0.5 }, seed: 7, version: '0.1.0' }]

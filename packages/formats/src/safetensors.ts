@@ -11,4 +11,4 @@ export {
 } from './safetensors/header.js'
 export { MAX_TREE_DEPTH } from './safetensors/tree.js'
 export { MAX_INDEX_BYTES, MAX_SHARDS } from './safetensors/shards.js'
-export type { FileSystem, OpenFile } from './file-system.js'
+export type { FileSystem, OpenFile } from './files/file-system.js'

@@ -17,7 +17,7 @@ import { encoded, fromFloat32, fromIntegers, type Parameter } from '@tersor/tens
 import { readdirSync } from 'node:fs'
 import { readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { failingFileSystem, failure, temporaryFolder } from './failing-file-system.reference.js'
+import { failingFileSystem, failure, temporaryFolder } from './files/failing-file-system.fixture.js'
 import { safetensorsSink } from './safetensors.js'
 import { scratchFolder } from './scratch.js'
 

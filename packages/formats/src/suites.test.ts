@@ -11,7 +11,7 @@ import { describeSink, describeStore, type SinkPlace, type SinkSuite } from '@te
 import { fromFloat32, memorySink, memoryStore, type Parameter, type ParameterStore } from '@tersor/tensor'
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { failingFileSystem, temporaryFolder } from './failing-file-system.reference.js'
+import { failingFileSystem, temporaryFolder } from './files/failing-file-system.fixture.js'
 
 /** Options that every writer takes. */
 const onDisk = ({ overwrite = false, capacity }: SinkPlace): { overwrite: boolean; fileSystem?: ReturnType<typeof failingFileSystem> } => ({

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { affineOf, blocksToTree, createRng, decode, maskedOf, matrixOf } from '@tersor/core'
 import { fromFloat32, fromIntegers, toFloat32, toInt32, type Dense, type Parameter } from '@tersor/tensor'
-import { mutate, TEXT } from './mutations.reference.js'
+import { mutate, TEXT } from './files/mutations.fixture.js'
 import { openTfjs, tfjsSink, type TfjsSinkOptions } from './tfjs.js'
 
 let folder = ''

@@ -1,4 +1,4 @@
-import { CompressionError, finiteRange } from '@tersor/tensor'
+import { CompressionError, finiteRange, finiteRangeOfBf16 } from '@tersor/tensor'
 import { contentOf, type BlockContent, type BlockFormat } from './blocks/block-format.js'
 import { IQ4_NL, IQ4_XS } from './blocks/iq4.js'
 import { MXFP4 } from './blocks/mxfp4.js'
@@ -58,6 +58,8 @@ const checkLength = (type: BlockTypeName, length: number, unit: number, what: st
 export interface EncodeOptions {
   /** A weight for each column, as an importance matrix holds them: `values` are then rows of so many columns. */
   readonly importance?: Float32Array
+  /** The largest magnitude, where somebody has looked at all values and found them finite: it is not done again then. */
+  readonly largest?: number | undefined
 }
 
 const checkImportance = (type: BlockTypeName, length: number, block: number, importance: Float32Array): void => {
@@ -88,8 +90,8 @@ const holds = (decoded: Float32Array, values: Float32Array): boolean => {
 }
 
 /** Numbers that f16 holds have scales that f16 holds. */
-const checkScales = (type: BlockTypeName, bytes: Uint8Array, values: Float32Array, largest: number): void => {
-  if (largest <= LARGEST_HALF || holds(BLOCK_TYPES[type].decode(bytes), values)) return
+const checkScales = (type: BlockTypeName, bytes: Uint8Array, values: Float32Array | Uint16Array, largest: number): void => {
+  if (largest <= LARGEST_HALF || holds(BLOCK_TYPES[type].decode(bytes), widened(values))) return
   throw new CompressionError(
     'NOT_FINITE',
     `The scales of ${type} have no room for numbers up to ${largest.toPrecision(3)}.`,
@@ -103,22 +105,19 @@ const checkWeights = (importance: Float32Array): void => {
   if (at >= 0) throw notFinite(`The importance is ${importance[at]}`, at, { value: importance[at] })
 }
 
-/** Values in float32, which may be given as the codes of bf16, with everything checked that blocks rely on; gives the largest magnitude. */
-const checkValues = (
-  type: BlockTypeName,
-  given: Float32Array | Uint16Array,
-  importance: Float32Array | undefined,
-): { readonly values: Float32Array; readonly largest: number } => {
+/** Checks everything that blocks rely on, of values in float32 or the codes of bf16; gives the largest magnitude. */
+const checkValues = (type: BlockTypeName, given: Float32Array | Uint16Array, { importance, largest: known }: EncodeOptions): number => {
   const { block } = BLOCK_TYPES[type]
   checkLength(type, given.length, block, 'values')
   if (importance) {
     checkImportance(type, given.length, block, importance)
     checkWeights(importance)
   }
-  const values = given instanceof Uint16Array ? widened(given) : given
-  const { bad, largest } = finiteRange(values)
-  if (bad >= 0) throw notFinite(`${type} got ${values[bad]}`, bad, { type, value: values[bad] })
-  return { values, largest }
+  if (known !== undefined) return known
+  const { bad, largest } = given instanceof Uint16Array ? finiteRangeOfBf16(given) : finiteRange(given)
+  if (bad < 0) return largest
+  const [value] = widened(given.subarray(bad, bad + 1))
+  throw notFinite(`${type} got ${value}`, bad, { type, value })
 }
 
 /**
@@ -126,8 +125,9 @@ const checkValues = (
  * (q8_0 and mxfp4 ignore it), on this thread. Throws SHAPE for an incomplete block or row, NOT_FINITE for values or importance that are no numbers (or less
  * than none) and for values whose scales no half holds.
  */
-export const encodeBlocks = (type: BlockTypeName, values: Float32Array, { importance }: EncodeOptions = {}): Uint8Array => {
-  const { largest } = checkValues(type, values, importance)
+export const encodeBlocks = (type: BlockTypeName, values: Float32Array, options: EncodeOptions = {}): Uint8Array => {
+  const { importance } = options
+  const largest = checkValues(type, values, options)
   const format = BLOCK_TYPES[type]
   const work = blockJob(type, format, values, importance)
   if (work) runRowsHere(work.job)
@@ -143,18 +143,20 @@ export const encodeBlocks = (type: BlockTypeName, values: Float32Array, { import
 export const quantizeBlocks = async (
   type: BlockTypeName,
   values: Float32Array | Uint16Array,
-  { importance, signal }: EncodeOptions & RunRowsOptions = {},
+  options: EncodeOptions & RunRowsOptions = {},
 ): Promise<Uint8Array> => {
-  const { values: floats, largest } = checkValues(type, values, importance)
+  const { importance, signal } = options
+  const largest = checkValues(type, values, options)
   const format = BLOCK_TYPES[type]
   const work = blockJob(type, format, values, importance)
   if (work) await runRows(work.job, { signal })
-  const bytes = work ? work.bytes : format.encode(floats, importance)
-  checkScales(type, bytes, floats, largest)
+  const bytes = work ? work.bytes : format.encode(widened(values), importance)
+  checkScales(type, bytes, values, largest)
   return bytes
 }
 
-const widened = (codes: Uint16Array): Float32Array => {
+const widened = (codes: Float32Array | Uint16Array): Float32Array => {
+  if (codes instanceof Float32Array) return codes
   const bits = new Uint32Array(codes.length)
   for (let i = 0; i < codes.length; i++) bits[i] = codes[i] << 16
   return new Float32Array(bits.buffer)

@@ -1,6 +1,6 @@
 import '@tensorflow/tfjs-backend-cpu'
 import { maskedOf, type Method } from '@tersor/core'
-import { describeMethod, randomRows, runMethod, valuesOf, type Rows, useEngine } from '@tersor/testing'
+import { describeMethod, randomRows, applyMethod, valuesOf, type Rows, useEngine } from '@tersor/testing'
 import { fromFloat32, type Encoded, type Parameter } from '@tersor/tensor'
 import { dampedMoment } from '../../kernels/src/column-sweep.reference.js'
 import { eora } from './eora.js'
@@ -25,14 +25,14 @@ it('repairs what the inputs see, by hand', async () => {
   const given = { weight: [[3, 0], [0, 2]], current: standing([[0, 0], [0, 0]]), inputs: [[1, 0], [0, 3]] } // prettier-ignore
   const close = (actual: number[][], expected: number[][]) =>
     actual.forEach((row, r) => row.forEach((value, c) => expect(value).toBeCloseTo(expected[r][c], 5)))
-  close(await valuesOf(await runMethod(eora({ rank: 1 }), given)), [[0, 0], [0, 2]]) // prettier-ignore
-  close(await valuesOf(await runMethod(eora({ rank: 1, space: 'plain' }), given)), [[3, 0], [0, 0]]) // prettier-ignore
+  close(await valuesOf(await applyMethod(eora({ rank: 1 }), given)), [[0, 0], [0, 2]]) // prettier-ignore
+  close(await valuesOf(await applyMethod(eora({ rank: 1, space: 'plain' }), given)), [[3, 0], [0, 0]]) // prettier-ignore
 })
 
 it('restores the weight at full rank', async () => {
   const weight = randomRows(5, 7, 1)
   const result = await valuesOf(
-    await runMethod(eora({ rank: 7 }), { weight, current: standing(randomRows(5, 7, 2)), inputs: randomRows(50, 7, 3, 1) }),
+    await applyMethod(eora({ rank: 7 }), { weight, current: standing(randomRows(5, 7, 2)), inputs: randomRows(50, 7, 3, 1) }),
   )
   result.forEach((row, r) => row.forEach((value, c) => expect(value).toBeCloseTo(weight[r][c], 4)))
 })
@@ -88,30 +88,30 @@ it('reaches the least weighted error that a rank can, found another way in plain
   const moment = dampedMoment(inputs, 0)
   for (const rank of [1, 2, 3]) {
     const given = { weight, current: standing(other), inputs }
-    const found = weightedError(weight, await valuesOf(await runMethod(eora({ rank }), given)), moment)
+    const found = weightedError(weight, await valuesOf(await applyMethod(eora({ rank }), given)), moment)
     const best = bestError(weight, other, moment, rank)
     expect(Math.abs(found / best - 1)).toBeLessThan(1e-3)
-    expect(found).toBeLessThan(weightedError(weight, await valuesOf(await runMethod(eora({ rank, space: 'plain' }), given)), moment))
+    expect(found).toBeLessThan(weightedError(weight, await valuesOf(await applyMethod(eora({ rank, space: 'plain' }), given)), moment))
   }
 })
 
 it('survives inputs that leave a direction out', async () => {
   const inputs = randomRows(40, 4, 3).map(([a, b]) => [a, b, a + b, 0])
   const result = await valuesOf(
-    await runMethod(eora({ rank: 2 }), { weight: randomRows(3, 4, 1), current: standing(randomRows(3, 4, 2)), inputs }),
+    await applyMethod(eora({ rank: 2 }), { weight: randomRows(3, 4, 1), current: standing(randomRows(3, 4, 2)), inputs }),
   )
   expect(result.flat().every(Number.isFinite)).toBe(true)
 })
 
 it('keeps what stood there as it was stored', async () => {
   const current = standing([[1, 0], [0, 1]]) // prettier-ignore
-  const tree = (await runMethod(eora({ rank: 1 }), { weight: [[2, 0], [0, 1]], current, inputs: [[1, 0], [0, 1]] })) as Encoded // prettier-ignore
+  const tree = (await applyMethod(eora({ rank: 1 }), { weight: [[2, 0], [0, 1]], current, inputs: [[1, 0], [0, 1]] })) as Encoded // prettier-ignore
   expect(tree.codec.name).toBe('sum')
   expect(tree.parts.base).toBe(current)
 })
 
 it('refuses a weight that nothing was done to', async () => {
-  await expect(runMethod(eora(), { weight: [[1]], inputs: [[1]] })).rejects.toThrow(
+  await expect(applyMethod(eora(), { weight: [[1]], inputs: [[1]] })).rejects.toThrow(
     'eora at site: nothing was compressed there yet.\nPut it after the step whose error it should repair.',
   )
 })

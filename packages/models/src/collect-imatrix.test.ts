@@ -3,7 +3,7 @@ import '@tensorflow/tfjs-backend-cpu'
 import type { Model, Stage } from '@tersor/core'
 import { fromFloat32, memoryStore } from '@tersor/tensor'
 import { collectImatrix } from './collect-imatrix.js'
-import { importanceOf } from '@tersor/formats/gguf/imatrix/imatrix'
+import { importanceOf } from '@tersor/formats/internal/gguf/imatrix/imatrix'
 
 const site = {
   name: 'model.layers.0.mlp.up_proj',

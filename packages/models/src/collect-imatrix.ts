@@ -1,8 +1,8 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { activationsOf, followStages, type Model, type Site, type StageView, type Tap } from '@tersor/core'
 import { CompressionError } from '@tersor/tensor'
-import { toGgufPlace, type GgufPlace } from '@tersor/formats/gguf/names'
-import type { Imatrix, ImatrixEntry } from '@tersor/formats/gguf/imatrix/imatrix'
+import { toGgufPlace, type GgufPlace } from '@tersor/formats/internal/gguf/names'
+import type { Imatrix, ImatrixEntry } from '@tersor/formats/internal/gguf/imatrix/imatrix'
 
 export interface CollectOptions {
   readonly signal?: AbortSignal

@@ -12,7 +12,7 @@ import { llamaModel } from '@tersor/models/llama'
 import { parseLlamaConfig } from '@tersor/models/llama-config'
 import { onnxDecoderSink, type OnnxDecoderOptions } from './decoder.js'
 import { picoLlama } from '@tersor/models/pico-llama'
-import { describeData, readJson, readTensor, readTensors } from '../../models/src/shared-data.reference.js'
+import { describeData, readJson, readTensor, readTensors } from '../../models/src/shared-data.fixture.js'
 
 let folder = ''
 beforeAll(async () => {

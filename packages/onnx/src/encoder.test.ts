@@ -12,9 +12,9 @@ import { llamaEncoder } from '@tersor/models/llama'
 import { onnxEncoderSink, type OnnxEncoderOptions } from './encoder.js'
 import { openModel } from '@tersor/models/open-model'
 import { picoLlama } from '@tersor/models/pico-llama'
-import { describeData, readJson, readTensor, readTensors } from '../../models/src/shared-data.reference.js'
+import { describeData, readJson, readTensor, readTensors } from '../../models/src/shared-data.fixture.js'
 import type { TextEncoder } from '@tersor/models/text-encoder'
-import { tinyBert } from '../../models/src/tiny-bert.reference.js'
+import { tinyBert } from '../../models/src/networks/tiny-bert.fixture.js'
 
 let folder = ''
 beforeAll(async () => {

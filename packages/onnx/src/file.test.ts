@@ -4,10 +4,10 @@ import { affineOf, blocksToTree, createRng, decode, factoredOf, maskedOf, matrix
 import { decodeF16, encodeF16, fromFloat32, fromIntegers, type Dense, type Parameter } from '@tersor/tensor'
 import { open, readdir, rm, stat } from 'node:fs/promises'
 import { Tensor } from 'onnxruntime-node'
-import { temporaryFolder } from '../../formats/src/failing-file-system.reference.js'
+import { temporaryFolder } from '../../formats/src/files/failing-file-system.fixture.js'
 import { onnxSink, openOnnx, type OnnxSinkOptions } from './file.js'
-import { floats, largestDifference, runOnnx } from './file/run.reference.js'
-import { values, writeConstants, writeConvolution, writeFar, writeMlp } from './file/toy-graph.reference.js'
+import { floats, largestDifference, runOnnx } from './file/run.fixture.js'
+import { values, writeConstants, writeConvolution, writeFar, writeMlp } from './file/toy-graph.fixture.js'
 
 let folder = ''
 beforeAll(async () => {

@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core'
 import type { Native, NativeSession, NativeTensor } from '@tersor/backend-ort/binding'
 import { activationNames, type Env, type InputGrid, type Site, type Stage } from '@tersor/core'
-import { oneLine } from '@tersor/formats/bad-file'
+import { oneLine } from '@tersor/formats/internal/files/bad-file'
 import {
   encodeModel,
   openOnnx,

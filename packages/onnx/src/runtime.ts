@@ -1,7 +1,7 @@
 import { decodeF16, encodeF16 } from '@tersor/tensor'
-import { within } from '@tersor/formats/file-system'
-import { fileSystem } from '@tersor/models/formats/format'
-import type { Runtime } from '@tersor/models/formats/runtime'
+import { within } from '@tersor/formats/internal/files/file-system'
+import { fileSystem } from '@tersor/models/internal/formats/format'
+import type { Runtime } from '@tersor/models/internal/formats/runtime'
 
 type Make = (values: ArrayLike<number>) => unknown
 const big = (values: ArrayLike<number>): bigint[] => Array.from(values, value => BigInt(Math.trunc(value)))

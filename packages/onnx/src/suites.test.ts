@@ -2,9 +2,9 @@ import '@tensorflow/tfjs-backend-cpu'
 import { describeSink, describeStore } from '@tersor/testing'
 import { fromFloat32, type ParameterStore } from '@tersor/tensor'
 import { rm } from 'node:fs/promises'
-import { failingFileSystem, temporaryFolder } from '../../formats/src/failing-file-system.reference.js'
+import { failingFileSystem, temporaryFolder } from '../../formats/src/files/failing-file-system.fixture.js'
 import { onnxSink, openOnnx, type Onnx } from './file.js'
-import { values, writeMlp } from './file/toy-graph.reference.js'
+import { values, writeMlp } from './file/toy-graph.fixture.js'
 
 let folder = ''
 let source: Onnx

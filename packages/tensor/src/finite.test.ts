@@ -1,6 +1,6 @@
 import type { CompressionError } from './errors.js'
 import { fromFloat32 } from './dense.js'
-import { finiteRange, placeOf, requireFinite } from './finite.js'
+import { finiteRange, finiteRangeOfBf16, placeOf, requireFinite } from './finite.js'
 
 const failure = (work: () => unknown): string => {
   try {
@@ -15,6 +15,17 @@ it('finds the first value that is no number, and the largest magnitude before it
   expect(finiteRange([1, -3, 2])).toEqual({ bad: -1, largest: 3 })
   expect(finiteRange([1, NaN, 9])).toEqual({ bad: 1, largest: 1 })
   expect(finiteRange([-Infinity])).toEqual({ bad: 0, largest: 0 })
+})
+
+it('finds the same by the bits of float32 and of bf16, whatever their number and place', () => {
+  for (const values of [[1, -3, 2], [1, NaN, 9], [-0.5, 2, -Infinity, 1], [-4, 2, 0.5, -0], []]) {
+    const floats = Float32Array.from(values)
+    const codes = Uint16Array.from(floats, value => new Uint32Array(Float32Array.of(value).buffer)[0] >>> 16)
+    const shifted = new Uint16Array(codes.length + 1)
+    shifted.set(codes, 1)
+    for (const range of [finiteRange(floats), finiteRangeOfBf16(codes), finiteRangeOfBf16(shifted.subarray(1))])
+      expect(range).toEqual(finiteRange(values))
+  }
 })
 
 it('says whose value is no number, and where', () => {

@@ -1,5 +1,6 @@
 import type { DType, Shape } from './dtype.js'
 import { CompressionError } from './errors.js'
+import type { Outline } from './outline.js'
 import { byteLength, type Parameter } from './parameter.js'
 
 /** What is known of a parameter before its bytes are read. */
@@ -23,6 +24,8 @@ export interface ParameterStore {
   names(): readonly string[]
   info(name: string): ParameterInfo
   read(name: string, options?: ReadOptions): Promise<Parameter>
+  /** The same without its bytes, where a store can tell: what a sink copies without having it in memory. */
+  outline?(name: string): Outline | undefined
   /** Releases what the store holds open; a closed store is not read again. */
   close?(): Promise<void>
 }
@@ -30,6 +33,8 @@ export interface ParameterStore {
 /** Takes parameters in any order and becomes a store. */
 export interface ParameterSink {
   write(name: string, parameter: Parameter): Promise<void>
+  /** Takes a parameter by its outline, whose store stays open until the sink is finished or aborted. */
+  copy?(name: string, outline: Outline): Promise<void>
   finish(): Promise<ParameterStore>
   /** Throws away what was written. */
   abort(): Promise<void>
@@ -64,13 +69,17 @@ export const infoOf = (parameter: Parameter): ParameterInfo => ({
 export interface StoredEntries<E> {
   info(entry: E): ParameterInfo
   read(entry: E, name: string, signal?: AbortSignal): Promise<Parameter>
+  outline?(entry: E): Outline | undefined
   /** A better error than NOT_FOUND for a name that is none of the entries. */
   refusal?(name: string): CompressionError | undefined
   close?(): Promise<void>
 }
 
 /** A store over entries by name, in their order; `info` and `read` throw NOT_FOUND for any other name, `read` what the signal says. */
-export const storeOver = <E>(entries: ReadonlyMap<string, E>, { info, read, refusal, close }: StoredEntries<E>): ParameterStore => {
+export const storeOver = <E>(
+  entries: ReadonlyMap<string, E>,
+  { info, read, outline, refusal, close }: StoredEntries<E>,
+): ParameterStore => {
   const names = Object.freeze([...entries.keys()])
   const find = (name: string): E => {
     const entry = entries.get(name)
@@ -84,6 +93,7 @@ export const storeOver = <E>(entries: ReadonlyMap<string, E>, { info, read, refu
       signal?.throwIfAborted()
       return read(find(name), name, signal)
     },
+    ...(outline ? { outline: (name: string) => outline(find(name)) } : {}),
     ...(close ? { close } : {}),
   })
 }

@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Writable } from 'node:stream'
 import sharp from 'sharp'
-import { writeConvolution, writeMlp } from '../../onnx/src/file/toy-graph.reference.js'
+import { writeConvolution, writeMlp } from '../../onnx/src/file/toy-graph.fixture.js'
 import { main } from './index.js'
 
 /** A photograph's stand-in: colours in quarters of an image twice as large as the networks take, and wider. */

@@ -10,7 +10,7 @@ import { join } from 'node:path'
 import type { FormatFlags } from './format-flags.js'
 import { openDirectOutput, openOutput } from './model-output.js'
 import { sinkOf } from './writer-of.js'
-import { notesOf } from './session.js'
+import { notesOf } from './with-model.js'
 
 let folder: string
 let count = 0

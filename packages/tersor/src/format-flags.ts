@@ -1,5 +1,5 @@
 import { FORMATS, type FormatName } from '@tersor/models/formats'
-import type { FormatOptions } from '@tersor/models/formats/format'
+import type { FormatOptions } from '@tersor/models/internal/formats/format'
 
 export type OutputFormat = FormatName
 export const OUTPUT_FORMATS = Object.keys(FORMATS) as readonly OutputFormat[]

@@ -7,7 +7,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Writable } from 'node:stream'
-import { byteTokenizerJson } from './byte-tokenizer.reference.js'
+import { byteTokenizerJson } from './byte-tokenizer.fixture.js'
 import { main } from './index.js'
 
 let folder = ''

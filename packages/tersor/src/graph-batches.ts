@@ -10,7 +10,7 @@ import { CompressionError, type ParameterStore } from '@tersor/tensor'
 const wanted = ({ name, dtype, shape }: GraphValue): string =>
   `${name} ${dtype}${shape ? ` (${shape.map(each => each ?? '?').join(', ')})` : ''}`
 
-const misfit = (file: string, what: string, values: readonly GraphValue[]): CompressionError =>
+const refusal = (file: string, what: string, values: readonly GraphValue[]): CompressionError =>
   new CompressionError(
     'BAD_DATA',
     `${file} ${what}.`,
@@ -30,7 +30,7 @@ const sorted = (names: readonly string[], values: readonly GraphValue[], file: s
   const batches = new Map<string, Map<string, string>>()
   for (const name of names) {
     const place = placeOf(name, values)
-    if (!place) throw misfit(file, `has a tensor "${name}", which is no input`, values)
+    if (!place) throw refusal(file, `has a tensor "${name}", which is no input`, values)
     const batch = batches.get(place.batch) ?? new Map<string, string>()
     batches.set(place.batch, batch.set(place.input, name))
   }
@@ -47,7 +47,7 @@ const readBatch = async (
   try {
     for (const [input, name] of names) given[input] = decode(await store.read(name))
     const missing = values.find(({ name }) => !Object.hasOwn(given, name) && !isUsual(values, given, name))
-    if (missing) throw misfit(file, `has no "${missing.name}" beside "${[...names.values()][0]}"`, values)
+    if (missing) throw refusal(file, `has no "${missing.name}" beside "${[...names.values()][0]}"`, values)
     return await packInputs(values, given)
   } finally {
     Object.values(given).forEach(tensor => tensor.dispose())
@@ -77,7 +77,7 @@ export const graphBatches = async (values: readonly GraphValue[], file: string):
   const made: tf.Tensor[] = []
   try {
     const names = store.names()
-    if (names.length === 0) throw misfit(file, 'has no tensor', values)
+    if (names.length === 0) throw refusal(file, 'has no tensor', values)
     const isNamed = values.length > 1 && names.some(name => placeOf(name, values))
     if (isNamed) for (const batch of sorted(names, values, file).values()) made.push(await readBatch(store, values, batch, file))
     else for (const name of names) made.push(await firstInput(store, name, values, file))
@@ -97,5 +97,5 @@ const firstInput = async (store: ParameterStore, name: string, values: readonly 
   const missing = values.slice(1).find(value => !isUsual(values, given, value.name))
   if (!missing) return tensor
   tensor.dispose()
-  throw misfit(file, `has no tensor called "${missing.name}"`, values)
+  throw refusal(file, `has no tensor called "${missing.name}"`, values)
 }

@@ -7,7 +7,7 @@ import { access, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promi
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
-import { byteTokenizerJson } from './byte-tokenizer.reference.js'
+import { byteTokenizerJson } from './byte-tokenizer.fixture.js'
 
 const MINUTES = 60_000
 const KILLS = process.env.TERSOR_SLOW === '1' ? 4 : 1

@@ -1,10 +1,10 @@
 import type { RunOptions } from '@tersor/core'
-import type { SinkOptions } from '@tersor/formats/output'
+import type { SinkOptions } from '@tersor/formats/internal/files/output'
 import { scratchFolder, type ScratchFolder } from '@tersor/formats/scratch'
 import { loadFormats } from '@tersor/models/formats'
-import type { FormatWriter, OpenSink } from '@tersor/models/formats/format'
+import type { FormatWriter, OpenSink } from '@tersor/models/internal/formats/format'
 import { openModel, type OpenedModel } from '@tersor/models/open-model'
-import { CompressionError, type Parameter, type ParameterSink } from '@tersor/tensor'
+import { CompressionError, type Outline, type Parameter, type ParameterSink } from '@tersor/tensor'
 import { rmdir } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { FormatFlags, OutputFormat } from './format-flags.js'
@@ -44,7 +44,11 @@ const openSink = ({ open, writer }: Place, path: string, model: OpenedModel, res
   const make = () => open(path, model, rest)
   const sink = writer.fileIn === undefined ? make() : inFolder(dirname(path), make)
   const nameIn = !writer.ownNames && 'storedName' in model && model.storedName ? model.storedName : (name: string) => name
-  return { ...sink, write: (name: string, parameter: Parameter) => sink.write(nameIn(name), parameter) }
+  return {
+    ...sink,
+    write: (name: string, parameter: Parameter) => sink.write(nameIn(name), parameter),
+    ...(sink.copy ? { copy: (name: string, outline: Outline) => sink.copy!(nameIn(name), outline) } : {}),
+  }
 }
 
 /** Where the result stands: a file, or a folder. */

@@ -1,5 +1,5 @@
-import { nodeFileSystem } from '@tersor/formats/file-system'
-import { checkReplaceable } from '@tersor/formats/mark'
+import { nodeFileSystem } from '@tersor/formats/internal/files/file-system'
+import { checkReplaceable } from '@tersor/formats/internal/files/mark'
 import { CompressionError } from '@tersor/tensor'
 import { realpath, stat } from 'node:fs/promises'
 import { basename, dirname, join, resolve, sep } from 'node:path'

@@ -49,8 +49,8 @@ export const refusePlanned = async (model: OpenedModel, steps: readonly Step[], 
           `${site.weight} is a table of embeddings, which loaders take plain only`,
           "Give the step only='model.layers.*', or none at all.",
         )
-      const misfit = layer && why(layer)
-      if (misfit) throw refuse(format, `${site.weight} ${misfit.reason}`, misfit.step)
+      const refusal = layer && why(layer)
+      if (refusal) throw refuse(format, `${site.weight} ${refusal.reason}`, refusal.step)
     }
   }
 }

@@ -14,10 +14,10 @@ import type { ParameterSink } from '@tersor/tensor'
 import { cp, mkdtemp, rm, truncate } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { writeMlp } from '../../onnx/src/file/toy-graph.reference.js'
-import { tinyBert } from '../../models/src/tiny-bert.reference.js'
-import { placeGraph, placeLayers } from '../../models/src/tiny-tfjs.reference.js'
-import { keeping } from './keeping.js'
+import { writeMlp } from '../../onnx/src/file/toy-graph.fixture.js'
+import { tinyBert } from '../../models/src/networks/tiny-bert.fixture.js'
+import { placeGraph, placeLayers } from '../../models/src/imported/tfjs/tiny-tfjs.fixture.js'
+import { teeSink } from './tee-sink.js'
 import { disagrees, requireAgreement, verificationText, verify, type Verification } from './verify.js'
 
 let folder = ''
@@ -43,7 +43,7 @@ const pico = picoLlama({ dtype: 'bf16', context: 48, seed: 3, hidden: 64 })
 describe('language models', () => {
   it('run in ONNX Runtime as a decoder', async () => {
     const path = join(folder, 'decoder')
-    const kept = keeping(() => onnxDecoderSink(path, pico))
+    const kept = teeSink(() => onnxDecoderSink(path, pico))
     expect(kept.in(pico)).toBeUndefined()
     const written = await compress(pico, rtn({ bits: 4, group: 32 }), { sink: kept.sink })
     const small = kept.in(written)!

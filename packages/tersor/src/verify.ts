@@ -1,7 +1,7 @@
 import type { Tensor } from '@tensorflow/tfjs-core'
 import { activationNames, createRng, sitesOf } from '@tersor/core'
 import type { GraphModel, LanguageModel, TextEncoder } from '@tersor/models'
-import type { Runtime } from '@tersor/models/formats/runtime'
+import type { Runtime } from '@tersor/models/internal/formats/runtime'
 import { openModel, type OpenedModel } from '@tersor/models/open-model'
 import { CompressionError } from '@tersor/tensor'
 import type { OutputFormat } from './format-flags.js'

@@ -1,5 +1,5 @@
 import { FORMATS, loadFormats } from '@tersor/models/formats'
-import type { Format, FormatOptions, FormatWriter, OpenSink } from '@tersor/models/formats/format'
+import type { Format, FormatOptions, FormatWriter, OpenSink } from '@tersor/models/internal/formats/format'
 import { CompressionError } from '@tersor/tensor'
 import type { FormatFlags, OutputFormat } from './format-flags.js'
 

@@ -1,6 +1,6 @@
 import type { AttributeValue, Graph } from '../graph.js'
 import { broadcastShape } from '../shapes.js'
-import type { Rule, RuleTable } from '../types.js'
+import type { Rule, RuleTable } from '../trace-types.js'
 import { areFloats } from './are-floats.js'
 
 type Write = (graph: Graph, x: string) => string

@@ -1,4 +1,4 @@
-import type { Operand } from '../types.js'
+import type { Operand } from '../trace-types.js'
 
 export const areFloats = (...operands: readonly (Operand | undefined)[]) =>
   operands.every(operand => operand === undefined || operand.dtype === 'float32')

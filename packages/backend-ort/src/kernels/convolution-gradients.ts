@@ -1,7 +1,7 @@
 import { blockedConv, blockFilter, fromBlocked, isBlockable, reorderedInput } from '../blocks.js'
 import type { Graph } from '../graph.js'
 import { sameShape } from '../shapes.js'
-import type { Emit, Rule, RuleTable } from '../types.js'
+import type { Emit, Rule, RuleTable } from '../trace-types.js'
 import { convAttributes, convInfo, convKey, fitsOnnx, isChannelsLast, TO_NCHW, TO_NHWC, transposed } from './convolution.js'
 import type { ConvAttributes, ConvInfo } from './convolution.js'
 import { areFloats } from './are-floats.js'

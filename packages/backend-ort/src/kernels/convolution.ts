@@ -1,7 +1,7 @@
 import { backend_util } from '@tensorflow/tfjs-core'
 import { blockedConv, blockFilter, isBlockable } from '../blocks.js'
 import type { Graph } from '../graph.js'
-import type { Emit, Operand, Recorder, Rule, RuleTable, Shape } from '../types.js'
+import type { Emit, Operand, Recorder, Rule, RuleTable, Shape } from '../trace-types.js'
 import type { ConvNote } from '../rewrites/notes.js'
 import { activated, knowsActivation } from './activations.js'
 import { areFloats } from './are-floats.js'

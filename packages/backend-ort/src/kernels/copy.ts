@@ -1,5 +1,5 @@
 import { sizeOf } from '../shapes.js'
-import type { Host, Shape } from '../types.js'
+import type { Host, Shape } from '../trace-types.js'
 
 /** Axes from the first one that is cut are rows of memory; the axes before it are counted through. */
 function firstWholeAxis(shape: Shape, size: Shape): number {

@@ -1,5 +1,5 @@
 import { broadcastShape } from '../shapes.js'
-import type { Operand, Recorder, Rule, RuleTable, Shape } from '../types.js'
+import type { Operand, Recorder, Rule, RuleTable, Shape } from '../trace-types.js'
 import { rewriteBinary } from '../rewrites/binary.js'
 import { areFloats } from './are-floats.js'
 import { expand, peel } from './expand.js'

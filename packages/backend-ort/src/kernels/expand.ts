@@ -1,5 +1,5 @@
 import { ones, sameShape, sizeOf } from '../shapes.js'
-import type { Host, Operand, Recorder, Shape } from '../types.js'
+import type { Host, Operand, Recorder, Shape } from '../trace-types.js'
 
 /** Repeats in JavaScript; only the case of one element, the common one, is written out. */
 const repeatOne =

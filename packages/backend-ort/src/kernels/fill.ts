@@ -1,7 +1,7 @@
 import { util } from '@tensorflow/tfjs-core'
 import { ones } from '../shapes.js'
 import { literal } from '../trace.js'
-import type { Operand, Recorder, Rule, RuleTable, Shape } from '../types.js'
+import type { Operand, Recorder, Rule, RuleTable, Shape } from '../trace-types.js'
 import { expand } from './expand.js'
 
 function filled(recorder: Recorder, shape: Shape, dtype: string, value: number): Operand | null {

@@ -2,7 +2,7 @@ import { util } from '@tensorflow/tfjs-core'
 import { sameShape, sizeOf } from '../shapes.js'
 import { pendingNode } from '../trace.js'
 import type { OneHotNote } from '../rewrites/notes.js'
-import type { Operand, Recorder, Rule, RuleTable } from '../types.js'
+import type { Operand, Recorder, Rule, RuleTable } from '../trace-types.js'
 import { areFloats } from './are-floats.js'
 
 /** Tells of an index outside the axis as tfjs-cpu does, as far as the indices are known yet. */

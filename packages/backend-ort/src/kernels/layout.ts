@@ -2,7 +2,7 @@ import { backend_util, slice_util, util } from '@tensorflow/tfjs-core'
 import type { TensorInfo } from '@tensorflow/tfjs-core'
 import { sameShape, sizeOf, sliceKey } from '../shapes.js'
 import { rewriteRotary } from '../rewrites/rotary.js'
-import type { Operand, Recorder, Rule, RuleTable, Shape } from '../types.js'
+import type { Operand, Recorder, Rule, RuleTable, Shape } from '../trace-types.js'
 import { expand } from './expand.js'
 import { copyConcat, copySlice } from './copy.js'
 

@@ -4,7 +4,7 @@ import type { Graph } from '../graph.js'
 import { broadcastShape, sizeOf } from '../shapes.js'
 import type { MatMulNote } from '../rewrites/notes.js'
 import { pendingNode } from '../trace.js'
-import type { Operand, Recorder, Rule, RuleTable, Shape } from '../types.js'
+import type { Operand, Recorder, Rule, RuleTable, Shape } from '../trace-types.js'
 import { activated, knowsActivation } from './activations.js'
 import { areFloats } from './are-floats.js'
 

@@ -1,6 +1,6 @@
 import { backend_util } from '@tensorflow/tfjs-core'
 import { sameShape } from '../shapes.js'
-import type { Rule, RuleTable } from '../types.js'
+import type { Rule, RuleTable } from '../trace-types.js'
 import { binary } from './elementwise.js'
 import { convAttributes, convKey, fitsOnnx, TO_NCHW, TO_NHWC, transposed } from './convolution.js'
 import { areFloats } from './are-floats.js'

@@ -1,7 +1,7 @@
 import { util } from '@tensorflow/tfjs-core'
 import { rewriteSum } from '../rewrites/sum.js'
 import type { Graph } from '../graph.js'
-import type { Operand, Recorder, Rule, RuleTable, Shape } from '../types.js'
+import type { Operand, Recorder, Rule, RuleTable, Shape } from '../trace-types.js'
 import { areFloats } from './are-floats.js'
 
 const REDUCTION: Readonly<Record<string, string>> = { Sum: 'ReduceSum', Mean: 'ReduceMean', Max: 'ReduceMax', Min: 'ReduceMin' }

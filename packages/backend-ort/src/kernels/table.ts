@@ -1,4 +1,4 @@
-import type { RuleTable } from '../types.js'
+import type { RuleTable } from '../trace-types.js'
 import { activationKernels } from './activations.js'
 import { convolutionGradientKernels } from './convolution-gradients.js'
 import { convolutionKernels } from './convolution.js'

@@ -1,6 +1,6 @@
 import { pendingNode } from '../trace.js'
 import type { Graph } from '../graph.js'
-import type { Operand, Recorder, Rule, RuleTable } from '../types.js'
+import type { Operand, Recorder, Rule, RuleTable } from '../trace-types.js'
 import { areFloats } from './are-floats.js'
 import { expand, peel } from './expand.js'
 

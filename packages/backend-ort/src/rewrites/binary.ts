@@ -1,4 +1,4 @@
-import type { Binary, Operand, Recorder, Shape } from '../types.js'
+import type { Binary, Operand, Recorder, Shape } from '../trace-types.js'
 import { rewriteConvBias } from './conv-bias.js'
 import { rewriteLogSoftmax } from './log-softmax.js'
 import { rewriteOneHotProduct, rewriteOneHotDifference } from './one-hot.js'

@@ -1,6 +1,6 @@
 import { convolve } from '../kernels/convolution.js'
 import { pendingNode } from '../trace.js'
-import type { Operand, Recorder } from '../types.js'
+import type { Operand, Recorder } from '../trace-types.js'
 import type { ConvNote } from './notes.js'
 
 /** conv(x, w) + bias becomes one convolution, which stays in its own layout. */

@@ -1,5 +1,5 @@
 import { pendingNode } from '../trace.js'
-import type { Operand, Recorder } from '../types.js'
+import type { Operand, Recorder } from '../trace-types.js'
 
 /** (x − max x) − log Σ exp(x − max x), as tfjs writes it, is LogSoftmax over the last axis. */
 export function rewriteLogSoftmax(recorder: Recorder, a: Operand, b: Operand): Operand | null {

@@ -1,5 +1,5 @@
 import type { backend_util } from '@tensorflow/tfjs-core'
-import type { Operand } from '../types.js'
+import type { Operand } from '../trace-types.js'
 
 /** Left on a pending Softmax by the product P·V that reads it: attention's context, which the gradient of the softmax can use. */
 export interface MatMulNote {

@@ -2,7 +2,7 @@ import { expand } from '../kernels/expand.js'
 import type { Graph } from '../graph.js'
 import { sameShape, sizeOf } from '../shapes.js'
 import { pendingNode } from '../trace.js'
-import type { Operand, Recorder, Shape, TraceNode } from '../types.js'
+import type { Operand, Recorder, Shape, TraceNode } from '../trace-types.js'
 
 const column = (shape: Shape): Shape => [...shape.slice(0, -1), 1]
 

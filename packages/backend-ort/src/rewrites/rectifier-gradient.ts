@@ -1,6 +1,6 @@
 import { sameShape } from '../shapes.js'
 import { pendingNode } from '../trace.js'
-import type { Operand, Recorder } from '../types.js'
+import type { Operand, Recorder } from '../trace-types.js'
 
 /** dy · step(relu(x)) as one node: it may stay in a convolution's layout, and a product with ones and zeros is half the time of a choice. */
 export function rewriteRectifierGradient(recorder: Recorder, dy: Operand, slope: Operand): Operand | null {

@@ -1,6 +1,6 @@
 import { sameShape, sliceKey } from '../shapes.js'
 import { pendingNode, sameOperand } from '../trace.js'
-import type { Operand, Recorder, TraceNode } from '../types.js'
+import type { Operand, Recorder, TraceNode } from '../trace-types.js'
 
 /** A half of the last axis, times a table. */
 interface Turned {

@@ -1,7 +1,7 @@
 import { reduce } from '../kernels/reductions.js'
 import { sameShape } from '../shapes.js'
 import { pendingNode, sameOperand } from '../trace.js'
-import type { Binary, Operand, Recorder, TraceNode } from '../types.js'
+import type { Binary, Operand, Recorder, TraceNode } from '../trace-types.js'
 import type { MatMulNote } from './notes.js'
 
 interface Parts {

@@ -1,6 +1,6 @@
 import { sizeOf } from '../shapes.js'
 import { pendingNode } from '../trace.js'
-import type { Operand, Recorder, Shape } from '../types.js'
+import type { Operand, Recorder, Shape } from '../trace-types.js'
 import { pick, scaleOf } from './one-hot.js'
 
 /** From so many rows on a product with a row of ones beats ReduceSum. */

@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core'
 import type { Shape } from '@tersor/tensor'
-import type { Rng } from '../rng.js'
+import type { Rng } from '../run/rng.js'
 
 /** Tensors nested in arrays and records; the trainer keeps and frees them. */
 export type State = tf.TensorContainer

@@ -1,7 +1,7 @@
 import type { Tensor } from '@tensorflow/tfjs-core'
 import type { Parameter } from '@tersor/tensor'
-import type { Site } from '../model.js'
-import type { Rng } from '../rng.js'
+import type { Site } from '../model/model.js'
+import type { Rng } from '../run/rng.js'
 
 /** Variables that stand for one weight while training. */
 export type TrainingState = Readonly<Record<string, Tensor>>

@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { replay } from '@tersor/kernels'
-import { forward } from '../forward.js'
-import type { Model, Weights } from '../model.js'
+import { forward } from '../model/load.js'
+import type { Model, Weights } from '../model/model.js'
 import type { Batch, Loss } from './losses.js'
 
 /** Shapes of batches whose steps are kept as graphs; those of more shapes run their JavaScript each time. */

@@ -1,9 +1,9 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { registerGradients } from '@tersor/kernels'
 import { CompressionError, memorySink, type ParameterSink } from '@tersor/tensor'
-import type { Model, Weights } from '../model.js'
-import type { ProgressEvent } from '../progress-event.js'
-import { createRng, type Rng } from '../rng.js'
+import type { Model, Weights } from '../model/model.js'
+import type { ProgressEvent } from '../run/progress-event.js'
+import { createRng, type Rng } from '../run/rng.js'
 import { applied, type GradientTransform, type State } from './gradient-transform.js'
 import type { Batch, Loss } from './losses.js'
 import type { Parametrization } from './parametrization.js'
@@ -70,7 +70,7 @@ const fit = async (model: Model, trained: readonly TrainedParameter[], options: 
       for (const { constrain } of trained) constrain?.(at)
       checkLoss(loss, at)
       onProgress?.({ type: 'trained', pass: 'train', step: at + 1, of: steps, loss })
-      if (inspect && (at + 1) % inspect.every === 0) await lend(weights, lent => inspect.run(lent, at + 1))
+      if (inspect && (at + 1) % inspect.every === 0) await withWeights(weights, lent => inspect.run(lent, at + 1))
     }
   } finally {
     gradients.dispose()
@@ -104,7 +104,7 @@ const weightsOf = (trained: readonly TrainedParameter[]): Weights => {
 }
 
 /** Lends weights to someone who does not free them. */
-const lend = async (weights: Weights, work: (weights: Weights) => void | Promise<void>): Promise<void> => {
+const withWeights = async (weights: Weights, work: (weights: Weights) => void | Promise<void>): Promise<void> => {
   const lent = new Map<string, tf.Tensor>()
   try {
     await work(name => {

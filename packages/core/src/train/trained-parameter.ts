@@ -1,9 +1,9 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { CompressionError, DTYPES, encoded, fromFloat32, type Dense, type Encoded, type Parameter } from '@tersor/tensor'
-import { decode } from '../decode.js'
-import type { Model, Site } from '../model.js'
-import type { Rng } from '../rng.js'
-import { selectedSites, selects } from '../sites.js'
+import { decode } from '../model/decode.js'
+import type { Model, Site } from '../model/model.js'
+import type { Rng } from '../run/rng.js'
+import { selectedSites, selects } from '../model/select-sites.js'
 import type { Parametrization, TrainingState } from './parametrization.js'
 
 /** A parameter of the network while it is trained. */

@@ -1,5 +1,5 @@
-import type { Json } from '../json-text.js'
-import { isRecord } from '../json-text.js'
+import type { Json } from '../files/json-text.js'
+import { isRecord } from '../files/json-text.js'
 import type { Metadata } from './header.js'
 import { PRE_TOKENIZERS } from './tables/pre-tokenizers.js'
 import { halvesOf, list, listOf, stepsOf, textOf, TOKEN, unsupported, type MergeModel, type TokenizerKind } from './tokenizer-parts.js'

@@ -3,7 +3,7 @@ import { affineOf, createRng } from '@tersor/core'
 import { fromFloat32, toFloat32, type Dense, type Parameter } from '@tersor/tensor'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
-import { failure, failingFileSystem, temporaryFolder } from '../failing-file-system.reference.js'
+import { failure, failingFileSystem, temporaryFolder } from '../files/failing-file-system.fixture.js'
 import { ggufSink, openGguf, parseGgufHeader, type GgufSinkOptions, type GgufValue } from '../gguf.js'
 import { encodeGgufHeader, type TensorInfo } from './encode-header.js'
 

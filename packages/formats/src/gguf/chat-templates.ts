@@ -1,7 +1,7 @@
-import { badFile } from '../bad-file.js'
+import { badFile } from '../files/bad-file.js'
 import { parseObject } from '../huggingface/open.js'
-import type { Json } from '../json-text.js'
-import { isRecord, parseText } from '../json-text.js'
+import type { Json } from '../files/json-text.js'
+import { isRecord, parseText } from '../files/json-text.js'
 import type { GgufValue, Metadata } from './header.js'
 import { list, textOf } from './tokenizer-parts.js'
 

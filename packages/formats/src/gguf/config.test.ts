@@ -1,5 +1,5 @@
-import { failure } from '../failing-file-system.reference.js'
-import type { Json } from '../json-text.js'
+import { failure } from '../files/failing-file-system.fixture.js'
+import type { Json } from '../files/json-text.js'
 import { configToMetadata } from './config.js'
 import type { GgufValue, Metadata } from './header.js'
 import { metadataToConfig } from './read-config.js'

@@ -1,6 +1,6 @@
 import { CompressionError } from '@tersor/tensor'
-import { oneLine } from '../bad-file.js'
-import type { Json } from '../json-text.js'
+import { oneLine } from '../files/bad-file.js'
+import type { Json } from '../files/json-text.js'
 import type { GgufValue, Metadata } from './header.js'
 import { ropeOf, scalingToEntries } from './rope-scaling.js'
 import { ARCHITECTURES, COMMON_DEFAULTS, CONFIG_DEFAULTS, type Architecture } from './tables/architectures.js'

@@ -1,5 +1,5 @@
-import { badFile } from '../bad-file.js'
-import { parseText } from '../json-text.js'
+import { badFile } from '../files/bad-file.js'
+import { parseText } from '../files/json-text.js'
 import { VALUE_TYPES, type ValueType } from './tables/value-types.js'
 
 /** No name, token or chat template comes near this. */

@@ -3,9 +3,9 @@ import { affineOf, createRng, decode } from '@tersor/core'
 import { fromFloat32, toFloat32, type Dense, type Parameter } from '@tersor/tensor'
 import { readFileSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
-import { failure, temporaryFolder } from '../failing-file-system.reference.js'
+import { failure, temporaryFolder } from '../files/failing-file-system.fixture.js'
 import { encodeGgufHeader } from './encode-header.js'
-import type { Json } from '../json-text.js'
+import type { Json } from '../files/json-text.js'
 import { encodeBlocks, ggufSink, openGguf, parseGgufHeader, type GgufSinkOptions } from '../gguf.js'
 
 const COUNT = 3

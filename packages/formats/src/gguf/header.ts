@@ -1,5 +1,5 @@
 import { CompressionError, sizeOf, type Shape } from '@tersor/tensor'
-import { badFile, oneLine } from '../bad-file.js'
+import { badFile, oneLine } from '../files/bad-file.js'
 import { createCursor, NEEDS_MORE, type Cursor } from './cursor.js'
 import { OTHER_TYPES, TENSOR_TYPE_OF, TENSOR_TYPES, type TensorTypeName } from './tables/tensor-types.js'
 import { LIST_ID, VALUE_TYPE_OF, VALUE_TYPES, type ValueType } from './tables/value-types.js'

@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { createRng } from '@tersor/core'
-import { failingFileSystem, failure, temporaryFolder } from '../failing-file-system.reference.js'
+import { failingFileSystem, failure, temporaryFolder } from '../files/failing-file-system.fixture.js'
 import { importanceOf, openImatrix, writeImatrix, type Imatrix, type ImatrixForm } from '../imatrix.js'
-import { BINARY, mutate } from '../mutations.reference.js'
+import { BINARY, mutate } from '../files/mutations.fixture.js'
 
 const MUTATIONS = 2500
 const LARGEST_ALLOCATION = 64 << 20

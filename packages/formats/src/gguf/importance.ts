@@ -1,5 +1,5 @@
 import { CompressionError } from '@tersor/tensor'
-import { oneLine } from '../bad-file.js'
+import { oneLine } from '../files/bad-file.js'
 import { importanceOf, type Imatrix } from './imatrix/imatrix.js'
 import { toHubName, type GgufPlace } from './names.js'
 import { EXPERT_MODULES, LAYER_MODULES } from './tables/architectures.js'

@@ -1,5 +1,5 @@
 import { CompressionError } from '@tersor/tensor'
-import { oneLine } from '../bad-file.js'
+import { oneLine } from '../files/bad-file.js'
 import { EXPERT_MODULES, LAYER_MODULES, MODULES, type ExpertNames } from './tables/architectures.js'
 
 const invert = (table: Readonly<Record<string, string>>): ReadonlyMap<string, string> =>

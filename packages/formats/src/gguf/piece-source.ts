@@ -1,5 +1,5 @@
-import type { Json } from '../json-text.js'
-import { isRecord } from '../json-text.js'
+import type { Json } from '../files/json-text.js'
+import { isRecord } from '../files/json-text.js'
 import { parseSentencePiece, type Piece } from './sentence-piece-model.js'
 import { list, MAX_TOKENS, TOKEN, type TokenizerSource } from './tokenizer-parts.js'
 

@@ -1,6 +1,6 @@
 import { CompressionError } from '@tersor/tensor'
-import { badFile, oneLine } from '../bad-file.js'
-import type { Json } from '../json-text.js'
+import { badFile, oneLine } from '../files/bad-file.js'
+import type { Json } from '../files/json-text.js'
 import { EXPERT_FIELDS, FIELDS } from './config.js'
 import type { Metadata } from './header.js'
 import { entriesToScaling, SCALING_KEYS } from './rope-scaling.js'

@@ -1,4 +1,4 @@
-import type { Reading, ReadingRow } from '../reading-table.js'
+import type { Reading, ReadingRow } from '../files/reading-table.js'
 import { CONFIG_KEYS } from './read-config.js'
 import { READ_SCALINGS } from './rope-scaling.js'
 import { ARCHITECTURES } from './tables/architectures.js'

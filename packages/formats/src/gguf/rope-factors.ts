@@ -1,4 +1,4 @@
-import type { Json } from '../json-text.js'
+import type { Json } from '../files/json-text.js'
 
 /** Angles per position of each pair, before scaling. */
 const frequencies = (size: number, theta: number): Float64Array =>

@@ -1,7 +1,7 @@
 import { CompressionError } from '@tersor/tensor'
-import { badFile, oneLine } from '../bad-file.js'
-import type { Json } from '../json-text.js'
-import { isRecord } from '../json-text.js'
+import { badFile, oneLine } from '../files/bad-file.js'
+import type { Json } from '../files/json-text.js'
+import { isRecord } from '../files/json-text.js'
 import type { GgufValue, Metadata } from './header.js'
 import { shortest } from './shortest.js'
 

@@ -1,5 +1,5 @@
 import { CompressionError } from '@tersor/tensor'
-import { badFile } from '../bad-file.js'
+import { badFile } from '../files/bad-file.js'
 import { wireFields } from './wire.js'
 
 /** A piece of a SentencePiece vocabulary: its text, its score, and its type by the numbers that GGUF has too. */

@@ -1,6 +1,6 @@
 import { factoredOf } from '@tersor/core'
 import { fromFloat32 } from '@tersor/tensor'
-import { failure } from '../failing-file-system.reference.js'
+import { failure } from '../files/failing-file-system.fixture.js'
 import { ggufSink } from './sink.js'
 
 // No backend is imported here.

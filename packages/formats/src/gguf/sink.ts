@@ -8,10 +8,10 @@ import {
   type ParameterSink,
   type ParameterStore,
 } from '@tersor/tensor'
-import { within, writeFully } from '../file-system.js'
-import type { Json } from '../json-text.js'
-import { MARK, MARK_VALUE } from '../mark.js'
-import { fileSink, type Unfinished } from '../output.js'
+import { within, writeFully } from '../files/file-system.js'
+import type { Json } from '../files/json-text.js'
+import { MARK, MARK_VALUE } from '../files/mark.js'
+import { fileSink, type Unfinished } from '../files/output.js'
 import { architectureOf, attentionOf, configToMetadata, expertCount, windowOf } from './config.js'
 import { encodeGgufHeader } from './encode-header.js'
 import type { GgufValue, Metadata } from './header.js'

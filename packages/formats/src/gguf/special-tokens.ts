@@ -1,5 +1,5 @@
-import type { Json } from '../json-text.js'
-import { isRecord } from '../json-text.js'
+import type { Json } from '../files/json-text.js'
+import { isRecord } from '../files/json-text.js'
 import type { GgufValue } from './header.js'
 import type { TokenizerSource } from './tokenizer-parts.js'
 

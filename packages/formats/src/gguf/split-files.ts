@@ -1,6 +1,6 @@
-import { badFile } from '../bad-file.js'
-import { openSource, type ByteSource } from '../byte-source.js'
-import type { FileSystem } from '../file-system.js'
+import { badFile } from '../files/bad-file.js'
+import { openSource, type ByteSource } from '../files/byte-source.js'
+import type { FileSystem } from '../files/file-system.js'
 import { CompressionError } from '@tersor/tensor'
 import type { GgufHeader, GgufTensor, Metadata } from './header.js'
 

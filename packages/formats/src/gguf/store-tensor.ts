@@ -1,5 +1,5 @@
 import { treeToBlocks } from '@tersor/core'
-import { blockTypeFor, packBlocks, quantizeBlocks } from '@tersor/kernels/blocks'
+import { blockTypeFor, packBlocks } from '@tersor/kernels/blocks'
 import {
   codesOf,
   CompressionError,
@@ -8,7 +8,7 @@ import {
   encoded,
   fromFloat32,
   fromIntegers,
-  requireFinite,
+  sizeOf,
   toFloat32,
   type Dense,
   type DType,
@@ -16,6 +16,7 @@ import {
   type Parameter,
   type Shape,
 } from '@tersor/tensor'
+import { encodeRows, floatsOf, largestOf, type MatrixValues } from './encode-rows.js'
 import { integersOf, isWhole, type ScaledIntegers } from './scaled-integers.js'
 import { TENSOR_TYPES, type BlockTypeName, type TensorTypeName } from './tables/tensor-types.js'
 
@@ -74,13 +75,23 @@ const fitting = (type: TensorTypeName, columns: number): TensorTypeName => {
   return columns % TENSOR_TYPES[smaller].block === 0 ? smaller : 'f16'
 }
 
-const encodeAs = async (type: TensorTypeName, values: Float32Array, shape: Shape, importance?: Float32Array): Promise<Uint8Array> => {
-  if (!('format' in TENSOR_TYPES[type])) return fromFloat32(values, type as DType, shape).bytes
-  return quantizeBlocks(type as BlockTypeName, values, importance ? { importance } : {})
-}
-
 /** Larger numbers round to infinity in f16. */
 const BEYOND_HALF = 65520
+
+/** Larger ones need scales that no half may hold: whether they do is seen of the matrix as a whole. */
+const LARGEST_HALF = 65504
+
+const encodeAs = async (
+  type: TensorTypeName,
+  values: MatrixValues,
+  shape: Shape,
+  largest: number,
+  importance: Float32Array | undefined,
+): Promise<Uint8Array> => {
+  if (!('format' in TENSOR_TYPES[type])) return fromFloat32(floatsOf(values), type as DType, shape).bytes
+  const columns = largest <= LARGEST_HALF ? shape[shape.length - 1] : sizeOf(shape)
+  return encodeRows(type as BlockTypeName, values, shape, columns, largest, importance)
+}
 
 const checkImportance = (name: string, columns: number, importance: Float32Array | undefined): void => {
   if (!importance || importance.length === columns) return
@@ -94,7 +105,7 @@ const checkImportance = (name: string, columns: number, importance: Float32Array
 
 /** Rounds values, none of which may be NaN or infinite; those beyond f16 keep the range of f32. */
 const storeRounded = async (
-  values: Float32Array,
+  values: MatrixValues,
   shape: Shape,
   { name, type, fallback, importance }: StoreOptions,
 ): Promise<StoredTensor> => {
@@ -103,9 +114,10 @@ const storeRounded = async (
   const stored = fitting(wanted, columns)
   const weighed = 'format' in TENSOR_TYPES[stored] ? importance : undefined
   checkImportance(name, columns, weighed)
-  const largest = requireFinite(name, values, shape)
-  if (stored === 'f16' && largest >= BEYOND_HALF) return { type: 'f32', bytes: asBytes(values), lossless: true, insteadOf: wanted }
-  const bytes = await encodeAs(stored, values, shape, weighed)
+  const largest = largestOf(name, values, shape)
+  if (stored === 'f16' && largest >= BEYOND_HALF)
+    return { type: 'f32', bytes: asBytes(floatsOf(values)), lossless: true, insteadOf: wanted }
+  const bytes = await encodeAs(stored, values, shape, largest, weighed)
   return { type: stored, bytes, lossless: false, ...(stored === wanted ? {} : { insteadOf: wanted }) }
 }
 
@@ -179,8 +191,8 @@ export const storeTensor = async (parameter: Parameter, options: StoreOptions): 
   const stored = storeAsIs(parameter, options)
   if (stored) return stored
   const plain = maskedDense(parameter)
-  const values = plain ? toFloat32(plain) : await options.decode(parameter)
-  if (parameter.shape.length < 2) return { type: 'f32', bytes: asBytes(values), lossless: plainOf(parameter) !== undefined }
+  const values = plain ?? (await options.decode(parameter))
+  if (parameter.shape.length < 2) return { type: 'f32', bytes: asBytes(floatsOf(values)), lossless: plainOf(parameter) !== undefined }
   const rounded = await storeRounded(values, parameter.shape, options)
   return parameter.kind === 'encoded' && !plain && options.type !== undefined ? { ...rounded, again: true } : rounded
 }

@@ -1,6 +1,6 @@
 import { CompressionError, fromFloat32, toFloat32, dense, type DType, type Shape } from '@tersor/tensor'
 import { packBlocks, unpackBlocks } from '@tersor/kernels/blocks'
-import { copyRange, readFully, writeFully, type OpenFile } from '../file-system.js'
+import { copyPieces, piecesOf, readFully, writeFully, type OpenFile } from '../files/file-system.js'
 import { aligned, type TensorInfo } from './encode-header.js'
 import type { GgufPlace } from './names.js'
 import type { StoredTensor } from './store-tensor.js'
@@ -24,6 +24,7 @@ interface Entry {
 
 /** Tensors as they are written, in a file of their own until all of them are known. */
 export interface TensorData {
+  /** Gives back while the bytes are still being written: the next call waits for that, and throws what went wrong. */
   add(place: GgufPlace, shape: Shape, stored: Pick<StoredTensor, 'type' | 'bytes'>, parameter: string): Promise<void>
   /** The header's entries. Throws BAD_DATA for a stack that lacks experts. */
   infos(): readonly TensorInfo[]
@@ -87,29 +88,37 @@ const checkWhole = ({ name, experts, pieces }: Entry): void => {
   })
 }
 
+/** The entry that a parameter belongs to. Throws BAD_DATA and SHAPE where it does not fit the others of it. */
+const entryFor = (
+  entries: ReadonlyMap<string, Entry>,
+  experts: number,
+  { name, expert }: GgufPlace,
+  shape: Shape,
+  parameter: string,
+): Entry => {
+  const entry = entries.get(name) ?? {
+    name,
+    shape,
+    experts: expert === undefined ? undefined : experts,
+    pieces: new Map<number, Piece>(),
+  }
+  if (entry.pieces.has(expert ?? 0))
+    throw new CompressionError('BAD_DATA', `The name "${parameter}" is taken already.`, 'Write every parameter once.', {
+      name: parameter,
+    })
+  if (expert !== undefined && expert >= experts)
+    throw new CompressionError('BAD_DATA', `"${parameter}" is none of the ${experts} experts of the config.`, 'Pass the config of this model.', { name: parameter }) // prettier-ignore
+  if (shape.join() !== entry.shape.join())
+    throw new CompressionError('SHAPE', `"${parameter}" is [${shape.join(', ')}], but other experts are [${entry.shape.join(', ')}].`, 'Experts of a layer have one shape.', { name: parameter }) // prettier-ignore
+  return entry
+}
 /** Opens a place for tensors; `open` makes the file when the first one comes, `experts` says how many a stack has. */
 export const tensorData = (open: () => Promise<OpenFile>, experts: number): TensorData => {
   const entries = new Map<string, Entry>()
   let data: OpenFile | undefined
   let length = 0
+  let writing: Promise<void> = Promise.resolve()
 
-  const entryFor = ({ name, expert }: GgufPlace, shape: Shape, parameter: string): Entry => {
-    const entry = entries.get(name) ?? {
-      name,
-      shape,
-      experts: expert === undefined ? undefined : experts,
-      pieces: new Map<number, Piece>(),
-    }
-    if (entry.pieces.has(expert ?? 0))
-      throw new CompressionError('BAD_DATA', `The name "${parameter}" is taken already.`, 'Write every parameter once.', {
-        name: parameter,
-      })
-    if (expert !== undefined && expert >= experts)
-      throw new CompressionError('BAD_DATA', `"${parameter}" is none of the ${experts} experts of the config.`, 'Pass the config of this model.', { name: parameter }) // prettier-ignore
-    if (shape.join() !== entry.shape.join())
-      throw new CompressionError('SHAPE', `"${parameter}" is [${shape.join(', ')}], but other experts are [${entry.shape.join(', ')}].`, 'Experts of a layer have one shape.', { name: parameter }) // prettier-ignore
-    return entry
-  }
   const bytesOf = async ({ offset, byteLength }: Piece): Promise<Uint8Array> => {
     const bytes = new Uint8Array(byteLength)
     await readFully(data!, bytes, offset)
@@ -117,9 +126,11 @@ export const tensorData = (open: () => Promise<OpenFile>, experts: number): Tens
   }
   return {
     add: async (place, shape, { type, bytes }, parameter) => {
-      const entry = entryFor(place, shape, parameter)
+      const entry = entryFor(entries, experts, place, shape, parameter)
       data ??= await open()
-      await writeFully(data, bytes, length)
+      await writing
+      writing = writeFully(data, bytes, length)
+      writing.catch(() => {}) // thrown by the next call
       entry.pieces.set(place.expert ?? 0, { type, offset: length, byteLength: bytes.byteLength })
       entries.set(place.name, entry)
       length += bytes.byteLength
@@ -130,12 +141,14 @@ export const tensorData = (open: () => Promise<OpenFile>, experts: number): Tens
     },
     byteLength: () => layOut(entries.values()).byteLength,
     copyTo: async (file, start) => {
+      await writing
       const { placed } = layOut(entries.values())
+      const copy = copyPieces(file)
       for (const { entry, offset, type } of placed) {
         const size = sizeIn(type, entry.shape)
         for (const [at, piece] of entry.pieces) {
           const to = start + offset + at * size
-          if (piece.type === type) await copyRange(data!, piece.offset, file, to, size)
+          if (piece.type === type) await copy(piecesOf(data!, piece.offset, size), to)
           else await writeFully(file, widen(await bytesOf(piece), piece.type, type, entry.shape), to)
         }
         const end = offset + entry.pieces.size * sizeIn(type, entry.shape)
@@ -143,6 +156,9 @@ export const tensorData = (open: () => Promise<OpenFile>, experts: number): Tens
       }
     },
     rowsOf: name => entries.get(name)?.shape[0],
-    close: async () => data?.close().catch(() => {}),
+    close: async () => {
+      await writing.catch(() => {})
+      await data?.close().catch(() => {})
+    },
   }
 }

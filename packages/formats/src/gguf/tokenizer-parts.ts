@@ -1,7 +1,7 @@
 import { CompressionError } from '@tersor/tensor'
-import { badFile } from '../bad-file.js'
-import type { Json } from '../json-text.js'
-import { isCounts, isRecord } from '../json-text.js'
+import { badFile } from '../files/bad-file.js'
+import type { Json } from '../files/json-text.js'
+import { isCounts, isRecord } from '../files/json-text.js'
 import type { GgufValue, Metadata, Scalar } from './header.js'
 
 /** tokenizer.ggml.token_type. */

@@ -1,4 +1,4 @@
-import { failure } from '../failing-file-system.reference.js'
+import { failure } from '../files/failing-file-system.fixture.js'
 import type { Json } from '../huggingface.js'
 import type { GgufValue } from './header.js'
 import { mergingSource, metadataToTokenizer, tokenizerToMetadata } from './tokenizer.js'

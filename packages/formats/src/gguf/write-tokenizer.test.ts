@@ -1,6 +1,6 @@
 import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire'
-import { failure } from '../failing-file-system.reference.js'
-import type { Json } from '../json-text.js'
+import { failure } from '../files/failing-file-system.fixture.js'
+import type { Json } from '../files/json-text.js'
 import { entriesToTemplates } from './chat-templates.js'
 import type { GgufValue, Metadata } from './header.js'
 import { metadataToTokenizer } from './tokenizer.js'

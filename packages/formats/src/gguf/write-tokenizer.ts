@@ -1,5 +1,5 @@
 import { parseObject } from '../huggingface/open.js'
-import type { Json } from '../json-text.js'
+import type { Json } from '../files/json-text.js'
 import { templatesToEntries } from './chat-templates.js'
 import type { Metadata } from './header.js'
 import { addedPieces, pieceSource } from './piece-source.js'

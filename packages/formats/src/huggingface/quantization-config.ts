@@ -1,4 +1,4 @@
-import type { Json } from '../json-text.js'
+import type { Json } from '../files/json-text.js'
 
 const KEY = 'quantization_config'
 /** A name that no other loader knows, so that it refuses instead of loading parts of trees as weights. */

@@ -1,6 +1,6 @@
 import { DESCRIPTIONS } from './quantized/description.js'
 import { READERS } from './quantized/open.js'
-import type { Reading } from '../reading-table.js'
+import type { Reading } from '../files/reading-table.js'
 import { DTYPE_OF } from '../safetensors/tables.js'
 import { SIDE_FILES } from './files.js'
 

@@ -1,10 +1,10 @@
 import { CompressionError, type Codec, type ParameterSink } from '@tersor/tensor'
-import { within, withoutSlash, writeFile } from '../file-system.js'
-import { fileSink, valueOf, type SinkOptions } from '../output.js'
+import { within, withoutSlash, writeFile } from '../files/file-system.js'
+import { fileSink, valueOf, type SinkOptions } from '../files/output.js'
 import { openSafetensors, type SafetensorsStore } from '../safetensors/open.js'
 import { safetensorsSink } from '../safetensors/sink.js'
 import { codecsOf } from '../safetensors/tree.js'
-import type { Json } from '../json-text.js'
+import type { Json } from '../files/json-text.js'
 import { withTersor } from './quantization-config.js'
 
 type SideFiles = Readonly<Record<string, Uint8Array>>
@@ -46,6 +46,10 @@ export const huggingFaceSink = (path: string, options: HuggingFaceSinkOptions): 
       write: (name, parameter) => {
         for (const codec of codecsOf(parameter)) codecs.set(codec.name, codec)
         return weights.write(name, parameter)
+      },
+      copy: (name, outline) => {
+        for (const codec of codecsOf(outline)) codecs.set(codec.name, codec)
+        return weights.copy!(name, outline)
       },
       finish: async () => {
         await (await weights.finish()).close()

@@ -1,6 +1,6 @@
 import { bytesOf, DTYPES, sizeOf, type DType, type Shape } from '@tersor/tensor'
-import { badFile } from '../bad-file.js'
-import { isCounts, isRecord, parseJson, parseText } from '../json-text.js'
+import { badFile } from '../files/bad-file.js'
+import { isCounts, isRecord, parseJson, parseText } from '../files/json-text.js'
 import { DTYPE_OF } from './tables.js'
 
 /** The official reader's limit: a header that fits in memory whatever it claims. */

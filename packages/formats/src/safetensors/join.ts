@@ -1,23 +1,25 @@
-import { copyRange, nameOf, writeFully, type FileSystem, type OpenFile } from '../file-system.js'
-import { MARK, MARK_VALUE } from '../mark.js'
+import { copyPieces, nameOf, type FileSystem, type OpenFile } from '../files/file-system.js'
+import { MARK, MARK_VALUE } from '../files/mark.js'
 import { encodeHeader } from './header.js'
 
-/** A tensor whose bytes are on the disk already. */
+/** A tensor of a file to be, whose bytes are somewhere else. */
 export interface RawTensor {
   readonly name: string
   readonly dtype: string
   readonly shape: readonly number[]
-  /** Where its bytes lie in the shard's unfinished file. */
-  readonly at: number
   readonly bytes: number
+  /** As that of an outline. */
+  read(at: number, length: number, room: Uint8Array): Promise<Uint8Array>
 }
 
-/** What is known of an unfinished shard; its bytes are on the disk. */
+/** What is known of an unfinished shard. */
 export interface Shard {
   readonly data: OpenFile
   readonly tensors: RawTensor[]
   readonly trees: Map<string, unknown>
   size: number
+  /** Of `data`. */
+  written: number
 }
 
 const WIDTH: Readonly<Record<string, number>> = { C64: 8, F64: 8, I64: 8, U64: 8, F32: 4, I32: 4, U32: 4, F16: 2, BF16: 2, I16: 2, U16: 2 }
@@ -26,24 +28,31 @@ const WIDTH: Readonly<Record<string, number>> = { C64: 8, F64: 8, I64: 8, U64: 8
 const layOut = (tensors: readonly RawTensor[]): readonly RawTensor[] =>
   [...tensors].sort((a, b) => (WIDTH[b.dtype] ?? 1) - (WIDTH[a.dtype] ?? 1))
 
-/** Joins header and data into the finished file. */
-export const join = async (fs: FileSystem, shard: Shard, metadata: Readonly<Record<string, string>>, path: string): Promise<void> => {
+/** Writes a file of header and tensors; `onBytes` sees all of it in order, and each piece only until it returns. */
+export const writeTensors = async (
+  fs: FileSystem,
+  path: string,
+  tensors: readonly RawTensor[],
+  metadata: Readonly<Record<string, string>>,
+  onBytes: (bytes: Uint8Array) => void = () => {},
+): Promise<void> => {
   const begins = new Map<string, number>()
   let end = 0
-  const order = layOut(shard.tensors)
+  const order = layOut(tensors)
   for (const { name, bytes } of order) {
     begins.set(name, end)
     end += bytes
   }
-  const entries = shard.tensors.map(({ name, dtype, shape, bytes }) => {
+  const entries = tensors.map(({ name, dtype, shape, bytes }) => {
     const begin = begins.get(name)!
     return [name, { dtype, shape, data_offsets: [begin, begin + bytes] }] as const
   })
   const header = encodeHeader({ __metadata__: metadata, ...Object.fromEntries(entries) })
   const file = await fs.open(path, 'wx+')
   try {
-    await writeFully(file, header, 0)
-    for (const { name, at, bytes } of order) await copyRange(shard.data, at, file, header.byteLength + begins.get(name)!, bytes)
+    const write = copyPieces(file, onBytes)
+    await write({ bytes: header.byteLength, read: async (at, length) => header.subarray(at, at + length) }, 0)
+    for (const tensor of order) await write(tensor, header.byteLength + begins.get(tensor.name)!)
     await file.sync?.()
   } finally {
     await file.close()

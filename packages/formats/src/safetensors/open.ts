@@ -1,13 +1,19 @@
 import type { Provenance } from '@tersor/core'
 import { bytesOf, dense, storeOver, type Codec, type Dense, type ParameterStore } from '@tersor/tensor'
-import { badFile } from '../bad-file.js'
-import { openSource, type ByteSource } from '../byte-source.js'
-import type { FileSystem } from '../file-system.js'
+import { badFile } from '../files/bad-file.js'
+import { openSource, type ByteSource } from '../files/byte-source.js'
+import type { FileSystem } from '../files/file-system.js'
 import { parseSafetensorsHeader, safetensorsHeaderBytes, type TensorEntry } from './header.js'
-import { MARK } from '../mark.js'
+import { MARK } from '../files/mark.js'
 import { parseRecord, RECORD_KEY } from './record.js'
 import { checkIndex, findShards } from './shards.js'
-import { isNode, parseTree, readTree, storedLeaves, type StoredLeaf, type StoredTree } from './tree.js'
+import { isNode, outlineOfTree, parseTree, readTree, storedLeaves, type StoredLeaf, type StoredTree } from './tree.js'
+
+/** What those ask for who know their files. */
+interface OwnOptions extends OpenOptions {
+  /** Whether this process wrote the file or has found it to be what a run wrote: its trees are copied unread then. */
+  readonly trusted?: boolean
+}
 
 export interface OpenOptions {
   /** The codecs that trees of the file may use, passed as values. */
@@ -72,7 +78,8 @@ const locate = (shards: readonly Shard[]): ReadonlyMap<string, Located> => {
 
 const bytesOfTree = (tree: StoredTree): number => storedLeaves(tree).reduce((sum, leaf) => sum + bytesOf(leaf.dtype, leaf.shape), 0)
 
-const storeOf = (shards: readonly Shard[]): SafetensorsStore => {
+/** `trusted` trees are outlined though nobody holds their bytes against their codecs then. */
+const storeOf = (shards: readonly Shard[], trusted: boolean): SafetensorsStore => {
   const close = async (): Promise<void> => {
     await Promise.all(shards.map(shard => shard.source.close()))
   }
@@ -88,6 +95,13 @@ const storeOf = (shards: readonly Shard[]): SafetensorsStore => {
       }
       return readTree(name, tree, read)
     },
+    outline: ({ shard: { source, tensors }, tree }) => {
+      if (isNode(tree) && !trusted) return undefined
+      return outlineOfTree(tree, ({ raw }) => {
+        const { offset } = tensors.get(raw)!
+        return (at, length, room) => source.read(offset + at, length, undefined, room)
+      })
+    },
   })
   return Object.freeze({
     ...params,
@@ -101,7 +115,10 @@ const storeOf = (shards: readonly Shard[]): SafetensorsStore => {
  * Opens one safetensors file, a Blob of one, or a folder or index of shards; only headers are read until `read`.
  * Throws NOT_FOUND, BAD_FILE, UNSUPPORTED (a dtype), UNKNOWN_CODEC (a codec that was not passed) and DISK.
  */
-export const openSafetensors = async (from: string | Blob, { codecs = [], fileSystem }: OpenOptions = {}): Promise<SafetensorsStore> => {
+export const openSafetensors = async (
+  from: string | Blob,
+  { codecs = [], fileSystem, trusted = false }: OwnOptions = {},
+): Promise<SafetensorsStore> => {
   const found = typeof from === 'string' ? await findShards(from, fileSystem) : { files: [from], index: undefined }
   const byName = new Map(codecs.map(codec => [codec.name, codec]))
   const sources: ByteSource[] = []
@@ -112,7 +129,7 @@ export const openSafetensors = async (from: string | Blob, { codecs = [], fileSy
       shards.push(await openShard(sources.at(-1)!, byName))
     }
     if (found.index) checkIndex(found.index, new Map(shards.map(shard => [shard.source.name, shard.tensors])))
-    return storeOf(shards)
+    return storeOf(shards, trusted)
   } catch (error) {
     await Promise.all(sources.map(source => source.close()))
     throw error

@@ -1,7 +1,7 @@
 import type { Provenance } from '@tersor/core'
-import { badFile } from '../bad-file.js'
-import { isRecord, parseJson } from '../json-text.js'
-import { checkProvenance } from '../provenance.js'
+import { badFile } from '../files/bad-file.js'
+import { isRecord, parseJson } from '../files/json-text.js'
+import { checkProvenance } from '../files/provenance.js'
 import { MAX_TREE_DEPTH } from './tree.js'
 
 /** The key of __metadata__ that holds what Tersor knows beyond tensors. */

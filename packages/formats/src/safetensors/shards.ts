@@ -1,8 +1,8 @@
 import { CompressionError, quoted } from '@tersor/tensor'
-import { badFile } from '../bad-file.js'
-import { readSmallFile } from '../byte-source.js'
-import { diskError, exists, folderOf, isNameBeside, nodeFileSystem, withoutSlash, within, type FileSystem } from '../file-system.js'
-import { isRecord, parseJson, parseText } from '../json-text.js'
+import { badFile } from '../files/bad-file.js'
+import { readSmallFile } from '../files/byte-source.js'
+import { diskError, exists, folderOf, isNameBeside, nodeFileSystem, withoutSlash, within, type FileSystem } from '../files/file-system.js'
+import { isRecord, parseJson, parseText } from '../files/json-text.js'
 import { MAX_HEADER_BYTES } from './header.js'
 
 /** Where each tensor of a sharded model lies: tensor name → path. */

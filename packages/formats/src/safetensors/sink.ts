@@ -1,8 +1,8 @@
-import { byteLength, type Codec, type ParameterSink } from '@tersor/tensor'
-import { folderOf, nameOf, within, writeFile, writeFully } from '../file-system.js'
-import { MARK, MARK_VALUE } from '../mark.js'
-import { fileSink, type FileWriter, type SinkOptions, type Unfinished } from '../output.js'
-import { earlierOutputs, indexName, indexOf, join, shardName, type Shard } from './join.js'
+import { bytesOf, outlineBytes, type Codec, type Outline, type OutlineLeaf, type Parameter, type ParameterSink } from '@tersor/tensor'
+import { folderOf, nameOf, piecesOf, within, writeFile, writeFully } from '../files/file-system.js'
+import { MARK, MARK_VALUE } from '../files/mark.js'
+import { fileSink, type FileWriter, type SinkOptions, type Unfinished } from '../files/output.js'
+import { earlierOutputs, indexName, indexOf, shardName, writeTensors, type RawTensor, type Shard } from './join.js'
 import { openSafetensors, type SafetensorsStore } from './open.js'
 import { RECORD_KEY, recordToText } from './record.js'
 import { isNamed, codecsOf, leavesOf, storageOf, treeToJson } from './tree.js'
@@ -31,7 +31,7 @@ const joinAll = async (
     const isPlain = record.provenance.length === 0 && shard.trees.size === 0
     const marked = { ...given, [MARK]: MARK_VALUE }
     const metadata = isPlain ? marked : { ...marked, [RECORD_KEY]: recordToText(record) }
-    await join(fs, shard, metadata, within(folder, files[index]))
+    await writeTensors(fs, within(folder, files[index]), shard.tensors, metadata)
     await shard.data.close()
     await fs.rm(within(folder, `data-${index}`), { recursive: true, force: true })
   }
@@ -42,7 +42,8 @@ const joinAll = async (
 
 /**
  * Streams parameters into a safetensors file: plain tensors stay plain, trees become tensors `<name>/<part>` and a note in the header.
- * Bytes wait in `<path>.partial-<id>` and are joined with the header at the end; memory holds headers only.
+ * Bytes that are written wait in `<path>.partial-<id>` and are joined with the header at the end, those of outlines stay where they are until
+ * then; memory holds headers, and 4 MiB while files are joined.
  * Steps throw OUTPUT_EXISTS, DISK, BAD_DATA (a name twice, attributes that JSON loses); any failure removes everything.
  */
 export const safetensorsSink = (path: string, options: SafetensorsSinkOptions = {}): SafetensorsSink =>
@@ -61,22 +62,35 @@ const shardedWriter = (
   const shardFor = async (bytes: number): Promise<Shard> => {
     const current = shards.at(-1)
     if (current && (current.size === 0 || current.size + bytes <= maxShardBytes)) return current
-    shards.push({ data: await fs.open(within(folder, `data-${shards.length}`), 'wx+'), tensors: [], trees: new Map(), size: 0 })
+    shards.push({ data: await fs.open(within(folder, `data-${shards.length}`), 'wx+'), tensors: [], trees: new Map(), size: 0, written: 0 })
     return shards.at(-1)!
   }
+  /** Notes a parameter and has its leaves kept one after the other. */
+  const add = async (
+    name: string,
+    parameter: Parameter | Outline,
+    keep: (shard: Shard, leaf: OutlineLeaf, bytes: number) => Promise<RawTensor['read']>,
+  ) => {
+    const shard = await shardFor(outlineBytes(parameter))
+    if (parameter.kind === 'encoded') take(name)
+    if (parameter.kind === 'encoded' || !isNamed(parameter)) shard.trees.set(name, treeToJson(name, parameter))
+    for (const codec of codecsOf(parameter)) codecs.set(codec.name, codec)
+    for (const [raw, leaf] of leavesOf(name, parameter)) {
+      take(raw)
+      const bytes = bytesOf(leaf.dtype, leaf.shape)
+      shard.tensors.push({ name: raw, ...storageOf(leaf), bytes, read: await keep(shard, leaf, bytes) })
+      shard.size += bytes
+    }
+  }
   return {
-    write: async (name, parameter) => {
-      const shard = await shardFor(byteLength(parameter))
-      if (parameter.kind === 'encoded') take(name)
-      if (parameter.kind === 'encoded' || !isNamed(parameter)) shard.trees.set(name, treeToJson(name, parameter))
-      for (const codec of codecsOf(parameter)) codecs.set(codec.name, codec)
-      for (const [raw, leaf] of leavesOf(name, parameter)) {
-        take(raw)
-        await writeFully(shard.data, leaf.bytes, shard.size)
-        shard.tensors.push({ name: raw, ...storageOf(leaf), at: shard.size, bytes: leaf.bytes.byteLength })
-        shard.size += leaf.bytes.byteLength
-      }
-    },
+    write: (name, parameter) =>
+      add(name, parameter, async (shard, leaf, bytes) => {
+        const start = shard.written
+        await writeFully(shard.data, await leaf.read(0, bytes), start)
+        shard.written += bytes
+        return piecesOf(shard.data, start, bytes).read
+      }),
+    copy: (name, outline) => add(name, outline, async (_shard, leaf) => leaf.read),
     finish: async () => {
       if (shards.length === 0) await shardFor(0)
       const files = await joinAll(unfinished, path, shards, metadata)
@@ -92,6 +106,7 @@ const shardedWriter = (
     close: async () => {
       await Promise.all(shards.map(shard => shard.data.close().catch(() => {})))
     },
-    reopen: () => openSafetensors(shards.length > 1 ? `${path}.index.json` : path, { codecs: [...codecs.values()], fileSystem: fs }),
+    reopen: () =>
+      openSafetensors(shards.length > 1 ? `${path}.index.json` : path, { codecs: [...codecs.values()], fileSystem: fs, trusted: true }),
   }
 }

@@ -2,7 +2,7 @@ import '@tensorflow/tfjs-backend-cpu'
 import { rm } from 'node:fs/promises'
 import { affine, bitmask, codebook, CORE_CODECS, factored, masked, matrix, permuted, powers, ranged, scaled, sum } from '@tersor/core'
 import { encoded, fromFloat32, fromIntegers, type Codec, type DType, type Encoded } from '@tersor/tensor'
-import { temporaryFolder } from '../failing-file-system.reference.js'
+import { temporaryFolder } from '../files/failing-file-system.fixture.js'
 import { openSafetensors, safetensorsSink } from '../safetensors.js'
 
 let folder = ''

@@ -3,16 +3,19 @@ import {
   CompressionError,
   encoded,
   isDType,
+  outlineOf,
   sizeOf,
   type Attrs,
   type Codec,
   type Dense,
   type DType,
+  type Outline,
+  type OutlineLeaf,
   type Parameter,
   type Shape,
 } from '@tersor/tensor'
-import { badFile, oneLine } from '../bad-file.js'
-import { isCounts, isRecord } from '../json-text.js'
+import { badFile, oneLine } from '../files/bad-file.js'
+import { isCounts, isRecord } from '../files/json-text.js'
 import type { TensorEntry } from './header.js'
 import { DTYPE_OF, NAME_OF } from './tables.js'
 
@@ -42,14 +45,14 @@ const SEPARATOR = '/'
 export const MAX_TREE_DEPTH = 16
 
 /** The leaves with the names that their tensors get in the file. */
-export const leavesOf = (name: string, parameter: Parameter): readonly (readonly [raw: string, leaf: Dense])[] =>
-  parameter.kind === 'dense'
-    ? [[name, parameter]]
-    : Object.entries(parameter.parts).flatMap(([part, child]) => leavesOf(name + SEPARATOR + part, child))
+export const leavesOf = (name: string, parameter: Parameter | Outline): readonly (readonly [raw: string, leaf: OutlineLeaf])[] => {
+  if (parameter.kind === 'dense') return [[name, 'bytes' in parameter ? outlineOf(parameter) : parameter]]
+  return Object.entries<Parameter | Outline>(parameter.parts).flatMap(([part, child]) => leavesOf(name + SEPARATOR + part, child))
+}
 
 /** The codecs of a tree. */
-export const codecsOf = (parameter: Parameter): readonly Codec[] =>
-  parameter.kind === 'dense' ? [] : [parameter.codec, ...Object.values(parameter.parts).flatMap(codecsOf)]
+export const codecsOf = (parameter: Parameter | Outline): readonly Codec[] =>
+  parameter.kind === 'dense' ? [] : [parameter.codec, ...Object.values<Parameter | Outline>(parameter.parts).flatMap(codecsOf)]
 
 const checkAttrs = (name: string, attrs: Attrs): Attrs => {
   for (const [key, value] of Object.entries(attrs)) {
@@ -61,7 +64,7 @@ const checkAttrs = (name: string, attrs: Attrs): Attrs => {
 }
 
 /** The tree as JSON: codec, shape, attrs and parts, or dtype and shape of a leaf. Throws BAD_DATA for attributes that JSON loses. */
-export const treeToJson = (name: string, parameter: Parameter): unknown =>
+export const treeToJson = (name: string, parameter: Parameter | Outline): unknown =>
   parameter.kind === 'dense'
     ? { dtype: parameter.dtype, shape: parameter.shape }
     : {
@@ -69,17 +72,17 @@ export const treeToJson = (name: string, parameter: Parameter): unknown =>
         shape: parameter.shape,
         attrs: checkAttrs(name, parameter.attrs),
         parts: Object.fromEntries(
-          Object.entries(parameter.parts).map(([part, child]) => [part, treeToJson(name + SEPARATOR + part, child)]),
+          Object.entries<Parameter | Outline>(parameter.parts).map(([part, child]) => [part, treeToJson(name + SEPARATOR + part, child)]),
         ),
       }
 
 /** Whether the format itself says what a tensor's elements are; others are noted beside it, or they would be read as bytes. */
-export const isNamed = ({ dtype }: Pick<Dense, 'dtype'>): boolean => NAME_OF[dtype] !== undefined
+export const isNamed = ({ dtype }: Pick<OutlineLeaf, 'dtype'>): boolean => NAME_OF[dtype] !== undefined
 
 /** What the writer puts in the header for a leaf: dtypes that the format lacks become flat bytes. */
-export const storageOf = (leaf: Dense): { readonly dtype: string; readonly shape: Shape } => {
+export const storageOf = (leaf: Pick<OutlineLeaf, 'dtype' | 'shape'>): { readonly dtype: string; readonly shape: Shape } => {
   const dtype = NAME_OF[leaf.dtype]
-  return dtype ? { dtype, shape: leaf.shape } : { dtype: 'U8', shape: [leaf.bytes.byteLength] }
+  return dtype ? { dtype, shape: leaf.shape } : { dtype: 'U8', shape: [bytesOf(leaf.dtype, leaf.shape)] }
 }
 
 const camelCase = (name: string): string => name.replace(/[-_.](\w)/g, (_, letter: string) => letter.toUpperCase())
@@ -135,6 +138,13 @@ export const parseTree = (
 /** All leaves of a stored tree. */
 export const storedLeaves = (tree: StoredTree): readonly StoredLeaf[] =>
   isNode(tree) ? Object.values(tree.parts).flatMap(storedLeaves) : [tree]
+
+/** What a stored tree looks like, its leaves read by `read`. */
+export const outlineOfTree = (tree: StoredTree, read: (leaf: StoredLeaf) => OutlineLeaf['read']): Outline => {
+  if (!isNode(tree)) return { kind: 'dense', dtype: tree.dtype, shape: tree.shape, read: read(tree) }
+  const parts = Object.entries(tree.parts).map(([part, child]) => [part, outlineOfTree(child, read)] as const)
+  return { kind: 'encoded', codec: tree.codec, shape: tree.shape, attrs: tree.attrs, parts: Object.fromEntries(parts) }
+}
 
 /** Reads the leaves at the same time, builds the tree and holds its parts against its codecs. Throws BAD_FILE where they do not fit. */
 export const readTree = async (name: string, tree: StoredTree, read: (leaf: StoredLeaf) => Promise<Dense>): Promise<Parameter> => {

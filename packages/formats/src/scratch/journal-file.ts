@@ -1,5 +1,5 @@
-import { readSmallFile } from '../byte-source.js'
-import { exists, within, writeFully, type FileSystem, type OpenFile } from '../file-system.js'
+import { readSmallFile } from '../files/byte-source.js'
+import { exists, within, writeFully, type FileSystem, type OpenFile } from '../files/file-system.js'
 import { encodeRecord, MAX_JOURNAL_BYTES, parseJournal, type Journal } from './journal.js'
 import type { JournalRecord } from './journal-record.js'
 

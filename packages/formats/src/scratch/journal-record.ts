@@ -1,5 +1,5 @@
 import type { Fingerprint, ProgressEvent } from '@tersor/core'
-import { isRecord, type Json } from '../json-text.js'
+import { isRecord, type Json } from '../files/json-text.js'
 
 /** A unit that is on the disk for good. */
 export interface UnitRecord {

@@ -1,5 +1,5 @@
-import { badFile } from '../bad-file.js'
-import { parseJson } from '../json-text.js'
+import { badFile } from '../files/bad-file.js'
+import { parseJson } from '../files/json-text.js'
 import { isJournalRecord, type JournalRecord } from './journal-record.js'
 
 /** Raised when an older run could not be gone on with. */

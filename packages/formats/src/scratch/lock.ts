@@ -1,6 +1,6 @@
 import { CompressionError } from '@tersor/tensor'
-import { readSmallFile } from '../byte-source.js'
-import { exists, within, writeFile, type FileSystem } from '../file-system.js'
+import { readSmallFile } from '../files/byte-source.js'
+import { exists, within, writeFile, type FileSystem } from '../files/file-system.js'
 
 /** The file that names the process which works in a folder. */
 export const LOCK = 'lock'

@@ -1,21 +1,24 @@
-import { CORE_CODECS, type Fingerprint, type ProgressEvent, type Scratch, type Spill, type Unit, type UnitSink } from '@tersor/core'
-import type { Codec, Parameter } from '@tersor/tensor'
-import { badFile } from '../bad-file.js'
-import { fileSource } from '../byte-source.js'
+import { CORE_CODECS, type Fingerprint, type ProgressEvent, type Scratch, type Spill, type Unit } from '@tersor/core'
+import type { Codec, Parameter, ParameterStore } from '@tersor/tensor'
+import { badFile } from '../files/bad-file.js'
+import { fileSource } from '../files/byte-source.js'
 import {
   diskError,
   exists,
   makeFolder,
   nodeFileSystem,
   readFully,
+  syncFolder,
   within,
   withoutSlash,
   writeFully,
   type FileSystem,
-} from '../file-system.js'
-import { recoverOutput } from '../moves.js'
+} from '../files/file-system.js'
+import { recoverOutput } from '../files/moves.js'
 import { openSafetensors } from '../safetensors/open.js'
 import { safetensorsSink } from '../safetensors/sink.js'
+import { codecsOf } from '../safetensors/tree.js'
+import { writeParameters } from '../safetensors/write.js'
 import { differenceOf, notOurs, nothingToResume, otherVersion, stoppedRun } from './errors.js'
 import { JOURNAL, openPen, readJournal, type Pen } from './journal-file.js'
 import { LOCK, lockFolder } from './lock.js'
@@ -61,13 +64,6 @@ const digestOf = async (fs: FileSystem, path: string): Promise<Pick<UnitRecord, 
   } finally {
     await source.close()
   }
-}
-
-/** Makes the names in a folder as lasting as the files; some systems cannot. */
-const syncFolder = async (fs: FileSystem, path: string): Promise<void> => {
-  const folder = await fs.open(path, 'r').catch(() => undefined)
-  await folder?.sync?.().catch(() => {})
-  await folder?.close().catch(() => {})
 }
 
 const openSpill = async (fs: FileSystem, path: string): Promise<Spill> => {
@@ -191,28 +187,28 @@ const findUnit = async ({ fs, path, units, codecs }: Folder, unit: string): Prom
   const { bytes, sha256 } = await digestOf(fs, file)
   if (bytes !== record.bytes || sha256 !== record.sha256)
     throw badFile(`${file} is not what the run wrote there.`, 'Remove the folder and begin anew.', { file })
-  return { params: await openSafetensors(file, { codecs, fileSystem: fs }), events: record.events }
+  return { params: await openSafetensors(file, { codecs, fileSystem: fs, trusted: true }), events: record.events }
 }
 
-const createUnit = (folder: Folder, unit: string): UnitSink => {
-  const { fs, path, units } = folder
+/** A stage as a file, hashed on its way to the disk. */
+const saveUnit = async (
+  { fs, path, units, codecs, pen }: Folder,
+  unit: string,
+  parameters: ReadonlyMap<string, Parameter>,
+  events: readonly ProgressEvent[],
+): Promise<ParameterStore> => {
   const file = within(path, fileOf(unit))
-  const sink = safetensorsSink(file, { fileSystem: fs, overwrite: true })
-  const record = async (events: readonly ProgressEvent[]): Promise<void> => {
-    await syncFolder(fs, path)
-    const finished: UnitRecord = { kind: 'unit', unit, ...(await digestOf(fs, file)), events }
-    await folder.pen!.add(finished)
-    units.set(unit, finished)
-  }
-  return {
-    write: (name: string, parameter: Parameter) => sink.write(name, parameter),
-    finish: async (events?: readonly ProgressEvent[]) => {
-      const store = await sink.finish()
-      if (events) await onDisk(path, record(events))
-      return store
-    },
-    abort: () => sink.abort(),
-  }
+  const hash = globalThis.process.getBuiltinModule('node:crypto').createHash('sha256')
+  let bytes = 0
+  await writeParameters(fs, file, parameters, piece => {
+    hash.update(piece)
+    bytes += piece.byteLength
+  })
+  await syncFolder(fs, path)
+  const finished: UnitRecord = { kind: 'unit', unit, bytes, sha256: hash.digest('hex'), events }
+  await pen!.add(finished)
+  units.set(unit, finished)
+  return openSafetensors(file, { codecs: [...codecs, ...[...parameters.values()].flatMap(codecsOf)], fileSystem: fs, trusted: true })
 }
 
 const onDisk = <T>(path: string, work: Promise<T>): Promise<T> =>
@@ -239,7 +235,8 @@ export const scratchFolder = (where: string, options: ScratchOptions = {}): Scra
     recover: async () => (await exists(fs, path)) && onDisk(path, recover(folder)),
     begin: (fingerprint: Fingerprint, resume: boolean) => onDisk(path, (resume ? goOn : beginAnew)(folder, fingerprint)),
     find: (unit: string) => onDisk(path, findUnit(folder, unit)),
-    create: (unit: string) => createUnit(folder, unit),
+    create: (unit: string) => safetensorsSink(within(path, fileOf(unit)), { fileSystem: fs, overwrite: true }),
+    save: (...unit: Parameters<Scratch['save']>) => onDisk(path, saveUnit(folder, ...unit)),
     spill: () => onDisk(path, openSpill(fs, within(path, `spill-${folder.spills++}`))),
     finished: () => folder.units.size,
     publish: (kind: 'publishing' | 'published') => onDisk(path, folder.pen!.add({ kind })),

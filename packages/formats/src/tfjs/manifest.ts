@@ -1,7 +1,7 @@
 import { quoted, sizeOf, type CompressionError, type Shape } from '@tersor/tensor'
-import { badFile } from '../bad-file.js'
-import { isPathBeside } from '../file-system.js'
-import { isCounts, isRecord, type Json } from '../json-text.js'
+import { badFile } from '../files/bad-file.js'
+import { isPathBeside } from '../files/file-system.js'
+import { isCounts, isRecord, type Json } from '../files/json-text.js'
 
 /** More weights than any network has; a manifest of that many has some hundred megabytes. */
 export const MAX_WEIGHTS = 1 << 20

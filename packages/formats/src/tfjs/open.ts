@@ -1,9 +1,9 @@
 import type { Provenance } from '@tersor/core'
 import { CompressionError, dense, fromFloat32, fromIntegers, storeOver, type Dense, type ParameterStore } from '@tersor/tensor'
-import { badFile } from '../bad-file.js'
-import { fileSource, readSmallFile, type ByteSource } from '../byte-source.js'
-import { folderOf, within, type FileSystem } from '../file-system.js'
-import { isRecord, parseJson, parseText, type Json } from '../json-text.js'
+import { badFile } from '../files/bad-file.js'
+import { fileSource, readSmallFile, type ByteSource } from '../files/byte-source.js'
+import { folderOf, within, type FileSystem } from '../files/file-system.js'
+import { isRecord, parseJson, parseText, type Json } from '../files/json-text.js'
 import { manifestOf, type Manifest, type WeightEntry } from './manifest.js'
 import { withStrings } from './strings.js'
 

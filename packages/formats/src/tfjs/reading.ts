@@ -1,4 +1,4 @@
-import type { Reading } from '../reading-table.js'
+import type { Reading } from '../files/reading-table.js'
 import { WEIGHT_DTYPES, type WeightDType } from './manifest.js'
 
 /** What becomes of weights by their dtype in the manifest. */

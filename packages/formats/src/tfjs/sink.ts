@@ -1,11 +1,11 @@
 import type { Provenance } from '@tersor/core'
 import { CompressionError, type ParameterSink } from '@tersor/tensor'
-import { nameOf, within, withoutSlash, writeFile, writeFully, type OpenFile } from '../file-system.js'
-import { isRecord, type Json } from '../json-text.js'
-import { fileSink, type SinkOptions } from '../output.js'
+import { nameOf, within, withoutSlash, writeFile, writeFully, type OpenFile } from '../files/file-system.js'
+import { isRecord, type Json } from '../files/json-text.js'
+import { fileSink, type SinkOptions } from '../files/output.js'
 import type { Manifest } from './manifest.js'
 import { openTfjs, RECORD_KEY } from './open.js'
-import { isMisfit, refusedText, stepsText, type Refused } from '../misfit.js'
+import { isRefusal, refusedText, stepsText, type Refused } from '../files/refusal.js'
 import { storeWeight, type StoredWeight } from './storage.js'
 
 export interface TfjsSinkOptions extends SinkOptions {
@@ -102,7 +102,7 @@ export const tfjsSink = (path: string, options: TfjsSinkOptions = {}): Parameter
       write: async (name, parameter) => {
         take(name)
         const stored = storeWeight(name, parameter, manifest?.weights.get(name))
-        if (isMisfit(stored)) refused.push({ name, ...stored })
+        if (isRefusal(stored)) refused.push({ name, ...stored })
         else if (refused.length === 0) await add(name, stored)
       },
       finish: async () => {

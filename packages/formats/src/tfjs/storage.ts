@@ -11,7 +11,7 @@ import {
   type Shape,
 } from '@tersor/tensor'
 import type { Quantization, WeightDType, WeightEntry } from './manifest.js'
-import type { Misfit } from '../misfit.js'
+import type { Refusal } from '../files/refusal.js'
 
 /** A weight as a manifest describes it, and its bytes. */
 export interface StoredWeight {
@@ -22,7 +22,7 @@ export interface StoredWeight {
 }
 
 const QUANTIZE = "Quantize it by rtn with bits=8 and granularity='tensor'."
-const misfit = (reason: string, step = QUANTIZE): Misfit => ({ reason, step })
+const refusal = (reason: string, step = QUANTIZE): Refusal => ({ reason, step })
 
 /** Codes around the grid's zero as the source had them, where every value lies on that grid; undefined where one does not. */
 const codesOn = (
@@ -52,14 +52,14 @@ const storeAsBefore = (values: Float32Array | Int32Array, shape: Shape, before: 
 }
 
 /** A plain tensor: on the grid that it was read from where it is still the same, else as it is. */
-const storeDense = (tensor: Dense, before: WeightEntry | undefined): StoredWeight | Misfit => {
+const storeDense = (tensor: Dense, before: WeightEntry | undefined): StoredWeight | Refusal => {
   const { dtype, shape } = tensor
   if (dtype === 'f16') return { dtype: 'float32', shape, quantization: { dtype: 'float16' }, bytes: tensor.bytes }
   if (dtype === 'c64') return { dtype: 'complex64', shape, bytes: tensor.bytes }
   if (DTYPES[dtype].kind !== 'float') {
     if (before?.dtype === 'bool' && dtype === 'u8') return { dtype: 'bool', shape, bytes: tensor.bytes }
     if (dtype === 'i64' || dtype === 'u64' || dtype === 'u32')
-      return misfit(`holds ${dtype} numbers, which no int32 holds`, 'Leave it out.')
+      return refusal(`holds ${dtype} numbers, which no int32 holds`, 'Leave it out.')
     const whole = Int32Array.from(toInt32(tensor))
     const again = before?.dtype === 'int32' ? storeAsBefore(whole, shape, before) : undefined
     return again ?? { dtype: 'int32', shape, bytes: new Uint8Array(whole.buffer) }
@@ -82,30 +82,30 @@ const fromRows = (codes: Uint8Array, outAxis: number, shape: Shape): Uint8Array 
 const same = (values: ArrayLike<number>): boolean => Array.prototype.every.call(values, value => value === values[0])
 
 /** One grid for the whole tensor: value = scale · (code − zero) = code · scale + min. */
-const storeAffine = ({ parts, attrs, shape }: Encoded): StoredWeight | Misfit => {
+const storeAffine = ({ parts, attrs, shape }: Encoded): StoredWeight | Refusal => {
   const { data, scale, zero } = parts as Readonly<Record<string, Dense>>
-  if (!isDense(parts.scale)) return misfit('has scales that are codes themselves')
+  if (!isDense(parts.scale)) return refusal('has scales that are codes themselves')
   const bits = attrs.bits as number
   const scales = toFloat32(scale)
   const zeros = zero ? toInt32(zero) : Int32Array.of(2 ** (bits - 1))
-  if (!same(scales) || !same(zeros)) return misfit(`has ${scales.length} scales, and tfjs keeps one for a tensor`)
+  if (!same(scales) || !same(zeros)) return refusal(`has ${scales.length} scales, and tfjs keeps one for a tensor`)
   const bytes = bits === 8 ? data.bytes : Uint8Array.from(unpackBits(data.bytes, bits, sizeOf(shape)))
   return { dtype: 'float32', shape, quantization: { dtype: 'uint8', scale: scales[0], min: 0 - zeros[0] * scales[0] }, bytes }
 }
 
-const storeEncoded = (tree: Encoded): StoredWeight | Misfit => {
+const storeEncoded = (tree: Encoded): StoredWeight | Refusal => {
   const { codec, parts, shape, attrs } = tree
   if (codec.name === 'affine') return storeAffine(tree)
-  if (codec.name !== 'matrix') return misfit(`is ${codec.name}, and tfjs keeps one grid of codes for a tensor`)
+  if (codec.name !== 'matrix') return refusal(`is ${codec.name}, and tfjs keeps one grid of codes for a tensor`)
   const values = parts.values
-  if (values.kind === 'dense') return misfit('is a matrix of plain numbers')
+  if (values.kind === 'dense') return refusal('is a matrix of plain numbers')
   const stored = storeEncoded(values)
   return 'reason' in stored ? stored : { ...stored, shape, bytes: fromRows(stored.bytes, attrs.outAxis as number, shape) }
 }
 
 /** How a manifest keeps a parameter; `before` is what it was read from. */
-export const storeWeight = (name: string, parameter: Parameter, before: WeightEntry | undefined): StoredWeight | Misfit => {
+export const storeWeight = (name: string, parameter: Parameter, before: WeightEntry | undefined): StoredWeight | Refusal => {
   if (/\.input_(scale|zero_point)$/.test(name) && before === undefined)
-    return misfit('is the grid of a layer’s inputs, and tfjs computes in float32', 'Leave out quantize-activations.')
+    return refusal('is the grid of a layer’s inputs, and tfjs computes in float32', 'Leave out quantize-activations.')
   return parameter.kind === 'dense' ? storeDense(parameter, before) : storeEncoded(parameter)
 }

@@ -1,5 +1,5 @@
 import { sizeOf } from '@tersor/tensor'
-import { badFile } from '../bad-file.js'
+import { badFile } from '../files/bad-file.js'
 import type { Manifest, WeightEntry, WeightGroup } from './manifest.js'
 
 /** Tables of words have some megabytes; they are held in memory. */

@@ -1,9 +1,9 @@
 import { decodeF16, encodeF16 } from '@tersor/tensor'
 import { BLOCK, contentOf, putU16, SUPER, u16At, type BlockFormat } from './block-format.js'
 import { extremeOf, TINY } from './fit-symmetric.js'
-import { packNibbles, unpackNibbles } from './halves.js'
+import { packNibbles, unpackNibbles } from './pack-4-bit.js'
 import { clamp, nearestInt } from './nearest.js'
-import { sumOfSquares, weigh } from './spread.js'
+import { sumOfSquares, weigh } from './importance-weights.js'
 
 const { fround, abs } = Math
 

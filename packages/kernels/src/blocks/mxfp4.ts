@@ -1,5 +1,5 @@
 import { BLOCK, contentOf, type BlockFormat } from './block-format.js'
-import { packNibbles, unpackNibbles } from './halves.js'
+import { packNibbles, unpackNibbles } from './pack-4-bit.js'
 
 const { fround, abs, floor, log2 } = Math
 const BYTES = 17

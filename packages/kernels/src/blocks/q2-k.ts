@@ -1,5 +1,5 @@
 import type { BlockContent } from './block-format.js'
-import { packCrumbs, unpackCrumbs } from './crumbs.js'
+import { packCrumbs, unpackCrumbs } from './pack-2-bit.js'
 import { SWEEPS } from './fit-affine.js'
 import { putScales, rangedSuper, takeScales } from './ranged-super.js'
 

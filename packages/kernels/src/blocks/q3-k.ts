@@ -1,8 +1,8 @@
 import { SUPER, type BlockContent } from './block-format.js'
-import { packCrumbs, unpackCrumbs } from './crumbs.js'
+import { packCrumbs, unpackCrumbs } from './pack-2-bit.js'
 import { extremeOf, fitSymmetric, refineSymmetric } from './fit-symmetric.js'
 import { clamp, nearestInt } from './nearest.js'
-import { sumOfSquares, weigh } from './spread.js'
+import { sumOfSquares, weigh } from './importance-weights.js'
 import { GROUP, GROUPS, symmetricSuper, type Room } from './symmetric-super.js'
 
 const { fround } = Math

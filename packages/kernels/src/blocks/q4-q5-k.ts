@@ -2,7 +2,7 @@ import { SUPER, type BlockContent } from './block-format.js'
 import { SWEEPS, type Sweep } from './fit-affine.js'
 import { putScales, rangedSuper, takeScales, type RangedSuperLayout } from './ranged-super.js'
 import { packSixBitPairs, SIX_BIT_PAIRS_BYTES, unpackSixBitPairs } from './six-bit-pairs.js'
-import { sumOfSquares } from './spread.js'
+import { sumOfSquares } from './importance-weights.js'
 
 const { fround, abs, sqrt, min } = Math
 const GROUP = 32

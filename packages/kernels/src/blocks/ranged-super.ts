@@ -3,7 +3,7 @@ import { contentOf, putU16, SUPER, u16At, type BlockContent, type BlockFormat, t
 import { affineRoom, fitAffine, SWEEPS, type AffineRoom, type Sweep } from './fit-affine.js'
 import { fitPositive } from './fit-positive.js'
 import { clamp, nearestInt } from './nearest.js'
-import { sumOfSquares, weigh } from './spread.js'
+import { sumOfSquares, weigh } from './importance-weights.js'
 
 const { fround } = Math
 

@@ -1,9 +1,9 @@
 import { decodeF16, encodeF16 } from '@tersor/tensor'
 import { BLOCK, contentOf, putU16, u16At, type BlockFormat } from './block-format.js'
 import { affineRoom, fitAffine, SWEEPS } from './fit-affine.js'
-import { packFives, packNibbles, unpackFives, unpackNibbles } from './halves.js'
+import { packFives, packNibbles, unpackFives, unpackNibbles } from './pack-4-bit.js'
 import { quantize } from './quantize.js'
-import { eachWeighedBlock } from './spread.js'
+import { eachWeighedBlock } from './importance-weights.js'
 
 const { fround } = Math
 const HEAD = 4

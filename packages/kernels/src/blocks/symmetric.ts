@@ -1,9 +1,9 @@
 import { decodeF16, encodeF16 } from '@tersor/tensor'
 import { BLOCK, contentOf, putU16, u16At, type BlockContent, type BlockFormat } from './block-format.js'
 import { fitSymmetric } from './fit-symmetric.js'
-import { packBytes, packFives, packNibbles, unpackBytes, unpackFives, unpackNibbles } from './halves.js'
+import { packBytes, packFives, packNibbles, unpackBytes, unpackFives, unpackNibbles } from './pack-4-bit.js'
 import { quantize } from './quantize.js'
-import { eachWeighedBlock } from './spread.js'
+import { eachWeighedBlock } from './importance-weights.js'
 
 const HEAD = 2
 

@@ -1,8 +1,8 @@
-import type { Misfit } from '@tersor/formats/misfit'
-import type { SinkOptions } from '@tersor/formats/output'
+import type { Refusal } from '@tersor/formats/internal/files/refusal'
+import type { SinkOptions } from '@tersor/formats/internal/files/output'
 import type { PlannedLayer } from '@tersor/formats/gptq'
 import type { CompressionError, ParameterSink } from '@tersor/tensor'
-import type { OpenedModel, OpenModelOptions } from '../opened-model.js'
+import type { OpenedModel, OpenModelOptions } from '../opening/opened-model.js'
 import type { Runtime } from './runtime.js'
 
 /** What a writer may be told besides the model; each format lists those that it takes. */
@@ -43,7 +43,7 @@ export interface FormatWriter {
   /** Why a model, or a path for it, has no place here, where more is to be said of it than that. */
   refuses?(model: OpenedModel, out: string): CompressionError | undefined
   /** Says of a layer on a grid of codes why it would have no place; undefined where it has one. Known before any work is done. */
-  judge?(options: FormatOptions): Promise<(layer: PlannedLayer) => Misfit | undefined>
+  judge?(options: FormatOptions): Promise<(layer: PlannedLayer) => Refusal | undefined>
   /** Steps whose codes lie on no grid with whole zeros and that it has a place for all the same. */
   readonly takes?: readonly string[]
   /** How sinks are opened; what that reads besides the model is read now. Throws BAD_OPTION. */

@@ -1,5 +1,5 @@
 import type { BlockTypeName, MixtureName } from '@tersor/formats/gguf'
-import type { OpenedModel } from '../opened-model.js'
+import type { OpenedModel } from '../opening/opened-model.js'
 import type { Format } from './format.js'
 import { filesOf } from './huggingface.js'
 
@@ -15,7 +15,7 @@ const completeOf = (model: OpenedModel) => ('completeConfig' in model && model.c
 export const ggufFormat: Format = {
   name: 'gguf',
   ends: ['.gguf'],
-  open: async path => (await import('../open-gguf.js')).openGgufModel(path),
+  open: async path => (await import('../opening/open-gguf.js')).openGgufModel(path),
   weightFiles: async path => {
     const count = PART.exec(path)?.[1]
     if (count === undefined) return [path]

@@ -1,4 +1,4 @@
-import { within } from '@tersor/formats/file-system'
+import { within } from '@tersor/formats/internal/files/file-system'
 import { fileSystem, type Format } from './format.js'
 
 /** What a loader of trees would be. */
@@ -9,7 +9,7 @@ export const huggingFaceFormat: Format = {
   name: 'huggingface',
   ends: ['.safetensors'],
   open: async (path, options, folder) => {
-    const { openDescribed, openFolder } = await import('../open-folder.js')
+    const { openDescribed, openFolder } = await import('../opening/open-folder.js')
     return folder === undefined ? openDescribed(path, options) : openFolder(folder, options)
   },
   weightFiles: async path => {

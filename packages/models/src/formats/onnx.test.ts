@@ -1,4 +1,4 @@
-import { FORMATS, loadFormats } from '../formats.js'
+import { FORMATS, loadFormats } from '../opening/formats.js'
 import { onnxFormat } from './onnx.js'
 
 it('says what to install where the package is missing', async () => {

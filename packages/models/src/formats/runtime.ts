@@ -1,6 +1,6 @@
-import type { GraphValue } from '../graph-model.js'
-import type { LanguageModel } from '../language-model.js'
-import type { TextEncoder } from '../text-encoder.js'
+import type { GraphValue } from '../imported/graph-model.js'
+import type { LanguageModel } from '../networks/language-model.js'
+import type { TextEncoder } from '../networks/text-encoder.js'
 
 /** Logits or logarithms of probabilities of all tokens, a row for each of the ids; −∞ where the runtime gives none. */
 export type RunTokens = (path: string, ids: readonly number[], vocabulary: number) => Promise<readonly ArrayLike<number>[]>

@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { folderOf, within } from '@tersor/formats/file-system'
+import { folderOf, within } from '@tersor/formats/internal/files/file-system'
 import { fileSystem } from './format.js'
 import type { GraphInput, Runtime } from './runtime.js'
 

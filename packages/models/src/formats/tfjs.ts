@@ -1,7 +1,7 @@
-import { folderOf, within } from '@tersor/formats/file-system'
+import { folderOf, within } from '@tersor/formats/internal/files/file-system'
 import { CompressionError } from '@tersor/tensor'
-import type { OpenedModel } from '../opened-model.js'
-import type { TfjsGraphModel } from '../tfjs-model.js'
+import type { OpenedModel } from '../opening/opened-model.js'
+import type { TfjsGraphModel } from '../imported/tfjs/model.js'
 import { fileSystem, type Format } from './format.js'
 
 const MODEL = 'model.json'
@@ -23,7 +23,7 @@ export const tfjsFormat: Format = {
   name: 'tfjs',
   ends: ['.json'],
   find: async (folder, names) => (names.includes(MODEL) && !names.includes('config.json') ? within(folder, MODEL) : undefined),
-  open: async (path, { parametersOnly = false }) => (await import('../tfjs-model.js')).openTfjsModel(path, { parametersOnly }),
+  open: async (path, { parametersOnly = false }) => (await import('../imported/tfjs/model.js')).openTfjsModel(path, { parametersOnly }),
   // the shards that the manifest names
   weightFiles: async path => {
     const json = JSON.parse(await fileSystem().readFile(path, 'utf8')) as { weightsManifest?: readonly Group[] }

@@ -12,9 +12,9 @@ import {
   TYPES,
   WORDS,
   type BertConfig,
-} from '@tersor/models/bert-parameters'
-import { biased } from '@tersor/models/encoder-block'
-import { biasOf } from '@tersor/models/layers'
+} from '@tersor/models/internal/networks/bert-parameters'
+import { biased } from '@tersor/models/internal/networks/encoder-block'
+import { biasOf } from '@tersor/models/internal/networks/layers'
 import { giveOut, idsValue, linear as linearIn, type GraphEnds, type GraphNetwork, type Values } from '../folder/network.js'
 import { HIDDEN_FROM_SIGHT, type Operators } from '../folder/operators.js'
 import type { Site } from '@tersor/core'

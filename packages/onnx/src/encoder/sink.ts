@@ -1,5 +1,5 @@
 import type { ParameterSink } from '@tersor/tensor'
-import { parseBertConfig } from '@tersor/models/bert-parameters'
+import { parseBertConfig } from '@tersor/models/internal/networks/bert-parameters'
 import { parseLlamaConfig } from '@tersor/models/llama-config'
 import { decoderNetwork } from '../decoder/sink.js'
 import { onnxFolderSink, type OnnxFolderOptions } from '../folder/sink.js'

@@ -1,7 +1,7 @@
 import { create } from '@bufbuild/protobuf'
 import { encodeModel, graphBuilder, modelOf, openOnnx, type GraphBuilder, type ModelProto } from '../file.js'
 import { AttributeProto_AttributeType, AttributeProtoSchema, GraphProtoSchema, NodeProtoSchema } from './schema/onnx-ml_pb.js'
-import { initializer, values } from './toy-graph.reference.js'
+import { initializer, values } from './toy-graph.fixture.js'
 
 const graphOf = (build: (graph: GraphBuilder) => void, edit: (model: ModelProto) => void = () => {}): Blob => {
   const graph = graphBuilder('node_')

@@ -1,4 +1,4 @@
-import { badFile } from '@tersor/formats/bad-file'
+import { badFile } from '@tersor/formats/internal/files/bad-file'
 import { dtypeOf } from './data-types.js'
 import { innerGraphs } from './subgraphs.js'
 import { TensorProto_DataType as Type, type GraphProto, type NodeProto, type ValueInfoProto } from './schema/onnx-ml_pb.js'

@@ -1,7 +1,7 @@
 import { clearField, create } from '@bufbuild/protobuf'
 import { encodeModel, graphBuilder, MICROSOFT, modelOf, openOnnx, type ModelProto, type NodeProto } from '../file.js'
 import { AttributeProto_AttributeType as Type, AttributeProtoSchema, FunctionProtoSchema } from './schema/onnx-ml_pb.js'
-import { initializer, values } from './toy-graph.reference.js'
+import { initializer, values } from './toy-graph.fixture.js'
 
 const remedy = 'The graph is damaged: export it again.'
 

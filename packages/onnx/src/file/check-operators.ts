@@ -1,5 +1,5 @@
 import { isFieldSet } from '@bufbuild/protobuf'
-import { badFile } from '@tersor/formats/bad-file'
+import { badFile } from '@tersor/formats/internal/files/bad-file'
 import { MICROSOFT } from './build.js'
 import {
   AttributeProto_AttributeType as Type,

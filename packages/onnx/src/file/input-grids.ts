@@ -1,7 +1,7 @@
 import { activationNames, type ActivationGrid } from '@tersor/core'
 import { CompressionError, DTYPES, toFloat32, toInt32, type Dense, type Parameter } from '@tersor/tensor'
 import { domainFor, OPSETS } from './forms/dequantize.js'
-import type { Refused } from './forms/misfit.js'
+import type { Refused } from './forms/refusal.js'
 import type { Onnx } from './open.js'
 import type { Round } from './replace.js'
 import { weightUses } from './uses.js'

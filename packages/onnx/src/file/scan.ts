@@ -1,7 +1,7 @@
 import { fromBinary } from '@bufbuild/protobuf'
 import { BinaryReader, BinaryWriter, WireType } from '@bufbuild/protobuf/wire'
-import { badFile } from '@tersor/formats/bad-file'
-import type { ByteSource } from '@tersor/formats/byte-source'
+import { badFile } from '@tersor/formats/internal/files/bad-file'
+import type { ByteSource } from '@tersor/formats/internal/files/byte-source'
 import { ModelProtoSchema, type ModelProto } from './schema/onnx-ml_pb.js'
 
 /** Data of an initializer longer than this stays in the file. */

@@ -1,12 +1,12 @@
 import { CompressionError, fromFloat32, toFloat32, type Dense, type Parameter } from '@tersor/tensor'
-import { isMisfit, type Refused } from './forms/misfit.js'
+import { isRefusal, type Refused } from './forms/refusal.js'
 import { storeMatrix } from './forms/store.js'
 import type { OnnxForm, Stored, Target } from './forms/stored.js'
 import { inputGrids, type InputGrids } from './input-grids.js'
 import type { Onnx } from './open.js'
 import type { Replacement } from './replace.js'
 import type { ModelProto } from './schema/onnx-ml_pb.js'
-import type { Spool } from './spool.js'
+import type { Spool } from './tensor-spool.js'
 import type { OnnxTensor } from './tensors.js'
 import { replaceableWeights, weightUses } from './uses.js'
 
@@ -74,7 +74,7 @@ export const weightWriter = ({ source, form, float }: WeightWriterOptions, spool
       write: (wanted, values) => spool.write(wanted === name && values.dtype !== tensor.dtype ? `${name}_${values.dtype}` : wanted, values),
     }
     const stored = await storeMatrix(tree, { name, shape: tensor.shape, outAxis }, target)
-    if (isMisfit(stored)) return void refused.push({ name, ...stored })
+    if (isRefusal(stored)) return void refused.push({ name, ...stored })
     if (stored.value || isProduct) return keep(name, stored, !stored.value)
     refused.push({ name, reason: 'is asked for by other nodes than products', step: 'Leave it out with only.' })
   }

@@ -1,5 +1,5 @@
 import { bytesOf, dense, sizeOf, type Dense, type DType, type Shape } from '@tersor/tensor'
-import { badFile } from '@tersor/formats/bad-file'
+import { badFile } from '@tersor/formats/internal/files/bad-file'
 import { dtypeOf } from './data-types.js'
 import type { OnnxForm } from './forms/stored.js'
 import type { Range, Skeleton } from './scan.js'

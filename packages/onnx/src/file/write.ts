@@ -1,7 +1,7 @@
 import { clone, create, toBinary } from '@bufbuild/protobuf'
 import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire'
-import { writeFully, type FileSystem, type OpenFile } from '@tersor/formats/file-system'
-import { MARK, MARK_VALUE, trailingMark } from '@tersor/formats/mark'
+import { writeFully, type FileSystem, type OpenFile } from '@tersor/formats/internal/files/file-system'
+import { MARK, MARK_VALUE, trailingMark } from '@tersor/formats/internal/files/mark'
 import {
   GraphProtoSchema,
   ModelProtoSchema,
@@ -11,7 +11,7 @@ import {
   type ModelProto,
 } from './schema/onnx-ml_pb.js'
 import { INLINE_BYTES } from './scan.js'
-import type { WrittenTensor } from './spool.js'
+import type { WrittenTensor } from './tensor-spool.js'
 
 /** Protobuf messages end at 2 GiB: a model that comes near keeps its data in a file beside it. */
 export const MAX_MODEL_BYTES = 2 ** 31 - 2 ** 24

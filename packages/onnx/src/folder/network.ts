@@ -1,7 +1,7 @@
 import type { Site } from '@tersor/core'
 import type { Stored, ValueInfo } from '../file.js'
 import type { Shape } from '@tersor/tensor'
-import { biasOf } from '@tersor/models/layers'
+import { biasOf } from '@tersor/models/internal/networks/layers'
 import type { ModelFiles } from '@tersor/models/raw-config'
 import type { Operators } from './operators.js'
 

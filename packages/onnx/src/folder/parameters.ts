@@ -1,4 +1,4 @@
-import { isMisfit, OPSET, storeMatrix, type GraphBuilder, type OnnxForm, type Refused, type Stored, type Target } from '../file.js'
+import { isRefusal, OPSET, storeMatrix, type GraphBuilder, type OnnxForm, type Refused, type Stored, type Target } from '../file.js'
 import { CompressionError, type Parameter } from '@tersor/tensor'
 import type { GraphNetwork, GraphParameter, Values } from './network.js'
 
@@ -33,7 +33,7 @@ export const parameterWriter = (
       const mustStand = found.table || found.shape.length === 1
       const target: Target = { form: found.table ? 'QDQ' : form, float, opset: OPSET, convert: float, write }
       const made = await storeMatrix(parameter, placeOf(found), target)
-      if (isMisfit(made)) return void refused.push({ name, ...made })
+      if (isRefusal(made)) return void refused.push({ name, ...made })
       if (mustStand && !made.value)
         return void refused.push({ name, reason: 'is a table that must stand as it is', step: 'Leave it out with only.' })
       stored.set(name, made)

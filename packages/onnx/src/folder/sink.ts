@@ -1,4 +1,4 @@
-import { makeFolder, within, writeFile } from '@tersor/formats/file-system'
+import { makeFolder, within, writeFile } from '@tersor/formats/internal/files/file-system'
 import {
   createSpool,
   graphBuilder,
@@ -12,7 +12,7 @@ import {
   type Stored,
   type WriteOptions,
 } from '../file.js'
-import { fileSink, type SinkOptions } from '@tersor/formats/output'
+import { fileSink, type SinkOptions } from '@tersor/formats/internal/files/output'
 import { CompressionError, type ParameterSink } from '@tersor/tensor'
 import type { ModelFiles, RawConfig } from '@tersor/models/raw-config'
 import type { GraphNetwork } from './network.js'

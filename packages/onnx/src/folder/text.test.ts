@@ -1,7 +1,7 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { byteTokenizerJson } from '../../../tersor/src/byte-tokenizer.reference.js'
+import { byteTokenizerJson } from '../../../tersor/src/byte-tokenizer.fixture.js'
 import type { GraphValue } from '@tersor/models/graph-model'
 import { textOfGraph } from './text.js'
 

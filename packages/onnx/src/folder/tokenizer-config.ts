@@ -1,4 +1,4 @@
-import { isRecord, parseJson } from '@tersor/formats/json-text'
+import { isRecord, parseJson } from '@tersor/formats/internal/files/json-text'
 import type { ModelFiles } from '@tersor/models/raw-config'
 
 const CONFIG = 'tokenizer_config.json'

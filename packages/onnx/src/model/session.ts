@@ -1,7 +1,7 @@
 import type * as Binding from '@tersor/backend-ort/binding'
 import type { Native, NativeSession } from '@tersor/backend-ort/binding'
 import { runnableModel, type Onnx, type RoundedInput } from '../file.js'
-import { oneLine } from '@tersor/formats/bad-file'
+import { oneLine } from '@tersor/formats/internal/files/bad-file'
 import { CompressionError } from '@tersor/tensor'
 
 /** A graph that is loaded into the runtime. */

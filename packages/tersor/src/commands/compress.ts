@@ -17,15 +17,15 @@ import { CompressionError } from '@tersor/tensor'
 import { calibrationText, readCalibration } from '../calibration.js'
 import { loadConfig } from '../config.js'
 import { engineFacts } from '../engine-facts.js'
-import { garbageCollector } from '../garbage.js'
+import { garbageCollector } from '../collect-garbage.js'
 import { makeStep } from '../methods.js'
-import { keeping } from '../keeping.js'
+import { teeSink } from '../tee-sink.js'
 import { openOutput, type SavedModel } from '../model-output.js'
 import type { FormatFlags, OutputFormat } from '../format-flags.js'
 import { bytesText, note, paint, tableOf, writeResult, type Terminal } from '../output.js'
 import { refusePlanned } from '../planned-layers.js'
 import { progressOn } from '../progress.js'
-import { withModel } from '../session.js'
+import { withModel } from '../with-model.js'
 import { noteGrowth, weightBytes } from '../weight-bytes.js'
 import { writerOf } from '../writer-of.js'
 import { requireAgreement, verificationText, verify, type Verification, type VerifyRequest } from '../verify.js'
@@ -68,7 +68,7 @@ export const compress = (terminal: Terminal, path: string, given: CompressFlags,
     const reports: StepReport[] = []
     let calibration: tf.Tensor[] = []
     const siteOf = sitesByParameter(model)
-    const kept = flags.verify ? keeping(output.sink) : undefined
+    const kept = flags.verify ? teeSink(output.sink) : undefined
     const runSteps = async (): Promise<OpenedModel> =>
       run(model, pipeline(...steps, ...(packs ? [pack()] : [])), {
         seed: flags.seed,

@@ -1,11 +1,11 @@
 import { decode } from '@tersor/core'
-import type { OpenedModel } from '@tersor/models/open-model'
-import { CompressionError, DTYPES, fromFloat32, requireFinite, toFloat32, type Parameter, type ParameterSink } from '@tersor/tensor'
+import { CompressionError, copyStore, DTYPES, fromFloat32, requireFinite, toFloat32, type Parameter } from '@tersor/tensor'
+import { garbageCollector } from '../collect-garbage.js'
 import { openDirectOutput } from '../model-output.js'
 import { bytesText, note, paint, writeResult, type Terminal } from '../output.js'
 import type { DENSE_DTYPES, FormatFlags } from '../format-flags.js'
 import { progressOn } from '../progress.js'
-import { withModel } from '../session.js'
+import { withModel } from '../with-model.js'
 import { noteGrowth, weightBytes } from '../weight-bytes.js'
 
 export interface ConvertFlags extends FormatFlags {
@@ -41,36 +41,23 @@ const valuesOf = async (parameter: Parameter): Promise<Float32Array> => {
   return values
 }
 
-const copyAll = async (
-  model: OpenedModel,
-  sink: ParameterSink,
-  { dtype }: ConvertFlags,
-  signal: AbortSignal,
-  advance: (done: number, of: number) => void,
-) => {
-  const names = model.params.names()
-  try {
-    for (const [index, name] of names.entries()) {
-      signal.throwIfAborted()
-      const parameter = await model.params.read(name, { signal })
-      await sink.write(name, dtype ? await plain(name, parameter, dtype) : parameter)
-      advance(index + 1, names.length)
-    }
-    return await sink.finish()
-  } catch (error) {
-    await sink.abort()
-    throw error
-  }
-}
-
-/** `tersor convert MODEL --out PATH --format FORMAT`: writes a model in another format, one parameter in memory at a time. */
+/** `tersor convert MODEL --out PATH --format FORMAT`: writes a model in another format, two parameters in memory at a time. */
 export const convert = (terminal: Terminal, path: string, flags: ConvertFlags, signal: AbortSignal): Promise<void> =>
   withModel(terminal, path, async model => {
     const started = Date.now()
     const output = await openDirectOutput(model, path, flags)
     const progress = progressOn(terminal)
+    const collectGarbage = garbageCollector()
     try {
-      const store = await copyAll(model, output.sink, flags, signal, (done, of) => progress.advance(done, of, 'convert'))
+      const { dtype } = flags
+      const store = await copyStore(model.params, output.sink, {
+        signal,
+        ...(dtype ? { change: (name: string, parameter: Parameter) => plain(name, parameter, dtype) } : {}),
+        onProgress: (done, of) => {
+          progress.advance(done, of, 'convert')
+          collectGarbage()
+        },
+      })
       await store.close?.()
     } finally {
       progress.stop()

@@ -17,7 +17,7 @@ import { preprocessingBeside } from '../graph-images.js'
 import { imagesPerBatch } from '../images-per-batch.js'
 import { writeResult, type Terminal } from '../output.js'
 import { progressOn } from '../progress.js'
-import { withModel } from '../session.js'
+import { withModel } from '../with-model.js'
 
 export type Metric = 'perplexity' | 'top1' | 'kl' | 'agreement' | 'cosine'
 

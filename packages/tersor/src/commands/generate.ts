@@ -3,7 +3,7 @@ import { generate as stream, type Generator } from '@tersor/models/generate'
 import type { OpenedModel } from '@tersor/models/open-model'
 import { CompressionError } from '@tersor/tensor'
 import { writeResult, type Terminal } from '../output.js'
-import { withModel } from '../session.js'
+import { withModel } from '../with-model.js'
 
 export interface GenerateFlags {
   readonly prompt: string

@@ -7,7 +7,7 @@ import { readCalibration } from '../calibration.js'
 import { refuseExisting, refuseSource } from '../output-place.js'
 import { writeResult, type Terminal } from '../output.js'
 import { progressOn } from '../progress.js'
-import { withModel } from '../session.js'
+import { withModel } from '../with-model.js'
 
 export interface ImatrixFlags {
   readonly out: string

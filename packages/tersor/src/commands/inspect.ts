@@ -2,7 +2,7 @@ import { sizeOfModel } from '@tersor/evaluation'
 import { openModel } from '@tersor/models/open-model'
 import { oneLine } from '@tersor/tensor'
 import { bytesText, note, paint, tableOf, writeResult, type Terminal } from '../output.js'
-import { notesOf } from '../session.js'
+import { notesOf } from '../with-model.js'
 
 /** Names are those of the file, which may be of any length and hold what steers a terminal. */
 const LONGEST_NAME = 200

@@ -1,10 +1,10 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { forward, loadModel, withStoredGrids, type Rng } from '@tersor/core'
-import { logSumExp } from '@tersor/evaluation/log-softmax'
+import { logSumExp } from '@tersor/evaluation/internal/log-softmax'
 import type { GraphModel, GraphTensors, GraphValue, LanguageModel, TextEncoder } from '@tersor/models'
 import { inputsOfBatch } from '@tersor/models/graph-batch'
 import { withUsualInputs } from '@tersor/onnx/model'
-import type { GraphInput } from '@tersor/models/formats/runtime'
+import type { GraphInput } from '@tersor/models/internal/formats/runtime'
 
 /** How far two computations of the same network are apart. */
 export interface Difference {

@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { disagrees, requireAgreement, verificationText, verify } from '../verify.js'
 import { logitsOf } from './compare.js'
-import { llamaCpp } from '@tersor/models/formats/llama-cpp'
+import { llamaCpp } from '@tersor/models/internal/formats/llama-cpp'
 
 let folder = ''
 beforeAll(async () => {

@@ -1,7 +1,7 @@
-import { badFile } from '../../bad-file.js'
+import { badFile } from '../../files/bad-file.js'
 import { createCursor, type Cursor } from '../cursor.js'
-import { parseText } from '../../json-text.js'
-import { MARK, trailingMark } from '../../mark.js'
+import { parseText } from '../../files/json-text.js'
+import { MARK, trailingMark } from '../../files/mark.js'
 import { checkEntry, type Imatrix, type ImatrixEntry } from './imatrix.js'
 
 /** A length, a name of one letter, two counts and one sum. */

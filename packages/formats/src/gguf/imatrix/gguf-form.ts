@@ -1,7 +1,7 @@
-import { badFile } from '../../bad-file.js'
+import { badFile } from '../../files/bad-file.js'
 import { aligned, encodeGgufHeader, type TensorInfo } from '../encode-header.js'
 import { parseGgufHeader, type GgufTensor, type GgufValue, type Metadata } from '../header.js'
-import { MARK, MARK_VALUE } from '../../mark.js'
+import { MARK, MARK_VALUE } from '../../files/mark.js'
 import { checkEntry, type Imatrix, type ImatrixEntry } from './imatrix.js'
 
 const SUMS = '.in_sum2'

@@ -1,4 +1,4 @@
-import { badFile } from '../../bad-file.js'
+import { badFile } from '../../files/bad-file.js'
 
 /** What calibration saw at the input of one weight. */
 export interface ImatrixEntry {

@@ -1,6 +1,6 @@
 import { CompressionError } from '@tersor/tensor'
-import { within, writeFile } from '../../file-system.js'
-import { createOutput, type OutputOptions } from '../../output.js'
+import { within, writeFile } from '../../files/file-system.js'
+import { createOutput, type OutputOptions } from '../../files/output.js'
 import { encodeDat, MAX_NAME_BYTES } from './dat.js'
 import { encodeGgufForm } from './gguf-form.js'
 import type { Imatrix } from './imatrix.js'

@@ -1,10 +1,10 @@
 import { CompressionError, fromFloat32, toFloat32, type ParameterStore } from '@tersor/tensor'
-import { badFile, oneLine } from '../../bad-file.js'
-import type { Json } from '../../json-text.js'
-import { treeOf } from '../../affine-matrix.js'
+import { badFile, oneLine } from '../../files/bad-file.js'
+import type { Json } from '../../files/json-text.js'
+import { treeOf } from '../../files/affine-matrix.js'
 import { INTERLEAVE } from './awq-layout.js'
 import { basesOf, expectShape, has, type QuantizedLayer } from './reader.js'
-import { transposed, unpackRows } from '../../words.js'
+import { transposed, unpackRows } from '../../files/pack-words.js'
 
 const BITS = 4
 const LANES = 8

@@ -9,9 +9,9 @@ import {
   type Parameter,
   type ParameterStore,
 } from '@tersor/tensor'
-import { badFile, oneLine } from '../../bad-file.js'
-import { isCounts, isRecord, parseJson, parseText, type Json } from '../../json-text.js'
-import { treeOf } from '../../affine-matrix.js'
+import { badFile, oneLine } from '../../files/bad-file.js'
+import { isCounts, isRecord, parseJson, parseText, type Json } from '../../files/json-text.js'
+import { treeOf } from '../../files/affine-matrix.js'
 import { basesOf, denseOf, expectDType, expectShape, has, matrixShape, type QuantizedLayer } from './reader.js'
 
 const INT8_LEVELS = 127

@@ -1,11 +1,11 @@
 import { CompressionError, fromFloat32, sizeOf, toFloat32, toInt32, type Dense, type ParameterStore } from '@tersor/tensor'
-import { badFile, oneLine } from '../../bad-file.js'
-import { isRecord, type Json } from '../../json-text.js'
-import { treeOf } from '../../affine-matrix.js'
+import { badFile, oneLine } from '../../files/bad-file.js'
+import { isRecord, type Json } from '../../files/json-text.js'
+import { treeOf } from '../../files/affine-matrix.js'
 import { mxfp4Layer, nvfp4Layer, sparseLayers } from './float-reader.js'
 import { blockOf, fp8Layer, type Block } from './fp8-reader.js'
 import { basesOf, expectShape, has, INPUT_GRID, type QuantizedLayer } from './reader.js'
-import { unpackColumns, unpackRows, wordsFor } from '../../words.js'
+import { unpackColumns, unpackRows, wordsFor } from '../../files/pack-words.js'
 
 /** The values of "format" that are read; which of them a layer has is seen from its tensors, so that mixtures are read too. */
 export const COMPRESSED_TENSORS_FORMATS: readonly string[] = [

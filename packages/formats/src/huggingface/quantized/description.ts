@@ -1,6 +1,6 @@
 import { has } from './reader.js'
 import type { ParameterStore } from '@tersor/tensor'
-import type { Json } from '../../json-text.js'
+import type { Json } from '../../files/json-text.js'
 
 /** Files beside config.json in which tools describe a quantization, and what they say in the words of a config. */
 export const DESCRIPTIONS: Readonly<Record<string, (description: Json) => Json>> = {

@@ -1,5 +1,5 @@
 import { dense, fromFloat32, isDense, sizeOf, toFloat32, type Dense, type Encoded, type Parameter } from '@tersor/tensor'
-import type { Misfit } from '../../misfit.js'
+import type { Refusal } from '../../files/refusal.js'
 import type { Scheme, StoredLinear } from './layout.js'
 
 export type FloatFormat = 'float-quantized' | 'nvfp4-pack-quantized' | 'mxfp4-pack-quantized'
@@ -18,7 +18,7 @@ const scalesOf = (scale: Dense, block: readonly number[] | undefined): readonly 
   return sizeOf(scale.shape) === 1 ? [{ strategy: 'tensor' }, dense('f32', [1], scale.bytes)] : [{ strategy: 'channel' }, scale]
 }
 
-const storeFp8 = ({ codec, shape, parts: { values, scale }, attrs }: Encoded): StoredLinear | Misfit => {
+const storeFp8 = ({ codec, shape, parts: { values, scale }, attrs }: Encoded): StoredLinear | Refusal => {
   if (codec.name !== 'scaled' || shape.length !== 2 || !isDense(values) || !isDense(scale))
     return { reason: `is ${codec.name}, not 8-bit floats under a scale`, step: FP8_STEP }
   if (values.dtype !== 'f8e4m3') return { reason: `has floats of the type ${values.dtype}, not f8e4m3`, step: FP8_STEP }
@@ -30,7 +30,7 @@ const storeFp8 = ({ codec, shape, parts: { values, scale }, attrs }: Encoded): S
 }
 
 /** The codes of a matrix of 4-bit floats, two in a byte, the first of them low; or why it has none. */
-const packedE2m1 = (tree: Encoded, { group, step }: { readonly group: number; readonly step: string }): Dense | Misfit => {
+const packedE2m1 = (tree: Encoded, { group, step }: { readonly group: number; readonly step: string }): Dense | Refusal => {
   const { codec, shape, parts, attrs } = tree
   const isE2m1 = codec.name === 'codebook' && attrs.table === 'e2m1' && attrs.block === group && shape.length === 2
   if (!isE2m1 || !isDense(parts.data) || parts.offset) return { reason: `is ${codec.name}, not 4-bit floats in groups of ${group}`, step }
@@ -39,7 +39,7 @@ const packedE2m1 = (tree: Encoded, { group, step }: { readonly group: number; re
   return dense('u8', [rows, columns / 2], parts.data.bytes)
 }
 
-const storeNvfp4 = (tree: Encoded): StoredLinear | Misfit => {
+const storeNvfp4 = (tree: Encoded): StoredLinear | Refusal => {
   const packed = packedE2m1(tree, NVFP4)
   if ('reason' in packed) return packed
   const { scale } = tree.parts
@@ -56,7 +56,7 @@ const storeNvfp4 = (tree: Encoded): StoredLinear | Misfit => {
   }
 }
 
-const storeMxfp4 = (tree: Encoded): StoredLinear | Misfit => {
+const storeMxfp4 = (tree: Encoded): StoredLinear | Refusal => {
   const packed = packedE2m1(tree, MXFP4)
   if ('reason' in packed) return packed
   const { scale } = tree.parts
@@ -69,7 +69,7 @@ const storeMxfp4 = (tree: Encoded): StoredLinear | Misfit => {
 }
 
 /** What stands for a weight of floats, by format. */
-export const FLOAT_FORMATS: Readonly<Record<FloatFormat, (tree: Encoded) => StoredLinear | Misfit>> = {
+export const FLOAT_FORMATS: Readonly<Record<FloatFormat, (tree: Encoded) => StoredLinear | Refusal>> = {
   'float-quantized': storeFp8,
   'nvfp4-pack-quantized': storeNvfp4,
   'mxfp4-pack-quantized': storeMxfp4,

@@ -1,6 +1,6 @@
 import { bitmaskOf, codebookOf, powersOf, scaledOf } from '@tersor/core'
 import { sizeOf, toFloat32, toInt32, unpackBits, type Dense, type ParameterStore } from '@tersor/tensor'
-import { badFile } from '../../bad-file.js'
+import { badFile } from '../../files/bad-file.js'
 import { basesOf, expectDType, expectShape, INPUT_GRID, matrixShape, type QuantizedLayer } from './reader.js'
 
 const FLOATS = ['f32', 'f16', 'bf16'] as const

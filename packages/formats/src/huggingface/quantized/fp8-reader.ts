@@ -1,7 +1,7 @@
 import { blockScaledOf, scaledOf } from '@tersor/core'
 import { DTYPES, sizeOf, toFloat32, type Dense, type Encoded, type ParameterStore, type Shape } from '@tersor/tensor'
-import { badFile } from '../../bad-file.js'
-import type { Json } from '../../json-text.js'
+import { badFile } from '../../files/bad-file.js'
+import type { Json } from '../../files/json-text.js'
 import { basesOf, INPUT_GRID, matrixShape, type QuantizedLayer } from './reader.js'
 
 /** Height and width of the blocks of a matrix that share a scale. */

@@ -1,9 +1,9 @@
 import { dense, fromIntegers, type Encoded } from '@tersor/tensor'
-import type { Json } from '../../json-text.js'
-import { affineMatrixOf, halfScales, whyNoMatrix, zerosOf } from '../../affine-matrix.js'
-import type { Misfit } from '../../misfit.js'
+import type { Json } from '../../files/json-text.js'
+import { affineMatrixOf, halfScales, whyNoMatrix, zerosOf } from '../../files/affine-matrix.js'
+import type { Refusal } from '../../files/refusal.js'
 import { groupOf, leftAlone, type Layout, type PlannedLayer, type StoredLinear } from './layout.js'
-import { packColumns, packRows, transposed, wordsFor } from '../../words.js'
+import { packColumns, packRows, transposed, wordsFor } from '../../files/pack-words.js'
 
 /** v1 stores zeros less one, v2 as they are. */
 export type GptqVersion = 'gptq' | 'gptq_v2'
@@ -12,12 +12,12 @@ const BITS: readonly number[] = [2, 3, 4, 8]
 const MULTIPLE = 32
 const STEP = 'Quantize it by gptq or rtn with bits of 2, 3, 4 or 8 and a group that divides its columns.'
 
-const misfit = (reason: string): Misfit => ({ reason, step: STEP })
+const refusal = (reason: string): Refusal => ({ reason, step: STEP })
 
-const refuses = ({ rows, columns, bits, group }: PlannedLayer): Misfit | undefined => {
-  if (!BITS.includes(bits)) return misfit(`has ${bits} bits`)
-  if (rows % MULTIPLE !== 0 || columns % MULTIPLE !== 0) return misfit(`is ${rows} × ${columns}, not multiples of ${MULTIPLE}`)
-  return columns % group === 0 ? undefined : misfit(`has groups of ${group}, which do not divide its ${columns} columns`)
+const refuses = ({ rows, columns, bits, group }: PlannedLayer): Refusal | undefined => {
+  if (!BITS.includes(bits)) return refusal(`has ${bits} bits`)
+  if (rows % MULTIPLE !== 0 || columns % MULTIPLE !== 0) return refusal(`is ${rows} × ${columns}, not multiples of ${MULTIPLE}`)
+  return columns % group === 0 ? undefined : refusal(`has groups of ${group}, which do not divide its ${columns} columns`)
 }
 
 /** The first version has no word for a zero of 0, and GPTQModel takes asymmetric layers of it from itself only. */
@@ -26,15 +26,15 @@ const SECOND = 'Write the checkpoint format gptq_v2: --checkpoint-format gptq_v2
 /** qweight packs codes along the inputs, qzeros along the outputs; scales are halves, (groups, outputs). */
 const store =
   (versionFor: (symmetric: boolean) => GptqVersion) =>
-  (tree: Encoded): StoredLinear | Misfit => {
+  (tree: Encoded): StoredLinear | Refusal => {
     const matrix = affineMatrixOf(tree)
-    if (!matrix) return misfit(whyNoMatrix(tree))
+    if (!matrix) return refusal(whyNoMatrix(tree))
     const { rows, columns, bits, group, groups, codes } = matrix
     const symmetric = matrix.zeros === undefined
     const refused = refuses({ rows, columns, bits, group, symmetric })
     if (refused) return refused
     const scales = halfScales(matrix)
-    if (!scales) return misfit('has scales that no half-precision number holds')
+    if (!scales) return refusal('has scales that no half-precision number holds')
     const zeros = zerosOf(matrix)
     const less = versionFor(symmetric) === 'gptq' ? 1 : 0
     if (less === 1 && zeros.includes(0)) return { reason: 'has a zero of 0, which v1 cannot say', step: SECOND }

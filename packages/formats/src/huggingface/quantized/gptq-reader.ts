@@ -1,10 +1,10 @@
 import { permutedOf } from '@tersor/core'
 import { CompressionError, fromFloat32, toFloat32, toInt32, type ParameterStore } from '@tersor/tensor'
-import { badFile, oneLine } from '../../bad-file.js'
-import { isRecord, type Json } from '../../json-text.js'
-import { treeOf } from '../../affine-matrix.js'
+import { badFile, oneLine } from '../../files/bad-file.js'
+import { isRecord, type Json } from '../../files/json-text.js'
+import { treeOf } from '../../files/affine-matrix.js'
 import { basesOf, expectShape, has, type QuantizedLayer } from './reader.js'
-import { transposed, unpackColumns, unpackRows, wordsFor } from '../../words.js'
+import { transposed, unpackColumns, unpackRows, wordsFor } from '../../files/pack-words.js'
 
 export const GPTQ_BITS: readonly unknown[] = [2, 3, 4, 8]
 const PARTS = ['qweight', 'qzeros', 'scales', 'g_idx'] as const

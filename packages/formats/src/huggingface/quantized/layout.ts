@@ -1,6 +1,6 @@
 import type { Dense, Encoded } from '@tersor/tensor'
-import type { Json } from '../../json-text.js'
-import type { Misfit } from '../../misfit.js'
+import type { Json } from '../../files/json-text.js'
+import type { Refusal } from '../../files/refusal.js'
 
 /** The tensors that stand for a linear layer's weight, by what follows its name. */
 export interface StoredLinear {
@@ -47,9 +47,9 @@ export interface Layout {
   /** In errors, such as "GPTQ". */
   readonly title: string
   /** The tensors of a weight, or why it has none. */
-  readonly store: (tree: Encoded) => StoredLinear | Misfit
+  readonly store: (tree: Encoded) => StoredLinear | Refusal
   /** Why a layer on a grid would have no place; undefined where it has one. */
-  readonly refuses: (layer: PlannedLayer) => Misfit | undefined
+  readonly refuses: (layer: PlannedLayer) => Refusal | undefined
   /** `quantization_config`, from the schemes of the layers by name, and the names of the matrices that stayed plain. */
   readonly config: (layers: ReadonlyMap<string, Scheme>, plain: readonly string[]) => Json
   /** Whether layers may be quantized differently. */

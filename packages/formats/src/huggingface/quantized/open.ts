@@ -1,6 +1,6 @@
 import { CompressionError, type ParameterStore } from '@tersor/tensor'
-import { oneLine } from '../../bad-file.js'
-import { isRecord, type Json } from '../../json-text.js'
+import { oneLine } from '../../files/bad-file.js'
+import { isRecord, type Json } from '../../files/json-text.js'
 import { awqLayers, undescribedAwqLayers } from './awq-reader.js'
 import { bitsandbytesLayers } from './bitsandbytes-reader.js'
 import { COMPRESSED_TENSORS_FORMATS, compressedTensorsLayers } from './compressed-tensors-reader.js'

@@ -1,11 +1,11 @@
 import { dense, fromIntegers, type Dense, type Encoded } from '@tersor/tensor'
-import type { Json } from '../../json-text.js'
-import { affineMatrixOf, type AffineMatrix, whyNoMatrix } from '../../affine-matrix.js'
+import type { Json } from '../../files/json-text.js'
+import { affineMatrixOf, type AffineMatrix, whyNoMatrix } from '../../files/affine-matrix.js'
 import { FLOAT_FORMATS, type FloatFormat } from './float-layouts.js'
 import { sparseLayout } from './sparse-layout.js'
-import { isMisfit, type Misfit } from '../../misfit.js'
+import { isRefusal, type Refusal } from '../../files/refusal.js'
 import { leftAlone, type Layout, type PlannedLayer, type Scheme, type StoredLinear } from './layout.js'
-import { packColumns, packRows, wordsFor } from '../../words.js'
+import { packColumns, packRows, wordsFor } from '../../files/pack-words.js'
 
 /** How codes stand: several in a word, or one in a byte. */
 export type CompressedTensorsFormat = IntegerFormat | FloatFormat | 'sparse-24-bitmask'
@@ -38,7 +38,7 @@ const FORMATS: Readonly<Record<IntegerFormat, (matrix: AffineMatrix) => Record<s
 
 const refuses =
   (format: IntegerFormat) =>
-  ({ columns, bits, group }: PlannedLayer): Misfit | undefined => {
+  ({ columns, bits, group }: PlannedLayer): Refusal | undefined => {
     if (columns % group !== 0) return { reason: `has groups of ${group}, which do not divide its ${columns} columns`, step: STEP }
     if (format === 'int-quantized' && bits !== BYTE)
       return { reason: `has ${bits} bits, not 8`, step: 'Quantize it with bits=8, or write pack-quantized.' }
@@ -47,7 +47,7 @@ const refuses =
 
 const store =
   (format: IntegerFormat) =>
-  (tree: Encoded): StoredLinear | Misfit => {
+  (tree: Encoded): StoredLinear | Refusal => {
     const matrix = affineMatrixOf(tree)
     if (!matrix) return { reason: whyNoMatrix(tree), step: STEP }
     const { rows, columns, bits, group } = matrix
@@ -81,9 +81,9 @@ const groupsOf = (layers: ReadonlyMap<string, Scheme>): Json => {
 
 const isFloat = (format: QuantizedFormat): format is FloatFormat => Object.hasOwn(FLOAT_FORMATS, format)
 
-const storedAs = (format: QuantizedFormat, tree: Encoded): StoredLinear | Misfit => {
+const storedAs = (format: QuantizedFormat, tree: Encoded): StoredLinear | Refusal => {
   const stored = (isFloat(format) ? FLOAT_FORMATS[format] : store(format))(tree)
-  return isMisfit(stored) ? stored : { ...stored, scheme: { ...stored.scheme, format } }
+  return isRefusal(stored) ? stored : { ...stored, scheme: { ...stored.scheme, format } }
 }
 
 /** The format whose trees have this codec; codes that none is named for are those of a grid. */

@@ -8,7 +8,7 @@ import {
   type ReadOptions,
   type Shape,
 } from '@tersor/tensor'
-import { badFile } from '../../bad-file.js'
+import { badFile } from '../../files/bad-file.js'
 
 /** A quantized layer of a folder before it is read. */
 export interface QuantizedLayer {

@@ -1,8 +1,8 @@
 import { CompressionError, DTYPES, type Dense, type Encoded, type Parameter, type ParameterSink } from '@tersor/tensor'
 import { huggingFaceSink, type HuggingFaceSinkOptions } from '../sink.js'
-import type { Json } from '../../json-text.js'
-import { valueOf } from '../../output.js'
-import { isMisfit, refusedText, stepsText, type Misfit, type Refused } from '../../misfit.js'
+import type { Json } from '../../files/json-text.js'
+import { valueOf } from '../../files/output.js'
+import { isRefusal, refusedText, stepsText, type Refusal, type Refused } from '../../files/refusal.js'
 import { openQuantized } from './open.js'
 import type { Layout, Scheme } from './layout.js'
 
@@ -42,7 +42,7 @@ const EMBEDDING = /(^|\.)(embed_tokens|wte|wpe|\w*embeddings?)\.weight$/
 export const isEmbedding = (name: string): boolean => EMBEDDING.test(name)
 
 /** Why a tree of this name has no place, whatever it holds. */
-const refusalOf = (name: string): Misfit | undefined => {
+const refusalOf = (name: string): Refusal | undefined => {
   const step = "Leave it plain: give the step only='model.layers.*', or none at all."
   if (isEmbedding(name)) return { reason: 'is a table of embeddings, which loaders take plain only', step }
   return name.endsWith(WEIGHT) ? undefined : { reason: 'is no weight of a linear layer', step }
@@ -72,7 +72,7 @@ export const quantizedSink = (path: string, layout: Layout, options: HuggingFace
   })
   const writeTree = async (name: string, tree: Encoded): Promise<void> => {
     const stored = refusalOf(name) ?? layout.store(tree)
-    if (isMisfit(stored)) return void refused.push({ name, ...stored })
+    if (isRefusal(stored)) return void refused.push({ name, ...stored })
     const base = name.slice(0, -WEIGHT.length)
     layers.set(base, stored.scheme)
     for (const [suffix, tensor] of Object.entries(stored.tensors)) await inner.write(`${base}.${suffix}`, tensor)

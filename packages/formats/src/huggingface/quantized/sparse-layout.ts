@@ -1,5 +1,5 @@
 import { DTYPES, dense, fromIntegers, packBits, toInt32, type Encoded } from '@tersor/tensor'
-import type { Misfit } from '../../misfit.js'
+import type { Refusal } from '../../files/refusal.js'
 import type { Layout, StoredLinear } from './layout.js'
 
 const STEP = 'Prune it with the pattern 2:4 and end with pack.'
@@ -11,7 +11,7 @@ const keepsTwoOfFour = (mask: Int32Array, columns: number): boolean => {
   return true
 }
 
-const store = ({ codec, shape, parts: { mask, values } }: Encoded): StoredLinear | Misfit => {
+const store = ({ codec, shape, parts: { mask, values } }: Encoded): StoredLinear | Refusal => {
   if (codec.name !== 'bitmask' || shape.length !== 2 || mask.kind !== 'dense')
     return { reason: `is ${codec.name}, not a packed mask`, step: STEP }
   if (values.kind !== 'dense' || DTYPES[values.dtype].kind !== 'float')

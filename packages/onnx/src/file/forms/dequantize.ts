@@ -1,5 +1,5 @@
 import { dense, fromFloat32, fromIntegers, packBits, toFloat32, type Dense, type DType } from '@tersor/tensor'
-import type { AffineMatrix } from '@tersor/formats/affine-matrix'
+import type { AffineMatrix } from '@tersor/formats/internal/files/affine-matrix'
 import { MICROSOFT } from '../build.js'
 import { scalesIn, widened } from './grid.js'
 import { inPlace } from './out-axis.js'

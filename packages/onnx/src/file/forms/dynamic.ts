@@ -1,6 +1,6 @@
 import { fromFloat32, fromIntegers, toFloat32 } from '@tersor/tensor'
-import { zerosOf, type AffineMatrix } from '@tersor/formats/affine-matrix'
-import { transposed } from '@tersor/formats/words'
+import { zerosOf, type AffineMatrix } from '@tersor/formats/internal/files/affine-matrix'
+import { transposed } from '@tersor/formats/internal/files/pack-words'
 import { scalesIn, widened } from './grid.js'
 import type { Store } from './stored.js'
 

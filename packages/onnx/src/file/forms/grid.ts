@@ -1,5 +1,5 @@
 import { unpackBits, toFloat32, fromFloat32, sizeOf, decodeF16, encodeF16, type Dense, type Encoded, type Parameter } from '@tersor/tensor'
-import { affineMatrixOf, zerosOf, type AffineMatrix } from '@tersor/formats/affine-matrix'
+import { affineMatrixOf, zerosOf, type AffineMatrix } from '@tersor/formats/internal/files/affine-matrix'
 
 /** Codes where the mask is 1, the code of zero elsewhere. */
 const withMask = (grid: AffineMatrix, mask: Parameter): AffineMatrix | undefined => {

@@ -1,5 +1,5 @@
 import { dense, DTYPES, packBits, type Dense } from '@tersor/tensor'
-import type { AffineMatrix } from '@tersor/formats/affine-matrix'
+import type { AffineMatrix } from '@tersor/formats/internal/files/affine-matrix'
 import { MICROSOFT } from '../build.js'
 import { scalesIn, widened } from './grid.js'
 import type { Store } from './stored.js'

@@ -1,7 +1,7 @@
 import { create } from '@bufbuild/protobuf'
 import { matrixOf } from '@tersor/core'
 import { bytesOf, sizeOf, unpackBits, dense } from '@tersor/tensor'
-import { treeOf } from '@tersor/formats/affine-matrix'
+import { treeOf } from '@tersor/formats/internal/files/affine-matrix'
 import { NodeProtoSchema, type NodeProto } from '../schema/onnx-ml_pb.js'
 import { weightNameOf } from './part-name.js'
 import { numberOf } from '../attributes.js'

@@ -1,9 +1,9 @@
 import { describe, fromIntegers, toInt32, type Encoded, type Parameter } from '@tersor/tensor'
-import type { AffineMatrix } from '@tersor/formats/affine-matrix'
+import type { AffineMatrix } from '@tersor/formats/internal/files/affine-matrix'
 import { storeDequantized } from './dequantize.js'
 import { storeDynamic } from './dynamic.js'
 import { gridOf } from './grid.js'
-import { isMisfit } from './misfit.js'
+import { isRefusal } from './refusal.js'
 import { storeNBits } from './n-bits.js'
 import { plainOf, storePlain } from './plain.js'
 import type { OnnxForm, Place, Store, Stored } from './stored.js'
@@ -23,7 +23,7 @@ const part = (place: Place, name: string, { shape }: Parameter): Place => ({
 const storeFactored: Store<Encoded> = async ({ parts }, place, target) => {
   const u = await storeMatrix(parts.u, part(place, 'u', parts.u), target)
   const v = await storeMatrix(parts.v, part(place, 'v', parts.v), target)
-  if (isMisfit(u) || isMisfit(v)) return isMisfit(u) ? u : v
+  if (isRefusal(u) || isRefusal(v)) return isRefusal(u) ? u : v
   return { ...needs(u, v), product: (graph, x) => u.product(graph, v.product(graph, x)) }
 }
 
@@ -31,14 +31,14 @@ const storeFactored: Store<Encoded> = async ({ parts }, place, target) => {
 const storeSum: Store<Encoded> = async ({ parts }, place, target) => {
   const base = await storeMatrix(parts.base, part(place, 'base', parts.base), target)
   const update = await storeMatrix(parts.update, part(place, 'update', parts.update), target)
-  if (isMisfit(base) || isMisfit(update)) return isMisfit(base) ? base : update
+  if (isRefusal(base) || isRefusal(update)) return isRefusal(base) ? base : update
   return { ...needs(base, update), product: (graph, x) => graph.op('Add', [base.product(graph, x), update.product(graph, x)]) }
 }
 
 /** Columns in another order: the inputs are brought into it. */
 const storePermuted: Store<Encoded> = async ({ parts }, place, target) => {
   const values = await storeMatrix(parts.values, part(place, 'values', parts.values), target)
-  if (isMisfit(values) || parts.order.kind !== 'dense') return values
+  if (isRefusal(values) || parts.order.kind !== 'dense') return values
   const order = toInt32(parts.order)
   const name = await target.write(`${place.name}_order`, fromIntegers(order, 'i64', [order.length]))
   const product: Stored['product'] = (graph, x) => values.product(graph, graph.op('Gather', [x, name], { attributes: { axis: -1 } }))

@@ -1,5 +1,5 @@
 import type { Dense, DType } from '@tersor/tensor'
-import type { Misfit } from '@tersor/formats/misfit'
+import type { Refusal } from '@tersor/formats/internal/files/refusal'
 import type { GraphBuilder } from '../build.js'
 
 /** How grids of codes are stored. */
@@ -42,7 +42,7 @@ export interface Stored {
 }
 
 /** Stores a matrix, or says why it has no place. */
-export type Store<T> = (matrix: T, place: Place, target: Target) => Promise<Stored | Misfit>
+export type Store<T> = (matrix: T, place: Place, target: Target) => Promise<Stored | Refusal>
 
 /** A weight as (in, out), whichever way it is stored. */
 export const inputsFirst = (graph: GraphBuilder, weight: string, outAxis: number): string =>

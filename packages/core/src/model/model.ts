@@ -1,0 +1,182 @@
+import type { Tensor } from '@tensorflow/tfjs-core'
+import type { ParameterStore } from '@tersor/tensor'
+import type { Provenance } from '../run/provenance.js'
+
+/** How a convolution walks its input: what the runner needs to unfold patches. */
+export interface ConvolutionGeometry {
+  /** Height and width of the kernel. */
+  readonly kernel: readonly [number, number]
+  readonly strides: readonly [number, number]
+  /** Zeros around the input: top, bottom, left, right. */
+  readonly padding: readonly [number, number, number, number]
+  /** How far apart the cells of the kernel stand, down and across; 1 where absent. */
+  readonly dilations?: readonly [number, number]
+  /** Whether each channel has kernels of its own: then outAxis and inAxis are both the channels', and a row of the matrix is one channel's kernel. */
+  readonly depthwise?: boolean
+}
+
+/** Where a weight meets an activation. */
+export interface Site {
+  /** The module's name, such as "model.layers.0.mlp.up_proj". */
+  readonly name: string
+  /** The name of its weight in the store. */
+  readonly weight: string
+  readonly kind: 'linear' | 'conv2d' | 'embedding'
+  readonly outAxis: number
+  readonly inAxis: number
+  /** Whether it makes the network's output; such sites and embeddings are left alone unless named by `only`. */
+  readonly head?: boolean
+  /** Whether the format that it came from holds a scale for each row of its weight at most, none for parts of rows. */
+  readonly rowsOnly?: boolean
+  /** The name of the bias that is added to its product, where that is not the site's name with ".bias". */
+  readonly bias?: string
+  /** Set for conv2d; its weight is (out, in, height, width), (out, in, width) over images of height 1, or (height, width, in, out) where inAxis is 2; its taps are images (batch, height, width, in). */
+  readonly convolution?: ConvolutionGeometry
+}
+
+/** Decoded weights by parameter name; the provider owns the tensors. */
+export type Weights = (name: string) => Tensor
+/** x · Wᵀ with a weight that is kept packed; undefined for those that are not. x: (rows, in), result (rows, out). */
+export type Products = (x: Tensor, name: string) => Tensor | undefined
+/** Sees the input of a site: (…, in), or (batch, height, width, in) for a convolution. */
+export type Tap = (site: Site, input: Tensor) => void
+/** Replaces the input of a site by one of the same shape. */
+export type Activation = (site: Site, input: Tensor) => Tensor
+
+/** The line that the inputs of a site are rounded to: value = scale · (code − zero), code 0 … 2^bits − 1; scale and zero: (1). */
+export interface InputGrid {
+  readonly bits: number
+  readonly scale: Tensor
+  readonly zero: Tensor
+}
+
+/** Keys and values of one layer, seen so far: (batch, heads, positions, size). */
+export interface LayerCache {
+  /** Appends the new positions and returns all of them; the cache owns what it returns. */
+  append(keys: Tensor, values: Tensor): { readonly keys: Tensor; readonly values: Tensor }
+  /**
+   * Where given, it takes the place of `append` and of the products with it: softmax(q · [past, keys]ᵀ) · [past, values] with queries that
+   * are scaled already, (batch · heads, queries, size), scores kept within ± cap; keys and values of the new positions (batch, heads, positions, size).
+   */
+  attend?(queries: Tensor, keys: Tensor, values: Tensor, cap?: number | null): Tensor
+  /** Positions held before the next append. */
+  readonly length: number
+}
+
+/** What a stage may ask for while it runs. */
+export interface Env {
+  readonly weights: Weights
+  /** Asked before `weights` where a linear layer multiplies. */
+  readonly products?: Products
+  readonly tap?: Tap
+  /** What a site multiplies instead of its input, such as the input on a grid of 8 bits; see `siteInput`. */
+  readonly activation?: Activation
+  /** The grid that `activation` rounds a site's input to, for graphs that a runtime runs as a whole; the provider owns the tensors. */
+  readonly inputGrid?: (site: Site) => InputGrid | undefined
+  readonly cache?: LayerCache
+  /** Positions before these tokens; the cache's length, or 0, where absent. */
+  readonly past?: number
+  /** Absolute position of each token, int32 (tokens); 0, 1, 2 … where absent. */
+  readonly positions?: Tensor
+  /** 1 for a token and 0 for padding, (batch, tokens); all are tokens where absent. Encoders read it. */
+  readonly attended?: Tensor
+}
+
+/** A run of channels along one axis of a parameter. */
+export interface Channels {
+  readonly parameter: string
+  readonly axis: number
+  readonly count: number
+  /** Where they begin; 0 where absent. */
+  readonly start?: number
+  /** What the network adds to the stored values before it uses them, such as 1 in Gemma's norms; 0 where absent. */
+  readonly offset?: number
+}
+
+/** Channels that can be divided where they are made and multiplied where they are read, and nothing else changes. */
+export interface Scaling {
+  readonly source: 'norm' | 'linear'
+  /** A norm's weight and bias, or a linear layer's rows and bias. */
+  readonly from: readonly Channels[]
+  /** The linear layers that read them, by their input channels. */
+  readonly sites: readonly Site[]
+  /** What reads them besides, such as the router of experts. */
+  readonly readers?: readonly Channels[]
+}
+
+/** Vectors of some size, side by side, between two linear layers: both sides can be turned alike, and nothing else changes. */
+export interface Rotation {
+  readonly size: number
+  readonly from: readonly Channels[]
+  readonly to: readonly Channels[]
+}
+
+/** The stream that blocks read through root-mean-square norms and add to: it can be turned as a whole once the norms' weights are in their readers. */
+export interface Residual {
+  readonly size: number
+  readonly writers: readonly Channels[]
+  readonly norms: readonly { readonly weight: Channels; readonly readers: readonly Channels[] }[]
+  /** Where the head is the embedding: what its own weight would be called. `Model.with` makes the network that has it. */
+  readonly untied?: { readonly embedding: string; readonly head: string }
+}
+
+/** A stretch of the forward pass that fits in memory, such as one transformer block. */
+export interface Stage {
+  readonly name: string
+  /** Every parameter that `run` asks for. */
+  readonly parameters: readonly string[]
+  /** Those that no training changes, such as running means and grids of inputs; whole numbers are none of its variables anyway. */
+  readonly buffers?: readonly string[]
+  /** Whether gradients pass through `run`; false where another runtime computes it. */
+  readonly differentiable?: boolean
+  readonly sites: readonly Site[]
+  /** Channels within the stage whose scale is free. */
+  readonly scalings?: readonly Scaling[]
+  /** Vectors within the stage whose direction is free. */
+  readonly rotations?: readonly Rotation[]
+  /** Maps the previous stage's output to this one's; the caller owns both. Runs inside the caller's tidy. */
+  run(x: Tensor, env: Env): Tensor
+}
+
+/** Axes that must shrink together when neurons go. */
+export interface Coupling {
+  readonly members: readonly { readonly weight: string; readonly axis: number }[]
+  /**
+   * Whether only functions f with f(s · x) = s · f(x) for s > 0, such as ReLU, lie between its members: then the first members (those on
+   * output axes, biases included) may be divided by a factor a channel and the last one, on an input axis, multiplied by it.
+   */
+  readonly homogeneous?: boolean
+}
+
+/** Numbers that methods cannot compress where they stand, and what meets them there. */
+export interface OtherWeight {
+  readonly name: string
+  readonly operator: string
+  readonly bytes: number
+}
+
+/** A network: stages in order over a store of parameters. */
+export interface Model {
+  readonly params: ParameterStore
+  readonly stages: readonly Stage[]
+  readonly couplings?: readonly Coupling[]
+  readonly residual?: Residual
+  /** Of an imported graph: weights that are no sites, largest first. */
+  readonly others?: readonly OtherWeight[]
+  /** The same network over other parameters, which decide what of it there is: a head of its own, batch norms folded or not, grids of inputs. */
+  with?(params: ParameterStore): Model
+  /** What was done to the parameters so far, in order. */
+  readonly provenance?: readonly Provenance[]
+  /** What an imported graph computes with its parameters: a run goes on only over the same. */
+  topology?(): Uint8Array
+}
+
+/** What a site multiplies: its input, or what `env.activation` makes of it; the tap sees the same. Every stage calls it where a weight meets an input. */
+export const siteInput = (site: Site, input: Tensor, env: Env): Tensor => {
+  const x = env.activation?.(site, input) ?? input
+  env.tap?.(site, x)
+  return x
+}
+
+/** All sites of a model, in order. */
+export const sitesOf = (model: Model): readonly Site[] => model.stages.flatMap(stage => stage.sites)

@@ -1,0 +1,54 @@
+import { quantizeBlocks } from '@tersor/kernels/blocks'
+import { bf16CodesOf, dense, finiteRange, finiteRangeOfBf16, notFiniteAt, sizeOf, toFloat32, type Dense, type Shape } from '@tersor/tensor'
+import type { BlockTypeName } from './tables/tensor-types.js'
+
+/** A matrix as it is stored, or as it was decoded. */
+export type MatrixValues = Dense | Float32Array
+
+/** Values that are looked at at once: a large matrix that is stored otherwise is never in memory as float32. */
+const VALUES_AT_ONCE = 2 ** 22
+
+/** As kernels take them: float32, or the codes of bf16. */
+const valuesOf = (values: MatrixValues, from: number, to: number): Float32Array | Uint16Array => {
+  if (values instanceof Float32Array) return values.subarray(from, to)
+  const width = values.bytes.byteLength / sizeOf(values.shape)
+  const part = dense(values.dtype, [to - from], values.bytes.subarray(from * width, to * width))
+  return values.dtype === 'bf16' ? bf16CodesOf(part) : toFloat32(part)
+}
+
+export const floatsOf = (values: MatrixValues): Float32Array => (values instanceof Float32Array ? values : toFloat32(values))
+
+/** The largest magnitude. Throws NOT_FINITE, by name and place, for NaN and infinite values. */
+export const largestOf = (name: string, values: MatrixValues, shape: Shape): number => {
+  let most = 0
+  for (let at = 0, size = sizeOf(shape); at < size; at += VALUES_AT_ONCE) {
+    const part = valuesOf(values, at, Math.min(size, at + VALUES_AT_ONCE))
+    const { bad, largest } = part instanceof Uint16Array ? finiteRangeOfBf16(part) : finiteRange(part)
+    if (bad >= 0) throw notFiniteAt(name, floatsOf(values)[at + bad], at + bad, shape)
+    most = Math.max(most, largest)
+  }
+  return most
+}
+
+/** Finite rows of so many columns as blocks, some rows at once: beside values and blocks, memory holds 16 MiB of float32 and as much for threads. */
+export const encodeRows = async (
+  type: BlockTypeName,
+  values: MatrixValues,
+  shape: Shape,
+  columns: number,
+  largest: number,
+  importance: Float32Array | undefined,
+): Promise<Uint8Array> => {
+  const size = sizeOf(shape)
+  const step = Math.max(1, Math.floor(VALUES_AT_ONCE / columns)) * columns
+  const options = { largest, ...(importance ? { importance } : {}) }
+  if (size <= step) return quantizeBlocks(type, valuesOf(values, 0, size), options)
+  let all: Uint8Array | undefined
+  for (let at = 0, end = 0; at < size; at += step) {
+    const blocks = await quantizeBlocks(type, valuesOf(values, at, Math.min(size, at + step)), options)
+    all ??= new Uint8Array((blocks.byteLength / step) * size)
+    all.set(blocks, end)
+    end += blocks.byteLength
+  }
+  return all!
+}

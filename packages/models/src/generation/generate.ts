@@ -1,0 +1,159 @@
+import {
+  createRng,
+  loadModel,
+  loadPacked,
+  type Env,
+  type LoadedWeights,
+  type LoadPackedOptions,
+  type Products,
+  type Rng,
+  type Weights,
+} from '@tersor/core'
+import { CompressionError } from '@tersor/tensor'
+import { detokenizer } from './detokenize.js'
+import type { GraphModel, GraphText } from '../imported/graph-model.js'
+import { graphSteps } from '../imported/graph-steps.js'
+import type { LanguageModel } from '../networks/language-model.js'
+import { checkTemperature, greedy, sample } from './sampling.js'
+import { networkSteps } from './token-steps.js'
+
+/** A decoder that was imported as a graph, with what makes text of it. */
+export type TextGraph = GraphModel & { readonly text: GraphText }
+
+/** What text is generated from. */
+export type Generator = LanguageModel | TextGraph
+
+const isGraph = (model: Generator): model is TextGraph => model.family === 'graph'
+
+export interface GenerateOptions {
+  /** A text or ids to continue. */
+  readonly prompt: string | readonly number[]
+  /** How many at most; up to the end of the context where absent. */
+  readonly tokens?: number
+  /** 0 (the default) takes the likeliest token each time. */
+  readonly temperature?: number
+  readonly rng?: Rng
+  readonly signal?: AbortSignal
+  /** Weights that the caller has loaded already and keeps: what `loadModel` or `loadPacked` gave. */
+  readonly weights?: Weights
+  readonly products?: Products
+  /**
+   * How weights that `generate` loads itself take part: 'packed' (the default) leaves quantized matrices packed where the engine multiplies
+   * them so, 'dense' decodes everything first.
+   */
+  readonly form?: 'packed' | 'dense'
+  /** What products with packed weights make of activations: 'float32' (the default), or 'int8', which is faster and rounds them. */
+  readonly activations?: LoadPackedOptions['activations']
+}
+
+/** A token, and the text that it completes: empty while a character is unfinished, and without a tokenizer. */
+export interface Generated {
+  readonly id: number
+  readonly text: string
+}
+
+const noTokenizer = (): CompressionError =>
+  new CompressionError('BAD_DATA', 'The model has no tokenizer.', 'Put its tokenizer.json beside it, or pass the ids of the prompt.')
+
+type TextFacts = Pick<LanguageModel, 'config' | 'contextLength' | 'tokenizer' | 'vocabularySize'>
+
+/** The ids of a prompt; an empty text is the token that begins one. */
+const idsOf = (prompt: string | readonly number[], { tokenizer }: TextFacts): readonly number[] => {
+  if (typeof prompt !== 'string') return prompt
+  if (!tokenizer) throw noTokenizer()
+  const ids = tokenizer.encode(prompt)
+  return ids.length === 0 && tokenizer.bos !== undefined ? [tokenizer.bos] : ids
+}
+
+const checkPrompt = (prompt: readonly number[], { contextLength, vocabularySize }: TextFacts): void => {
+  const stranger = prompt.find(id => !Number.isInteger(id) || id < 0 || id >= vocabularySize)
+  if (prompt.length === 0) throw new CompressionError('BAD_DATA', 'The prompt has no tokens.', 'Pass at least one token to continue.')
+  if (stranger !== undefined) {
+    throw new CompressionError(
+      'BAD_DATA',
+      `The prompt holds ${stranger}, but the model knows tokens 0 to ${vocabularySize - 1}.`,
+      "Encode the prompt with the model's own tokenizer.",
+      { token: stranger, vocabularySize },
+    )
+  }
+  if (prompt.length < contextLength) return
+  throw new CompressionError(
+    'BAD_DATA',
+    `The prompt has ${prompt.length} tokens, which leaves no room in a context of ${contextLength}.`,
+    `Shorten it to ${contextLength - 1} tokens or fewer.`,
+    { tokens: prompt.length, contextLength },
+  )
+}
+
+const checkCount = (tokens: number): void => {
+  if (Number.isInteger(tokens) && tokens >= 0) return
+  throw new CompressionError('BAD_OPTION', `tokens is ${tokens}; expected a whole number from 0 on.`, 'Pass how many tokens to generate.', {
+    tokens,
+  })
+}
+
+const checkLogit = (logit: number): void => {
+  if (Number.isFinite(logit)) return
+  throw new CompressionError(
+    'NOT_FINITE',
+    'The model predicts NaN or infinity.',
+    'Look for NaN or infinite weights, or compress it more gently.',
+  )
+}
+
+const checkActivations = (model: Generator, { activations }: GenerateOptions): void => {
+  if (!isGraph(model) || activations !== 'int8') return
+  throw new CompressionError(
+    'BAD_OPTION',
+    'activations is "int8", and an imported graph multiplies decoded weights.',
+    'Leave it out, or generate from the folder that the graph was made of.',
+  )
+}
+
+/** A graph asks for its weights themselves. */
+const load = (model: Generator, { form = 'packed', activations, signal }: GenerateOptions): Promise<LoadedWeights> =>
+  form === 'dense' || isGraph(model)
+    ? loadModel(model, signal)
+    : loadPacked(model, { ...(signal && { signal }), ...(activations && { activations }) })
+
+/** Tokens that end a text: those of the config, else the tokenizer's. */
+export const endsOf = ({ config, tokenizer }: Pick<LanguageModel, 'config' | 'tokenizer'>): ReadonlySet<number> =>
+  new Set(config.eos.length > 0 ? config.eos : tokenizer?.eos === undefined ? [] : [tokenizer.eos])
+
+/**
+ * Continues a prompt token by token with a cache of keys and values, of a network or of a decoder's graph, until a token that ends a text, `tokens` or the end of the context.
+ * The texts joined are the continuation, without the prompt and without a last character that stayed unfinished.
+ * Throws BAD_OPTION for tokens or temperature out of range and BAD_DATA for a prompt that is empty, too long, of another vocabulary,
+ * or a text where the model has no tokenizer; BAD_OPTION for int8 activations of a graph; NOT_FINITE where the logits are no numbers.
+ */
+export async function* generate(model: Generator, options: GenerateOptions): AsyncGenerator<Generated, void, undefined> {
+  const text: TextFacts = isGraph(model) ? model.text : model
+  const { temperature = 0, rng = createRng(0), signal, tokens = text.contextLength } = options
+  const prompt = idsOf(options.prompt, text)
+  checkPrompt(prompt, text)
+  checkTemperature(temperature)
+  checkCount(tokens)
+  checkActivations(model, options)
+  const ends = endsOf(text)
+  const complete = text.tokenizer ? detokenizer(text.tokenizer, prompt) : () => ''
+  const count = Math.min(tokens, text.contextLength - prompt.length)
+  const loaded = options.weights ? undefined : await load(model, options)
+  const { weights, products } = loaded ?? (options as { weights: Weights; products?: Products })
+  const env: Env = products ? { weights, products } : { weights }
+  const steps = isGraph(model) ? graphSteps(model, env) : networkSteps(model, env, count)
+  try {
+    let ids: readonly number[] = prompt
+    for (let made = 0; made < count; made++) {
+      signal?.throwIfAborted()
+      const logits = await steps.next(ids)
+      const next = temperature === 0 ? greedy(logits) : sample(logits, temperature, rng)
+      checkLogit(logits[next])
+      if (ends.has(next)) return
+      yield { id: next, text: complete(next) }
+      ids = [next]
+    }
+  } finally {
+    steps.dispose()
+    loaded?.dispose()
+  }
+}

@@ -1,0 +1,195 @@
+import * as tf from '@tensorflow/tfjs-core'
+import type { Site, Stage } from '@tersor/core'
+import type { ParameterStore, Shape } from '@tersor/tensor'
+import { multiHeadAttention } from './attention.js'
+import { causalBands, type CausalBands } from './bands.js'
+import { checkParameters } from './check-parameters.js'
+import { checkCounts } from './config-counts.js'
+import { badField, DEEPEST, extent, flag, positive, tokenIds } from './config-fields.js'
+import type { LanguageConfig, LanguageModel, LanguageModelExtras } from './language-model.js'
+import { linearScaling, normScaling, valueRotation } from './free-channels.js'
+import { ACTIVATIONS, embed, layerNorm, linear, linearSite } from './layers.js'
+import type { RawConfig } from './raw-config.js'
+
+/** The config of a GPT-2. */
+export interface Gpt2Config extends LanguageConfig {
+  readonly vocabularySize: number
+  readonly contextLength: number
+  readonly hidden: number
+  readonly feedForward: number
+  readonly layers: number
+  readonly heads: number
+  /** Added to the variance in layer norms. */
+  readonly epsilon: number
+  readonly activation: string
+  /** Whether the output head is the embedding. */
+  readonly tied: boolean
+}
+
+/** Reads a config.json of GPT-2; throws BAD_FILE for missing or absurd fields. */
+export const parseGpt2Config = (raw: RawConfig): Gpt2Config => {
+  const hidden = extent(raw, 'n_embd')
+  const heads = extent(raw, 'n_head')
+  if (hidden % heads !== 0) throw badField('n_head', heads, `a divisor of the width ${hidden}`)
+  const activation = raw.activation_function ?? 'gelu_new'
+  const known = Object.keys(ACTIVATIONS)
+  if (typeof activation !== 'string' || !known.includes(activation)) throw badField('activation_function', activation, `one of ${known}`)
+  const [bos] = tokenIds(raw, 'bos_token_id')
+  return Object.freeze({
+    vocabularySize: extent(raw, 'vocab_size'),
+    contextLength: extent(raw, 'n_positions', 1024),
+    hidden,
+    feedForward: extent(raw, 'n_inner', 4 * hidden),
+    layers: extent(raw, 'n_layer', undefined, DEEPEST),
+    heads,
+    epsilon: positive(raw, 'layer_norm_epsilon', 1e-5),
+    activation,
+    tied: flag(raw, 'tie_word_embeddings', true),
+    ...(bos === undefined ? {} : { bos }),
+    eos: tokenIds(raw, 'eos_token_id'),
+  })
+}
+
+/** GPT-2 stores its weights (in, out). */
+const transposedSite = (name: string): Site => Object.freeze({ ...linearSite(name), outAxis: 1, inAxis: 0 })
+
+const blockNames = (prefix: string, layer: number) => {
+  const name = `${prefix}h.${layer}`
+  return {
+    name,
+    norms: [`${name}.ln_1`, `${name}.ln_2`] as const,
+    attention: { inputs: [transposedSite(`${name}.attn.c_attn`)], output: transposedSite(`${name}.attn.c_proj`) },
+    up: transposedSite(`${name}.mlp.c_fc`),
+    down: transposedSite(`${name}.mlp.c_proj`),
+  }
+}
+
+type Parameters = readonly { readonly name: string; readonly shape: Shape }[]
+const biased = (name: string, shape: Shape, outputs: number): Parameters => [
+  { name: `${name}.weight`, shape },
+  { name: `${name}.bias`, shape: [outputs] },
+]
+
+/** Channels of a block whose scale or direction is free: behind the norms, and from values to the output. */
+const freeChannels = (prefix: string, layer: number, { hidden, heads, feedForward, activation }: Gpt2Config) => {
+  const { norms, attention, up, down } = blockNames(prefix, layer)
+  const values = { site: attention.inputs[0], start: 2 * hidden, count: hidden, bias: true }
+  const behind = (norm: string, site: Site) => normScaling([`${norm}.weight`, `${norm}.bias`], hidden, [site])
+  return {
+    scalings: [
+      behind(norms[0], attention.inputs[0]),
+      linearScaling(values, attention.output),
+      behind(norms[1], up),
+      ...(activation === 'relu' ? [linearScaling({ site: up, start: 0, count: feedForward, bias: true }, down)] : []),
+    ],
+    rotations: [valueRotation(hidden / heads, values, attention.output, hidden)],
+  }
+}
+
+const blockParameters = (prefix: string, layer: number, { hidden, feedForward }: Gpt2Config): Parameters => {
+  const { norms, attention, up, down } = blockNames(prefix, layer)
+  return [
+    ...norms.flatMap(norm => biased(norm, [hidden], hidden)),
+    ...biased(attention.inputs[0].name, [hidden, 3 * hidden], 3 * hidden),
+    ...biased(attention.output.name, [hidden, hidden], hidden),
+    ...biased(up.name, [hidden, feedForward], feedForward),
+    ...biased(down.name, [feedForward, hidden], hidden),
+  ]
+}
+
+/** Token + position embeddings; ids (batch, tokens) → (batch, tokens, hidden). */
+const embedStage = (prefix: string): Stage => {
+  const table: Site = { ...linearSite(`${prefix}wte`), kind: 'embedding' }
+  const positions = `${prefix}wpe.weight`
+  return {
+    name: table.name,
+    parameters: [table.weight, positions],
+    sites: [table],
+    run: (ids, env) =>
+      tf.tidy(() => {
+        const tokens = ids.shape[1]!
+        const past = env.past ?? 0
+        const at = env.positions ?? tf.range(past, past + tokens, 1, 'int32')
+        return tf.add(embed(env.weights(table.weight), ids), embed(env.weights(positions), at))
+      }),
+  }
+}
+
+/** x + attention(norm(x)), then x + down(gelu(up(norm(x)))); x: (batch, tokens, hidden). */
+const blockStage = (prefix: string, layer: number, config: Gpt2Config, bands: CausalBands): Stage => {
+  const { name, norms, attention, up, down } = blockNames(prefix, layer)
+  return {
+    name,
+    parameters: blockParameters(prefix, layer, config).map(parameter => parameter.name),
+    sites: [...attention.inputs, attention.output, up, down],
+    ...freeChannels(prefix, layer, config),
+    run: (x, env) =>
+      tf.tidy(() => {
+        const [batch, tokens] = x.shape
+        const rows = tf.reshape(x, [batch * tokens, config.hidden])
+        const seen = (keys: number) => bands(tokens, keys, null)
+        const y = layerNorm(rows, norms[0], env, config.epsilon)
+        const attended = tf.add(rows, multiHeadAttention(y, env, { sites: attention, batch, heads: config.heads, bands: seen }))
+        const inner = ACTIVATIONS[config.activation](linear(layerNorm(attended, norms[1], env, config.epsilon), up, env, true))
+        return tf.reshape(tf.add(attended, linear(inner, down, env, true)), x.shape)
+      }),
+  }
+}
+
+/** norm(x) · headᵀ, where the head is the embedding unless it is untied; (batch, tokens, hidden) → (batch, tokens, vocabulary). */
+const headStage = (prefix: string, { hidden, vocabularySize, epsilon, tied }: Gpt2Config): Stage => {
+  const head: Site = { ...linearSite('lm_head'), ...(tied ? { weight: `${prefix}wte.weight` } : {}), head: true }
+  const norm = `${prefix}ln_f`
+  return {
+    name: head.name,
+    parameters: [`${norm}.weight`, `${norm}.bias`, head.weight],
+    sites: [head],
+    run: (x, env) =>
+      tf.tidy(() => {
+        const [batch, tokens] = x.shape
+        const rows = layerNorm(tf.reshape(x, [batch * tokens, hidden]), norm, env, epsilon)
+        return tf.reshape(linear(rows, head, env), [batch, tokens, vocabularySize])
+      }),
+  }
+}
+
+/**
+ * A GPT-2 (Radford et al. 2019, "Language Models are Unsupervised Multitask Learners") over a store with Hugging Face's names,
+ * with or without "transformer." before them. Throws BAD_FILE as `parseGpt2Config` does, NOT_FOUND and SHAPE where the store does not fit.
+ */
+export const gpt2Model = (
+  rawConfig: RawConfig,
+  params: ParameterStore,
+  { generationConfig = {}, notes = [], ...rest }: LanguageModelExtras = {},
+): LanguageModel<Gpt2Config> => {
+  checkCounts(rawConfig, params)
+  const parsed = parseGpt2Config(rawConfig)
+  const eos = tokenIds(generationConfig, 'eos_token_id')
+  const config = eos.length > 0 ? { ...parsed, eos } : parsed
+  const prefix = params.names().includes('wte.weight') ? '' : 'transformer.'
+  const { hidden, vocabularySize, contextLength, layers } = config
+  const bands = causalBands()
+  const each = Array.from({ length: layers }, (_, layer) => layer)
+  const unclaimed = checkParameters(
+    [
+      { name: `${prefix}wte.weight`, shape: [vocabularySize, hidden] },
+      { name: `${prefix}wpe.weight`, shape: [contextLength, hidden] },
+      ...each.flatMap(layer => blockParameters(prefix, layer, config)),
+      ...biased(`${prefix}ln_f`, [hidden], hidden),
+      ...(config.tied ? [] : [{ name: 'lm_head.weight', shape: [vocabularySize, hidden] }]),
+    ],
+    params,
+  )
+  return Object.freeze({
+    ...rest,
+    family: 'language' as const,
+    architecture: 'gpt2',
+    config,
+    rawConfig,
+    notes: [...notes, ...unclaimed],
+    contextLength,
+    vocabularySize,
+    params,
+    stages: Object.freeze([embedStage(prefix), ...each.map(layer => blockStage(prefix, layer, config, bands)), headStage(prefix, config)]),
+  })
+}

@@ -1,0 +1,173 @@
+import * as tf from '@tensorflow/tfjs-core'
+import type { Env, Stage } from '@tersor/core'
+import { attention } from './attention.js'
+import { causalBands, type CausalBands } from './bands.js'
+import type { ParameterStore } from '@tersor/tensor'
+import { checkParameters } from './check-parameters.js'
+import { checkCounts } from './config-counts.js'
+import { tokenIds } from './config-fields.js'
+import type { LanguageModel, LanguageModelExtras } from './language-model.js'
+import type { RawConfig } from './raw-config.js'
+import { feedForward, feedForwardSites } from './feed-forward.js'
+import { embed, linear, rmsNorm, softCap } from './layers.js'
+import { completeLlamaConfig, parseLlamaConfig, type LlamaConfig } from './llama-config.js'
+import { blockScalings, blockRotations, residualOf } from './llama-channels.js'
+import { blockNames, blockParameters, EMBEDDING, FINAL_NORM, eachBaseParameter, eachParameter, headSite } from './llama-parameters.js'
+import { rotations } from './rope.js'
+import type { TextEncoder } from './text-encoder.js'
+
+/** What all blocks of one model share. */
+interface Shared {
+  readonly config: LlamaConfig
+  readonly rotation: ReturnType<typeof rotations>
+  readonly bands: CausalBands
+}
+
+/** Ids (batch, tokens) → (batch, tokens, hidden). */
+const embedStage = ({ embeddingScale }: LlamaConfig): Stage => ({
+  name: EMBEDDING.name,
+  parameters: [EMBEDDING.weight],
+  sites: [EMBEDDING],
+  run: (ids, env) =>
+    tf.tidy(() => {
+      const x = embed(env.weights(EMBEDDING.weight), ids)
+      return embeddingScale === 1 ? x : tf.mul(x, embeddingScale)
+    }),
+})
+
+/** The norm of a stage; nothing where it has no name. */
+const normalise = (x: tf.Tensor, name: string | undefined, env: Env, { epsilon, normOffset }: LlamaConfig): tf.Tensor => {
+  if (name === undefined) return x
+  const weight = env.weights(name)
+  return rmsNorm(x, normOffset === 0 ? weight : tf.add(weight, normOffset), epsilon)
+}
+
+/** y = x + attention(norm(x)), then y + feedForward(norm(y)); in Gemma what is added is normalised too; x: (batch, tokens, hidden). */
+const blockStage = (layer: number, { config, rotation, bands }: Shared): Stage => {
+  const names = blockNames(layer, config)
+  const { name, attention: sites, feedForward: feedForwardNames } = names
+  const window = config.windows[layer]
+  return {
+    name,
+    parameters: blockParameters(layer, config).map(parameter => parameter.name),
+    sites: [...sites.inputs, sites.output, ...feedForwardSites(feedForwardNames)],
+    scalings: blockScalings(layer, config),
+    rotations: blockRotations(layer, config),
+    run: (x, env) => {
+      const [batch, tokens] = x.shape
+      const rows = tf.reshape(x, [batch * tokens, config.hidden])
+      const attended = tf.tidy(() => {
+        const y = normalise(rows, names.attentionNorm, env, config)
+        const turned = config.rotated[layer] ? { rotation: rotation(env.cache?.length ?? 0, tokens, env.positions) } : {}
+        const mixed = attention(y, env, { config, sites, batch, tokens, bands, window, ...turned })
+        return tf.add(rows, normalise(mixed, names.attentionAfter, env, config))
+      })
+      const fed = tf.tidy(() => {
+        const y = feedForward(normalise(attended, names.feedForwardNorm, env, config), feedForwardNames, env, config)
+        return tf.add(attended, normalise(y, names.feedForwardAfter, env, config))
+      })
+      return tf.reshape(fed, [batch, tokens, config.hidden])
+    },
+  }
+}
+
+/** norm(x) · headᵀ; (batch, tokens, hidden) → (batch, tokens, vocabulary). */
+const headStage = (config: LlamaConfig): Stage => {
+  const head = headSite(config)
+  return {
+    name: head.name,
+    parameters: [FINAL_NORM, head.weight],
+    sites: [head],
+    run: (x, env) =>
+      tf.tidy(() => {
+        const [batch, tokens] = x.shape
+        const rows = normalise(tf.reshape(x, [batch * tokens, config.hidden]), FINAL_NORM, env, config)
+        const logits = linear(rows, head, env)
+        return tf.reshape(config.logitCap === null ? logits : softCap(logits, config.logitCap), [batch, tokens, config.vocabularySize])
+      }),
+  }
+}
+
+/** norm(x), the last of a network without a head; x: (batch, tokens, hidden). */
+const normStage = (config: LlamaConfig): Stage => ({
+  name: FINAL_NORM.replace(/\.weight$/, ''),
+  parameters: [FINAL_NORM],
+  sites: [],
+  run: (x, env) => tf.tidy(() => tf.reshape(normalise(tf.reshape(x, [-1, config.hidden]), FINAL_NORM, env, config), x.shape)),
+})
+
+const stagesOf = (config: LlamaConfig, last: (config: LlamaConfig) => Stage): readonly Stage[] => {
+  const shared = { config, rotation: rotations(config.rope, config.headSize), bands: causalBands() }
+  const blocks = Array.from({ length: config.layers }, (_, layer) => blockStage(layer, shared))
+  return Object.freeze([embedStage(config), ...blocks, last(config)])
+}
+
+const hasOwnHead = (params: ParameterStore): boolean => params.names().includes('lm_head.weight')
+
+/** The stages of a network: embedding, blocks, head. */
+export const llamaStages = (config: LlamaConfig): readonly Stage[] => stagesOf(config, headStage)
+
+/**
+ * A network of the Llama family (Llama, Mistral, Mixtral, Qwen2, Qwen3 and its experts, SmolLM, Phi-3, Gemma 2) over a store with Hugging Face's parameter names.
+ * With `env.cache` a stage continues after the positions it holds, each block with a cache of its own.
+ * Throws UNSUPPORTED and BAD_FILE as `parseLlamaConfig` does, NOT_FOUND and SHAPE where the store does not fit the config.
+ */
+export const llamaModel = (rawConfig: RawConfig, params: ParameterStore, extras: LanguageModelExtras = {}): LanguageModel<LlamaConfig> => {
+  const { generationConfig = {}, notes = [], ...rest } = extras
+  checkCounts(rawConfig, params)
+  const parsed = parseLlamaConfig(rawConfig)
+  const eos = tokenIds(generationConfig, 'eos_token_id')
+  const config = eos.length > 0 ? { ...parsed, eos } : parsed
+  const unclaimed = checkParameters(eachParameter(config), params)
+  const residual = residualOf(config)
+  const over = (next: ParameterStore): LanguageModel<LlamaConfig> =>
+    llamaModel(hasOwnHead(next) ? { ...rawConfig, tie_word_embeddings: false } : rawConfig, next, extras)
+  return Object.freeze({
+    ...rest,
+    family: 'language' as const,
+    architecture: config.architecture,
+    config,
+    rawConfig,
+    completeConfig: completeLlamaConfig(rawConfig),
+    notes: [...notes, ...unclaimed],
+    contextLength: config.contextLength,
+    vocabularySize: config.vocabularySize,
+    params,
+    stages: llamaStages(config),
+    with: over,
+    ...(residual ? { residual } : {}),
+  })
+}
+
+/**
+ * A base model of the Llama family, saved without a head as embedding models are: it gives the normalised hidden states (batch, tokens, hidden).
+ * Throws as `llamaModel` does.
+ */
+export const llamaEncoder = (rawConfig: RawConfig, params: ParameterStore, extras: LanguageModelExtras = {}): TextEncoder<LlamaConfig> => {
+  const { generationConfig: _unused, notes = [], ...rest } = extras
+  checkCounts(rawConfig, params)
+  const config = parseLlamaConfig(rawConfig)
+  const unclaimed = checkParameters(eachBaseParameter(config), params)
+  return Object.freeze({
+    ...rest,
+    ...{ family: 'encoder' as const, task: 'hidden-states' as const, architecture: config.architecture, config, rawConfig },
+    ...{ notes: [...notes, ...unclaimed], contextLength: config.contextLength, vocabularySize: config.vocabularySize },
+    params,
+    stages: stagesOf(config, normStage),
+  })
+}
+
+/** Whether a checkpoint is a base model without a head: untied, and no head there. */
+export const isHeadless = (rawConfig: RawConfig, params: ParameterStore): boolean => {
+  const config = parseLlamaConfig(rawConfig)
+  return (
+    !config.tied &&
+    !params.names().includes(headSite(config).weight) &&
+    params.names().includes(EMBEDDING.weight) &&
+    declaresNoHead(rawConfig)
+  )
+}
+
+/** Whether the class that saved it is the base model, such as "LlamaModel". */
+const declaresNoHead = ({ architectures }: RawConfig): boolean =>
+  Array.isArray(architectures) && typeof architectures[0] === 'string' && /Model$/.test(architectures[0])

@@ -1,0 +1,99 @@
+import { openHuggingFace } from '@tersor/formats/huggingface'
+import { isRecord, parseJson } from '@tersor/formats/internal/files/json-text'
+import { openSafetensors } from '@tersor/formats/safetensors'
+import { CompressionError, type ParameterStore } from '@tersor/tensor'
+import { bertModel } from '../networks/bert.js'
+import { badField } from '../networks/config-fields.js'
+import { ACCEPTED, fileSystem } from '../formats/format.js'
+import { gpt2Model } from '../networks/gpt2.js'
+import type { ImageClassifier } from '../networks/image-classifier.js'
+import type { LanguageModelExtras } from '../networks/language-model.js'
+import { LLAMA_ARCHITECTURES } from '../networks/llama-config.js'
+import { isHeadless, llamaEncoder, llamaModel } from '../networks/llama.js'
+import type { OpenedModel, OpenModelOptions } from './opened-model.js'
+import type { RawConfig } from '../networks/raw-config.js'
+import { resNetModel } from '../networks/resnet.js'
+import { jsonOf, MAX_SETTINGS_DEPTH, over, tokenizerOf } from './side-files.js'
+import { withUsualNames } from './stored-names.js'
+import { settledHead } from '../networks/tied-head.js'
+import { vitModel } from '../networks/vit.js'
+
+type Build = (config: RawConfig, params: ParameterStore, extras: LanguageModelExtras) => OpenedModel
+
+/** Networks of their own, by `model_type`; the rest are of the Llama family. */
+const BUILDERS: Readonly<Record<string, Build>> = {
+  gpt2: gpt2Model,
+  bert: (config, params, { generationConfig: _unused, ...extras }) => bertModel(config, params, extras),
+  vit: (config, params, { files = {}, provenance, close, notes, storedName }) =>
+    vitModel(config, params, {
+      ...Object.fromEntries(Object.entries({ provenance, close, notes, storedName }).filter(([, value]) => value !== undefined)),
+      preprocessor: jsonOf(files, 'preprocessor_config.json'),
+    }),
+}
+
+/** The values of `model_type` that a folder may have. */
+export const FOLDER_ARCHITECTURES: readonly string[] = Object.freeze([...LLAMA_ARCHITECTURES, ...Object.keys(BUILDERS)])
+
+const builderOf = (config: RawConfig): Build => {
+  const { model_type: type } = config
+  if (typeof type === 'string' && Object.hasOwn(BUILDERS, type)) return BUILDERS[type]
+  if (typeof type === 'string' && !FOLDER_ARCHITECTURES.includes(type))
+    throw new CompressionError(
+      'UNSUPPORTED',
+      `The architecture ${JSON.stringify(type.slice(0, 80))} is not one this package runs.`,
+      `Known are ${FOLDER_ARCHITECTURES.join(', ')}.`,
+      { architecture: type, known: FOLDER_ARCHITECTURES },
+    )
+  return (raw, params, extras) => (isHeadless(raw, params) ? llamaEncoder : llamaModel)(raw, params, extras)
+}
+
+/** Opens a Hugging Face folder as the network that its config names. */
+export const openFolder = async (path: string, { codecs = [] }: OpenModelOptions): Promise<OpenedModel> => {
+  const folder = await openHuggingFace(path, { codecs })
+  const { generationConfig, files, provenance, close } = folder
+  return over({ close }, async () => {
+    if (folder.config.model_type === undefined && folder.config.stages !== undefined)
+      return resNetModel(folder.config, folder.params, { provenance, close })
+    const build = builderOf(folder.config)
+    const named = withUsualNames(folder.params, folder.config.model_type)
+    const { config, params, notes } = await settledHead(folder.config, named.params)
+    return build(config, params, {
+      ...{ files, provenance, close, ...tokenizerOf(files), notes: [...folder.notes, ...notes] },
+      ...(named.params === folder.params ? {} : { storedName: named.storedName }),
+      ...(generationConfig ? { generationConfig } : {}),
+    })
+  })
+}
+
+/** A description may name this much; beyond it the file is no description. */
+const MAX_DESCRIPTION_BYTES = 1 << 20
+
+/** Reads the description beside a file of weights; throws NOT_FOUND where there is none and BAD_FILE where it cannot be read. */
+const readDescription = async (weights: string): Promise<RawConfig> => {
+  const path = weights.replace(/\.safetensors$/, '.json')
+  const fs = fileSystem()
+  const size = await fs.stat(path).then(
+    stat => stat.size,
+    (cause: unknown) => {
+      throw new CompressionError('NOT_FOUND', `${weights} has no ${path} beside it.`, ACCEPTED, { path }, cause)
+    },
+  )
+  const bad = (what: string, cause?: unknown): CompressionError =>
+    new CompressionError('BAD_FILE', `${path} ${what}.`, 'Take the description that was saved with these weights.', { path }, cause)
+  if (size > MAX_DESCRIPTION_BYTES) throw bad(`has ${size} bytes, too many for a description`)
+  try {
+    const value = parseJson(await fs.readFile(path, 'utf8'), path, MAX_SETTINGS_DEPTH)
+    if (isRecord(value)) return value
+  } catch (cause) {
+    throw bad('is no JSON', cause)
+  }
+  throw bad('is not an object')
+}
+
+/** Opens weights with their description beside them. */
+export const openDescribed = async (path: string, { codecs = [] }: OpenModelOptions): Promise<ImageClassifier> => {
+  const description = await readDescription(path)
+  if (typeof description.name !== 'string') throw badField('name', description.name, 'the name of a network, such as "resnet20"')
+  const params = await openSafetensors(path, { codecs })
+  return over(params, () => resNetModel(description, params, { provenance: params.provenance, close: () => params.close() }))
+}

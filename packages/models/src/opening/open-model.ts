@@ -1,0 +1,51 @@
+import { CORE_CODECS, quantizedActivations } from '@tersor/core'
+import { CompressionError } from '@tersor/tensor'
+import { ACCEPTED, fileSystem, type Format } from '../formats/format.js'
+import { loadFormats } from './formats.js'
+import type { OpenedModel, OpenModelOptions } from './opened-model.js'
+
+export type { OpenedModel, OpenModelOptions } from './opened-model.js'
+
+const unknownKind = (path: string): CompressionError =>
+  new CompressionError('UNSUPPORTED', `${path} is no model that this package opens.`, ACCEPTED, { path })
+
+/** What stands at a path. */
+export interface Located {
+  readonly format: Format
+  /** The file to open, or the folder. */
+  readonly path: string
+  /** Where it was found, if in a folder. */
+  readonly folder?: string
+}
+
+/** Finds the format of what stands at a path; throws NOT_FOUND, and UNSUPPORTED (saying what is accepted) for an end that no format has. */
+export const locateModel = async (path: string): Promise<Located> => {
+  const stat = await fileSystem()
+    .stat(path)
+    .catch((cause: unknown) => {
+      throw new CompressionError('NOT_FOUND', `There is nothing at ${path}.`, ACCEPTED, { path }, cause)
+    })
+  const formats = await loadFormats()
+  if (!stat.isDirectory()) {
+    const format = formats.find(({ ends = [] }) => ends.some(end => path.toLowerCase().endsWith(end)))
+    if (!format) throw unknownKind(path)
+    return { format, path }
+  }
+  const names = await fileSystem().readdir(path)
+  for (const format of formats) {
+    const found = await format.find?.(path, names)
+    if (found !== undefined) return { format, path: found, folder: path }
+  }
+  return { format: formats[0], path, folder: path }
+}
+
+/**
+ * Opens the model at a path: a Hugging Face folder, a GGUF file, an ONNX graph or a folder with one, the model.json of a tfjs graph or layers
+ * model or the folder with it, or a ResNet's weights with their description beside them.
+ * Only headers and small files are read. Throws NOT_FOUND, UNSUPPORTED (saying what is accepted) and what the reader of the format throws.
+ */
+export const openModel = async (path: string, { codecs = [], ...options }: OpenModelOptions = {}): Promise<OpenedModel> => {
+  const { format, path: found, folder } = await locateModel(path)
+  if (!format.open) throw unknownKind(path)
+  return quantizedActivations(await format.open(found, { ...options, codecs: [...CORE_CODECS, ...codecs] }, folder))
+}

@@ -1,0 +1,15 @@
+import type { Codec } from '@tersor/tensor'
+import type { GraphModel } from '../imported/graph-model.js'
+import type { ImageClassifier } from '../networks/image-classifier.js'
+import type { LanguageModel } from '../networks/language-model.js'
+import type { TextEncoder } from '../networks/text-encoder.js'
+
+/** A model with its files open; `close` releases them. */
+export type OpenedModel = LanguageModel | TextEncoder | ImageClassifier | GraphModel
+
+export interface OpenModelOptions {
+  /** Besides those of @tersor/core: the codecs that its trees may use. */
+  readonly codecs?: readonly Codec[]
+  /** Whether only parameters will be asked for: what takes an engine to be put together, as layers of tfjs do, is left alone then. */
+  readonly parametersOnly?: boolean
+}
