@@ -77,6 +77,7 @@ export default ts.config(
         __dirname: 'readonly',
         globalThis: 'readonly',
         URL: 'readonly',
+        expect: 'readonly',
       },
     },
     rules: { '@typescript-eslint/no-require-imports': 'off' },
