@@ -2,6 +2,7 @@ import type { Tensor } from '@tensorflow/tfjs-core'
 import { CompressionError, copyStore, hasCode, memorySink, type ParameterSink } from '@tersor/tensor'
 import { repeatably } from '@tersor/kernels'
 import { allBatches } from './calibrate.js'
+import { contextOf, type Run } from './context.js'
 import { fingerprintOf } from './fingerprint.js'
 import { eachSite } from './each-site.js'
 import type { Batches, Context, Pass, Step } from '../step/method.js'
@@ -9,7 +10,6 @@ import type { Model } from '../model/model.js'
 import type { ProgressEvent } from './progress-event.js'
 import type { Provenance } from './provenance.js'
 import { createRng } from './rng.js'
-import { storageOf, type Runner } from './storage.js'
 import type { Fingerprint, Scratch } from './scratch.js'
 import { VERSION } from '../version.js'
 
@@ -53,20 +53,13 @@ export const pipeline = (...steps: readonly Step[]): Pass => {
         const provenance = [...(current.provenance ?? []), ...(pass.steps ? [] : [provenanceOf(pass, context)])]
         context.signal.throwIfAborted()
         context.emit({ type: 'pass', pass: pass.name, index, of: steps.length })
-        const next = await pass.run(current, stepContext(pass, index, context))
-        context.runner.opened.add(next.params)
+        const next = await pass.run(current, context.within(index, pass.name))
         current = pass.steps ? next : { ...next, provenance }
-        if (pass.exact) context.runner.reference.model = current
+        context.made(pass, current)
       }
       return current
     },
   })
-}
-
-const stepContext = (pass: Pass, index: number, context: Context): Context => {
-  const place = context.runner.place === '' ? String(index) : `${context.runner.place}.${index}`
-  const runner: Runner = { ...context.runner, place }
-  return { ...context, source: runner.reference.model, rng: context.rng.fork(`${index}:${pass.name}`), runner, ...storageOf(runner) }
 }
 
 const provenanceOf = (pass: Pass, context: Context): Provenance => ({
@@ -153,27 +146,21 @@ export const compress = async <M extends Model>(model: M, step: Step, options: R
   const { seed = 0, onProgress, scratch, activationBytes = ACTIVATION_BYTES } = options
   const signal = options.signal ?? new AbortController().signal
   const calibration = scratch && options.calibration ? await allBatches(options.calibration) : options.calibration
-  const runner: Runner = { ...(scratch ? { scratch } : {}), activationBytes, place: '', reference: { model }, opened: new Set() }
-  const context: Context = {
-    ...(calibration ? { calibration } : {}),
-    rng: createRng(seed),
-    signal,
-    emit: event => onProgress?.(event),
-    source: model,
-    runner,
-    ...storageOf(runner),
+  const run: Run = {
+    ...{ rng: createRng(seed), signal, emit: event => onProgress?.(event), ...(calibration ? { calibration } : {}) },
+    ...{ activationBytes, reference: { model }, opened: new Set(), ...(scratch ? { scratch } : {}) },
   }
   const pass = step.kind === 'pass' && step.steps ? step : pipeline(step)
   const work = async (): Promise<M> => {
     const used = new Set([model.params])
     try {
-      const small = await publish((await repeatably(() => pass.run(model, context))) as M, { ...options, signal })
+      const small = await publish((await repeatably(() => pass.run(model, contextOf(run)))) as M, { ...options, signal })
       used.add(small.params)
       return small
     } catch (error) {
       throw withEngine(error)
     } finally {
-      for (const store of runner.opened) if (!used.has(store)) await store.close?.()
+      for (const store of run.opened) if (!used.has(store)) await store.close?.()
     }
   }
   if (!scratch) return work()

@@ -1,20 +1,16 @@
 import type { Tensor } from '@tensorflow/tfjs-core'
 import { memorySink, type ParameterSink, type ParameterStore } from '@tersor/tensor'
 import { activationsOf, type Activations } from './activations.js'
-import type { Model } from '../model/model.js'
 import type { Scratch } from './scratch.js'
 import { stageSink, memoryStageSink, type StageSink } from './stage-sink.js'
 
-/** What a run knows that no single step needs: a pipeline makes the contexts of its steps from it. */
-export interface Runner {
+interface StorageOptions {
   readonly scratch?: Scratch
   /** Bytes of activations kept in memory where there is a scratch folder. */
   readonly activationBytes: number
-  /** Which step of which pipeline runs, such as "1.0". */
+  /** Which step of which pipeline writes, such as "1.0". */
   readonly place: string
-  /** What results are compared with; an exact pass moves it on. */
-  readonly reference: { model: Model }
-  /** Results between steps, which are closed when the run ends. */
+  /** Where results are noted, to be closed when the run ends. */
   readonly opened: Set<ParameterStore>
 }
 
@@ -28,7 +24,7 @@ export interface Storage {
   activations(batches: readonly Tensor[]): Activations
 }
 
-export const storageOf = ({ scratch, place, activationBytes, opened }: Runner): Storage => {
+export const storageOf = ({ scratch, place, activationBytes, opened }: StorageOptions): Storage => {
   const keep = async (store: Promise<ParameterStore>): Promise<ParameterStore> => {
     const made = await store
     opened.add(made)

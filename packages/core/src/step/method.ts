@@ -4,7 +4,7 @@ import type { Model, Site } from '../model/model.js'
 import type { RecordedOptions } from './options.js'
 import type { ProgressEvent } from '../run/progress-event.js'
 import type { Rng } from '../run/rng.js'
-import type { Storage, Runner } from '../run/storage.js'
+import type { Storage } from '../run/storage.js'
 
 /** A tensor, or a record of tensors. */
 export type Stats = Tensor | { readonly [name: string]: Tensor } | void
@@ -66,8 +66,10 @@ export interface Context extends Storage {
   emit(event: ProgressEvent): void
   /** What results are compared with: the model before the pipeline, or what the last exact pass made of it. */
   readonly source: Model
-  /** What pipelines need. */
-  readonly runner: Runner
+  /** For passes that run others: what the step of an index sees. */
+  within(index: number, step: string): Context
+  /** And what it made: behind an exact one, later steps compare with that. */
+  made(step: Pick<Pass, 'exact'>, model: Model): void
 }
 
 /** Rewrites a whole model. Write this only when layers must be seen together. */

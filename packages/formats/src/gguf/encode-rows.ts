@@ -19,10 +19,10 @@ const valuesOf = (values: MatrixValues, from: number, to: number): Float32Array 
 export const floatsOf = (values: MatrixValues): Float32Array => (values instanceof Float32Array ? values : toFloat32(values))
 
 /** The largest magnitude. Throws NOT_FINITE, by name and place, for NaN and infinite values. */
-export const largestOf = (name: string, values: MatrixValues, shape: Shape): number => {
+export const largestOf = (name: string, values: MatrixValues, shape: Shape, atOnce = VALUES_AT_ONCE): number => {
   let most = 0
-  for (let at = 0, size = sizeOf(shape); at < size; at += VALUES_AT_ONCE) {
-    const part = valuesOf(values, at, Math.min(size, at + VALUES_AT_ONCE))
+  for (let at = 0, size = sizeOf(shape); at < size; at += atOnce) {
+    const part = valuesOf(values, at, Math.min(size, at + atOnce))
     const { bad, largest } = part instanceof Uint16Array ? finiteRangeOfBf16(part) : finiteRange(part)
     if (bad >= 0) throw notFiniteAt(name, floatsOf(values)[at + bad], at + bad, shape)
     most = Math.max(most, largest)
@@ -37,10 +37,11 @@ export const encodeRows = async (
   shape: Shape,
   columns: number,
   largest: number,
-  importance: Float32Array | undefined,
+  importance?: Float32Array,
+  atOnce = VALUES_AT_ONCE,
 ): Promise<Uint8Array> => {
   const size = sizeOf(shape)
-  const step = Math.max(1, Math.floor(VALUES_AT_ONCE / columns)) * columns
+  const step = Math.max(1, Math.floor(atOnce / columns)) * columns
   const options = { largest, ...(importance ? { importance } : {}) }
   if (size <= step) return quantizeBlocks(type, valuesOf(values, 0, size), options)
   let all: Uint8Array | undefined
