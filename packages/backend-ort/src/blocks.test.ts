@@ -6,6 +6,7 @@ import { isBlockableProduct } from './blocks.js'
 import { createGraph } from './graph.js'
 import { distance, outcome, tensor } from './compare.reference.js'
 
+const SLOW = process.env.TERSOR_SLOW === '1'
 const square = (size: number, transposeA: boolean) => ({ rows: size, inner: size, columns: size, transposeA, transposeB: false })
 
 describe('a product as a blocked convolution', () => {
@@ -28,7 +29,10 @@ describe('a product as a blocked convolution', () => {
       [1801, 1808, 1824],
       [1808, 1824, 1801],
       [944, 960, 976],
-    ].flatMap(sizes => [false, true].flatMap(left => [false, true].map(right => [...sizes, left, right] as const))),
+    ]
+      .flatMap(sizes => [false, true].flatMap(left => [false, true].map(right => [...sizes, left, right] as const)))
+      // by default one plain product, and the small ones, whose left side is transposed
+      .filter(([rows, , , left, right]) => SLOW || (rows === 944 ? left : rows === 1801 && !left && !right)),
   )('gives what thin plain products give: %d, %d, %d, transposed %p and %p', async (...given) => {
     const [rows, inner, columns, transposeA, transposeB] = given as unknown as [number, number, number, boolean, boolean]
     const a = tensor(transposeA ? [inner, rows] : [rows, inner], 1) as tf.Tensor2D

@@ -31,7 +31,10 @@ const logProbabilities = async (each: LanguageModel, ids: readonly number[]): Pr
 
 let before = 0
 beforeEach(() => (before = tf.memory().numTensors))
-afterEach(() => expect(tf.memory().numTensors).toBe(before))
+afterEach(async () => {
+  await tf.setBackend('cpu')
+  expect(tf.memory().numTensors).toBe(before)
+})
 
 describe('windowsOf', () => {
   const encoder = { encode: (text: string) => [0, ...text].map(Number) }
@@ -98,6 +101,7 @@ describe('perplexity', () => {
   })
 
   it('tells how far it is', async () => {
+    await tf.setBackend('ort')
     const seen: number[][] = []
     await perplexity(model, many, { onProgress: (done, of) => seen.push([done, of]) })
     expect(seen).toEqual([
@@ -107,6 +111,7 @@ describe('perplexity', () => {
   })
 
   it.each<EvaluationOptions['hold']>(['all', 'stage'])('stops with the reason given, holding %s', async hold => {
+    await tf.setBackend('ort')
     const controller = new AbortController()
     const reason = new Error('enough')
     const options = { hold: hold!, signal: controller.signal, onProgress: () => controller.abort(reason) }
