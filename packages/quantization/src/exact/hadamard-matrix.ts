@@ -62,8 +62,8 @@ const doubledTo = (order: number): Doubled | undefined => {
   return entry && { doublings: 1, base: order, entry }
 }
 
-/** An orthogonal matrix diag(signs) · H / √order, with H = H₂ ⊗ … ⊗ H₂ ⊗ P, in blocks of `doublings · base` along the diagonal. */
-export interface Rotation {
+/** The orthogonal matrix diag(signs) · H / √order, with H = H₂ ⊗ … ⊗ H₂ ⊗ P, in blocks of `doublings · base` along the diagonal. */
+export interface HadamardMatrix {
   /** (size) of ±1. */
   readonly signs: Float32Array
   readonly doublings: number
@@ -76,7 +76,7 @@ export interface Rotation {
  * A rotation of vectors of a size with signs of one's own; in blocks of the largest order that divides the size where there is no Hadamard
  * matrix of its own.
  */
-export const randomHadamard = (size: number, sign: () => 1 | -1): Rotation => {
+export const randomHadamard = (size: number, sign: () => 1 | -1): HadamardMatrix => {
   let order = size
   let found = doubledTo(order)
   while (!found) {
@@ -102,7 +102,7 @@ const transposed = (values: Float32Array, rows: number, columns: number): Float3
 }
 
 /** x · P for runs of `base` numbers. */
-const times = async (values: Float32Array, { base, matrix }: Rotation): Promise<Float32Array> => {
+const times = async (values: Float32Array, { base, matrix }: HadamardMatrix): Promise<Float32Array> => {
   if (!matrix) return values
   const product = tf.tidy(() => tf.matMul(tf.tensor2d(values, [values.length / base, base]), tf.tensor2d(matrix, [base, base])))
   try {
@@ -113,7 +113,7 @@ const times = async (values: Float32Array, { base, matrix }: Rotation): Promise<
 }
 
 /** Multiplies vectors of the rotation's size, one behind the other, by it from the right. */
-export const rotate = async (vectors: Float32Array, rotation: Rotation): Promise<Float32Array> => {
+export const rotate = async (vectors: Float32Array, rotation: HadamardMatrix): Promise<Float32Array> => {
   const { signs, doublings, base } = rotation
   const signed = vectors.map((value, at) => value * signs[at % signs.length])
   const runs = transposed(await times(signed, rotation), doublings, base) // (…, base, doublings)

@@ -2,7 +2,7 @@ import * as tf from '@tensorflow/tfjs-core'
 import { boolean, definePass, readDense, walkStages, type Channels, type Context, type Model, type Rng } from '@tersor/core'
 import { CompressionError, fromFloat32, toFloat32, type Dense } from '@tersor/tensor'
 import { refuseActivationGrids } from './activation-grids.js'
-import { randomHadamard, rotate, type Rotation } from './hadamard-matrix.js'
+import { randomHadamard, rotate, type HadamardMatrix } from './hadamard-matrix.js'
 import { scaleChannels } from './scale-channels.js'
 
 /** What is done to one parameter. */
@@ -22,7 +22,7 @@ const valuesOf = async (make: () => tf.Tensor): Promise<Float32Array> => {
 }
 
 /** Multiplies each run of as many channels as the rotation has by it from the right. */
-const rotateChannels = async (parameter: Dense, { axis, start = 0, count }: Channels, rotation: Rotation): Promise<Dense> => {
+const rotateChannels = async (parameter: Dense, { axis, start = 0, count }: Channels, rotation: HadamardMatrix): Promise<Dense> => {
   const { shape } = parameter
   const channels = shape[axis]
   const last = [...shape.keys()].filter(each => each !== axis).concat(axis)
