@@ -19,7 +19,7 @@ export {
 export { householderRows, jacobiSweep } from './rows'
 export { secularRoots, secularVectors } from './secular'
 export { multiplyPacked } from './packed'
-export { keepLargestOfRows, keepLargestOfRuns } from './selection'
+export { countKeys, gatherKept, keepAbove, keepLargestOfRows, keepLargestOfRuns } from './selection'
 export { multiplyGroupSparse, multiplyTwoOfFour } from './sparse'
 export { choleskyInPlace, invertLower } from './triangular'
 export { tridiagonalise } from './tridiagonalise'
