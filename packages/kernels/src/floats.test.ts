@@ -2,7 +2,7 @@ import * as tf from '@tensorflow/tfjs-core'
 import '@tensorflow/tfjs-backend-cpu'
 import { largestMagnitude, widenFloats } from './floats.js'
 import { selectEngine } from './select-engine.js'
-import { tensorOver } from './tensor-over.js'
+import { lendArray } from './lend-array.js'
 
 /** More than two parts, the last of them shorter and no whole vector. */
 const LENGTH = 2 * 2 ** 15 + 13
@@ -39,7 +39,7 @@ it.each([NaN, Infinity, -Infinity])('says Infinity where there is %d', async val
 it('lends values to a tensor', async () => {
   await tf.setBackend('cpu')
   const { values } = await widenFloats(Float32Array.of(1, 2, 3, 4))
-  const tensor = tensorOver(values, [2, 2])
+  const tensor = lendArray(values, [2, 2])
   expect(tensor.arraySync()).toEqual([
     [1, 2],
     [3, 4],
@@ -52,7 +52,7 @@ it('lets ONNX Runtime compute with values in memory that threads share', async (
   expect((await selectEngine({ engine: 'ort' })).engine).toBe('ort')
   const values = new Float32Array(new SharedArrayBuffer(16))
   values.set([1, 2, 3, 4])
-  const tensor = tensorOver(values, [2, 2]) as tf.Tensor2D
+  const tensor = lendArray(values, [2, 2]) as tf.Tensor2D
   expect(await tensor.data()).toBe(values)
   const product = tf.matMul(tensor, tensor)
   expect([...(await product.data())]).toEqual([7, 10, 15, 22])

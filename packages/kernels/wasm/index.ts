@@ -23,7 +23,7 @@ export { countKeys, gatherKept, keepAbove, keepLargestOfRows, keepLargestOfRuns 
 export { multiplyGroupSparse, multiplyTwoOfFour } from './sparse'
 export { choleskyInPlace, invertLower } from './triangular'
 export { tridiagonalise } from './tridiagonalise'
-export { sweepColumn } from './vectors'
+export { roundColumn, sweepColumn } from './vectors'
 
 /** The first byte that belongs to the caller. */
 export function heapBase(): usize {

@@ -1,5 +1,5 @@
 import type * as tf from '@tensorflow/tfjs-core'
-import { largestMagnitude, tensorOver, widenFloats, type RunRowsOptions, type StoredFloats } from '@tersor/kernels'
+import { largestMagnitude, lendArray, widenFloats, type RunRowsOptions, type StoredFloats } from '@tersor/kernels'
 import { bf16CodesOf, float32Of, type Parameter } from '@tersor/tensor'
 import { checkFinite } from './check-finite.js'
 import { decode } from './decode.js'
@@ -16,7 +16,13 @@ export const requireFiniteWeights = async (name: string, parameter: Parameter, o
   if (!stored || (await largestMagnitude(stored, options)) === Infinity) checkFinite(name, parameter)
 }
 
-/** The tensor a parameter stands for, made on all threads; the caller owns it. Throws NOT_FINITE where a weight is NaN or infinite. */
+/** The tensor a parameter stands for, float weights made on all threads; the caller owns it. */
+export const decodeOnThreads = async (parameter: Parameter, options?: RunRowsOptions): Promise<tf.Tensor> => {
+  const stored = storedFloats(parameter)
+  return stored ? lendArray((await widenFloats(stored, options)).values, parameter.shape) : decode(parameter)
+}
+
+/** The same. Throws NOT_FINITE where a weight is NaN or infinite. */
 export const decodeFinite = async (name: string, parameter: Parameter, options?: RunRowsOptions): Promise<tf.Tensor> => {
   const stored = storedFloats(parameter)
   if (!stored) {
@@ -25,5 +31,5 @@ export const decodeFinite = async (name: string, parameter: Parameter, options?:
   }
   const { values, largest } = await widenFloats(stored, options)
   if (largest === Infinity) checkFinite(name, parameter)
-  return tensorOver(values, parameter.shape)
+  return lendArray(values, parameter.shape)
 }
