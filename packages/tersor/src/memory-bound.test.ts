@@ -10,7 +10,7 @@ const model: Model = {
   }),
   stages: [
     { name: 'first', parameters: ['embeddings'], sites: [], run: x => x },
-    { name: 'second', parameters: ['a'], sites: [{ name: 'a', weight: 'a', outAxis: 0 }], run: x => x },
+    { name: 'second', parameters: ['a'], sites: [{ name: 'a', weight: 'a', kind: 'linear', inAxis: 1, outAxis: 0 }], run: x => x },
   ],
 }
 

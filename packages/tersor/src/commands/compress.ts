@@ -62,8 +62,7 @@ export const compress = (terminal: Terminal, path: string, given: CompressFlags,
     const started = Date.now()
     const steps = await stepsOf(flags)
     await refusePlanned(model, steps, flags)
-    const activationBytes = flags.activationMemory * 2 ** 20
-    noteMemory(terminal, model, { calibrated: flags.calibrate !== undefined, activationBytes })
+    noteMemory(terminal, model, workOf(flags))
     const output = await openOutput(model, path, flags)
     const { packs } = await writerOf(flags.format)
     const progress = progressOn(terminal)
@@ -85,7 +84,7 @@ export const compress = (terminal: Terminal, path: string, given: CompressFlags,
         scratch: output.scratch,
         resume: flags.resume,
         ...(output.reopen ? { reopen: output.reopen } : {}),
-        activationBytes,
+        activationBytes: workOf(flags).activationBytes,
         facts: {
           ...(await engineFacts(engine)),
           config: JSON.stringify(model.rawConfig),
@@ -117,6 +116,11 @@ export const compress = (terminal: Terminal, path: string, given: CompressFlags,
       tf.dispose(calibration)
     }
   })
+
+const workOf = ({ calibrate, activationMemory }: CompressFlags) => ({
+  calibrated: calibrate !== undefined,
+  activationBytes: activationMemory * 2 ** 20,
+})
 
 /** What calibration learns from, said in one line; nothing where none was given. */
 const learnFrom = async (terminal: Terminal, model: OpenedModel, path: string, file: string | undefined): Promise<tf.Tensor[]> => {
