@@ -1,10 +1,11 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { siteInput, type ConvolutionGeometry, type Coupling, type Env, type Provenance, type Site, type Stage } from '@tersor/core'
 import { everyNth } from '@tersor/core/internal/model/unfold'
-import type { ParameterStore, Shape } from '@tersor/tensor'
+import type { ParameterStore } from '@tersor/tensor'
 import { convolution } from './convolution.js'
 import { checkParameters } from './check-parameters.js'
 import { checkCount } from './config-counts.js'
+import { ONES, ZEROS, type NetworkParameter, type Start } from './fresh-weights.js'
 import type { ImageClassifier } from './image-classifier.js'
 import { linear } from './layers.js'
 import type { RawConfig } from './raw-config.js'
@@ -72,17 +73,27 @@ const namesOf = ({ site, norm }: NormedConvolution, folded: boolean): readonly s
 const buffersOf = (folded: boolean, ...convolutions: readonly NormedConvolution[]): readonly string[] =>
   folded ? [] : convolutions.flatMap(({ norm }) => RUNNING.map(measure => `${norm}.${measure}`))
 
+/** What a fresh norm begins with; a bias in its place begins with zeros. */
+const MEASURED: Readonly<Record<string, Start>> = { weight: ONES, running_var: ONES }
+
 /** Every parameter with its shape, in the order of the forward pass. */
-export const resNetParameters = (config: ResNetConfig, folded: boolean): readonly { readonly name: string; readonly shape: Shape }[] => [
-  ...convolutionsOf(config).flatMap(each =>
-    namesOf(each, folded).map((name, i) => ({
-      name,
-      shape: i === 0 ? [each.outputs, each.inputs, KERNEL, KERNEL] : [each.outputs],
-    })),
-  ),
-  { name: HEAD.weight, shape: [config.classes.length, config.groups[config.groups.length - 1].outputs] },
-  { name: `${HEAD.name}.bias`, shape: [config.classes.length] },
-]
+export const resNetParameters = (config: ResNetConfig, folded: boolean): readonly NetworkParameter[] => {
+  const features = config.groups[config.groups.length - 1].outputs
+  const start: Start = { kind: 'uniform', bound: 1 / Math.sqrt(features) }
+  return [
+    ...convolutionsOf(config).flatMap(each => {
+      const [weight, ...after] = namesOf(each, folded)
+      const { inputs, outputs } = each
+      const kernel: Start = { kind: 'kaiming', fanOut: outputs * KERNEL ** 2 }
+      return [
+        { name: weight, shape: [outputs, inputs, KERNEL, KERNEL], start: kernel },
+        ...after.map(name => ({ name, shape: [outputs], start: MEASURED[name.split('.').at(-1)!] ?? ZEROS })),
+      ]
+    }),
+    { name: HEAD.weight, shape: [config.classes.length, features], start },
+    { name: `${HEAD.name}.bias`, shape: [config.classes.length], start },
+  ]
+}
 
 interface Shared {
   readonly config: ResNetConfig
