@@ -98,7 +98,7 @@ export interface Env {
   /** The grid that `activation` rounds a site's input to, for graphs that a runtime runs as a whole; the provider owns the tensors. */
   readonly inputGrid?: (site: Site) => InputGrid | undefined
   readonly probe?: Probe
-  /** What a batch norm takes in the place of its stored measures, made of what it is about to normalise: y (batch, …, channels). */
+  /** What a batch norm takes in the place of its stored measures, such as `batchMoments` of what it is about to normalise, y (batch, …, channels). */
   readonly moments?: (norm: Statistics, y: Tensor) => Moments
   readonly cache?: LayerCache
   /** Positions before these tokens; the cache's length, or 0, where absent. */
