@@ -80,6 +80,11 @@ const functions: Record<string, [Function, tf.Tensor[]] | (() => [Function, tf.T
   'gather along another axis': () => [x => tf.gather(x, ids(), 1), [tensor([2, 5, 3])]],
   'gather in rows': () => [x => tf.gather(x, tf.tensor2d([1, 1, 2, 0], [2, 2], 'int32'), 1, 1), [tensor([2, 3, 4])]],
   'gather in rows along a later axis': () => [x => tf.gather(x, tf.tensor2d([1, 1, 2, 0], [2, 2], 'int32'), 2, 1), [tensor([2, 4, 3])]],
+  scatterND: () => [x => tf.scatterND(tf.reshape(ids(), [4, 1]) as tf.Tensor2D, x, [5, 3]), [tensor([4, 3])]],
+  'scatterND over two axes': () => [
+    x => tf.scatterND(tf.tensor2d([0, 1, 2, 0, 0, 1], [3, 2], 'int32'), x, [3, 2, 4] as never),
+    [tensor([3, 4])],
+  ],
   'values of topk': () => [x => tf.topk(x, 2).values, [tensor([3, 5])]],
   'values of topk of a vector': () => [x => tf.topk(x, 3).values, [tensor([7])]],
   unsortedSegmentSum: () => [x => tf.unsortedSegmentSum(x, ids(), 5), [tensor([4, 3])]],

@@ -46,5 +46,20 @@ export const indexingGradients: GradientTable = {
       },
     }),
   },
+  ScatterNd: {
+    inputs: ['indices'],
+    gradient: (dy, [indices]) => ({
+      indices: () => tf.zeros(indices.shape),
+      updates: () =>
+        indices.shape.at(-1) === 1 ? tf.gather(dy, tf.reshape(indices, indices.shape.slice(0, -1))) : tf.gatherND(dy, indices),
+    }),
+  },
+  GatherNd: {
+    inputs: ['params', 'indices'],
+    gradient: (dy, [params, indices]) => ({
+      params: () => tf.scatterND(indices, dy, params.shape as never),
+      indices: () => tf.zeros(indices.shape),
+    }),
+  },
   OneHot: { inputs: ['indices'], gradient: (_dy, [indices]) => ({ indices: () => tf.zeros(indices.shape) }) },
 }
