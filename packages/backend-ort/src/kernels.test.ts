@@ -78,10 +78,18 @@ const unaryOps = {
   atan: tf.atan,
 } as Record<string, (a: tf.Tensor) => tf.Tensor>
 
-/** Queries turned by their positions; `swapped` takes the wrong half once. */
-const rotated = (x: tf.Tensor, cosine: tf.Tensor, sine: tf.Tensor, swapped = false) => {
+/** Queries turned by their positions, or back as their gradient is; `swapped` takes the wrong half once. */
+const rotated = (x: tf.Tensor, cosine: tf.Tensor, sine: tf.Tensor, how?: 'back' | 'swapped') => {
   const [a, b] = tf.split(x, 2, -1) as [tf.Tensor, tf.Tensor]
-  return tf.concat([tf.sub(tf.mul(a, cosine), tf.mul(b, sine)), tf.add(tf.mul(swapped ? a : b, cosine), tf.mul(a, sine))], -1)
+  const second = tf.mul(how === 'swapped' ? a : b, cosine)
+  if (how === 'back') return tf.concat([tf.add(tf.mul(b, sine), tf.mul(a, cosine)), tf.add(second, tf.mul(tf.neg(a), sine))], -1)
+  return tf.concat([tf.sub(tf.mul(a, cosine), tf.mul(b, sine)), tf.add(second, tf.mul(a, sine))], -1)
+}
+
+/** The gradient of x · σ(x) as tfjs writes it; another number in the place of 1 is none. */
+const siluGradient = (x: tf.Tensor, dy: tf.Tensor, one = 1) => {
+  const sigmoid = tf.sigmoid(x)
+  return tf.add(tf.mul(dy, sigmoid), tf.mul(tf.mul(dy, x), tf.mul(sigmoid, tf.sub(one, sigmoid))))
 }
 
 const cases: Record<string, () => tf.Tensor> = {
@@ -169,7 +177,11 @@ const cases: Record<string, () => tf.Tensor> = {
   'rotated halves': () => rotated(tensor([2, 3, 20, 12], 1), tensor([20, 6], 2), tensor([20, 6], 3)),
   'rotated halves, one position': () => rotated(tensor([2, 3, 1, 64], 1), tensor([1, 32], 2), tensor([1, 32], 3)),
   'rotated halves of few sizes': () => rotated(tensor([2, 30, 20, 2], 1), tensor([20, 1], 2), tensor([20, 1], 3)),
-  'halves almost rotated': () => rotated(tensor([2, 3, 20, 12], 1), tensor([20, 6], 2), tensor([20, 6], 3), true),
+  'rotated halves, back': () => rotated(tensor([2, 3, 20, 12], 1), tensor([20, 6], 2), tensor([20, 6], 3), 'back'),
+  'gradient of x · σ(x)': () => siluGradient(tf.mul(tensor([80, 64], 1), 6), tensor([80, 64], 2)),
+  'gradient of x · σ(x), in one row': () => siluGradient(tf.mul(tensor([1, 640], 1), 6), tensor([1, 640], 2)),
+  'almost the gradient of x · σ(x)': () => siluGradient(tf.mul(tensor([80, 64], 1), 6), tensor([80, 64], 2), 2),
+  'halves almost rotated': () => rotated(tensor([2, 3, 20, 12], 1), tensor([20, 6], 2), tensor([20, 6], 3), 'swapped'),
   matMul: () => tf.matMul(tensor([33, 64], 1) as tf.Tensor2D, tensor([64, 47], 2)),
   'matMul of batches': () => tf.matMul(tensor([3, 4, 33, 64], 1), tensor([3, 4, 64, 47], 2)),
   'matMul, left transposed': () => tf.matMul(tensor([12, 64, 33], 1), tensor([12, 64, 47], 2), true, false),

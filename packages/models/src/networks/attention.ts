@@ -38,10 +38,10 @@ const logitsOf = (q: tf.Tensor, k: tf.Tensor, { queries, keys, hidden }: Band, {
 
 /** softmax(logits) · v of one band; v: (matrices, keys, size), result (matrices, groups, queries, size). */
 const attendBand = (q: tf.Tensor, k: tf.Tensor, v: tf.Tensor, band: Band, how: Scores): tf.Tensor => {
-  const shares = tf.softmax(logitsOf(q, k, band, how), -1)
-  const [matrices, groups, count, keys] = shares.shape as [number, number, number, number]
-  const mixed = tf.matMul(tf.reshape(shares, [matrices, groups * count, keys]), part(v, 1, band.keys) as tf.Tensor3D)
-  return tf.reshape(mixed, [matrices, groups, count, v.shape[2]!])
+  const logits = logitsOf(q, k, band, how)
+  const [matrices, groups, count, keys] = logits.shape as [number, number, number, number]
+  const shares = tf.softmax(tf.reshape(logits, [matrices, groups * count, keys]) as tf.Tensor3D, -1) // in the shape that its product reads
+  return tf.reshape(tf.matMul(shares, part(v, 1, band.keys) as tf.Tensor3D), [matrices, groups, count, v.shape[2]!])
 }
 
 /** The logits of all bands as one, with HIDDEN_FROM_SIGHT where no band looks; (matrices, groups, tokens, keys). */
