@@ -86,6 +86,10 @@ const rotated = (x: tf.Tensor, cosine: tf.Tensor, sine: tf.Tensor, how?: 'back' 
   return tf.concat([tf.sub(tf.mul(a, cosine), tf.mul(b, sine)), tf.add(second, tf.mul(a, sine))], -1)
 }
 
+/** x / √(mean(x²) + ε) · weight. */
+const rmsNorm = (x: tf.Tensor, weight: tf.Tensor, epsilon = 1e-5, axis = -1) =>
+  tf.mul(tf.mul(x, tf.rsqrt(tf.add(tf.mean(tf.square(x), axis, true), epsilon))), weight)
+
 /** The gradient of x · σ(x) as tfjs writes it; another number in the place of 1 is none. */
 const siluGradient = (x: tf.Tensor, dy: tf.Tensor, one = 1) => {
   const sigmoid = tf.sigmoid(x)
@@ -178,6 +182,11 @@ const cases: Record<string, () => tf.Tensor> = {
   'rotated halves, one position': () => rotated(tensor([2, 3, 1, 64], 1), tensor([1, 32], 2), tensor([1, 32], 3)),
   'rotated halves of few sizes': () => rotated(tensor([2, 30, 20, 2], 1), tensor([20, 1], 2), tensor([20, 1], 3)),
   'rotated halves, back': () => rotated(tensor([2, 3, 20, 12], 1), tensor([20, 6], 2), tensor([20, 6], 3), 'back'),
+  'root-mean-square norm': () => rmsNorm(tf.mul(tensor([5, 16, 64], 1), 6), tensor([64], 2)),
+  'root-mean-square norm of one row': () => rmsNorm(tensor([1, 640], 1), tensor([640], 2), 0.5),
+  'root-mean-square norm of large and small rows': () =>
+    rmsNorm(tf.mul(tensor([80, 64], 1), tf.pow(10, tf.reshape(tf.range(-9, 7, 0.2), [80, 1]))), tensor([64], 2)),
+  'norm over another axis': () => rmsNorm(tensor([64, 64], 1), tensor([64], 2), 1e-5, 0),
   'gradient of x · σ(x)': () => siluGradient(tf.mul(tensor([80, 64], 1), 6), tensor([80, 64], 2)),
   'gradient of x · σ(x), in one row': () => siluGradient(tf.mul(tensor([1, 640], 1), 6), tensor([1, 640], 2)),
   'almost the gradient of x · σ(x)': () => siluGradient(tf.mul(tensor([80, 64], 1), 6), tensor([80, 64], 2), 2),
