@@ -1,3 +1,4 @@
+export { adamStep } from './adam'
 export { quantizeMxfp4, quantizeQ4_0, quantizeQ4_1, quantizeQ5_0, quantizeQ5_1, quantizeQ8_0 } from './blocks'
 export { solveHalfQuadratic } from './half-quadratic'
 export { dropUnkept, linesToValues, packCodes, tableToValues, unpackCodes } from './decoding'
