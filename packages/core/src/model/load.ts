@@ -40,6 +40,12 @@ export const loadStage = (params: ParameterStore, stage: Stage, signal?: AbortSi
 export const loadModel = (model: Model, signal?: AbortSignal): Promise<LoadedWeights> =>
   loadWeights(model.params, [...new Set(model.stages.flatMap(stage => stage.parameters))], signal)
 
-/** All stages in turn over loaded weights; the caller owns x and the result. */
-export const forward = (model: Model, x: tf.Tensor, env: Env): tf.Tensor =>
-  tf.tidy(() => model.stages.reduce((input, stage) => stage.run(input, env), x))
+/** All stages in turn over loaded weights, each shown to `env.probe` by its name; the caller owns x and the result. */
+export const forward = ({ stages }: Pick<Model, 'stages'>, x: tf.Tensor, env: Env): tf.Tensor =>
+  tf.tidy(() =>
+    stages.reduce((input, stage) => {
+      const output = stage.run(input, env)
+      env.probe?.(stage.name, () => output)
+      return output
+    }, x),
+  )

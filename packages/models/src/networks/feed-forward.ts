@@ -36,6 +36,9 @@ const sharesOf = (logits: tf.Tensor, { count, perToken, normalised }: Experts): 
   return normalised ? tf.div(chosen, tf.sum(chosen, -1, true)) : chosen
 }
 
+/** "model.layers.0.mlp.gate" of its weight. */
+const moduleOf = (router: string): string => router.replace(/\.weight$/, '')
+
 /**
  * Σ share · expert(x) over the experts that the router chooses for each row.
  * Every expert runs over all rows, with zeros in those that others take: experts / chosen times the work, but nothing is read back,
@@ -43,7 +46,10 @@ const sharesOf = (logits: tf.Tensor, { count, perToken, normalised }: Experts): 
  */
 const mixture = (x: tf.Tensor, sites: Extract<FeedForwardSites, { router: string }>, env: Env, config: LlamaConfig): tf.Tensor => {
   const { router, experts, chosen } = sites
-  const shares = sharesOf(tf.matMul(x, env.weights(router), false, true), chosen)
+  const logits = tf.matMul(x, env.weights(router), false, true)
+  const shares = sharesOf(logits, chosen)
+  env.probe?.(`${moduleOf(router)}.logits`, () => logits)
+  env.probe?.(`${moduleOf(router)}.shares`, () => shares)
   const taken = tf.cast(tf.greater(shares, 0), 'float32')
   const column = (t: tf.Tensor, expert: number) => tf.slice(t, [0, expert], [-1, 1]) // (rows, 1)
   const outputs = experts.map((expert, index) => {
