@@ -24,13 +24,21 @@ export interface Averages {
 /** Throws BAD_OPTION. */
 export const checkAverage = (owner: string, { decay, every = 1 }: Average): void => {
   if (!(decay >= 0 && decay < 1))
-    throw new CompressionError('BAD_OPTION', `${owner} got average.decay = ${decay}.`, 'Pass a number of at least 0 and below 1, such as 0.999.')
+    throw new CompressionError(
+      'BAD_OPTION',
+      `${owner} got average.decay = ${decay}.`,
+      'Pass a number of at least 0 and below 1, such as 0.999.',
+    )
   if (!Number.isInteger(every) || every < 1)
-    throw new CompressionError('BAD_OPTION', `${owner} got average.every = ${every}.`, 'Pass a positive integer: steps from one to the next.')
+    throw new CompressionError(
+      'BAD_OPTION',
+      `${owner} got average.every = ${every}.`,
+      'Pass a positive integer: steps from one to the next.',
+    )
 }
 
 export const averagesOf = (variables: readonly tf.Variable[], { decay, every = 1 }: Average): Averages => {
-  let tensors = variables.map(variable => tf.keep(tf.clone(variable)))
+  let tensors: tf.Tensor[] = variables.map(variable => tf.keep(tf.clone<tf.Tensor>(variable)))
   const replace = (next: readonly tf.Tensor[]): void => {
     tf.dispose(tensors)
     tensors = [...next]

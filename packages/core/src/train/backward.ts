@@ -14,7 +14,8 @@ export interface Backward {
   readonly told: readonly (readonly [name: string, value: tf.Tensor])[]
 }
 
-export const disposeBackward = ({ loss, gradients, told }: Backward): void => tf.dispose([loss, ...gradients, ...told.map(([, value]) => value)])
+export const disposeBackward = ({ loss, gradients, told }: Backward): void =>
+  tf.dispose([loss, ...gradients, ...told.map(([, value]) => value)])
 
 /** Makes loss and gradients of a batch. */
 export interface BackwardOf<B> {

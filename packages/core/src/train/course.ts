@@ -25,6 +25,7 @@ export interface Course {
 /** What the transform moves, in order. Throws what the transform finds wrong with it, and BAD_OPTION where nothing is left. */
 const movingOf = (name: string, trained: readonly Trained[], transform: GradientTransform): readonly Trained[] => {
   const able = trained.filter(({ moves = true }) => moves)
+  if (able.length === 0) throw new CompressionError('BAD_OPTION', `${name} has nothing to train.`, 'Leave something that is not `frozen`.')
   transform.check?.(able)
   const moving = able.filter(each => transform.moves?.(each) ?? true)
   if (moving.length > 0) return moving
@@ -59,7 +60,10 @@ const namedTensors = ({ moving, states, averages, watching }: Course, trained: r
 }
 
 /** What must be the same for a training to go on. */
-const identityOf = async <B extends object, G>({ trained, transform, plan = once, data, steps }: FitOptions<B, G>, rng: Rng): Promise<Identity> => {
+const identityOf = async <B extends object, G>(
+  { trained, transform, plan = once, data, steps }: FitOptions<B, G>,
+  rng: Rng,
+): Promise<Identity> => {
   const first = await data(0, rng.fork('batch 0'))
   try {
     const shapes = trained.map(({ name, variable }) => `${name} [${variable.shape}]`).join(', ')
@@ -95,7 +99,6 @@ export const resume = async <B extends object, G>(course: Course, options: FitOp
   return step
 }
 
-
 /** Writes down where a course stands, behind a step counted from 1. */
 export const save = async (course: Course, trained: readonly Trained[], step: number): Promise<void> => {
   const { checkpoints, identity, watching } = course
@@ -104,7 +107,13 @@ export const save = async (course: Course, trained: readonly Trained[], step: nu
 }
 
 /** Moves the variables by their gradients; the joint norm of these, which is the caller's. */
-export const update = (course: Course, gradients: readonly tf.Tensor[], transform: GradientTransform, step: number, rng: Rng): tf.Scalar => {
+export const update = (
+  course: Course,
+  gradients: readonly tf.Tensor[],
+  transform: GradientTransform,
+  step: number,
+  rng: Rng,
+): tf.Scalar => {
   const norm = jointNorm(gradients)
   const next = tf.tidy(() =>
     keepAll(

@@ -45,12 +45,16 @@ export interface FitOptions<B extends object, G = undefined> {
 }
 
 /** Throws BAD_OPTION. */
-export const checkFit = <B extends object, G>({ name = 'fit', steps, trained, average, watch, checkpoint }: FitOptions<B, G>): void => {
+export const checkFit = ({
+  name = 'fit',
+  steps,
+  average,
+  watch,
+  checkpoint,
+}: Pick<FitOptions<object>, 'name' | 'steps' | 'average' | 'checkpoint'> & { readonly watch?: Omit<Watch, 'measure'> }): void => {
   if (!Number.isInteger(steps) || steps < 1)
     throw new CompressionError('BAD_OPTION', `${name} takes steps of at least 1, got ${steps}.`, 'Pass a positive integer.')
   if (average) checkAverage(name, average)
   if (watch) checkWatch(name, watch)
   if (checkpoint) checkCheckpoint(name, checkpoint)
-  if (trained.length === 0)
-    throw new CompressionError('BAD_OPTION', `${name} has nothing to train.`, 'Pass a variable at least; `frozen` leaves none of what it selects.')
 }

@@ -9,12 +9,9 @@ import type { Clock } from './moment.js'
 import { once } from './plan.js'
 
 const notFinite = (what: string, step: number): CompressionError =>
-  new CompressionError(
-    'NOT_FINITE',
-    what,
-    'Lower the learning rate, lengthen the warm-up or put clip({ norm: 1 }) before the optimiser.',
-    { step },
-  )
+  new CompressionError('NOT_FINITE', what, 'Lower the learning rate, lengthen the warm-up or put clip({ norm: 1 }) before the optimiser.', {
+    step,
+  })
 
 /** Lends the variables with something added to them. */
 const shifted = async <T>(course: Course, shift: readonly tf.Tensor[] | undefined, work: () => Promise<T>): Promise<T> => {
@@ -30,7 +27,13 @@ const shifted = async <T>(course: Course, shift: readonly tf.Tensor[] | undefine
 }
 
 /** Loss and gradients of a step, whose loss is a number. */
-const backwardIn = async <B extends object, G>(course: Course, options: FitOptions<B, G>, backward: BackwardOf<B>, batch: B, clock: Clock) => {
+const backwardIn = async <B extends object, G>(
+  course: Course,
+  options: FitOptions<B, G>,
+  backward: BackwardOf<B>,
+  batch: B,
+  clock: Clock,
+) => {
   const { name = 'fit', plan = once, blame } = options
   const made = await plan.step({
     batch,
@@ -73,7 +76,11 @@ const takeStep = async <B extends object, G>(
 }
 
 /** What follows a step: averages, a look, a checkpoint; whether the training stops. */
-const follow = async <B extends object, G>(course: Course, { trained, steps, checkpoint }: FitOptions<B, G>, step: number): Promise<boolean> => {
+const follow = async <B extends object, G>(
+  course: Course,
+  { trained, steps, checkpoint }: FitOptions<B, G>,
+  step: number,
+): Promise<boolean> => {
   const { averages, watching } = course
   averages?.follow(step)
   let stops = step === steps

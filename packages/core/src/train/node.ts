@@ -20,7 +20,9 @@ export interface TrainedNode {
   dispose(): void
 }
 
-export const isFloat = (leaf: Parameter): leaf is Dense => leaf.kind === 'dense' && DTYPES[leaf.dtype].kind === 'float'
+/** Floats that a gradient can move; those of 8 bits and less are codes, which steps of training are too small for. */
+export const isFloat = (leaf: Parameter): leaf is Dense =>
+  leaf.kind === 'dense' && DTYPES[leaf.dtype].kind === 'float' && DTYPES[leaf.dtype].bits >= 16
 
 /** The parameter alone of what is stored. */
 export const parameterOf = (finished: Finished): Parameter => ('weight' in finished ? finished.weight : finished)

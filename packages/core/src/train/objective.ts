@@ -80,9 +80,7 @@ const termOf = (loss: Loss): Term => ({
 export const termsOf = (objective: Objective): readonly WeightedTerm[] => {
   if (typeof objective === 'function') return [{ weights: [], term: termOf(objective) }]
   if (!('terms' in objective)) return [{ weights: [], term: objective }]
-  return objective.terms.flatMap(([weight, inner]) =>
-    termsOf(inner).map(({ weights, term }) => ({ weights: [weight, ...weights], term })),
-  )
+  return objective.terms.flatMap(([weight, inner]) => termsOf(inner).map(({ weights, term }) => ({ weights: [weight, ...weights], term })))
 }
 
 /** The term's weight before its loss: a factor, and schedules whose numbers are of the step. */

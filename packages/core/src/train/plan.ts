@@ -88,7 +88,8 @@ export const accumulated = (count: number, inner: Plan = once): Plan => {
  * costs two. Throws BAD_OPTION. Foret et al. 2020, https://arxiv.org/abs/2010.01412
  */
 export const sharpness = (radius: number, inner: Plan = once): Plan => {
-  if (!(radius > 0)) throw new CompressionError('BAD_OPTION', `sharpness got a radius of ${radius}.`, 'Pass a number above 0, such as 0.05.')
+  if (!(radius > 0))
+    throw new CompressionError('BAD_OPTION', `sharpness got a radius of ${radius}.`, 'Pass a number above 0, such as 0.05.')
   return Object.freeze<Plan>({
     name: `sharpness(${inner.name})`,
     step: async run => {

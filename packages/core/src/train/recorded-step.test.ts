@@ -7,9 +7,10 @@ import { activationParameters, quantizedActivations } from '../model/activation-
 import { maskedOf } from '../codecs/masked.js'
 import { sitesOf, type Model } from '../model/model.js'
 import { adam } from './adam.js'
+import { clip } from './clip.js'
 import { chain } from './gradient-transform.js'
-import { sgd } from './sgd.js'
-import { train, type TrainOptions } from './train.js'
+import { train } from './train.js'
+import type { TrainOptions } from './train-options.js'
 
 const data: TrainOptions['data'] = (step, rng) => {
   const rows = step % 4 === 3 ? 16 : 32 // two shapes, so two graphs
@@ -27,8 +28,7 @@ const counted = (): { readonly model: Model; readonly runs: () => number } => {
 
 const options: TrainOptions = {
   objective: (output, { target }) => tf.mean(tf.square(tf.sub(output, target))),
-  transform: chain(sgd({ learningRate: -1 }), adam({ learningRate: 0.02, weightDecay: 0.1 })),
-  clipNorm: 0.5,
+  transform: chain(clip({ norm: 0.5 }), adam({ learningRate: 0.02, weightDecay: 0.1 })),
   data,
   steps: 12,
   seed: 3,

@@ -23,7 +23,11 @@ export const outputsOf = (
     seen.push(place)
     if (wanted.has(place)) kept.set(place, moment.hold(value()))
   }
-  const output = forward(model, batch.input, { ...env, ...(batch.attended && { attended: batch.attended }), ...(wanted.size > 0 && { probe }) })
+  const output = forward(model, batch.input, {
+    ...env,
+    ...(batch.attended && { attended: batch.attended }),
+    ...(wanted.size > 0 && { probe }),
+  })
   return { output, kept, seen }
 }
 
@@ -82,9 +86,14 @@ export const sceneFor = (
 }
 
 const noTeacher = ({ name }: Term): CompressionError =>
-  new CompressionError('BAD_OPTION', `The term "${name}" needs a teacher, and there is none.`, 'Pass teacher: a model with the same inputs.', {
-    term: name,
-  })
+  new CompressionError(
+    'BAD_OPTION',
+    `The term "${name}" needs a teacher, and there is none.`,
+    'Pass teacher: a model with the same inputs.',
+    {
+      term: name,
+    },
+  )
 
 /** Throws BAD_OPTION for terms that need a teacher where there is none. */
 export const checkTeacher = (terms: readonly WeightedTerm[], teacher: Model | undefined): void => {

@@ -47,7 +47,15 @@ export const linearDecay = (options: { readonly peak: number; readonly steps: nu
 }
 
 /** Stays, and is multiplied by `factor` (0.1 where absent) at each of the steps `at`. Throws BAD_OPTION. */
-export const stepDecay = ({ peak, at, factor = 0.1 }: { readonly peak: number; readonly at: readonly number[]; readonly factor?: number }): Schedule => {
+export const stepDecay = ({
+  peak,
+  at,
+  factor = 0.1,
+}: {
+  readonly peak: number
+  readonly at: readonly number[]
+  readonly factor?: number
+}): Schedule => {
   checkPeak('stepDecay', { peak, steps: 1 })
   if (!at.every((step, i) => Number.isInteger(step) && step > (at[i - 1] ?? -1)))
     refuse('stepDecay', 'at', at, 'Pass the steps at which it falls, in order.')

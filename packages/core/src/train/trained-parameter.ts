@@ -12,11 +12,15 @@ import { parametrized } from './parametrized.js'
 export interface TrainedParameter extends TrainedNode {
   readonly name: string
   readonly site?: Site
+  /** Whether it is a running measure, which no gradient moves. */
+  readonly running?: boolean
 }
 
 /** The variables of parameters, with the names that transforms know them by. */
 export const variablesOf = (parameters: readonly TrainedParameter[]): readonly Trained[] =>
-  parameters.flatMap(({ variables, site }) => [...variables].map(([name, variable]) => ({ name, variable, ...(site && { site }) })))
+  parameters.flatMap(({ variables, site, running = false }) =>
+    [...variables].map(([name, variable]) => ({ name, variable, moves: !running, ...(site && { site }) })),
+  )
 
 const opaque = (stage: string): CompressionError =>
   new CompressionError(
@@ -61,6 +65,8 @@ export interface TrainedParametersOptions {
   readonly signal?: AbortSignal
   /** The store before compression, for the dtypes of new floats. */
   readonly source?: ParameterStore
+  /** Buffers that are variables nevertheless, which something other than gradients moves. */
+  readonly running?: ReadonlySet<string>
 }
 
 const nodeOf = (name: string, parameter: Parameter, chosen: Chosen | undefined, dtype: DType, rng: Rng): TrainedNode => {
@@ -76,7 +82,7 @@ const nodeOf = (name: string, parameter: Parameter, chosen: Chosen | undefined, 
  */
 export const trainedParameters = async (
   model: Model,
-  { parametrize, rng, signal, source = model.params }: TrainedParametersOptions,
+  { parametrize, rng, signal, source = model.params, running = new Set() }: TrainedParametersOptions,
 ): Promise<readonly TrainedParameter[]> => {
   const stage = model.stages.find(({ differentiable }) => differentiable === false)
   if (stage) throw opaque(stage.name)
@@ -91,9 +97,11 @@ export const trainedParameters = async (
       signal?.throwIfAborted()
       const parameter = await model.params.read(name, signal ? { signal } : {})
       const here = chosen.get(name)
-      const node = buffers.has(name) ? held(parameter) : nodeOf(name, parameter, here, dtypeOf(source, name, parameter), rng)
       const site = here?.site ?? siteOf.get(name)
-      trained.push({ ...node, name, ...(site && { site }) })
+      const more = { name, ...(site && { site }), ...(running.has(name) && { running: true }) }
+      if (running.has(name)) trained.push({ ...leaves().node(name, parameter), ...more })
+      else if (buffers.has(name)) trained.push({ ...held(parameter), ...more })
+      else trained.push({ ...nodeOf(name, parameter, here, dtypeOf(source, name, parameter), rng), ...more })
     }
     return trained
   } catch (error) {

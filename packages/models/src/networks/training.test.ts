@@ -65,7 +65,7 @@ it('leaves a head that is the embedding to itself, unless a parametrization asks
   const seen: string[] = []
   const listening: Parametrization<{ weight: tf.Tensor }> = {
     name: 'listening',
-    init: ({ name }, weight) => (seen.push(name), { weight }),
+    init: (weight, { site }) => (seen.push(site.name), { weight }),
     weight: ({ weight }) => tf.clone(weight),
     finish: async ({ weight }) => fromFloat32(await weight.data<'float32'>(), 'f32', weight.shape),
   }
