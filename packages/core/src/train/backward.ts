@@ -42,12 +42,28 @@ interface Computed {
   readonly reached: readonly number[]
 }
 
+/** `variableGrads`, which would leave behind what it saved where the function throws. */
+const gradientsOf = (loss: () => tf.Scalar, variables: readonly tf.Variable[]): ReturnType<typeof tf.variableGrads> => {
+  let failure: { readonly error: unknown } | undefined
+  const guarded = (): tf.Scalar => {
+    try {
+      return loss()
+    } catch (error) {
+      failure = { error }
+      return tf.sum(variables[0])
+    }
+  }
+  const made = tf.variableGrads(guarded, [...variables])
+  if (failure) throw failure.error
+  return made
+}
+
 const compute = <B, G>(options: BackwardOptions<B, G>, batch: B, clock: Clock, numbers: readonly tf.Tensor[] = []): Computed => {
   const { variables, given, loss } = options
   const { moment, taken } = momentOf(clock, numbers)
   try {
     const beside = given?.(batch, moment) as G
-    const { value, grads } = tf.variableGrads(() => loss(batch, moment, beside), [...variables])
+    const { value, grads } = gradientsOf(() => loss(batch, moment, beside), variables)
     const found = variables.map(({ name }) => grads[name] as tf.Tensor | undefined)
     const gradients = found.filter(gradient => gradient !== undefined)
     const reached = found.flatMap((gradient, at) => (gradient ? [at] : []))

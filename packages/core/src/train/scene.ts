@@ -1,4 +1,4 @@
-import * as tf from '@tensorflow/tfjs-core'
+import type * as tf from '@tensorflow/tfjs-core'
 import { CompressionError } from '@tersor/tensor'
 import { forward } from '../model/load.js'
 import type { Env, Model } from '../model/model.js'
@@ -62,8 +62,9 @@ export const sceneFor = (
 ): Scene => {
   const networks = { student, teacher }
   for (const role of ['student', 'teacher'] as const) {
-    const missing = term.places?.[role]?.find(place => networks[role] && !networks[role].kept.has(place))
-    if (missing !== undefined) throw noPlace(term.name, role, missing, networks[role]!.seen)
+    const network = networks[role]
+    const missing = network && term.places?.[role]?.find(place => !network.kept.has(place))
+    if (missing !== undefined) throw noPlace(term.name, role, missing, network?.seen ?? [])
   }
   return {
     batch,
