@@ -64,3 +64,14 @@ export type { FitOptions, Trained } from './train/fit-options.js'
 export * from './train/fit.js'
 export type { TrainOptions, WeightsWatch } from './train/train-options.js'
 export * from './train/train.js'
+export { trainIn, trainingOf, checkTraining, refuseItself, TRAINING, type TrainInOptions } from './train/train-in.js'
+export {
+  defineTerm,
+  defineParametrization,
+  isTerm,
+  isParametrization,
+  type TermBody,
+  type ParametrizationBody,
+} from './train/define-term.js'
+export { asRows, divergenceOfRows, imitation, meanOfRows, teacherDivergence } from './train/divergence.js'
+export * from './train/estimate-statistics.js'

@@ -114,7 +114,7 @@ it('makes a weight once a step, and what a site multiplies, and adds to the loss
   }
   const picoWeight = (await picoModel().params.read('layers.1.weight')) as Dense
   const gains: number[] = []
-  const picoGain = (gain: tf.Tensor): Dense => (gains.push(gain.dataSync()[0]), picoWeight) // eslint-disable-line no-restricted-properties
+  const picoGain = (gain: tf.Tensor): Dense => (gains.push(gain.dataSync()[0]), picoWeight)
   const model = picoModel()
   // the second stage twice: it asks twice for its weight
   const twice = { ...model, stages: [...model.stages.slice(0, 2)] }

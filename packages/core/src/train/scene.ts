@@ -96,9 +96,14 @@ const noTeacher = ({ name }: Term): CompressionError =>
     },
   )
 
+const isTaught = ({ term }: WeightedTerm): boolean => (term.taught ?? false) || (term.places?.teacher ?? []).length > 0
+
+/** Whether a teacher has to run for them. */
+export const needsTeacher = (terms: readonly WeightedTerm[]): boolean => terms.some(isTaught)
+
 /** Throws BAD_OPTION for terms that need a teacher where there is none. */
 export const checkTeacher = (terms: readonly WeightedTerm[], teacher: Model | undefined): void => {
-  const untaught = teacher ? undefined : terms.find(({ term }) => (term.taught ?? false) || (term.places?.teacher ?? []).length > 0)
+  const untaught = teacher ? undefined : terms.find(isTaught)
   if (untaught) throw noTeacher(untaught.term)
 }
 

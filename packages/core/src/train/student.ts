@@ -8,7 +8,7 @@ import type { Batch } from './losses.js'
 import { momentOf, type Clock, type Moment } from './moment.js'
 import { termsOf, weightedLoss, type WeightedTerm } from './objective.js'
 import type { TrainingState } from './parametrization.js'
-import { checkTeacher, outputsOf, placesOf, sceneFor } from './scene.js'
+import { checkTeacher, needsTeacher, outputsOf, placesOf, sceneFor } from './scene.js'
 import { followStatistics, momentsOf, statisticsOf } from './statistics.js'
 import type { TrainOptions } from './train-options.js'
 import { trainedParameters, variablesOf, type TrainedParameter } from './trained-parameter.js'
@@ -117,7 +117,7 @@ export const studentOf = async (model: Model, options: TrainOptions, rng: Rng): 
   const opened: { dispose(): void }[] = [...parameters]
   const dispose = (): void => opened.forEach(each => each.dispose())
   try {
-    const loaded = teacher && (await loadModel(teacher, signal))
+    const loaded = teacher && needsTeacher(terms) ? await loadModel(teacher, signal) : undefined
     if (loaded) opened.push(loaded)
     const stage: Stage = { model, options, parameters, norms, teacher: loaded }
     const owned = await ownTerms(stage, terms, rng)
