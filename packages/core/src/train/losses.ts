@@ -1,4 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core'
+import { logSoftmax } from '@tersor/kernels'
 
 /** What one training step sees; made by the data function, freed by the trainer. */
 export interface Batch {
@@ -21,7 +22,7 @@ export type Loss = (output: tf.Tensor, batch: LabelledBatch) => tf.Scalar
 /** Mean of −log softmax(output)[target]: output (…, classes), target int32 (…). Nats. */
 export const crossEntropy: Loss = (output, { target }) => {
   const classes = output.shape[output.rank - 1] as number
-  const logProbabilities = tf.logSoftmax(tf.reshape(output, [-1, classes])) // (rows, classes)
+  const logProbabilities = logSoftmax(tf.reshape(output, [-1, classes])) // (rows, classes)
   const chosen = tf.cast(tf.oneHot(tf.reshape(target, [-1]) as tf.Tensor1D, classes), 'float32') // (rows, classes)
   return tf.neg(tf.mean(tf.sum(tf.mul(logProbabilities, chosen), 1))) as tf.Scalar
 }

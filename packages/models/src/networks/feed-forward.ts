@@ -16,18 +16,12 @@ const gated = (x: tf.Tensor, { inputs, down }: GatedSites, width: number, env: E
   return linear(tf.mul(ACTIVATIONS[activation](gate), up), down, env, biases.feedForward)
 }
 
-/** Ones at the `count` largest of each row, the first ones where some are equal; probabilities (rows, experts) → (rows, experts). */
-const largest = (probabilities: tf.Tensor, experts: number, count: number): tf.Tensor => {
-  const picks: tf.Tensor[] = []
-  let rest = probabilities
-  // The engine has no sorting of its own, and values that are read back would keep a step from becoming one graph.
-  for (let i = 0; i < count; i++) {
-    const pick = tf.oneHot(tf.argMax(rest, -1), experts, 1, 0, 'float32')
-    picks.push(pick)
-    rest = tf.sub(rest, tf.mul(pick, 2)) // below zero, where no probability is
-  }
-  return tf.addN(picks)
-}
+/** Ones at the `count` largest of each row, the first ones where some are equal, which no gradient passes; probabilities (rows, experts) → (rows, experts). */
+const largest = (probabilities: tf.Tensor, experts: number, count: number): tf.Tensor =>
+  tf.customGrad(given => {
+    const { indices } = tf.topk(given as tf.Tensor, count) // (rows, count)
+    return { value: tf.sum(tf.oneHot(indices, experts, 1, 0, 'float32'), 1), gradFunc: dy => tf.zerosLike(dy) }
+  })(probabilities)
 
 /** Each row's share of each expert, zero for those not chosen; (rows, experts). */
 const sharesOf = (logits: tf.Tensor, { count, perToken, normalised }: Experts): tf.Tensor => {

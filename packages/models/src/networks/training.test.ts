@@ -8,6 +8,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fromFloat32, type Dense } from '@tersor/tensor'
 import { openModel } from '../opening/open-model.js'
+import { FRESH_CONFIGS } from './fresh-configs.fixture.js'
+import { freshModel } from './fresh-model.js'
 import { picoLlama } from './pico-llama.js'
 import { resNetModel } from './resnet.js'
 import { pixels, tiny, tinyStore } from './tiny-resnet.fixture.js'
@@ -42,6 +44,16 @@ it('trains all of a ResNet but its running means and variances', async () => {
   const names = await changed(model, trained)
   expect(names.some(name => name.includes('running'))).toBe(false)
   expect(names).toEqual(model.params.names().filter(name => !name.includes('running')))
+})
+
+it.each(['gpt2', 'bert for masked tokens', 'vit', 'mixtral'])('trains all of a fresh network: %s', async name => {
+  const model = freshModel(FRESH_CONFIGS[name])
+  const ids = (): tf.Tensor2D => tf.tensor2d(Int32Array.from({ length: 16 }, (_, i) => (i * 7) % 60), [2, 8], 'int32') // prettier-ignore
+  const data = name === 'vit' ? images : () => ({ input: ids(), target: ids() })
+  const before = tf.memory().numTensors
+  const trained = await train(model, { ...options, data })
+  expect(tf.memory().numTensors).toBe(before)
+  expect(await changed(model, trained)).toEqual(model.params.names())
 })
 
 it('trains a network of tfjs layers but for the running means of its norms', async () => {
