@@ -4,7 +4,21 @@ export * from './step/method.js'
 export type * from './run/progress-event.js'
 export * from './run/rng.js'
 export * from './step/options.js'
-export * from './step/define-method.js'
+export {
+  described,
+  defineMethod,
+  definePass,
+  defineValue,
+  type Arguments,
+  type Description,
+  type DescriptionTexts,
+  ONLY,
+  type Factory,
+  type MethodDefinition,
+  type Paper,
+  type PassDefinition,
+  type ValueDefinition,
+} from './step/define-method.js'
 export * from './model/select-sites.js'
 export * from './run/each-site.js'
 export { collector, type Collector, type SiteStats } from './run/calibrate.js'

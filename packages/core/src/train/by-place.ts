@@ -1,6 +1,7 @@
 import { CompressionError } from '@tersor/tensor'
 import { matcher, selectedSites, selects } from '../model/select-sites.js'
 import { sitesOf, type Model, type Site } from '../model/model.js'
+import { frozen } from './frozen.js'
 import type { TrainedName } from './gradient-transform.js'
 import type { Treatment } from './leaves.js'
 import type { Parametrization } from './parametrization.js'
@@ -51,7 +52,7 @@ const chooseIn = ({ cases }: ByPlace, model: Model, names: readonly string[]): R
     used.add(index)
     chosen.set(name, { how: cases[index][1], ...(site && { site }) })
   }
-  const idle = cases.findIndex((_, index) => !used.has(index))
+  const idle = cases.findIndex(([, how], index) => how !== frozen && !used.has(index))
   if (idle < 0) return chosen
   throw new CompressionError(
     'NOT_FOUND',

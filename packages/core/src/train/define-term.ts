@@ -1,4 +1,4 @@
-import { defineValue, type ValueDefinition } from '../step/define-method.js'
+import { defineValue, ONLY, type ValueDefinition } from '../step/define-method.js'
 import type { Made, OptionTable } from '../step/options.js'
 import type { Term } from './objective.js'
 import type { Parametrization, TrainingState } from './parametrization.js'
@@ -17,10 +17,18 @@ export const isTerm = (value: object): value is Term & Made => 'loss' in value &
 /** What a parametrization does, before it has its name and options. */
 export type ParametrizationBody<S extends TrainingState> = Omit<Parametrization<S>, 'name'>
 
-/** Declares another way to make weights while training, likewise. */
+/** Declares another way to make weights while training, likewise; the option `only` comes with it. */
 export const defineParametrization = <const O extends OptionTable, S extends TrainingState = TrainingState>(
   definition: ValueDefinition<O, ParametrizationBody<S>>,
-) => defineValue('parametrization', definition)
+) =>
+  defineValue('parametrization', {
+    ...definition,
+    options: { ...definition.options, ...ONLY },
+    make: (options): ParametrizationBody<S> => {
+      const { only } = options as { readonly only?: string }
+      return { ...definition.make(options as never), ...(only === undefined ? {} : { only }) }
+    },
+  })
 
 /** Whether a value is a parametrization that a factory made. */
 export const isParametrization = (value: object): value is Parametrization & Made =>

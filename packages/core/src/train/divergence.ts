@@ -1,4 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core'
+import { logSoftmax } from '@tersor/kernels'
 import type { Scene, Term } from './objective.js'
 import { sameClasses } from './scene.js'
 
@@ -18,8 +19,8 @@ export const divergenceOfRows = (logP: tf.Tensor, logQ: tf.Tensor): tf.Tensor =>
 /** T² KL(softmax(teacher / T) ‖ softmax(student / T)), the mean over rows. Hinton et al. 2015, https://arxiv.org/abs/1503.02531. Throws SHAPE. */
 export const teacherDivergence = (term: string, scene: Scene, temperature: number): tf.Scalar => {
   const [student, teacher] = sameClasses(term, scene).map(asRows)
-  const logP = tf.logSoftmax(tf.div(teacher, temperature)) // (rows, classes)
-  const logQ = tf.logSoftmax(tf.div(student, temperature))
+  const logP = logSoftmax(tf.div(teacher, temperature)) // (rows, classes)
+  const logQ = logSoftmax(tf.div(student, temperature))
   return tf.mul(meanOfRows(divergenceOfRows(logP, logQ), scene.batch), temperature ** 2)
 }
 

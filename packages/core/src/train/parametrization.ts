@@ -16,6 +16,8 @@ export interface Place {
   readonly current: Parameter
   /** Floats that are new are stored in this: how the weight was stored before it was compressed. */
   readonly dtype: DType
+  /** What `sees` made of the site's input in a first batch. */
+  readonly seen?: Tensor
 }
 
 /** What is stored at the end: the weight, and parameters beside it, such as the grid of the site's inputs. */
@@ -31,6 +33,8 @@ export interface Parametrization<S extends TrainingState = any> {
   /** Parts of the state without a gradient; whole numbers are among them anyway. */
   readonly frozen?: readonly string[]
   accepts?(site: Site): boolean
+  /** What `init` needs to know of the site's input, such as how large it is: (…, in), or (batch, height, width, in). */
+  sees?(x: Tensor): Tensor
   /** The tensors that stand for a weight; their values are copied. */
   init(weight: Tensor, place: Place, rng: Rng): S
   /** The weight the network uses, differentiable in the state; asked for once a step. */

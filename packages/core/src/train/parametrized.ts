@@ -14,6 +14,7 @@ interface Options {
   /** What new floats are stored in. */
   readonly dtype: DType
   readonly rng: Rng
+  readonly seen?: tf.Tensor
 }
 
 /** The tensors of a state, those with gradients as variables, and those without. */
@@ -39,11 +40,12 @@ const assign = (state: Record<string, tf.Tensor>, next: TrainingState): void => 
 }
 
 /** What a parametrization makes in the place of one leaf, or of a whole tree. */
-const made = (name: string, parameter: Parameter, outAxis: number, { parametrize, site, dtype, rng }: Options): TrainedNode => {
+const made = (name: string, parameter: Parameter, outAxis: number, { parametrize, site, dtype, rng, seen }: Options): TrainedNode => {
   const { shape } = parameter
   const place: Place = { name, site, current: asMatrix(parameter, outAxis), dtype }
+  const shown = seen ? { ...place, seen } : place
   const state: Record<string, tf.Tensor> = tf.tidy(() =>
-    stateOf(parametrize.init(toMatrix(decode(parameter), outAxis), place, rng) as TrainingState, parametrize.frozen),
+    stateOf(parametrize.init(toMatrix(decode(parameter), outAxis), shown, rng) as TrainingState, parametrize.frozen),
   )
   const { input, penalty, constraint } = parametrize
   const variables = Object.entries(state).filter((entry): entry is [string, tf.Variable] => entry[1] instanceof tf.Variable)

@@ -3,6 +3,7 @@ import type { Env, Model, Statistics, Weights } from '../model/model.js'
 import { loadModel, type LoadedWeights } from '../model/load.js'
 import type { Rng } from '../run/rng.js'
 import type { Backward } from './backward.js'
+import { isTreatment } from './by-place.js'
 import type { Trained } from './fit-options.js'
 import type { Batch } from './losses.js'
 import { momentOf, type Clock, type Moment } from './moment.js'
@@ -81,12 +82,11 @@ const partsOf = (stage: Stage, owned: readonly OwnedTerm[], batch: Batch, moment
 }
 
 /** A scene of a first batch, run plainly, for terms that make tensors of their own. */
-const ownTerms = async (stage: Stage, terms: readonly WeightedTerm[], rng: Rng): Promise<readonly OwnedTerm[]> => {
+const ownTerms = (stage: Stage, terms: readonly WeightedTerm[], batch: Batch, rng: Rng): readonly OwnedTerm[] => {
   if (!terms.some(({ term }) => term.init)) return terms.map(weighted => ({ weighted, state: {}, trained: [] }))
-  const batch = await stage.options.data(0, rng.fork('batch 0'))
   const { moment, taken } = momentOf({ step: 0, of: stage.options.steps, rng: rng.fork('terms') })
+  const states: Record<string, tf.Variable>[] = []
   try {
-    const states: Record<string, tf.Variable>[] = []
     tf.tidy(() => {
       const [student, teacher] = [learned(stage, terms, batch, moment), taught(stage, terms, batch, moment)]
       for (const [index, { term }] of terms.entries()) {
@@ -94,33 +94,55 @@ const ownTerms = async (stage: Stage, terms: readonly WeightedTerm[], rng: Rng):
         states.push(Object.fromEntries(Object.entries(made).map(([part, value]) => [part, tf.variable(value)])))
       }
     })
-    return terms.map((weighted, index) => {
-      const named = Object.entries(states[index])
-      const trained = named.map(([part, variable]) => ({ name: `${weighted.term.name} ${index}.${part}`, variable }))
-      return { weighted, state: states[index], trained }
-    })
   } finally {
     tf.dispose([...taken.held, ...taken.told.map(([, value]) => value)])
+  }
+  return terms.map((weighted, index) => {
+    const named = Object.entries(states[index])
+    const trained = named.map(([part, variable]) => ({ name: `${weighted.term.name} ${index}.${part}`, variable }))
+    return { weighted, state: states[index], trained }
+  })
+}
+
+/** Whether something is made of a first batch before the training. */
+const looks = (terms: readonly WeightedTerm[], parametrize: TrainOptions['parametrize']): boolean => {
+  const hows = parametrize && 'cases' in parametrize ? parametrize.cases.map(([, how]) => how) : parametrize ? [parametrize] : []
+  return terms.some(({ term }) => term.init) || hows.some(how => !isTreatment(how) && how.sees)
+}
+
+/** Lends the first batch, where something looks at it. */
+const withFirst = async <T>(wanted: boolean, { data }: TrainOptions, rng: Rng, work: (batch?: Batch) => Promise<T>): Promise<T> => {
+  if (!wanted) return work()
+  const batch = await data(0, rng.fork('batch 0'))
+  try {
+    return await work(batch)
+  } finally {
     tf.dispose({ ...batch })
   }
 }
 
 /** Loads a model into training. Throws as `trainedParameters` does, and BAD_OPTION for a term without its teacher. */
 export const studentOf = async (model: Model, options: TrainOptions, rng: Rng): Promise<Student> => {
-  const { objective, parametrize, signal, teacher, source, statistics = 'batch' } = options
-  const terms = termsOf(objective)
-  checkTeacher(terms, teacher)
+  const terms = termsOf(options.objective)
+  checkTeacher(terms, options.teacher)
+  return withFirst(looks(terms, options.parametrize), options, rng, batch => open(model, options, terms, rng, batch))
+}
+
+const open = async (model: Model, options: TrainOptions, terms: readonly WeightedTerm[], rng: Rng, batch?: Batch): Promise<Student> => {
+  const { parametrize, signal, teacher, source, statistics = 'batch' } = options
   const norms = statistics === 'stored' ? [] : statisticsOf(model)
   const running = new Set(norms.flatMap(({ mean, variance }) => [mean, variance]))
-  const how = { rng, running, ...(parametrize && { parametrize }), ...(signal && { signal }), ...(source && { source: source.params }) }
-  const parameters = await trainedParameters(model, how)
+  const parameters = await trainedParameters(model, {
+    ...{ rng, running, ...(parametrize && { parametrize }), ...(signal && { signal }) },
+    ...{ ...(source && { source: source.params }), ...(batch && { batch }) },
+  })
   const opened: { dispose(): void }[] = [...parameters]
   const dispose = (): void => opened.forEach(each => each.dispose())
   try {
     const loaded = teacher && needsTeacher(terms) ? await loadModel(teacher, signal) : undefined
     if (loaded) opened.push(loaded)
     const stage: Stage = { model, options, parameters, norms, teacher: loaded }
-    const owned = await ownTerms(stage, terms, rng)
+    const owned = ownTerms(stage, terms, batch!, rng)
     const own = owned.flatMap(({ trained }) => trained)
     opened.push(...own.map(({ variable }) => variable))
     return { ...methodsOf(stage, owned), parameters, trained: [...variablesOf(parameters), ...own], dispose }

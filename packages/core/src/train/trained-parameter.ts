@@ -1,9 +1,12 @@
+import * as tf from '@tensorflow/tfjs-core'
 import { CompressionError, DTYPES, type DType, type Parameter, type ParameterStore } from '@tersor/tensor'
 import { activationNames } from '../model/activation-grid.js'
-import { sitesOf, type Model, type Site } from '../model/model.js'
+import { forward, loadModel } from '../model/load.js'
+import { sitesOf, type Model, type Site, type Tap } from '../model/model.js'
 import type { Rng } from '../run/rng.js'
 import { choose, isTreatment, type ByPlace, type Chosen, type How } from './by-place.js'
 import type { Trained } from './fit-options.js'
+import type { Batch } from './losses.js'
 import { isTrainable, leaves } from './leaves.js'
 import { held, isFloat, type TrainedNode } from './node.js'
 import { parametrized } from './parametrized.js'
@@ -65,12 +68,43 @@ export interface TrainedParametersOptions {
   readonly signal?: AbortSignal
   /** The store before compression, for the dtypes of new floats. */
   readonly source?: ParameterStore
+  /** A first batch, for parametrizations that look at the inputs of their sites; the caller frees it. */
+  readonly batch?: Batch
   /** Buffers that are variables nevertheless, which something other than gradients moves. */
   readonly running?: ReadonlySet<string>
 }
 
-const nodeOf = (name: string, parameter: Parameter, chosen: Chosen | undefined, dtype: DType, rng: Rng): TrainedNode => {
-  if (chosen && !isTreatment(chosen.how)) return parametrized(name, parameter, { parametrize: chosen.how, site: chosen.site!, dtype, rng })
+/** What parametrizations see of the inputs of their sites, by the site's name; the caller frees it. */
+const seenBy = async (model: Model, chosen: ReadonlyMap<string, Chosen>, batch: Batch, signal?: AbortSignal) => {
+  const looking = new Map(
+    [...chosen.values()].flatMap(({ how, site }) => (site && !isTreatment(how) && how.sees ? [[site.name, how] as const] : [])),
+  )
+  const seen = new Map<string, tf.Tensor>()
+  if (looking.size === 0) return seen
+  const { weights, dispose } = await loadModel(model, signal)
+  const tap: Tap = ({ name }, input) => {
+    if (!seen.has(name) && looking.has(name)) seen.set(name, tf.keep(tf.tidy(() => looking.get(name)!.sees!(input))))
+  }
+  try {
+    forward(model, batch.input, { weights, tap, ...(batch.attended && { attended: batch.attended }) }).dispose()
+    return seen
+  } finally {
+    dispose()
+  }
+}
+
+interface NodeOptions {
+  readonly chosen: Chosen | undefined
+  readonly dtype: DType
+  readonly rng: Rng
+  readonly seen: ReadonlyMap<string, tf.Tensor>
+}
+
+const nodeOf = (name: string, parameter: Parameter, { chosen, dtype, rng, seen }: NodeOptions): TrainedNode => {
+  if (chosen?.site && !isTreatment(chosen.how)) {
+    const input = seen.get(chosen.site.name)
+    return parametrized(name, parameter, { parametrize: chosen.how, site: chosen.site, dtype, rng, ...(input && { seen: input }) })
+  }
   if (!chosen && parameter.kind === 'encoded' && !isTrainable(parameter)) throw beyondTraining(name, parameter.codec.name)
   return (chosen && isTreatment(chosen.how) ? chosen.how : leaves()).node(name, parameter)
 }
@@ -82,7 +116,7 @@ const nodeOf = (name: string, parameter: Parameter, chosen: Chosen | undefined, 
  */
 export const trainedParameters = async (
   model: Model,
-  { parametrize, rng, signal, source = model.params, running = new Set() }: TrainedParametersOptions,
+  { parametrize, rng, signal, batch, source = model.params, running = new Set() }: TrainedParametersOptions,
 ): Promise<readonly TrainedParameter[]> => {
   const stage = model.stages.find(({ differentiable }) => differentiable === false)
   if (stage) throw opaque(stage.name)
@@ -91,6 +125,7 @@ export const trainedParameters = async (
   const chosen = choose(model, names.filter(name => !buffers.has(name)), parametrize) // prettier-ignore
   refuseGrids(model.params, chosen)
   const siteOf = new Map([...sitesOf(model)].reverse().map(site => [site.weight, site]))
+  const seen = batch ? await seenBy(model, chosen, batch, signal) : new Map<string, tf.Tensor>()
   const trained: TrainedParameter[] = []
   try {
     for (const name of names) {
@@ -101,11 +136,13 @@ export const trainedParameters = async (
       const more = { name, ...(site && { site }), ...(running.has(name) && { running: true }) }
       if (running.has(name)) trained.push({ ...leaves().node(name, parameter), ...more })
       else if (buffers.has(name)) trained.push({ ...held(parameter), ...more })
-      else trained.push({ ...nodeOf(name, parameter, here, dtypeOf(source, name, parameter), rng), ...more })
+      else trained.push({ ...nodeOf(name, parameter, { chosen: here, dtype: dtypeOf(source, name, parameter), rng, seen }), ...more })
     }
     return trained
   } catch (error) {
     trained.forEach(each => each.dispose())
     throw error
+  } finally {
+    seen.forEach(tensor => tensor.dispose())
   }
 }
