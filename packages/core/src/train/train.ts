@@ -33,7 +33,11 @@ const watchOf = (student: Student, { watch, steps }: TrainOptions): { readonly w
   watch ? { watch: { ...watch, measure: step => withWeights(student, step, steps, weights => watch.measure(weights, step)) } } : {}
 
 /** Writes every parameter of the store, trained or as it was, and what stands beside. */
-const store = async <M extends Model>(model: M, student: Student, { sink = memorySink, signal }: TrainOptions): Promise<M> => {
+const store = async <M extends Model>(
+  model: M,
+  student: Student,
+  { name: pass = 'train', sink = memorySink, signal, onProgress }: TrainOptions,
+): Promise<M> => {
   const byName = new Map(student.parameters.map(each => [each.name, each]))
   const beside = new Map<string, Parameter>()
   const out = sink()
@@ -42,6 +46,7 @@ const store = async <M extends Model>(model: M, student: Student, { sink = memor
       signal?.throwIfAborted()
       const finished = (await byName.get(name)?.finish()) ?? (await model.params.read(name))
       await out.write(name, parameterOf(finished))
+      if ((byName.get(name)?.variables.size ?? 0) > 0) onProgress?.({ type: 'changed', pass, parameter: name })
       for (const [other, parameter] of besideOf(finished)) beside.set(other, parameter)
     }
     for (const [name, parameter] of beside) await out.write(name, parameter)

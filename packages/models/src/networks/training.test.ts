@@ -53,6 +53,16 @@ it('trains all of a ResNet, and keeps running means and variances of its batches
   expect(losses[5]).toBeLessThan(losses[0])
 })
 
+it.each(['gpt2', 'bert for masked tokens', 'vit', 'mixtral'])('trains all of a fresh network: %s', async name => {
+  const model = freshModel(FRESH_CONFIGS[name])
+  const ids = (): tf.Tensor2D => tf.tensor2d(Int32Array.from({ length: 16 }, (_, i) => (i * 7) % 60), [2, 8], 'int32') // prettier-ignore
+  const data = name === 'vit' ? images : () => ({ input: ids(), target: ids() })
+  const before = tf.memory().numTensors
+  const trained = await train(model, { ...options, data })
+  expect(tf.memory().numTensors).toBe(before)
+  expect(await changed(model, trained)).toEqual(model.params.names())
+})
+
 it('trains a network of tfjs layers but for the running means of its norms', async () => {
   const model = await openModel(await placeLayers(folder))
   const input = () => tf.tensor4d(Float32Array.from({ length: 72 }, (_, i) => Math.sin(i)), [1, 6, 6, 2]) // prettier-ignore
