@@ -124,7 +124,7 @@ describe('the command line', () => {
     expect(told.out).toContain('terms=[soft-labels(temperature=3)] weights=[2]')
     const opened = await openModel(byStep)
     expect(opened.params.info('model.layers.0.mlp.up_proj.weight').codec).toBe('sum')
-    expect(opened.provenance?.map(({ method }) => method)).toEqual(['rtn', 'distill', 'lora'])
+    expect(opened.provenance?.map(({ method }) => method)).toEqual(['rtn', 'distill', 'lora', 'pack'])
     await opened.close?.()
   })
 
