@@ -110,10 +110,16 @@ const looks = (terms: readonly WeightedTerm[], parametrize: TrainOptions['parame
   return terms.some(({ term }) => term.init) || hows.some(how => !isTreatment(how) && how.sees)
 }
 
-/** Lends the first batch, where something looks at it. */
-const withFirst = async <T>(wanted: boolean, { data }: TrainOptions, rng: Rng, work: (batch?: Batch) => Promise<T>): Promise<T> => {
-  if (!wanted) return work()
-  const batch = await data(0, rng.fork('batch 0'))
+/** Lends the first batch. */
+const withFirst = async <T>(model: Model, { data, signal }: TrainOptions, rng: Rng, work: (batch: Batch) => Promise<T>): Promise<T> => {
+  const batch = await data(0, rng.fork('batch 0'), async lent => {
+    const { weights, dispose } = await loadModel(model, signal)
+    try {
+      return await lent(weights)
+    } finally {
+      dispose()
+    }
+  })
   try {
     return await work(batch)
   } finally {
@@ -125,7 +131,8 @@ const withFirst = async <T>(wanted: boolean, { data }: TrainOptions, rng: Rng, w
 export const studentOf = async (model: Model, options: TrainOptions, rng: Rng): Promise<Student> => {
   const terms = termsOf(options.objective)
   checkTeacher(terms, options.teacher)
-  return withFirst(looks(terms, options.parametrize), options, rng, batch => open(model, options, terms, rng, batch))
+  if (!looks(terms, options.parametrize)) return open(model, options, terms, rng)
+  return withFirst(model, options, rng, batch => open(model, options, terms, rng, batch))
 }
 
 const open = async (model: Model, options: TrainOptions, terms: readonly WeightedTerm[], rng: Rng, batch?: Batch): Promise<Student> => {

@@ -15,13 +15,16 @@ export interface WeightsWatch extends Omit<Watch, 'measure'> {
   measure(weights: Weights, step: number): number | Promise<number>
 }
 
+/** Lends weights for the time of some work, which does not free them. */
+export type LendWeights = <T>(work: (weights: Weights) => T | Promise<T>) => Promise<T>
+
 export interface TrainOptions extends Pick<FitOptions<Batch>, 'transform' | 'steps' | 'plan' | 'average' | 'checkpoint'> {
   /** For messages and progress; "train" where absent. */
   readonly name?: string
   /** A function of its arguments alone, or terms: it is recorded at the first step. */
   readonly objective: Objective
-  /** The batch of a step, a function of its arguments alone; the trainer frees it. */
-  readonly data: (step: number, rng: Rng) => Batch | Promise<Batch>
+  /** The batch of a step, a function of its arguments alone; the trainer frees it. The weights as they are then are lent, for samples of one's own. */
+  readonly data: (step: number, rng: Rng, withWeights: LendWeights) => Batch | Promise<Batch>
   /** How weights are made; by their own floats where absent. */
   readonly parametrize?: How | ByPlace
   /** A model with the same inputs, run in the same step for the terms that learn from it. */

@@ -3,14 +3,14 @@ import { registerGradients } from '@tersor/kernels'
 import { memorySink, type Parameter } from '@tersor/tensor'
 import { quantizedActivations } from '../model/activation-grid.js'
 import type { Model, Weights } from '../model/model.js'
-import { createRng } from '../run/rng.js'
+import { createRng, type Rng } from '../run/rng.js'
 import { fit } from './fit.js'
 import { checkFit } from './fit-options.js'
 import { momentOf } from './moment.js'
 import { besideOf, parameterOf } from './node.js'
 import { checkStatistics } from './statistics.js'
 import { studentOf, type Student } from './student.js'
-import type { TrainOptions } from './train-options.js'
+import type { LendWeights, TrainOptions } from './train-options.js'
 import type { Watch } from './watch.js'
 
 /** Lends the weights in training to someone who does not free them. */
@@ -76,8 +76,13 @@ export const train = async <M extends Model>(model: M, options: TrainOptions): P
   const student = await studentOf(model, options, rng)
   try {
     const { trained, given, loss, between, blame } = student
+    const withWeightsAt =
+      (step: number): LendWeights =>
+      work =>
+        withWeights(student, step, steps, work)
     await fit({
-      ...{ name, transform, steps, data, rng, trained, given, loss, between, blame, ...watchOf(student, options) },
+      data: (step: number, stream: Rng) => data(step, stream, withWeightsAt(step)),
+      ...{ name, transform, steps, rng, trained, given, loss, between, blame, ...watchOf(student, options) },
       ...{ ...(plan && { plan }), ...(average && { average }), ...(checkpoint && { checkpoint }) },
       ...{ ...(signal && { signal }), ...(onProgress && { onProgress }) },
     })
