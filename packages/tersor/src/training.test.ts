@@ -73,7 +73,11 @@ it('trains for rounding, better than rounding alone', async () => {
 })
 
 it('goes on from a checkpoint of the scratch folder to the same bytes, wherever it was stopped', async () => {
-  const steps = pipeline(coarse(), distill({ steps: 6, rows: 4, rate: 0.01, terms: [softLabels()] }), lora({ rank: 2, steps: 4, rows: 4 }))
+  const steps = pipeline(
+    coarse(),
+    distill({ steps: 6, rows: 4, rate: 0.01, terms: [softLabels()], checkpoint: 2 }),
+    lora({ rank: 2, steps: 4, rows: 4, checkpoint: 1 }),
+  )
   const whole = await bytesOf(await run(steps))
   const rng = createRng(3)
   for (let kill = 0; kill < (process.env.TERSOR_SLOW === '1' ? 20 : 3); kill++) {

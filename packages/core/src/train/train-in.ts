@@ -47,6 +47,7 @@ export const TRAINING = {
   steps: integer({ min: 1, default: 200, doc: 'steps of training' }),
   rows: integer({ min: 1, default: 8, doc: 'rows of calibration inputs in the batch of a step' }),
   rate: positive({ default: 1e-4, doc: 'learning rate of Adam at its peak, behind a short warm-up and before half a cosine' }),
+  checkpoint: integer({ min: 1, default: 100, doc: 'steps from one checkpoint to the next, where a run can be resumed' }),
   terms: optional(
     values<Term & Made>({ of: 'term', is: isTerm, doc: 'what training makes small: to answer as the teacher does, where absent' }),
   ),
@@ -66,10 +67,12 @@ const objectiveOf = ({ terms, weights }: Pick<ValuesOf<typeof TRAINING>, 'terms'
   terms ? weighted(...terms.map((term, i) => [weights?.[i] ?? 1, term] as const)) : imitation
 
 /** What `trainIn` takes of these options. */
-export const trainingOf = (options: ValuesOf<typeof TRAINING>): Pick<TrainInOptions, 'objective' | 'transform' | 'steps' | 'rows'> => {
-  const { steps, rows, rate } = options
+export const trainingOf = (
+  options: ValuesOf<typeof TRAINING>,
+): Pick<TrainInOptions, 'objective' | 'transform' | 'steps' | 'rows' | 'every'> => {
+  const { steps, rows, rate, checkpoint } = options
   const learningRate = warmupCosine({ peak: rate, warmup: Math.ceil(steps / 20), steps })
-  return { objective: objectiveOf(options), transform: chain(clip({ norm: 1 }), adam({ learningRate })), steps, rows }
+  return { objective: objectiveOf(options), transform: chain(clip({ norm: 1 }), adam({ learningRate })), steps, rows, every: checkpoint }
 }
 
 /** Where a model is its own teacher and learns from nothing else, there is nothing to learn. Throws COMPOSITION. */

@@ -3,7 +3,7 @@ import '@tensorflow/tfjs-backend-cpu'
 import { adam, compress, crossEntropy, sgd, sitesOf, train, type Model, type Parametrization, type TrainOptions } from '@tersor/core'
 import { quantizeActivations } from '@tersor/quantization'
 import { createHash } from 'node:crypto'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fromFloat32, type Dense } from '@tersor/tensor'
@@ -13,7 +13,7 @@ import { freshModel } from './fresh-model.js'
 import { picoLlama } from './pico-llama.js'
 import { resNetModel } from './resnet.js'
 import { pixels, tiny, tinyStore } from './tiny-resnet.fixture.js'
-import { placeLayers } from '../imported/tfjs/tiny-tfjs.fixture.js'
+import { placeGraph, placeLayers } from '../imported/tfjs/tiny-tfjs.fixture.js'
 
 let folder = ''
 beforeAll(async () => {
@@ -71,6 +71,21 @@ it('trains a network of tfjs layers but for the running means of its norms', asy
   expect(kept).toHaveLength(2)
   const names = await changed(model, trained)
   expect(names).toEqual(model.params.names().filter(name => !kept.includes(name)))
+  await model.close?.()
+})
+
+it('trains a graph of TensorFlow.js', async () => {
+  const rooms = join(folder, 'graph')
+  await mkdir(rooms)
+  const model = await openModel(await placeGraph(rooms))
+  const losses: number[] = []
+  const trained = await train(model, {
+    ...{ ...options, steps: 5, objective: output => tf.mean(tf.square(output)) },
+    data: () => ({ input: tf.tensor4d(Float32Array.from({ length: 72 }, (_, i) => Math.sin(i)), [1, 6, 6, 2]) }), // prettier-ignore
+    onProgress: event => event.type === 'trained' && losses.push(event.loss),
+  })
+  expect(losses[4]).toBeLessThan(losses[0])
+  expect((await changed(model, trained)).length).toBeGreaterThan(0)
   await model.close?.()
 })
 
