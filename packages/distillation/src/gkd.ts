@@ -12,7 +12,7 @@ import {
   type TrainOptions,
   type Weights,
 } from '@tersor/core'
-import { logSoftmax } from '@tersor/kernels'
+import { logSoftmax } from '@tersor/kernels/log-softmax'
 import { CompressionError } from '@tersor/tensor'
 
 /** log(β p + (1 − β) q), from logarithms. */

@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { boolean, defineTerm, divergenceOfRows, required, text, type Scene } from '@tersor/core'
-import { logSoftmax } from '@tersor/kernels'
+import { logSoftmax } from '@tersor/kernels/log-softmax'
 import { CompressionError } from '@tersor/tensor'
 
 /** A logit of what is not looked at. */

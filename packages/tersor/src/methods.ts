@@ -20,11 +20,11 @@ export interface ListedMethod {
 
 /** Whole packages, but for models: only one file of it makes a step, and the networks are not needed for that. */
 const PACKAGES: Readonly<Record<string, object>> = {
-  '@tersor/distillation': distillation,
   '@tersor/core': core,
   '@tersor/pruning': pruning,
   '@tersor/quantization': quantization,
   '@tersor/low-rank': lowRank,
+  '@tersor/distillation': distillation,
   '@tersor/models': models,
 }
 

@@ -2,7 +2,7 @@ import * as tf from '@tensorflow/tfjs-core'
 import type { Parameter, ParameterStore } from '@tersor/tensor'
 import type { Activations } from './activations.js'
 import { collector, observe, type Collector } from './calibrate.js'
-import { decode } from '../model/decode.js'
+import { decodeOnThreads } from '../model/decode-finite.js'
 import type { Calibration } from '../step/method.js'
 import type { Model, Site, Stage, Tap } from '../model/model.js'
 
@@ -67,7 +67,7 @@ const parametersOf = (store: Pick<ParameterStore, 'read'>, signal?: AbortSignal)
       for (const name of names) {
         if (tensors.has(name)) continue
         signal?.throwIfAborted()
-        tensors.set(name, tf.keep(decode(await read(name))))
+        tensors.set(name, tf.keep(await decodeOnThreads(await read(name), signal ? { signal } : {})))
       }
     },
     weights: (name: string): tf.Tensor => {

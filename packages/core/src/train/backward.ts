@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { replay, type Replay } from '@tersor/kernels'
+import { replay, type Replay } from '@tersor/kernels/replay'
 import { askedTensor, momentOf, type Asked, type Clock, type Moment, type Taken } from './moment.js'
 
 /** Shapes of batches whose steps are kept as graphs; those of more shapes run their JavaScript each time. */

@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { logSoftmax } from '@tersor/kernels'
+import { logSoftmax } from '@tersor/kernels/log-softmax'
 import type { Scene, Term } from './objective.js'
 import { sameClasses } from './scene.js'
 

@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { registerGradients } from '@tersor/kernels'
+import { registerGradients } from '@tersor/kernels/gradients'
 import { CompressionError } from '@tersor/tensor'
 import { createRng, type Rng } from '../run/rng.js'
 import { backwardOf, disposeBackward, tensorsOf, type BackwardOf } from './backward.js'

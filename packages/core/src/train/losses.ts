@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { logSoftmax } from '@tersor/kernels'
+import { logSoftmax } from '@tersor/kernels/log-softmax'
 
 /** What one training step sees; made by the data function, freed by the trainer. */
 export interface Batch {

@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { registerGradients } from '@tersor/kernels'
+import { registerGradients } from '@tersor/kernels/gradients'
 import { memorySink, type Parameter } from '@tersor/tensor'
 import { quantizedActivations } from '../model/activation-grid.js'
 import type { Model, Weights } from '../model/model.js'

@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { affineOf, boolean, defineParametrization } from '@tersor/core'
-import { through } from '@tersor/kernels'
+import { through } from '@tersor/kernels/through'
 import { roundHalfEven } from '@tersor/tensor'
 
 const SMALLEST = 1e-5

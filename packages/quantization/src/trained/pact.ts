@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { affineFrom, defineParametrization, integer, number, type Grid } from '@tersor/core'
-import { through } from '@tersor/kernels'
+import { through } from '@tersor/kernels/through'
 import { between, gridBeside, levelsFor, type Levels } from './steps.js'
 
 /** clip(x, α low / high, α) on the levels in between; the gradient passes within, and that of what is clipped goes to α. */

@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { activationParameters, type ActivationGrid, type Place, type TrainingState } from '@tersor/core'
-import { through } from '@tersor/kernels'
+import { through } from '@tersor/kernels/through'
 import type { Parameter } from '@tersor/tensor'
 
 /** The whole numbers that a code stands for, as numbers or tensors. */
