@@ -76,7 +76,7 @@ export * from './train/frozen.js'
 export type { StatisticsOf } from './train/statistics.js'
 export type { FitOptions, Trained } from './train/fit-options.js'
 export * from './train/fit.js'
-export type { LendWeights, TrainOptions, WeightsWatch } from './train/train-options.js'
+export type { WithWeights, TrainOptions, WeightsWatch } from './train/train-options.js'
 export * from './train/train.js'
 export { trainIn, trainingOf, checkTraining, refuseItself, TRAINING, type TrainInOptions } from './train/train-in.js'
 export {

@@ -40,8 +40,8 @@ describe('the student’s own texts', () => {
     await train(model, {
       ...{ objective: gkd({ beta: 1 }), teacher: picoLlama({ layers: 1, vocabulary: 64, seed: 9 }), steps: 12, seed: 1 },
       transform: adam({ learningRate: 0.01 }),
-      data: async (step, rng, lend) => {
-        const batch = await mixed(step, rng, lend)
+      data: async (step, rng, withWeights) => {
+        const batch = await mixed(step, rng, withWeights)
         shapes.push(batch.input.shape)
         return batch
       },

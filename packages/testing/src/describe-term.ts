@@ -37,7 +37,7 @@ export const describeTerm = (
     useEngine()
 
     it('is learned from a teacher', async () => {
-      const losses = await lossesOf({ data: (_step, _rng, lend) => data(0, createRng(4), lend) }) // one batch again and again
+      const losses = await lossesOf({ data: (_step, _rng, withWeights) => data(0, createRng(4), withWeights) }) // one batch again and again
       expect(losses.every(Number.isFinite)).toBe(true)
       expect(losses[11]).toBeLessThan(losses[0])
     })

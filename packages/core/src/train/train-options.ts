@@ -16,7 +16,7 @@ export interface WeightsWatch extends Omit<Watch, 'measure'> {
 }
 
 /** Lends weights for the time of some work, which does not free them. */
-export type LendWeights = <T>(work: (weights: Weights) => T | Promise<T>) => Promise<T>
+export type WithWeights = <T>(work: (weights: Weights) => T | Promise<T>) => Promise<T>
 
 export interface TrainOptions extends Pick<FitOptions<Batch>, 'transform' | 'steps' | 'plan' | 'average' | 'checkpoint'> {
   /** For messages and progress; "train" where absent. */
@@ -24,7 +24,7 @@ export interface TrainOptions extends Pick<FitOptions<Batch>, 'transform' | 'ste
   /** A function of its arguments alone, or terms: it is recorded at the first step. */
   readonly objective: Objective
   /** The batch of a step, a function of its arguments alone; the trainer frees it. The weights as they are then are lent, for samples of one's own. */
-  readonly data: (step: number, rng: Rng, withWeights: LendWeights) => Batch | Promise<Batch>
+  readonly data: (step: number, rng: Rng, withWeights: WithWeights) => Batch | Promise<Batch>
   /** How weights are made; by their own floats where absent. */
   readonly parametrize?: How | ByPlace
   /** A model with the same inputs, run in the same step for the terms that learn from it. */

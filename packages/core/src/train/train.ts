@@ -10,7 +10,7 @@ import { momentOf } from './moment.js'
 import { besideOf, parameterOf } from './node.js'
 import { checkStatistics } from './statistics.js'
 import { studentOf, type Student } from './student.js'
-import type { LendWeights, TrainOptions } from './train-options.js'
+import type { WithWeights, TrainOptions } from './train-options.js'
 import type { Watch } from './watch.js'
 
 /** Lends the weights in training to someone who does not free them. */
@@ -77,7 +77,7 @@ export const train = async <M extends Model>(model: M, options: TrainOptions): P
   try {
     const { trained, given, loss, between, blame } = student
     const withWeightsAt =
-      (step: number): LendWeights =>
+      (step: number): WithWeights =>
       work =>
         withWeights(student, step, steps, work)
     await fit({
