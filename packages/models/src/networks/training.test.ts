@@ -1,7 +1,20 @@
 import * as tf from '@tensorflow/tfjs-core'
 import '@tensorflow/tfjs-backend-cpu'
-import { adam, compress, crossEntropy, sgd, sitesOf, train, type Model, type Parametrization, type TrainOptions } from '@tersor/core'
-import { quantizeActivations } from '@tersor/quantization'
+import '@tersor/backend-ort'
+import {
+  adam,
+  compress,
+  crossEntropy,
+  forward,
+  loadModel,
+  sgd,
+  sitesOf,
+  train,
+  type Model,
+  type Parametrization,
+  type TrainOptions,
+} from '@tersor/core'
+import { lsq, quantizeActivations } from '@tersor/quantization'
 import { createHash } from 'node:crypto'
 import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -51,6 +64,30 @@ it('trains all of a ResNet, and keeps running means and variances of its batches
   expect(await changed(model, batched)).toEqual(model.params.names())
   expect(losses.every(Number.isFinite)).toBe(true) // on stored statistics this rate ends in NaN at the third step
   expect(losses[5]).toBeLessThan(losses[0])
+})
+
+it.each(['cpu', 'ort'])('trains a ResNet for weights and inputs of three bits on %s, and runs it as it was trained', async backend => {
+  await tf.setBackend(backend)
+  const model = resNetModel(tiny, tinyStore())
+  const before = tf.memory().numTensors
+  const losses: number[] = []
+  const small = await train(model, {
+    ...{ ...options, data: images, steps: 8, parametrize: lsq({ bits: 3, inputs: 3, granularity: 'row' }) },
+    onProgress: event => event.type === 'trained' && losses.push(event.loss),
+  })
+  expect(losses.every(Number.isFinite)).toBe(true)
+  expect(losses[7]).toBeLessThan(losses[0])
+  const chosen = sitesOf(model).filter(site => !site.head)
+  expect(small.params.names().filter(name => name.endsWith('.input_scale'))).toEqual(chosen.map(({ name }) => `${name}.input_scale`))
+  expect(small.params.info('layer1.0.conv1.weight').codec).toBe('matrix')
+  const { weights, dispose } = await loadModel(small)
+  const input = pixels(2)
+  const output = forward(small, input, { weights })
+  expect((await output.data()).every(Number.isFinite)).toBe(true)
+  tf.dispose([output, input])
+  dispose()
+  expect(tf.memory().numTensors).toBe(before)
+  await tf.setBackend('cpu')
 })
 
 it.each(['gpt2', 'bert for masked tokens', 'vit', 'mixtral'])('trains all of a fresh network: %s', async name => {
