@@ -4,11 +4,20 @@ import { logSoftmax } from '@tersor/kernels/log-softmax'
 /** What one training step sees; made by the data function, freed by the trainer. */
 export interface Batch {
   readonly input: tf.Tensor
+  readonly target?: tf.Tensor
+  /** 1 for a token and 0 for padding, (batch, tokens). */
+  readonly attended?: tf.Tensor
+  /** Which of the data each row is, int32 (batch). */
+  readonly sample?: tf.Tensor
+}
+
+/** A batch whose answers are known. */
+export interface LabelledBatch extends Batch {
   readonly target: tf.Tensor
 }
 
 /** A scalar from the network's output. */
-export type Loss = (output: tf.Tensor, batch: Batch) => tf.Scalar
+export type Loss = (output: tf.Tensor, batch: LabelledBatch) => tf.Scalar
 
 /**
  * Mean of −log softmax(output)[target]: output (…, classes), target int32 (…), negative where nothing is to be told; or shares of the classes,
