@@ -3,10 +3,12 @@ import * as tf from '@tensorflow/tfjs-core'
 /** Deterministic values in (−1, 1). */
 export function values(length: number, seed = 1): Float32Array {
   let state = seed * 7919 + 13
-  return Float32Array.from({ length }, () => {
+  const made = new Float32Array(length)
+  for (let at = 0; at < length; at++) {
     state = (Math.imul(state, 1103515245) + 12345) & 0x7fffffff
-    return (state / 0x7fffffff) * 2 - 1
-  })
+    made[at] = (state / 0x7fffffff) * 2 - 1
+  }
+  return made
 }
 
 export const tensor = (shape: number[], seed?: number) => tf.tensor(values(tf.util.sizeFromShape(shape), seed), shape)

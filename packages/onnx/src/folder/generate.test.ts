@@ -11,7 +11,7 @@ import { onnxDecoderSink, type OnnxDecoderOptions } from '../decoder.js'
 
 const BUNDLED = join(__dirname, '../../../../examples/bundled-model/model')
 const PROMPT = 'The king'
-const TOKENS = 16
+const TOKENS = 8
 
 let folder = ''
 let source: LanguageModel
