@@ -21,7 +21,7 @@ const collector = (): (() => void) | undefined => {
 export const garbageCollector = (): (() => void) => {
   const collect = collector()
   if (!collect) return () => {}
-  let after = 0
+  let after = process.memoryUsage().arrayBuffers
   return () => {
     if (process.memoryUsage().arrayBuffers - after < MOST_GARBAGE) return
     collect()
