@@ -1,5 +1,8 @@
 import * as tf from '@tensorflow/tfjs-core'
 
+/** How many cases a property tries: all of them in the slow run, a fifth otherwise. */
+export const runs = (all: number): number => (process.env.TERSOR_SLOW === '1' ? all : all / 5)
+
 /** Deterministic values in (−1, 1). */
 export function values(length: number, seed = 1): Float32Array {
   let state = seed * 7919 + 13

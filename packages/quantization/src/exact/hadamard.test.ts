@@ -52,13 +52,15 @@ const matrixOf = (size: number): Promise<Float32Array> =>
 it.each([1, 2, 4, 12, 20, 24, 28, 36, 44, 64, 76, 192])('has an orthogonal matrix of %i with entries of one size', async n => {
   const q = await matrixOf(n)
   expect(q.every(value => Math.abs(Math.abs(value) - 1 / Math.sqrt(n)) < 1e-6)).toBe(true)
+  let away = 0
   for (let i = 0; i < n; i++) {
     for (let j = 0; j <= i; j++) {
       let dot = 0
       for (let k = 0; k < n; k++) dot += q[i * n + k] * q[j * n + k]
-      expect(Math.abs(dot - (i === j ? 1 : 0))).toBeLessThan(1e-5)
+      away = Math.max(away, Math.abs(dot - (i === j ? 1 : 0)))
     }
   }
+  expect(away).toBeLessThan(1e-5)
 })
 
 it('goes by blocks where it knows no matrix of that order', async () => {
