@@ -29,6 +29,7 @@ export default {
     '<rootDir>/docs/design.md',
   ],
   modulePathIgnorePatterns: ['/dist/'],
+  testEnvironment: '<rootDir>/scripts/jest-environment.cjs',
   testEnvironmentOptions: { customExportConditions: ['@tersor/source', 'node', 'require', 'default'] },
   reporters: ['default', '<rootDir>/scripts/count-reporter.cjs'],
   setupFiles: ['<rootDir>/scripts/quiet-tfjs.cjs'],
