@@ -5,8 +5,7 @@ export function product(a: ArrayLike<number>, b: ArrayLike<number>, rows: number
   const [result, left, right] = [new Float64Array(rows * columns), new Float64Array(a), new Float64Array(b)]
   for (let row = 0; row < rows; row++)
     for (let k = 0; k < inner; k++)
-      for (let column = 0; column < columns; column++)
-        result[row * columns + column] += left[row * inner + k] * right[k * columns + column]
+      for (let column = 0; column < columns; column++) result[row * columns + column] += left[row * inner + k] * right[k * columns + column]
   return result
 }
 
