@@ -2,12 +2,16 @@ import type { Native, NativeTensor } from './binding.js'
 import { newArray } from './buffers.js'
 import type { DType, NativeArray, Operand } from './trace-types.js'
 
+/** ONNX Runtime takes no memory that threads share. */
+const isShared = ({ buffer }: NativeArray): boolean => typeof SharedArrayBuffer !== 'undefined' && buffer instanceof SharedArrayBuffer
+
 function fits(values: NativeArray, dtype: DType): boolean {
+  if (isShared(values)) return false
   if (dtype === 'float32') return values instanceof Float32Array
   return dtype === 'int32' ? values instanceof Int32Array : values instanceof Uint8Array
 }
 
-/** The array behind a materialised operand; tfjs-cpu may leave a Float32Array behind an int32 tensor, which is converted once. */
+/** The array behind a materialised operand; tfjs-cpu may leave a Float32Array behind an int32 tensor, and a caller memory that threads share, which is converted once. */
 export function arrayOf({ value, dtype }: Operand): NativeArray {
   if (value.failure !== undefined) throw value.failure
   const { values } = value

@@ -1,6 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { CompressionError } from '@tersor/tensor'
-import { copyOfBlock, lendArray, tensorOfBlock, writeBlock, type MatrixBlock } from './matrix-block.js'
+import { lendArray } from './lend-array.js'
+import { copyOfBlock, tensorOfBlock, writeBlock, type MatrixBlock } from './matrix-block.js'
 import { triangularInverse } from './triangular-inverse.js'
 import { wasmKernels, type WasmKernels } from './wasm.js'
 

@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { lendArray, tensorOfBlock } from './matrix-block.js'
+import { lendArray } from './lend-array.js'
+import { tensorOfBlock } from './matrix-block.js'
 import { transpose } from './transpose.js'
 import { wasmKernels, type WasmKernels } from './wasm.js'
 
@@ -9,6 +10,15 @@ export interface SweepState {
   readonly columns: number
   /** Current weights of a column of the block or group: compensated for all columns before the block, and for those done within it. */
   column(j: number): Float32Array
+  /** Rounds column j to a line for each row: fills codes and what they stand for. */
+  round(j: number, lines: ColumnLines, codes: Uint8Array, compressed: Float32Array): void
+}
+
+/** What a column is rounded to: value = scale · (code − zero), code 0 … top; scales and zeros: (rows). */
+export interface ColumnLines {
+  readonly scales: Float32Array
+  readonly zeros: Float32Array
+  readonly top: number
 }
 
 /** What happens to each column on the way. */
@@ -38,9 +48,9 @@ export interface SweepInput {
  * e = (w_j − q_j) / U_jj;  w_k ← w_k − e · U_jk for k > j.
  * Inside a block at once, in WebAssembly; behind it by halves: once the left half of a range of columns is finished, one product
  * on the engine takes its errors over to the right half, so that products are as large as they can be.
- * Returns the compressed matrix (rows, columns) and Σ e² / 2. Cost: rows · columns² / 2 multiply-adds, block/columns of them on the host.
+ * Returns the compressed matrix, (columns, rows), and Σ e² / 2. Cost: rows · columns² / 2 multiply-adds, block/columns of them on the host.
  */
-export const columnSweep = async (input: SweepInput, visitor: ColumnVisitor): Promise<{ values: Float32Array; loss: number }> => {
+export const columnSweep = async (input: SweepInput, visitor: ColumnVisitor): Promise<{ compressed: Float32Array; loss: number }> => {
   const { rows, columns, block = 128, group = block, signal } = input
   const kernels = wasmKernels()
   const current = transpose(input.weight, rows, columns) // (columns, rows): weights ahead, errors behind
@@ -56,7 +66,7 @@ export const columnSweep = async (input: SweepInput, visitor: ColumnVisitor): Pr
     return loss + (await go(middle, end))
   }
   const loss = await go(0, columns)
-  return { values: transpose(compressed, columns, rows), loss }
+  return { compressed, loss }
 }
 
 interface Sweep extends SweepInput {
@@ -68,11 +78,24 @@ interface Sweep extends SweepInput {
 
 /** Goes through the columns of a block and leaves their errors in `current`. */
 const compressBlock = ({ rows, columns, upper, visitor, kernels, current, compressed }: Sweep, start: number, end: number): number => {
-  const arena = kernels.arena(4 * (end - start + 1) * (rows + 1) + 48)
+  const arena = kernels.arena(4 * (end - start + 3) * (rows + 1) + rows + 96)
   const [block, result, factors] = [arena.f32((end - start) * rows), arena.f32(rows), arena.f32(end - start)] // block: (width, rows)
+  const [scales, zeros, rounded] = [arena.f32(rows), arena.f32(rows), arena.u8(rows)]
   block.set(current.subarray(start * rows, end * rows))
   const within = (from: Float32Array, j: number): Float32Array => from.subarray(j * rows, (j + 1) * rows)
-  const state: SweepState = { rows, columns, column: j => (j < end ? within(block, j - start) : within(current, j)) }
+  const state: SweepState = {
+    rows,
+    columns,
+    column: j => (j < end ? within(block, j - start) : within(current, j)),
+    round: (j, lines, codes, compressed) => {
+      scales.set(lines.scales)
+      zeros.set(lines.zeros)
+      const { byteOffset } = within(block, j - start)
+      kernels.roundColumn(byteOffset, scales.byteOffset, zeros.byteOffset, lines.top, rows, rounded.byteOffset, result.byteOffset)
+      codes.set(rounded)
+      if (compressed !== result) compressed.set(result)
+    },
+  }
   visitor.enter?.(start, end, state)
   let loss = 0
   for (let j = start; j < end; j++) {

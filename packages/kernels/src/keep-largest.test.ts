@@ -1,5 +1,5 @@
 import * as fc from 'fast-check'
-import { keepLargest, keepLargestOfRows, keepLargestOfRuns, type Marking } from './keep-largest.js'
+import { keepLargest, keepLargestOfAll, keepLargestOfRows, keepLargestOfRuns, type Marking } from './keep-largest.js'
 import { runRowsHere } from './pool.js'
 import { runs } from './values.reference.js'
 
@@ -23,8 +23,11 @@ const run = ({ job, kept }: Marking): number[] => {
   return [...kept]
 }
 
-const scores = fc.oneof(fc.float(), fc.constantFrom(0, -0, 1, 1, -1, NaN, Infinity, -Infinity, 1e-45))
-const finite = (value: number): number => (value === Infinity ? 3e38 : value === -Infinity ? -3e38 : value)
+const SMALLEST = 2 ** -149
+const LARGE = 2 ** 127
+const scores = fc.oneof(fc.float(), fc.constantFrom(0, -0, 1, 1, -1, NaN, Infinity, -Infinity, SMALLEST))
+/** Numbers that float32 holds: the reference compares doubles. */
+const finite = (value: number): number => (value === Infinity ? LARGE : value === -Infinity ? -LARGE : value)
 const matrices = fc.tuple(fc.integer({ min: 1, max: 4 }), fc.integer({ min: 1, max: 21 })).chain(([rows, columns]) =>
   fc.record({
     columns: fc.constant(columns),
@@ -34,13 +37,19 @@ const matrices = fc.tuple(fc.integer({ min: 1, max: 4 }), fc.integer({ min: 1, m
 const rowsOf = ({ columns, values }: { readonly columns: number; readonly values: readonly number[] }): number[][] =>
   Array.from({ length: values.length / columns }, (_, row) => values.slice(row * columns, (row + 1) * columns))
 
-it('keeps the largest of all, as sorting tells', () => {
+it('keeps the largest of all, as sorting tells', () =>
   fc.assert(
-    fc.property(matrices, fc.double({ min: 0, max: 1, noNaN: true }), ({ values }, share) => {
+    fc.asyncProperty(matrices, fc.double({ min: 0, max: 1, noNaN: true }), async ({ values }, share) => {
       const count = Math.floor(values.length * share)
       expect([...keepLargest(Float32Array.from(values), count)]).toEqual(reference(values, count))
+      expect([...(await keepLargestOfAll(Float32Array.from(values), count))]).toEqual(reference(values, count))
     }),
-  )
+  ))
+
+it('keeps the largest of several parts, and lets the first of equals go across them', async () => {
+  const scores = Float32Array.from({ length: 2 ** 20 + 77 }, (_, i) => (i % 3 === 0 ? 0.5 : Math.sin(i)))
+  for (const count of [1, 2 ** 19, 700_001, scores.length])
+    expect(await keepLargestOfAll(scores, count)).toEqual(keepLargest(scores, count))
 })
 
 it('keeps the largest of each row, as sorting tells', () => {

@@ -1,4 +1,5 @@
-import type { RowArgument, RowJob } from './pool.js'
+import { roomForCodes } from './pack-codes.js'
+import { runRows, shareNumbers, type RowArgument, type RowJob, type RunRowsOptions } from './pool.js'
 
 /** Values that go through at once: few enough that they stay in a core's own caches. */
 const AT_ONCE = 2 ** 15
@@ -48,6 +49,58 @@ export const keepLargest = (scores: Float32Array, count: number): Uint8Array => 
   return kept
 }
 
+/** Scores of one part: enough that 2^16 counts for each part are little beside them. */
+const COUNTED_AT_ONCE = 2 ** 19
+
+/** How often halves of keys occur in each part, (parts, 2^16). */
+const countKeys = async (
+  scores: Float32Array,
+  half: readonly [shift: number, high: number],
+  options: RunRowsOptions,
+): Promise<Int32Array> => {
+  const rows = Math.ceil(scores.length / COUNTED_AT_ONCE)
+  const counts = new Int32Array(rows * BINS)
+  const buffers = {
+    scores: { role: 'in', array: scores, each: COUNTED_AT_ONCE },
+    counts: { role: 'out', array: counts, each: BINS },
+  } as const
+  const calls = [['countKeys', { at: 'scores' }, { lengthOf: 'scores' }, ...half, { at: 'counts' }]] as const
+  await runRows({ rows, atOnce: 1, buffers, calls }, options)
+  return counts
+}
+
+const sumOfParts = (counts: Int32Array): Uint32Array => {
+  const sums = new Uint32Array(BINS)
+  for (let i = 0; i < counts.length; i++) sums[i & (BINS - 1)] += counts[i]
+  return sums
+}
+
+/** The same on all threads; the marks are in memory that these share. */
+export const keepLargestOfAll = async (given: Float32Array, count: number, options: RunRowsOptions = {}): Promise<Uint8Array> => {
+  const scores = shareNumbers(given)
+  const kept = roomForCodes(scores.length)
+  if (count === 0) return kept.fill(1)
+  const [high, left] = binOf(sumOfParts(await countKeys(scores, [16, 0], options)), count - 1)
+  const lower = await countKeys(scores, [0, high], options)
+  const [low, before] = binOf(sumOfParts(lower), left)
+  // of those that are equal to the bound the first go, part by part
+  let rest = before + 1
+  const equal = Int32Array.from({ length: lower.length / BINS }, (_, part) => {
+    const here = Math.min(rest, lower[part * BINS + low])
+    rest -= here
+    return here
+  })
+  const bound = ((high << 16) | low) ^ 0x80000000 // kernels compare signed keys
+  const buffers = {
+    scores: { role: 'in', array: scores, each: COUNTED_AT_ONCE },
+    equal: { role: 'in', array: equal, each: 1 },
+    kept: { role: 'out', array: kept, each: COUNTED_AT_ONCE },
+  } as const
+  const calls = [['keepAbove', { at: 'scores' }, { lengthOf: 'scores' }, bound, { at: 'equal' }, { at: 'kept' }]] as const
+  await runRows({ rows: equal.length, atOnce: 1, buffers, calls }, options)
+  return kept
+}
+
 /** What `runRows` or `runRowsHere` has to do, and where the marks are then. */
 export interface Marking {
   readonly job: RowJob
@@ -61,7 +114,7 @@ const marking = (
   columns: number,
   how: readonly RowArgument[],
 ): Marking => {
-  const kept = new Uint8Array(scores.length)
+  const kept = roomForCodes(scores.length)
   const buffers = {
     scores: { role: 'in', array: scores, each: columns },
     room: { role: 'whole', array: new Int32Array(columns) },

@@ -1,4 +1,5 @@
-import * as tf from '@tensorflow/tfjs-core'
+import type * as tf from '@tensorflow/tfjs-core'
+import { lendArray } from './lend-array.js'
 
 /** A rectangle of a row-major matrix whose rows lie `stride` apart. */
 export interface MatrixBlock {
@@ -26,17 +27,6 @@ export function copyOfBlock(block: MatrixBlock, target?: Float32Array): Float32A
 /** The block on the engine, by way of `target` where given, which must stay as it is until the tensor is disposed of. */
 export const tensorOfBlock = (block: MatrixBlock, target?: Float32Array): tf.Tensor2D =>
   lendArray(copyOfBlock(block, target), [block.rows, block.columns])
-
-/** A tensor over an array that does not change while the tensor lives; backends that can take it as it is do not copy it. */
-export function lendArray(values: Float32Array, shape: [number, number]): tf.Tensor2D {
-  const backend = tf.backend() as Partial<Lender>
-  if (typeof backend.makeTensorInfo !== 'function') return tf.tensor2d(values, shape)
-  return tf.engine().makeTensorFromTensorInfo(backend.makeTensorInfo(shape, 'float32', values)) as tf.Tensor2D
-}
-
-interface Lender {
-  makeTensorInfo(shape: number[], dtype: 'float32', values: Float32Array): tf.TensorInfo
-}
 
 /** Reads the matrix into the block and disposes of it. */
 export async function writeBlock(block: MatrixBlock, tensor: tf.Tensor2D): Promise<void> {

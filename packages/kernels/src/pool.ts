@@ -15,6 +15,8 @@ export interface Pool {
   run(job: RowJob, options?: RunRowsOptions): Promise<void>
   /** The numbers in memory that its threads share: worth it for those that several jobs read. */
   share(values: Float32Array): Float32Array
+  /** Memory that its threads share, plain where there is one thread. */
+  room(byteLength: number): ArrayBufferLike
   stop(): void
 }
 
@@ -66,6 +68,7 @@ const work = async (job: RowJob, take: () => number, signal: AbortSignal | undef
 
 /** Starts no thread before a job has parts for it; where none can be started this thread does everything. */
 export const poolOf = (threads: number, start: StartThread = startThread()): Pool => {
+  const shares = threads > 1 && typeof SharedArrayBuffer !== 'undefined'
   let helpers: Helper[] | undefined
   let orders = 0
   const startHelpers = (): Helper[] => Array.from({ length: threads - 1 }, () => startHelper(start)).filter(helper => helper !== undefined)
@@ -102,7 +105,8 @@ export const poolOf = (threads: number, start: StartThread = startThread()): Poo
         throw error
       }
     },
-    share: values => (threads > 1 && typeof SharedArrayBuffer !== 'undefined' && !isShared(values) ? sharedCopy(values) : values),
+    share: values => (shares && !isShared(values) ? sharedCopy(values) : values),
+    room: byteLength => (shares ? new SharedArrayBuffer(byteLength) : new ArrayBuffer(byteLength)),
     stop,
   }
 }
@@ -124,5 +128,8 @@ export const runRows = async (job: RowJob, options: RunRowsOptions = {}): Promis
 
 /** Numbers for several jobs of `runRows`, copied once to where its threads see them; the same array where there is one thread. */
 export const shareNumbers = (values: Float32Array): Float32Array => thePool().share(values)
+
+/** Memory for what jobs of `runRows` read or write, which is then not copied for its threads; keep it from what takes plain memory alone. */
+export const roomForThreads = (byteLength: number): ArrayBufferLike => thePool().room(byteLength)
 
 const thePool = (): Pool => (pool ??= poolOf(threadCount()))

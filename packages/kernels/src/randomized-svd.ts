@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { CompressionError } from '@tersor/tensor'
 import { cholesky } from './cholesky.js'
-import { lendArray } from './matrix-block.js'
+import { lendArray } from './lend-array.js'
 import { qr } from './qr.js'
 import { svd, type Svd } from './svd.js'
 import { triangularInverse } from './triangular-inverse.js'

@@ -1,3 +1,4 @@
+import { roomForCodes } from './pack-codes.js'
 import { runRows, type RowBuffer, type RowJob, type RunRowsOptions } from './pool.js'
 
 /** Values that go through at once: few enough that they stay in a core's own caches. */
@@ -64,14 +65,14 @@ export interface LinesOfRuns extends Runs {
   readonly bits: number
 }
 
-/** The nearest code of each value on the line of its run, clamp(round(value / scale) + zero, 0, 2^bits − 1), ties to even; one a byte. */
+/** The nearest code of each value on the line of its run, clamp(round(value / scale) + zero, 0, 2^bits − 1), ties to even; one a byte, in memory that threads share. */
 export const roundToLines = async (
   values: Float32Array,
   { columns, run, scales, zeros, bits }: LinesOfRuns,
   options?: RunRowsOptions,
 ): Promise<Uint8Array> => {
   const runs = runsOf({ columns, run })
-  const codes = new Uint8Array(values.length)
+  const codes = roomForCodes(values.length)
   const buffers = {
     values: { role: 'in', array: values, each: columns },
     scales: perRun(scales, runs),

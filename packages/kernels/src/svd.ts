@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { lendArray } from './matrix-block.js'
+import { lendArray } from './lend-array.js'
 import { symmetricEigen } from './symmetric-eigen.js'
 import { transpose } from './transpose.js'
 import { wasmKernels } from './wasm.js'

@@ -42,6 +42,51 @@ function unpackFlags(bytes: usize, length: i32, codes: usize): void {
   for (; i < length; i++) store<u8>(codes + <usize>i, (load<u8>(bytes + <usize>(i >> 3)) >>> (<u8>(i & 7))) & 1)
 }
 
+/** Codes of 1 to 8 bits, one in a byte, as a little-endian bit stream. What stands above `bits` in a code is left out. */
+export function packCodes(codes: usize, length: i32, bits: i32, bytes: usize): void {
+  if (bits == 4) return packPairs(codes, length, bytes)
+  if (bits == 1) return packFlags(codes, length, bytes)
+  const mask = <u32>((1 << bits) - 1)
+  let held: u32 = 0
+  let count = 0
+  for (let i = 0; i < length; i++) {
+    held |= ((<u32>load<u8>(codes + <usize>i)) & mask) << count
+    count += bits
+    while (count >= 8) {
+      store<u8>(bytes++, <u8>held)
+      held >>>= 8
+      count -= 8
+    }
+  }
+  if (count > 0) store<u8>(bytes, <u8>held)
+}
+
+function packPairs(codes: usize, length: i32, bytes: usize): void {
+  const low = i16x8.splat(15)
+  let i = 0
+  for (; i + 32 <= length; i += 32) {
+    const first = v128.load(codes + <usize>i)
+    const second = v128.load(codes + <usize>i, 16)
+    const a = v128.or(v128.and(first, low), v128.and(i16x8.shr_u(first, 4), i16x8.splat(0xf0)))
+    const b = v128.or(v128.and(second, low), v128.and(i16x8.shr_u(second, 4), i16x8.splat(0xf0)))
+    v128.store(bytes + <usize>(i >> 1), i8x16.narrow_i16x8_u(a, b))
+  }
+  for (; i < length; i += 2) {
+    const next = i + 1 < length ? load<u8>(codes + <usize>i, 1) << 4 : 0
+    store<u8>(bytes + <usize>(i >> 1), (load<u8>(codes + <usize>i) & 15) | next)
+  }
+}
+
+function packFlags(codes: usize, length: i32, bytes: usize): void {
+  let i = 0
+  for (; i + 16 <= length; i += 16) store<u16>(bytes + <usize>(i >> 3), <u16>i8x16.bitmask(i8x16.shl(v128.load(codes + <usize>i), 7)))
+  for (; i < length; i += 8) {
+    let eight: u8 = 0
+    for (let j = 0; j < min(8, length - i); j++) eight |= (load<u8>(codes + <usize>(i + j)) & 1) << (<u8>j)
+    store<u8>(bytes + <usize>(i >> 3), eight)
+  }
+}
+
 function floatsOf(four: u32): v128 {
   const words = i16x8.extend_low_i8x16_u(i32x4.splat(four))
   return f32x4.convert_i32x4_u(i32x4.extend_low_i16x8_u(words))

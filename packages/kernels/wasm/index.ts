@@ -1,19 +1,29 @@
 export { quantizeQ4_0, quantizeQ4_1, quantizeQ5_0, quantizeQ5_1, quantizeQ8_0 } from './blocks'
 export { solveHalfQuadratic } from './half-quadratic'
-export { dropUnkept, linesToValues, tableToValues, unpackCodes } from './decoding'
+export { dropUnkept, linesToValues, packCodes, tableToValues, unpackCodes } from './decoding'
 export { encodeIq4_NL, encodeIq4_XS } from './searches/iq4-blocks'
 export { encodeQ2_K, encodeQ4_K, encodeQ5_K } from './searches/ranged-blocks'
 export { encodeQ3_K, encodeQ6_K } from './searches/symmetric-blocks'
 export { hadamardRows } from './hadamard'
-export { absmaxOfRuns, nearestLevels, rangesOfRuns, roundToE2m1, roundToFloat8, roundToLines, squaredErrors, widenBf16 } from './rounding'
+export {
+  absmaxOfRuns,
+  largestBits,
+  nearestLevels,
+  rangesOfRuns,
+  roundToE2m1,
+  roundToFloat8,
+  roundToLines,
+  squaredErrors,
+  widenBf16,
+} from './rounding'
 export { householderRows, jacobiSweep } from './rows'
 export { secularRoots, secularVectors } from './secular'
 export { multiplyPacked } from './packed'
-export { keepLargestOfRows, keepLargestOfRuns } from './selection'
+export { countKeys, gatherKept, keepAbove, keepLargestOfRows, keepLargestOfRuns } from './selection'
 export { multiplyGroupSparse, multiplyTwoOfFour } from './sparse'
 export { choleskyInPlace, invertLower } from './triangular'
 export { tridiagonalise } from './tridiagonalise'
-export { sweepColumn } from './vectors'
+export { roundColumn, sweepColumn } from './vectors'
 
 /** The first byte that belongs to the caller. */
 export function heapBase(): usize {

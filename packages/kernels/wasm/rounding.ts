@@ -235,6 +235,20 @@ export function squaredErrors(x: usize, y: usize, length: i32, run: i32, sums: u
   }
 }
 
+/** The largest bits of a magnitude, in the order of the magnitudes; those of infinity and NaN are 0x7f800000 and more. largest: one int32. */
+export function largestBits(values: usize, length: i32, largest: usize): void {
+  const magnitude = i32x4.splat(0x7fffffff)
+  let most = i32x4.splat(0)
+  let i = 0
+  for (; i + 4 <= length; i += 4) most = i32x4.max_s(most, v128.and(v128.load(values + ((<usize>i) << 2)), magnitude))
+  let found = max(
+    max(i32x4.extract_lane(most, 0), i32x4.extract_lane(most, 1)),
+    max(i32x4.extract_lane(most, 2), i32x4.extract_lane(most, 3)),
+  )
+  for (; i < length; i++) found = max(found, load<i32>(values + ((<usize>i) << 2)) & 0x7fffffff)
+  store<i32>(largest, found)
+}
+
 /** float32 of bf16: its bits are the upper half. */
 export function widenBf16(codes: usize, length: i32, values: usize): void {
   for (let i = 0; i < length; i += 8) {

@@ -74,3 +74,58 @@ export function keepLargestOfRuns(scores: usize, length: i32, columns: i32, run:
     }
   }
 }
+
+/**
+ * How often each half of the keys occurs, 2^16 counts: the upper halves, or with `shift` 0 the lower ones of those keys whose upper half is
+ * `high`. Halves are those of unsigned keys.
+ */
+export function countKeys(scores: usize, length: i32, shift: i32, high: i32, counts: usize): void {
+  memory.fill(counts, 0, 4 << 16)
+  for (let i = 0; i < length; i++) {
+    const score = load<f32>(scores + ((<usize>i) << 2))
+    const key = (<u32>i32x4.extract_lane(keyFour(f32x4.splat(score)), 0)) ^ 0x80000000
+    if (shift == 0 && <i32>(key >>> 16) != high) continue
+    const count = counts + ((<usize>((key >>> shift) & 0xffff)) << 2)
+    store<i32>(count, load<i32>(count) + 1)
+  }
+}
+
+/** 1 for each score above a key, 0 below it, and 0 for the first `equal` of those that have it. */
+export function keepAbove(scores: usize, length: i32, bound: i32, equal: usize, kept: usize): void {
+  let left = load<i32>(equal)
+  const bounds = i32x4.splat(bound)
+  // the last vector may reach behind the scores: its marks there lie behind all
+  for (let i = 0; i < length; i += 4) {
+    const keys = keyFour(v128.load(scores + ((<usize>i) << 2)))
+    let marks = i32x4.ge_s(keys, bounds)
+    if (left > 0 && v128.any_true(i32x4.eq(keys, bounds))) {
+      for (let lane = 0; lane < 4; lane++) {
+        const key = i32x4.extract_lane(keyFour(v128.load32_splat(scores + ((<usize>(i + lane)) << 2))), 0)
+        if (key == bound && left > 0) {
+          left--
+          store<u8>(kept + <usize>(i + lane), 0)
+        } else store<u8>(kept + <usize>(i + lane), key >= bound ? 1 : 0)
+      }
+      continue
+    }
+    marks = v128.and(marks, i32x4.splat(1))
+    const words = i16x8.narrow_i32x4_s(marks, marks)
+    store<u32>(kept + <usize>i, i32x4.extract_lane(i8x16.narrow_i16x8_u(words, words), 0))
+  }
+}
+
+/** Elements of 1, 2, 4 or 8 bytes whose flag of one bit is set, one behind the other, and how many. bytes: of the elements. */
+export function gatherKept(elements: usize, flags: usize, bytes: i32, width: i32, gathered: usize, count: usize): void {
+  let to = gathered
+  const length = bytes / width
+  for (let i = 0; i < length; i++) {
+    const kept = (load<u8>(flags + <usize>(i >> 3)) >>> (<u8>(i & 7))) & 1
+    // what is not kept is written too, and over
+    if (width == 2) store<u16>(to, load<u16>(elements + ((<usize>i) << 1)))
+    else if (width == 1) store<u8>(to, load<u8>(elements + <usize>i))
+    else if (width == 4) store<u32>(to, load<u32>(elements + ((<usize>i) << 2)))
+    else store<u64>(to, load<u64>(elements + ((<usize>i) << 3)))
+    to += <usize>(kept * width)
+  }
+  store<i32>(count, <i32>((to - gathered) / <usize>width))
+}

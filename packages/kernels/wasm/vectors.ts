@@ -50,6 +50,34 @@ export function sweepColumn(w: usize, q: usize, diagonal: f32, u: usize, count: 
   return loss / 2
 }
 
+/**
+ * A column whose rows have lines of their own, (length): codes, clamp(round(w / scale) + zero, 0, top), ties to even, as bytes, and
+ * q = (code − zero) · scale. Quotients are doubles, as plain JavaScript has them.
+ */
+export function roundColumn(w: usize, scales: usize, zeros: usize, top: i32, length: i32, codes: usize, q: usize): void {
+  const tops = f64x2.splat(<f64>top)
+  let i = 0
+  for (; i + 2 <= length; i += 2) {
+    const at = (<usize>i) << 2
+    const zero = f64x2.promote_low_f32x4(v128.load64_zero(zeros + at))
+    const scale = v128.load64_zero(scales + at)
+    const steps = f64x2.nearest(f64x2.div(f64x2.promote_low_f32x4(v128.load64_zero(w + at)), f64x2.promote_low_f32x4(scale)))
+    const code = f64x2.pmin(tops, f64x2.pmax(f64x2.splat(0), f64x2.add(steps, zero)))
+    const whole = i32x4.trunc_sat_f64x2_s_zero(code)
+    store<u8>(codes + <usize>i, <u8>i32x4.extract_lane(whole, 0))
+    store<u8>(codes + <usize>i, <u8>i32x4.extract_lane(whole, 1), 1)
+    v128.store64_lane(q + at, f32x4.mul(f32x4.demote_f64x2_zero(f64x2.sub(code, zero)), scale), 0)
+  }
+  for (; i < length; i++) {
+    const at = (<usize>i) << 2
+    const zero = <f64>load<f32>(zeros + at)
+    const scale = load<f32>(scales + at)
+    const code = min(<f64>top, max(0, nearest(<f64>load<f32>(w + at) / <f64>scale) + zero))
+    store<u8>(codes + <usize>i, <u8>code)
+    store<f32>(q + at, <f32>(code - zero) * scale)
+  }
+}
+
 /** y ← y − factor · x in float32, `size` in bytes. */
 function subtractMultiple(y: usize, x: usize, factor: f32, size: usize): void {
   const factors = f32x4.splat(factor)

@@ -13,7 +13,8 @@ import {
   type Stats,
   type ValuesOf,
 } from '@tersor/core'
-import { CompressionError } from '@tersor/tensor'
+import { packCodes } from '@tersor/kernels'
+import { CompressionError, dense } from '@tersor/tensor'
 import { keepLargestOnThreads, type Removal } from './patterns.js'
 
 /** The options that every method that removes weights takes. */
@@ -68,7 +69,7 @@ export const defineScore = <const O extends OptionTable = Readonly<Record<never,
         checkShape(definition.name, scores, weight)
         const removal = { sparsity, pattern, within: typeof within === 'function' ? within(given) : within }
         const kept = await keepLargestOnThreads(await scores.data<'float32'>(), weight.shape[1], removal, { signal: job.signal })
-        return maskedOf(kept, job.current)
+        return maskedOf(dense('u1', weight.shape, await packCodes(kept, 1, { signal: job.signal })), job.current)
       } finally {
         scores.dispose()
       }

@@ -1,6 +1,7 @@
 import type { SparsityPattern } from '@tersor/core'
 import {
   keepLargest as keepLargestOf,
+  keepLargestOfAll,
   keepLargestOfRows,
   keepLargestOfRuns,
   runRows,
@@ -38,7 +39,7 @@ export const keepLargestOnThreads = async (
   removal: Removal,
   options: RunRowsOptions,
 ): Promise<Uint8Array> => {
-  if (isWhole(removal)) return keepLargest(scores, columns, removal)
+  if (isWhole(removal)) return keepLargestOfAll(scores, Math.floor(scores.length * removal.sparsity), options)
   const { job, kept } = markingOf(scores, columns, removal)
   await runRows(job, options)
   return kept

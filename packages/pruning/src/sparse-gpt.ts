@@ -1,5 +1,5 @@
 import { defineMethod, maskedOf, positive } from '@tersor/core'
-import { columnSweep, gram, hessianFactor, type ColumnVisitor } from '@tersor/kernels'
+import { columnSweep, gram, hessianFactor, transpose, type ColumnVisitor } from '@tersor/kernels'
 import { fromFloat32 } from '@tersor/tensor'
 import { removalOptions } from './define-score.js'
 import { keepLargest, parsePattern, type Removal } from './patterns.js'
@@ -34,7 +34,7 @@ export const sparseGpt = defineMethod({
     const kept = new Uint8Array(rows * columns) // (out, in)
     const visitor = choosing(kept, upper, columns, { sparsity, pattern, within: 'layer' })
     const swept = await columnSweep({ weight: values, rows, columns, upper, block: blockFor(pattern), signal: job.signal }, visitor)
-    return maskedOf(kept, fromFloat32(swept.values, job.dtype, [rows, columns]))
+    return maskedOf(kept, fromFloat32(transpose(swept.compressed, columns, rows), job.dtype, [rows, columns]))
   },
 })
 

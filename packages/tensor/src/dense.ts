@@ -99,6 +99,9 @@ const bf16ToFloat32 = (codes: Uint16Array): Float32Array => {
 /** The codes of a tensor of bf16, which are its own bytes where their place allows. */
 export const bf16CodesOf = ({ bytes }: Dense): Uint16Array => viewOf(bytes, Uint16Array as ViewType) as Uint16Array
 
+/** The values of a tensor of f32, which are its own bytes where their place allows. */
+export const float32Of = ({ bytes }: Dense): Float32Array => viewOf(bytes, Float32Array as ViewType) as Float32Array
+
 /** The values as float32, in a fresh array that the caller owns; throws DTYPE for those that are only copied. */
 export const toFloat32 = (tensor: Dense): Float32Array => {
   if (DTYPES[tensor.dtype].kind === 'opaque') throw dtypeError(tensor.dtype, 'a dtype that is computed with')

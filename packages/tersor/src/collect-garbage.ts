@@ -1,14 +1,15 @@
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 
-/** Typed arrays that may wait to be collected; a matrix of weights has some 50 MB. */
-const MOST_GARBAGE = 16 * 2 ** 20
+/** Typed arrays that may pile up before the young ones are looked through, and before all are; a matrix of weights has some 50 MB. */
+const MOST_YOUNG = 64 * 2 ** 20
+const MOST = 256 * 2 ** 20
 
 /** What collects garbage at once; undefined where the engine is not V8, as in Bun. */
-const collector = (): (() => void) | undefined => {
+const collector = (): ((how?: { readonly type: 'minor' }) => void) | undefined => {
   try {
     setFlagsFromString('--expose-gc')
-    return runInNewContext('gc') as () => void
+    return runInNewContext('gc') as ReturnType<typeof collector>
   } catch {
     return undefined
   }
@@ -21,10 +22,14 @@ const collector = (): (() => void) | undefined => {
 export const garbageCollector = (): (() => void) => {
   const collect = collector()
   if (!collect) return () => {}
-  let after = process.memoryUsage().arrayBuffers
+  const held = (): number => process.memoryUsage().arrayBuffers
+  let [afterYoung, afterAll] = [held(), held()]
   return () => {
-    if (process.memoryUsage().arrayBuffers - after < MOST_GARBAGE) return
+    if (held() - afterYoung < MOST_YOUNG) return
+    collect({ type: 'minor' })
+    afterYoung = held()
+    if (afterYoung - afterAll < MOST) return
     collect()
-    after = process.memoryUsage().arrayBuffers
+    afterYoung = afterAll = held()
   }
 }

@@ -7,6 +7,7 @@ import {
   fromFloat32,
   fromIntegers,
   type Codec,
+  type Dense,
   type DType,
   type Encoded,
   type Parameter,
@@ -68,8 +69,8 @@ export interface AffineParts {
   readonly bits: number
   /** Columns that share a scale. */
   readonly group: number
-  /** Unsigned codes, (rows, columns). */
-  readonly codes: ArrayLike<number>
+  /** Unsigned codes, (rows, columns), or what they are stored as. */
+  readonly codes: ArrayLike<number> | Dense
   /** (rows or 1, groups); rounded to `scaleDType`, so codes that were made for other ones are a little off: `affineFrom` makes both. */
   readonly scales: ArrayLike<number>
   /** What they are stored in: where absent, f16 if all of them are normal halves, else f32. */
@@ -88,7 +89,7 @@ export const affineOf = ({ shape, bits, group, codes, scales, scaleDType = scale
   const groups = Math.ceil(columns / group)
   const scaleShape = [scales.length / groups, groups]
   const parts: Record<string, Parameter> = {
-    data: fromIntegers(codes, dtype, shape),
+    data: 'kind' in codes ? codes : fromIntegers(codes, dtype, shape),
     scale: fromFloat32(scales, scaleDType, scaleShape),
     ...(zeros
       ? { zero: zeros instanceof Float32Array ? fromFloat32(zeros, 'f16', scaleShape) : fromIntegers(zeros, dtype, scaleShape) }

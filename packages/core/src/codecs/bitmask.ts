@@ -32,6 +32,6 @@ export const bitmask: Codec = Object.freeze<Codec>({
     }),
 })
 
-/** Builds the tree; kept: 1 where an entry is stored, with the same count in each row. */
-export const bitmaskOf = (kept: ArrayLike<number>, shape: readonly number[], values: Parameter): Encoded =>
-  encoded(bitmask, shape, { mask: fromIntegers(kept, 'u1', shape), values })
+/** Builds the tree; kept: 1 where an entry is stored, or what they are stored as (u1). */
+export const bitmaskOf = (kept: ArrayLike<number> | Dense, shape: readonly number[], values: Parameter): Encoded =>
+  encoded(bitmask, shape, { mask: 'kind' in kept ? kept : fromIntegers(kept, 'u1', shape), values })

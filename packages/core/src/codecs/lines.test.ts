@@ -65,6 +65,6 @@ it('stays as exact as it was when it is packed under a mask', async () => {
   const codes = [8, 9, 10, 11]
   const tree = affineOf({ shape: [2, 2], bits: 4, group: 2, codes, scales: [0.1, 0.3], scaleDType: 'f32' })
   const masked = maskedOf([1, 0, 0, 1], tree)
-  expect(await valuesOf(packTree(masked) as Encoded)).toEqual(await valuesOf(masked))
-  expect(((packTree(masked) as Encoded).parts.values as Encoded).codec.name).toBe('affine')
+  expect(await valuesOf((await packTree(masked)) as Encoded)).toEqual(await valuesOf(masked))
+  expect((((await packTree(masked)) as Encoded).parts.values as Encoded).codec.name).toBe('affine')
 })

@@ -1,5 +1,5 @@
-import { rangesOfRuns, roundToLines, shareNumbers, type RunRowsOptions } from '@tersor/kernels'
-import { roundHalfEven, type Encoded, type Shape } from '@tersor/tensor'
+import { packCodes, rangesOfRuns, roundToLines, shareNumbers, type RunRowsOptions } from '@tersor/kernels'
+import { dense, roundHalfEven, type Dense, type DType, type Encoded, type Shape } from '@tersor/tensor'
 import { affineOf, roundScale, scaleDTypeOf, type ScaleDType } from './affine.js'
 import { matrixShape } from './groups.js'
 
@@ -42,15 +42,19 @@ export const linesBetween = (
   dtype?: ScaleDType,
 ): Lines => {
   const levels = 2 ** bits - 1
-  const exact = Float64Array.from(low, (least, i) => {
-    const [min, max] = [Math.min(least, 0), Math.max(high[i], 0)]
-    return (symmetric ? 2 * Math.max(-min, max) : max - min) / levels || 1
-  })
+  const exact = new Float64Array(low.length)
+  for (let i = 0; i < exact.length; i++) {
+    const min = Math.min(low[i], 0)
+    const max = Math.max(high[i], 0)
+    exact[i] = (symmetric ? 2 * Math.max(-min, max) : max - min) / levels || 1
+  }
   const scaleDType = dtype ?? scaleDTypeOf(exact)
-  const scales = Float32Array.from(exact, scale => roundScale(scale, scaleDType))
-  const zeros = Float32Array.from(scales, (scale, i) =>
-    symmetric ? 2 ** (bits - 1) : Math.min(levels, Math.max(0, roundHalfEven(-Math.min(low[i], 0) / scale))),
-  )
+  const scales = new Float32Array(exact.length)
+  const zeros = new Float32Array(exact.length).fill(2 ** (bits - 1))
+  for (let i = 0; i < exact.length; i++) {
+    scales[i] = roundScale(exact[i], scaleDType)
+    if (!symmetric) zeros[i] = Math.min(levels, Math.max(0, roundHalfEven(-Math.min(low[i], 0) / scales[i])))
+  }
   return { scaleDType, scales, zeros }
 }
 
@@ -72,7 +76,12 @@ export const linesOf = async (values: Float32Array, columns: number, grid: Grid,
 }
 
 /** The affine tree of codes that were made for some lines; codes: (rows · columns). */
-export const affineOnLines = (codes: ArrayLike<number>, { scales, zeros, scaleDType }: Lines, shape: Shape, grid: Grid): Encoded => {
+export const affineOnLines = (
+  codes: ArrayLike<number> | Dense,
+  { scales, zeros, scaleDType }: Lines,
+  shape: Shape,
+  grid: Grid,
+): Encoded => {
   const { bits, group, symmetric } = grid
   return affineOf({ ...{ shape, bits, group, codes, scales, scaleDType }, ...(symmetric ? {} : { zeros: Uint8Array.from(zeros) }) })
 }
@@ -83,5 +92,6 @@ export const affineFrom = async (weights: Float32Array, shape: Shape, grid: Grid
   const values = shareNumbers(weights)
   const lines = await linesOf(values, columns, grid, options)
   const codes = await roundToLines(values, { ...lines, columns, run: grid.group, bits: grid.bits }, options)
-  return affineOnLines(codes, lines, shape, grid)
+  const data = dense(`u${grid.bits}` as DType, shape, await packCodes(codes, grid.bits, options))
+  return affineOnLines(data, lines, shape, grid)
 }

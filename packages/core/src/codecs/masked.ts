@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { encoded, fromIntegers, type Codec, type Encoded, type Parameter } from '@tersor/tensor'
+import { encoded, fromIntegers, type Codec, type Dense, type Encoded, type Parameter } from '@tersor/tensor'
 import { codesAre, firstOf, floatsAre, partsAre, shapeIs } from './checks.js'
 
 /**
@@ -20,6 +20,6 @@ export const masked: Codec = Object.freeze<Codec>({
   decode: ({ mask, values }: Readonly<Record<string, tf.Tensor>>) => tf.where(tf.cast(mask, 'bool'), values, tf.zerosLike(values)),
 })
 
-/** Builds the tree; kept: 1 where the entry stays, as many entries as the values. */
-export const maskedOf = (kept: ArrayLike<number>, values: Parameter): Encoded =>
-  encoded(masked, values.shape, { mask: fromIntegers(kept, 'u1', values.shape), values })
+/** Builds the tree; kept: 1 where the entry stays, as many entries as the values, or what they are stored as (u1). */
+export const maskedOf = (kept: ArrayLike<number> | Dense, values: Parameter): Encoded =>
+  encoded(masked, values.shape, { mask: 'kind' in kept ? kept : fromIntegers(kept, 'u1', values.shape), values })

@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core'
 import type { Parameter } from '@tersor/tensor'
-import { decode } from './decode.js'
+import { decodeOnThreads } from './decode-finite.js'
 
 /** Decoded parameters by name, each read and decoded when it is first loaded. */
 export const decodedParameters = (read: (name: string) => Promise<Parameter>, signal?: AbortSignal) => {
@@ -10,7 +10,7 @@ export const decodedParameters = (read: (name: string) => Promise<Parameter>, si
       for (const name of names) {
         if (tensors.has(name)) continue
         signal?.throwIfAborted()
-        tensors.set(name, tf.keep(decode(await read(name))))
+        tensors.set(name, tf.keep(await decodeOnThreads(await read(name), signal ? { signal } : {})))
       }
     },
     loaded: (name: string): tf.Tensor | undefined => tensors.get(name),

@@ -3,7 +3,7 @@ import { byteLength, CompressionError, DTYPES, type DType } from '@tersor/tensor
 import type { Collector } from './calibrate.js'
 import { toMatrix } from '../codecs/matrix.js'
 import { decode } from '../model/decode.js'
-import { checkFinite } from '../model/check-finite.js'
+import { decodeFinite, requireFiniteWeights } from '../model/decode-finite.js'
 import type { Calibration, Context, Method, Pass } from '../step/method.js'
 import { sitesOf, type Model, type Site, type Stage } from '../model/model.js'
 import type { RecordedOptions } from '../step/options.js'
@@ -112,7 +112,10 @@ const compressSite = async (method: Method, site: Site, stats: Collector | undef
   const { source, signal, rng } = context
   signal.throwIfAborted()
   const current = await visit.read(site.weight)
-  checkFinite(site.weight, current)
+  const loaded = visit.loaded(site.weight)
+  const isOwn = !loaded && current.kind === 'dense'
+  const decoded = isOwn ? await decodeFinite(site.weight, current, { signal }) : loaded
+  if (!isOwn) await requireFiniteWeights(site.weight, current, { signal })
   const before = source.params === visit.params ? current : await source.params.read(site.weight, { signal })
   const job = {
     site,
@@ -123,11 +126,11 @@ const compressSite = async (method: Method, site: Site, stats: Collector | undef
     warn: (message: string) => visit.emit({ type: 'warning', pass: method.name, site: site.name, message }),
   }
   const seen = stats?.of(site) ?? { stats: undefined, samples: 0 }
-  const result = await rewrite(method, site, current, visit.loaded(site.weight), (weight, standing, mask) =>
+  const result = await rewrite(method, site, current, decoded, (weight, standing, mask) =>
     withStatistics(method, site, weight.shape[1], seen, job.warn, async known =>
       method.apply(weight, { ...job, ...known, current: standing, ...(mask ? { mask } : {}) }),
     ),
-  )
+  ).finally(() => (isOwn ? decoded?.dispose() : undefined))
   const error = await relativeError(before, result, { signal })
   if (!Number.isFinite(error)) throw brokenResult(method.name, site)
   const [bytesBefore, bytesAfter] = [byteLength(current), byteLength(result)]

@@ -35,7 +35,7 @@ const codes = affineOf({ shape: [1, 8], bits: 4, group: 4, codes: [9, 3, 10, 3, 
 
 it('keeps codes and scales of an N:M mask over a quantized matrix', async () => {
   const tree = maskedOf(mask, codes)
-  const packed = packTree(tree)
+  const packed = await packTree(tree)
   expect(describeTree(packed)).toBe('bitmask{mask: u1, values: affine{data: u4, scale: f16}}')
   expect(packed.kind === 'encoded' && (packed.parts.values as Encoded).attrs).toEqual({ bits: 4, group: 2 })
   expect(await valuesOf(packed)).toEqual(await valuesOf(tree))
@@ -44,29 +44,29 @@ it('keeps codes and scales of an N:M mask over a quantized matrix', async () => 
 
 it('keeps the values of a free mask, also where rows differ', async () => {
   const tree = maskedOf([1, 1, 0, 0, 0, 1], fromFloat32([1, 2, 3, 4, 5, 6], 'bf16', [2, 3]))
-  const packed = packTree(tree)
+  const packed = await packTree(tree)
   expect(describeTree(packed)).toBe('bitmask{mask: u1, values: bf16}')
   expect(await valuesOf(packed)).toEqual([1, 2, 0, 0, 0, 6])
 })
 
 it('leaves alone what would not be the same', async () => {
   const uneven = maskedOf([1, 1, 1, 0, 0, 0, 0, 1], codes)
-  expect(describeTree(packTree(uneven))).toBe('masked{mask: u1, values: affine{data: u4, scale: f16}}')
+  expect(describeTree(await packTree(uneven))).toBe('masked{mask: u1, values: affine{data: u4, scale: f16}}')
   const nothing = maskedOf([0, 0], f32([1, 2], [1, 2]))
-  expect(await valuesOf(packTree(nothing))).toEqual([0, 0])
+  expect(await valuesOf(await packTree(nothing))).toEqual([0, 0])
 })
 
-it('packs inside other trees', () => {
-  const packed = packTree(sumOf(maskedOf(mask, codes), f32(new Array(8).fill(0), [1, 8])))
+it('packs inside other trees', async () => {
+  const packed = await packTree(sumOf(maskedOf(mask, codes), f32(new Array(8).fill(0), [1, 8])))
   expect(describeTree(packed)).toBe('sum{base: bitmask{mask: u1, values: affine{data: u4, scale: f16}}, update: f32}')
 })
 
-it('spends 3 bits and scales on 2:4 over 4 bits', () => {
+it('spends 3 bits and scales on 2:4 over 4 bits', async () => {
   const size = 1024
   const all = affineOf({ shape: [1, size], bits: 4, group: size, codes: new Uint8Array(size), scales: [1] })
   expect(
     bitsPerWeight(
-      packTree(
+      await packTree(
         maskedOf(
           Uint8Array.from({ length: size }, (_, i) => (i % 4 < 2 ? 1 : 0)),
           all,

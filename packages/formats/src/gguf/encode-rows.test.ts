@@ -14,7 +14,7 @@ it('encodes slabs of rows to the bytes of the whole, from any dtype, with import
   for (const dtype of ['f32', 'bf16', 'f16'] as const) {
     const matrix = fromFloat32(values, dtype, SHAPE)
     const floats = toFloat32(matrix)
-    const largest = largestOf('w', matrix, SHAPE, AT_ONCE)
+    const largest = await largestOf('w', matrix, SHAPE, AT_ONCE)
     expect(largest).toBe(floats.reduce((most, value) => Math.max(most, Math.abs(value)), 0))
     const same = async (weights: Float32Array | undefined): Promise<boolean> => {
       const slabs = await encodeRows('q4_k', matrix, SHAPE, SHAPE[1], largest, weights, AT_ONCE)

@@ -1,5 +1,6 @@
+import { largestMagnitude } from '@tersor/kernels/floats'
 import { quantizeBlocks } from '@tersor/kernels/blocks'
-import { bf16CodesOf, dense, finiteRange, finiteRangeOfBf16, notFiniteAt, sizeOf, toFloat32, type Dense, type Shape } from '@tersor/tensor'
+import { bf16CodesOf, dense, finiteRange, notFiniteAt, sizeOf, toFloat32, type Dense, type Shape } from '@tersor/tensor'
 import type { BlockTypeName } from './tables/tensor-types.js'
 
 /** A matrix as it is stored, or as it was decoded. */
@@ -19,15 +20,14 @@ const valuesOf = (values: MatrixValues, from: number, to: number): Float32Array 
 export const floatsOf = (values: MatrixValues): Float32Array => (values instanceof Float32Array ? values : toFloat32(values))
 
 /** The largest magnitude. Throws NOT_FINITE, by name and place, for NaN and infinite values. */
-export const largestOf = (name: string, values: MatrixValues, shape: Shape, atOnce = VALUES_AT_ONCE): number => {
+export const largestOf = async (name: string, values: MatrixValues, shape: Shape, atOnce = VALUES_AT_ONCE): Promise<number> => {
   let most = 0
-  for (let at = 0, size = sizeOf(shape); at < size; at += atOnce) {
-    const part = valuesOf(values, at, Math.min(size, at + atOnce))
-    const { bad, largest } = part instanceof Uint16Array ? finiteRangeOfBf16(part) : finiteRange(part)
-    if (bad >= 0) throw notFiniteAt(name, floatsOf(values)[at + bad], at + bad, shape)
-    most = Math.max(most, largest)
-  }
-  return most
+  for (let at = 0, size = sizeOf(shape); at < size; at += atOnce)
+    most = Math.max(most, await largestMagnitude(valuesOf(values, at, Math.min(size, at + atOnce))))
+  if (most < Infinity) return most
+  const floats = floatsOf(values)
+  const { bad } = finiteRange(floats)
+  throw notFiniteAt(name, floats[bad], bad, shape)
 }
 
 /** Finite rows of so many columns as blocks, some rows at once: beside values and blocks, memory holds 16 MiB of float32 and as much for threads. */

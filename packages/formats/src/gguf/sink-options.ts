@@ -1,5 +1,5 @@
 import { decode as decodeTree } from '@tersor/core'
-import { CompressionError, type Parameter } from '@tersor/tensor'
+import { CompressionError, type Parameter, type Shape } from '@tersor/tensor'
 import type { Json } from '../files/json-text.js'
 import type { Imatrix } from './imatrix/imatrix.js'
 import type { SinkOptions } from '../files/output.js'
@@ -24,6 +24,8 @@ export interface GgufSinkOptions extends SinkOptions {
   readonly mixture?: MixtureName | undefined
   /** Weighs the columns of matrices that are quantized; openImatrix of @tersor/formats/imatrix reads one. */
   readonly imatrix?: Pick<Imatrix, 'entries'>
+  /** Names and shapes of all parameters in the order in which they will come: where they come so, data is written once, in its place. */
+  readonly shapes?: readonly (readonly [name: string, shape: Shape])[]
   /** The values of such a tree; decodes with tfjs where absent. */
   readonly decode?: (parameter: Parameter) => Promise<Float32Array>
 }

@@ -14,13 +14,12 @@ import { MARK, MARK_VALUE } from '../files/mark.js'
 import { fileSink, type Unfinished } from '../files/output.js'
 import { architectureOf, attentionOf, configToMetadata, expertCount, windowOf } from './config.js'
 import { encodeGgufHeader } from './encode-header.js'
+import { EMBEDDINGS, factorsOf, foreseenInfos, isDerived, shapeInFile } from './foreseen.js'
 import type { GgufValue, Metadata } from './header.js'
 import { trackImportance, type Importance } from './importance.js'
 import { toGgufPlace, type GgufPlace } from './names.js'
 import { openGguf, PROVENANCE_KEY } from './open.js'
 import { interleavedOrder, permuteRows } from './rope.js'
-import { ropeFactors } from './rope-factors.js'
-import { constantFactors, ropeOf } from './rope-scaling.js'
 import { checkOptions, decodeWithTfjs, type GgufSinkOptions } from './sink-options.js'
 import { storeAsFloat32, storeTensor, type StoredTensor, type StoreOptions } from './store-tensor.js'
 import { ROPE_FACTORS } from './tables/architectures.js'
@@ -131,8 +130,12 @@ const storeNamed = (
   })
 }
 
-/** Header and data into one file. */
+/** Header and data into one file; they are that already where the header is as long as was foreseen. */
 const join = async ({ fs, folder }: Unfinished, header: Uint8Array, data: TensorData): Promise<string> => {
+  if (data.isInPlace(header.byteLength)) {
+    await data.complete(header)
+    return within(folder, 'data')
+  }
   const path = within(folder, 'model.gguf')
   const file = await fs.open(path, 'wx+')
   try {
@@ -145,24 +148,12 @@ const join = async ({ fs, folder }: Unfinished, header: Uint8Array, data: Tensor
   return path
 }
 
-/** Parameters that llama.cpp makes itself. */
-const isDerived = (name: string, { config }: GgufSinkOptions): boolean =>
-  name.endsWith('.rotary_emb.inv_freq') || (name === 'lm_head.weight' && config.tie_word_embeddings === true)
-
 /** What llama.cpp makes of a window that it does not slide. */
 const windowNotes = ({ config }: GgufSinkOptions): readonly string[] => {
   const window = windowOf(config)
   const context = config.max_position_embeddings
   if (window === null || architectureOf(config)[1].slides || (typeof context === 'number' && window >= context)) return []
   return [`llama.cpp slides no window in this architecture: beyond ${window} tokens it gives other results than the original`]
-}
-
-/** The frequency factors of a config, which are a tensor of the file. */
-const factorsOf = (config: Json): Float32Array | undefined => {
-  const { scaling, type, theta } = ropeOf(config)
-  if (type === 'llama3') return ropeFactors(scaling, attentionOf(config).size, theta)
-  const constant = type === 'longrope' ? constantFactors(scaling) : undefined
-  return constant && Float32Array.from(constant)
 }
 
 const fileTypeFor = ({ mixture }: GgufSinkOptions, report: readonly GgufReport[]): GgufValue => ({
@@ -190,12 +181,10 @@ export const ggufSink = (path: string, options: GgufSinkOptions): GgufSink => {
   const importance = trackImportance(options.imatrix)
   return fileSink(path, options, unfinished => {
     const { fs, folder } = unfinished
-    const data = tensorData(() => fs.open(within(folder, 'data'), 'wx+'), expertCount(config))
     const report: GgufReport[] = []
     let notes: readonly string[] = []
-    const metadataNow = (): Metadata => {
+    const metadataFor = (rows: number | undefined): Metadata => {
       const [name] = architectureOf(config)
-      const rows = data.rowsOf('token_embd.weight')
       const tokenizer = tokenizerFor(rows)
       notes = [...tokenizer.notes, ...windowNotes(options), ...importance.notes()]
       return new Map<string, GgufValue>([
@@ -208,13 +197,18 @@ export const ggufSink = (path: string, options: GgufSinkOptions): GgufSink => {
         ...provenanceEntries(unfinished),
       ])
     }
+    const headerLength = (): number => {
+      const infos = foreseenInfos(options)
+      const rows = infos?.find(({ name }) => name === EMBEDDINGS)?.shape[0]
+      return infos ? encodeGgufHeader(metadataFor(rows), infos).byteLength : 0
+    }
+    const data = tensorData(() => fs.open(within(folder, 'data'), 'wx+'), expertCount(config), headerLength)
     return {
       write: async (name, parameter) => {
         if (isDerived(name, options)) return
         const place = toGgufPlace(name, expertCount(config) > 0)
         const { bytes, ...stored } = await storeNamed(name, place, parameter, options, importance)
-        const isFlat = place.name.endsWith('.ffn_gate_inp_shexp.weight')
-        await data.add(place, isFlat ? [parameter.shape.at(-1)!] : parameter.shape, { type: stored.type, bytes }, name)
+        await data.add(place, shapeInFile(place, parameter.shape), { type: stored.type, bytes }, name)
         report.push({ name, byteLength: bytes.byteLength, ...stored, ...decompressedOf(parameter, stored.type, bytes.byteLength) })
       },
       finish: async () => {
@@ -223,7 +217,9 @@ export const ggufSink = (path: string, options: GgufSinkOptions): GgufSink => {
           const { bytes } = fromFloat32(factors, 'f32', [factors.length])
           await data.add({ name: ROPE_FACTORS }, [factors.length], { type: 'f32', bytes }, ROPE_FACTORS)
         }
-        return { moves: [{ from: await join(unfinished, encodeGgufHeader(metadataNow(), data.infos()), data), to: path }] }
+        return {
+          moves: [{ from: await join(unfinished, encodeGgufHeader(metadataFor(data.rowsOf(EMBEDDINGS)), data.infos()), data), to: path }],
+        }
       },
       close: () => data.close(),
       reopen: async () => {

@@ -114,7 +114,7 @@ const storeRounded = async (
   const stored = fitting(wanted, columns)
   const weighed = 'format' in TENSOR_TYPES[stored] ? importance : undefined
   checkImportance(name, columns, weighed)
-  const largest = largestOf(name, values, shape)
+  const largest = await largestOf(name, values, shape)
   if (stored === 'f16' && largest >= BEYOND_HALF)
     return { type: 'f32', bytes: asBytes(floatsOf(values)), lossless: true, insteadOf: wanted }
   const bytes = await encodeAs(stored, values, shape, largest, weighed)

@@ -22,7 +22,7 @@ interface Entry {
   readonly pieces: Map<number, Piece>
 }
 
-/** Tensors as they are written, in a file of their own until all of them are known. */
+/** Tensors as they are written: behind the header where its length was foreseen, else in a file of their own until all of them are known. */
 export interface TensorData {
   /** Gives back while the bytes are still being written: the next call waits for that, and throws what went wrong. */
   add(place: GgufPlace, shape: Shape, stored: Pick<StoredTensor, 'type' | 'bytes'>, parameter: string): Promise<void>
@@ -30,6 +30,10 @@ export interface TensorData {
   infos(): readonly TensorInfo[]
   /** Bytes behind the header. */
   byteLength(): number
+  /** Whether everything lies in its place behind a header of so many bytes. */
+  isInPlace(start: number): boolean
+  /** Writes the header before what lies in its place. */
+  complete(header: Uint8Array): Promise<void>
   /** Copies everything behind a header of so many bytes. */
   copyTo(file: OpenFile, start: number): Promise<void>
   /** Rows of a tensor; undefined where it was not written. */
@@ -112,11 +116,21 @@ const entryFor = (
     throw new CompressionError('SHAPE', `"${parameter}" is [${shape.join(', ')}], but other experts are [${entry.shape.join(', ')}].`, 'Experts of a layer have one shape.', { name: parameter }) // prettier-ignore
   return entry
 }
-/** Opens a place for tensors; `open` makes the file when the first one comes, `experts` says how many a stack has. */
-export const tensorData = (open: () => Promise<OpenFile>, experts: number): TensorData => {
+/** Bytes and the zeros that align what comes next. */
+const writeAligned = async (file: OpenFile, bytes: Uint8Array, at: number): Promise<void> => {
+  await writeFully(file, bytes, at)
+  const end = at + bytes.byteLength
+  await writeFully(file, new Uint8Array(aligned(end) - end), end)
+}
+
+/**
+ * Opens a place for tensors; `open` makes the file when the first one comes, `experts` says how many a stack has, `foreseen` how long the
+ * header will be, 0 where nobody knows.
+ */
+export const tensorData = (open: () => Promise<OpenFile>, experts: number, foreseen: () => number = () => 0): TensorData => {
   const entries = new Map<string, Entry>()
   let data: OpenFile | undefined
-  let length = 0
+  let [first, length] = [0, 0]
   let writing: Promise<void> = Promise.resolve()
 
   const bytesOf = async ({ offset, byteLength }: Piece): Promise<Uint8Array> => {
@@ -127,19 +141,28 @@ export const tensorData = (open: () => Promise<OpenFile>, experts: number): Tens
   return {
     add: async (place, shape, { type, bytes }, parameter) => {
       const entry = entryFor(entries, experts, place, shape, parameter)
-      data ??= await open()
+      if (!data) {
+        data = await open()
+        first = length = foreseen()
+      }
       await writing
-      writing = writeFully(data, bytes, length)
+      writing = writeAligned(data, bytes, length)
       writing.catch(() => {}) // thrown by the next call
       entry.pieces.set(place.expert ?? 0, { type, offset: length, byteLength: bytes.byteLength })
       entries.set(place.name, entry)
-      length += bytes.byteLength
+      length = aligned(length + bytes.byteLength)
     },
     infos: () => {
       for (const entry of entries.values()) checkWhole(entry)
       return layOut(entries.values()).placed.map(({ entry: _entry, ...info }) => info)
     },
     byteLength: () => layOut(entries.values()).byteLength,
+    isInPlace: start => first > 0 && start === first && [...entries.values()].every(entry => entry.experts === undefined),
+    complete: async header => {
+      await writing
+      await writeFully(data!, header, 0)
+      await data!.sync?.()
+    },
     copyTo: async (file, start) => {
       await writing
       const { placed } = layOut(entries.values())

@@ -1,5 +1,6 @@
 import type { Provenance } from '@tersor/core'
 import { bytesOf, dense, storeOver, type Codec, type Dense, type ParameterStore } from '@tersor/tensor'
+import { roomForThreads } from '@tersor/kernels/pool'
 import { badFile } from '../files/bad-file.js'
 import { openSource, type ByteSource } from '../files/byte-source.js'
 import type { FileSystem } from '../files/file-system.js'
@@ -76,6 +77,11 @@ const locate = (shards: readonly Shard[]): ReadonlyMap<string, Located> => {
   return located
 }
 
+/** Bytes from which on kernels find it worth to share them among threads. */
+const LARGE = 2 ** 20
+
+const roomFor = (byteLength: number): ArrayBufferLike => (byteLength < LARGE ? new ArrayBuffer(byteLength) : roomForThreads(byteLength))
+
 const bytesOfTree = (tree: StoredTree): number => storedLeaves(tree).reduce((sum, leaf) => sum + bytesOf(leaf.dtype, leaf.shape), 0)
 
 /** `trusted` trees are outlined though nobody holds their bytes against their codecs then. */
@@ -91,7 +97,8 @@ const storeOf = (shards: readonly Shard[], trusted: boolean): SafetensorsStore =
     read: ({ shard, tree }, name, signal) => {
       const read = async ({ raw, dtype, shape }: StoredLeaf): Promise<Dense> => {
         const { offset, byteLength } = shard.tensors.get(raw)!
-        return dense(dtype, shape, await shard.source.read(offset, byteLength, signal))
+        const room = new Uint8Array(roomFor(byteLength))
+        return dense(dtype, shape, await shard.source.read(offset, byteLength, signal, room))
       }
       return readTree(name, tree, read)
     },

@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { lendArray } from '../matrix-block.js'
+import { lendArray } from '../lend-array.js'
 import { wasmKernels, type WasmKernels } from '../wasm.js'
 import { deflate } from './deflate.js'
 import { diagonalise } from './diagonalise.js'

@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { lendArray } from '../matrix-block.js'
+import { lendArray } from '../lend-array.js'
 import { triangularInverse } from '../triangular-inverse.js'
 import type { Tridiagonal } from './tridiagonalise.js'
 

@@ -36,7 +36,10 @@ export const ggufFormat: Format = {
       const rounding = isMixture ? { mixture: type as MixtureName } : { type: type as BlockTypeName | undefined }
       const weighed = imatrix === undefined ? {} : { imatrix: await openImatrix(imatrix) }
       return (path, model, options) =>
-        ggufSink(path, { ...options, ...filesOf(model), ...carriedBy(model), config: completeOf(model), ...rounding, ...weighed })
+        ggufSink(path, {
+          ...{ ...options, ...filesOf(model), ...carriedBy(model), config: completeOf(model), ...rounding, ...weighed },
+          shapes: model.params.names().map(name => [name, model.params.info(name).shape] as const),
+        })
     },
     runtime: async () => (await import('./llama-cpp.js')).llamaCpp,
   },

@@ -12,7 +12,6 @@ import {
   type ScaleDType,
 } from '@tersor/core'
 import { columnSweep, gram, hessianFactor, transpose, type ColumnVisitor, type SweepState } from '@tersor/kernels'
-import { roundHalfEven } from '@tersor/tensor'
 import { checkGrid, gridOf, gridOptions } from './grid.js'
 
 /**
@@ -96,7 +95,7 @@ interface Rounding {
 
 const rounding = ({ codes, lines, grid, columns, order, mask, fixed }: Rounding): ColumnVisitor => {
   const groups = Math.ceil(columns / grid.group)
-  const most = 2 ** grid.bits - 1
+  const top = 2 ** grid.bits - 1
   let [scales, zeros, loaded] = [new Float32Array(0), new Float32Array(0), -1] // of the group that was loaded last, (rows)
   const load = (group: number, rows: number): void => {
     const place = (r: number): number => (grid.joint ? group : r * groups + group)
@@ -117,11 +116,12 @@ const rounding = ({ codes, lines, grid, columns, order, mask, fixed }: Rounding)
         }
       }
       if (loaded !== group) load(group, rows)
-      for (let r = 0; r < rows; r++) {
-        const removed = mask !== undefined && !mask[r * columns + place]
-        const code = removed ? zeros[r] : Math.min(most, Math.max(0, roundHalfEven(weights[r] / scales[r]) + zeros[r]))
-        codes[place * rows + r] = code
-        compressed[r] = (code - zeros[r]) * scales[r]
+      const column = codes.subarray(place * rows, (place + 1) * rows)
+      state.round(j, { scales, zeros, top }, column, compressed)
+      for (let r = 0; mask !== undefined && r < rows; r++) {
+        if (mask[r * columns + place]) continue
+        column[r] = zeros[r]
+        compressed[r] = 0
       }
     },
   }

@@ -36,7 +36,7 @@ it('stores a half for each zero, also once packed under a mask', async () => {
   expect((tree.parts.zero as Dense).dtype).toBe('f16')
   expect(bitsPerWeight(tree)).toBe(4 + 2)
   const masked = maskedOf(Uint8Array.from({ length: 64 }, (_, i) => i % 2), tree) // prettier-ignore
-  expect(await valuesOf(packTree(masked))).toEqual(await valuesOf(masked))
+  expect(await valuesOf(await packTree(masked))).toEqual(await valuesOf(masked))
 })
 
 it('checks its options when it is made', () => {

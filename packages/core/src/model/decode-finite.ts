@@ -1,0 +1,35 @@
+import type * as tf from '@tensorflow/tfjs-core'
+import { largestMagnitude, lendArray, widenFloats, type RunRowsOptions, type StoredFloats } from '@tersor/kernels'
+import { bf16CodesOf, float32Of, type Parameter } from '@tersor/tensor'
+import { checkFinite } from './check-finite.js'
+import { decode } from './decode.js'
+
+/** What kernels take as it is. */
+const storedFloats = (parameter: Parameter): StoredFloats | undefined => {
+  if (parameter.kind === 'encoded') return undefined
+  return parameter.dtype === 'bf16' ? bf16CodesOf(parameter) : parameter.dtype === 'f32' ? float32Of(parameter) : undefined
+}
+
+/** Throws NOT_FINITE where a weight is NaN or infinite, found on all threads. */
+export const requireFiniteWeights = async (name: string, parameter: Parameter, options?: RunRowsOptions): Promise<void> => {
+  const stored = storedFloats(parameter)
+  if (!stored || (await largestMagnitude(stored, options)) === Infinity) checkFinite(name, parameter)
+}
+
+/** The tensor a parameter stands for, float weights made on all threads; the caller owns it. */
+export const decodeOnThreads = async (parameter: Parameter, options?: RunRowsOptions): Promise<tf.Tensor> => {
+  const stored = storedFloats(parameter)
+  return stored ? lendArray((await widenFloats(stored, options)).values, parameter.shape) : decode(parameter)
+}
+
+/** The same. Throws NOT_FINITE where a weight is NaN or infinite. */
+export const decodeFinite = async (name: string, parameter: Parameter, options?: RunRowsOptions): Promise<tf.Tensor> => {
+  const stored = storedFloats(parameter)
+  if (!stored) {
+    checkFinite(name, parameter)
+    return decode(parameter)
+  }
+  const { values, largest } = await widenFloats(stored, options)
+  if (largest === Infinity) checkFinite(name, parameter)
+  return lendArray(values, parameter.shape)
+}
