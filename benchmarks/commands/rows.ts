@@ -1,11 +1,14 @@
-/** One whole command, and the process that does the same. Paths are put in for MODEL, GGUF and OUT. */
+/** One whole command, and the process that does the same. Paths are put in for MODEL, GGUF, TEXT, BUNDLED and OUT. */
 export interface Row {
   readonly name: string
   readonly ours: readonly string[]
-  readonly peer: 'pytorch' | 'llama.cpp'
-  readonly theirs: readonly string[]
+  /** What runs in turn with it; nothing where the time itself is bounded. */
+  readonly peer?: 'pytorch' | 'pytorch, calibrated' | 'llama.cpp'
+  readonly theirs?: readonly string[]
   /** At least so many times as fast as the peer. */
-  readonly target: number
+  readonly target?: number
+  /** At most so many seconds. */
+  readonly limit?: number
 }
 
 const step = (method: string, options: string, target: number): Row => ({
@@ -13,6 +16,14 @@ const step = (method: string, options: string, target: number): Row => ({
   ours: ['compress', 'MODEL', '--step', `${method}(${options})`, '--out', 'OUT'],
   peer: 'pytorch',
   theirs: [method, 'MODEL', 'OUT'],
+  target,
+})
+
+const calibrated = (method: string, steps: readonly string[], target: number): Row => ({
+  name: `compress --calibrate TEXT ${steps.map(each => `--step '${each}'`).join(' ')}`,
+  ours: ['compress', 'MODEL', ...steps.flatMap(each => ['--step', each]), '--calibrate', 'TEXT', '--out', 'OUT'],
+  peer: 'pytorch, calibrated',
+  theirs: [method, 'MODEL', 'OUT', 'TEXT'],
   target,
 })
 
@@ -27,12 +38,18 @@ const conversion = (type: string, fileType: number, target: number): Row => ({
 
 /** Targets are those of issue 11. */
 export const ROWS: readonly Row[] = [
+  { name: '--help', ours: ['--help'], limit: 0.25 },
+  { name: 'inspect examples/bundled-model/model', ours: ['inspect', 'BUNDLED'], limit: 0.5 },
   step('rtn', 'bits=4', 0.6),
   step('nf4', '', 0.6),
   step('fp8', '', 0.6),
   step('mxfp4', '', 0.6),
   step('magnitude', 'sparsity=0.5', 0.6),
   step('hqq', 'bits=4', 1),
+  calibrated('wanda', ['wanda(sparsity=0.5)'], 0.6),
+  calibrated('gptq', ['gptq(bits=4)'], 1),
+  calibrated('sparsegpt', ['sparseGpt(sparsity=0.5)'], 1),
+  calibrated('awq', ['awq(bits=4)', 'rtn(bits=4)'], 1),
   conversion('q4_0', 2, 0.9),
   conversion('q8_0', 7, 0.9),
   conversion('Q4_K_M', 15, 0.7),

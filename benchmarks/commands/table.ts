@@ -11,9 +11,9 @@ interface Side {
 export interface Measured {
   readonly name: string
   readonly ours: Side
-  readonly theirs: Side
+  readonly theirs?: Side
   /** The median over the pairs of the peer's time to ours. */
-  readonly ratio: number
+  readonly ratio?: number
   readonly load: number
 }
 
@@ -29,16 +29,22 @@ export interface Report {
 
 const HEAD = ['command', 'Tersor', 'memory', 'peer', 'memory', 'ratio', 'target', '', 'load']
 
-const sideOf = ({ seconds, peakBytes }: Side): readonly string[] => [`${seconds.toFixed(1)} s`, `${(peakBytes / 1e9).toFixed(2)} GB`]
+const sideOf = ({ seconds, peakBytes }: Side): readonly string[] => [
+  `${seconds.toFixed(seconds < 1 ? 2 : 1)} s`,
+  `${(peakBytes / 1e9).toFixed(2)} GB`,
+]
 
 /** What a report says, in Markdown. */
 export const tableOf = ({ machine, threads, pairs, bytes, date, results }: Report): string => {
-  const rows = ROWS.flatMap(({ name, peer, target }) => {
+  const rows = ROWS.flatMap(({ name, peer, target = 0, limit = Infinity }) => {
     const result = results.find(each => each.name === name)
     if (!result) return []
-    const [seconds, memory] = sideOf(result.theirs)
-    const verdict = result.ratio >= target ? 'reached' : 'missed'
-    return [[`\`${name}\``, ...sideOf(result.ours), `${peer}: ${seconds}`, memory, result.ratio.toFixed(2), String(target), verdict, result.load.toFixed(1)]] // prettier-ignore
+    const { ours, theirs, ratio, load } = result
+    const [seconds, memory] = theirs ? sideOf(theirs) : []
+    const isReached = ratio === undefined ? ours.seconds <= limit : ratio >= target
+    const bound = ratio === undefined ? `${limit} s` : String(target)
+    const cells = [theirs ? `${peer}: ${seconds}` : '', memory ?? '', ratio?.toFixed(2) ?? '', bound, isReached ? 'reached' : 'missed']
+    return [[`\`${name}\``, ...sideOf(ours), ...cells, load.toFixed(1)]]
   })
   const lines = [HEAD, HEAD.map((_, i) => ([0, 3, 7].includes(i) ? '---' : '---:')), ...rows]
   return [

@@ -19,6 +19,9 @@ export const CONFIG = {
   torch_dtype: 'bfloat16',
 } as const
 
+/** Llama 2's of 7 billion weights: 13.5 GB of bf16. */
+export const SEVEN_BILLION = { hidden_size: 4096, intermediate_size: 11008, num_hidden_layers: 32, num_key_value_heads: 32 } as const
+
 /** Values that tensors are cut from: drawing every one by itself would take longer than compressing them. */
 const TABLE = 2 ** 22
 const DEVIATION = 0.02
@@ -71,9 +74,9 @@ const headerOf = (plan: readonly Planned[]): Buffer => {
   return Buffer.concat([length, json])
 }
 
-/** Writes a folder with a Llama of random weights and so many layers, chunk by chunk, and gives the bytes of its weights. */
-export const writeCheckpoint = async (folder: string, tokenizerOf: string, layers: number = CONFIG.num_hidden_layers): Promise<number> => {
-  const config: Config = { ...CONFIG, num_hidden_layers: layers }
+/** Writes a folder with a Llama of random weights, in TinyLlama's shape but for what `other` says, chunk by chunk, and gives the bytes of its weights. */
+export const writeCheckpoint = async (folder: string, tokenizerOf: string, other: Partial<Config> = {}): Promise<number> => {
+  const config: Config = { ...CONFIG, ...other }
   await mkdir(folder, { recursive: true })
   await writeFile(join(folder, 'config.json'), JSON.stringify(config))
   for (const name of ['tokenizer.json', 'tokenizer_config.json']) await copyFile(join(tokenizerOf, name), join(folder, name))

@@ -1,8 +1,10 @@
-/** `npm run bench -- [names…]`: both sides in turn; results go to benchmarks/results and the table into benchmarks/README.md; `commands` runs whole commands. */
+/** `npm run bench -- [names…]`: both sides in turn; results go to benchmarks/results and the table into benchmarks/README.md; `commands`, `large` and `threads` are others. */
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { runLarge } from '../commands/large.js'
 import { runCommands } from '../commands/run.js'
+import { runThreads } from '../commands/threads.js'
 import { BENCHMARKS } from './benchmarks.js'
 import { duel, type Result } from './duel.js'
 import { loadNow, machineOf } from './machine.js'
@@ -27,8 +29,14 @@ const keep = async (result: Result): Promise<void> => {
 }
 
 const names = process.argv.slice(2)
-if (names[0] === 'commands') {
-  await runCommands(names.slice(1))
+const OTHERS: Readonly<Record<string, () => void | Promise<void>>> = {
+  commands: () => runCommands(names.slice(1)),
+  large: runLarge,
+  threads: runThreads,
+}
+const other = OTHERS[names[0]]
+if (other) {
+  await other()
   process.exit()
 }
 const chosen = BENCHMARKS.filter(({ name }) => names.length === 0 || names.some(wanted => name.startsWith(wanted)))

@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { activationsOf, followStages, forward, loadModel, type Model } from '@tersor/core'
-import { replay } from '@tersor/kernels'
+import { replay } from '@tersor/kernels/replay'
 
 export interface EvaluationOptions {
   readonly signal?: AbortSignal

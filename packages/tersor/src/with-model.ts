@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { selectEngine, type EngineName } from '@tersor/kernels'
+import { selectEngine, type EngineName } from '@tersor/kernels/select-engine'
 import { openModel, type OpenedModel } from '@tersor/models/open-model'
 import { oneLine } from '@tersor/tensor'
 import { note, paint, type Terminal } from './output.js'

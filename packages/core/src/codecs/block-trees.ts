@@ -1,4 +1,4 @@
-import { BLOCK_TYPES, packBlocks, unpackBlocks, type BlockContent, type BlockFormat, type BlockTypeName } from '@tersor/kernels'
+import { BLOCK_TYPES, packBlocks, unpackBlocks, type BlockContent, type BlockFormat, type BlockTypeName } from '@tersor/kernels/blocks'
 import {
   codesOf,
   dense,

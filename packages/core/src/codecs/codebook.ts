@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { IQ4_LEVELS } from '@tersor/kernels'
+import { IQ4_LEVELS } from '@tersor/kernels/blocks'
 import {
   CompressionError,
   encoded,

@@ -1,4 +1,6 @@
-import { packCodes, rangesOfRuns, roundToLines, shareNumbers, type RunRowsOptions } from '@tersor/kernels'
+import { packCodes } from '@tersor/kernels/pack-codes'
+import { shareNumbers, type RunRowsOptions } from '@tersor/kernels/pool'
+import { rangesOfRuns, roundToLines } from '@tersor/kernels/rounding'
 import { dense, roundHalfEven, type Dense, type DType, type Encoded, type Shape } from '@tersor/tensor'
 import { affineOf, roundScale, scaleDTypeOf, type ScaleDType } from './affine.js'
 import { matrixShape } from './groups.js'

@@ -1,5 +1,7 @@
 import type * as tf from '@tensorflow/tfjs-core'
-import { largestMagnitude, lendArray, widenFloats, type RunRowsOptions, type StoredFloats } from '@tersor/kernels'
+import { largestMagnitude, widenFloats, type StoredFloats } from '@tersor/kernels/floats'
+import { lendArray } from '@tersor/kernels/lend-array'
+import type { RunRowsOptions } from '@tersor/kernels/pool'
 import { bf16CodesOf, float32Of, type Parameter } from '@tersor/tensor'
 import { checkFinite } from './check-finite.js'
 import { decode } from './decode.js'

@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { packedProduct, type PackedMatrix, type PackedProduct, type PackedProductOptions } from '@tersor/kernels'
+import type { PackedMatrix } from '@tersor/kernels/packed-matrix'
+import { packedProduct, type PackedProduct, type PackedProductOptions } from '@tersor/kernels/packed-product'
 import { DTYPES, toFloat32, toInt32, type Dense, type Parameter } from '@tersor/tensor'
 import { affine } from '../codecs/affine.js'
 import { decode } from './decode.js'

@@ -1,6 +1,6 @@
 import type { Tensor } from '@tensorflow/tfjs-core'
 import { CompressionError, copyStore, hasCode, memorySink, type ParameterSink } from '@tersor/tensor'
-import { repeatably } from '@tersor/kernels'
+import { repeatably } from '@tersor/kernels/repeatably'
 import { allBatches } from './calibrate.js'
 import { contextOf, type Run } from './context.js'
 import { fingerprintOf } from './fingerprint.js'

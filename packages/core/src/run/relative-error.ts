@@ -1,4 +1,4 @@
-import { runRows, type RowBuffer, type RowJob, type RunRowsOptions } from '@tersor/kernels'
+import { runRows, type RowBuffer, type RowJob, type RunRowsOptions } from '@tersor/kernels/pool'
 import { DTYPES, FLOAT_TABLES, isDense, toFloat32, unpackBits, type Dense, type Encoded, type Parameter } from '@tersor/tensor'
 import { affine } from '../codecs/affine.js'
 import { codebook, CODEBOOKS, type CodebookName } from '../codecs/codebook.js'

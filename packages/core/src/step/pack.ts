@@ -1,4 +1,6 @@
-import { gatherKept, packCodes, type RunRowsOptions } from '@tersor/kernels'
+import { gatherKept } from '@tersor/kernels/gather-kept'
+import { packCodes } from '@tersor/kernels/pack-codes'
+import type { RunRowsOptions } from '@tersor/kernels/pool'
 import { codesOf, dense, DTYPES, encoded, toFloat32, toInt32, type Dense, type Encoded, type Parameter } from '@tersor/tensor'
 import { affine, affineOf } from '../codecs/affine.js'
 import { bitmaskOf } from '../codecs/bitmask.js'

@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { adamUpdate } from '@tersor/kernels'
+import { adamUpdate } from '@tersor/kernels/adam-update'
 import type { Shape } from '@tersor/tensor'
 import type { GradientTransform, Schedule, UpdateContext } from './gradient-transform.js'
 

@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { replay } from '@tersor/kernels'
+import { replay } from '@tersor/kernels/replay'
 import { forward } from '../model/load.js'
 import type { Model, Weights } from '../model/model.js'
 import type { Batch, Loss } from './losses.js'

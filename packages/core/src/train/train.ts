@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { registerGradients } from '@tersor/kernels'
+import { registerGradients } from '@tersor/kernels/gradients'
 import { CompressionError, memorySink, type ParameterSink } from '@tersor/tensor'
 import type { Model, Weights } from '../model/model.js'
 import type { ProgressEvent } from '../run/progress-event.js'

@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core'
 import type { Env } from '@tersor/core'
-import { replay, type Replay } from '@tersor/kernels'
+import { replay, type Replay } from '@tersor/kernels/replay'
 import { HIDDEN_FROM_SIGHT } from '../networks/bands.js'
 import { fixedLayerCache, type Added, type FixedCache } from './fixed-cache.js'
 import type { KvCache } from './kv-cache.js'

@@ -20,6 +20,7 @@ import { engineFacts } from '../engine-facts.js'
 import { garbageCollector } from '../collect-garbage.js'
 import { makeStep } from '../methods.js'
 import { teeSink } from '../tee-sink.js'
+import { noteMemory } from '../memory-bound.js'
 import { openOutput, type SavedModel } from '../model-output.js'
 import type { FormatFlags, OutputFormat } from '../format-flags.js'
 import { bytesText, note, paint, tableOf, writeResult, type Terminal } from '../output.js'
@@ -61,6 +62,7 @@ export const compress = (terminal: Terminal, path: string, given: CompressFlags,
     const started = Date.now()
     const steps = await stepsOf(flags)
     await refusePlanned(model, steps, flags)
+    noteMemory(terminal, model, workOf(flags))
     const output = await openOutput(model, path, flags)
     const { packs } = await writerOf(flags.format)
     const progress = progressOn(terminal)
@@ -82,7 +84,7 @@ export const compress = (terminal: Terminal, path: string, given: CompressFlags,
         scratch: output.scratch,
         resume: flags.resume,
         ...(output.reopen ? { reopen: output.reopen } : {}),
-        activationBytes: flags.activationMemory * 2 ** 20,
+        activationBytes: workOf(flags).activationBytes,
         facts: {
           ...(await engineFacts(engine)),
           config: JSON.stringify(model.rawConfig),
@@ -114,6 +116,11 @@ export const compress = (terminal: Terminal, path: string, given: CompressFlags,
       tf.dispose(calibration)
     }
   })
+
+const workOf = ({ calibrate, activationMemory }: CompressFlags) => ({
+  calibrated: calibrate !== undefined,
+  activationBytes: activationMemory * 2 ** 20,
+})
 
 /** What calibration learns from, said in one line; nothing where none was given. */
 const learnFrom = async (terminal: Terminal, model: OpenedModel, path: string, file: string | undefined): Promise<tf.Tensor[]> => {

@@ -1,6 +1,7 @@
 import { decode } from '@tersor/core'
 import { CompressionError, copyStore, DTYPES, fromFloat32, requireFinite, toFloat32, type Parameter } from '@tersor/tensor'
 import { garbageCollector } from '../collect-garbage.js'
+import { noteMemory } from '../memory-bound.js'
 import { openDirectOutput } from '../model-output.js'
 import { bytesText, note, paint, writeResult, type Terminal } from '../output.js'
 import type { DENSE_DTYPES, FormatFlags } from '../format-flags.js'
@@ -45,6 +46,7 @@ const valuesOf = async (parameter: Parameter): Promise<Float32Array> => {
 export const convert = (terminal: Terminal, path: string, flags: ConvertFlags, signal: AbortSignal): Promise<void> =>
   withModel(terminal, path, async model => {
     const started = Date.now()
+    noteMemory(terminal, model, {})
     const output = await openDirectOutput(model, path, flags)
     const progress = progressOn(terminal)
     const collectGarbage = garbageCollector()

@@ -1,4 +1,4 @@
-import { sizeOfModel } from '@tersor/evaluation'
+import { sizeOfModel } from '@tersor/evaluation/size-of-model'
 import { openModel } from '@tersor/models/open-model'
 import { oneLine } from '@tersor/tensor'
 import { bytesText, note, paint, tableOf, writeResult, type Terminal } from '../output.js'
