@@ -7,7 +7,20 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import { adam, createRng, crossEntropy, forward, train, warmupCosine, type Batch, type Model, type Rng, type Weights } from '@tersor/core'
+import {
+  adam,
+  chain,
+  clip,
+  createRng,
+  crossEntropy,
+  forward,
+  train,
+  warmupCosine,
+  type LabelledBatch,
+  type Model,
+  type Rng,
+  type Weights,
+} from '@tersor/core'
 import { huggingFaceSink } from '@tersor/formats/huggingface'
 import { selectEngine } from '@tersor/kernels'
 import { initLlama, llamaModel, openTokenizer, parseLlamaConfig } from '@tersor/models'
@@ -91,7 +104,7 @@ console.log(
   `${trainIds.length} tokens to train on, ${validationIds.length} held out; tokenizer took ${Math.round((Date.now() - started) / 1000)} s`,
 )
 
-const windowsAt = (ids: Int32Array, starts: readonly number[]): Batch => ({
+const windowsAt = (ids: Int32Array, starts: readonly number[]): LabelledBatch => ({
   input: tf.tensor2d(
     Int32Array.from(starts.flatMap(start => [...ids.subarray(start, start + CONTEXT)])),
     [starts.length, CONTEXT],
@@ -104,7 +117,7 @@ const windowsAt = (ids: Int32Array, starts: readonly number[]): Batch => ({
   ),
 })
 
-const data = (_step: number, rng: Rng): Batch =>
+const data = (_step: number, rng: Rng): LabelledBatch =>
   windowsAt(
     trainIds,
     Array.from({ length: BATCH }, () => rng.integer(trainIds.length - CONTEXT - 1)),
@@ -155,12 +168,14 @@ const save = async (weights: Weights): Promise<void> => {
 
 await train(fresh, {
   objective: crossEntropy,
-  transform: adam({
-    learningRate: warmupCosine({ peak: Number(flags.peak), warmup: 100, steps, floor: 0.05 }),
-    beta2: 0.98,
-    weightDecay: 0.1,
-  }),
-  clipNorm: 1,
+  transform: chain(
+    clip({ norm: 1 }),
+    adam({
+      learningRate: warmupCosine({ peak: Number(flags.peak), warmup: 100, steps, floor: 0.05 }),
+      beta2: 0.98,
+      weightDecay: 0.1,
+    }),
+  ),
   data,
   steps,
   seed: SEED,
@@ -173,14 +188,15 @@ await train(fresh, {
       console.log(`step ${event.step}/${event.of} loss ${event.loss.toFixed(4)} (${seconds.toFixed(2)} s a step)`)
     }
   },
-  inspect: {
+  watch: {
     every: 250,
-    run: async (weights, step) => {
+    measure: async (weights, step) => {
       const validation = await validationLoss(weights)
       curve.push({ step, train: recent, validation })
       console.log(`step ${step}: validation loss ${validation.toFixed(4)}, perplexity ${Math.exp(validation).toFixed(2)}`)
       await save(weights)
       since = Date.now()
+      return validation
     },
   },
 })

@@ -1,8 +1,10 @@
 import { registerKernel } from '@tensorflow/tfjs-core'
 import type { KernelFunc, TensorInfo } from '@tensorflow/tfjs-core'
 import type { OrtEngine } from './engine.js'
+import { arrayOf } from './feeds.js'
 import type { Graph } from './graph.js'
-import { literal } from './trace.js'
+import { sizeOf } from './shapes.js'
+import { literal, newValue } from './trace.js'
 import type { Emit, Operand } from './trace-types.js'
 
 /** The kernel behind `adamUpdate` of @tersor/kernels. */
@@ -19,6 +21,9 @@ export type AdamFactors = {
   readonly keep: number
 }
 
+/** One pass over the arrays of parameter, gradient, mean and square that writes those of parameter, mean and square. */
+export type AdamPass = (from: readonly Float32Array[], to: readonly Float32Array[], factors: AdamFactors) => void
+
 type Named = Readonly<Record<'parameter' | 'gradient' | 'mean' | 'square', Operand>>
 
 /** A node of the gradient's shape whose ONNX mentions no shape. */
@@ -32,7 +37,7 @@ function blend(graph: Graph, old: string, fresh: string, beta: number): string {
 
 /**
  * m ← β₁m + (1−β₁)g, v ← β₂v + (1−β₂)g², w ← keep·w − rate·m / (√v + ε), as three nodes for each parameter: twelve passes over memory,
- * but of one parameter after the other, which stays in the cache, and on all threads. JavaScript in one pass takes three times as long.
+ * but of one parameter after the other, which stays in the cache, and on all threads.
  * Rate and ε, which change from step to step, are inputs of the graph.
  */
 function record(engine: OrtEngine, { parameter, gradient, mean, square }: Named, factors: AdamFactors): readonly Operand[] {
@@ -50,15 +55,27 @@ function record(engine: OrtEngine, { parameter, gradient, mean, square }: Named,
   return [w, m, v]
 }
 
+/** The pass at once, into arrays that were used before: half the work of the nodes, 15 against 28 ms for 4.2 million parameters on one thread. */
+function runPass(engine: OrtEngine, named: Named, factors: AdamFactors, pass: AdamPass): readonly Operand[] {
+  const inputs = [named.parameter, named.gradient, named.mean, named.square]
+  if (inputs.some(({ value }) => value.node !== null)) engine.flush()
+  const { shape } = named.parameter
+  const to = [0, 1, 2].map(() => engine.pool.take('float32', sizeOf(shape)) as Float32Array)
+  pass(inputs.map(arrayOf) as Float32Array[], to, factors)
+  return to.map(values => ({ value: { ...newValue('float32'), values }, shape, dtype: 'float32' }))
+}
+
 function kernel(engine: OrtEngine): KernelFunc {
   const { backend } = engine
   return ({ inputs, attrs }) => {
     const named = Object.fromEntries(
       Object.entries(inputs as Record<string, TensorInfo>).map(([name, tensor]) => [name, backend.operandOf(tensor)]),
-    )
-    const updated = record(engine, named as Named, attrs as AdamFactors).map(operand => backend.own(operand))
+    ) as Named
+    const { pass, ...factors } = attrs as object as AdamFactors & { readonly pass?: AdamPass }
+    const updated = pass && !engine.observing() ? runPass(engine, named, factors, pass) : record(engine, named, factors)
+    const tensors = updated.map(operand => backend.own(operand))
     engine.relieve()
-    return updated
+    return tensors
   }
 }
 

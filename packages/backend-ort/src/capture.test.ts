@@ -166,8 +166,8 @@ describe('capture', () => {
   it('refuses a function that makes constants of its arguments', () => {
     const frozen = capture(x => tf.mul(x, x.dataSync()[0]), { records: 'first' })
     expect(() => frozen(tensor([200]))).toThrow('capture: the function reads values of what it is given.\nRead no values in it')
-    const sorted = capture(x => tf.add(tf.topk(x, 2).values, tf.max(x)), { records: 'first' })
-    expect(() => sorted(tensor([200]))).toThrow('the function reads values of what it is given')
+    const multiplied = capture(x => tf.add(tf.prod(x), tf.max(x)), { records: 'first' })
+    expect(() => multiplied(tensor([200]))).toThrow('the function reads values of what it is given')
   })
 
   it('runs the JavaScript of such a function at every call where it is asked to', async () => {

@@ -23,6 +23,8 @@ export interface Graph {
   int64(values: readonly number[]): string
   float(value: number): string
   op(type: string, inputs: readonly string[], attributes?: Attributes, domain?: string): string
+  /** An operator of so many outputs. */
+  many(count: number, type: string, inputs: readonly string[], attributes?: Attributes, domain?: string): readonly string[]
   /** An operator of the com.microsoft domain. */
   microsoft(type: string, inputs: readonly string[], attributes?: Attributes): string
   cast(input: string, dtype: OnnxType): string
@@ -78,10 +80,17 @@ function encodeOpset(domain: string, version: number): Uint8Array {
   return fieldBytes(8, bytes(fieldText(1, domain), fieldVarint(2, version)))
 }
 
-function encodeNode(label: string, type: string, inputs: readonly string[], output: string, attributes: Attributes, domain: string) {
+function encodeNode(
+  label: string,
+  type: string,
+  inputs: readonly string[],
+  outputs: readonly string[],
+  attributes: Attributes,
+  domain: string,
+) {
   return bytes(
     ...inputs.map(name => fieldText(1, name)),
-    fieldText(2, output),
+    ...outputs.map(name => fieldText(2, name)),
     fieldText(3, label),
     fieldText(4, type),
     ...Object.entries(attributes).map(([name, value]) => fieldBytes(5, encodeAttribute(name, value))),
@@ -94,7 +103,7 @@ function encodeNode(label: string, type: string, inputs: readonly string[], outp
  * A run that fetches it stops there with an error, when all the others are computed and none is copied yet.
  */
 export const STOP = 'stop'
-const STOP_NODE = fieldBytes(1, encodeNode(STOP, 'SequenceEmpty', [], STOP, {}, ''))
+const STOP_NODE = fieldBytes(1, encodeNode(STOP, 'SequenceEmpty', [], [STOP], {}, ''))
 const SEQUENCE_OF_FLOATS = fieldBytes(4, fieldBytes(1, fieldBytes(1, fieldVarint(1, ONNX_TYPE.float32))))
 const STOP_OUTPUT = fieldBytes(12, bytes(fieldText(1, STOP), fieldBytes(2, SEQUENCE_OF_FLOATS)))
 
@@ -128,11 +137,12 @@ export function createGraph(): Graph {
     embedded: () => [...large.values()].reduce((sum, { values }) => sum + values.byteLength, 0),
     int64: values => graph.constant('int64', [values.length], values),
     float: value => graph.constant('float32', [], [value]),
-    op(type, from, attributes = {}, domain = '') {
-      const output = `t${nodes.length}`
-      nodes.push(fieldBytes(1, encodeNode(`${type}_${nodes.length}`, type, from, output, attributes, domain)))
-      return output
+    many(count, type, from, attributes = {}, domain = '') {
+      const made = Array.from({ length: count }, (_, at) => `t${nodes.length}${at === 0 ? '' : `_${at}`}`)
+      nodes.push(fieldBytes(1, encodeNode(`${type}_${nodes.length}`, type, from, made, attributes, domain)))
+      return made
     },
+    op: (type, from, attributes, domain) => graph.many(1, type, from, attributes, domain)[0],
     microsoft: (type, from, attributes) => graph.op(type, from, attributes, 'com.microsoft'),
     cast: (input, dtype) => graph.op('Cast', [input], { to: ONNX_TYPE[dtype] }),
     reshape: (input, shape) => graph.op('Reshape', [input, graph.int64(shape)]),

@@ -52,6 +52,7 @@ const binaryOps = {
   lessEqual: tf.lessEqual,
   equal: tf.equal,
   notEqual: tf.notEqual,
+  mod: tf.mod,
 } as Record<string, (a: tf.Tensor, b: tf.Tensor) => tf.Tensor>
 const unaryOps = {
   neg: tf.neg,
@@ -71,12 +72,28 @@ const unaryOps = {
   rsqrt: tf.rsqrt,
   square: tf.square,
   step: tf.step,
+  sign: tf.sign,
+  log1p: tf.log1p,
+  expm1: tf.expm1,
+  atan: tf.atan,
 } as Record<string, (a: tf.Tensor) => tf.Tensor>
 
-/** Queries turned by their positions; `swapped` takes the wrong half once. */
-const rotated = (x: tf.Tensor, cosine: tf.Tensor, sine: tf.Tensor, swapped = false) => {
+/** Queries turned by their positions, or back as their gradient is; `swapped` takes the wrong half once. */
+const rotated = (x: tf.Tensor, cosine: tf.Tensor, sine: tf.Tensor, how?: 'back' | 'swapped') => {
   const [a, b] = tf.split(x, 2, -1) as [tf.Tensor, tf.Tensor]
-  return tf.concat([tf.sub(tf.mul(a, cosine), tf.mul(b, sine)), tf.add(tf.mul(swapped ? a : b, cosine), tf.mul(a, sine))], -1)
+  const second = tf.mul(how === 'swapped' ? a : b, cosine)
+  if (how === 'back') return tf.concat([tf.add(tf.mul(b, sine), tf.mul(a, cosine)), tf.add(second, tf.mul(tf.neg(a), sine))], -1)
+  return tf.concat([tf.sub(tf.mul(a, cosine), tf.mul(b, sine)), tf.add(second, tf.mul(a, sine))], -1)
+}
+
+/** x / √(mean(x²) + ε) · weight. */
+const rmsNorm = (x: tf.Tensor, weight: tf.Tensor, epsilon = 1e-5, axis = -1) =>
+  tf.mul(tf.mul(x, tf.rsqrt(tf.add(tf.mean(tf.square(x), axis, true), epsilon))), weight)
+
+/** The gradient of x · σ(x) as tfjs writes it; another number in the place of 1 is none. */
+const siluGradient = (x: tf.Tensor, dy: tf.Tensor, one = 1) => {
+  const sigmoid = tf.sigmoid(x)
+  return tf.add(tf.mul(dy, sigmoid), tf.mul(tf.mul(dy, x), tf.mul(sigmoid, tf.sub(one, sigmoid))))
 }
 
 const cases: Record<string, () => tf.Tensor> = {
@@ -103,6 +120,10 @@ const cases: Record<string, () => tf.Tensor> = {
   onesLike: () => tf.onesLike(tensor([2000])),
   fill: () => tf.fill([50, 50], 2.5),
   'fill int32': () => tf.fill([50, 50], 2, 'int32'),
+  range: () => tf.range(3, 90, 2),
+  'range of whole numbers': () => tf.add(tf.range(0, 40, 1, 'int32'), ints([3, 40], 7)),
+  'range downwards': () => tf.range(5, -20, -0.5),
+  'range downwards by the step of a range upwards': () => tf.range(5, -20),
   sum: () => tf.sum(tensor([16, 32, 40]), [0, 2]),
   'sum of everything': () => tf.sum(tensor([16, 32, 40])),
   'sum over many rows': () => tf.sum(tensor([64, 32, 40]), [0, 1]),
@@ -160,7 +181,16 @@ const cases: Record<string, () => tf.Tensor> = {
   'rotated halves': () => rotated(tensor([2, 3, 20, 12], 1), tensor([20, 6], 2), tensor([20, 6], 3)),
   'rotated halves, one position': () => rotated(tensor([2, 3, 1, 64], 1), tensor([1, 32], 2), tensor([1, 32], 3)),
   'rotated halves of few sizes': () => rotated(tensor([2, 30, 20, 2], 1), tensor([20, 1], 2), tensor([20, 1], 3)),
-  'halves almost rotated': () => rotated(tensor([2, 3, 20, 12], 1), tensor([20, 6], 2), tensor([20, 6], 3), true),
+  'rotated halves, back': () => rotated(tensor([2, 3, 20, 12], 1), tensor([20, 6], 2), tensor([20, 6], 3), 'back'),
+  'root-mean-square norm': () => rmsNorm(tf.mul(tensor([5, 16, 64], 1), 6), tensor([64], 2)),
+  'root-mean-square norm of one row': () => rmsNorm(tensor([1, 640], 1), tensor([640], 2), 0.5),
+  'root-mean-square norm of large and small rows': () =>
+    rmsNorm(tf.mul(tensor([80, 64], 1), tf.pow(10, tf.reshape(tf.range(-9, 7, 0.2), [80, 1]))), tensor([64], 2)),
+  'norm over another axis': () => rmsNorm(tensor([64, 64], 1), tensor([64], 2), 1e-5, 0),
+  'gradient of x · σ(x)': () => siluGradient(tf.mul(tensor([80, 64], 1), 6), tensor([80, 64], 2)),
+  'gradient of x · σ(x), in one row': () => siluGradient(tf.mul(tensor([1, 640], 1), 6), tensor([1, 640], 2)),
+  'almost the gradient of x · σ(x)': () => siluGradient(tf.mul(tensor([80, 64], 1), 6), tensor([80, 64], 2), 2),
+  'halves almost rotated': () => rotated(tensor([2, 3, 20, 12], 1), tensor([20, 6], 2), tensor([20, 6], 3), 'swapped'),
   matMul: () => tf.matMul(tensor([33, 64], 1) as tf.Tensor2D, tensor([64, 47], 2)),
   'matMul of batches': () => tf.matMul(tensor([3, 4, 33, 64], 1), tensor([3, 4, 64, 47], 2)),
   'matMul, left transposed': () => tf.matMul(tensor([12, 64, 33], 1), tensor([12, 64, 47], 2), true, false),
@@ -184,6 +214,22 @@ Object.assign(cases, {
   'relu6 of strange values': () => tf.relu6(strange()),
   elu: () => tf.elu(tensor([4000])),
   isNaN: () => tf.isNaN(strange()),
+  isInf: () => tf.isInf(strange()),
+  isFinite: () => tf.isFinite(strange()),
+  any: () => tf.any(bools([80, 3, 5]), [1, 2]),
+  'any of a matrix of few': () => tf.any(tf.greater(tensor([300, 2]), 0.9), 1, true),
+  all: () => tf.all(tf.less(tensor([300, 2]), 0.5), 1),
+  'log1p of small numbers': () => tf.mul(tf.log1p(tf.mul(tensor([4000]), 1e-4)), 1e4),
+  'expm1 of small numbers': () => tf.mul(tf.expm1(tf.mul(tensor([4000]), 1e-4)), 1e4),
+  'mod of numbers of both signs': () => tf.mod(tf.mul(tensor([4000]), 9), tensor([4000], 2)),
+  'values of topk': () => tf.topk(tensor([80, 40]), 3).values,
+  'indices of topk': () => tf.topk(tensor([80, 40]), 3).indices,
+  'indices of topk of equal ones': () => tf.topk(tf.cast(bools([80, 40]), 'float32'), 20).indices,
+  'topk of a vector': () => tf.topk(tensor([400]), 7).values,
+  'sums of whole numbers': () => tf.add(ints([80, 40], 50), ints([40], 7)),
+  'products of whole numbers': () => tf.mul(tf.sub(ints([80, 40], 50), ints([80, 1], 7)), ints([80, 40], 90)),
+  'bounds of whole numbers': () => tf.minimum(tf.maximum(ints([80, 40], 50), tf.scalar(9, 'int32')), tf.scalar(30, 'int32')),
+  'comparison of whole numbers': () => tf.logicalAnd(tf.greaterEqual(ints([80, 40], 50), ints([40], 7)), tf.less(ints([80, 40], 9), 5)),
   cumsum: () => tf.cumsum(tensor([8, 16, 12]), 1),
   'cumsum, exclusive and reversed': () => tf.cumsum(tensor([8, 16, 12]), 0, true, true),
   reverse: () => tf.reverse(tensor([8, 16, 12]), [0, 2]),

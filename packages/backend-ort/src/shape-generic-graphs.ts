@@ -70,7 +70,10 @@ function sketchGraph(constants: Constant[], lines: string[]): Graph {
   const text = (attributes: Readonly<Record<string, AttributeValue>> | undefined) =>
     attributes === undefined ? '' : JSON.stringify(attributes)
   graph.constant = (dtype, shape, values) => `k${constants.push({ dtype, shape, values }) - 1}${dtype}${shape.length}`
-  graph.op = (type, inputs, attributes, domain) => `t${lines.push(`${type}${domain ?? ''}(${inputs.join()})${text(attributes)}`) - 1}`
+  graph.many = (count, type, inputs, attributes, domain) => {
+    const line = lines.push(`${type}${domain ?? ''}(${inputs.join()})${text(attributes)}`) - 1
+    return Array.from({ length: count }, (_, at) => `t${line}${at === 0 ? '' : `_${at}`}`)
+  }
   return graph
 }
 

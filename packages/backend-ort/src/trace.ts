@@ -19,22 +19,49 @@ export function literal(number: number, shape: Shape = []): Operand {
   return { value, shape, dtype: 'float32' }
 }
 
+const sameInput = (a: Operand, b: Operand): boolean =>
+  sameOperand(a, b) || (isLiteral(a) && isLiteral(b) && sameShape(a.shape, b.shape) && Object.is(numberOf(a), numberOf(b)))
+const isLiteral = ({ value }: Operand): boolean => value.literal
+const numberOf = ({ value }: Operand): number => (value.values as Float32Array)[0]
+
+/** Whether a node computes just what is to be recorded. */
+const computes = (node: TraceNode, { op, attributes = '', inputs, shape, dtype }: NodeSpec): boolean =>
+  node.op === op &&
+  node.attributes === attributes &&
+  node.dtype === dtype &&
+  sameShape(node.shape, shape) &&
+  node.inputs.length === inputs.length &&
+  node.inputs.every((input, at) => sameInput(input, inputs[at]))
+
 export function createTrace(block = 1): Trace {
   let nodes: TraceNode[] = []
+  /** Pending nodes by the value they read first: a gradient computes again what its function has. */
+  let readers = new Map<Value, TraceNode[]>()
+  const readersOf = ([first]: readonly Operand[]): TraceNode[] => {
+    if (first === undefined) return []
+    const known = readers.get(first.value) ?? []
+    readers.set(first.value, known)
+    return known
+  }
   return {
     block,
     record(spec: NodeSpec): Operand {
+      const same = readersOf(spec.inputs)
+      const known = same.find(node => computes(node, spec))
+      if (known) return { value: known.value, shape: spec.shape, dtype: spec.dtype }
       const value = newValue(spec.dtype)
       const node: TraceNode = { attributes: '', ...spec, value, index: -1, live: false }
       value.node = node
       for (const input of spec.inputs) input.value.pins++
       nodes.push(node)
+      same.push(node)
       return { value, shape: spec.shape, dtype: spec.dtype }
     },
     length: () => nodes.length,
     drain() {
       const all = nodes
       nodes = []
+      readers = new Map()
       return all
     },
   }

@@ -4,7 +4,21 @@ export * from './step/method.js'
 export type * from './run/progress-event.js'
 export * from './run/rng.js'
 export * from './step/options.js'
-export * from './step/define-method.js'
+export {
+  described,
+  defineMethod,
+  definePass,
+  defineValue,
+  type Arguments,
+  type Description,
+  type DescriptionTexts,
+  ONLY,
+  type Factory,
+  type MethodDefinition,
+  type Paper,
+  type PassDefinition,
+  type ValueDefinition,
+} from './step/define-method.js'
 export * from './model/select-sites.js'
 export * from './run/each-site.js'
 export { collector, type Collector, type SiteStats } from './run/calibrate.js'
@@ -16,6 +30,7 @@ export * from './run/compress.js'
 export * from './version.js'
 export * from './model/decode.js'
 export * from './model/load.js'
+export * from './model/batch-moments.js'
 export * from './model/activation-grid.js'
 export * from './run/walk.js'
 export { followStages, type FollowOptions, type StageView } from './run/stage-view.js'
@@ -38,8 +53,44 @@ export * from './codecs/core-codecs.js'
 export * from './step/pack.js'
 export * from './step/mixed.js'
 export * from './train/gradient-transform.js'
+export * from './train/schedules.js'
 export * from './train/adam.js'
+export * from './train/lamb.js'
 export * from './train/sgd.js'
+export * from './train/clip.js'
+export * from './train/grouped.js'
 export * from './train/losses.js'
+export * from './train/objective.js'
+export { sameClasses } from './train/scene.js'
+export type { Clock, Moment } from './train/moment.js'
+export type { Backward } from './train/backward.js'
+export type { Average } from './train/average.js'
+export type { Watch } from './train/watch.js'
+export type { Checkpoint } from './train/checkpoint.js'
+export { accumulated, sharpness, type Plan, type PlanRun, type Variation } from './train/plan.js'
 export * from './train/parametrization.js'
+export { byPlace, type ByPlace, type How } from './train/by-place.js'
+export { leaves, type Treatment } from './train/leaves.js'
+export type { TrainedNode } from './train/node.js'
+export * from './train/frozen.js'
+export type { StatisticsOf } from './train/statistics.js'
+export type { FitOptions, Trained } from './train/fit-options.js'
+export * from './train/fit.js'
+export type { WithWeights, TrainOptions, WeightsWatch } from './train/train-options.js'
 export * from './train/train.js'
+export * from './train/data/window-batches.js'
+export * from './train/data/masked-tokens.js'
+export * from './train/data/image-batches.js'
+export * from './train/data/augmentations.js'
+export * from './train/data/held.js'
+export { trainIn, trainingOf, checkTraining, refuseItself, TRAINING, type TrainInOptions } from './train/train-in.js'
+export {
+  defineTerm,
+  defineParametrization,
+  isTerm,
+  isParametrization,
+  type TermBody,
+  type ParametrizationBody,
+} from './train/define-term.js'
+export { asRows, divergenceOfRows, imitation, meanOfRows, teacherDivergence } from './train/divergence.js'
+export * from './train/estimate-statistics.js'

@@ -1,4 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core'
+import { wasmKernels, type WasmKernels } from './wasm.js'
 
 /** A parameter, its gradient and what Adam keeps about it, all of one shape. */
 export interface AdamTensors {
@@ -36,13 +37,35 @@ function inTensors({ parameter, gradient, mean, square }: AdamTensors, { beta1, 
   return [tf.sub(keep === 1 ? parameter : tf.mul(parameter, keep), moved), m, v]
 }
 
-/** The kernel of @tersor/backend-ort that records it in three nodes. */
+/** Numbers of each tensor that are in WebAssembly at once, and in the second cache with it. */
+const CHUNK = 16_384
+
+/** Made at the first step: an instance for each parameter of each step would take longer than small ones. */
+let instance: WasmKernels | undefined
+
+/** The step in one pass over memory: parameter, gradient, mean and square → parameter, mean and square. */
+const inOnePass = (from: readonly Float32Array[], to: readonly Float32Array[], factors: Factors): void => {
+  const { beta1, beta2, rate, epsilon, keep } = factors
+  const kernels = (instance ??= wasmKernels())
+  const { length } = from[0]
+  const arena = kernels.arena(4 * 4 * CHUNK)
+  const [w, g, m, v] = from.map(() => arena.f32(CHUNK))
+  for (let start = 0; start < length; start += CHUNK) {
+    const count = Math.min(CHUNK, length - start)
+    for (const [i, room] of [w, g, m, v].entries()) room.set(from[i].subarray(start, start + count))
+    const places = [w, g, m, v].map(({ byteOffset }) => byteOffset) as [number, number, number, number]
+    kernels.adamStep(...places, count, beta1, 1 - beta1, beta2, 1 - beta2, rate, epsilon, keep)
+    for (const [i, room] of [w, m, v].entries()) to[i].set(room.subarray(0, count), start)
+  }
+}
+
+/** The kernel of @tersor/backend-ort that runs the pass over its arrays, or records three nodes where a function is captured. */
 const FUSED = 'OrtAdam'
 
 /**
  * One step of Adam with decoupled weight decay: the parameter, mean and square after it; all tensors are the caller's.
  * m ← β₁m + (1−β₁)g, v ← β₂v + (1−β₂)g², w ← (1−ηλ)w − η·m̂/(√v̂ + ε).
- * On @tersor/backend-ort it is recorded behind what computes the gradients and runs when a value is read, or at the next `flush`.
+ * On @tersor/backend-ort it is one pass in WebAssembly, and what the gradient hangs on runs first; within `capture` it is recorded.
  * Kingma and Ba 2014, https://arxiv.org/abs/1412.6980; Loshchilov and Hutter 2017, https://arxiv.org/abs/1711.05101
  */
 export function adamUpdate(
@@ -52,6 +75,8 @@ export function adamUpdate(
   const factors = factorsOf(options)
   const inputs = { parameter, gradient, mean, square }
   const fused = tf.getKernel(FUSED, tf.getBackend()) !== undefined
-  const [w, m, v] = fused ? tf.engine().runKernel<tf.Tensor[]>(FUSED, inputs, factors) : tf.tidy(() => inTensors(inputs, factors))
+  const attributes: object = { ...factors, pass: inOnePass } // which tfjs hands on as they are
+  const run = () => tf.engine().runKernel<tf.Tensor[]>(FUSED, inputs, attributes as tf.NamedAttrMap)
+  const [w, m, v] = fused ? run() : tf.tidy(() => inTensors(inputs, factors))
   return [w, m, v]
 }

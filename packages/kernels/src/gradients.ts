@@ -18,15 +18,23 @@ const GRADIENTS: GradientTable = {
   ...convolutionGradients,
 }
 
+export interface RegisterGradientsOptions {
+  /** Whether rules that are there already make place too: those of tfjs itself, differentiated twice, give wrong numbers without an error. */
+  readonly replace?: boolean
+}
+
 /**
- * Registers a gradient for every kernel that has none, and gives the names of those.
- * tfjs-core as Node loads it brings no gradients at all: they come with the large packages above it.
+ * Registers a gradient for every kernel that has none, or for all, and gives the names of those.
+ * tfjs-core as Node loads it brings no gradients at all: they come with the large packages above it. All rules but those of pooling for the
+ * largest and of resizing may be differentiated twice.
  * Calling it again does nothing.
  */
-export function registerGradients(): readonly string[] {
-  const missing = Object.keys(GRADIENTS).filter(name => tf.getGradient(name) === undefined)
+export function registerGradients({ replace = false }: RegisterGradientsOptions = {}): readonly string[] {
+  const isOurs = (name: string) => tf.getGradient(name)?.gradFunc === (GRADIENTS[name].gradient as unknown)
+  const missing = Object.keys(GRADIENTS).filter(name => (replace ? !isOurs(name) : tf.getGradient(name) === undefined))
   for (const kernelName of missing) {
     const { inputs, outputs, allInputs, gradient } = GRADIENTS[kernelName]
+    if (tf.getGradient(kernelName)) tf.unregisterGradient(kernelName)
     tf.registerGradient({
       kernelName,
       ...(inputs === undefined ? {} : { inputsToSave: [...inputs] }),

@@ -67,10 +67,22 @@ describe.each(SEARCHED)('the search of %s', type => {
   })
 })
 
-it('leaves a type that no kernel knows to plain loops, from bf16 as well', async () => {
-  const values = Float32Array.from({ length: 64 }, (_, i) => i - 32)
+it('takes the exponents of MXFP4 as a float32 logarithm gives them, beside every power of two', async () => {
+  const bits = Int32Array.from({ length: 278 }, (_, i) => new Int32Array(Float32Array.of(2 ** (i - 149)).buffer)[0])
+  const beside = Int32Array.from([...bits].flatMap(power => [-40, -9, -3, -2, -1, 0, 1, 2].map(off => Math.max(1, power + off))))
+  const finite = beside.filter(own => own < 0x7f800000)
+  const values = new Float32Array(32 * finite.length)
+  for (const [block, own] of finite.entries())
+    for (let i = 0; i < 32; i++) values[32 * block + i] = new Float32Array(Int32Array.of(own).buffer)[0] * ((i - 16) / 16)
+  expect(await quantizeBlocks('mxfp4', values)).toEqual(BLOCK_TYPES.mxfp4.encode(values))
+})
+
+it('rounds to MXFP4 as plain loops do, from bf16 as well', async () => {
+  const values = Float32Array.from({ length: 2 ** 16 }, (_, i) => Math.fround(Math.sin(i) * 2 ** (((i >> 5) % 40) - 20)))
+  expect(await quantizeBlocks('mxfp4', values)).toEqual(BLOCK_TYPES.mxfp4.encode(values))
   const codes = Uint16Array.from(new Uint32Array(values.buffer), own => own >>> 16)
-  expect(await quantizeBlocks('mxfp4', codes)).toEqual(BLOCK_TYPES.mxfp4.encode(values))
+  const wide = Float32Array.from(codes, code => new Float32Array(Uint32Array.of(code << 16).buffer)[0])
+  expect(await quantizeBlocks('mxfp4', codes)).toEqual(BLOCK_TYPES.mxfp4.encode(wide))
 })
 
 it('refuses a row that is not whole, as the encoder on one thread does', async () => {

@@ -6,6 +6,20 @@ type Pointer = number
 type Exports = {
   readonly memory: WebAssembly.Memory
   heapBase(): Pointer
+  adamStep(
+    w: Pointer,
+    g: Pointer,
+    m: Pointer,
+    v: Pointer,
+    length: number,
+    beta1: number,
+    rest1: number,
+    beta2: number,
+    rest2: number,
+    rate: number,
+    epsilon: number,
+    keep: number,
+  ): void
   choleskyInPlace(a: Pointer, n: number): number
   hadamardRows(x: Pointer, count: number, length: number): void
   householderRows(a: Pointer, m: number, n: number, r: Pointer, factors: Pointer): void

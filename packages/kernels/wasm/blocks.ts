@@ -162,3 +162,51 @@ export function quantizeQ8_0(values: usize, blocks: i32, to: usize): void {
     to += 34
   }
 }
+
+/** Twice what E2M1 codes stand for. */
+function gridOf(code: i32): f32 {
+  const magnitude = code & 7
+  const twice = magnitude < 5 ? magnitude : magnitude == 5 ? 6 : magnitude == 6 ? 8 : 12
+  return <f32>(code < 8 ? twice : -twice)
+}
+
+/** Codes of four values: the nearest of the 16 numbers grid · scale, the first one of equals. */
+function e2m1OfFour(x: v128, scale: f32): v128 {
+  let best = i32x4.splat(0)
+  let least = f32x4.abs(x)
+  for (let code = 1; code < 16; code++) {
+    const error = f32x4.abs(f32x4.sub(f32x4.splat(gridOf(code) * scale), x))
+    const isNearer = f32x4.lt(error, least)
+    best = v128.bitselect(i32x4.splat(code), best, isNearer)
+    least = v128.bitselect(error, least, isNearer)
+  }
+  return best
+}
+
+function e2m1OfSixteen(x: usize, scale: f32): v128 {
+  const first = i16x8.narrow_i32x4_s(e2m1OfFour(v128.load(x), scale), e2m1OfFour(v128.load(x, 16), scale))
+  const second = i16x8.narrow_i32x4_s(e2m1OfFour(v128.load(x, 32), scale), e2m1OfFour(v128.load(x, 48), scale))
+  return i8x16.narrow_i16x8_s(first, second)
+}
+
+/**
+ * MXFP4. powers: bits of the least float whose float32 logarithm to base 2 is at least e, for e from -150 on; the largest magnitude has the
+ * exponent of the last of them that it reaches.
+ */
+export function quantizeMxfp4(values: usize, blocks: i32, to: usize, powers: usize): void {
+  for (let block = 0; block < blocks; block++) {
+    const largest = reinterpret<u32>(magnitudeOf(values))
+    let code = 0
+    if (largest > 0) {
+      let exponent = largest < 0x800000 ? -118 - <i32>clz(largest) : <i32>(largest >>> 23) - 127
+      if (load<u32>(powers + ((<usize>(exponent + 151)) << 2)) <= largest) exponent++
+      code = (exponent - 2 + 127) & 0xff
+    }
+    store<u8>(to, <u8>code)
+    // half of the scale: 2^(code − 128)
+    const scale = code < 2 ? reinterpret<f32>(0x200000 << code) : reinterpret<f32>((code - 1) << 23)
+    storeNibbles(to + 1, e2m1OfSixteen(values, scale), e2m1OfSixteen(values + 64, scale))
+    values += 128
+    to += 17
+  }
+}

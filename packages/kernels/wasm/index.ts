@@ -1,4 +1,5 @@
-export { quantizeQ4_0, quantizeQ4_1, quantizeQ5_0, quantizeQ5_1, quantizeQ8_0 } from './blocks'
+export { adamStep } from './adam'
+export { quantizeMxfp4, quantizeQ4_0, quantizeQ4_1, quantizeQ5_0, quantizeQ5_1, quantizeQ8_0 } from './blocks'
 export { solveHalfQuadratic } from './half-quadratic'
 export { dropUnkept, linesToValues, packCodes, tableToValues, unpackCodes } from './decoding'
 export { encodeIq4_NL, encodeIq4_XS } from './searches/iq4-blocks'

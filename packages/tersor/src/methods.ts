@@ -1,3 +1,4 @@
+import * as distillation from '@tersor/distillation'
 import * as lowRank from '@tersor/low-rank'
 import * as models from '@tersor/models/fold-batch-norm'
 import * as pruning from '@tersor/pruning'
@@ -23,6 +24,7 @@ const PACKAGES: Readonly<Record<string, object>> = {
   '@tersor/pruning': pruning,
   '@tersor/quantization': quantization,
   '@tersor/low-rank': lowRank,
+  '@tersor/distillation': distillation,
   '@tersor/models': models,
 }
 

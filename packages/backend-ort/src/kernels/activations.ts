@@ -57,22 +57,20 @@ const prelu: Rule = (recorder, { x, alpha }) => {
   })
 }
 
-const isNaNRule: Rule = (recorder, { x }) =>
-  areFloats(x)
-    ? recorder.record({
-        op: 'IsNaN',
-        inputs: [x],
-        shape: x.shape,
-        dtype: 'bool',
-        polymorphic: true,
-        emit: (graph, names) => graph.op('IsNaN', names),
-      })
-    : null
+const test =
+  (op: string, emit: Write): Rule =>
+  (recorder, { x }) =>
+    areFloats(x)
+      ? recorder.record({ op, inputs: [x], shape: x.shape, dtype: 'bool', polymorphic: true, emit: (graph, [name]) => emit(graph, name) })
+      : null
 
 export const activationKernels: RuleTable = {
   LeakyRelu: leakyRelu,
   Prelu: prelu,
   Relu6: simple('Relu6', relu6),
   Elu: simple('Elu', named('Elu')),
-  IsNan: isNaNRule,
+  IsNan: test('IsNaN', named('IsNaN')),
+  IsInf: test('IsInf', named('IsInf')),
+  // x − x is 0 but for infinities and NaN.
+  IsFinite: test('IsFinite', (graph, x) => graph.op('Equal', [graph.op('Sub', [x, x]), graph.float(0)])),
 }

@@ -42,15 +42,21 @@ export function binary(recorder: Recorder, op: string, a: Operand, b: Operand): 
   const y = peel(b)
   const small = broadcastShape(x.shape, y.shape)
   const onnx = ARITHMETIC[op] ?? COMPARISON[op] ?? LOGICAL[op]
-  const dtype = op in ARITHMETIC ? 'float32' : 'bool'
-  const result = rewriteBinary(recorder, op, x, y, small, binary) ?? recordBinary(recorder, op, onnx, x, y, small, dtype)
+  const dtype = op in ARITHMETIC ? a.dtype : 'bool'
+  const rewritten = a.dtype === 'float32' ? rewriteBinary(recorder, op, x, y, small, binary) : null
+  const result = rewritten ?? recordBinary(recorder, op, onnx, x, y, small, dtype)
   return expand(recorder, result, full)
 }
 
-const floatRule =
+/** What ONNX Runtime computes of whole numbers as JavaScript does. */
+const ON_INTEGERS: ReadonlySet<string> = new Set(['Add', 'Sub', 'Multiply', 'Maximum', 'Minimum', ...Object.keys(COMPARISON)])
+
+const areIntegers = (...operands: readonly Operand[]): boolean => operands.every(({ dtype }) => dtype === 'int32')
+
+const numberRule =
   (op: string): Rule =>
   (recorder, { a, b }) =>
-    areFloats(a, b) ? binary(recorder, op, a, b) : null
+    areFloats(a, b) || (ON_INTEGERS.has(op) && areIntegers(a, b)) ? binary(recorder, op, a, b) : null
 
 const logicalRule =
   (op: string): Rule =>
@@ -74,6 +80,25 @@ const notEqual: Rule = (recorder, { a, b }) => {
     dtype: 'bool',
     polymorphic: true,
     emit: (graph, names) => graph.op('Not', [graph.op('Equal', names)]),
+  })
+}
+
+/** The remainder with the sign of the divisor. */
+const mod: Rule = (recorder, { a, b }) => {
+  if (!areFloats(a, b)) return null
+  return recorder.record({
+    op: 'Mod',
+    inputs: [a, b],
+    shape: broadcastShape(a.shape, b.shape),
+    dtype: 'float32',
+    polymorphic: true,
+    emit(graph, [x, y]) {
+      const remainder = (of: string) => graph.op('Mod', [of, y], { fmod: 1 })
+      const isNegative = (of: string) => graph.op('Less', [of, graph.float(0)])
+      const truncated = remainder(x)
+      const unlike = graph.op('Xor', [isNegative(x), isNegative(y)])
+      return graph.op('Where', [unlike, remainder(graph.op('Add', [truncated, y])), truncated])
+    },
   })
 }
 
@@ -109,11 +134,12 @@ const addN: Rule = (recorder, inputs) => {
 const rulesOf = (names: object, rule: (op: string) => Rule) => Object.fromEntries(Object.keys(names).map(op => [op, rule(op)]))
 
 export const elementwiseKernels: RuleTable = {
-  ...rulesOf(ARITHMETIC, floatRule),
-  ...rulesOf(COMPARISON, floatRule),
+  ...rulesOf(ARITHMETIC, numberRule),
+  ...rulesOf(COMPARISON, numberRule),
   ...rulesOf(LOGICAL, logicalRule),
   SquaredDifference: squaredDifference,
   NotEqual: notEqual,
+  Mod: mod,
   Select: select,
   AddN: addN,
 }

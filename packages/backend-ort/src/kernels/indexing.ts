@@ -27,6 +27,22 @@ function gatherInRows(recorder: Recorder, x: Operand, indices: Operand, along: n
   })
 }
 
+/** The k largest along the last axis, largest first, and where they stand; of equal ones the first. */
+const topK: Rule = (recorder, { x }, { k }) => {
+  if (!areFloats(x) || x.shape.length === 0 || k < 1) return null
+  const last = x.shape.length - 1
+  const indices = recorder.record({
+    op: 'TopK',
+    inputs: [x],
+    attributes: `${k}`,
+    shape: [...x.shape.slice(0, -1), k],
+    dtype: 'int32',
+    polymorphic: true,
+    emit: (graph, [name]) => graph.cast(graph.many(2, 'TopK', [name, graph.int64([k])])[1], 'int32'),
+  })
+  return [gatherInRows(recorder, x, indices, last, last)!, indices]
+}
+
 const gather: Rule = (recorder, { x, indices }, { axis, batchDims }) => {
   if (indices.dtype !== 'int32' || x.shape.length === 0) return null
   const along = util.parseAxisParam(axis, [...x.shape])[0]
@@ -149,6 +165,7 @@ const cast: Rule = (recorder, { x }, { dtype }) => {
 
 export const indexingKernels: RuleTable = {
   GatherV2: gather,
+  TopK: topK,
   UnsortedSegmentSum: segmentSum,
   OneHot: oneHotRule,
   Cast: cast,

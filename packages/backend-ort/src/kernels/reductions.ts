@@ -49,6 +49,29 @@ const reductionRule =
     return areFloats(x) && axes.length > 0 ? reduce(recorder, op, x, axes, !!keepDims) : null
   }
 
+/** Whether any, or all, of the booleans along some axes hold. */
+const quantifierRule =
+  (op: 'Any' | 'All'): Rule =>
+  (recorder, { x }, { axis, keepDims }) => {
+    const axes = [...util.parseAxisParam(axis, [...x.shape])].sort((p, q) => p - q)
+    if (x.dtype !== 'bool' || axes.length === 0) return null
+    return recorder.record({
+      op,
+      inputs: [x],
+      attributes: reductionKey(axes, !!keepDims),
+      shape: reducedShape(x.shape, axes, !!keepDims),
+      dtype: 'bool',
+      polymorphic: true,
+      emit: (graph, [name]) => {
+        const reduced = graph.op(op === 'Any' ? 'ReduceMax' : 'ReduceMin', [graph.cast(name, 'int32')], {
+          axes,
+          keepdims: Number(!!keepDims),
+        })
+        return graph.cast(reduced, 'bool')
+      },
+    })
+  }
+
 /** The first position of the largest or smallest value; NaN is passed over. */
 const positionRule =
   (op: string): Rule =>
@@ -72,6 +95,8 @@ const positionRule =
 
 export const reductionKernels: RuleTable = {
   ...Object.fromEntries(Object.keys(REDUCTION).map(op => [op, reductionRule(op)])),
+  Any: quantifierRule('Any'),
+  All: quantifierRule('All'),
   ArgMax: positionRule('ArgMax'),
   ArgMin: positionRule('ArgMin'),
 }

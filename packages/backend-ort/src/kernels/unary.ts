@@ -7,6 +7,13 @@ import { expand, peel } from './expand.js'
 /** How a float function of one operand is written in ONNX. */
 type Unary = string | ((graph: Graph, x: string) => string)
 
+/** x itself where u, which is about 1 + x, is 1; `near` where |x| < ½ and `far` elsewhere. */
+const nearZero = (graph: Graph, x: string, u: string, near: string, far: string): string => {
+  const isNear = graph.op('Less', [graph.op('Abs', [x]), graph.float(0.5)])
+  const exact = graph.op('Where', [graph.op('Equal', [u, graph.float(1)]), x, near])
+  return graph.op('Where', [isNear, exact, far])
+}
+
 const UNARY: Readonly<Record<string, Unary>> = {
   Neg: 'Neg',
   Exp: 'Exp',
@@ -26,6 +33,24 @@ const UNARY: Readonly<Record<string, Unary>> = {
   Round: 'Round',
   Rsqrt: (graph, x) => graph.op('Reciprocal', [graph.op('Sqrt', [x])]),
   Square: (graph, x) => graph.op('Mul', [x, x]),
+  Atan: 'Atan',
+  Sign: (graph, x) =>
+    graph.op('Sub', [
+      graph.cast(graph.op('Greater', [x, graph.float(0)]), 'float32'),
+      graph.cast(graph.op('Less', [x, graph.float(0)]), 'float32'),
+    ]),
+  // With u = 1 + x as it is rounded, log u · x / (u − 1) has the digits of x; far from 0 plain log u has them.
+  Log1p: (graph, x) => {
+    const u = graph.op('Add', [x, graph.float(1)])
+    const log = graph.op('Log', [u])
+    return nearZero(graph, x, u, graph.op('Mul', [log, graph.op('Div', [x, graph.op('Sub', [u, graph.float(1)])])]), log)
+  },
+  // The same with u = eˣ: (u − 1) · x / log u.
+  Expm1: (graph, x) => {
+    const u = graph.op('Exp', [x])
+    const plain = graph.op('Sub', [u, graph.float(1)])
+    return nearZero(graph, x, u, graph.op('Mul', [plain, graph.op('Div', [x, graph.op('Log', [u])])]), plain)
+  },
 }
 
 /** exp(logSoftmax(x)) is softmax(x), which the gradient of a cross entropy asks for. */

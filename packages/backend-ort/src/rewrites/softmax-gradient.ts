@@ -1,7 +1,10 @@
+import { expand } from '../kernels/expand.js'
+import { concat } from '../kernels/layout.js'
+import { matMul } from '../kernels/matmul.js'
 import { reduce } from '../kernels/reductions.js'
 import { sameShape } from '../shapes.js'
-import { pendingNode, sameOperand } from '../trace.js'
-import type { Binary, Operand, Recorder, TraceNode } from '../trace-types.js'
+import { literal, pendingNode, sameOperand } from '../trace.js'
+import type { Binary, Operand, Recorder, Shape, TraceNode } from '../trace-types.js'
 import type { MatMulNote } from './notes.js'
 
 interface Parts {
@@ -26,22 +29,51 @@ function match(a: Operand, b: Operand): Parts | null {
   return { probabilities, upstream: product.inputs[1 - index], rowSums: rowSums! }
 }
 
-/** With O = P·V and dP = dO·Vᵀ the row sums Σ dP∘P equal Σ dO∘O, over a much smaller tensor. */
-function cheaperRowSums(recorder: Recorder, { probabilities, upstream, rowSums }: Parts, binary: Binary): Operand {
+/** dP = dO·Vᵀ of attention, whose softmax mixed V into O = P·V. */
+interface Mixed {
+  readonly gradient: Operand
+  readonly factor: Operand
+  /** Σ dP∘P = Σ dO∘O, over a much smaller tensor; (…, queries, 1). */
+  readonly rowSums: Operand
+}
+
+function mixedBy(recorder: Recorder, { probabilities, upstream }: Parts, binary: Binary): Mixed | null {
   const context = (probabilities.value.node as TraceNode).note as MatMulNote | undefined
   const upstreamProduct = pendingNode(upstream, 'MatMul')
-  if (context === undefined || upstreamProduct === null || upstreamProduct.attributes !== '01') return rowSums
+  if (context === undefined || upstreamProduct === null || upstreamProduct.attributes !== '01') return null
   const [gradient, factor] = upstreamProduct.inputs
   const { product } = context
-  if (!sameOperand(factor, context.factor) || !sameShape(gradient.shape, product.shape)) return rowSums
-  const reduced = reduce(recorder, 'Sum', binary(recorder, 'Multiply', gradient, product), [product.shape.length - 1], true)
-  return sameShape(reduced.shape, rowSums.shape) ? reduced : { ...reduced, shape: rowSums.shape }
+  if (!sameOperand(factor, context.factor) || !sameShape(gradient.shape, product.shape)) return null
+  const rowSums = reduce(recorder, 'Sum', binary(recorder, 'Multiply', gradient, product), [product.shape.length - 1], true)
+  return { gradient, factor, rowSums }
+}
+
+/** dO·Vᵀ − δ as one product, [dO, −δ]·[V, 1]ᵀ: one column more in it, and one pass less over the largest tensors of a step. */
+function shiftedProduct(recorder: Recorder, { gradient, factor, rowSums }: Mixed, shape: Shape): Operand {
+  const last = gradient.shape.length - 1
+  const negative = recorder.record({
+    ...{ op: 'Neg', inputs: [rowSums], shape: rowSums.shape, dtype: 'float32', polymorphic: true, elementwise: true },
+    emit: (graph, names) => graph.op('Neg', names),
+  })
+  const column = [...factor.shape.slice(0, -1), 1]
+  const ones = expand(
+    recorder,
+    literal(
+      1,
+      column.map(() => 1),
+    ),
+    column,
+  )
+  const left = concat(recorder, [gradient, negative], last)
+  const right = concat(recorder, [factor, ones], last)
+  return { ...matMul(recorder, left, right, { transposeA: false, transposeB: true }), shape }
 }
 
 /** dP∘P − Σ(dP∘P)∘P becomes P∘(dP − δ). */
 export function rewriteSoftmaxGradient(recorder: Recorder, a: Operand, b: Operand, binary: Binary): Operand | null {
   const parts = match(a, b)
   if (parts === null) return null
-  const difference = binary(recorder, 'Sub', parts.upstream, cheaperRowSums(recorder, parts, binary))
+  const mixed = mixedBy(recorder, parts, binary)
+  const difference = mixed ? shiftedProduct(recorder, mixed, parts.upstream.shape) : binary(recorder, 'Sub', parts.upstream, parts.rowSums)
   return binary(recorder, 'Multiply', parts.probabilities, difference)
 }

@@ -21,6 +21,12 @@ export const loadModel = async ({ params, stages }: Model, signal?: AbortSignal)
   }
 }
 
-/** All stages in turn over loaded weights; the caller owns x and the result. */
-export const forward = (model: Model, x: tf.Tensor, env: Env): tf.Tensor =>
-  tf.tidy(() => model.stages.reduce((input, stage) => stage.run(input, env), x))
+/** All stages in turn over loaded weights, each shown to `env.probe` by its name; the caller owns x and the result. */
+export const forward = ({ stages }: Pick<Model, 'stages'>, x: tf.Tensor, env: Env): tf.Tensor =>
+  tf.tidy(() =>
+    stages.reduce((input, stage) => {
+      const output = stage.run(input, env)
+      env.probe?.(stage.name, () => output)
+      return output
+    }, x),
+  )

@@ -43,6 +43,30 @@ export type Tap = (site: Site, input: Tensor) => void
 /** Replaces the input of a site by one of the same shape. */
 export type Activation = (site: Site, input: Tensor) => Tensor
 
+/**
+ * Sees what stages make on their way: of a stage by its name its output (…), of an attention block by the name of its module
+ * `.queries`, `.keys` and `.values` (batch, heads, tokens, size), `.logits` and `.shares` (batch, heads, queries, keys), of a router
+ * `.logits` and `.shares` (rows, experts). The value is made when it is asked for, which is during the call alone and inside the stage's
+ * tidy: whoever needs it later holds it by `tf.keep` (gradients pass through it). Logits and shares of attention are computed again,
+ * since a stage that works in bands never holds them whole.
+ */
+export type Probe = (place: string, value: () => Tensor) => void
+
+/** A batch norm: the buffers of its running mean and variance, (channels) each, and the share of a batch in a step of theirs. */
+export interface Statistics {
+  /** The module's name, such as "layer1.0.bn1". */
+  readonly norm: string
+  readonly mean: string
+  readonly variance: string
+  readonly momentum: number
+}
+
+/** What a norm divides by, (channels) each; the variance is the plain mean of squares, not the unbiased estimate that is stored. */
+export interface Moments {
+  readonly mean: Tensor
+  readonly variance: Tensor
+}
+
 /** The line that the inputs of a site are rounded to: value = scale · (code − zero), code 0 … 2^bits − 1; scale and zero: (1). */
 export interface InputGrid {
   readonly bits: number
@@ -73,6 +97,9 @@ export interface Env {
   readonly activation?: Activation
   /** The grid that `activation` rounds a site's input to, for graphs that a runtime runs as a whole; the provider owns the tensors. */
   readonly inputGrid?: (site: Site) => InputGrid | undefined
+  readonly probe?: Probe
+  /** What a batch norm takes in the place of its stored measures, such as `batchMoments` of what it is about to normalise, y (batch, …, channels). */
+  readonly moments?: (norm: Statistics, y: Tensor) => Moments
   readonly cache?: LayerCache
   /** Positions before these tokens; the cache's length, or 0, where absent. */
   readonly past?: number
@@ -130,6 +157,8 @@ export interface Stage {
   /** Whether gradients pass through `run`; false where another runtime computes it. */
   readonly differentiable?: boolean
   readonly sites: readonly Site[]
+  /** Its batch norms, in the order in which `run` asks `env.moments`. */
+  readonly statistics?: readonly Statistics[]
   /** Channels within the stage whose scale is free. */
   readonly scalings?: readonly Scaling[]
   /** Vectors within the stage whose direction is free. */

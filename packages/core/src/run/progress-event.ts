@@ -18,4 +18,11 @@ export type ProgressEvent =
   /** A parameter that a pass over several sites wrote anew: a weight or bias that was scaled, a grid of inputs. */
   | { readonly type: 'changed'; readonly pass: string; readonly parameter: string }
   | { readonly type: 'warning'; readonly pass: string; readonly site?: string; readonly message: string }
-  | { readonly type: 'trained'; readonly pass: string; readonly step: number; readonly of: number; readonly loss: number }
+  | {
+      readonly type: 'trained'
+      readonly pass: string
+      readonly step: number
+      readonly of: number
+      readonly loss: number
+      readonly norm: number
+    }

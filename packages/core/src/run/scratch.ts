@@ -32,7 +32,10 @@ export interface Scratch {
   find(unit: string): Promise<Unit | undefined>
   /** A sink for a whole model that only the next step reads; a run that goes on makes it again. */
   create(unit: string): ParameterSink
-  /** Writes a unit at one go, and writes down that it is finished, so that a later run finds it; gives it as a store. */
+  /**
+   * Writes a unit at one go, in the place of an older one of its name, and writes down that it is finished, so that a later run finds it;
+   * gives it as a store.
+   */
   save(unit: string, parameters: ReadonlyMap<string, Parameter>, events: readonly ProgressEvent[]): Promise<ParameterStore>
   spill(): Promise<Spill>
   /** How many units are written down as finished. */

@@ -20,6 +20,8 @@ export interface Storage {
   sink(): ParameterSink
   /** Where a pass that walks the stages writes what it changes; it can go on after the last stage that was finished. */
   staged(): StageSink
+  /** Where a pass that goes on from steps of its own leaves what it needs, and the name to do it under; absent without a scratch folder. */
+  readonly unit?: { readonly scratch: Scratch; readonly unit: string }
   /** Holds batches of calibration on their way through the stages. */
   activations(batches: readonly Tensor[]): Activations
 }
@@ -39,6 +41,7 @@ export const storageOf = ({ scratch, place, activationBytes, opened }: StorageOp
       const staged = scratch ? stageSink(scratch, place) : memoryStageSink()
       return { ...staged, finish: (before, names) => keep(staged.finish(before, names)) }
     },
+    ...(scratch && { unit: { scratch, unit: place } }),
     activations: batches => activationsOf(batches, activationBytes, scratch),
   }
 }

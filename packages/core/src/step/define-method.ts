@@ -31,7 +31,8 @@ export interface Description extends DescriptionTexts {
   readonly options: OptionTable
 }
 
-const ONLY = { only: optional(text({ doc: 'sites it works on, * for any characters; all but embeddings and the head' })) }
+/** The option by which a user says where something works. */
+export const ONLY = { only: optional(text({ doc: 'sites it works on, * for any characters; all but embeddings and the head' })) }
 
 export interface MethodDefinition<O extends OptionTable, S extends Stats> extends DescriptionTexts {
   readonly name: string

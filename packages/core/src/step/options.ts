@@ -127,6 +127,10 @@ export const values = <T extends Made>({ of, is, ...settings }: Omit<ValueSettin
 export const numbers = (settings: Settings<readonly number[]>): Option<readonly number[], false> =>
   option(v.pipe(v.array(v.pipe(v.number(), v.finite())), v.minLength(1)), 'a list of numbers', settings, { list: true })
 
+/** Texts, one at least, in order. */
+export const texts = (settings: Settings<readonly string[]>): Option<readonly string[], false> =>
+  option(v.pipe(v.array(v.pipe(v.string(), v.nonEmpty())), v.minLength(1)), 'a list of texts', settings, { list: true })
+
 /** N of every M neighbours kept, written "2:4". */
 export type SparsityPattern = `${number}:${number}`
 

@@ -1,7 +1,8 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { adamUpdate } from '@tersor/kernels/adam-update'
 import type { Shape } from '@tersor/tensor'
-import type { GradientTransform, Schedule, UpdateContext } from './gradient-transform.js'
+import type { GradientTransform, UpdateContext } from './gradient-transform.js'
+import { valueAt, type Schedule } from './schedules.js'
 
 export interface AdamOptions {
   readonly learningRate: number | Schedule
@@ -21,7 +22,7 @@ export type AdamState = { mean: tf.Tensor; square: tf.Tensor }
  * Kingma and Ba 2014, https://arxiv.org/abs/1412.6980; Loshchilov and Hutter 2017, https://arxiv.org/abs/1711.05101
  */
 export const adam = ({ learningRate, weightDecay = 0, ...betas }: AdamOptions): GradientTransform<AdamState> => {
-  const rateOf = ({ step }: UpdateContext): number => (typeof learningRate === 'number' ? learningRate : learningRate(step))
+  const rateOf = ({ step }: UpdateContext): number => valueAt(learningRate, step)
   const decayOf = ({ parameter }: UpdateContext): number => (parameter.rank > 1 ? weightDecay : 0)
   return Object.freeze<GradientTransform<AdamState>>({
     name: 'adam',

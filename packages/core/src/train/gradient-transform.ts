@@ -1,26 +1,41 @@
 import * as tf from '@tensorflow/tfjs-core'
 import type { Shape } from '@tersor/tensor'
+import type { Site } from '../model/model.js'
 import type { Rng } from '../run/rng.js'
 
 /** Tensors nested in arrays and records; the trainer keeps and frees them. */
 export type State = tf.TensorContainer
 
+/** What is trained, by its names. */
+export interface TrainedName {
+  /** Unique among all: the parameter's, and behind it that of the part. */
+  readonly name: string
+  /** The site whose weight it makes. */
+  readonly site?: Site
+}
+
 /** What a transform may know besides the gradient. */
-export interface UpdateContext {
+export interface UpdateContext extends TrainedName {
   /** The parameter before the step; not to be disposed. */
   readonly parameter: tf.Tensor
   /** 0 for the first. */
   readonly step: number
   readonly rng: Rng
+  /** ‖all gradients of the step‖₂, as they were before any transform. */
+  readonly norm: tf.Scalar
 }
 
 /** Turns a gradient into an update that is added to the parameter: state in, state out. */
 export interface GradientTransform<S extends State = any> {
   readonly name: string
-  init(shape: Shape): S
+  init(shape: Shape, trained: TrainedName): S
   update(gradient: tf.Tensor, state: S, context: UpdateContext): readonly [update: tf.Tensor, state: S]
   /** The parameter with the update added, where that takes less than adding it. */
   apply?(gradient: tf.Tensor, state: S, context: UpdateContext): readonly [parameter: tf.Tensor, state: S]
+  /** Whether it moves a parameter at all: one that it does not costs no gradient. */
+  moves?(trained: TrainedName): boolean
+  /** Looks at everything that is trained before the first step; throws where it does not fit. */
+  check?(trained: readonly TrainedName[]): void
 }
 
 /** The parameter after a transform's update of it. */
@@ -34,9 +49,6 @@ export const applied = <S extends State>(
   const [update, next] = transform.update(gradient, state, context)
   return [tf.add(context.parameter, update), next]
 }
-
-/** Learning rate as a function of the step. */
-export type Schedule = (step: number) => number
 
 const inTurn = (
   transforms: readonly GradientTransform[],
@@ -58,7 +70,7 @@ export const chain = (...transforms: readonly GradientTransform[]): GradientTran
   const last = transforms.at(-1)
   return Object.freeze<GradientTransform<State[]>>({
     name: `chain(${transforms.map(transform => transform.name).join(', ')})`,
-    init: (shape: Shape) => transforms.map(transform => transform.init(shape) as State),
+    init: (shape, trained) => transforms.map(transform => transform.init(shape, trained) as State),
     update: (gradient, states, context) => inTurn(transforms, gradient, states, context),
     ...(last && {
       apply: (gradient: tf.Tensor, states: State[], context: UpdateContext) => {
@@ -67,27 +79,7 @@ export const chain = (...transforms: readonly GradientTransform[]): GradientTran
         return [parameter, [...next, state as State]] as const
       },
     }),
+    moves: trained => transforms.every(transform => transform.moves?.(trained) ?? true),
+    check: trained => transforms.forEach(transform => transform.check?.(trained)),
   })
-}
-
-/**
- * Warms up linearly, then falls along half a cosine to `floor · peak`.
- * Loshchilov and Hutter 2016, https://arxiv.org/abs/1608.03983
- */
-export const warmupCosine = ({
-  peak,
-  warmup,
-  steps,
-  floor = 0.1,
-}: {
-  peak: number
-  warmup: number
-  steps: number
-  floor?: number
-}): Schedule => {
-  return step => {
-    if (step < warmup) return (peak * (step + 1)) / warmup
-    const progress = Math.min(1, (step - warmup) / Math.max(1, steps - warmup))
-    return peak * (floor + (1 - floor) * 0.5 * (1 + Math.cos(Math.PI * progress)))
-  }
 }

@@ -1,191 +1,93 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { registerGradients } from '@tersor/kernels/gradients'
-import { CompressionError, memorySink, type ParameterSink } from '@tersor/tensor'
+import { memorySink, type Parameter } from '@tersor/tensor'
+import { quantizedActivations } from '../model/activation-grid.js'
 import type { Model, Weights } from '../model/model.js'
-import type { ProgressEvent } from '../run/progress-event.js'
 import { createRng, type Rng } from '../run/rng.js'
-import { applied, type GradientTransform, type State } from './gradient-transform.js'
-import type { Batch, Loss } from './losses.js'
-import type { Parametrization } from './parametrization.js'
-import { gradientsOf, type Gradients } from './recorded-step.js'
-import { trainedParameters, type TrainedParameter } from './trained-parameter.js'
+import { fit } from './fit.js'
+import { checkFit } from './fit-options.js'
+import { momentOf } from './moment.js'
+import { besideOf, parameterOf } from './node.js'
+import { checkStatistics } from './statistics.js'
+import { studentOf, type Student } from './student.js'
+import type { WithWeights, TrainOptions } from './train-options.js'
+import type { Watch } from './watch.js'
 
-export interface TrainOptions {
-  /** A function of its arguments alone: it is recorded at the first step. */
-  readonly objective: Loss
-  readonly transform: GradientTransform
-  /** The batch of a step; the trainer frees it. */
-  readonly data: (step: number, rng: Rng) => Batch | Promise<Batch>
-  readonly steps: number
-  /** How the weights of sites are made; themselves where absent, and where it does not work on a site. */
-  readonly parametrize?: Parametrization
-  /** Gradients are scaled down together where their joint norm is larger. */
-  readonly clipNorm?: number
-  readonly seed?: number
-  readonly signal?: AbortSignal
-  readonly onProgress?: (event: ProgressEvent) => void
-  readonly sink?: () => ParameterSink
-  /** Looks at the weights in training, every so many steps. */
-  readonly inspect?: { readonly every: number; run(weights: Weights, step: number): void | Promise<void> }
-}
-
-/** Variables in training, with the states of the transform. */
-interface Training {
-  /** By name, which is also the name of their stream of random numbers. */
-  readonly variables: readonly (readonly [name: string, variable: tf.Variable])[]
-  states: readonly State[]
-}
-
-/**
- * Trains the floats of a model: θ ← θ + transform(∇ objective). Trees are trained by their payload and keep what they are; whole numbers,
- * buffers of the stages and what no stage uses stay byte for byte.
- * Throws BAD_OPTION, COMPOSITION for a tree without floats in its payload and for a stage without gradients, and NOT_FINITE when the loss
- * is no number; an abort frees all tensors.
- */
-export const train = async (model: Model, options: TrainOptions): Promise<Model> => {
-  checkOptions(options)
-  registerGradients()
-  const { parametrize, signal } = options
-  const rng = createRng(options.seed ?? 0).fork('train')
-  const trained = await trainedParameters(model, { rng, ...(parametrize && { parametrize }), ...(signal && { signal }) })
-  try {
-    await fit(model, trained, options, rng)
-    return { ...model, params: await store(model, trained, options) }
-  } finally {
-    trained.forEach(each => each.dispose())
-  }
-}
-
-const fit = async (model: Model, trained: readonly TrainedParameter[], options: TrainOptions, rng: Rng): Promise<void> => {
-  const { transform, steps, signal, inspect, onProgress } = options
-  const variables = trained.flatMap(each => [...each.variables])
-  const training: Training = { variables, states: [] }
-  const weights = weightsOf(trained)
-  const gradients = await gradientsOf({ ...options, model, weights, variables: variables.map(([, variable]) => variable) })
-  try {
-    training.states = variables.map(([, variable]) => keepAll(tf.tidy(() => transform.init(variable.shape) as State)))
-    for (let at = 0; at < steps; at++) {
-      signal?.throwIfAborted()
-      const loss = await takeStep(training, gradients, options, at, rng)
-      for (const { constrain } of trained) constrain?.(at)
-      checkLoss(loss, at)
-      onProgress?.({ type: 'trained', pass: 'train', step: at + 1, of: steps, loss })
-      if (inspect && (at + 1) % inspect.every === 0) await withWeights(weights, lent => inspect.run(lent, at + 1))
-    }
-  } finally {
-    gradients.dispose()
-    release(training.states, [])
-  }
-}
-
-const checkOptions = ({ steps, clipNorm, inspect }: TrainOptions): void => {
-  const refuse = (what: string, remedy: string): never => {
-    throw new CompressionError('BAD_OPTION', what, remedy)
-  }
-  if (!Number.isInteger(steps) || steps < 1) refuse(`train takes steps of at least 1, got ${steps}.`, 'Pass a positive integer.')
-  if (clipNorm !== undefined && !(clipNorm > 0)) refuse(`train got clipNorm = ${clipNorm}.`, 'Pass a positive number, or leave it out.')
-  if (inspect && (!Number.isInteger(inspect.every) || inspect.every < 1))
-    refuse(`train got inspect.every = ${inspect.every}.`, 'Pass a positive integer: steps from one look to the next.')
-}
-
-const checkLoss = (loss: number, step: number): void => {
-  if (Number.isFinite(loss)) return
-  throw new CompressionError(
-    'NOT_FINITE',
-    `The loss of step ${step + 1} is ${loss}.`,
-    'Lower the learning rate, lengthen the warm-up or set clipNorm.',
-    { step },
-  )
-}
-
-const weightsOf = (trained: readonly TrainedParameter[]): Weights => {
-  const byName = new Map(trained.map(each => [each.name, each]))
-  return name => byName.get(name)!.weight()
-}
-
-/** Lends weights to someone who does not free them. */
-const withWeights = async (weights: Weights, work: (weights: Weights) => void | Promise<void>): Promise<void> => {
+/** Lends the weights in training to someone who does not free them. */
+const withWeights = async <T>(student: Student, step: number, of: number, work: (weights: Weights) => T | Promise<T>): Promise<T> => {
+  const { moment, taken } = momentOf({ step, of, rng: createRng(0).fork(`look ${step}`) })
   const lent = new Map<string, tf.Tensor>()
   try {
-    await work(name => {
-      const tensor = lent.get(name) ?? tf.keep(tf.tidy(() => tf.clone(weights(name))))
-      lent.set(name, tensor)
-      return tensor
+    tf.tidy(() => {
+      const weights = student.weights(moment)
+      for (const { name } of student.parameters) lent.set(name, tf.keep(tf.clone(weights(name))))
     })
+    return await work(name => lent.get(name)!)
   } finally {
     lent.forEach(tensor => tensor.dispose())
+    taken.held.forEach(tensor => tensor.dispose())
   }
 }
 
-/** What a batch gives; it is freed then. */
-const used = <T>(batch: Batch, work: (batch: Batch) => T): T => {
-  try {
-    return work(batch)
-  } finally {
-    tf.dispose({ ...batch })
-  }
-}
+const watchOf = (student: Student, { watch, steps }: TrainOptions): { readonly watch?: Watch } =>
+  watch ? { watch: { ...watch, measure: step => withWeights(student, step, steps, weights => watch.measure(weights, step)) } } : {}
 
-/** Moves the variables by one batch; its loss before the step. */
-const takeStep = async (
-  training: Training,
-  gradientsOfBatch: (batch: Batch) => Gradients,
-  { data, transform }: TrainOptions,
-  step: number,
-  rng: Rng,
-): Promise<number> => {
-  const batch = await data(step, rng.fork(`batch ${step}`))
-  const { loss, gradients } = used(batch, gradientsOfBatch)
-  try {
-    const next = tf.tidy(() =>
-      keepAll(
-        training.variables.map(([name, variable], i) => {
-          const gradient = gradients[i] ?? tf.zerosLike(variable)
-          const context = { parameter: variable, step, rng: rng.fork(`${step}:${name}`) }
-          const [moved, state] = applied(transform, gradient, training.states[i], context)
-          variable.assign(moved)
-          return state as State
-        }),
-      ),
-    )
-    release(training.states, next)
-    training.states = next
-    return (await loss.data())[0]
-  } finally {
-    tf.dispose([loss, ...gradients.filter(gradient => gradient !== undefined)])
-  }
-}
-
-/** Writes every parameter of the store, trained or as it was. */
-const store = async (model: Model, trained: readonly TrainedParameter[], { sink = memorySink, signal }: TrainOptions) => {
-  const byName = new Map(trained.map(each => [each.name, each]))
+/** Writes every parameter of the store, trained or as it was, and what stands beside. */
+const store = async <M extends Model>(
+  model: M,
+  student: Student,
+  { name: pass = 'train', sink = memorySink, signal, onProgress }: TrainOptions,
+): Promise<M> => {
+  const byName = new Map(student.parameters.map(each => [each.name, each]))
+  const beside = new Map<string, Parameter>()
   const out = sink()
   try {
     for (const name of model.params.names()) {
       signal?.throwIfAborted()
-      await out.write(name, await (byName.get(name)?.finish() ?? model.params.read(name)))
+      const finished = (await byName.get(name)?.finish()) ?? (await model.params.read(name))
+      await out.write(name, parameterOf(finished))
+      if ((byName.get(name)?.variables.size ?? 0) > 0) onProgress?.({ type: 'changed', pass, parameter: name })
+      for (const [other, parameter] of besideOf(finished)) beside.set(other, parameter)
     }
-    return await out.finish()
+    for (const [name, parameter] of beside) await out.write(name, parameter)
+    const params = await out.finish()
+    if (beside.size === 0) return { ...model, params }
+    return quantizedActivations({ ...model, params })
   } catch (error) {
     await out.abort()
     throw error
   }
 }
 
-/** All tensors of a nested state. */
-const tensorsIn = (state: State): tf.Tensor[] => {
-  if (state instanceof tf.Tensor) return [state]
-  if (state === null || typeof state !== 'object') return []
-  return Object.values(state as Record<string, State>).flatMap(tensorsIn)
-}
-
-const keepAll = <S extends State>(state: S): S => {
-  tensorsIn(state).forEach(tensor => tf.keep(tensor))
-  return state
-}
-
-/** Frees what the next state no longer holds. */
-const release = (states: readonly State[], next: readonly State[]): void => {
-  const held = new Set(tensorsIn(next as State))
-  for (const tensor of tensorsIn(states as State)) if (!held.has(tensor)) tensor.dispose()
+/**
+ * Trains a model: θ ← θ + transform(∇ objective). Weights are made by a parametrization where one works on their site; all others are trained
+ * by their floats, those of a tree through its codec, which stays the tree that it is: codes, masks and other whole numbers, buffers and what
+ * no stage uses stay byte for byte, but for the running measures of batch norms. Teacher and student run in one recorded step.
+ * Throws BAD_OPTION; COMPOSITION for a tree without floats and for a stage without gradients; NOT_FOUND for places and groups that are not
+ * there; BAD_DATA for a batch without what a term needs; NOT_FINITE where the loss is no number; RESUME for a checkpoint of another
+ * training; an abort frees all tensors.
+ */
+export const train = async <M extends Model>(model: M, options: TrainOptions): Promise<M> => {
+  const { name = 'train', transform, steps, data, plan, average, checkpoint, signal, onProgress, statistics = 'batch' } = options
+  checkFit({ ...options, name })
+  checkStatistics(name, statistics)
+  registerGradients()
+  const rng = options.rng ?? createRng(options.seed ?? 0).fork('train')
+  const student = await studentOf(model, options, rng)
+  try {
+    const { trained, given, loss, between, blame } = student
+    const withWeightsAt =
+      (step: number): WithWeights =>
+      work =>
+        withWeights(student, step, steps, work)
+    await fit({
+      data: (step: number, stream: Rng) => data(step, stream, withWeightsAt(step)),
+      ...{ name, transform, steps, rng, trained, given, loss, between, blame, ...watchOf(student, options) },
+      ...{ ...(plan && { plan }), ...(average && { average }), ...(checkpoint && { checkpoint }) },
+      ...{ ...(signal && { signal }), ...(onProgress && { onProgress }) },
+    })
+    return await store(model, student, options)
+  } finally {
+    student.dispose()
+  }
 }

@@ -5,13 +5,18 @@ import { fromFloat32, fromIntegers, memorySink, toFloat32, type Dense, type Enco
 import { activationParameters, fakeQuantize, quantizedActivations } from '../model/activation-grid.js'
 import { affineOf } from '../codecs/affine.js'
 import { factoredOf } from '../codecs/factored.js'
+import { powersOf } from '../codecs/powers.js'
 import { maskedOf } from '../codecs/masked.js'
 import { sumOf } from '../codecs/sum.js'
 import { decode } from '../model/decode.js'
 import { sitesOf, type Model } from '../model/model.js'
+import { byPlace } from './by-place.js'
+import { frozen } from './frozen.js'
+import { leaves } from './leaves.js'
 import type { Parametrization } from './parametrization.js'
 import { sgd } from './sgd.js'
-import { train, type TrainOptions } from './train.js'
+import { train } from './train.js'
+import type { TrainOptions } from './train-options.js'
 
 useEngine()
 
@@ -40,6 +45,19 @@ const modelWith = async (
 
 const WEIGHT = 'layers.0.weight'
 const first = (form: (weight: Dense) => Parameter) => modelWith((name, weight) => (name === WEIGHT ? form(weight) : weight))
+const partsOf = async (model: Model) => ((await model.params.read(WEIGHT)) as Encoded).parts
+const factorsOf = (): readonly [Dense, Dense] => [
+  fromFloat32(
+    Float32Array.from({ length: 96 }, (_, i) => Math.sin(i) / 4),
+    'f32',
+    [32, 3],
+  ),
+  fromFloat32(
+    Float32Array.from({ length: 48 }, (_, i) => Math.cos(i) / 4),
+    'f32',
+    [3, 16],
+  ),
+]
 const valuesOf = async (model: Model, name = WEIGHT): Promise<Float32Array> => {
   const tensor = decode(await model.params.read(name))
   const values = await tensor.data<'float32'>()
@@ -59,7 +77,7 @@ describe('trees', () => {
     expect(after).not.toEqual(before)
   })
 
-  it('trains both factors of a product, and the base of a sum', async () => {
+  it('trains both factors of a product, and all of a sum', async () => {
     const factor = (shape: number[], seed: number) =>
       fromFloat32(
         Float32Array.from({ length: shape[0] * shape[1] }, (_, i) => Math.sin(i + seed) / 4),
@@ -72,36 +90,73 @@ describe('trees', () => {
     for (const part of ['u', 'v']) expect((trained.parts[part] as Dense).bytes).not.toEqual((product.parts[part] as Dense).bytes)
     const summed = await train(await first(weight => sumOf(weight, product)), options)
     const { base, update } = ((await summed.params.read(WEIGHT)) as Encoded).parts
-    expect(update).toEqual(product)
+    expect((update as Encoded).parts).not.toEqual(product.parts)
     expect(toFloat32(base as Dense)).not.toEqual(await valuesOf(picoModel()))
   })
 
   const quantized = ({ shape }: Dense) =>
     affineOf({ shape, bits: 4, group: 16, codes: new Uint8Array(512).fill(9), scales: new Float32Array(32).fill(0.5) })
+  const whole = ({ shape }: Dense) => powersOf(new Uint8Array(512).fill(127), shape) // all are 2⁰
   const refusal =
-    'train cannot train "layers.0.weight", which is stored as affine: its values are no floats that a gradient could move.\n' +
-    'Train before the step that made it, or pass a parametrization that works on its site.'
+    'train cannot train "layers.0.weight", which is stored as powers: it has no floats that a gradient could move.\n' +
+    'Train before the step that made it, leave it to `frozen`, or pass a parametrization that works on its site.'
 
-  it('refuses codes before any work, in a mask too', async () => {
+  it('trains codes on a grid by their scales, bit for bit otherwise, in a mask too', async () => {
+    const masked = await first(weight =>
+      maskedOf(
+        new Uint8Array(512).map((_, i) => i % 2),
+        quantized(weight),
+      ),
+    )
+    for (const model of [await first(quantized), masked]) {
+      const before = (await model.params.read(WEIGHT)) as Encoded
+      const after = (await (await train(model, options)).params.read(WEIGHT)) as Encoded
+      const codes = (tree: Encoded): Encoded => (tree.codec.name === 'masked' ? (tree.parts.values as Encoded) : tree)
+      expect(codes(after).parts.data).toEqual(codes(before).parts.data)
+      expect(after.parts.mask).toEqual(before.parts.mask)
+      expect(codes(after).parts.scale).not.toEqual(codes(before).parts.scale)
+      expect((codes(after).parts.scale as Dense).dtype).toBe('f16')
+    }
+  })
+
+  it('trains some leaves alone, and nothing of what is frozen', async () => {
+    const model = await first(weight => sumOf(quantized(weight), factoredOf(...factorsOf())))
+    const [quantizedBefore, plainBefore] = [await partsOf(model), await valuesOf(model, 'layers.1.weight')]
+    const scales = await train(model, { ...options, parametrize: leaves({ parts: ['scale'] }) })
+    expect((await partsOf(scales)).update).toEqual(quantizedBefore.update)
+    expect((await partsOf(scales)).base).not.toEqual(quantizedBefore.base)
+    expect(await valuesOf(scales, 'layers.1.weight')).toEqual(plainBefore) // a plain weight has no scale
+    const still = await train(model, { ...options, parametrize: byPlace([({ name }) => name === WEIGHT, frozen]) })
+    expect(await partsOf(still)).toEqual(quantizedBefore)
+    expect(await valuesOf(still, 'layers.1.weight')).not.toEqual(plainBefore)
+    await expect(train(model, { ...options, parametrize: frozen })).rejects.toThrow(
+      'train has nothing to train.\nLeave something that is not `frozen`.',
+    )
+    expect(() => leaves({ parts: [] })).toThrow("leaves got no parts.\nName some, such as parts: ['scale'], or leave it out for all.")
+    await expect(train(model, { ...options, parametrize: byPlace([() => true, frozen], [() => true, leaves()]) })).rejects.toThrow(
+      "The case of leaves, number 2 of byPlace, selects nothing that those before it leave.\nThe model's parameters are layers.0.weight, layers.1.weight.",
+    )
+  })
+
+  it('refuses what has no floats before any work', async () => {
     const before = tf.memory().numTensors
     const unused = { ...options, data: () => Promise.reject(new Error('No batch is asked for.')) }
-    await expect(train(await first(quantized), unused)).rejects.toThrow(refusal)
-    await expect(train(await first(weight => maskedOf(new Uint8Array(512).fill(1), quantized(weight))), unused)).rejects.toThrow(refusal)
-    await expect(train(await first(quantized), unused)).rejects.toMatchObject({ code: 'COMPOSITION', fields: { codec: 'affine' } })
+    await expect(train(await first(whole), unused)).rejects.toThrow(refusal)
+    await expect(train(await first(whole), unused)).rejects.toMatchObject({ code: 'COMPOSITION', fields: { codec: 'powers' } })
     expect(tf.memory().numTensors).toBe(before)
   })
 
   it('takes codes that a parametrization works on, and no others', async () => {
     const signs: Parametrization<{ weight: tf.Tensor }> = {
       name: 'signs',
-      init: (_site, weight) => ({ weight }),
+      init: weight => ({ weight }),
       weight: ({ weight }) => tf.clone(weight),
       finish: async ({ weight }) => fromFloat32((await weight.data<'float32'>()).map(Math.sign), 'f32', weight.shape),
     }
-    const result = await train(await first(quantized), { ...options, parametrize: signs })
+    const result = await train(await first(whole), { ...options, parametrize: signs })
     expect(new Set((await valuesOf(result)).map(Math.abs))).toEqual(new Set([1]))
     const elsewhere = { ...options, parametrize: { ...signs, only: 'layers.1' } }
-    await expect(train(await first(quantized), elsewhere)).rejects.toThrow(refusal)
+    await expect(train(await first(whole), elsewhere)).rejects.toThrow(refusal)
     await expect(train(picoModel(), { ...options, parametrize: { ...signs, only: 'nowhere' } })).rejects.toThrow(
       'signs finds no site to work on with only = "nowhere".',
     )
@@ -124,7 +179,7 @@ describe('what is not trained', () => {
       stages: [{ ...stage, parameters: [...stage.parameters, 'counts'] }, ...stages],
     }
     const before = tf.memory().numTensors
-    const result = await train(whole, { ...options, inspect: { every: 1, run: weights => void weights('counts') } })
+    const result = await train(whole, { ...options, watch: { every: 1, measure: weights => weights('counts').size } })
     expect(tf.memory().numTensors).toBe(before)
     for (const [name, parameter] of [...grids, ['spare', spare] as const, ['counts', counts] as const])
       expect(await result.params.read(name)).toEqual(parameter)
@@ -142,11 +197,8 @@ describe('what is not trained', () => {
   })
 
   it('checks its options before any work', async () => {
-    await expect(train(picoModel(), { ...options, clipNorm: 0 })).rejects.toThrow(
-      'train got clipNorm = 0.\nPass a positive number, or leave it out.',
-    )
-    await expect(train(picoModel(), { ...options, inspect: { every: 0.5, run: () => {} } })).rejects.toThrow(
-      'train got inspect.every = 0.5.\nPass a positive integer: steps from one look to the next.',
+    await expect(train(picoModel(), { ...options, watch: { every: 0.5, measure: () => 0 } })).rejects.toThrow(
+      'train got watch.every = 0.5.\nPass a positive integer: steps from one look to the next.',
     )
   })
 })

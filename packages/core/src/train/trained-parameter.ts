@@ -1,161 +1,148 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { CompressionError, DTYPES, encoded, fromFloat32, type Dense, type Encoded, type Parameter } from '@tersor/tensor'
-import { decode } from '../model/decode.js'
-import type { Model, Site } from '../model/model.js'
+import { CompressionError, DTYPES, type DType, type Parameter, type ParameterStore } from '@tersor/tensor'
+import { activationNames } from '../model/activation-grid.js'
+import { forward, loadModel } from '../model/load.js'
+import { sitesOf, type Model, type Site, type Tap } from '../model/model.js'
 import type { Rng } from '../run/rng.js'
-import { selectedSites, selects } from '../model/select-sites.js'
-import type { Parametrization, TrainingState } from './parametrization.js'
+import { choose, isTreatment, type ByPlace, type Chosen, type How } from './by-place.js'
+import type { Trained } from './fit-options.js'
+import type { Batch } from './losses.js'
+import { isTrainable, leaves } from './leaves.js'
+import { held, isFloat, type TrainedNode } from './node.js'
+import { parametrized } from './parametrized.js'
 
 /** A parameter of the network while it is trained. */
-export interface TrainedParameter {
+export interface TrainedParameter extends TrainedNode {
   readonly name: string
-  /** By names that are unique in the model: the parameter's own, or with that of a part behind it. */
-  readonly variables: ReadonlyMap<string, tf.Variable>
-  /** What the network uses, differentiable in the variables; may be made anew at each call. */
-  weight(): tf.Tensor
-  /** Puts the variables where the parametrization wants them after a step. */
-  constrain?(step: number): void
-  /** What is stored at the end. */
-  finish(): Parameter | Promise<Parameter>
-  dispose(): void
+  readonly site?: Site
+  /** Whether it is a running measure, which no gradient moves. */
+  readonly running?: boolean
 }
 
-const isFloat = (leaf: Parameter): leaf is Dense => leaf.kind === 'dense' && DTYPES[leaf.dtype].kind === 'float'
-
-/** The codec of a tree that has no floats to train; undefined where all of its payload are, down to the leaves. */
-const untrainable = (parameter: Parameter): string | undefined => {
-  if (parameter.kind === 'dense') return undefined
-  const { codec, parts } = parameter
-  if (!codec.payload || codec.payload.some(part => parts[part].kind === 'dense' && !isFloat(parts[part]))) return codec.name
-  return codec.payload.map(part => untrainable(parts[part])).find(name => name !== undefined)
-}
-
-/** What stays as it is. */
-const held = (name: string, parameter: Parameter): TrainedParameter => {
-  const tensor = tf.keep(decode(parameter))
-  return { name, variables: new Map(), weight: () => tensor, finish: () => parameter, dispose: () => tensor.dispose() }
-}
-
-const leaf = (name: string, parameter: Dense): TrainedParameter => {
-  const { dtype, shape } = parameter
-  const variable = tf.tidy(() => tf.variable(decode(parameter)))
-  return {
-    name,
-    variables: new Map([[name, variable]]),
-    weight: () => variable,
-    finish: async () => fromFloat32(await variable.data<'float32'>(), dtype, shape),
-    dispose: () => variable.dispose(),
-  }
-}
-
-/** A tree whose payload is trained and whose other parts, such as masks, stay as they are. */
-const tree = (name: string, { codec, parts, attrs, shape }: Encoded): TrainedParameter => {
-  const nodes = Object.entries(parts).map(
-    ([part, value]) => [part, (codec.payload?.includes(part) ? trainable : held)(`${name}.${part}`, value)] as const,
+/** The variables of parameters, with the names that transforms know them by. */
+export const variablesOf = (parameters: readonly TrainedParameter[]): readonly Trained[] =>
+  parameters.flatMap(({ variables, site, running = false }) =>
+    [...variables].map(([name, variable]) => ({ name, variable, moves: !running, ...(site && { site }) })),
   )
-  return {
-    name,
-    variables: new Map(nodes.flatMap(([, node]) => [...node.variables])),
-    weight: () => codec.decode(Object.fromEntries(nodes.map(([part, node]) => [part, node.weight()])), attrs, shape),
-    finish: async () => {
-      const finished: Record<string, Parameter> = {}
-      for (const [part, node] of nodes) finished[part] = await node.finish()
-      return encoded(codec, shape, finished, attrs)
-    },
-    dispose: () => nodes.forEach(([, node]) => node.dispose()),
-  }
-}
 
-const trainable = (name: string, parameter: Parameter): TrainedParameter =>
-  parameter.kind === 'encoded' ? tree(name, parameter) : leaf(name, parameter)
-
-/** What a parametrization makes of a site's weight. */
-const parametrized = (name: string, parameter: Parameter, site: Site, parametrize: Parametrization, rng: Rng): TrainedParameter => {
-  const state = tf.tidy(() => {
-    const made = parametrize.init(site, decode(parameter), rng) as TrainingState
-    return Object.fromEntries(Object.entries(made).map(([part, value]) => [part, tf.variable(value)]))
-  })
-  const constrain = (step: number): void =>
-    tf.tidy(() => {
-      for (const [part, value] of Object.entries(parametrize.constraint!(state, step) as TrainingState))
-        if (value !== state[part]) state[part].assign(value)
-    })
-  return {
-    name,
-    variables: new Map(Object.entries(state).map(([part, variable]) => [`${name}.${part}`, variable])),
-    weight: () => parametrize.weight(state),
-    ...(parametrize.constraint && { constrain }),
-    finish: () => parametrize.finish(state),
-    dispose: () => tf.dispose(state),
-  }
-}
-
-const composition = (name: string, codec: string): CompressionError =>
+const opaque = (stage: string): CompressionError =>
   new CompressionError(
     'COMPOSITION',
-    `train cannot train "${name}", which is stored as ${codec}: its values are no floats that a gradient could move.`,
-    'Train before the step that made it, or pass a parametrization that works on its site.',
+    `train needs gradients, and the stage "${stage}" has none: another runtime computes it.`,
+    'Train a network of @tersor/models, or a tfjs graph, and compress this one without training.',
+    { stage },
+  )
+
+const beyondTraining = (name: string, codec: string): CompressionError =>
+  new CompressionError(
+    'COMPOSITION',
+    `train cannot train "${name}", which is stored as ${codec}: it has no floats that a gradient could move.`,
+    'Train before the step that made it, leave it to `frozen`, or pass a parametrization that works on its site.',
     { parameter: name, codec },
   )
 
-/** How each parameter of the stages takes part. */
-interface Roles {
-  readonly names: readonly string[]
-  readonly sites: ReadonlyMap<string, Site>
-  readonly buffers: ReadonlySet<string>
-}
-
-const rolesOf = (model: Model, parametrize?: Parametrization): Roles => {
-  const chosen = parametrize ? selectedSites(model, parametrize, selects(parametrize)) : []
-  const first = [...chosen].reverse() // of sites that share a weight, the first has it
-  return {
-    names: [...new Set(model.stages.flatMap(stage => stage.parameters))],
-    sites: new Map(first.map(site => [site.weight, site])),
-    buffers: new Set(model.stages.flatMap(stage => stage.buffers ?? [])),
-  }
-}
-
-/** Stages that no gradient passes and trees that no gradient moves. */
-const refuse = async (model: Model, { names, sites, buffers }: Roles, signal?: AbortSignal): Promise<void> => {
-  const opaque = model.stages.find(stage => stage.differentiable === false)
-  if (opaque) {
+/** Inputs of a site are rounded once. */
+const refuseGrids = (params: ParameterStore, chosen: ReadonlyMap<string, Chosen>): void => {
+  const stored = new Set(params.names())
+  for (const { how, site } of chosen.values()) {
+    if (isTreatment(how) || !how.input || !site || !activationNames(site).every(name => stored.has(name))) continue
     throw new CompressionError(
       'COMPOSITION',
-      `train needs gradients, and the stage "${opaque.name}" has none: another runtime computes it.`,
-      'Train a network of @tersor/models, or a tfjs graph, and compress this one without training.',
-      { stage: opaque.name },
+      `${how.name} makes the inputs of "${site.name}" anew, which are on a grid already.`,
+      `Train before quantize-activations, or leave this site out with only.`,
+      { site: site.name, parametrization: how.name },
     )
   }
-  for (const name of names) {
-    if (sites.has(name) || buffers.has(name) || model.params.info(name).codec === undefined) continue
-    const codec = untrainable(await model.params.read(name, signal ? { signal } : {}))
-    if (codec !== undefined) throw composition(name, codec)
+}
+
+/** What new floats are stored in: the weight's own form before it was compressed. */
+const dtypeOf = (source: ParameterStore, name: string, parameter: Parameter): DType => {
+  const before = source.names().includes(name) ? source.info(name).dtype : undefined
+  if (before && DTYPES[before].kind === 'float') return before
+  return isFloat(parameter) ? parameter.dtype : 'f32'
+}
+
+export interface TrainedParametersOptions {
+  readonly parametrize?: How | ByPlace
+  readonly rng: Rng
+  readonly signal?: AbortSignal
+  /** The store before compression, for the dtypes of new floats. */
+  readonly source?: ParameterStore
+  /** A first batch, for parametrizations that look at the inputs of their sites; the caller frees it. */
+  readonly batch?: Batch
+  /** Buffers that are variables nevertheless, which something other than gradients moves. */
+  readonly running?: ReadonlySet<string>
+}
+
+/** What parametrizations see of the inputs of their sites, by the site's name; the caller frees it. */
+const seenBy = async (model: Model, chosen: ReadonlyMap<string, Chosen>, batch: Batch, signal?: AbortSignal) => {
+  const looking = new Map(
+    [...chosen.values()].flatMap(({ how, site }) => (site && !isTreatment(how) && how.sees ? [[site.name, how] as const] : [])),
+  )
+  const seen = new Map<string, tf.Tensor>()
+  if (looking.size === 0) return seen
+  const { weights, dispose } = await loadModel(model, signal)
+  const tap: Tap = ({ name }, input) => {
+    if (!seen.has(name) && looking.has(name)) seen.set(name, tf.keep(tf.tidy(() => looking.get(name)!.sees!(input))))
   }
+  try {
+    forward(model, batch.input, { weights, tap, ...(batch.attended && { attended: batch.attended }) }).dispose()
+    return seen
+  } finally {
+    dispose()
+  }
+}
+
+interface NodeOptions {
+  readonly chosen: Chosen | undefined
+  readonly dtype: DType
+  readonly rng: Rng
+  readonly seen: ReadonlyMap<string, tf.Tensor>
+}
+
+const nodeOf = (name: string, parameter: Parameter, { chosen, dtype, rng, seen }: NodeOptions): TrainedNode => {
+  if (chosen?.site && !isTreatment(chosen.how)) {
+    const input = seen.get(chosen.site.name)
+    return parametrized(name, parameter, { parametrize: chosen.how, site: chosen.site, dtype, rng, ...(input && { seen: input }) })
+  }
+  if (!chosen && parameter.kind === 'encoded' && !isTrainable(parameter)) throw beyondTraining(name, parameter.codec.name)
+  return (chosen && isTreatment(chosen.how) ? chosen.how : leaves()).node(name, parameter)
 }
 
 /**
- * Every parameter of a model's stages, ready to be trained. Sites that the parametrization works on are its; other floats are variables,
- * those of a tree by its payload; whole numbers and the stages' buffers stay. Throws COMPOSITION, and NOT_FOUND for a parametrization without a site.
+ * Every parameter of a model's stages, ready to be trained: made anew where a parametrization works on its site, and else by its floats,
+ * those of a tree through its codec; whole numbers and the stages' buffers stay. Throws COMPOSITION for stages without gradients, for trees
+ * without floats and where inputs would be rounded twice, and NOT_FOUND for a parametrization without a site.
  */
 export const trainedParameters = async (
   model: Model,
-  { parametrize, rng, signal }: { readonly parametrize?: Parametrization; readonly rng: Rng; readonly signal?: AbortSignal },
+  { parametrize, rng, signal, batch, source = model.params, running = new Set() }: TrainedParametersOptions,
 ): Promise<readonly TrainedParameter[]> => {
-  const roles = rolesOf(model, parametrize)
-  await refuse(model, roles, signal)
+  const stage = model.stages.find(({ differentiable }) => differentiable === false)
+  if (stage) throw opaque(stage.name)
+  const names = [...new Set(model.stages.flatMap(({ parameters }) => parameters))]
+  const buffers = new Set(model.stages.flatMap(stage => stage.buffers ?? []))
+  const chosen = choose(model, names.filter(name => !buffers.has(name)), parametrize) // prettier-ignore
+  refuseGrids(model.params, chosen)
+  const siteOf = new Map([...sitesOf(model)].reverse().map(site => [site.weight, site]))
+  const seen = batch ? await seenBy(model, chosen, batch, signal) : new Map<string, tf.Tensor>()
   const trained: TrainedParameter[] = []
   try {
-    for (const name of roles.names) {
+    for (const name of names) {
       signal?.throwIfAborted()
       const parameter = await model.params.read(name, signal ? { signal } : {})
-      const site = roles.sites.get(name)
-      const isHeld = roles.buffers.has(name) || (parameter.kind === 'dense' && !isFloat(parameter))
-      if (parametrize && site) trained.push(parametrized(name, parameter, site, parametrize, rng.fork(name)))
-      else trained.push((isHeld ? held : trainable)(name, parameter))
+      const here = chosen.get(name)
+      const site = here?.site ?? siteOf.get(name)
+      const more = { name, ...(site && { site }), ...(running.has(name) && { running: true }) }
+      if (running.has(name)) trained.push({ ...leaves().node(name, parameter), ...more })
+      else if (buffers.has(name)) trained.push({ ...held(parameter), ...more })
+      else trained.push({ ...nodeOf(name, parameter, { chosen: here, dtype: dtypeOf(source, name, parameter), rng, seen }), ...more })
     }
     return trained
   } catch (error) {
     trained.forEach(each => each.dispose())
     throw error
+  } finally {
+    seen.forEach(tensor => tensor.dispose())
   }
 }

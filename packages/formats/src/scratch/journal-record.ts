@@ -34,7 +34,7 @@ const EVENTS: Readonly<Record<ProgressEvent['type'], Readonly<Record<string, Is>
   compressed: { pass: text, site: text, before: count, after: count, error: number },
   changed: { pass: text, parameter: text },
   warning: { pass: text, site: textOrNothing, message: text },
-  trained: { pass: text, step: count, of: count, loss: number },
+  trained: { pass: text, step: count, of: count, loss: number, norm: number },
 }
 
 const fits = (value: Json, fields: Readonly<Record<string, Is>>): boolean => Object.entries(fields).every(([field, is]) => is(value[field]))

@@ -84,7 +84,7 @@ it('reads every event that a run reports, an error that is no number too', () =>
     { type: 'compressed', ...pass, site: 'q', before: 8, after: 4, error: NaN },
     { type: 'changed', ...pass, parameter: 'norm' },
     { type: 'warning', ...pass, message: 'm' },
-    { type: 'trained', ...pass, step: 0, of: 1, loss: 0.5 },
+    { type: 'trained', ...pass, step: 0, of: 1, loss: 0.5, norm: 1 },
   ] as const
   const text = write([RECORDS[0], { ...unit, events } as unknown as JournalRecord])
   expect(parseJournal(text, 'journal').records[1]).toMatchObject({

@@ -198,6 +198,7 @@ const saveUnit = async (
   events: readonly ProgressEvent[],
 ): Promise<ParameterStore> => {
   const file = within(path, fileOf(unit))
+  if (units.has(unit)) await fs.rm(file, { recursive: true, force: true }) // a checkpoint that is written anew
   const hash = globalThis.process.getBuiltinModule('node:crypto').createHash('sha256')
   let bytes = 0
   await writeParameters(fs, file, parameters, piece => {

@@ -1,8 +1,17 @@
 import type { RowArgument, RowBuffer, RowJob } from '../pool.js'
 import type { BlockFormat } from './block-format.js'
+import { exponentThresholds } from './mxfp4.js'
 
-/** Kernels by type; one with `weighs` takes importance too, the others leave it to plain loops. */
-const KERNELS: Readonly<Record<string, { readonly kernel: string; readonly weighs: boolean }>> = {
+interface Kernel {
+  readonly kernel: string
+  /** Whether it takes importance too; the others leave it to plain loops. */
+  readonly weighs: boolean
+  /** What it looks up. */
+  readonly table?: () => Int32Array
+}
+
+/** Kernels by type. */
+const KERNELS: Readonly<Record<string, Kernel>> = {
   q4_0: { kernel: 'quantizeQ4_0', weighs: false },
   q4_1: { kernel: 'quantizeQ4_1', weighs: false },
   q5_0: { kernel: 'quantizeQ5_0', weighs: false },
@@ -15,6 +24,7 @@ const KERNELS: Readonly<Record<string, { readonly kernel: string; readonly weigh
   q6_k: { kernel: 'encodeQ6_K', weighs: true },
   iq4_nl: { kernel: 'encodeIq4_NL', weighs: true },
   iq4_xs: { kernel: 'encodeIq4_XS', weighs: true },
+  mxfp4: { kernel: 'quantizeMxfp4', weighs: false, table: exponentThresholds },
 }
 
 /** Values that go through at once: few enough that they stay in a core's own caches. */
@@ -28,7 +38,7 @@ export const blockJob = (
   importance: Float32Array | undefined,
 ): { readonly job: RowJob; readonly bytes: Uint8Array } | undefined => {
   const row = KERNELS[type]
-  const weights = type === 'q8_0' ? undefined : importance // for which it changes nothing
+  const weights = type === 'q8_0' || type === 'mxfp4' ? undefined : importance // for which it changes nothing
   if (!row || (weights && !row.weighs)) return undefined
   const rows = values.length / block
   const bytes = new Uint8Array(rows * blockBytes)
@@ -37,13 +47,14 @@ export const blockJob = (
     values: { role: 'in', array: values, each: block },
     ...(halves ? { wide: { role: 'room', bytes: 4, each: block } } : {}),
     ...(weights ? { weights: { role: 'whole', array: weights } } : {}),
+    ...(row.table ? { table: { role: 'whole', array: row.table() } } : {}),
     blocks: { role: 'out', array: bytes, each: blockBytes },
   }
   const from: RowArgument = { at: halves ? 'wide' : 'values' }
   const weighing: readonly RowArgument[] = row.weighs ? [weights ? { at: 'weights' } : 0, weights?.length ?? 1, 'first'] : []
   const calls: RowJob['calls'] = [
     ...(halves ? [['widenBf16', { at: 'values' }, { lengthOf: 'values' }, from] as const] : []),
-    [row.kernel, from, 'rows', { at: 'blocks' }, ...weighing],
+    [row.kernel, from, 'rows', { at: 'blocks' }, ...weighing, ...(row.table ? [{ at: 'table' }] : [])],
   ]
   return { job: { rows, atOnce: AT_ONCE / block, buffers, calls }, bytes }
 }

@@ -27,6 +27,27 @@ const nearestCode = (value: number, scale: number): number => {
   return best
 }
 
+/** floor(log2 x) by a float32 logarithm. */
+const exponentOf = (value: number): number => floor(fround(log2(value)))
+
+const LOWEST = -150
+const HIGHEST = 128
+const bitsOf = (value: number): number => new Int32Array(Float32Array.of(value).buffer)[0]
+const floatOf = (bits: number): number => new Float32Array(Int32Array.of(bits).buffer)[0]
+
+/** Bits of the least float whose exponent is at least e, for e = -150 … 128: up to 2^e, from which a logarithm that rounds is not far. */
+export const exponentThresholds = (): Int32Array =>
+  Int32Array.from({ length: HIGHEST - LOWEST + 1 }, (_, index) => {
+    const exponent = LOWEST + index
+    let [low, high] = [Math.max(1, bitsOf(2 ** (exponent - 1))), bitsOf(2 ** exponent)] // of infinity for the last
+    while (low < high) {
+      const middle = (low + high) >>> 1
+      if (exponentOf(floatOf(middle)) >= exponent) high = middle
+      else low = middle + 1
+    }
+    return low
+  })
+
 /** The exponent is that of the largest magnitude, by a float32 logarithm: numbers just below a power of two count as it. */
 const encode = (values: Float32Array): Uint8Array => {
   const bytes = new Uint8Array((values.length / BLOCK) * BYTES)
@@ -34,7 +55,7 @@ const encode = (values: Float32Array): Uint8Array => {
   for (let from = 0, at = 0; from < values.length; from += BLOCK, at += BYTES) {
     let largest = 0
     for (let i = from; i < from + BLOCK; i++) if (abs(values[i]) > largest) largest = abs(values[i])
-    const exponent = largest > 0 ? floor(fround(log2(largest))) - LARGEST_EXPONENT + BIAS : 0
+    const exponent = largest > 0 ? exponentOf(largest) - LARGEST_EXPONENT + BIAS : 0
     bytes[at] = exponent
     const scale = halfScale(bytes[at])
     for (let i = 0; i < BLOCK; i++) codes[i] = nearestCode(values[from + i], scale)

@@ -41,11 +41,32 @@ export const convolutionGradients: GradientTable = {
       filter: () => run('Conv2DBackpropFilter', { x: ddx, dy }, { strides, pad, dataFormat, dimRoundingMode, filterShape: filter.shape }),
     }),
   },
+  Conv2DBackpropFilter: {
+    inputs: ['x', 'dy'],
+    gradient: (ddf, [x, dy], { filterShape: _shape, ...attributes }) => ({
+      x: () => run('Conv2DBackpropInput', { dy, filter: ddf }, { ...attributes, inputShape: x.shape }),
+      dy: () => run('Conv2D', { x, filter: ddf }, { ...attributes, dilations: 1 }),
+    }),
+  },
   DepthwiseConv2dNative: {
     inputs: ['x', 'filter'],
     gradient: (dy, [x, filter], attributes) => ({
       x: () => run('DepthwiseConv2dNativeBackpropInput', { dy, filter }, { ...attributes, inputShape: x.shape }),
       filter: () => run('DepthwiseConv2dNativeBackpropFilter', { x, dy }, { ...attributes, filterShape: filter.shape }),
+    }),
+  },
+  DepthwiseConv2dNativeBackpropInput: {
+    inputs: ['dy', 'filter'],
+    gradient: (ddx, [dy, filter], { inputShape: _shape, ...attributes }) => ({
+      dy: () => run('DepthwiseConv2dNative', { x: ddx, filter }, attributes),
+      filter: () => run('DepthwiseConv2dNativeBackpropFilter', { x: ddx, dy }, { ...attributes, filterShape: filter.shape }),
+    }),
+  },
+  DepthwiseConv2dNativeBackpropFilter: {
+    inputs: ['x', 'dy'],
+    gradient: (ddf, [x, dy], { filterShape: _shape, ...attributes }) => ({
+      x: () => run('DepthwiseConv2dNativeBackpropInput', { dy, filter: ddf }, { ...attributes, inputShape: x.shape }),
+      dy: () => run('DepthwiseConv2dNative', { x, filter: ddf }, attributes),
     }),
   },
   MaxPool: {
@@ -54,6 +75,10 @@ export const convolutionGradients: GradientTable = {
     gradient: (dy, [x, y], attributes) => ({ x: () => run('MaxPoolGrad', { dy, input: x, output: y }, attributes) }),
   },
   AvgPool: { inputs: ['x'], gradient: (dy, [x], attributes) => ({ x: () => run('AvgPoolGrad', { dy, input: x }, attributes) }) },
+  AvgPoolGrad: {
+    inputs: ['input'],
+    gradient: (ddx, [input], attributes) => ({ dy: () => run('AvgPool', { x: ddx }, attributes), input: () => tf.zerosLike(input) }),
+  },
   ResizeBilinear: {
     inputs: ['images'],
     gradient: (dy, [images], attributes) => ({ images: () => run('ResizeBilinearGrad', { images, dy }, attributes) }),

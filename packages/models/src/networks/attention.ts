@@ -1,12 +1,14 @@
 import * as tf from '@tensorflow/tfjs-core'
 import type { Env, Site } from '@tersor/core'
-import { everything, type Band, type CausalBands, type Range } from './bands.js'
+import { everything, HIDDEN_FROM_SIGHT, type Band, type CausalBands, type Range } from './bands.js'
 import { linear, rmsNorm, softCap } from './layers.js'
 import type { LlamaConfig } from './llama-config.js'
 import { rotate, type Rotation } from './rope.js'
 
 /** What `attend` does besides the plain softmax. */
 export interface AttendOptions {
+  /** The name of the module, which places for `env.probe` begin with. */
+  readonly module: string
   readonly scale: number
   /** Gives, for a number of keys, what the queries see of them; everything where absent. */
   readonly bands?: (keys: number) => readonly Band[]
@@ -21,22 +23,34 @@ const part = (x: tf.Tensor, axis: number, { from, to }: Range): tf.Tensor => {
   return tf.slice(x, at(from, 0), at(to - from, -1))
 }
 
-/** softmax(scale · q · kᵀ + hidden) · v of one band; q: (matrices, groups, tokens, size), k and v: (matrices, keys, size); like q. */
-const attendBand = (
-  q: tf.Tensor,
-  k: tf.Tensor,
-  v: tf.Tensor,
-  { queries, keys, hidden }: Band,
-  { scale, cap }: Required<Pick<AttendOptions, 'scale' | 'cap'>>,
-): tf.Tensor => {
+type Scores = Required<Pick<AttendOptions, 'scale' | 'cap'>>
+
+/** scale · q · kᵀ + hidden of one band; q: (matrices, groups, tokens, size), k: (matrices, keys, size); (matrices, groups, queries, keys of the band). */
+const logitsOf = (q: tf.Tensor, k: tf.Tensor, { queries, keys, hidden }: Band, { scale, cap }: Scores): tf.Tensor => {
   const rows = part(q, 2, queries)
   const [matrices, groups, count, size] = rows.shape as [number, number, number, number]
   const flat = tf.mul(tf.reshape(rows, [matrices, groups * count, size]), scale) as tf.Tensor3D
   const scores = tf.matMul(flat, part(k, 1, keys) as tf.Tensor3D, false, true) // (matrices, groups · count, keys)
   const grid = tf.reshape(cap === null ? scores : softCap(scores, cap), [matrices, groups, count, scores.shape[2]!])
   const hides = hidden()
-  const shares = tf.softmax(hides ? tf.add(grid, hides) : grid, -1)
-  return tf.reshape(tf.matMul(tf.reshape(shares, scores.shape), part(v, 1, keys) as tf.Tensor3D), rows.shape)
+  return hides ? tf.add(grid, hides) : grid
+}
+
+/** softmax(logits) · v of one band; v: (matrices, keys, size), result (matrices, groups, queries, size). */
+const attendBand = (q: tf.Tensor, k: tf.Tensor, v: tf.Tensor, band: Band, how: Scores): tf.Tensor => {
+  const logits = logitsOf(q, k, band, how)
+  const [matrices, groups, count, keys] = logits.shape as [number, number, number, number]
+  const shares = tf.softmax(tf.reshape(logits, [matrices, groups * count, keys]) as tf.Tensor3D, -1) // in the shape that its product reads
+  return tf.reshape(tf.matMul(shares, part(v, 1, band.keys) as tf.Tensor3D), [matrices, groups, count, v.shape[2]!])
+}
+
+/** The logits of all bands as one, with HIDDEN_FROM_SIGHT where no band looks; (matrices, groups, tokens, keys). */
+const allLogits = (q: tf.Tensor, k: tf.Tensor, bands: readonly Band[], how: Scores): tf.Tensor => {
+  const whole = bands.map(band => {
+    const { from, to } = band.keys
+    return tf.pad(logitsOf(q, k, band, how), [[0, 0], [0, 0], [0, 0], [from, k.shape[1]! - to]], HIDDEN_FROM_SIGHT) // prettier-ignore
+  })
+  return whole.length === 1 ? whole[0] : tf.concat(whole, 2)
 }
 
 /**
@@ -44,7 +58,8 @@ const attendBand = (
  * Query heads that share keys stand as rows of one product, so keys are never repeated.
  * q: (batch, heads, tokens, size); k and v: (batch, key heads, keys, size).
  */
-export const attend = (q: tf.Tensor, k: tf.Tensor, v: tf.Tensor, env: Env, { scale, bands, cap = null }: AttendOptions): tf.Tensor => {
+export const attend = (q: tf.Tensor, k: tf.Tensor, v: tf.Tensor, env: Env, options: AttendOptions): tf.Tensor => {
+  const { module, scale, cap = null } = options
   const [batch, heads, tokens, size] = q.shape as [number, number, number, number]
   const matrices = batch * k.shape[1]!
   const groups = heads / k.shape[1]!
@@ -53,16 +68,24 @@ export const attend = (q: tf.Tensor, k: tf.Tensor, v: tf.Tensor, env: Env, { sca
     const length = keys.shape[2]!
     const grouped = tf.reshape(q, [matrices, groups, tokens, size])
     const [allKeys, allValues] = [keys, values].map(t => tf.reshape(t, [matrices, length, size])) as [tf.Tensor, tf.Tensor]
-    const mixed = (bands?.(length) ?? [everything(tokens, length)]).map(band =>
-      attendBand(grouped, allKeys, allValues, band, { scale, cap }),
-    )
+    const bands = options.bands?.(length) ?? [everything(tokens, length)]
+    const logits = () => tf.reshape(allLogits(grouped, allKeys, bands, { scale, cap }), [batch, heads, tokens, length])
+    env.probe?.(`${module}.logits`, logits)
+    env.probe?.(`${module}.shares`, () => tf.softmax(logits(), -1))
+    const mixed = bands.map(band => attendBand(grouped, allKeys, allValues, band, { scale, cap }))
     return mixed.length === 1 ? mixed[0] : tf.concat(mixed, 2) // (matrices, groups, tokens, size)
   }
+  env.probe?.(`${module}.queries`, () => q)
+  env.probe?.(`${module}.keys`, () => k)
+  env.probe?.(`${module}.values`, () => v)
   const scaledRows = () => tf.mul(tf.reshape(q, [matrices, groups * tokens, size]), scale) as tf.Tensor3D
   const mixed = env.cache?.attend ? env.cache.attend(scaledRows(), k, v, cap) : attendAll()
   const rows = tf.transpose(tf.reshape(mixed, [batch, heads, tokens, size]), [0, 2, 1, 3]) // (batch, tokens, heads, size)
   return tf.reshape(rows, [batch * tokens, heads * size])
 }
+
+/** What holds the projections of an attention block: "model.layers.0.self_attn" of its q_proj. */
+const moduleOf = ({ inputs }: Pick<AttentionSites, 'inputs'>): string => inputs[0].name.replace(/\.[^.]*$/, '')
 
 /** (batch · tokens, heads · size) → (batch, heads, tokens, size). */
 const splitHeads = (rows: tf.Tensor, batch: number, tokens: number, heads: number): tf.Tensor =>
@@ -95,7 +118,7 @@ export const multiHeadAttention = (
   const [rows, hidden] = x.shape as [number, number]
   const split = (t: tf.Tensor) => splitHeads(t, batch, rows / batch, heads)
   const [q, k, v] = project(x, sites.inputs, [hidden, hidden, hidden], env, true).map(split)
-  const mixed = attend(q, k, v, env, { scale: 1 / Math.sqrt(hidden / heads), ...(bands ? { bands } : {}) })
+  const mixed = attend(q, k, v, env, { module: moduleOf(sites), scale: 1 / Math.sqrt(hidden / heads), ...(bands ? { bands } : {}) })
   return linear(mixed, sites.output, env, true)
 }
 
@@ -121,6 +144,11 @@ export const attention = (x: tf.Tensor, env: Env, options: AttentionOptions): tf
   const q = turn(normed(splitHeads(query, batch, tokens, heads), sites.norms?.query))
   const k = turn(normed(splitHeads(key, batch, tokens, keyValueHeads), sites.norms?.key))
   const v = splitHeads(value, batch, tokens, keyValueHeads)
-  const mixed = attend(q, k, v, env, { scale: scoreScale, cap: scoreCap, bands: keys => bands(tokens, keys, window) })
+  const mixed = attend(q, k, v, env, {
+    module: moduleOf(sites),
+    scale: scoreScale,
+    cap: scoreCap,
+    bands: keys => bands(tokens, keys, window),
+  })
   return linear(mixed, sites.output, env, biases.output)
 }

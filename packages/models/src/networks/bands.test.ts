@@ -58,7 +58,7 @@ describe('attention in bands', () => {
     const bands = causalBands()
     const got = tf.tidy(() => {
       const fresh = tf.zeros([1, KEY_HEADS, tokens, SIZE])
-      const options = { scale: 0.7, bands: (length: number) => bands(tokens, length, window) }
+      const options = { module: 'attention', scale: 0.7, bands: (length: number) => bands(tokens, length, window) }
       return attend(tf.tensor4d(q, [1, HEADS, tokens, SIZE]), fresh, fresh, { cache } as Env, options)
     })
     const expected = plain(q, k, v, { tokens, keys, window, scale: 0.7 })

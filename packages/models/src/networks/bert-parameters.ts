@@ -1,8 +1,9 @@
 import type { Site } from '@tersor/core'
 import { CompressionError } from '@tersor/tensor'
 import { extent, flag } from './config-fields.js'
-import { biased, encoderNames, encoderParameters, type EncoderConfig } from './encoder-block.js'
+import { encoderNames, encoderParameters, type EncoderConfig } from './encoder-block.js'
 import { parseEncoderConfig } from './encoder-config.js'
+import { biased, NORMAL, normed, ZEROS, type NetworkParameter } from './fresh-weights.js'
 import { biasOf, linearSite } from './layers.js'
 import type { RawConfig } from './raw-config.js'
 import type { TextEncoder } from './text-encoder.js'
@@ -40,16 +41,16 @@ export const decoderSite = ({ tied, decoderBias }: Pick<BertConfig, 'tied' | 'de
 export const namesOf = (layer: number) =>
   encoderNames(`bert.encoder.layer.${layer}`, 'attention.self', ['attention.output.LayerNorm', 'output.LayerNorm'])
 
-type Parameters = readonly { readonly name: string; readonly shape: readonly number[] }[]
+type Parameters = readonly NetworkParameter[]
 
 /** What stands behind the blocks, by task. */
 const HEAD_PARAMETERS: Readonly<Record<TextEncoder['task'], (config: BertConfig) => Parameters>> = {
   classification: ({ hidden, classes }) => [...biased(POOLER.name, [hidden, hidden]), ...biased(CLASSIFIER.name, [classes.length, hidden])],
   'masked-language': ({ hidden, vocabularySize, ...config }) => [
     ...biased(TRANSFORM.name, [hidden, hidden]),
-    ...biased(TRANSFORM_NORM, [hidden]),
-    { name: biasOf(decoderSite(config)), shape: [vocabularySize] },
-    ...(config.tied ? [] : [{ name: DECODER_WEIGHT, shape: [vocabularySize, hidden] }]),
+    ...normed(TRANSFORM_NORM, hidden),
+    { name: biasOf(decoderSite(config)), shape: [vocabularySize], start: ZEROS },
+    ...(config.tied ? [] : [{ name: DECODER_WEIGHT, shape: [vocabularySize, hidden], start: NORMAL }]),
   ],
   'hidden-states': () => [],
 }
@@ -58,10 +59,10 @@ const HEAD_PARAMETERS: Readonly<Record<TextEncoder['task'], (config: BertConfig)
 export const bertParameters = (config: BertConfig): Parameters => {
   const { hidden, vocabularySize, contextLength, tokenTypes, layers, task } = config
   return [
-    { name: WORDS.weight, shape: [vocabularySize, hidden] },
-    { name: POSITIONS, shape: [contextLength, hidden] },
-    { name: TYPES, shape: [tokenTypes, hidden] },
-    ...biased(EMBEDDING_NORM, [hidden]),
+    { name: WORDS.weight, shape: [vocabularySize, hidden], start: NORMAL },
+    { name: POSITIONS, shape: [contextLength, hidden], start: NORMAL },
+    { name: TYPES, shape: [tokenTypes, hidden], start: NORMAL },
+    ...normed(EMBEDDING_NORM, hidden),
     ...Array.from({ length: layers }, (_, layer) => encoderParameters(namesOf(layer), config)).flat(),
     ...HEAD_PARAMETERS[task](config),
   ]

@@ -1,30 +1,35 @@
 import * as tf from '@tensorflow/tfjs-core'
-import type { ConvolutionGeometry } from '@tersor/core'
+import type { ConvolutionGeometry, Moments } from '@tersor/core'
 import { unfold } from '@tersor/core/internal/model/unfold'
 
 /** Engines that multiply matrices fast and have no convolution of their own: there, patches are unfolded first. */
 const UNFOLDING: ReadonlySet<string> = new Set(['ort'])
 
-/** The measures of a batch norm, (channels) each. */
+/** A batch norm behind a convolution; its parameters are (channels) each. */
 export interface Norm {
   readonly gain: tf.Tensor
   readonly bias: tf.Tensor
-  readonly mean: tf.Tensor
-  readonly variance: tf.Tensor
   readonly epsilon: number
+  /** What it takes off and divides by, as numbers or made of the convolution's output (batch, height, width, channels). */
+  readonly moments: Moments | ((y: tf.Tensor) => Moments)
 }
 
-/** patches · (W · s)ᵀ + shift, where the norm is y · s + shift. */
-const unfoldedConvolution = (x: tf.Tensor, weight: tf.Tensor, geometry: ConvolutionGeometry, after: Norm | tf.Tensor): tf.Tensor => {
+/** The norm as y · scale + shift, (channels) each. */
+const lineOf = ({ gain, bias, epsilon }: Norm, { mean, variance }: Moments): readonly [scale: tf.Tensor, shift: tf.Tensor] => {
+  const scale = tf.mul(gain, tf.rsqrt(tf.add(variance, epsilon)))
+  return [scale, tf.sub(bias, tf.mul(mean, scale))]
+}
+
+/** patches · (W · scale)ᵀ + shift. */
+const unfolded = (x: tf.Tensor, weight: tf.Tensor, geometry: ConvolutionGeometry, scale?: tf.Tensor, shift?: tf.Tensor): tf.Tensor => {
   const { rows, batch, outHeight, outWidth } = unfold(x, geometry)
   const outputs = weight.shape[0]
   const filter = tf.reshape(tf.transpose(weight, [2, 3, 1, 0]), [-1, outputs]) // (kernelHeight · kernelWidth · in, out)
-  const scale = 'gain' in after ? tf.mul(after.gain, tf.rsqrt(tf.add(after.variance, after.epsilon))) : undefined
-  const shift = 'gain' in after ? tf.sub(after.bias, tf.mul(after.mean, scale!)) : after
-  return tf.reshape(tf.add(tf.matMul(rows, scale ? tf.mul(filter, scale) : filter), shift), [batch, outHeight, outWidth, outputs])
+  const y = tf.matMul(rows, scale ? tf.mul(filter, scale) : filter)
+  return tf.reshape(shift ? tf.add(y, shift) : y, [batch, outHeight, outWidth, outputs])
 }
 
-const directConvolution = (x: tf.Tensor, weight: tf.Tensor, geometry: ConvolutionGeometry, after: Norm | tf.Tensor): tf.Tensor => {
+const direct = (x: tf.Tensor, weight: tf.Tensor, geometry: ConvolutionGeometry, scale?: tf.Tensor, shift?: tf.Tensor): tf.Tensor => {
   const [top, bottom, left, right] = geometry.padding
   const padding: [[0, 0], [number, number], [number, number], [0, 0]] = [
     [0, 0],
@@ -33,15 +38,22 @@ const directConvolution = (x: tf.Tensor, weight: tf.Tensor, geometry: Convolutio
     [0, 0],
   ]
   const filter = tf.transpose(weight, [2, 3, 1, 0]) as tf.Tensor4D // (kernelHeight, kernelWidth, in, out)
-  const y = tf.conv2d(x as tf.Tensor4D, filter, [...geometry.strides], padding, 'NHWC', [...(geometry.dilations ?? [1, 1])])
-  if (!('gain' in after)) return tf.add(y, after)
-  const { mean, variance, bias, gain, epsilon } = after
-  return tf.batchNorm(y, mean as tf.Tensor1D, variance as tf.Tensor1D, bias as tf.Tensor1D, gain as tf.Tensor1D, epsilon)
+  const scaled = (scale ? tf.mul(filter, scale) : filter) as tf.Tensor4D
+  const y = tf.conv2d(x as tf.Tensor4D, scaled, [...geometry.strides], padding, 'NHWC', [...(geometry.dilations ?? [1, 1])])
+  return shift ? tf.add(y, shift) : y
 }
 
 /**
- * Convolves images (batch, height, width, in) with a weight (out, in, kernelHeight, kernelWidth),
- * then applies (y − mean) / √(variance + ε) · gain + bias, or adds a bias (out).
+ * Convolves images (batch, height, width, in) with a weight (out, in, kernelHeight, kernelWidth), then applies
+ * (y − mean) / √(variance + ε) · gain + bias, or adds a bias (out). A norm whose moments are numbers is folded into the weight; one that
+ * measures y itself comes after the product.
  */
-export const convolution = (x: tf.Tensor, weight: tf.Tensor, geometry: ConvolutionGeometry, after: Norm | tf.Tensor): tf.Tensor =>
-  (UNFOLDING.has(tf.getBackend()) ? unfoldedConvolution : directConvolution)(x, weight, geometry, after)
+export const convolution = (x: tf.Tensor, weight: tf.Tensor, geometry: ConvolutionGeometry, after: Norm | tf.Tensor): tf.Tensor => {
+  const product = UNFOLDING.has(tf.getBackend()) ? unfolded : direct
+  if (!('gain' in after)) return product(x, weight, geometry, undefined, after)
+  const { moments } = after
+  if (typeof moments !== 'function') return product(x, weight, geometry, ...lineOf(after, moments))
+  const y = product(x, weight, geometry)
+  const [scale, shift] = lineOf(after, moments(y))
+  return tf.add(tf.mul(y, scale), shift)
+}

@@ -1,8 +1,8 @@
 import * as tf from '@tensorflow/tfjs-core'
 import type { Env, Site } from '@tersor/core'
-import type { Shape } from '@tersor/tensor'
 import { multiHeadAttention } from './attention.js'
 import type { Band } from './bands.js'
+import { biased, normed, type NetworkParameter } from './fresh-weights.js'
 import { linearScaling, normScaling, valueRotation } from './free-channels.js'
 import { ACTIVATIONS, layerNorm, linear, linearSite } from './layers.js'
 
@@ -27,14 +27,6 @@ export interface EncoderNames {
   /** Of attention and of the feed-forward network. */
   readonly norms: readonly [string, string]
 }
-
-type Parameters = readonly { readonly name: string; readonly shape: Shape }[]
-
-/** A weight and its bias. */
-export const biased = (name: string, shape: Shape): Parameters => [
-  { name: `${name}.weight`, shape },
-  { name: `${name}.bias`, shape: [shape[0]] },
-]
 
 /** Where a block keeps its attention, and what its norms are called. */
 export const encoderNames = (name: string, attention: string, norms: readonly [string, string]): EncoderNames => ({
@@ -70,11 +62,11 @@ export const encoderChannels = (
 export const encoderParameters = (
   { inputs, output, up, down, norms }: EncoderNames,
   { hidden, feedForward }: EncoderConfig,
-): Parameters => [
+): readonly NetworkParameter[] => [
   ...[...inputs, output].flatMap(site => biased(site.name, [hidden, hidden])),
   ...biased(up.name, [feedForward, hidden]),
   ...biased(down.name, [hidden, feedForward]),
-  ...norms.flatMap(norm => biased(norm, [hidden])),
+  ...norms.flatMap(norm => normed(norm, hidden)),
 ]
 
 /** One block; `before` puts the norms before what they feed (ViT) instead of after the sum (BERT); x: (batch, tokens, hidden). */

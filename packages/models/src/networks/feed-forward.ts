@@ -16,18 +16,12 @@ const gated = (x: tf.Tensor, { inputs, down }: GatedSites, width: number, env: E
   return linear(tf.mul(ACTIVATIONS[activation](gate), up), down, env, biases.feedForward)
 }
 
-/** Ones at the `count` largest of each row, the first ones where some are equal; probabilities (rows, experts) → (rows, experts). */
-const largest = (probabilities: tf.Tensor, experts: number, count: number): tf.Tensor => {
-  const picks: tf.Tensor[] = []
-  let rest = probabilities
-  // The engine has no sorting of its own, and values that are read back would keep a step from becoming one graph.
-  for (let i = 0; i < count; i++) {
-    const pick = tf.oneHot(tf.argMax(rest, -1), experts, 1, 0, 'float32')
-    picks.push(pick)
-    rest = tf.sub(rest, tf.mul(pick, 2)) // below zero, where no probability is
-  }
-  return tf.addN(picks)
-}
+/** Ones at the `count` largest of each row, the first ones where some are equal, which no gradient passes; probabilities (rows, experts) → (rows, experts). */
+const largest = (probabilities: tf.Tensor, experts: number, count: number): tf.Tensor =>
+  tf.customGrad(given => {
+    const { indices } = tf.topk(given as tf.Tensor, count) // (rows, count)
+    return { value: tf.sum(tf.oneHot(indices, experts, 1, 0, 'float32'), 1), gradFunc: dy => tf.zerosLike(dy) }
+  })(probabilities)
 
 /** Each row's share of each expert, zero for those not chosen; (rows, experts). */
 const sharesOf = (logits: tf.Tensor, { count, perToken, normalised }: Experts): tf.Tensor => {
@@ -36,6 +30,9 @@ const sharesOf = (logits: tf.Tensor, { count, perToken, normalised }: Experts): 
   return normalised ? tf.div(chosen, tf.sum(chosen, -1, true)) : chosen
 }
 
+/** "model.layers.0.mlp.gate" of its weight. */
+const moduleOf = (router: string): string => router.replace(/\.weight$/, '')
+
 /**
  * Σ share · expert(x) over the experts that the router chooses for each row.
  * Every expert runs over all rows, with zeros in those that others take: experts / chosen times the work, but nothing is read back,
@@ -43,7 +40,10 @@ const sharesOf = (logits: tf.Tensor, { count, perToken, normalised }: Experts): 
  */
 const mixture = (x: tf.Tensor, sites: Extract<FeedForwardSites, { router: string }>, env: Env, config: LlamaConfig): tf.Tensor => {
   const { router, experts, chosen } = sites
-  const shares = sharesOf(tf.matMul(x, env.weights(router), false, true), chosen)
+  const logits = tf.matMul(x, env.weights(router), false, true)
+  const shares = sharesOf(logits, chosen)
+  env.probe?.(`${moduleOf(router)}.logits`, () => logits)
+  env.probe?.(`${moduleOf(router)}.shares`, () => shares)
   const taken = tf.cast(tf.greater(shares, 0), 'float32')
   const column = (t: tf.Tensor, expert: number) => tf.slice(t, [0, expert], [-1, 1]) // (rows, 1)
   const outputs = experts.map((expert, index) => {

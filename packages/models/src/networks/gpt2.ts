@@ -1,12 +1,13 @@
 import * as tf from '@tensorflow/tfjs-core'
 import type { Site, Stage } from '@tersor/core'
-import type { ParameterStore, Shape } from '@tersor/tensor'
+import type { ParameterStore } from '@tersor/tensor'
 import { multiHeadAttention } from './attention.js'
 import { causalBands, type CausalBands } from './bands.js'
 import { checkParameters } from './check-parameters.js'
 import { checkCounts } from './config-counts.js'
 import { badField, DEEPEST, extent, flag, positive, tokenIds } from './config-fields.js'
 import type { LanguageConfig, LanguageModel, LanguageModelExtras } from './language-model.js'
+import { biased, NORMAL, normed, residualStart, ZEROS, type NetworkParameter } from './fresh-weights.js'
 import { linearScaling, normScaling, valueRotation } from './free-channels.js'
 import { ACTIVATIONS, embed, layerNorm, linear, linearSite } from './layers.js'
 import type { RawConfig } from './raw-config.js'
@@ -64,12 +65,6 @@ const blockNames = (prefix: string, layer: number) => {
   }
 }
 
-type Parameters = readonly { readonly name: string; readonly shape: Shape }[]
-const biased = (name: string, shape: Shape, outputs: number): Parameters => [
-  { name: `${name}.weight`, shape },
-  { name: `${name}.bias`, shape: [outputs] },
-]
-
 /** Channels of a block whose scale or direction is free: behind the norms, and from values to the output. */
 const freeChannels = (prefix: string, layer: number, { hidden, heads, feedForward, activation }: Gpt2Config) => {
   const { norms, attention, up, down } = blockNames(prefix, layer)
@@ -86,14 +81,18 @@ const freeChannels = (prefix: string, layer: number, { hidden, heads, feedForwar
   }
 }
 
-const blockParameters = (prefix: string, layer: number, { hidden, feedForward }: Gpt2Config): Parameters => {
+const blockParameters = (prefix: string, layer: number, { hidden, feedForward, layers }: Gpt2Config): readonly NetworkParameter[] => {
+  const residual = (name: string, inputs: number): readonly NetworkParameter[] => [
+    { name: `${name}.weight`, shape: [inputs, hidden], start: residualStart(layers) },
+    { name: `${name}.bias`, shape: [hidden], start: ZEROS },
+  ]
   const { norms, attention, up, down } = blockNames(prefix, layer)
   return [
-    ...norms.flatMap(norm => biased(norm, [hidden], hidden)),
+    ...norms.flatMap(norm => normed(norm, hidden)),
     ...biased(attention.inputs[0].name, [hidden, 3 * hidden], 3 * hidden),
-    ...biased(attention.output.name, [hidden, hidden], hidden),
+    ...residual(attention.output.name, hidden),
     ...biased(up.name, [hidden, feedForward], feedForward),
-    ...biased(down.name, [feedForward, hidden], hidden),
+    ...residual(down.name, feedForward),
   ]
 }
 
@@ -153,6 +152,18 @@ const headStage = (prefix: string, { hidden, vocabularySize, epsilon, tied }: Gp
   }
 }
 
+/** Every parameter with its shape, in the order of the forward pass; names begin with the prefix. */
+export const gpt2Parameters = (config: Gpt2Config, prefix = 'transformer.'): readonly NetworkParameter[] => {
+  const { hidden, vocabularySize, contextLength, layers, tied } = config
+  return [
+    { name: `${prefix}wte.weight`, shape: [vocabularySize, hidden], start: NORMAL },
+    { name: `${prefix}wpe.weight`, shape: [contextLength, hidden], start: NORMAL },
+    ...Array.from({ length: layers }, (_, layer) => blockParameters(prefix, layer, config)).flat(),
+    ...normed(`${prefix}ln_f`, hidden),
+    ...(tied ? [] : [{ name: 'lm_head.weight', shape: [vocabularySize, hidden], start: NORMAL }]),
+  ]
+}
+
 /**
  * A GPT-2 (Radford et al. 2019, "Language Models are Unsupervised Multitask Learners") over a store with Hugging Face's names,
  * with or without "transformer." before them. Throws BAD_FILE as `parseGpt2Config` does, NOT_FOUND and SHAPE where the store does not fit.
@@ -167,19 +178,10 @@ export const gpt2Model = (
   const eos = tokenIds(generationConfig, 'eos_token_id')
   const config = eos.length > 0 ? { ...parsed, eos } : parsed
   const prefix = params.names().includes('wte.weight') ? '' : 'transformer.'
-  const { hidden, vocabularySize, contextLength, layers } = config
+  const { vocabularySize, contextLength, layers } = config
   const bands = causalBands()
   const each = Array.from({ length: layers }, (_, layer) => layer)
-  const unclaimed = checkParameters(
-    [
-      { name: `${prefix}wte.weight`, shape: [vocabularySize, hidden] },
-      { name: `${prefix}wpe.weight`, shape: [contextLength, hidden] },
-      ...each.flatMap(layer => blockParameters(prefix, layer, config)),
-      ...biased(`${prefix}ln_f`, [hidden], hidden),
-      ...(config.tied ? [] : [{ name: 'lm_head.weight', shape: [vocabularySize, hidden] }]),
-    ],
-    params,
-  )
+  const unclaimed = checkParameters(gpt2Parameters(config, prefix), params)
   return Object.freeze({
     ...rest,
     family: 'language' as const,

@@ -51,10 +51,11 @@ export const ACTIVATIONS: Readonly<Record<string, (x: tf.Tensor) => tf.Tensor>> 
 
 /** Rows of a table by id. Its gradient adds rows up by scattering: tfjs's own compares every id with every row. */
 export const embed = (table: tf.Tensor, ids: tf.Tensor): tf.Tensor => {
-  const lookup = tf.customGrad(weight => ({
-    value: tf.gather(weight as tf.Tensor, ids),
-    gradFunc: (dy: tf.Tensor) =>
-      tf.scatterND(tf.reshape(tf.cast(ids, 'int32'), [-1, 1]), tf.reshape(dy, [-1, table.shape[1]!]), table.shape as [number, number]),
-  }))
+  const lookup = tf.customGrad((weight, save) => {
+    ;(save as (tensors: tf.Tensor[]) => void)([ids])
+    const gradFunc = (dy: tf.Tensor, [saved]: tf.Tensor[]) =>
+      tf.scatterND(tf.reshape(tf.cast(saved, 'int32'), [-1, 1]), tf.reshape(dy, [-1, table.shape[1]!]), table.shape as [number, number])
+    return { value: tf.gather(weight as tf.Tensor, ids), gradFunc }
+  })
   return lookup(table) // (…, hidden)
 }

@@ -1,15 +1,8 @@
-import type { Shape } from '@tersor/tensor'
 import type { Site } from '@tersor/core'
+import { NORMAL, ONES, residualStart, ZEROS, type NetworkParameter, type Start } from './fresh-weights.js'
 import type { Experts } from './llama-architectures.js'
 import type { LlamaConfig } from './llama-config.js'
 import { linearSite as site } from './layers.js'
-
-/** A parameter of the network and how training starts it. */
-export interface LlamaParameter {
-  readonly name: string
-  readonly shape: Shape
-  readonly start: 'normal' | 'residual' | 'one' | 'zero'
-}
 
 export const EMBEDDING: Site = Object.freeze({ ...site('model.embed_tokens'), kind: 'embedding' })
 export const FINAL_NORM = 'model.norm.weight'
@@ -57,14 +50,13 @@ export const blockNames = (layer: number, { queryKeyNorm, fused, experts, normsA
   }
 }
 
-type Start = LlamaParameter['start']
-const weight = (at: Site, rows: number, columns: number, bias: boolean, start: Start = 'normal'): LlamaParameter[] => [
+const weight = (at: Site, rows: number, columns: number, bias: boolean, start: Start = NORMAL): NetworkParameter[] => [
   { name: at.weight, shape: [rows, columns], start },
-  ...(bias ? [{ name: `${at.name}.bias`, shape: [rows], start: 'zero' as const }] : []),
+  ...(bias ? [{ name: `${at.name}.bias`, shape: [rows], start: ZEROS }] : []),
 ]
 
 /** The parameters of a projection that is one weight or several, whose widths are given. */
-const side = (sites: readonly Site[], widths: readonly number[], columns: number, bias: boolean): readonly LlamaParameter[] =>
+const side = (sites: readonly Site[], widths: readonly number[], columns: number, bias: boolean): readonly NetworkParameter[] =>
   sites.length === 1
     ? weight(
         sites[0],
@@ -74,24 +66,27 @@ const side = (sites: readonly Site[], widths: readonly number[], columns: number
       )
     : sites.flatMap((at, index) => weight(at, widths[index], columns, bias))
 
-const feedForwardParameters = (sites: FeedForwardSites, { hidden, feedForward, biases }: LlamaConfig): readonly LlamaParameter[] => {
-  const gated = ({ inputs, down }: GatedSites, width: number): readonly LlamaParameter[] => [
+const feedForwardParameters = (
+  sites: FeedForwardSites,
+  { hidden, feedForward, biases, layers }: LlamaConfig,
+): readonly NetworkParameter[] => {
+  const gated = ({ inputs, down }: GatedSites, width: number): readonly NetworkParameter[] => [
     ...side(inputs, [width, width], hidden, biases.feedForward),
-    ...weight(down, hidden, width, biases.feedForward, 'residual'),
+    ...weight(down, hidden, width, biases.feedForward, residualStart(layers)),
   ]
   if (!('router' in sites)) return gated(sites, feedForward)
   const { router, experts, chosen } = sites
-  return [{ name: router, shape: [chosen.count, hidden], start: 'normal' }, ...experts.flatMap(expert => gated(expert, chosen.feedForward))]
+  return [{ name: router, shape: [chosen.count, hidden], start: NORMAL }, ...experts.flatMap(expert => gated(expert, chosen.feedForward))]
 }
 
 /** The parameters of one block, in the order of the forward pass. */
-export const blockParameters = (layer: number, config: LlamaConfig): readonly LlamaParameter[] => {
+export const blockParameters = (layer: number, config: LlamaConfig): readonly NetworkParameter[] => {
   const { hidden, heads, keyValueHeads, headSize, biases, normOffset } = config
   const names = blockNames(layer, config)
   const { inputs, output, norms } = names.attention
-  const norm = (name: string | undefined): readonly LlamaParameter[] =>
-    name === undefined ? [] : [{ name, shape: [hidden], start: normOffset === 0 ? 'one' : 'zero' }]
-  const headNorm = (name: string): LlamaParameter => ({ name, shape: [headSize], start: 'one' })
+  const norm = (name: string | undefined): readonly NetworkParameter[] =>
+    name === undefined ? [] : [{ name, shape: [hidden], start: normOffset === 0 ? ONES : ZEROS }]
+  const headNorm = (name: string): NetworkParameter => ({ name, shape: [headSize], start: ONES })
   return [
     ...norm(names.attentionNorm),
     ...side(
@@ -101,7 +96,7 @@ export const blockParameters = (layer: number, config: LlamaConfig): readonly Ll
       biases.queryKeyValue,
     ),
     ...(norms ? [headNorm(norms.query), headNorm(norms.key)] : []),
-    ...weight(output, hidden, heads * headSize, biases.output, 'residual'),
+    ...weight(output, hidden, heads * headSize, biases.output, residualStart(config.layers)),
     ...norm(names.attentionAfter),
     ...norm(names.feedForwardNorm),
     ...feedForwardParameters(names.feedForward, config),
@@ -113,17 +108,17 @@ export const blockParameters = (layer: number, config: LlamaConfig): readonly Ll
  * Every parameter of the network but its head with its shape, in the order of the forward pass; block by block, so that who looks for the
  * first that is missing needs no list of all that a config names.
  */
-export function* eachBaseParameter(config: LlamaConfig): Iterable<LlamaParameter> {
-  yield { name: EMBEDDING.weight, shape: [config.vocabularySize, config.hidden], start: 'normal' }
+export function* eachBaseParameter(config: LlamaConfig): Iterable<NetworkParameter> {
+  yield { name: EMBEDDING.weight, shape: [config.vocabularySize, config.hidden], start: NORMAL }
   for (let layer = 0; layer < config.layers; layer++) yield* blockParameters(layer, config)
-  yield { name: FINAL_NORM, shape: [config.hidden], start: config.normOffset === 0 ? 'one' : 'zero' }
+  yield { name: FINAL_NORM, shape: [config.hidden], start: config.normOffset === 0 ? ONES : ZEROS }
 }
 
 /** The same with the head. */
-export function* eachParameter(config: LlamaConfig): Iterable<LlamaParameter> {
+export function* eachParameter(config: LlamaConfig): Iterable<NetworkParameter> {
   yield* eachBaseParameter(config)
-  if (!config.tied) yield { name: headSite(config).weight, shape: [config.vocabularySize, config.hidden], start: 'normal' }
+  if (!config.tied) yield { name: headSite(config).weight, shape: [config.vocabularySize, config.hidden], start: NORMAL }
 }
 
 /** Every parameter of the network with its shape, in the order of the forward pass. */
-export const llamaParameters = (config: LlamaConfig): readonly LlamaParameter[] => [...eachParameter(config)]
+export const llamaParameters = (config: LlamaConfig): readonly NetworkParameter[] => [...eachParameter(config)]

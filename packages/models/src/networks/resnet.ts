@@ -1,10 +1,20 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { siteInput, type ConvolutionGeometry, type Coupling, type Env, type Provenance, type Site, type Stage } from '@tersor/core'
+import {
+  siteInput,
+  type ConvolutionGeometry,
+  type Coupling,
+  type Env,
+  type Provenance,
+  type Site,
+  type Stage,
+  type Statistics,
+} from '@tersor/core'
 import { everyNth } from '@tersor/core/internal/model/unfold'
-import type { ParameterStore, Shape } from '@tersor/tensor'
+import type { ParameterStore } from '@tersor/tensor'
 import { convolution } from './convolution.js'
 import { checkParameters } from './check-parameters.js'
 import { checkCount } from './config-counts.js'
+import { ONES, ZEROS, type NetworkParameter, type Start } from './fresh-weights.js'
 import type { ImageClassifier } from './image-classifier.js'
 import { linear } from './layers.js'
 import type { RawConfig } from './raw-config.js'
@@ -68,21 +78,41 @@ const namesOf = ({ site, norm }: NormedConvolution, folded: boolean): readonly s
   ...(folded ? [`${site.name}.bias`] : MEASURES.map(measure => `${norm}.${measure}`)),
 ]
 
-/** What training leaves as it was. */
-const buffersOf = (folded: boolean, ...convolutions: readonly NormedConvolution[]): readonly string[] =>
-  folded ? [] : convolutions.flatMap(({ norm }) => RUNNING.map(measure => `${norm}.${measure}`))
+/** PyTorch's, which these networks were trained with. */
+const MOMENTUM = 0.1
+
+const statisticsOf = ({ norm }: NormedConvolution): Statistics => {
+  const [mean, variance] = RUNNING.map(measure => `${norm}.${measure}`)
+  return { norm, mean, variance, momentum: MOMENTUM }
+}
+
+/** What training leaves as it was, and what the batch norms among them are. */
+const measuresOf = (folded: boolean, ...convolutions: readonly NormedConvolution[]): Pick<Stage, 'buffers' | 'statistics'> => {
+  const statistics = folded ? [] : convolutions.map(statisticsOf)
+  return { buffers: statistics.flatMap(({ mean, variance }) => [mean, variance]), statistics }
+}
+
+/** What a fresh norm begins with; a bias in its place begins with zeros. */
+const MEASURED: Readonly<Record<string, Start>> = { weight: ONES, running_var: ONES }
 
 /** Every parameter with its shape, in the order of the forward pass. */
-export const resNetParameters = (config: ResNetConfig, folded: boolean): readonly { readonly name: string; readonly shape: Shape }[] => [
-  ...convolutionsOf(config).flatMap(each =>
-    namesOf(each, folded).map((name, i) => ({
-      name,
-      shape: i === 0 ? [each.outputs, each.inputs, KERNEL, KERNEL] : [each.outputs],
-    })),
-  ),
-  { name: HEAD.weight, shape: [config.classes.length, config.groups[config.groups.length - 1].outputs] },
-  { name: `${HEAD.name}.bias`, shape: [config.classes.length] },
-]
+export const resNetParameters = (config: ResNetConfig, folded: boolean): readonly NetworkParameter[] => {
+  const features = config.groups[config.groups.length - 1].outputs
+  const start: Start = { kind: 'uniform', bound: 1 / Math.sqrt(features) }
+  return [
+    ...convolutionsOf(config).flatMap(each => {
+      const [weight, ...after] = namesOf(each, folded)
+      const { inputs, outputs } = each
+      const kernel: Start = { kind: 'kaiming', fanOut: outputs * KERNEL ** 2 }
+      return [
+        { name: weight, shape: [outputs, inputs, KERNEL, KERNEL], start: kernel },
+        ...after.map(name => ({ name, shape: [outputs], start: MEASURED[name.split('.').at(-1)!] ?? ZEROS })),
+      ]
+    }),
+    { name: HEAD.weight, shape: [config.classes.length, features], start },
+    { name: `${HEAD.name}.bias`, shape: [config.classes.length], start },
+  ]
+}
 
 interface Shared {
   readonly config: ResNetConfig
@@ -90,12 +120,14 @@ interface Shared {
 }
 
 /** The convolution at a site with what follows it: its norm, or the bias that the norm was folded into. */
-const convolve = (input: tf.Tensor, { site, norm }: NormedConvolution, env: Env, { config, folded }: Shared): tf.Tensor => {
+const convolve = (input: tf.Tensor, normed: NormedConvolution, env: Env, { config, folded }: Shared): tf.Tensor => {
+  const { site, norm } = normed
   const x = siteInput(site, input, env)
   const weight = env.weights(site.weight)
   if (folded) return convolution(x, weight, site.convolution, env.weights(`${site.name}.bias`))
   const [gain, bias, mean, variance] = MEASURES.map(measure => env.weights(`${norm}.${measure}`))
-  return convolution(x, weight, site.convolution, { gain, bias, mean, variance, epsilon: config.epsilon })
+  const measured = env.moments && ((y: tf.Tensor) => env.moments!(statisticsOf(normed), y))
+  return convolution(x, weight, site.convolution, { gain, bias, moments: measured ?? { mean, variance }, epsilon: config.epsilon })
 }
 
 /** The way around a block: every stride-th pixel, and zeros for the channels that the block adds, half before and half after. */
@@ -117,7 +149,7 @@ const stemStage = (shared: Shared): Stage => {
   return {
     name: 'stem',
     parameters: namesOf(stem, shared.folded),
-    buffers: buffersOf(shared.folded, stem),
+    ...measuresOf(shared.folded, stem),
     sites: [stem.site],
     run: (images, env) =>
       tf.tidy(() => {
@@ -133,7 +165,7 @@ const stemStage = (shared: Shared): Stage => {
 const blockStage = (block: Block, shared: Shared): Stage => ({
   name: block.name,
   parameters: [...namesOf(block.first, shared.folded), ...namesOf(block.second, shared.folded)],
-  buffers: buffersOf(shared.folded, block.first, block.second),
+  ...measuresOf(shared.folded, block.first, block.second),
   sites: [block.first.site, block.second.site],
   run: (x, env) =>
     tf.tidy(() => {

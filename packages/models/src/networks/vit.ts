@@ -6,15 +6,8 @@ import { checkCounts } from './config-counts.js'
 import { badField, extent, LARGEST_IMAGE } from './config-fields.js'
 import { convolution } from './convolution.js'
 import { parseEncoderConfig } from './encoder-config.js'
-import {
-  biased,
-  encoderBlock,
-  encoderChannels,
-  encoderNames,
-  encoderParameters,
-  encoderSites,
-  type EncoderConfig,
-} from './encoder-block.js'
+import { encoderBlock, encoderChannels, encoderNames, encoderParameters, encoderSites, type EncoderConfig } from './encoder-block.js'
+import { biased, NORMAL, normed, type NetworkParameter } from './fresh-weights.js'
 import type { ImageClassifier } from './image-classifier.js'
 import type { LanguageModelExtras } from './language-model.js'
 import { biasOf, layerNorm, linear, linearSite } from './layers.js'
@@ -105,14 +98,15 @@ const headStage = ({ hidden, epsilon }: VitConfig): Stage => ({
     }),
 })
 
-const parametersOf = (config: VitConfig) => {
+/** Every parameter with its shape, in the order of the forward pass. */
+export const vitParameters = (config: VitConfig): readonly NetworkParameter[] => {
   const { hidden, imageSize, patchSize, layers, classes } = config
   return [
-    { name: FIRST, shape: [1, 1, hidden] },
-    { name: POSITIONS, shape: [1, 1 + (imageSize / patchSize) ** 2, hidden] },
+    { name: FIRST, shape: [1, 1, hidden], start: NORMAL },
+    { name: POSITIONS, shape: [1, 1 + (imageSize / patchSize) ** 2, hidden], start: NORMAL },
     ...biased(PATCHES, [hidden, CHANNELS, patchSize, patchSize]),
     ...Array.from({ length: layers }, (_, layer) => encoderParameters(namesOf(layer), config)).flat(),
-    ...biased(FINAL_NORM, [hidden]),
+    ...normed(FINAL_NORM, hidden),
     ...biased(HEAD.name, [classes.length, hidden]),
   ]
 }
@@ -129,7 +123,7 @@ export const vitModel = (
   const { preprocessor, notes = [], ...rest } = extras
   checkCounts(rawConfig, params)
   const config = parseVitConfig(rawConfig, preprocessor)
-  const unclaimed = checkParameters(parametersOf(config), params)
+  const unclaimed = checkParameters(vitParameters(config), params)
   const blocks = Array.from({ length: config.layers }, (_, layer) => blockStage(layer, config))
   return Object.freeze({
     ...rest,

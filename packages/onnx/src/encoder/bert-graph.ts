@@ -13,7 +13,7 @@ import {
   WORDS,
   type BertConfig,
 } from '@tersor/models/internal/networks/bert-parameters'
-import { biased } from '@tersor/models/internal/networks/encoder-block'
+import { biased } from '@tersor/models/internal/networks/fresh-weights'
 import { biasOf } from '@tersor/models/internal/networks/layers'
 import { giveOut, idsValue, linear as linearIn, type GraphEnds, type GraphNetwork, type Values } from '../folder/network.js'
 import { HIDDEN_FROM_SIGHT, type Operators } from '../folder/operators.js'

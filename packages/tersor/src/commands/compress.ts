@@ -1,6 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core'
 import {
   activationNames,
+  callText,
   compress as run,
   othersText,
   pack,
@@ -222,7 +223,7 @@ const report = (
   const rows = steps.map(({ method, options, sites, error }) => [
     paint(terminal, method, 'cyan'),
     Object.entries(options)
-      .map(([name, value]) => `${name}=${String(value)}`)
+      .map(([name, value]) => callText({ name: '', options: { [name]: value } }).slice(1, -1))
       .join(' '),
     sites,
     error?.toExponential(2) ?? '',

@@ -1,0 +1,129 @@
+import * as tf from '@tensorflow/tfjs-core'
+import { registerGradients } from '@tersor/kernels/gradients'
+import { CompressionError } from '@tersor/tensor'
+import { createRng, type Rng } from '../run/rng.js'
+import { backwardOf, disposeBackward, tensorsOf, type BackwardOf } from './backward.js'
+import { begin, conclude, disposeCourse, resume, save, update, type Course } from './course.js'
+import { checkFit, type FitOptions } from './fit-options.js'
+import type { Clock } from './moment.js'
+import { once } from './plan.js'
+
+const notFinite = (what: string, step: number): CompressionError =>
+  new CompressionError('NOT_FINITE', what, 'Lower the learning rate, lengthen the warm-up or put clip({ norm: 1 }) before the optimiser.', {
+    step,
+  })
+
+/** Lends the variables with something added to them. */
+const shifted = async <T>(course: Course, shift: readonly tf.Tensor[] | undefined, work: () => Promise<T>): Promise<T> => {
+  if (!shift) return work()
+  const values = course.moving.map(({ variable }) => tf.keep(tf.clone(variable)))
+  try {
+    tf.tidy(() => course.moving.forEach(({ variable }, i) => void variable.assign(tf.add(variable, shift[i]))))
+    return await work()
+  } finally {
+    course.moving.forEach(({ variable }, i) => void variable.assign(values[i]))
+    tf.dispose(values)
+  }
+}
+
+/** Loss and gradients of a step, whose loss is a number. */
+const backwardIn = async <B extends object, G>(
+  course: Course,
+  options: FitOptions<B, G>,
+  backward: BackwardOf<B>,
+  batch: B,
+  clock: Clock,
+) => {
+  const { name = 'fit', plan = once, blame } = options
+  const made = await plan.step({
+    batch,
+    clock,
+    of: ({ batch: other = batch, shift } = {}) => shifted(course, shift, () => backward(other, clock)),
+  })
+  const [loss] = await made.loss.data()
+  if (Number.isFinite(loss)) return { ...made, value: loss }
+  disposeBackward(made)
+  const part = await blame?.(batch, clock)
+  throw notFinite(`The loss of step ${clock.step + 1} of ${name} is ${loss}${part === undefined ? '' : `, by ${part}`}.`, clock.step)
+}
+
+/** Moves what is trained by one batch. */
+const takeStep = async <B extends object, G>(
+  course: Course,
+  options: FitOptions<B, G>,
+  backward: BackwardOf<B>,
+  clock: Clock,
+  rng: Rng,
+): Promise<{ readonly loss: number; readonly norm: number }> => {
+  const { name = 'fit', data, transform, between } = options
+  const { step } = clock
+  const batch = await data(step, rng.fork(`batch ${step}`))
+  try {
+    const made = await backwardIn(course, options, backward, batch, clock)
+    try {
+      const length = update(course, made.gradients, transform, step, rng)
+      const [norm] = await length.data()
+      length.dispose()
+      if (!Number.isFinite(norm)) throw notFinite(`The gradients of step ${step + 1} of ${name} have the norm ${norm}.`, step)
+      await between?.(clock, made.told)
+      return { loss: made.value, norm }
+    } finally {
+      disposeBackward(made)
+    }
+  } finally {
+    tf.dispose(tensorsOf(batch).map(([, tensor]) => tensor))
+  }
+}
+
+/** What follows a step: averages, a look, a checkpoint; whether the training stops. */
+const follow = async <B extends object, G>(
+  course: Course,
+  { trained, steps, checkpoint }: FitOptions<B, G>,
+  step: number,
+): Promise<boolean> => {
+  const { averages, watching } = course
+  averages?.follow(step)
+  let stops = step === steps
+  if (watching) {
+    averages?.exchange()
+    try {
+      stops = (await watching.look(step, steps)) || stops
+    } finally {
+      averages?.exchange()
+    }
+  }
+  if (checkpoint && (stops || step % checkpoint.every === 0)) await save(course, trained, step)
+  return stops
+}
+
+/**
+ * Trains any tensors by any loss: θ ← θ + transform(∇ loss). On @tersor/backend-ort the step is recorded at the first batch of a shape.
+ * Throws BAD_OPTION; what the transform finds wrong with what is trained; NOT_FINITE for a loss or gradients that are no numbers; RESUME
+ * for a checkpoint of another training; an abort frees all but the variables.
+ */
+export const fit = async <B extends object, G = undefined>(options: FitOptions<B, G>): Promise<void> => {
+  checkFit(options)
+  registerGradients()
+  const { name = 'fit', steps, signal, onProgress } = options
+  const rng = options.rng ?? createRng(0)
+  const course = begin(options)
+  const variables = course.moving.map(({ variable }) => variable)
+  const { loss, given } = options
+  const backward = backwardOf({ variables, loss, ...(given && { given }) })
+  try {
+    let step = await resume(course, options, rng)
+    let stops = step === steps || (course.watching?.stopped() ?? false)
+    while (!stops) {
+      signal?.throwIfAborted()
+      const clock = { step, of: steps, rng: rng.fork(`step ${step}`) }
+      const seen = await takeStep(course, options, backward, clock, rng)
+      step++
+      stops = await follow(course, options, step)
+      onProgress?.({ type: 'trained', pass: name, step, of: steps, ...seen })
+    }
+    conclude(course)
+  } finally {
+    backward.dispose()
+    disposeCourse(course)
+  }
+}

@@ -1,0 +1,37 @@
+import '@tensorflow/tfjs-backend-cpu'
+import * as tf from '@tensorflow/tfjs-core'
+import { adam, decode, train, type TrainOptions } from '@tersor/core'
+import { describeParametrization, picoModel } from '@tersor/testing'
+import { describe as form } from '@tersor/tensor'
+import { bitNet, ternary } from './bit-net.js'
+
+describeParametrization(options => bitNet({ ...options }))
+
+it('makes weights of three values', async () => {
+  const weight = tf.tensor2d([[0.5, -0.1], [0.9, -0.5]]) // prettier-ignore
+  expect([...(await ternary(weight).data())].map(each => each + 0)).toEqual([0.5, 0, 0.5, -0.5])
+})
+
+it('stores one number and codes of two bits, and learns with rounded inputs', async () => {
+  const losses: number[] = []
+  const options: TrainOptions = {
+    objective: (output, { target }) => tf.mean(tf.square(tf.sub(output, target))),
+    transform: adam({ learningRate: 0.02 }),
+    data: (_step, rng) => {
+      const input = tf.tensor2d(Float32Array.from({ length: 32 * 16 }, rng.normal), [32, 16])
+      return { input, target: tf.slice(input, [0, 0], [-1, 8]) }
+    },
+    steps: 40,
+    onProgress: event => event.type === 'trained' && losses.push(event.loss),
+  }
+  const { params } = await train(picoModel(), { ...options, parametrize: bitNet({ inputs: true }) })
+  expect(losses[39]).toBeLessThan(0.7 * losses[0])
+  const weight = await params.read('layers.0.weight')
+  expect(form(weight)).toBe('affine{data: u2, scale: f16}')
+  const values = await decode(weight).data()
+  expect(new Set(values.map(Math.abs)).size).toBeLessThanOrEqual(2)
+})
+
+it('checks its options when it is made', () => {
+  expect(() => bitNet({ bits: 2 } as never)).toThrow('bit-net parametrization has no option "bits".')
+})

@@ -1,0 +1,146 @@
+import * as tf from '@tensorflow/tfjs-core'
+import { compress, createRng, pipeline, type Model, type ProgressEvent, type RunOptions, type Step } from '@tersor/core'
+import { distill, softLabels } from '@tersor/distillation'
+import { huggingFaceSink } from '@tersor/formats/huggingface'
+import { scratchFolder } from '@tersor/formats/scratch'
+import { selectEngine } from '@tersor/kernels'
+import { lora } from '@tersor/low-rank'
+import { openModel, picoLlama } from '@tersor/models'
+import { lsq, qat, rtn } from '@tersor/quantization'
+import { outputOf, relativeError } from '@tersor/testing'
+import type { Encoded, Parameter } from '@tersor/tensor'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { Writable } from 'node:stream'
+import { byteTokenizerJson } from './byte-tokenizer.fixture.js'
+import { main } from './index.js'
+
+const model = picoLlama({ layers: 1, vocabulary: 64, seed: 5 })
+let folder = ''
+let batches: tf.Tensor[] = []
+
+beforeAll(async () => {
+  expect((await selectEngine({ engine: 'ort' })).engine).toBe('ort')
+  folder = await mkdtemp(join(tmpdir(), 'tersor-training-'))
+  batches = [1, 2, 3].map(seed =>
+    tf.tensor2d(
+      Int32Array.from({ length: 64 }, (_, i) => (i * (7 + seed) + seed) % 61),
+      [4, 16],
+      'int32',
+    ),
+  )
+})
+afterAll(async () => {
+  tf.dispose(batches)
+  await rm(folder, { recursive: true, force: true })
+})
+
+const leaves = (parameter: Parameter): unknown =>
+  parameter.kind === 'dense'
+    ? Buffer.from(parameter.bytes).toString('base64')
+    : Object.entries(parameter.parts).map(([name, part]) => [name, leaves(part)])
+const bytesOf = async ({ params }: Model): Promise<unknown> =>
+  Promise.all(params.names().map(async name => [name, leaves(await params.read(name))]))
+
+const run = (step: Step, more: RunOptions<typeof model> = {}) => compress(model, step, { calibration: batches, seed: 2, ...more })
+const errorOf = async (small: Model): Promise<number> => relativeError(await outputOf(model, batches[0]), await outputOf(small, batches[0]))
+const coarse = () => rtn({ bits: 2, group: 8 })
+
+it('learns back in a pipeline what rounding lost, with the codes as they were', async () => {
+  const rounded = await run(coarse())
+  const name = 'model.layers.0.mlp.up_proj.weight'
+  const codes = async ({ params }: Model, base: boolean) => {
+    const tree = (await params.read(name)) as Encoded
+    return ((base ? tree.parts.base : tree) as Encoded).parts.data
+  }
+  const distilled = await run(pipeline(coarse(), distill({ steps: 30, rate: 0.01 })))
+  const adapted = await run(pipeline(coarse(), lora({ rank: 4, steps: 30, rate: 0.01 })))
+  for (const [small, base] of [
+    [distilled, false],
+    [adapted, true],
+  ] as const) {
+    // prettier-ignore
+    expect(await errorOf(small)).toBeLessThan(0.8 * (await errorOf(rounded)))
+    expect(await codes(small, base)).toEqual(await codes(rounded, false))
+  }
+  expect(adapted.params.info('model.norm.weight')).toEqual(model.params.info('model.norm.weight'))
+})
+
+it('trains for rounding, better than rounding alone', async () => {
+  const learned = await run(qat({ parametrization: lsq({ bits: 2, granularity: 'row' }), terms: [softLabels()], steps: 60, rate: 0.01 }))
+  expect(await errorOf(learned)).toBeLessThan(0.9 * (await errorOf(await run(rtn({ bits: 2, granularity: 'row' })))))
+})
+
+it('goes on from a checkpoint of the scratch folder to the same bytes, wherever it was stopped', async () => {
+  const steps = pipeline(
+    coarse(),
+    distill({ steps: 6, rows: 4, rate: 0.01, terms: [softLabels()], checkpoint: 2 }),
+    lora({ rank: 2, steps: 4, rows: 4, checkpoint: 1 }),
+  )
+  const whole = await bytesOf(await run(steps))
+  const rng = createRng(3)
+  for (let kill = 0; kill < (process.env.TERSOR_SLOW === '1' ? 20 : 3); kill++) {
+    const scratch = join(folder, `stopped-${kill}`)
+    const controller = new AbortController()
+    let left = 1 + rng.integer(9)
+    const onProgress = (event: ProgressEvent) => void (event.type === 'trained' && --left === 0 && controller.abort(new Error('stopped')))
+    const first = scratchFolder(scratch)
+    await expect(run(steps, { scratch: first, signal: controller.signal, onProgress })).rejects.toThrow('stopped')
+    await first.close()
+    const seen: string[] = []
+    const resumed = await run(steps, { scratch: scratchFolder(scratch), resume: true, onProgress: event => seen.push(event.type) })
+    expect(await bytesOf(resumed)).toEqual(whole)
+    expect(seen).toContain('resumed')
+  }
+})
+
+describe('the command line', () => {
+  const run = async (...argv: string[]) => {
+    const texts = { out: '', err: '' }
+    const stream = (name: 'out' | 'err') => new Writable({ write: (chunk, _encoding, done) => ((texts[name] += String(chunk)), done()) })
+    return {
+      code: await main(['compress', source(), ...argv, '--calibrate', text(), '--quiet'], { out: stream('out'), err: stream('err') }),
+      ...texts,
+    }
+  }
+  const source = () => join(folder, 'pico')
+  const text = () => join(folder, 'text.txt')
+
+  beforeAll(async () => {
+    const pico = picoLlama({ layers: 1, dtype: 'bf16', context: 32, seed: 3 })
+    const files = { 'tokenizer.json': new TextEncoder().encode(JSON.stringify(byteTokenizerJson())) }
+    const sink = huggingFaceSink(source(), { config: pico.rawConfig, files })
+    for (const name of pico.params.names()) await sink.write(name, await pico.params.read(name))
+    await (await sink.finish()).close?.()
+    await writeFile(text(), 'the old man and the sea and the boat '.repeat(30))
+  })
+
+  it('trains by steps whose options are calls', async () => {
+    const byStep = join(folder, 'by-step')
+    const calls = [
+      'rtn(bits=3, group=8)',
+      'distill(steps=2, rows=2, terms=[soft-labels(temperature=3)], weights=[2])',
+      'lora(rank=2, steps=2, rows=2)',
+    ]
+    const told = await run('--out', byStep, ...calls.flatMap(call => ['--step', call]))
+    expect([told.code, told.err]).toEqual([0, ''])
+    expect(told.out).toContain('terms=[soft-labels(temperature=3)] weights=[2]')
+    const opened = await openModel(byStep)
+    expect(opened.params.info('model.layers.0.mlp.up_proj.weight').codec).toBe('sum')
+    expect(opened.provenance?.map(({ method }) => method)).toEqual(['rtn', 'distill', 'lora', 'pack'])
+    await opened.close?.()
+  })
+
+  it('trains with weights rounded', async () => {
+    const out = join(folder, 'qat')
+    const call = 'qat(parametrization=lsq(bits=4, granularity=row), steps=2, rows=2)'
+    const told = await run('--out', out, '--step', call)
+    expect([told.code, told.err]).toEqual([0, ''])
+    expect(told.out).toContain('parametrization=lsq(bits=4, granularity=row)')
+    const opened = await openModel(out)
+    expect(opened.params.info('model.layers.0.mlp.up_proj.weight').codec).toBe('affine')
+    expect(opened.provenance?.[0]).toMatchObject({ method: 'qat', options: { parametrization: { name: 'lsq', options: { bits: 4 } } } })
+    await opened.close?.()
+  })
+})

@@ -1,0 +1,62 @@
+import * as tf from '@tensorflow/tfjs-core'
+import { adam, callText, createRng, train, type Batch, type Made, type Model, type Term, type TrainOptions } from '@tersor/core'
+import { abortEverywhere } from './abort-everywhere.js'
+import { picoModel } from './pico-model.js'
+import { bytesOfModel } from './trees.js'
+import { useEngine } from './use-engine.js'
+
+export interface TermSuite {
+  /** Networks of one form, another for each seed; `picoModel` where absent. */
+  readonly model?: (seed: number) => Model
+  /** The batch of a step; rows of 16 numbers and one of 8 classes each where absent. */
+  readonly data?: TrainOptions['data']
+  /** Whether it is 0 where student and teacher are the same; true where absent. */
+  readonly zero?: boolean
+}
+
+const rows: TrainOptions['data'] = (_step, rng): Batch => ({
+  input: tf.tensor2d(Float32Array.from({ length: 8 * 16 }, rng.normal), [8, 16]),
+  target: tf.tensor1d(Int32Array.from({ length: 8 }, () => rng.integer(8)), 'int32'), // prettier-ignore
+})
+
+/** The promises that every term of a training keeps; call it first in the term's test. */
+export const describeTerm = (
+  make: () => Term & Made,
+  { model = seed => picoModel({ seed }), data = rows, zero = true }: TermSuite = {},
+): void => {
+  const options = (): TrainOptions => ({
+    ...{ objective: make(), teacher: model(9), data, steps: 12, seed: 3 },
+    transform: adam({ learningRate: 0.02 }),
+  })
+  const lossesOf = async (more: Partial<TrainOptions> = {}): Promise<number[]> => {
+    const losses: number[] = []
+    await train(model(1), { ...options(), ...more, onProgress: event => event.type === 'trained' && losses.push(event.loss) })
+    return losses
+  }
+  describe(`${callText(make())} as a term`, () => {
+    useEngine()
+
+    it('is learned from a teacher', async () => {
+      const losses = await lossesOf({ data: (_step, _rng, withWeights) => data(0, createRng(4), withWeights) }) // one batch again and again
+      expect(losses.every(Number.isFinite)).toBe(true)
+      expect(losses[11]).toBeLessThan(losses[0])
+    })
+
+    it(zero ? 'is nothing between equals' : 'is a number between equals', async () => {
+      const [loss] = await lossesOf({ teacher: model(1), steps: 1 })
+      if (zero) expect(Math.abs(loss)).toBeLessThan(1e-5)
+      else expect(loss).toBeGreaterThan(0)
+    })
+
+    it('gives the same bytes for the same seed, and leaves no tensor behind, whenever it is aborted', async () => {
+      const run = (more: Partial<TrainOptions>) => train(model(1), { ...options(), steps: 3, ...more })
+      expect(await bytesOfModel(await run({}))).toEqual(await bytesOfModel(await run({})))
+      await abortEverywhere(stopping => run(stopping))
+    })
+
+    it('says that it needs a teacher', async () => {
+      const { teacher: _none, ...alone } = options()
+      await expect(train(model(1), alone)).rejects.toMatchObject({ code: 'BAD_OPTION' })
+    })
+  })
+}
