@@ -5,6 +5,12 @@ process.env.TERSOR_SPINNING ??= '0' // workers share the cores
 /** Tests run from sources: the export condition @tersor/source leads to src, so nothing is built first. */
 export default {
   ...preset,
+  // a test runs in a context of its own, where looking up a global is slow unless it is handed over: a fifth of the whole run
+  sandboxInjectedGlobals: [
+    ...['Math', 'Number', 'BigInt', 'String', 'Symbol', 'Object', 'Array', 'Map', 'Set', 'WeakMap', 'Promise', 'Error', 'JSON'],
+    ...['Float32Array', 'Float64Array', 'Int8Array', 'Int32Array', 'Uint8Array', 'Uint16Array', 'Uint32Array', 'ArrayBuffer', 'DataView'],
+    ...['isNaN', 'Infinity'],
+  ],
   testMatch: [
     '**/*.test.ts',
     '**/packages/*/docs/**/*.md',
@@ -23,6 +29,7 @@ export default {
     '<rootDir>/docs/design.md',
   ],
   modulePathIgnorePatterns: ['/dist/'],
+  testEnvironment: '<rootDir>/scripts/jest-environment.cjs',
   testEnvironmentOptions: { customExportConditions: ['@tersor/source', 'node', 'require', 'default'] },
   reporters: ['default', '<rootDir>/scripts/count-reporter.cjs'],
   setupFiles: ['<rootDir>/scripts/quiet-tfjs.cjs'],

@@ -36,8 +36,10 @@ interface Found extends Import {
 const packages = readPackages()
 const sourcesOf = ({ sources }: Package): { readonly file: string; readonly text: string }[] =>
   sources.map(file => ({ file, text: readFileSync(file, 'utf8') }))
-const importsIn = (each: Package): Found[] =>
-  sourcesOf(each).flatMap(({ file, text }) => importsOf(text).map(found => ({ ...found, file: relative(ROOT, file) })))
+/** Of every file, parsed once. */
+const imports = new Map(packages.flatMap(sourcesOf).map(({ file, text }) => [file, importsOf(text)]))
+const importsIn = ({ sources }: Package): Found[] =>
+  sources.flatMap(file => imports.get(file)!.map(found => ({ ...found, file: relative(ROOT, file) })))
 const external = (each: Package): (Found & { readonly to: string })[] =>
   importsIn(each).flatMap(found => {
     const to = packageOf(found.specifier)
@@ -130,9 +132,10 @@ describe.each(packages.map(each => [each.manifest.name, each] as const))('%s', (
 
   it('has no cycle of files', () => {
     const edges = new Map(
-      sourcesOf(each).map(({ file, text }) => [
+      each.sources.map(file => [
         relative(ROOT, file),
-        importsOf(text)
+        imports
+          .get(file)!
           .filter(({ specifier }) => specifier.startsWith('.'))
           .map(({ specifier }) => relative(ROOT, join(dirname(file), specifier.replace(/\.js$/, '.ts')))),
       ]),

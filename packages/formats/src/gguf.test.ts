@@ -473,7 +473,7 @@ describe('any GGUF file', () => {
   })
 
   it('reads headers that are longer than the first read', async () => {
-    const long: GgufValue = { type: 'list', of: 'string', value: Array.from({ length: 200_000 }, (_, i) => `token ${i}`) }
+    const long: GgufValue = { type: 'list', of: 'string', value: Array.from({ length: 2_000 }, (_, i) => `${i}`.padEnd(800)) }
     const content = blob(encodeGgufHeader(new Map([['long', long]]), []))
     const { metadata } = await openGguf(content)
     expect(metadata.get('long')).toEqual(long)

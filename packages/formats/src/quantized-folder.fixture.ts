@@ -1,6 +1,6 @@
 import { createRng } from '@tersor/core'
 import { readFileSync } from 'node:fs'
-import { concatenate, mutate, TEXT } from './files/mutations.fixture.js'
+import { concatenate, mutate, TEXT, tries } from './files/mutations.fixture.js'
 import { openQuantized } from './huggingface/quantized/open.js'
 import { openSafetensors, safetensorsHeaderBytes } from './safetensors.js'
 
@@ -25,10 +25,10 @@ export const rawTensors = (dir: string): Record<string, Raw> => {
   )
 }
 
-const FOLDERS = 2000
+export const FOLDERS = tries(2000)
 const LONGEST_MS = 2000
 
-/** Opens a folder 2000 times with damage in header or config: each gives a model or a coded error of two lines, in bounded time. Returns how many were refused. */
+/** Opens a folder FOLDERS times with damage in header or config: each gives a model or a coded error of two lines, in bounded time. Returns how many were refused. */
 export const damageFolder = async (dir: string, seed: number): Promise<number> => {
   const file = new Uint8Array(readFileSync(`${dir}/model.safetensors`))
   const text = new Uint8Array(readFileSync(`${dir}/config.json`))

@@ -19,14 +19,14 @@ import { temporaryFolder } from './files/failing-file-system.fixture.js'
 import { gptqSink } from './gptq.js'
 import { openHuggingFace } from './huggingface.js'
 import { openImatrix, writeImatrix } from './imatrix.js'
-import { mutate, BINARY, TEXT } from './files/mutations.fixture.js'
+import { BINARY, mutate, TEXT, tries } from './files/mutations.fixture.js'
 import { openSafetensors, safetensorsHeaderBytes, safetensorsSink } from './safetensors.js'
 import { scratchFolder } from './scratch.js'
 import { encodeRecord } from './scratch/journal.js'
 import type { JournalRecord } from './scratch/journal-record.js'
 import { openTfjs } from './tfjs.js'
 
-const MUTATIONS = 200
+const MUTATIONS = tries(500)
 /** What a file of some kilobytes may cost at most: far below what it can claim. */
 const LARGEST_ALLOCATION = 16 << 20
 

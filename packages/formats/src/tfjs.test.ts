@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { affineOf, blocksToTree, createRng, decode, maskedOf, matrixOf } from '@tersor/core'
 import { fromFloat32, fromIntegers, toFloat32, toInt32, type Dense, type Parameter } from '@tersor/tensor'
-import { mutate, TEXT } from './files/mutations.fixture.js'
+import { mutate, TEXT, tries } from './files/mutations.fixture.js'
 import { openTfjs, tfjsSink, type TfjsSinkOptions } from './tfjs.js'
 
 let folder = ''
@@ -231,7 +231,7 @@ describe('writing', () => {
   })
 })
 
-const MUTATIONS = 2500
+const MUTATIONS = tries(2500)
 
 it(`gives coded errors or weights for ${MUTATIONS} damaged manifests, in bounded time and memory`, async () => {
   const weights = [

@@ -1,6 +1,7 @@
 import * as fc from 'fast-check'
 import { quantizeBlock, quantizeReference } from './blocks.reference.js'
 import { wasmKernels } from './wasm.js'
+import { runs } from './values.reference.js'
 
 const kernels = wasmKernels()
 
@@ -32,7 +33,7 @@ describe.each(Object.keys(quantizeBlock))('%s', kernel => {
         const values = Float32Array.from(parts.flat())
         expect(quantized(kernel, values)).toEqual(quantizeReference(kernel, values))
       }),
-      { numRuns: 500 },
+      { numRuns: runs(500) },
     )
   })
 })

@@ -1,7 +1,9 @@
 import fc from 'fast-check'
 import { hadamard } from '@tersor/kernels'
 import { away } from './linear-algebra.reference.js'
-import { values } from './values.reference.js'
+import { runs, values } from './values.reference.js'
+
+fc.configureGlobal({ numRuns: runs(100) })
 
 /** Entry (i, j) of the unscaled matrix is −1 where i and j share an odd number of bits. */
 const entry = (i: number, j: number): number => ([...(i & j).toString(2)].filter(bit => bit === '1').length % 2 === 0 ? 1 : -1)

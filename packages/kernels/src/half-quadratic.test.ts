@@ -1,6 +1,7 @@
 import * as fc from 'fast-check'
 import { halfQuadratic } from './half-quadratic.js'
 import { halfQuadraticReference, shrink } from './half-quadratic.reference.js'
+import { runs } from './values.reference.js'
 
 it('shrinks as worked by hand', () => {
   // 0.5 − 0.5^−0.3 / 10 = 0.5 − 0.12311
@@ -37,6 +38,6 @@ it('gives the codes and zeros of plain loops, from weights that shrinking leaves
         expect(await halfQuadratic(weights, options)).toEqual(halfQuadraticReference(weights, options))
       },
     ),
-    { numRuns: 300 },
+    { numRuns: runs(300) },
   )
 })

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { kMeans } from '@tersor/kernels'
 import { lloyd, lossOf, nearest } from './k-means.reference.js'
-import { values } from './values.reference.js'
+import { runs, values } from './values.reference.js'
 
 /** Numbers of [0, 1) that depend on the seed alone. */
 const rngOf = (seed: number) => {
@@ -52,7 +52,7 @@ it('ends where plain Lloyd stands still, at the nearest centres, with the loss i
         })
       },
     ),
-    { numRuns: 60 },
+    { numRuns: runs(60) },
   )
 })
 

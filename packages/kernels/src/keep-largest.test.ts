@@ -1,6 +1,9 @@
 import * as fc from 'fast-check'
 import { keepLargest, keepLargestOfAll, keepLargestOfRows, keepLargestOfRuns, type Marking } from './keep-largest.js'
 import { runRowsHere } from './pool.js'
+import { runs } from './values.reference.js'
+
+fc.configureGlobal({ numRuns: runs(100) })
 
 /** Sorts by value, NaN last, equals as they stand, and marks all but the first `count`. */
 const reference = (scores: readonly number[], count: number): number[] => {

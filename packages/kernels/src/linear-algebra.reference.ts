@@ -2,10 +2,10 @@ import { values } from './values.reference.js'
 
 /** (rows, inner) · (inner, columns) in plain loops and doubles. */
 export function product(a: ArrayLike<number>, b: ArrayLike<number>, rows: number, inner: number, columns: number): Float64Array {
-  const result = new Float64Array(rows * columns)
+  const [result, left, right] = [new Float64Array(rows * columns), new Float64Array(a), new Float64Array(b)]
   for (let row = 0; row < rows; row++)
     for (let k = 0; k < inner; k++)
-      for (let column = 0; column < columns; column++) result[row * columns + column] += a[row * inner + k] * b[k * columns + column]
+      for (let column = 0; column < columns; column++) result[row * columns + column] += left[row * inner + k] * right[k * columns + column]
   return result
 }
 

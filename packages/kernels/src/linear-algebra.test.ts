@@ -44,7 +44,7 @@ describe('cholesky', () => {
   })
 
   it('puts a matrix of many panels together again', async () => {
-    const n = 1300
+    const n = 520
     const a = tf.tidy(() => tf.add(tf.matMul(tensor([n, n], 5), tensor([n, n], 5), false, true), tf.mul(tf.eye(n), 50)))
     const lower = tf.tensor2d(await cholesky(await a.data<'float32'>(), n), [n, n])
     const difference = tf.tidy(() => tf.max(tf.abs(tf.sub(a, tf.matMul(lower, lower, false, true)))))
@@ -79,7 +79,7 @@ describe('inverseCholeskyUpper', () => {
     for (const n of [1, 3, 130, 300]) {
       const h = positiveDefinite(n, n + 1)
       const upper = await inverseCholeskyUpper(h.slice(), n)
-      for (let row = 0; row < n; row++) for (let column = 0; column < row; column++) expect(upper[row * n + column]).toBe(0)
+      expect(upper.every((value, at) => Math.floor(at / n) <= at % n || value === 0)).toBe(true)
       expect(away(identity(n), product(product(upper, h, n, n, n), transpose(upper, n, n), n, n, n))).toBeLessThan(1e-4)
     }
   })
@@ -129,7 +129,7 @@ describe('symmetricEigen', () => {
         expect(away(identity(n), product(rows, transpose(rows, n, n), n, n, n))).toBeLessThan(5e-6)
         expect([...d]).toEqual([...d].sort((p, q) => p - q))
       }),
-      { numRuns: 30 },
+      { numRuns: 15 },
     )
   })
 
@@ -178,8 +178,9 @@ describe('qr', () => {
         const { q, r } = qr(a, rows, columns)
         expect(away([...a, 1], [...product(q, r, rows, columns, columns), 1])).toBeLessThan(1e-5)
         expect(away(identity(columns), product(transpose(q, rows, columns), q, columns, rows, columns))).toBeLessThan(1e-5)
-        for (let i = 0; i < columns; i++) for (let j = 0; j < i; j++) expect(r[i * columns + j]).toBe(0)
+        expect(r.every((value, at) => Math.floor(at / columns) <= at % columns || value === 0)).toBe(true)
       }),
+      { numRuns: 40 },
     )
   })
 
@@ -212,7 +213,7 @@ describe('svd', () => {
           expect([...s]).toEqual([...s].sort((p, q) => q - p))
         },
       ),
-      { numRuns: 60 },
+      { numRuns: 25 },
     )
   })
 
@@ -290,10 +291,10 @@ describe('nthElement', () => {
   })
 
   it('is quick on equal and on sorted values', () => {
-    const equal = new Float32Array(1_000_000)
-    expect(nthElement(equal, 500_000)).toBe(0)
-    const sorted = Float32Array.from({ length: 1_000_000 }, (_, at) => at)
-    expect(nthElement(sorted, 777_777)).toBe(777_777)
+    const equal = new Float32Array(200_000)
+    expect(nthElement(equal, 100_000)).toBe(0)
+    const sorted = Float32Array.from({ length: 200_000 }, (_, at) => at)
+    expect(nthElement(sorted, 177_777)).toBe(177_777)
   })
 })
 

@@ -1,5 +1,6 @@
 import * as fc from 'fast-check'
 import { BLOCK_TYPES, encodeBlocks, quantizeBlocks, type BlockTypeName } from './blocks.js'
+import { runs } from './values.reference.js'
 
 const SEARCHED = ['q2_k', 'q3_k', 'q4_k', 'q5_k', 'q6_k', 'iq4_nl', 'iq4_xs'] as const satisfies readonly BlockTypeName[]
 const COLUMNS = 512
@@ -34,7 +35,7 @@ describe.each(SEARCHED)('the search of %s', type => {
         const values = valuesOf(kind, seed, 2 * COLUMNS)
         expect(encodeBlocks(type, values)).toEqual(BLOCK_TYPES[type].encode(values))
       }),
-      { numRuns: 40 },
+      { numRuns: runs(40) },
     )
   })
 
@@ -45,7 +46,7 @@ describe.each(SEARCHED)('the search of %s', type => {
         const importance = valuesOf('sparse', seed + 1, COLUMNS).map(Math.abs)
         expect(encodeBlocks(type, values, { importance })).toEqual(BLOCK_TYPES[type].encode(values, importance))
       }),
-      { numRuns: 40 },
+      { numRuns: runs(40) },
     )
   })
 

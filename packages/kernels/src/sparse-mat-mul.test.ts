@@ -3,7 +3,9 @@ import * as fc from 'fast-check'
 import { groupSparseMatMul, groupSparseOf } from './group-sparse-mat-mul.js'
 import { multiplied } from './packed.reference.js'
 import { twoOfFourMatMul } from './two-of-four-mat-mul.js'
-import { distance, values as signed } from './values.reference.js'
+import { distance, runs, values as signed } from './values.reference.js'
+
+fc.configureGlobal({ numRuns: runs(100) })
 
 const PAIRS = [3, 5, 6, 9, 10, 12]
 const sizes = { rows: fc.integer({ min: 1, max: 9 }), count: fc.integer({ min: 1, max: 19 }), seed: fc.nat(1000) }

@@ -86,9 +86,16 @@ const F16: SmallFloat = { exponent: 5, mantissa: 10, infinities: true }
 const F8E4M3: SmallFloat = { exponent: 4, mantissa: 3, infinities: false }
 const F8E5M2: SmallFloat = { exponent: 5, mantissa: 2, infinities: true }
 
-/** The values of all codes of a format. */
-const tableOf = (format: SmallFloat): Float32Array =>
-  Float32Array.from({ length: 2 ** (1 + format.exponent + format.mantissa) }, (_, code) => decodeSmall(code, format))
+/** The values of all codes of a format, made when they are first asked for: most programs read one format or none. */
+const tableOf = (format: SmallFloat): (() => Float32Array) => {
+  let table: Float32Array | undefined
+  const make = (): Float32Array => {
+    const made = new Float32Array(2 ** (1 + format.exponent + format.mantissa))
+    for (let code = 0; code < made.length; code++) made[code] = decodeSmall(code, format)
+    return made
+  }
+  return () => (table ??= make())
+}
 
 const f16Table = tableOf(F16)
 const f8e4m3Table = tableOf(F8E4M3)
@@ -98,10 +105,16 @@ const POWER_BIAS = 127
 const NO_POWER = 255
 
 /** Values by code, of the small floats whose codes are few enough for a table. */
-export const FLOAT_TABLES = Object.freeze({
-  f16: f16Table,
-  f8e4m3: f8e4m3Table,
-  f8e5m2: f8e5m2Table,
+export const FLOAT_TABLES: Readonly<Record<'f16' | 'f8e4m3' | 'f8e5m2' | 'f8e8m0', Float32Array>> = Object.freeze({
+  get f16() {
+    return f16Table()
+  },
+  get f8e4m3() {
+    return f8e4m3Table()
+  },
+  get f8e5m2() {
+    return f8e5m2Table()
+  },
   f8e8m0: Float32Array.from({ length: 256 }, (_, code) => (code === NO_POWER ? NaN : 2 ** (code - POWER_BIAS))),
 })
 
@@ -116,9 +129,9 @@ export const encodeAllBf16 = (values: Float32Array): Uint16Array => {
   return codes
 }
 
-export const decodeF16 = (code: number): number => f16Table[code]
-export const decodeF8e4m3 = (code: number): number => f8e4m3Table[code]
-export const decodeF8e5m2 = (code: number): number => f8e5m2Table[code]
+export const decodeF16 = (code: number): number => f16Table()[code]
+export const decodeF8e4m3 = (code: number): number => f8e4m3Table()[code]
+export const decodeF8e5m2 = (code: number): number => f8e5m2Table()[code]
 
 /** 8-bit float with 4 exponent bits: no infinities, so overflow becomes NaN (largest finite 448). */
 export const encodeF8e4m3 = (value: number): number => encodeSmall(Math.fround(value), F8E4M3)

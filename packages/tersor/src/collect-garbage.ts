@@ -23,7 +23,7 @@ export const garbageCollector = (): (() => void) => {
   const collect = collector()
   if (!collect) return () => {}
   const held = (): number => process.memoryUsage().arrayBuffers
-  let [afterYoung, afterAll] = [0, 0]
+  let [afterYoung, afterAll] = [held(), held()]
   return () => {
     if (held() - afterYoung < MOST_YOUNG) return
     collect({ type: 'minor' })

@@ -1,7 +1,8 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { compress, pipeline, type Model, type Pass, type RunOptions, type Step } from '@tersor/core'
+import { compress, pipeline, type Model, type Pass, type ProgressEvent, type RunOptions, type Step } from '@tersor/core'
 import { hasCode, memorySink, type ParameterSink } from '@tersor/tensor'
 import { abortEverywhere } from './abort-everywhere.js'
+import { memoryScratch } from './memory-scratch.js'
 import { picoBatches, picoModel } from './pico-model.js'
 import { bytesOfModel, everySecond, outputOf, titleOf } from './trees.js'
 import { useEngine } from './use-engine.js'
@@ -39,6 +40,16 @@ const watchedSink = (failing = Infinity): { readonly sink: ParameterSink; readon
       },
     },
   }
+}
+
+/** Stops a run when a pass begins with a stage, counted from 1. */
+const stoppedAt = (pass: string, stage: number): Pick<RunOptions, 'signal' | 'onProgress'> => {
+  const controller = new AbortController()
+  let begun = 0
+  const onProgress = (event: ProgressEvent): void => {
+    if (event.type === 'stage' && event.pass === pass && ++begun === stage) controller.abort(new Error('stopped by the test'))
+  }
+  return { signal: controller.signal, onProgress }
 }
 
 /** The promises that every pass keeps; call it first in the pass's test. */
@@ -93,6 +104,23 @@ export const describePass = (
         expect(full.ends).toEqual(['abort'])
         expect(tf.memory().numTensors).toBe(before)
       }
+    })
+
+    it('goes on to the same bytes where it was stopped behind its first stage', async () => {
+      const source = model()
+      const { name } = make()
+      let stages = 0
+      const whole = await bytesOfModel(
+        await run({ onProgress: event => void (event.type === 'stage' && event.pass === name && stages++) }, source),
+      )
+      const scratch = memoryScratch()
+      // a pass that looks at the whole model is made anew, and one stage leaves nothing to go on with
+      if (stages < 2) return expect(await bytesOfModel(await run({ scratch }, source))).toEqual(whole)
+      await expect(run({ scratch, ...stoppedAt(name, 2) }, source)).rejects.toThrow('stopped by the test')
+      const resumed: string[] = []
+      const onProgress = (event: ProgressEvent): void => void (event.type === 'resumed' && event.pass === name && resumed.push(event.stage))
+      expect(await bytesOfModel(await run({ scratch, resume: true, onProgress }, source))).toEqual(whole)
+      expect(resumed).toHaveLength(1)
     })
 
     it(calibrated ? 'refuses to run without calibration' : 'runs without calibration', async () => {

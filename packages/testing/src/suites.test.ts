@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core'
 import '@tensorflow/tfjs-backend-cpu'
-import { definePass, integer, maskedOf, type Method, type Model, type Pass } from '@tersor/core'
+import { definePass, integer, maskedOf, type Method, type Model, type Pass, walkStages } from '@tersor/core'
 import {
   CompressionError,
   fromFloat32,
@@ -119,6 +119,28 @@ describe('describePass', () => {
     expect(titles).toEqual(['identity(times=2) as a pass'])
   })
 
+  const resumed = 'goes on to the same bytes where it was stopped behind its first stage'
+
+  it('catches a pass that goes on to other bytes than it would have made in one go', async () => {
+    // counts the stages of this run alone: 1 and 2 at one go, 1 and 1 after a stop
+    const counting: Pass = {
+      kind: 'pass',
+      name: 'counting',
+      run: (model, context) => {
+        let visits = 0
+        return walkStages(model, context, { pass: 'counting' }, async ({ owned, dense, replace }) => {
+          visits++
+          for (const name of owned) {
+            const { shape } = await dense(name)
+            replace(name, fromFloat32(new Float32Array(shape[0] * shape[1]).fill(visits), 'f32', shape))
+          }
+        })
+      },
+    }
+    const { failed } = await outcomeOf(() => describePass(() => counting))
+    expect(Object.keys(failed)).toEqual([resumed])
+  })
+
   it('catches a tensor that is left behind', async () => {
     const leaking: Pass = { kind: 'pass', name: 'leaking', run: async model => (tf.scalar(1), model) }
     const { failed } = await outcomeOf(() => describePass(() => leaking))
@@ -134,7 +156,7 @@ describe('describePass', () => {
     const bytes = 'gives the same bytes for the same seed and leaves the model it was given as it was'
     expect(Object.keys((await outcomeOf(() => describePass(() => inPlace))).failed)).toContain(bytes)
     let runs = 1
-    expect(Object.keys((await outcomeOf(() => describePass(() => scaling(runs++, 1)))).failed)).toEqual([bytes])
+    expect(Object.keys((await outcomeOf(() => describePass(() => scaling(runs++, 1)))).failed)).toEqual([bytes, resumed])
     const { failed } = await outcomeOf(() => describePass(() => identity(), { calibrated: true }))
     expect(Object.keys(failed)).toEqual(['refuses to run without calibration'])
   })

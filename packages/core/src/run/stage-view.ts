@@ -2,7 +2,7 @@ import * as tf from '@tensorflow/tfjs-core'
 import type { Parameter, ParameterStore } from '@tersor/tensor'
 import type { Activations } from './activations.js'
 import { collector, observe, type Collector } from './calibrate.js'
-import { decodeOnThreads } from '../model/decode-finite.js'
+import { decodedParameters } from '../model/decoded-parameters.js'
 import type { Calibration } from '../step/method.js'
 import type { Model, Site, Stage, Tap } from '../model/model.js'
 
@@ -48,35 +48,18 @@ interface OpenView extends StageView {
 const parametersOf = (store: Pick<ParameterStore, 'read'>, signal?: AbortSignal) => {
   const sources = new Map<string, () => Promise<Parameter>>()
   const parameters = new Map<string, Promise<Parameter>>()
-  const tensors = new Map<string, tf.Tensor>()
   const read = (name: string): Promise<Parameter> => {
     const known = parameters.get(name) ?? sources.get(name)?.() ?? store.read(name, signal ? { signal } : {})
     parameters.set(name, known)
     return known
   }
-  return {
-    read,
-    put: (name: string, from: () => Promise<Parameter>): void => {
-      sources.set(name, from)
-      parameters.delete(name)
-      tensors.get(name)?.dispose()
-      tensors.delete(name)
-    },
-    loaded: (name: string): tf.Tensor | undefined => tensors.get(name),
-    load: async (names: readonly string[]): Promise<void> => {
-      for (const name of names) {
-        if (tensors.has(name)) continue
-        signal?.throwIfAborted()
-        tensors.set(name, tf.keep(await decodeOnThreads(await read(name), signal ? { signal } : {})))
-      }
-    },
-    weights: (name: string): tf.Tensor => {
-      const tensor = tensors.get(name)
-      if (!tensor) throw new Error(`The stage asked for "${name}", which its list of parameters lacks.`)
-      return tensor
-    },
-    dispose: (): void => tensors.forEach(tensor => tensor.dispose()),
+  const decoded = decodedParameters(read, signal)
+  const put = (name: string, from: () => Promise<Parameter>): void => {
+    sources.set(name, from)
+    parameters.delete(name)
+    decoded.forget(name)
   }
+  return { ...decoded, read, put }
 }
 
 type BatchBody = (output: tf.Tensor, batch: number) => Promise<void>

@@ -74,9 +74,8 @@ const refuse = (owner: string, problem: readonly [string, string] | undefined): 
 export const defineMethod = <const O extends OptionTable, S extends Stats = void>(
   definition: MethodDefinition<O, S>,
 ): Factory<O, Method<S>> => {
-  const table = { ...definition.options, ...ONLY }
-  const make = (given: Readonly<Record<string, unknown>> = {}): Method<S> => {
-    const options = checkOptions(definition.name, table, given) as unknown as ValuesOf<O> & { only?: string }
+  const make = (...[given]: Arguments<O & typeof ONLY>): Method<S> => {
+    const options = checkOptions(definition.name, definition.options, given ?? {}, ONLY)
     refuse(definition.name, definition.check?.(options))
     const calibrate = typeof definition.calibrate === 'function' ? definition.calibrate(options) : definition.calibrate
     return Object.freeze<Method<S>>({
@@ -90,7 +89,7 @@ export const defineMethod = <const O extends OptionTable, S extends Stats = void
       apply: (weight, job) => definition.apply(weight, job, options),
     })
   }
-  return described(make as unknown as (...options: Arguments<O & typeof ONLY>) => Method<S>, 'method', definition, table)
+  return described(make, 'method', definition, { ...definition.options, ...ONLY })
 }
 
 export interface PassDefinition<O extends OptionTable> extends DescriptionTexts {
@@ -106,8 +105,8 @@ export interface PassDefinition<O extends OptionTable> extends DescriptionTexts 
 export const definePass = <const O extends OptionTable>(
   definition: PassDefinition<O>,
 ): ((...options: Arguments<O>) => Pass) & { readonly description: Description } => {
-  const make = (given: Readonly<Record<string, unknown>> = {}): Pass => {
-    const options = checkOptions(definition.name, definition.options, given)
+  const make = (...[given]: Arguments<O>): Pass => {
+    const options = checkOptions(definition.name, definition.options, given ?? {})
     refuse(definition.name, definition.check?.(options))
     return Object.freeze<Pass>({
       kind: 'pass',
@@ -117,7 +116,7 @@ export const definePass = <const O extends OptionTable>(
       run: (model, context) => definition.run(model, context, options),
     })
   }
-  return described(make as unknown as (...options: Arguments<O>) => Pass, 'pass', definition, definition.options)
+  return described(make, 'pass', definition, definition.options)
 }
 
 export interface ValueDefinition<O extends OptionTable, T extends object> extends DescriptionTexts {

@@ -156,8 +156,14 @@ const accepted = (table: OptionTable): string =>
     .map(([name, { accepts }]) => `${name} (${accepts})`)
     .join(', ')
 
-/** Checks options against their table and fills in defaults; throws BAD_OPTION. */
-export const checkOptions = <O extends OptionTable>(owner: string, table: O, given: Readonly<Record<string, unknown>>): ValuesOf<O> => {
+/** Checks options against their table, and one more where given, and fills in defaults; throws BAD_OPTION. */
+export const checkOptions = <O extends OptionTable, M extends OptionTable = Record<never, never>>(
+  owner: string,
+  options: O,
+  given: Readonly<Record<string, unknown>>,
+  more?: M,
+): ValuesOf<O> & ValuesOf<M> => {
+  const table: OptionTable = { ...options, ...more }
   for (const name of Object.keys(given)) {
     if (!Object.hasOwn(table, name)) {
       throw new CompressionError('BAD_OPTION', `${owner} has no option "${name}".`, `Its options are ${accepted(table) || 'none'}.`, {
@@ -184,7 +190,7 @@ export const checkOptions = <O extends OptionTable>(owner: string, table: O, giv
     }
     return [name, value]
   })
-  return Object.freeze(Object.fromEntries(values)) as ValuesOf<O>
+  return Object.freeze(Object.fromEntries(values)) as ValuesOf<O> & ValuesOf<M>
 }
 
 const recordedOne = (given: unknown): RecordedOption => {

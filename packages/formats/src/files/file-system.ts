@@ -123,7 +123,8 @@ export const copyPieces = (
 ): ((from: Pieces, to: number) => Promise<void>) => {
   let rooms: readonly Uint8Array[] = []
   return async ({ bytes, read }, to) => {
-    if (rooms.length === 0) rooms = [new Uint8Array(PIECE_BYTES), new Uint8Array(PIECE_BYTES)]
+    const most = Math.min(PIECE_BYTES, bytes)
+    if (!(rooms[0]?.byteLength >= most)) rooms = [new Uint8Array(most), new Uint8Array(most)]
     let writing: Promise<void> = Promise.resolve()
     try {
       for (let at = 0, turn = 0; at < bytes; at += PIECE_BYTES, turn ^= 1) {

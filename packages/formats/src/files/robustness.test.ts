@@ -5,10 +5,10 @@ import { affine, affineOf, createRng, masked, maskedOf, type Rng } from '@tersor
 import { fromFloat32, type ParameterStore } from '@tersor/tensor'
 import { temporaryFolder } from './failing-file-system.fixture.js'
 import { ggufSink, openGguf, parseGgufHeader } from '../gguf.js'
-import { BINARY, concatenate, mutate, TEXT } from './mutations.fixture.js'
+import { BINARY, concatenate, mutate, TEXT, tries } from './mutations.fixture.js'
 import { openSafetensors, safetensorsHeaderBytes, safetensorsSink } from '../safetensors.js'
 
-const HEADERS = 2500
+const HEADERS = tries(2500)
 /** What a file of some kilobytes may cost at most: far below what its header can claim. */
 const LARGEST_ALLOCATION = 64 << 20
 const LONGEST_MS = 2000

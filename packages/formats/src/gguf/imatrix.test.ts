@@ -3,9 +3,9 @@ import { rm } from 'node:fs/promises'
 import { createRng } from '@tersor/core'
 import { failingFileSystem, failure, temporaryFolder } from '../files/failing-file-system.fixture.js'
 import { importanceOf, openImatrix, writeImatrix, type Imatrix, type ImatrixForm } from '../imatrix.js'
-import { BINARY, mutate } from '../files/mutations.fixture.js'
+import { BINARY, mutate, tries } from '../files/mutations.fixture.js'
 
-const MUTATIONS = 2500
+const MUTATIONS = tries(2500)
 const LARGEST_ALLOCATION = 64 << 20
 const LONGEST_MS = 2000
 

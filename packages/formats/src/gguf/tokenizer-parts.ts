@@ -31,16 +31,19 @@ export const unsupported = (what: string): CompressionError =>
     { what },
   )
 
+const isPair = (pair: unknown): boolean => typeof pair === 'string' || (Array.isArray(pair) && pair.every(part => typeof part === 'string'))
+
+const isMergeModel = (model: Json): model is Json & MergeModel => {
+  const { vocab, merges } = model
+  return isRecord(vocab) && isCounts(Object.values(vocab)) && Array.isArray(merges) && merges.every(isPair)
+}
+
 /** The model of a tokenizer.json; throws UNSUPPORTED for one that does not merge, BAD_FILE for one without vocabulary. */
 export const mergeModelOf = ({ model }: Json): MergeModel => {
   const type = isRecord(model) ? model.type : undefined
   if (!isRecord(model) || type !== 'BPE') throw unsupported(`A tokenizer of type ${String(type ?? 'none')}`)
-  const { vocab, merges } = model
-  const isPair = (pair: unknown): boolean =>
-    typeof pair === 'string' || (Array.isArray(pair) && pair.every(part => typeof part === 'string'))
-  if (!isRecord(vocab) || !isCounts(Object.values(vocab)) || !Array.isArray(merges) || !merges.every(isPair))
-    throw badFile('tokenizer.json has no vocabulary with merges.', "Take the tokenizer.json of the model's own folder.")
-  return model as unknown as MergeModel
+  if (isMergeModel(model)) return model
+  throw badFile('tokenizer.json has no vocabulary with merges.', "Take the tokenizer.json of the model's own folder.")
 }
 
 /** A pre-tokenizer, normalizer or decoder as a list of steps. */

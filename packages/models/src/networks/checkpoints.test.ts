@@ -245,11 +245,14 @@ describe('an embedding model', () => {
     expect(model).toMatchObject({ family: 'encoder', task: 'hidden-states', notes: [] })
     const states = await outputOf(bertModel(config, memoryStore(renamed(tensors, name => `bert.${name}`))))
     expect(states).toHaveLength(4 * 8)
+    await model.close?.()
     expect(await outputOf(await opened(config, tensors))).toEqual(states)
-    const small = await compress(await opened(config, tensors), rtn({ bits: 8, granularity: 'row' }))
+    const source = await opened(config, tensors)
+    const small = await compress(source, rtn({ bits: 8, granularity: 'row' }))
     expect((await small.params.read('bert.encoder.layer.0.output.dense.weight')).kind).toBe('encoded')
     expect(await small.params.read('bert.pooler.dense.weight')).toEqual(tensors['pooler.dense.weight'])
     expect(await small.params.read('bert.embeddings.position_ids')).toEqual(tensors['embeddings.position_ids'])
+    await source.close?.()
   })
 
   it('of the Llama family without a head gives normalised hidden states', async () => {

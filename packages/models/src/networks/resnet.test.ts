@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core'
-import '@tensorflow/tfjs-backend-cpu'
+import '@tersor/backend-ort'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { forward, loadModel } from '@tersor/core'
@@ -85,7 +85,7 @@ describe('ResNets for small images', () => {
   })
 })
 
-/** All 2,000 images take minutes on tfjs-cpu: benchmarks/claims/resnet.ts counts them. */
+/** All 2,000 images are counted by benchmarks/claims/resnet.ts. */
 const FIRST = 8
 
 describeData('cifar10-resnet', 'the trained ResNets', () => {

@@ -9,8 +9,8 @@ import { openModel } from '../opening/open-model.js'
 import { DATA, describeData } from '../shared-data.fixture.js'
 
 /** Few enough for some seconds; all 2,000 are counted by `npm run claims -- static-int8`. */
-const IMAGES = 96
-const LEARNED = 32
+const IMAGES = 32
+const LEARNED = 8
 
 const imagesOf = (name: string, count: number): tf.Tensor4D => {
   const bytes = readFileSync(join(DATA, `cifar10/${name}.images.u8`)).subarray(0, count * 32 * 32 * 3)

@@ -11,7 +11,7 @@ import { onnxDecoderSink, type OnnxDecoderOptions } from '../decoder.js'
 
 const BUNDLED = join(__dirname, '../../../../examples/bundled-model/model')
 const PROMPT = 'The king'
-const TOKENS = 16
+const TOKENS = 8
 
 let folder = ''
 let source: LanguageModel
@@ -51,7 +51,10 @@ it('generates from a folder the tokens of the model that it was written from', a
   await model.close?.()
 })
 
-it.each(['MatMulNBits', 'QDQ', 'dynamic'] as const)('generates from 4 bits as %s the tokens of those 4 bits', async form => {
+// products by codes and by QDQ are compared with the official logits in decoder.test: here one of the two, both in the slow run
+const FORMS = (['MatMulNBits', 'QDQ', 'dynamic'] as const).filter(form => form !== 'QDQ' || process.env.TERSOR_SLOW === '1')
+
+it.each(FORMS)('generates from 4 bits as %s the tokens of those 4 bits', async form => {
   const small = await compress(source, rtn(form === 'dynamic' ? { bits: 8, granularity: 'row' } : { bits: 4, group: 32 }))
   const model = await folderOf(form, small, { form })
   const ids = await greedyIds(model)

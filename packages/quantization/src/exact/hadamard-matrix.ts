@@ -1,5 +1,4 @@
-import * as tf from '@tensorflow/tfjs-core'
-import { hadamard } from '@tersor/kernels'
+import type { HadamardMatrix } from '@tersor/kernels'
 
 const isPrime = (n: number): boolean => {
   for (let divisor = 2; divisor * divisor <= n; divisor++) if (n % divisor === 0) return false
@@ -62,16 +61,6 @@ const doubledTo = (order: number): Doubled | undefined => {
   return entry && { doublings: 1, base: order, entry }
 }
 
-/** The orthogonal matrix diag(signs) · H / √order, with H = H₂ ⊗ … ⊗ H₂ ⊗ P, in blocks of `doublings · base` along the diagonal. */
-export interface HadamardMatrix {
-  /** (size) of ±1. */
-  readonly signs: Float32Array
-  readonly doublings: number
-  readonly base: number
-  /** P / √base, (base, base); absent where base is 1. */
-  readonly matrix?: Float32Array
-}
-
 /**
  * A rotation of vectors of a size with signs of one's own; in blocks of the largest order that divides the size where there is no Hadamard
  * matrix of its own.
@@ -90,32 +79,4 @@ export const randomHadamard = (size: number, sign: () => 1 | -1): HadamardMatrix
   const scale = 1 / Math.sqrt(base)
   const matrix = Float32Array.from({ length: base * base }, (_, at) => scale * entry(Math.floor(at / base), at % base))
   return { signs, doublings, base, matrix }
-}
-
-/** Each run of (rows, columns) numbers as (columns, rows). */
-const transposed = (values: Float32Array, rows: number, columns: number): Float32Array => {
-  if (rows === 1 || columns === 1) return values
-  const result = new Float32Array(values.length)
-  for (let run = 0; run < values.length; run += rows * columns)
-    for (let r = 0; r < rows; r++) for (let c = 0; c < columns; c++) result[run + c * rows + r] = values[run + r * columns + c]
-  return result
-}
-
-/** x · P for runs of `base` numbers. */
-const times = async (values: Float32Array, { base, matrix }: HadamardMatrix): Promise<Float32Array> => {
-  if (!matrix) return values
-  const product = tf.tidy(() => tf.matMul(tf.tensor2d(values, [values.length / base, base]), tf.tensor2d(matrix, [base, base])))
-  try {
-    return await product.data<'float32'>()
-  } finally {
-    product.dispose()
-  }
-}
-
-/** Multiplies vectors of the rotation's size, one behind the other, by it from the right. */
-export const rotate = async (vectors: Float32Array, rotation: HadamardMatrix): Promise<Float32Array> => {
-  const { signs, doublings, base } = rotation
-  const signed = vectors.map((value, at) => value * signs[at % signs.length])
-  const runs = transposed(await times(signed, rotation), doublings, base) // (…, base, doublings)
-  return transposed(hadamard(runs, doublings), base, doublings)
 }

@@ -3,8 +3,9 @@ import '@tensorflow/tfjs-backend-cpu'
 import { compress, type Model } from '@tersor/core'
 import { picoLlama } from '@tersor/models'
 import { describeExact, describePass, picoModel, randomRows, applyMethod, useEngine } from '@tersor/testing'
+import { rotate } from '@tersor/kernels'
 import { fromFloat32, memoryStore, toFloat32, type Dense, type ParameterStore } from '@tersor/tensor'
-import { randomHadamard, rotate } from './hadamard-matrix.js'
+import { randomHadamard } from './hadamard-matrix.js'
 import { hadamard } from './hadamard.js'
 import { rtn } from '../rounding/rtn.js'
 
@@ -52,13 +53,15 @@ const matrixOf = (size: number): Promise<Float32Array> =>
 it.each([1, 2, 4, 12, 20, 24, 28, 36, 44, 64, 76, 192])('has an orthogonal matrix of %i with entries of one size', async n => {
   const q = await matrixOf(n)
   expect(q.every(value => Math.abs(Math.abs(value) - 1 / Math.sqrt(n)) < 1e-6)).toBe(true)
+  let away = 0
   for (let i = 0; i < n; i++) {
     for (let j = 0; j <= i; j++) {
       let dot = 0
       for (let k = 0; k < n; k++) dot += q[i * n + k] * q[j * n + k]
-      expect(Math.abs(dot - (i === j ? 1 : 0))).toBeLessThan(1e-5)
+      away = Math.max(away, Math.abs(dot - (i === j ? 1 : 0)))
     }
   }
+  expect(away).toBeLessThan(1e-5)
 })
 
 it('goes by blocks where it knows no matrix of that order', async () => {

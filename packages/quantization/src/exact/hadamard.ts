@@ -1,8 +1,9 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { boolean, definePass, readDense, walkStages, type Channels, type Context, type Model, type Rng } from '@tersor/core'
+import { rotateColumns, type HadamardMatrix } from '@tersor/kernels'
 import { CompressionError, fromFloat32, toFloat32, type Dense } from '@tersor/tensor'
 import { refuseActivationGrids } from './activation-grids.js'
-import { randomHadamard, rotate, type HadamardMatrix } from './hadamard-matrix.js'
+import { randomHadamard } from './hadamard-matrix.js'
 import { scaleChannels } from './scale-channels.js'
 
 /** What is done to one parameter. */
@@ -24,16 +25,12 @@ const valuesOf = async (make: () => tf.Tensor): Promise<Float32Array> => {
 /** Multiplies each run of as many channels as the rotation has by it from the right. */
 const rotateChannels = async (parameter: Dense, { axis, start = 0, count }: Channels, rotation: HadamardMatrix): Promise<Dense> => {
   const { shape } = parameter
-  const channels = shape[axis]
   const last = [...shape.keys()].filter(each => each !== axis).concat(axis)
   const moved = last.map(each => shape[each]) // (…, channels)
-  const rows = (await valuesOf(() => tf.transpose(tf.tensor(toFloat32(parameter), [...shape]), last))).slice()
-  const part = new Float32Array((rows.length / channels) * count)
-  for (let from = start, to = 0; to < part.length; from += channels, to += count) part.set(rows.subarray(from, from + count), to)
-  const turned = await rotate(part, rotation)
-  for (let from = 0, to = start; from < part.length; from += count, to += channels) rows.set(turned.subarray(from, from + count), to)
+  const rows = await valuesOf(() => tf.transpose(tf.tensor(toFloat32(parameter), [...shape]), last))
+  const turned = await rotateColumns(rows, shape[axis], { start, count }, rotation)
   const back = [...shape.keys()].map(each => last.indexOf(each))
-  return fromFloat32(await valuesOf(() => tf.transpose(tf.tensor(rows, moved), back)), 'f32', shape)
+  return fromFloat32(await valuesOf(() => tf.transpose(tf.tensor(turned, moved), back)), 'f32', shape)
 }
 
 const signsOf = (rng: Rng) => (): 1 | -1 => (rng.uniform() < 0.5 ? 1 : -1)

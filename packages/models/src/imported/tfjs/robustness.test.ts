@@ -5,11 +5,11 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createRng } from '@tersor/core'
-import { mutate, TEXT } from '../../../../formats/src/files/mutations.fixture.js'
+import { mutate, TEXT, tries } from '../../../../formats/src/files/mutations.fixture.js'
 import { openTfjsModel } from './model.js'
 import { placeGraph, placeLayers, saveLayers } from './tiny-tfjs.fixture.js'
 
-const MUTATIONS = 1500
+const MUTATIONS = tries(1500)
 const LARGEST_ALLOCATION = 64 << 20
 const LONGEST_MS = 4000
 

@@ -1,0 +1,28 @@
+const files = require('node:fs/promises')
+const Environment = require('../packages/testing/jest-environment.cjs')
+
+/** The environment of @tersor/testing, in which a file that a test opens and leaves open fails the test's file: Node will throw for it one day. */
+module.exports = class ClosedFilesEnvironment extends Environment {
+  constructor(config, context) {
+    super(config, context)
+    const { open } = files
+    const opened = []
+    files.open = async (path, ...rest) => {
+      const file = await open(path, ...rest)
+      opened.push({ file, path })
+      return file
+    }
+    this.endFiles = async () => {
+      files.open = open
+      const left = opened.filter(({ file }) => file.fd >= 0)
+      for (const { file } of left) await file.close()
+      if (left.length > 0)
+        throw new Error(`Left open:\n${left.map(({ path }) => path).join('\n')}\nClose the store or the model that reads it.`)
+    }
+  }
+
+  async teardown() {
+    await super.teardown()
+    await this.endFiles()
+  }
+}
