@@ -48,7 +48,7 @@ export const ROWS: readonly Row[] = [
   step('hqq', 'bits=4', 1),
   calibrated('wanda', ['wanda(sparsity=0.5)'], 0.6),
   calibrated('gptq', ['gptq(bits=4)'], 1),
-  calibrated('sparsegpt', ['sparseGpt(sparsity=0.5)'], 1),
+  calibrated('sparsegpt', ['sparse-gpt(sparsity=0.5)'], 1),
   calibrated('awq', ['awq(bits=4)', 'rtn(bits=4)'], 1),
   conversion('q4_0', 2, 0.9),
   conversion('q8_0', 7, 0.9),

@@ -67,6 +67,14 @@ const measure = async (row: Row, folder: string): Promise<Measured> => {
 const inWords = ({ peer }: Row, { name, ours, theirs, ratio }: Measured): string =>
   `${name}: ${ours.seconds.toFixed(2)} s${theirs && ratio ? `, ${peer} ${theirs.seconds.toFixed(2)} s, ratio ${ratio.toFixed(2)}` : ''}`
 
+/** Keeps earlier results of what was not run now. */
+const keep = async (results: readonly Measured[], bytes: number): Promise<void> => {
+  const report: Report = { machine, threads, pairs, bytes, date: new Date().toISOString(), results }
+  await writeFormatted(file, JSON.stringify(report))
+  fillIn(PAGE, 'commands', tableOf(report))
+  await writeFormatted(PAGE, readFileSync(PAGE, 'utf8'))
+}
+
 export const runCommands = async (names: readonly string[]): Promise<void> => {
   const folder = await mkdtemp(join(tmpdir(), 'tersor-commands-'))
   try {
@@ -81,15 +89,12 @@ export const runCommands = async (names: readonly string[]): Promise<void> => {
         const result = await measure(row, folder)
         results.set(row.name, result)
         console.log(inWords(row, result))
+        await keep([...results.values()], bytes)
       } catch (error) {
         process.exitCode = 1
         console.error(`${row.name}: ${error instanceof Error ? error.message : String(error)}`)
       }
     }
-    const report: Report = { machine, threads, pairs, bytes, date: new Date().toISOString(), results: [...results.values()] }
-    await writeFormatted(file, JSON.stringify(report))
-    fillIn(PAGE, 'commands', tableOf(report))
-    await writeFormatted(PAGE, readFileSync(PAGE, 'utf8'))
   } finally {
     await rm(folder, { recursive: true, force: true })
   }
