@@ -56,6 +56,22 @@ it('does everything on this thread where threads or shared memory are missing', 
   }
 })
 
+it('puts others in the place of threads that have seen much memory, which they would keep', async () => {
+  let started = 0
+  const start = startThread()
+  const counted: typeof start = listener => ((started += 1), start(listener))
+  await using(poolOf(2, counted), async pool => {
+    const room = new Float32Array(pool.room(300 * 2 ** 20)).subarray(0, ROWS * COLUMNS)
+    room.set(matrix())
+    for (let time = 0; time < 2; time++) {
+      const { job, low } = rangeJob(room)
+      await pool.run(job)
+      expect([...low]).toEqual(expected[0])
+    }
+    expect(started).toBe(2)
+  })
+})
+
 it('reads views at an odd offset', () =>
   using(poolOf(2), async pool => {
     const values = new Float32Array(new Float32Array([0, ...matrix()]).buffer, 4)

@@ -20,6 +20,12 @@ export interface Pool {
   stop(): void
 }
 
+/**
+ * Shared memory that helpers may have seen, in bytes, before others take their place: what a thread has seen stays until it collects its own
+ * garbage, and one that only runs kernels makes next to none.
+ */
+const MOST_SEEN = 256 * 2 ** 20
+
 /** How long this thread works before it lets messages and signals through, in ms. */
 const TURN = 20
 const NOBODY = 2 ** 30
@@ -70,10 +76,20 @@ const work = async (job: RowJob, take: () => number, signal: AbortSignal | undef
 export const poolOf = (threads: number, start: StartThread = startThread()): Pool => {
   const shares = threads > 1 && typeof SharedArrayBuffer !== 'undefined'
   let helpers: Helper[] | undefined
-  let orders = 0
+  let [orders, running, seen] = [0, 0, 0]
+  let shown = new WeakSet<ArrayBufferLike>()
   const startHelpers = (): Helper[] => Array.from({ length: threads - 1 }, () => startHelper(start)).filter(helper => helper !== undefined)
+  /** Counts what helpers see for the first time. */
+  const show = ({ buffers }: RowJob): void => {
+    for (const buffer of Object.values(buffers)) {
+      if (buffer.role === 'room' || !isShared(buffer.array) || shown.has(buffer.array.buffer)) continue
+      shown.add(buffer.array.buffer)
+      seen += buffer.array.buffer.byteLength
+    }
+  }
   const runShared = async (given: RowJob, all: readonly Helper[], signal: AbortSignal | undefined): Promise<void> => {
     const { job, takeBack } = shareBuffers(given)
+    show(job)
     const next = new Int32Array(new SharedArrayBuffer(4))
     const order = { id: orders++, module: wasmModule(), job, next }
     const answers = Promise.allSettled(all.map(helper => helper.ask(order)))
@@ -90,6 +106,8 @@ export const poolOf = (threads: number, start: StartThread = startThread()): Poo
   const stop = (): void => {
     helpers?.forEach(helper => helper.stop())
     helpers = undefined
+    seen = 0
+    shown = new WeakSet()
   }
   return {
     run: async (job, { signal } = {}) => {
@@ -98,11 +116,15 @@ export const poolOf = (threads: number, start: StartThread = startThread()): Poo
       const all = threads > 1 && parts > 1 ? (helpers ??= startHelpers()).slice(0, parts - 1) : []
       let next = 0
       if (all.length === 0) return work(job, () => next++, signal)
+      running++
       try {
         await runShared(job, all, signal)
       } catch (error) {
         if (!signal?.aborted) stop() // with one of them gone the others begin anew
         throw error
+      } finally {
+        running--
+        if (running === 0 && seen > MOST_SEEN) stop()
       }
     },
     share: values => (shares && !isShared(values) ? sharedCopy(values) : values),
