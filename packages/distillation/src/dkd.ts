@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { asRows, defineTerm, divergenceOfRows, meanOfRows, number, positive, sameClasses } from '@tersor/core'
+import { asRows, defineTerm, divergenceOfRows, meanOfRows, number, positive, sameClasses, targetRows } from '@tersor/core'
+import { logSoftmax } from '@tersor/kernels/log-softmax'
 
 /** What takes a class out of a softmax. */
 const FAR = 1000
@@ -22,11 +23,11 @@ export const dkd = defineTerm({
     taught: true,
     loss: scene => {
       const logits = sameClasses('dkd', scene).map(each => tf.div(asRows(each), temperature)) // (rows, classes)
-      const target = tf.cast(tf.oneHot(tf.reshape(scene.target, [-1]) as tf.Tensor1D, logits[0].shape[1]!), 'float32')
+      const target = targetRows(scene.target, logits[0].shape[1]!)
       const [own, taught] = logits.map(each => {
         const sure = tf.sum(tf.mul(tf.softmax(each), target), -1, true) // (rows, 1)
         const both = tf.log(tf.maximum(tf.concat([sure, tf.sub(1, sure)], -1), 1e-12))
-        return { both, others: tf.logSoftmax(tf.sub(each, tf.mul(target, FAR))) }
+        return { both, others: logSoftmax(tf.sub(each, tf.mul(target, FAR))) }
       })
       const sure = tf.mul(divergenceOfRows(taught.both, own.both), alpha)
       const others = tf.mul(divergenceOfRows(taught.others, own.others), beta)

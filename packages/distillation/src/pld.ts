@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { asRows, defineTerm, meanOfRows, positive, sameClasses } from '@tersor/core'
+import { asRows, defineTerm, meanOfRows, positive, sameClasses, targetRows } from '@tersor/core'
 import { CompressionError } from '@tersor/tensor'
 
 /** The comparisons of all classes with all are held for each row. */
@@ -45,7 +45,7 @@ export const pld = defineTerm({
       const classes = s.shape[1]
       if (classes > MOST_CLASSES)
         throw new CompressionError('UNSUPPORTED', `pld ranks up to ${MOST_CLASSES} classes, got ${classes}.`, 'Take soft-labels for vocabularies.') // prettier-ignore
-      const target = tf.cast(tf.oneHot(tf.reshape(scene.target, [-1]) as tf.Tensor1D, classes), 'float32') as tf.Tensor2D
+      const target = targetRows(scene.target, classes)
       const behind = followers(t, target)
       const open = tf.where(behind, tf.mul(tf.expandDims(s, 1), tf.onesLike(tf.cast(behind, 'float32'))), tf.fill(behind.shape, NOTHING))
       const places = tf.sub(tf.logSumExp(open, -1), s) // (rows, classes)

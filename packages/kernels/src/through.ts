@@ -2,12 +2,12 @@ import * as tf from '@tensorflow/tfjs-core'
 import type { Tensor } from '@tensorflow/tfjs-core'
 import { CompressionError } from '@tersor/tensor'
 
-type Backward = (dy: Tensor, x: Tensor) => Tensor
+type Backward = (dy: Tensor, kept: Tensor) => Tensor
 
-/** A value as a function of x alone, whose gradient is what `backward` says. */
-const withGradient = (x: Tensor, value: () => Tensor, backward: Backward): Tensor =>
+/** A value as a function of x alone, whose gradient is what `backward` says, of dy and a tensor that is kept for it: x where absent. */
+const withGradient = (x: Tensor, value: () => Tensor, backward: Backward, kept?: Tensor): Tensor =>
   tf.customGrad((input, save) => {
-    ;(save as (tensors: Tensor[]) => void)([input as Tensor])
+    ;(save as (tensors: Tensor[]) => void)([kept ?? (input as Tensor)])
     return { value: value(), gradFunc: (dy: Tensor, [saved]: Tensor[]) => backward(dy, saved) }
   })(x)
 
@@ -33,13 +33,15 @@ export const through = (value: Tensor, x: Tensor): Tensor => {
 /** min(max(x, low), high) forwards, dy backwards: what lies outside learns as if it did not. */
 export const clampThrough = (x: Tensor, low: number, high: number): Tensor => through(tf.clipByValue(x, low, high), x)
 
-/** x forwards, factor · dy backwards, such as LSQ's 1 / √(count · levels) for a step size. */
-export const scaleGradient = (x: Tensor, factor: number): Tensor =>
-  withGradient(
-    x,
-    () => tf.clone(x),
-    dy => tf.mul(dy, factor),
-  )
+/** x forwards, factor · dy backwards, such as LSQ's 1 / √(count · levels) for a step size; no gradient reaches the factor. */
+export const scaleGradient = (x: Tensor, factor: number | Tensor): Tensor =>
+  typeof factor === 'number'
+    ? withGradient(
+        x,
+        () => tf.clone(x),
+        dy => tf.mul(dy, factor),
+      )
+    : withGradient(x, () => tf.clone(x), tf.mul, factor)
 
 /**
  * min(max(x, low), high) forwards; backwards dy where x lies within, or where descent brings it back: below `low` where dy < 0, above `high`

@@ -7,7 +7,8 @@ import { eora, svd } from '@tersor/low-rank'
 import { picoLlama } from '@tersor/models'
 import { sparseGpt } from '@tersor/pruning'
 import { awq, gptq, hadamard, kQuant, quantizeActivations, rtn, smoothQuant } from '@tersor/quantization'
-import { hasCode, type Parameter } from '@tersor/tensor'
+import { hasCode } from '@tersor/tensor'
+import { bytesOfModel } from '@tersor/testing'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -54,11 +55,6 @@ afterAll(async () => {
   await rm(folder, { recursive: true, force: true })
 })
 
-const leaves = (parameter: Parameter): unknown =>
-  parameter.kind === 'dense'
-    ? Buffer.from(parameter.bytes).toString('base64')
-    : Object.entries(parameter.parts).map(([name, part]) => [name, leaves(part)])
-
 /** The bytes of a result, or the code of its refusal; stopped at the stage of a number (or another event), or run to the end where absent. */
 const bytesOf = async (steps: readonly Step[], scratch: string, resume: boolean, stopAt = Infinity, type?: 'any') => {
   const controller = new AbortController()
@@ -72,9 +68,7 @@ const bytesOf = async (steps: readonly Step[], scratch: string, resume: boolean,
     const small = await compress(picoLlama({ context: 32, seed: 5 }), pipeline(...steps), {
       ...{ calibration: batches, seed: 3, scratch: scratchFolder(join(folder, scratch)), resume, onProgress, signal: controller.signal },
     })
-    const all: unknown[] = []
-    for (const name of small.params.names()) all.push([name, leaves(await small.params.read(name))])
-    return { all, stages, seen }
+    return { all: await bytesOfModel(small), stages, seen }
   } catch (error) {
     if (controller.signal.aborted) return { stopped: true, stages }
     if (hasCode(error, 'COMPOSITION')) return { refused: (error as Error).message, stages }

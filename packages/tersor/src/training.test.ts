@@ -7,8 +7,8 @@ import { selectEngine } from '@tersor/kernels'
 import { lora } from '@tersor/low-rank'
 import { openModel, picoLlama } from '@tersor/models'
 import { lsq, qat, rtn } from '@tersor/quantization'
-import { outputOf, relativeError } from '@tersor/testing'
-import type { Encoded, Parameter } from '@tersor/tensor'
+import { bytesOfModel, outputOf, relativeError } from '@tersor/testing'
+import type { Encoded } from '@tersor/tensor'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -35,13 +35,6 @@ afterAll(async () => {
   tf.dispose(batches)
   await rm(folder, { recursive: true, force: true })
 })
-
-const leaves = (parameter: Parameter): unknown =>
-  parameter.kind === 'dense'
-    ? Buffer.from(parameter.bytes).toString('base64')
-    : Object.entries(parameter.parts).map(([name, part]) => [name, leaves(part)])
-const bytesOf = async ({ params }: Model): Promise<unknown> =>
-  Promise.all(params.names().map(async name => [name, leaves(await params.read(name))]))
 
 const run = (step: Step, more: RunOptions<typeof model> = {}) => compress(model, step, { calibration: batches, seed: 2, ...more })
 const errorOf = async (small: Model): Promise<number> => relativeError(await outputOf(model, batches[0]), await outputOf(small, batches[0]))
@@ -78,7 +71,7 @@ it('goes on from a checkpoint of the scratch folder to the same bytes, wherever 
     distill({ steps: 6, rows: 4, rate: 0.01, terms: [softLabels()], checkpoint: 2 }),
     lora({ rank: 2, steps: 4, rows: 4, checkpoint: 1 }),
   )
-  const whole = await bytesOf(await run(steps))
+  const whole = await bytesOfModel(await run(steps))
   const rng = createRng(3)
   for (let kill = 0; kill < (process.env.TERSOR_SLOW === '1' ? 20 : 3); kill++) {
     const scratch = join(folder, `stopped-${kill}`)
@@ -90,7 +83,7 @@ it('goes on from a checkpoint of the scratch folder to the same bytes, wherever 
     await first.close()
     const seen: string[] = []
     const resumed = await run(steps, { scratch: scratchFolder(scratch), resume: true, onProgress: event => seen.push(event.type) })
-    expect(await bytesOf(resumed)).toEqual(whole)
+    expect(await bytesOfModel(resumed)).toEqual(whole)
     expect(seen).toContain('resumed')
   }
 })

@@ -1,3 +1,4 @@
+import { unary } from '../kernels/unary.js'
 import { sameShape, sliceKey } from '../shapes.js'
 import { pendingNode, sameOperand } from '../trace.js'
 import type { Operand, Recorder, TraceNode } from '../trace-types.js'
@@ -64,12 +65,6 @@ function matchBackward(first: Operand, second: Operand): Rotation | null {
   return rotationOf(ac, bs, ac.table, bs.table, true)
 }
 
-const negative = (recorder: Recorder, x: Operand): Operand =>
-  recorder.record({
-    ...{ op: 'Neg', inputs: [x], shape: x.shape, dtype: 'float32', polymorphic: true, elementwise: true },
-    emit: (graph, names) => graph.op('Neg', names),
-  })
-
 /** The rotation of queries and keys by their positions, there or back, as one operator over (batch, heads, tokens, size); tables: (tokens, size / 2). */
 export function rewriteRotary(recorder: Recorder, parts: readonly Operand[], axis: number): Operand | null {
   const [first, second] = parts
@@ -81,7 +76,7 @@ export function rewriteRotary(recorder: Recorder, parts: readonly Operand[], axi
   if (!sameShape(cosine.shape, table) || !sameShape(sine.shape, table)) return null
   return recorder.record({
     op: 'Rotary',
-    inputs: [x, cosine, back ? negative(recorder, sine) : sine],
+    inputs: [x, cosine, back ? unary(recorder, 'Neg', sine) : sine],
     shape: x.shape,
     dtype: 'float32',
     polymorphic: true,

@@ -2,6 +2,7 @@ import { expand } from '../kernels/expand.js'
 import { concat } from '../kernels/layout.js'
 import { matMul } from '../kernels/matmul.js'
 import { reduce } from '../kernels/reductions.js'
+import { unary } from '../kernels/unary.js'
 import { sameShape } from '../shapes.js'
 import { literal, pendingNode, sameOperand } from '../trace.js'
 import type { Binary, Operand, Recorder, Shape, TraceNode } from '../trace-types.js'
@@ -51,10 +52,6 @@ function mixedBy(recorder: Recorder, { probabilities, upstream }: Parts, binary:
 /** dO·Vᵀ − δ as one product, [dO, −δ]·[V, 1]ᵀ: one column more in it, and one pass less over the largest tensors of a step. */
 function shiftedProduct(recorder: Recorder, { gradient, factor, rowSums }: Mixed, shape: Shape): Operand {
   const last = gradient.shape.length - 1
-  const negative = recorder.record({
-    ...{ op: 'Neg', inputs: [rowSums], shape: rowSums.shape, dtype: 'float32', polymorphic: true, elementwise: true },
-    emit: (graph, names) => graph.op('Neg', names),
-  })
   const column = [...factor.shape.slice(0, -1), 1]
   const ones = expand(
     recorder,
@@ -64,7 +61,7 @@ function shiftedProduct(recorder: Recorder, { gradient, factor, rowSums }: Mixed
     ),
     column,
   )
-  const left = concat(recorder, [gradient, negative], last)
+  const left = concat(recorder, [gradient, unary(recorder, 'Neg', rowSums)], last)
   const right = concat(recorder, [factor, ones], last)
   return { ...matMul(recorder, left, right, { transposeA: false, transposeB: true }), shape }
 }

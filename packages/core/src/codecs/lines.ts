@@ -88,12 +88,23 @@ export const affineOnLines = (
   return affineOf({ ...{ shape, bits, group, codes, scales, scaleDType }, ...(symmetric ? {} : { zeros: Uint8Array.from(zeros) }) })
 }
 
-/** Rounds a matrix to its grid: each value takes the nearest code of its run's line; on all threads. */
-export const affineFrom = async (weights: Float32Array, shape: Shape, grid: Grid, options?: RunRowsOptions): Promise<Encoded> => {
+/** Rounds a matrix to lines: each value takes the nearest code of its run's line; on all threads. */
+export const affineAt = async (
+  values: Float32Array,
+  lines: Lines,
+  shape: Shape,
+  grid: Grid,
+  options?: RunRowsOptions,
+): Promise<Encoded> => {
   const [, columns] = matrixShape(shape)
-  const values = shareNumbers(weights)
-  const lines = await linesOf(values, columns, grid, options)
   const codes = await roundToLines(values, { ...lines, columns, run: grid.group, bits: grid.bits }, options)
   const data = dense(`u${grid.bits}` as DType, shape, await packCodes(codes, grid.bits, options))
   return affineOnLines(data, lines, shape, grid)
+}
+
+/** Rounds a matrix to its grid, from the least to the largest of each run; on all threads. */
+export const affineFrom = async (weights: Float32Array, shape: Shape, grid: Grid, options?: RunRowsOptions): Promise<Encoded> => {
+  const [, columns] = matrixShape(shape)
+  const values = shareNumbers(weights)
+  return affineAt(values, await linesOf(values, columns, grid, options), shape, grid, options)
 }

@@ -1,7 +1,7 @@
 import { gatherKept } from '@tersor/kernels/gather-kept'
 import { packCodes } from '@tersor/kernels/pack-codes'
 import type { RunRowsOptions } from '@tersor/kernels/pool'
-import { codesOf, dense, DTYPES, encoded, toFloat32, toInt32, type Dense, type Encoded, type Parameter } from '@tersor/tensor'
+import { codesOf, dense, DTYPES, encoded, sizeOf, toFloat32, toInt32, type Dense, type Encoded, type Parameter } from '@tersor/tensor'
 import { affine, affineOf } from '../codecs/affine.js'
 import { bitmaskOf } from '../codecs/bitmask.js'
 import { masked } from '../codecs/masked.js'
@@ -61,14 +61,7 @@ const packAffine = async (tree: Encoded, mask: Dense, width: number, options: Ru
  * Every row is stored as one long row, so that counts need not agree.
  */
 const packUneven = async (values: Parameter, mask: Dense, options: RunRowsOptions): Promise<Parameter | undefined> => {
-  const kept =
-    values.kind === 'dense'
-      ? countOf(
-          mask.bytes,
-          0,
-          mask.shape.reduce((size, extent) => size * extent, 1),
-        )
-      : 0
+  const kept = values.kind === 'dense' ? countOf(mask.bytes, 0, sizeOf(mask.shape)) : 0
   return values.kind === 'dense' && kept > 0 ? gatherDense(values, mask, [1, kept], options) : undefined
 }
 

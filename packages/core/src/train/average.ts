@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { CompressionError } from '@tersor/tensor'
+import { checkPositive } from './check-positive.js'
 
 /** An average of what is trained: a ← decay · a + (1 − decay) · θ every so many steps. */
 export interface Average {
@@ -29,12 +30,7 @@ export const checkAverage = (owner: string, { decay, every = 1 }: Average): void
       `${owner} got average.decay = ${decay}.`,
       'Pass a number of at least 0 and below 1, such as 0.999.',
     )
-  if (!Number.isInteger(every) || every < 1)
-    throw new CompressionError(
-      'BAD_OPTION',
-      `${owner} got average.every = ${every}.`,
-      'Pass a positive integer: steps from one to the next.',
-    )
+  checkPositive(owner, 'average.every', every, 'steps from one to the next')
 }
 
 export const averagesOf = (variables: readonly tf.Variable[], { decay, every = 1 }: Average): Averages => {

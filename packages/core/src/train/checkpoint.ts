@@ -4,6 +4,7 @@ import { decode } from '../model/decode.js'
 import { sha256Digests } from '../run/digest.js'
 import type { Scratch } from '../run/scratch.js'
 import { tensorsOf } from './backward.js'
+import { checkPositive } from './check-positive.js'
 
 /** Where a training leaves what it needs to go on after a kill. */
 export interface Checkpoint {
@@ -16,10 +17,8 @@ export interface Checkpoint {
 }
 
 /** Throws BAD_OPTION. */
-export const checkCheckpoint = (owner: string, { every }: Checkpoint): void => {
-  if (!Number.isInteger(every) || every < 1)
-    throw new CompressionError('BAD_OPTION', `${owner} got checkpoint.every = ${every}.`, 'Pass a positive integer: steps from one to the next.') // prettier-ignore
-}
+export const checkCheckpoint = (owner: string, { every }: Checkpoint): void =>
+  checkPositive(owner, 'checkpoint.every', every, 'steps from one to the next')
 
 /** What a training is told by: it goes on only over the same. */
 export type Identity = Readonly<Record<string, string>>

@@ -50,8 +50,8 @@ export const leaf = (name: string, parameter: Dense): TrainedNode => {
 
 /** Where several nodes add to the loss. */
 const penalties = (nodes: readonly TrainedNode[]): Pick<TrainedNode, 'penalty'> => {
-  const with_ = nodes.flatMap(node => (node.penalty ? [node.penalty] : []))
-  return with_.length === 0 ? {} : { penalty: moment => tf.addN(with_.map(penalty => penalty(moment))) as tf.Scalar }
+  const own = nodes.flatMap(node => (node.penalty ? [node.penalty] : []))
+  return own.length === 0 ? {} : { penalty: moment => tf.addN(own.map(penalty => penalty(moment))) as tf.Scalar }
 }
 
 /** A tree over nodes: what they are is decoded by its codec, and stored under it. */

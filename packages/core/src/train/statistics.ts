@@ -1,7 +1,8 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { CompressionError } from '@tersor/tensor'
+import { batchMoments, towards, unbiased } from '../model/batch-moments.js'
 import type { Env, Model, Statistics } from '../model/model.js'
 import type { Backward } from './backward.js'
+import { checkPositive } from './check-positive.js'
 import type { Trained } from './fit-options.js'
 import type { Moment } from './moment.js'
 
@@ -10,35 +11,24 @@ export type StatisticsOf = 'batch' | 'stored' | { readonly ghost: number }
 
 /** Throws BAD_OPTION. */
 export const checkStatistics = (owner: string, statistics: StatisticsOf): void => {
-  if (typeof statistics === 'string' || (Number.isInteger(statistics.ghost) && statistics.ghost > 0)) return
-  throw new CompressionError('BAD_OPTION', `${owner} got statistics.ghost = ${statistics.ghost}.`, 'Pass a positive integer: rows that are normalised together.') // prettier-ignore
+  if (typeof statistics !== 'string') checkPositive(owner, 'statistics.ghost', statistics.ghost, 'rows that are normalised together')
 }
 
 /** Every batch norm of a model that keeps running measures. */
 export const statisticsOf = ({ stages }: Pick<Model, 'stages'>): readonly Statistics[] => stages.flatMap(stage => stage.statistics ?? [])
 
-/** Rows, all positions: (batch, …, channels) → mean and plain variance over all but the channels. */
-const measure = (y: tf.Tensor): { readonly mean: tf.Tensor; readonly variance: tf.Tensor } => {
-  const axes = y.shape.map((_, axis) => axis).slice(0, -1)
-  const mean = tf.mean(y, axes) // (channels)
-  return { mean, variance: tf.mean(tf.square(tf.sub(y, mean)), axes) }
-}
-
-/** The same of each run of rows, and for each row: (batch, 1 …, channels). */
+/** `batchMoments` of each run of rows, and for each row: (batch, 1 …, channels). */
 const measureRuns = (y: tf.Tensor, rows: number, each: (mean: tf.Tensor, variance: tf.Tensor) => void) => {
   const batch = y.shape[0]
   const ones = y.shape.slice(1, -1).map(() => 1)
   const channels = y.shape.at(-1)!
   const runs = Array.from({ length: Math.ceil(batch / rows) }, (_, at) => Math.min(rows, batch - at * rows))
-  const measured = runs.map((count, at) => measure(tf.slice(y, at * rows, count)))
+  const measured = runs.map((count, at) => batchMoments(tf.slice(y, at * rows, count)))
   measured.forEach(({ mean, variance }) => each(mean, variance))
   const spread = (of: 'mean' | 'variance'): tf.Tensor =>
     tf.concat(measured.map((made, at) => tf.tile(tf.reshape(made[of], [1, ...ones, channels]), [runs[at], ...ones, 1]))) // (batch, 1 …, channels)
   return { mean: spread('mean'), variance: spread('variance') }
 }
-
-/** Rows and positions that a measure is over, for the unbiased estimate that is kept. */
-const unbiased = (variance: tf.Tensor, count: number): tf.Tensor => tf.mul(variance, count / Math.max(1, count - 1))
 
 /**
  * What norms take in the place of their stored measures. Each measure is told to the step, the variance as the estimate n / (n − 1) σ² that
@@ -53,7 +43,7 @@ export const momentsOf = (statistics: Exclude<StatisticsOf, 'stored'>, moment: M
       moment.tell(norm.variance, unbiased(variance, count * positions))
     }
     if (rows >= y.shape[0]) {
-      const { mean, variance } = measure(y)
+      const { mean, variance } = batchMoments(y)
       tell(mean, variance, y.shape[0])
       return { mean, variance }
     }
@@ -68,7 +58,7 @@ export const followStatistics = (norms: readonly Statistics[], running: readonly
   tf.tidy(() => {
     for (const [name, value] of told) {
       const variable = variables.get(name)
-      if (variable) variable.assign(tf.add(tf.mul(variable, 1 - share.get(name)!), tf.mul(value, share.get(name)!)))
+      if (variable) variable.assign(towards(variable, value, share.get(name)!))
     }
   })
 }

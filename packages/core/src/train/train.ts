@@ -1,5 +1,4 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { registerGradients } from '@tersor/kernels/gradients'
 import { memorySink, type Parameter } from '@tersor/tensor'
 import { quantizedActivations } from '../model/activation-grid.js'
 import type { Model, Weights } from '../model/model.js'
@@ -71,7 +70,6 @@ export const train = async <M extends Model>(model: M, options: TrainOptions): P
   const { name = 'train', transform, steps, data, plan, average, checkpoint, signal, onProgress, statistics = 'batch' } = options
   checkFit({ ...options, name })
   checkStatistics(name, statistics)
-  registerGradients()
   const rng = options.rng ?? createRng(options.seed ?? 0).fork('train')
   const student = await studentOf(model, options, rng)
   try {

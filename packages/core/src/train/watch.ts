@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { CompressionError } from '@tersor/tensor'
+import { checkPositive } from './check-positive.js'
 
 /** Looks at what is trained every so many steps, and behind the last; it may stop the training. */
 export interface Watch {
@@ -15,10 +15,8 @@ export interface Watch {
 
 /** Throws BAD_OPTION. */
 export const checkWatch = (owner: string, { every, patience = 1 }: Pick<Watch, 'every' | 'patience'>): void => {
-  if (!Number.isInteger(every) || every < 1)
-    throw new CompressionError('BAD_OPTION', `${owner} got watch.every = ${every}.`, 'Pass a positive integer: steps from one look to the next.') // prettier-ignore
-  if (!Number.isInteger(patience) || patience < 1)
-    throw new CompressionError('BAD_OPTION', `${owner} got watch.patience = ${patience}.`, 'Pass a positive integer: looks without a better one.') // prettier-ignore
+  checkPositive(owner, 'watch.every', every, 'steps from one look to the next')
+  checkPositive(owner, 'watch.patience', patience, 'looks without a better one')
 }
 
 /** What was seen so far. */

@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core'
 import {
-  affineOnLines,
+  affineAt,
   defineParametrization,
   integer,
   optional,
@@ -11,16 +11,17 @@ import {
   type ParametrizationBody,
   type TrainingState,
 } from '@tersor/core'
-import { roundHalfEven, type Encoded } from '@tersor/tensor'
+import { scaleGradient } from '@tersor/kernels/through'
+import type { Encoded } from '@tersor/tensor'
 import { checkGrid, gridOf, gridOptions } from '../rounding/grid.js'
-import { between, gradientTimes, gridBeside, levelsFor, rounded, signedLevels, SMALLEST, type Levels } from './steps.js'
+import { between, gridBeside, levelsFor, rounded, signedLevels, SMALLEST, type Levels } from './steps.js'
 
 /**
  * s · round(clip(v / s, low, high)), whose gradient by s is low, high, or round(v / s) − v / s, times 1 / √(share · high); `share` numbers of
  * v to a step. v and s broadcast.
  */
 export const onSteps = (v: tf.Tensor, step: tf.Tensor, levels: Levels, share: number): tf.Tensor => {
-  const s = gradientTimes(tf.maximum(step, SMALLEST), tf.rsqrt(tf.mul(levels.high, share)))
+  const s = scaleGradient(tf.maximum(step, SMALLEST), tf.rsqrt(tf.mul(levels.high, share)))
   return tf.mul(rounded(between(tf.div(v, s), levels)), s)
 }
 
@@ -56,13 +57,7 @@ const stored = async (weight: tf.Tensor, step: tf.Tensor, grid: Grid): Promise<E
   const scales = Float32Array.from(steps, each => roundScale(Math.max(each, SMALLEST), scaleDType))
   const middle = 2 ** (grid.bits - 1)
   const lines: Lines = { scales, scaleDType, zeros: new Float32Array(scales.length).fill(middle) }
-  const groups = Math.ceil(columns / grid.group)
-  const codes = Uint8Array.from(values, (value, i) => {
-    const row = grid.joint ? 0 : Math.floor(i / columns)
-    const scale = scales[row * groups + Math.floor((i % columns) / grid.group)]
-    return Math.min(2 * middle - 1, Math.max(0, roundHalfEven(value / scale) + middle))
-  })
-  return affineOnLines(codes, lines, [rows, columns], grid)
+  return affineAt(values, lines, [rows, columns], grid)
 }
 
 /** What is learned of inputs, where they have bits. */

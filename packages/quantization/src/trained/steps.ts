@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { activationParameters, type ActivationGrid, type Place, type TrainingState } from '@tersor/core'
+import { activationParameters, type ActivationGrid, type Place } from '@tersor/core'
 import { through } from '@tersor/kernels/through'
 import type { Parameter } from '@tersor/tensor'
 
@@ -28,13 +28,6 @@ export const between = (x: tf.Tensor, { low, high }: Levels): tf.Tensor => tf.mi
 /** Rounds, and lets the gradient pass. */
 export const rounded = (x: tf.Tensor): tf.Tensor => through(tf.round(x), x)
 
-/** x forwards, factor · dy backwards. */
-export const gradientTimes = (x: tf.Tensor, factor: tf.Tensor): tf.Tensor =>
-  tf.customGrad((input, save) => {
-    ;(save as tf.GradSaveFunc)([factor])
-    return { value: tf.clone(input as tf.Tensor), gradFunc: (dy: tf.Tensor, [saved]: tf.Tensor[]) => tf.mul(dy, saved) }
-  })(x)
-
 /** The grid of a site's inputs as it is stored beside its weight. */
 export const gridBeside = async (
   { site }: Place,
@@ -45,10 +38,4 @@ export const gridBeside = async (
   const [[scale], [least]] = await Promise.all([step.data(), low.data()])
   const grid: ActivationGrid = { bits, scale: Math.max(scale, SMALLEST), zero: -least }
   return activationParameters(site, grid)
-}
-
-/** What a state holds of a site's inputs. */
-export interface InputState extends TrainingState {
-  readonly inputLow: tf.Tensor
-  readonly inputHigh: tf.Tensor
 }

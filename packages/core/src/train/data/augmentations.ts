@@ -1,6 +1,7 @@
 import { CompressionError } from '@tersor/tensor'
 import type { Rng } from '../../run/rng.js'
-import { checkPositive, shuffled } from './order.js'
+import { checkPositive } from '../check-positive.js'
+import { shuffled } from './order.js'
 
 /** Pixels of one image, row by row, channel fastest; height, width and channels. */
 export interface Image {

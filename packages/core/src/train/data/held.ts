@@ -1,5 +1,5 @@
 import { createRng, type Rng } from '../../run/rng.js'
-import { checkPositive } from './order.js'
+import { checkPositive } from '../check-positive.js'
 
 /**
  * The same batch for so many steps in a row, such as for a step at each of several widths. Its random numbers hang on the seed and not on the

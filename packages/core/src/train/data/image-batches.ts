@@ -2,7 +2,8 @@ import * as tf from '@tensorflow/tfjs-core'
 import { CompressionError } from '@tersor/tensor'
 import type { Rng } from '../../run/rng.js'
 import type { Augmentation, Image, Mixture } from './augmentations.js'
-import { checkPositive, passes } from './order.js'
+import { checkPositive } from '../check-positive.js'
+import { passes } from './order.js'
 
 /** Labelled images of one size, as `readImages` of @tersor/evaluation gives them. */
 export interface LabelledImages {

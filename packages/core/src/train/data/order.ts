@@ -1,5 +1,4 @@
-import { CompressionError } from '@tersor/tensor'
-import { createRng } from '../../run/rng.js'
+import { createRng, type Rng } from '../../run/rng.js'
 
 /** A shuffle of 0 … count − 1: Fisher and Yates. */
 export const shuffled = (count: number, integer: (below: number) => number): Int32Array => {
@@ -12,15 +11,14 @@ export const shuffled = (count: number, integer: (below: number) => number): Int
 }
 
 /**
- * Which of `count` things the rows of a step are: each once in a pass over all, every pass in an order of its own that hangs on the seed alone;
- * a batch may end one pass and begin the next. The order of the last pass is kept.
+ * Which of `count` things the rows of a step are: each once in a pass over all, every pass in an order of its own that hangs on its stream
+ * of random numbers alone; a batch may end one pass and begin the next. The order of the last pass is kept.
  */
-export const passes = (count: number, batch: number, seed: number): ((step: number) => Int32Array) => {
-  const rng = createRng(seed).fork('order')
+export const passesOver = (count: number, batch: number, streamOf: (pass: number) => Rng): ((step: number) => Int32Array) => {
   let last: { readonly pass: number; readonly order: Int32Array } | undefined
   const orderOf = (pass: number): Int32Array => {
     if (last?.pass !== pass) {
-      const stream = rng.fork(`${pass}`)
+      const stream = streamOf(pass)
       last = { pass, order: shuffled(count, below => stream.integer(below)) }
     }
     return last.order
@@ -32,8 +30,8 @@ export const passes = (count: number, batch: number, seed: number): ((step: numb
     })
 }
 
-/** Throws BAD_OPTION for anything but an integer from 1 on. */
-export const checkPositive = (where: string, option: string, value: number): void => {
-  if (Number.isInteger(value) && value > 0) return
-  throw new CompressionError('BAD_OPTION', `${where} got ${option} = ${value}.`, 'Pass a positive integer.')
+/** The same by a seed. */
+export const passes = (count: number, batch: number, seed: number): ((step: number) => Int32Array) => {
+  const rng = createRng(seed).fork('order')
+  return passesOver(count, batch, pass => rng.fork(`${pass}`))
 }

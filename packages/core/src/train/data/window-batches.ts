@@ -2,7 +2,8 @@ import * as tf from '@tensorflow/tfjs-core'
 import { CompressionError } from '@tersor/tensor'
 import type { Rng } from '../../run/rng.js'
 import type { MaskedTokens } from './masked-tokens.js'
-import { checkPositive, passes } from './order.js'
+import { checkPositive } from '../check-positive.js'
+import { passes } from './order.js'
 
 export interface WindowBatchesOptions {
   /** One long text: windows begin anywhere in it. */
