@@ -47,9 +47,14 @@ it('keeps the largest of all, as sorting tells', () =>
   ))
 
 it('keeps the largest of several parts, and lets the first of equals go across them', async () => {
-  const scores = Float32Array.from({ length: 2 ** 20 + 77 }, (_, i) => (i % 3 === 0 ? 0.5 : Math.sin(i)))
-  for (const count of [1, 2 ** 19, 700_001, scores.length])
-    expect(await keepLargestOfAll(scores, count)).toEqual(keepLargest(scores, count))
+  const scores = Float32Array.from({ length: 2 ** 19 + 77 }, (_, i) => (i % 3 === 0 ? 0.5 : Math.sin(i)))
+  const order = Uint32Array.from(scores.keys()).sort((a, b) => scores[a] - scores[b] || a - b)
+  for (const count of [1, 2 ** 18, 401_001, scores.length]) {
+    const expected = new Uint8Array(scores.length).fill(1)
+    order.subarray(0, count).forEach(i => (expected[i] = 0))
+    expect(Buffer.from(await keepLargestOfAll(scores, count)).equals(expected)).toBe(true)
+    expect(Buffer.from(keepLargest(scores, count)).equals(expected)).toBe(true)
+  }
 })
 
 it('keeps the largest of each row, as sorting tells', () => {

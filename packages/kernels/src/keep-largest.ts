@@ -1,16 +1,9 @@
 import { roomForCodes } from './pack-codes.js'
-import { runRows, shareNumbers, type RowArgument, type RowJob, type RunRowsOptions } from './pool.js'
+import { runRows, runRowsHere, shareNumbers, type RowArgument, type RowJob, type RunRowsOptions } from './pool.js'
 
 /** Values that go through at once: few enough that they stay in a core's own caches. */
 const AT_ONCE = 2 ** 15
 const BINS = 2 ** 16
-
-/** Numbers that are ordered as their float32 values, NaN last: bits, those of negative values turned around. */
-const keyOf = (bits: number): number => {
-  if ((bits & 0x7fffffff) > 0x7f800000) return 0xffffffff
-  if ((bits & 0x7fffffff) === 0) return 0x80000000 // −0 and 0 are equal
-  return (bits & 0x80000000) === 0 ? (bits | 0x80000000) >>> 0 : ~bits >>> 0
-}
 
 /** Where a running count passes `index`, and what is left of it there. */
 const binOf = (counts: Uint32Array, index: number): readonly [bin: number, left: number] => {
@@ -20,44 +13,14 @@ const binOf = (counts: Uint32Array, index: number): readonly [bin: number, left:
   return [bin, left]
 }
 
-/** The key of rank `index` and how many of its equals go: upper halves of the keys are counted first, then the lower halves of those alike. */
-const rankOf = (bits: Uint32Array, index: number): readonly [key: number, before: number] => {
-  const upper = new Uint32Array(BINS)
-  for (let i = 0; i < bits.length; i++) upper[keyOf(bits[i]) >>> 16]++
-  const [high, left] = binOf(upper, index)
-  const lower = new Uint32Array(BINS)
-  for (let i = 0; i < bits.length; i++) {
-    const key = keyOf(bits[i])
-    if (key >>> 16 === high) lower[key & 0xffff]++
-  }
-  const [low, before] = binOf(lower, left)
-  return [((high << 16) | low) >>> 0, before]
-}
-
-/** Marks all scores with 1 but the `count` smallest, which get 0; NaN is larger than all numbers, of equals the first go. */
-export const keepLargest = (scores: Float32Array, count: number): Uint8Array => {
-  const kept = new Uint8Array(scores.length).fill(1)
-  if (count === 0) return kept
-  const bits = new Uint32Array(scores.buffer, scores.byteOffset, scores.length)
-  const [bound, before] = rankOf(bits, count - 1)
-  let left = before + 1
-  for (let i = 0; i < bits.length; i++) {
-    const key = keyOf(bits[i])
-    if (key > bound) continue
-    if (key < bound || left-- > 0) kept[i] = 0
-  }
-  return kept
-}
-
 /** Scores of one part: enough that 2^16 counts for each part are little beside them. */
 const COUNTED_AT_ONCE = 2 ** 19
 
-/** How often halves of keys occur in each part, (parts, 2^16). */
-const countKeys = async (
+/** Counts how often halves of keys occur in each part, (parts, 2^16). */
+const countKeys = (
   scores: Float32Array,
   half: readonly [shift: number, high: number],
-  options: RunRowsOptions,
-): Promise<Int32Array> => {
+): { readonly job: RowJob; readonly counts: Int32Array } => {
   const rows = Math.ceil(scores.length / COUNTED_AT_ONCE)
   const counts = new Int32Array(rows * BINS)
   const buffers = {
@@ -65,8 +28,7 @@ const countKeys = async (
     counts: { role: 'out', array: counts, each: BINS },
   } as const
   const calls = [['countKeys', { at: 'scores' }, { lengthOf: 'scores' }, ...half, { at: 'counts' }]] as const
-  await runRows({ rows, atOnce: 1, buffers, calls }, options)
-  return counts
+  return { job: { rows, atOnce: 1, buffers, calls }, counts }
 }
 
 const sumOfParts = (counts: Int32Array): Uint32Array => {
@@ -75,18 +37,20 @@ const sumOfParts = (counts: Int32Array): Uint32Array => {
   return sums
 }
 
-/** The same on all threads; the marks are in memory that these share. */
-export const keepLargestOfAll = async (given: Float32Array, count: number, options: RunRowsOptions = {}): Promise<Uint8Array> => {
-  const scores = shareNumbers(given)
-  const kept = roomForCodes(scores.length)
-  if (count === 0) return kept.fill(1)
-  const [high, left] = binOf(sumOfParts(await countKeys(scores, [16, 0], options)), count - 1)
-  const lower = await countKeys(scores, [0, high], options)
-  const [low, before] = binOf(sumOfParts(lower), left)
-  // of those that are equal to the bound the first go, part by part
+/**
+ * The jobs that mark all scores with 1 but the `count` smallest, one after the other: upper halves of their keys are counted, then the lower
+ * halves of those alike, which gives the bound, and of those equal to it the first go.
+ */
+function* keepingJobs(scores: Float32Array, count: number, kept: Uint8Array): Generator<RowJob> {
+  const upper = countKeys(scores, [16, 0])
+  yield upper.job
+  const [high, left] = binOf(sumOfParts(upper.counts), count - 1)
+  const lower = countKeys(scores, [0, high])
+  yield lower.job
+  const [low, before] = binOf(sumOfParts(lower.counts), left)
   let rest = before + 1
-  const equal = Int32Array.from({ length: lower.length / BINS }, (_, part) => {
-    const here = Math.min(rest, lower[part * BINS + low])
+  const equal = Int32Array.from({ length: lower.counts.length / BINS }, (_, part) => {
+    const here = Math.min(rest, lower.counts[part * BINS + low])
     rest -= here
     return here
   })
@@ -97,7 +61,23 @@ export const keepLargestOfAll = async (given: Float32Array, count: number, optio
     kept: { role: 'out', array: kept, each: COUNTED_AT_ONCE },
   } as const
   const calls = [['keepAbove', { at: 'scores' }, { lengthOf: 'scores' }, bound, { at: 'equal' }, { at: 'kept' }]] as const
-  await runRows({ rows: equal.length, atOnce: 1, buffers, calls }, options)
+  yield { rows: equal.length, atOnce: 1, buffers, calls }
+}
+
+/** Marks all scores with 1 but the `count` smallest, which get 0; NaN is larger than all numbers, of equals the first go. */
+export const keepLargest = (scores: Float32Array, count: number): Uint8Array => {
+  const kept = new Uint8Array(scores.length)
+  if (count === 0) return kept.fill(1)
+  for (const job of keepingJobs(scores, count, kept)) runRowsHere(job)
+  return kept
+}
+
+/** The same on all threads; the marks are in memory that these share. */
+export const keepLargestOfAll = async (given: Float32Array, count: number, options: RunRowsOptions = {}): Promise<Uint8Array> => {
+  const scores = shareNumbers(given)
+  const kept = roomForCodes(scores.length)
+  if (count === 0) return kept.fill(1)
+  for (const job of keepingJobs(scores, count, kept)) await runRows(job, options)
   return kept
 }
 

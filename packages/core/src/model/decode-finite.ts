@@ -2,13 +2,16 @@ import type * as tf from '@tensorflow/tfjs-core'
 import { largestMagnitude, widenFloats, type StoredFloats } from '@tersor/kernels/floats'
 import { lendArray } from '@tersor/kernels/lend-array'
 import type { RunRowsOptions } from '@tersor/kernels/pool'
-import { bf16CodesOf, float32Of, type Parameter } from '@tersor/tensor'
+import { bf16CodesOf, float32Of, sizeOf, type Parameter } from '@tersor/tensor'
 import { checkFinite } from './check-finite.js'
 import { decode } from './decode.js'
 
-/** What kernels take as it is. */
+/** So many values take one thread less time than it takes to start another. */
+const FEW = 2 ** 20
+
+/** What kernels take as it is, where there is enough of it. */
 const storedFloats = (parameter: Parameter): StoredFloats | undefined => {
-  if (parameter.kind === 'encoded') return undefined
+  if (parameter.kind === 'encoded' || sizeOf(parameter.shape) <= FEW) return undefined
   return parameter.dtype === 'bf16' ? bf16CodesOf(parameter) : parameter.dtype === 'f32' ? float32Of(parameter) : undefined
 }
 

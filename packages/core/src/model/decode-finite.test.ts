@@ -1,0 +1,52 @@
+import '@tensorflow/tfjs-backend-cpu'
+import { useEngine } from '@tersor/testing'
+import { fromFloat32, type DType } from '@tersor/tensor'
+import { affineOf } from '../codecs/affine.js'
+import { decodeFinite, decodeOnThreads, requireFiniteWeights } from './decode-finite.js'
+import { decode } from './decode.js'
+
+useEngine()
+
+/** Few stay on one thread, many go to all. */
+const SHAPES = [
+  [3, 4],
+  [2 ** 10, 2 ** 10 + 3],
+] as const
+
+const weight = (dtype: DType, shape: readonly number[], broken?: number) => {
+  const values = Float32Array.from({ length: shape[0] * shape[1] }, (_, i) => Math.sin(i))
+  if (broken !== undefined) values[values.length - 2] = broken
+  return fromFloat32(values, dtype, shape)
+}
+
+describe.each(SHAPES)('%d × %d', (...shape) => {
+  it.each(['f32', 'bf16', 'f16'] as const)('decodes %s as the plain way does', async dtype => {
+    const parameter = weight(dtype, shape)
+    const expected = await decode(parameter).data()
+    for (const tensor of [await decodeOnThreads(parameter), await decodeFinite('w', parameter)]) {
+      expect(tensor.shape).toEqual(shape)
+      expect(await tensor.data()).toEqual(expected)
+    }
+    await requireFiniteWeights('w', parameter)
+  })
+
+  it.each([
+    ['f32', NaN],
+    ['bf16', Infinity],
+    ['bf16', NaN],
+    ['f16', -Infinity],
+  ] as const)('refuses %s with %d, and says where', async (dtype, broken) => {
+    const parameter = weight(dtype, shape, broken)
+    const expected = {
+      code: 'NOT_FINITE',
+      message: expect.stringContaining(`Weight ${shape[0] * shape[1] - 2} of "w" is NaN or infinite.`),
+    }
+    await expect(decodeFinite('w', parameter)).rejects.toMatchObject(expected)
+    await expect(requireFiniteWeights('w', parameter)).rejects.toMatchObject(expected)
+  })
+})
+
+it('decodes trees by their codec', async () => {
+  const tree = affineOf({ shape: [1, 4], bits: 4, group: 4, codes: [8, 9, 10, 7], scales: [0.5] })
+  expect([...(await (await decodeFinite('w', tree)).data())]).toEqual([0, 0.5, 1, -0.5])
+})
