@@ -58,17 +58,26 @@ const shareBuffers = (job: RowJob): { readonly job: RowJob; readonly takeBack: (
   return { job: { ...job, buffers }, takeBack: () => results.forEach(([own, shared]) => own.set(shared as never)) }
 }
 
+/** Instances of this thread that no job uses: to make one takes longer than many a job. */
+const idle: KernelInstance[] = []
+const takeInstance = (): KernelInstance => idle.pop() ?? (wasmInstance().exports as KernelInstance)
+
 /** Takes parts from those that are left until there are none, and looks up now and then. */
 const work = async (job: RowJob, take: () => number, signal: AbortSignal | undefined): Promise<void> => {
-  const run = partsOf(wasmInstance().exports as KernelInstance, job)
-  const parts = Math.ceil(job.rows / job.atOnce)
-  let since = performance.now()
-  for (let part = take(); part < parts; part = take()) {
-    run(part)
-    if (performance.now() - since < TURN) continue
-    await turn()
-    signal?.throwIfAborted()
-    since = performance.now()
+  const instance = takeInstance()
+  try {
+    const run = partsOf(instance, job)
+    const parts = Math.ceil(job.rows / job.atOnce)
+    let since = performance.now()
+    for (let part = take(); part < parts; part = take()) {
+      run(part)
+      if (performance.now() - since < TURN) continue
+      await turn()
+      signal?.throwIfAborted()
+      since = performance.now()
+    }
+  } finally {
+    idle.push(instance)
   }
 }
 
@@ -135,8 +144,13 @@ export const poolOf = (threads: number, start: StartThread = startThread()): Poo
 
 /** Runs a job on this thread at once, for callers that cannot wait. */
 export const runRowsHere = (job: RowJob): void => {
-  const run = partsOf(wasmInstance().exports as KernelInstance, job)
-  for (let part = 0; part * job.atOnce < job.rows; part++) run(part)
+  const instance = takeInstance()
+  try {
+    const run = partsOf(instance, job)
+    for (let part = 0; part * job.atOnce < job.rows; part++) run(part)
+  } finally {
+    idle.push(instance)
+  }
 }
 
 let pool: Pool | undefined
