@@ -6,7 +6,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { SEVEN_BILLION, writeCheckpoint } from '../endurance/checkpoint.js'
+import { CONFIG, SEVEN_BILLION, writeCheckpoint } from '../endurance/checkpoint.js'
 import { machineOf } from '../speed/machine.js'
 import { measured, run, type Run } from './process.js'
 
@@ -29,11 +29,9 @@ interface Checkpoint {
   readonly others: number
 }
 
-const VOCABULARY = 32000
-
-const written = async (path: string, hidden: number, other: Parameters<typeof writeCheckpoint>[2]): Promise<Checkpoint> => {
-  const bytes = await writeCheckpoint(path, LLAMA, other)
-  return { path, weights: bytes / 2, others: 2 * VOCABULARY * hidden }
+const written = async (path: string, other: Parameters<typeof writeCheckpoint>[2]): Promise<Checkpoint> => {
+  const { vocab_size: vocabulary, hidden_size: hidden } = { ...CONFIG, ...other }
+  return { path, weights: (await writeCheckpoint(path, LLAMA, other)) / 2, others: 2 * vocabulary * hidden }
 }
 
 const inWords = (which: string, { seconds, peakBytes }: Run, weights: number): string =>
@@ -52,8 +50,8 @@ export const runLarge = async (): Promise<void> => {
     return measured(runs)
   }
   try {
-    const small = await written(join(folder, 'small'), 2048, { num_hidden_layers: SMALL_LAYERS })
-    const large = await written(join(folder, 'large'), SEVEN_BILLION.hidden_size, SEVEN_BILLION)
+    const small = await written(join(folder, 'small'), { num_hidden_layers: SMALL_LAYERS })
+    const large = await written(join(folder, 'large'), SEVEN_BILLION)
     for (const { name, args, others } of COMMANDS) {
       console.log(name)
       const worked = ({ weights, others: left }: Checkpoint): number => (others ? weights : weights - left)

@@ -58,7 +58,7 @@ const measure = async (row: Row, folder: string): Promise<Measured> => {
       runs[side].push(await sides[side]())
       for (const out of ['OUT', 'OUT.gguf']) await rm(paths[out], { recursive: true, force: true })
     }
-  const result = { name: row.name, ours: measured(runs.ours), load: loadNow() }
+  const result = { name: row.name, ours: measured(runs.ours), load: loadNow(), pairs, date: new Date().toISOString() }
   if (!row.peer) return result
   const ratios = runs.ours.map(({ seconds }, pair) => runs.theirs[pair].seconds / seconds)
   return { ...result, theirs: measured(runs.theirs), ratio: median(ratios) }
@@ -69,7 +69,7 @@ const inWords = ({ peer }: Row, { name, ours, theirs, ratio }: Measured): string
 
 /** Keeps earlier results of what was not run now. */
 const keep = async (results: readonly Measured[], bytes: number): Promise<void> => {
-  const report: Report = { machine, threads, pairs, bytes, date: new Date().toISOString(), results }
+  const report: Report = { machine, threads, bytes, results }
   await writeFormatted(file, JSON.stringify(report))
   fillIn(PAGE, 'commands', tableOf(report))
   await writeFormatted(PAGE, readFileSync(PAGE, 'utf8'))

@@ -15,19 +15,20 @@ export interface Measured {
   /** The median over the pairs of the peer's time to ours. */
   readonly ratio?: number
   readonly load: number
+  /** How often each side ran. */
+  readonly pairs: number
+  readonly date: string
 }
 
 export interface Report {
   readonly machine: Machine
   readonly threads: number
-  readonly pairs: number
   /** Of the checkpoint's weights. */
   readonly bytes: number
-  readonly date: string
   readonly results: readonly Measured[]
 }
 
-const HEAD = ['command', 'Tersor', 'memory', 'peer', 'memory', 'ratio', 'target', '', 'load']
+const HEAD = ['command', 'Tersor', 'memory', 'peer', 'memory', 'ratio', 'target', '', 'pairs', 'load', 'UTC']
 
 const sideOf = ({ seconds, peakBytes }: Side): readonly string[] => [
   `${seconds.toFixed(seconds < 1 ? 2 : 1)} s`,
@@ -35,20 +36,20 @@ const sideOf = ({ seconds, peakBytes }: Side): readonly string[] => [
 ]
 
 /** What a report says, in Markdown. */
-export const tableOf = ({ machine, threads, pairs, bytes, date, results }: Report): string => {
+export const tableOf = ({ machine, threads, bytes, results }: Report): string => {
   const rows = ROWS.flatMap(({ name, peer, target = 0, limit = Infinity }) => {
     const result = results.find(each => each.name === name)
     if (!result) return []
-    const { ours, theirs, ratio, load } = result
+    const { ours, theirs, ratio, load, pairs, date } = result
     const [seconds, memory] = theirs ? sideOf(theirs) : []
     const isReached = ratio === undefined ? ours.seconds <= limit : ratio >= target
     const bound = ratio === undefined ? `${limit} s` : String(target)
     const cells = [theirs ? `${peer}: ${seconds}` : '', memory ?? '', ratio?.toFixed(2) ?? '', bound, isReached ? 'reached' : 'missed']
-    return [[`\`${name}\``, ...sideOf(ours), ...cells, load.toFixed(1)]]
+    return [[`\`${name}\``, ...sideOf(ours), ...cells, String(pairs), load.toFixed(1), date.slice(0, 16).replace('T', ' ')]]
   })
   const lines = [HEAD, HEAD.map((_, i) => ([0, 3, 7].includes(i) ? '---' : '---:')), ...rows]
   return [
-    `${machine.processor}, ${machine.cores} cores, ${machine.memory} GiB, ${machine.system}, Node ${machine.node}; ${threads} threads; a Llama of ${(bytes / 1e6).toFixed(0)} MB of bf16; medians of ${pairs} pairs; ${date.slice(0, 16).replace('T', ' ')} UTC.`,
+    `${machine.processor}, ${machine.cores} cores, ${machine.memory} GiB, ${machine.system}, Node ${machine.node}; ${threads} threads; a Llama of ${(bytes / 1e6).toFixed(0)} MB of bf16; medians.`,
     lines.map(cells => `| ${cells.join(' | ')} |`).join('\n'),
   ].join('\n\n')
 }
