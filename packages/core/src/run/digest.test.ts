@@ -12,6 +12,13 @@ it('hashes bytes beyond a piece by the digests of their pieces', async () => {
   expect(await sha256Digests(4).of(new Uint8Array(0))).toBe(of(''))
 })
 
+it('hashes memory that threads share, which the platform refuses', async () => {
+  const shared = new Uint8Array(new SharedArrayBuffer(10))
+  shared.set(bytes)
+  expect(await sha256Digests().of(shared)).toBe(of(bytes))
+  expect(await sha256Digests(4).of(shared)).toBe(ofPieces)
+})
+
 it('hashes what is read into rooms that are used again, whichever piece comes first', async () => {
   const digests = sha256Digests(4)
   const read = async (at: number, length: number, room = new Uint8Array(length)): Promise<Uint8Array> => {

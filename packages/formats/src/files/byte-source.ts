@@ -6,7 +6,9 @@ import { diskError, nodeFileSystem, readFully, type FileSystem } from './file-sy
 export interface ByteSource {
   readonly name: string
   readonly size: number
-  /** The bytes, in `room` where that is given. */
+  /** Whether `read` puts bytes in the room that it is given. */
+  readonly fillsRoom: boolean
+  /** The bytes, in `room` where that is given and filled. */
   read(offset: number, length: number, signal?: AbortSignal, room?: Uint8Array): Promise<Uint8Array>
   close(): Promise<void>
 }
@@ -35,6 +37,7 @@ export const fileSource = async (path: string, fs: FileSystem = nodeFileSystem()
   return Object.freeze({
     name: path,
     size,
+    fillsRoom: true,
     read: async (offset: number, length: number, signal?: AbortSignal, room?: Uint8Array) => {
       signal?.throwIfAborted()
       if (!open) throw closed(path)
@@ -57,6 +60,7 @@ export const blobSource = (blob: Blob): ByteSource => {
   return Object.freeze({
     name,
     size: blob.size,
+    fillsRoom: false,
     read: async (offset: number, length: number, signal?: AbortSignal) => {
       signal?.throwIfAborted()
       checkRange({ name, size: blob.size }, offset, length)

@@ -80,7 +80,9 @@ const locate = (shards: readonly Shard[]): ReadonlyMap<string, Located> => {
 /** Bytes from which on kernels find it worth to share them among threads. */
 const LARGE = 2 ** 20
 
-const roomFor = (byteLength: number): ArrayBufferLike => (byteLength < LARGE ? new ArrayBuffer(byteLength) : roomForThreads(byteLength))
+/** Where a leaf is read to, if it matters. */
+const roomFor = ({ fillsRoom }: ByteSource, byteLength: number): Uint8Array | undefined =>
+  fillsRoom && byteLength >= LARGE ? new Uint8Array(roomForThreads(byteLength)) : undefined
 
 const bytesOfTree = (tree: StoredTree): number => storedLeaves(tree).reduce((sum, leaf) => sum + bytesOf(leaf.dtype, leaf.shape), 0)
 
@@ -97,7 +99,7 @@ const storeOf = (shards: readonly Shard[], trusted: boolean): SafetensorsStore =
     read: ({ shard, tree }, name, signal) => {
       const read = async ({ raw, dtype, shape }: StoredLeaf): Promise<Dense> => {
         const { offset, byteLength } = shard.tensors.get(raw)!
-        const room = new Uint8Array(roomFor(byteLength))
+        const room = roomFor(shard.source, byteLength)
         return dense(dtype, shape, await shard.source.read(offset, byteLength, signal, room))
       }
       return readTree(name, tree, read)
