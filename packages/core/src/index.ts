@@ -94,4 +94,5 @@ export {
   type ParametrizationBody,
 } from './train/define-term.js'
 export { asRows, divergenceOfRows, imitation, meanOfRows, teacherDivergence } from './train/divergence.js'
+export * from './train/weight-compander.js'
 export * from './train/estimate-statistics.js'
