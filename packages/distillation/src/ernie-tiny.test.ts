@@ -83,8 +83,8 @@ it('learns each block from the one as deep in the teacher', () => {
 })
 
 it('teaches a student the task', async () => {
-  const tuned = await train(bert(8, 2, 2), { objective: crossEntropy, transform: adam({ learningRate: 0.01 }), data: task, steps: 120 })
-  const passes = ernieTiny(options({ teachers: { pretrained: bert(8, 2, 2), tuned }, steps: 60, rate: 0.02 }))
+  const tuned = await train(bert(8, 2, 2), { objective: crossEntropy, transform: adam({ learningRate: 0.01 }), data: task, steps: 90 })
+  const passes = ernieTiny(options({ teachers: { pretrained: bert(8, 2, 2), tuned }, steps: 45, rate: 0.02 }))
   const student = await compress(bert(8, 1, 3), pipeline(...passes), { seed: 1 })
   const texts = Array.from({ length: 24 }, (_, word) => [word, 1, 2, 3, 4, 5])
   const { weights, dispose } = await loadModel(student)
