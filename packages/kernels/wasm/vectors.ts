@@ -6,7 +6,8 @@ export function sumLanes(v: v128): f32 {
 
 /** The largest of four lanes. */
 export function largestLane(v: v128): f32 {
-  return max(max(f32x4.extract_lane(v, 0), f32x4.extract_lane(v, 1)), max(f32x4.extract_lane(v, 2), f32x4.extract_lane(v, 3)))
+  const half = f32x4.pmax(v, i8x16.shuffle(v, v, 8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7))
+  return max(f32x4.extract_lane(half, 0), f32x4.extract_lane(half, 1))
 }
 
 /** Σ x_i y_i in doubles. */
