@@ -1,6 +1,7 @@
 import '@tensorflow/tfjs-backend-cpu'
 import * as tf from '@tensorflow/tfjs-core'
 import { adam, compress, crossEntropy, forward, loadModel, train, type Model, type TrainOptions } from '@tersor/core'
+import { selectEngine } from '@tersor/kernels'
 import { freshModel } from '@tersor/models'
 import { describePass } from '@tersor/testing'
 import { sizeOf } from '@tersor/tensor'
@@ -57,6 +58,7 @@ describePass(() => compressor({ teacher: networkOf(config, 9), data: task, steps
 })
 
 it('teaches the network that it found, from inputs alone', async () => {
+  expect((await selectEngine({ engine: 'ort' })).engine).toBe('ort')
   const large = { ...config, hidden_size: 16, num_hidden_layers: 2 }
   const teacher = await train(networkOf(large, 2), {
     objective: crossEntropy,
@@ -82,6 +84,7 @@ it('teaches the network that it found, from inputs alone', async () => {
   }
   const [taught, own] = [await answersOf(teacher), await answersOf(student)]
   expect(own.filter((answer, i) => answer === taught[i]).length).toBeGreaterThan(16) // of 24; 8 by chance
+  await tf.setBackend('cpu')
 })
 
 it('says what is wrong', async () => {
