@@ -1,3 +1,4 @@
+import * as kvCache from '@tersor/kv-cache'
 import * as distillation from '@tersor/distillation'
 import * as lowRank from '@tersor/low-rank'
 import * as models from '@tersor/models/fold-batch-norm'
@@ -20,6 +21,7 @@ export interface ListedMethod {
 
 /** Whole packages, but for models: only one file of it makes a step, and the networks are not needed for that. */
 const PACKAGES: Readonly<Record<string, object>> = {
+  '@tersor/kv-cache': kvCache,
   '@tersor/core': core,
   '@tersor/pruning': pruning,
   '@tersor/quantization': quantization,
