@@ -7,8 +7,14 @@ import { pyramid } from './pyramid.js'
 import { snapKv } from './snap-kv.js'
 import { keptBy } from './view.fixture.js'
 
-describePolicy(() => adaptive({ policy: snapKv({ keep: 16, recent: 4 }) }), { ample: () => adaptive({ policy: snapKv({ keep: 64 }) }), most: 16 })
-describePolicy(() => adaptive({ policy: h2o({ keep: 12, every: 4 }) }), { ample: () => adaptive({ policy: h2o({ keep: 64, every: 4 }) }), most: 12 })
+describePolicy(() => adaptive({ policy: snapKv({ keep: 16, recent: 4 }) }), {
+  ample: () => adaptive({ policy: snapKv({ keep: 64 }) }),
+  most: 16,
+})
+describePolicy(() => adaptive({ policy: h2o({ keep: 12, every: 4 }) }), {
+  ample: () => adaptive({ policy: h2o({ keep: 64, every: 4 }) }),
+  most: 12,
+})
 
 it('gives a head with more to remember more, and the others their floor', async () => {
   const row = [0.3, 0.3, 0.2, 0.2, 0, 0, 0, 0]

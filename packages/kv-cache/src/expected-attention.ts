@@ -31,7 +31,10 @@ const futureMoments = (
   if (!known) return { mean, covariance }
   const rotation = meanRotation(known, next, future)
   const axes = [0, 1, 3, 2]
-  return { mean: turned(mean, rotation), covariance: tf.transpose(turned(tf.transpose(turned(covariance, rotation), axes), rotation), axes) }
+  return {
+    mean: turned(mean, rotation),
+    covariance: tf.transpose(turned(tf.transpose(turned(covariance, rotation), axes), rotation), axes),
+  }
 }
 
 /**

@@ -13,7 +13,12 @@ describePolicy(() => pyramid({ policy: snapKv({ keep: 12, recent: 4 }), beta: 4 
 
 it('falls in equal steps and adds up to the entry', () => {
   expect(pyramidBudgets(4, 120, 20)).toEqual([234, 158, 82, 6]) // 128 entries less a window of 8
-  for (const [layers, mean, beta] of [[1, 7, 20], [3, 50, 7], [16, 33, 20]]) // prettier-ignore
+  for (const [layers, mean, beta] of [
+    [1, 7, 20],
+    [3, 50, 7],
+    [16, 33, 20],
+  ])
+    // prettier-ignore
     expect(pyramidBudgets(layers, mean, beta).reduce((a, b) => a + b)).toBe(layers * mean)
 })
 

@@ -15,4 +15,5 @@ it('keeps what is drawn, another for each row, with the sinks and the newest', a
   expect(a).not.toEqual(b)
 })
 
-it('checks its options when it is made', () => expect(() => random({ keep: 3, recent: 4 })).toThrow('random: a budget of 3 entries is below'))
+it('checks its options when it is made', () =>
+  expect(() => random({ keep: 3, recent: 4 })).toThrow('random: a budget of 3 entries is below'))

@@ -12,5 +12,7 @@ export const random = definePolicy({
   options: budgetOptions({ sinks: 0, recent: 1 }),
   check: refusedBudget,
   make: options =>
-    scored(options, {}, ({ positions }, { rng }) => Float32Array.from({ length: positions.length * positions[0].length }, () => rng.uniform())),
+    scored(options, {}, ({ positions }, { rng }) =>
+      Float32Array.from({ length: positions.length * positions[0].length }, () => rng.uniform()),
+    ),
 })

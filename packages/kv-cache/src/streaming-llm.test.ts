@@ -18,5 +18,7 @@ it('is asked when more is held than sinks, window and slack', () => {
 })
 
 it('checks its options when it is made', () => {
-  expect(() => streamingLlm({ window: 0 })).toThrow('streaming-llm policy got window = 0.\nPass an integer of at least 1: newest entries that stay.')
+  expect(() => streamingLlm({ window: 0 })).toThrow(
+    'streaming-llm policy got window = 0.\nPass an integer of at least 1: newest entries that stay.',
+  )
 })

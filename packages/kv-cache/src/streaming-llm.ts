@@ -19,7 +19,11 @@ export const streamingLlm = definePolicy({
   options: {
     sinks: integer({ min: 0, default: 4, doc: 'entries at the beginning that always stay' }),
     window: integer({ min: 1, default: 252, doc: 'newest entries that stay' }),
-    slack: integer({ min: 1, default: 16, doc: 'entries beyond both at which the oldest are let go; a prompt is read in pieces of as many' }),
+    slack: integer({
+      min: 1,
+      default: 16,
+      doc: 'entries beyond both at which the oldest are let go; a prompt is read in pieces of as many',
+    }),
     positions: choice(['true', 'compact'], {
       default: 'true',
       doc: 'compact renumbers what is held 0, 1, 2 …, so that a text may outgrow the context',

@@ -1,5 +1,17 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { callText, createRng, loadModel, openCaches, positionsOf, type CachePlan, type CachePolicy, type Caches, type LoadedWeights, type Made, type Pause } from '@tersor/core'
+import {
+  callText,
+  createRng,
+  loadModel,
+  openCaches,
+  positionsOf,
+  type CachePlan,
+  type CachePolicy,
+  type Caches,
+  type LoadedWeights,
+  type Made,
+  type Pause,
+} from '@tersor/core'
 import { maskedCache } from './masked-cache.js'
 import { picoDecoder } from './pico-decoder.js'
 import { useEngine } from './use-engine.js'

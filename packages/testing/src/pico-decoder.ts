@@ -25,7 +25,12 @@ const attended = (q: tf.Tensor, { keys, values, positions }: Entries): tf.Tensor
   const places = positions ?? Int32Array.from({ length: width }, (_, i) => i)
   const lists = places.length / width
   const hidden = hiddenOf({ queries: places.slice(width - tokens, width), keys: places, rows: lists, window: null })
-  const scores = tf.matMul(tf.mul(tf.reshape(q, [rows, groups * tokens, size]), FACTS.scale) as tf.Tensor3D, keys as tf.Tensor3D, false, true)
+  const scores = tf.matMul(
+    tf.mul(tf.reshape(q, [rows, groups * tokens, size]), FACTS.scale) as tf.Tensor3D,
+    keys as tf.Tensor3D,
+    false,
+    true,
+  )
   const grid = tf.reshape(scores, [rows, groups, tokens, width])
   const shares = tf.softmax(hidden ? tf.add(grid, tf.tensor(hidden, [lists, 1, tokens, width])) : grid, -1)
   return tf.reshape(tf.matMul(tf.reshape(shares, [rows, -1, width]) as tf.Tensor3D, values as tf.Tensor3D), [rows, groups, tokens, size])
@@ -68,7 +73,11 @@ const block = (layer: number): Stage => {
 export const picoDecoder = (seed = 1): Model => {
   const rng = createRng(seed)
   const random = (shape: readonly number[], deviation: number) =>
-    fromFloat32(Float32Array.from({ length: shape[0] * shape[1] }, () => deviation * rng.normal()), 'f32', shape)
+    fromFloat32(
+      Float32Array.from({ length: shape[0] * shape[1] }, () => deviation * rng.normal()),
+      'f32',
+      shape,
+    )
   const layers = [0, 1].flatMap((layer): [string, ReturnType<typeof random>][] => [
     [`layers.${layer}.q`, random([HIDDEN, HIDDEN], 0.3)],
     [`layers.${layer}.k`, random([HIDDEN, KEY_HEADS * SIZE], 0.3)],

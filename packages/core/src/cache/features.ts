@@ -26,7 +26,11 @@ export const queriesOfRows = ({ values, positions }: Queries, from: number, to: 
 })
 
 /** softmax(scale · q · kᵀ + mask), (rows, groups, queries, entries); runs inside a tidy. */
-export const sharesOf = ({ values, positions }: Queries, entries: Entries, { scale, cap = null, window = null }: AttentionFacts): tf.Tensor4D => {
+export const sharesOf = (
+  { values, positions }: Queries,
+  entries: Entries,
+  { scale, cap = null, window = null }: AttentionFacts,
+): tf.Tensor4D => {
   const [rows, groups, count, size] = values.shape
   const width = entries.keys.shape[1]!
   const flat = tf.mul(tf.reshape(values, [rows, groups * count, size]), scale) as tf.Tensor3D
@@ -108,4 +112,3 @@ export const momentsOf = (
   const covariance = tf.div(tf.matMul(centred, centred, true, false), queries.positions.length)
   return { mean: hold(tf.squeeze(mean, [2])), covariance: hold(covariance) }
 }
-

@@ -72,7 +72,9 @@ const lastQueries = (kept: Queries | undefined, fresh: tf.Tensor, next: number, 
   const tokens = fresh.shape[2]!
   const positions = Int32Array.from([...(kept?.positions ?? []), ...Array.from({ length: tokens }, (_, i) => next + i)])
   const from = Math.max(0, positions.length - count)
-  const values = tf.tidy(() => tf.slice(kept ? tf.concat([kept.values, fresh], 2) : fresh, [0, 0, from, 0], [-1, -1, -1, -1])) as tf.Tensor4D
+  const values = tf.tidy(() =>
+    tf.slice(kept ? tf.concat([kept.values, fresh], 2) : fresh, [0, 0, from, 0], [-1, -1, -1, -1]),
+  ) as tf.Tensor4D
   return { values: tf.keep(values), positions: positions.slice(from) }
 }
 
@@ -172,7 +174,14 @@ export const heldCache = (facts: AttentionFacts, begin: State = { held: [], seen
       if (to >= seen) return
       next -= seen - to
       seen = to
-      hold(to === 0 ? [] : evictedEntries(held, held.flatMap(entries => positionsOf(entries).map(list => indicesBelow(list, next)))))
+      hold(
+        to === 0
+          ? []
+          : evictedEntries(
+              held,
+              held.flatMap(entries => positionsOf(entries).map(list => indicesBelow(list, next))),
+            ),
+      )
       forgetQueries()
     },
     fork: () => {
@@ -192,4 +201,7 @@ export const heldCache = (facts: AttentionFacts, begin: State = { held: [], seen
 
 /** Places of the positions before a limit; they ascend. */
 const indicesBelow = (positions: Int32Array, limit: number): Int32Array =>
-  Int32Array.from(positions.filter(position => position < limit), (_, i) => i)
+  Int32Array.from(
+    positions.filter(position => position < limit),
+    (_, i) => i,
+  )

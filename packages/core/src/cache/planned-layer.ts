@@ -55,7 +55,8 @@ export const addedSums = async (before: Sums, { held, facts }: HeldCache, querie
 
 /** The sums of the entries that stay. */
 export const keptSums = ({ sums, counts }: Sums, kept: Kept): Sums => {
-  const only = (lists: readonly Float32Array[]) => (lists.length === 0 ? [] : kept.map((places, row) => Float32Array.from(places, place => lists[row][place])))
+  const only = (lists: readonly Float32Array[]) =>
+    lists.length === 0 ? [] : kept.map((places, row) => Float32Array.from(places, place => lists[row][place]))
   return { sums: only(sums), counts: only(counts) }
 }
 
@@ -135,7 +136,12 @@ const keepsAll = (policy: Made, kept: Kept, held: readonly Entries[]): boolean =
 }
 
 /** Asks one policy of one layer and evicts what it lets go; the sums that are left, or undefined where nothing was evicted. */
-export const askPolicy = async (policy: CachePolicy & Made, cache: HeldCache, sums: Sums = NONE, moment: Moment): Promise<Sums | undefined> => {
+export const askPolicy = async (
+  policy: CachePolicy & Made,
+  cache: HeldCache,
+  sums: Sums = NONE,
+  moment: Moment,
+): Promise<Sums | undefined> => {
   const { view, dispose } = viewOf(policy, cache, sums, moment)
   try {
     const kept = await policy.keep(view)

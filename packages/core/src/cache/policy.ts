@@ -61,9 +61,8 @@ export interface CachePolicy<F extends FeatureName = any> {
 }
 
 /** Declares a policy: options once, checked when the factory is called; throws BAD_OPTION there. */
-export const definePolicy = <const O extends OptionTable, F extends FeatureName = never>(
-  definition: ValueDefinition<O, CachePolicy<F>>,
-) => defineValue('policy', definition)
+export const definePolicy = <const O extends OptionTable, F extends FeatureName = never>(definition: ValueDefinition<O, CachePolicy<F>>) =>
+  defineValue('policy', definition)
 
 /** Whether a value is a policy that a factory made. */
 export const isPolicy = (value: object): value is CachePolicy & Made => (value as Partial<CachePolicy>).kind === 'policy' && 'keep' in value

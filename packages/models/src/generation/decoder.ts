@@ -89,10 +89,13 @@ export const decoder = async (model: LanguageModel, env: Env, caches: Caches, co
   let left = count
   let held: Held | undefined
 
-  /** What a run of rows needs: all that may come, but no more than until the plan is asked again, and not much where that is long. */
+  /**
+   * What a run of rows needs: all that may come, and not much where that is long; once entries were let go, no more than until the plan is
+   * asked again. Before, the plan changes nothing: products over another room round otherwise.
+   */
   const roomFor = (entries: Entries, growth: number): number => {
     const length = entries.keys.shape[1]!
-    const ahead = Math.min(left, caches.room('token'))
+    const ahead = Math.max(1, entries.positions ? Math.min(left, caches.room('token')) : left)
     return length + (ahead > FIRST_ROOM ? Math.min(ahead, Math.max(FIRST_ROOM - length, growth * length, 1)) : ahead)
   }
   const record = async (entries: readonly (readonly Entries[])[], growth: number): Promise<Held | undefined> => {

@@ -44,15 +44,16 @@ export const roomyRows = (like: Entries, room: number, window: number | null, wr
     if (position !== place) counts = false
   }
   const windowed = (next: number): Float32Array =>
-    window === null ? plain : plain.map((value, at) => (positions[Math.floor(at / room)][at % room] > next - window ? value : HIDDEN_FROM_SIGHT))
+    window === null
+      ? plain
+      : plain.map((value, at) => (positions[Math.floor(at / room)][at % room] > next - window ? value : HIDDEN_FROM_SIGHT))
   return {
     ...{ keys, values, room },
     get count() {
       return count
     },
     mask: next => (lists === 1 ? tf.tensor(windowed(next), [1, room]) : tf.tensor(windowed(next), [rows, 1, room])),
-    fits: (entries, more) =>
-      entries.keys.shape[0] === rows && listsOf(entries).length === lists && entries.keys.shape[1]! + more <= room,
+    fits: (entries, more) => entries.keys.shape[0] === rows && listsOf(entries).length === lists && entries.keys.shape[1]! + more <= room,
     fill: entries => {
       writeRows(keys, entries.keys, 0)
       writeRows(values, entries.values, 0)

@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { openCaches, type Caches, type Env, type Pause } from '@tersor/core'
+import type { Caches, Env, Pause } from '@tersor/core'
 import { decoder, type Decoder } from './decoder.js'
 import type { LanguageModel } from '../networks/language-model.js'
 
@@ -7,6 +7,12 @@ import type { LanguageModel } from '../networks/language-model.js'
 export interface TokenSteps {
   next(ids: readonly number[], signal?: AbortSignal): Promise<Float32Array>
   dispose(): void
+}
+
+/** Steps over caches whose entries a recorded step may hold meanwhile. */
+interface CachedSteps extends TokenSteps {
+  /** Gives the entries back to the caches. */
+  release(): void
 }
 
 /** Recording a step costs as much as some tokens. */
@@ -31,16 +37,19 @@ const pauseAt = (ids: readonly number[], to: number): Pause => {
 }
 
 /** Steps of a network over its caches, which stay the caller's; recorded after the first where `count` single tokens are worth it. */
-export const cachedSteps = (model: LanguageModel, env: Env, caches: Caches, count = 0): TokenSteps => {
+export const cachedSteps = (model: LanguageModel, env: Env, caches: Caches, count: number): CachedSteps => {
   let recorded: Decoder | undefined
-  let singles = 0
+  let isTried = false
   const run = async (ids: readonly number[], pause: Pause): Promise<Float32Array> => {
     caches.watch(pause)
     if (pause !== 'token') {
       recorded?.release()
       return plainStep(caches, env, ids)
     }
-    if (singles++ === 0 && caches.seen > 0 && count >= WORTH_RECORDING) recorded = await decoder(model, env, caches, count)
+    if (!isTried && caches.seen > 0 && count >= WORTH_RECORDING) {
+      isTried = true
+      recorded = await decoder(model, env, caches, count)
+    }
     return recorded ? recorded.step(ids[0]) : plainStep(caches, env, ids)
   }
   return {
@@ -57,19 +66,7 @@ export const cachedSteps = (model: LanguageModel, env: Env, caches: Caches, coun
       }
       return logits
     },
+    release: () => recorded?.release(),
     dispose: () => recorded?.dispose(),
-  }
-}
-
-/** Steps of a network from an empty cache that holds everything. */
-export const networkSteps = (model: LanguageModel, env: Env, count: number): TokenSteps => {
-  const caches = openCaches(model)
-  const steps = cachedSteps(model, env, caches, count)
-  return {
-    ...steps,
-    dispose: () => {
-      steps.dispose()
-      caches.dispose()
-    },
   }
 }
