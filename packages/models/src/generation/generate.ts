@@ -113,7 +113,7 @@ const stepsOf = async (model: Generator, options: GenerateOptions, count: number
     }
     return { next: (ids: readonly number[]) => steps.next(ids), end }
   }
-  const own = session ?? (await openSession(model, { ...options, count }))
+  const own = session ?? (await openSession(model, { ...options, count, repeats: (options.cache ?? []).length > 0 }))
   const next = (ids: readonly number[]) => own.append(ids, { signal: options.signal })
   return { next, end: () => (session ? undefined : own.dispose()) }
 }

@@ -134,7 +134,7 @@ describe('a session', () => {
     await session.append(PROMPT)
     const fork = session.fork()
     const wanted = [await session.append([5]), await session.append([9, 11, 13])]
-    expect([await fork.append([5]), await fork.append([9, 11, 13])]).toEqual(wanted)
+    for (const [i, ids] of [[5], [9, 11, 13]].entries()) expect(largest(await fork.append(ids), wanted[i])).toBeLessThan(1e-5)
     expect(session.rewind(PROMPT.length)).toBe(true)
     expect(session.ids).toEqual(PROMPT)
     expect(largest(await session.append([5]), wanted[0])).toBeLessThan(1e-4)

@@ -11,6 +11,7 @@ import {
   type Products,
   type Weights,
 } from '@tersor/core'
+import { repeatably } from '@tersor/kernels'
 import { CompressionError } from '@tersor/tensor'
 import { cachedSteps } from './token-steps.js'
 import type { LanguageModel } from '../networks/language-model.js'
@@ -92,6 +93,14 @@ export const checkCompact = (plan: CachePlan, contextLength: number): void => {
   }
 }
 
+/** How a session is run. */
+export interface Pace {
+  /** Single tokens that are expected. */
+  readonly count?: number
+  /** Whether bits hang on the text alone and not on what the process computed before, which policies and files need; true where absent. */
+  readonly repeats?: boolean
+}
+
 /** Weights that go when the last session over them does. */
 interface Shared {
   readonly env: Env
@@ -99,7 +108,8 @@ interface Shared {
   users: number
 }
 
-export const sessionOver = (model: LanguageModel, shared: Shared, caches: Caches, begin: readonly number[], count = MANY): Session => {
+export const sessionOver = (model: LanguageModel, shared: Shared, caches: Caches, begin: readonly number[], how: Pace = {}): Session => {
+  const { count = MANY, repeats = true } = how
   const ids = [...begin]
   const steps = cachedSteps(model, shared.env, caches, count)
   let isOpen = true
@@ -119,7 +129,7 @@ export const sessionOver = (model: LanguageModel, shared: Shared, caches: Caches
       checkContext(caches, more.length, model)
       ids.push(...more)
       try {
-        return await steps.next(more, signal)
+        return await (repeats ? repeatably(() => steps.next(more, signal)) : steps.next(more, signal))
       } finally {
         ids.length = caches.seen
       }
@@ -134,7 +144,7 @@ export const sessionOver = (model: LanguageModel, shared: Shared, caches: Caches
     fork: () => {
       checkOpen()
       steps.release()
-      return sessionOver(model, shared, caches.fork(), ids, count)
+      return sessionOver(model, shared, caches.fork(), ids, how)
     },
     dispose: () => {
       if (!isOpen) return
@@ -156,12 +166,12 @@ export const sharedWeights = async (model: LanguageModel, options: SessionOption
 }
 
 /**
- * One text whose cache is kept: it is continued, forked, rewound and saved. `count` is how many single tokens are expected.
+ * One text whose cache is kept: it is continued, forked, rewound and saved.
  * Throws UNSUPPORTED for a plan that the model cannot have, BAD_OPTION for one that exceeds its context.
  */
-export const openSession = async (model: LanguageModel, options: SessionOptions & { readonly count?: number } = {}): Promise<Session> => {
-  const { cache = [], seed = 0, count } = options
+export const openSession = async (model: LanguageModel, options: SessionOptions & Pace = {}): Promise<Session> => {
+  const { cache = [], seed = 0 } = options
   checkCompact(cache, model.contextLength)
   const caches = openCaches(model, cache, { seed })
-  return sessionOver(model, await sharedWeights(model, options), caches, [], count)
+  return sessionOver(model, await sharedWeights(model, options), caches, [], options)
 }
