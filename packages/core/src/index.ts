@@ -7,7 +7,7 @@ export type { AttentionFacts, Entries, LayerCache } from './cache/layer-cache.js
 export { hiddenOf, HIDDEN_FROM_SIGHT, type Sight } from './cache/hidden.js'
 export { positionsOf, type Kept } from './cache/entries.js'
 export { heldCache, type HeldCache, type Progress, type Queries } from './cache/held-cache.js'
-export { openCaches, type Caches, type CacheBytes, type CachesOptions, type LayerBytes, type Pause } from './cache/caches.js'
+export { openCaches, piecesOf, type Piece, type Caches, type CacheBytes, type CachesOptions, type LayerBytes, type Pause } from './cache/caches.js'
 export * from './cache/policy.js'
 export * from './step/options.js'
 export {

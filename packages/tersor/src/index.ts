@@ -59,6 +59,11 @@ const checkpointOption = () =>
     'gptq: gptq or gptq_v2, which asymmetric layers get; compressed-tensors: pack-quantized or int-quantized; by the layers where absent',
   ).choices(CHECKPOINT_FORMATS)
 
+const cacheOption = () =>
+  new Option('--cache <call>', "keeps the cache small, such as 'snap-kv(keep=0.25)'; repeat it for more policies, asked in order")
+    .argParser(collect)
+    .default([])
+
 const collect = (value: string, list: readonly string[]): readonly string[] => [...list, value]
 
 type Run = (work: (terminal: Terminal, signal: AbortSignal) => Promise<void> | void, flags: Record<string, unknown>) => Promise<void>
@@ -131,6 +136,7 @@ const addCommands = (program: Command, run: Run): void => {
     )
     .addOption(new Option('--metric <metric>', 'what is measured').choices(['perplexity', 'top1', 'kl', 'agreement', 'cosine']))
     .option('--reference <model>', 'the model that kl, agreement and cosine compare with')
+    .addOption(cacheOption())
     .action((model: string, flags: EvaluateFlags & Record<string, unknown>) =>
       run(async (terminal, signal) => (await COMMANDS.evaluate())(terminal, model, flags, signal), flags),
     )
@@ -138,6 +144,7 @@ const addCommands = (program: Command, run: Run): void => {
     .description('continues a text')
     .argument('<model>', MODEL)
     .requiredOption('--prompt <text>', 'what to continue')
+    .addOption(cacheOption())
     .option('--tokens <n>', 'how many tokens at most', wholeNumber, 64)
     .option('--temperature <t>', '0 takes the likeliest token every time', temperature, 0)
     .option('--seed <n>', 'decides what is drawn', wholeNumber, 0)

@@ -4,13 +4,13 @@ import {
   createRng,
   loadModel,
   openCaches,
+  piecesOf,
   positionsOf,
   type CachePlan,
   type CachePolicy,
   type Caches,
   type LoadedWeights,
   type Made,
-  type Pause,
 } from '@tersor/core'
 import { maskedCache } from './masked-cache.js'
 import { picoDecoder } from './pico-decoder.js'
@@ -35,18 +35,6 @@ const idsOf = (count: number, from = 0): tf.Tensor => {
 /** A prompt and tokens behind it, one by one. */
 const textOf = (continued: number): tf.Tensor[] => [idsOf(PROMPT), ...Array.from({ length: continued }, (_, i) => idsOf(1, PROMPT + i))]
 
-/** Tokens in pieces no longer than the plan wants, and how the text pauses behind each; a piece is the caller's. */
-function* piecesOf(caches: Caches, ids: tf.Tensor): Generator<{ readonly piece: tf.Tensor; readonly pause: Pause }> {
-  const tokens = ids.shape[1]!
-  for (let from = 0, to = 0; from < tokens; from = to) {
-    to = Math.min(tokens, from + caches.room(tokens === 1 ? 'token' : 'within'))
-    const inPrompt = to === tokens ? 'prompt' : 'within'
-    const pause = tokens === 1 ? 'token' : inPrompt
-    caches.watch(pause)
-    yield { piece: tf.slice(ids, [0, from], [-1, to - from]), pause }
-  }
-}
-
 /** Positions of all rows of a layer. */
 const heldIn = (caches: Caches) => caches.layers.map(layer => layer?.held.flatMap(positionsOf))
 
@@ -58,7 +46,8 @@ export const describePolicy = (make: () => CachePolicy & Made, { ample, most }: 
   /** Feeds tokens (2, count) in pieces no longer than the plan wants, asking it behind each; logits (2, tokens, vocabulary) as numbers. */
   const feed = async (caches: Caches, ids: tf.Tensor, signal?: AbortSignal): Promise<number[]> => {
     const logits: number[] = []
-    for (const { piece, pause } of piecesOf(caches, ids)) {
+    for (const { from, to, pause } of piecesOf(caches, ids.shape[1]!)) {
+      const piece = tf.slice(ids, [0, from], [-1, to - from])
       const out = tf.tidy(() => caches.forward(piece, loaded))
       logits.push(...(await out.data<'float32'>()))
       out.dispose()
@@ -119,7 +108,8 @@ export const describePolicy = (make: () => CachePolicy & Made, { ample, most }: 
       const hiding = (x: tf.Tensor) =>
         model.stages.reduce((y, stage, i) => stage.run(y, { weights: loaded.weights, ...(masked[i] ? { cache: masked[i] } : {}) }), x)
       for (const each of ids)
-        for (const { piece, pause } of piecesOf(caches, each)) {
+        for (const { from, to, pause } of piecesOf(caches, each.shape[1]!)) {
+          const piece = tf.slice(each, [0, from], [-1, to - from])
           const difference = tf.tidy(() => {
             const wanted = hiding(piece)
             return tf.div(tf.max(tf.abs(tf.sub(caches.forward(piece, loaded), wanted))), tf.max(tf.abs(wanted)))

@@ -186,3 +186,26 @@ export const openCaches = ({ stages }: Pick<Model, 'stages'>, plan: CachePlan = 
   const sums = layers.filter(layer => layer !== undefined).map((): Sums => ({ sums: [], counts: [] }))
   return cachesFrom(stages, plan, seed, { layers, sums, asked: plan.map(() => 0), changedAt: 0 })
 }
+
+/** Tokens that go through at once, and how the text pauses behind them. */
+export interface Piece {
+  readonly from: number
+  readonly to: number
+  readonly pause: Pause
+}
+
+/** What the tokens up to `to` end: a single one continues the text. */
+const pauseAt = (tokens: number, to: number): Pause => {
+  if (tokens === 1) return 'token'
+  return to === tokens ? 'prompt' : 'within'
+}
+
+/** So many tokens in pieces no longer than the plan wants, which is told before each what to watch and is to be settled behind it. */
+export function* piecesOf(caches: Caches, tokens: number): Generator<Piece, void> {
+  for (let from = 0, to = 0; from < tokens; from = to) {
+    to = Math.min(tokens, from + caches.room(tokens === 1 ? 'token' : 'within'))
+    const pause = pauseAt(tokens, to)
+    caches.watch(pause)
+    yield { from, to, pause }
+  }
+}

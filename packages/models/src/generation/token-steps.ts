@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core'
-import type { Caches, Env, Pause } from '@tersor/core'
+import { piecesOf, type Caches, type Env, type Pause } from '@tersor/core'
 import { decoder, type Decoder } from './decoder.js'
 import type { LanguageModel } from '../networks/language-model.js'
 
@@ -30,18 +30,11 @@ const valuesOf = async (logits: tf.Tensor): Promise<Float32Array> => {
 const plainStep = (caches: Caches, env: Env, ids: readonly number[]): Promise<Float32Array> =>
   valuesOf(tf.tidy(() => caches.forward(tf.tensor2d(Int32Array.from(ids), [1, ids.length], 'int32'), env, { last: true })))
 
-/** What the tokens up to `to` end: a single one continues the text. */
-const pauseAt = (ids: readonly number[], to: number): Pause => {
-  if (ids.length === 1) return 'token'
-  return to === ids.length ? 'prompt' : 'within'
-}
-
 /** Steps of a network over its caches, which stay the caller's; recorded after the first where `count` single tokens are worth it. */
 export const cachedSteps = (model: LanguageModel, env: Env, caches: Caches, count: number): CachedSteps => {
   let recorded: Decoder | undefined
   let isTried = false
   const run = async (ids: readonly number[], pause: Pause): Promise<Float32Array> => {
-    caches.watch(pause)
     if (pause !== 'token') {
       recorded?.release()
       return plainStep(caches, env, ids)
@@ -55,10 +48,8 @@ export const cachedSteps = (model: LanguageModel, env: Env, caches: Caches, coun
   return {
     next: async (ids, signal) => {
       let logits!: Float32Array
-      for (let from = 0, to = 0; from < ids.length; from = to) {
+      for (const { from, to, pause } of piecesOf(caches, ids.length)) {
         signal?.throwIfAborted()
-        to = Math.min(ids.length, from + caches.room(ids.length === 1 ? 'token' : 'within'))
-        const pause = pauseAt(ids, to)
         logits = await run(ids.slice(from, to), pause)
         if (!caches.isDue(pause)) continue
         recorded?.release()

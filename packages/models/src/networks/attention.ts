@@ -93,7 +93,8 @@ export const attend = (q: tf.Tensor, k: tf.Tensor, v: tf.Tensor, env: Env, optio
     const logits = () => tf.reshape(joined(each.map(rows => allLogits(rows, width, { scale, cap })), 0), [batch, heads, tokens, width]) // prettier-ignore
     env.probe?.(`${module}.logits`, logits)
     env.probe?.(`${module}.shares`, () => tf.softmax(logits(), -1))
-    const mixed = each.map(({ q: rows, entries, bands }) =>
+    const mixed = each.map(
+      ({ q: rows, entries, bands }) =>
       joined(bands.map(band => attendBand(rows, entries.keys, entries.values, band, { scale, cap })), 2), // prettier-ignore
     )
     return joined(mixed, 0) // (matrices, groups, tokens, size)

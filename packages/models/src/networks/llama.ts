@@ -50,9 +50,7 @@ const attentionFacts = (layer: number, config: LlamaConfig): AttentionFacts => (
   scale: config.scoreScale,
   cap: config.scoreCap,
   window: config.windows[layer],
-  ...(config.rotated[layer]
-    ? { positions: 'rotated', frequencies: () => turnsOf(config.rope, config.headSize) }
-    : { positions: 'none' }),
+  ...(config.rotated[layer] ? { positions: 'rotated', frequencies: () => turnsOf(config.rope, config.headSize) } : { positions: 'none' }),
 })
 
 /** y = x + attention(norm(x)), then y + feedForward(norm(y)); in Gemma what is added is normalised too; x: (batch, tokens, hidden). */

@@ -2,6 +2,7 @@ import { createRng } from '@tersor/core'
 import { generate as stream, type Generator } from '@tersor/models/generate'
 import type { OpenedModel } from '@tersor/models/open-model'
 import { CompressionError } from '@tersor/tensor'
+import { makePlan } from '../methods.js'
 import { writeResult, type Terminal } from '../output.js'
 import { withModel } from '../with-model.js'
 
@@ -12,6 +13,8 @@ export interface GenerateFlags {
   readonly seed: number
   /** What products with packed weights make of activations. */
   readonly activations: 'float32' | 'int8'
+  /** Policies of the cache as calls, in order. */
+  readonly cache: readonly string[]
 }
 
 /** What text is generated from; throws UNSUPPORTED for another model. */
@@ -30,7 +33,7 @@ const generatorOf = (model: OpenedModel, path: string): Generator => {
 export const generate = (
   terminal: Terminal,
   path: string,
-  { prompt, tokens, temperature, seed, activations }: GenerateFlags,
+  { prompt, tokens, temperature, seed, activations, cache: calls }: GenerateFlags,
   signal: AbortSignal,
 ): Promise<void> =>
   withModel(terminal, path, async model => {
@@ -38,7 +41,9 @@ export const generate = (
     let text = ''
     const started = Date.now()
     let count = 0
-    const pieces = stream(generator, { prompt, tokens, temperature, rng: createRng(seed).fork('generate'), activations, signal })
+    const cache = await makePlan(calls, process.cwd())
+    const rng = createRng(seed).fork('generate')
+    const pieces = stream(generator, { prompt, tokens, temperature, rng, activations, cache, seed, signal })
     for await (const piece of pieces) {
       text += piece.text
       count++
