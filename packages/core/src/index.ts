@@ -6,8 +6,19 @@ export * from './run/rng.js'
 export type { AttentionFacts, Entries, LayerCache } from './cache/layer-cache.js'
 export { hiddenOf, HIDDEN_FROM_SIGHT, type Sight } from './cache/hidden.js'
 export { positionsOf, type Kept } from './cache/entries.js'
-export { heldCache, type HeldCache, type Progress, type Queries } from './cache/held-cache.js'
-export { openCaches, piecesOf, type Piece, type Caches, type CacheBytes, type CachesOptions, type LayerBytes, type Pause } from './cache/caches.js'
+export { heldCache, type HeldCache, type Progress } from './cache/held-cache.js'
+export type { LastQueries, Queries } from './cache/last-queries.js'
+export {
+  openCaches,
+  piecesOf,
+  type Piece,
+  type Caches,
+  type CachesState,
+  type CacheBytes,
+  type CachesOptions,
+  type LayerBytes,
+  type Pause,
+} from './cache/caches.js'
 export * from './cache/policy.js'
 export * from './step/options.js'
 export {

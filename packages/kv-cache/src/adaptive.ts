@@ -1,5 +1,5 @@
 import { definePolicy, fraction, required, value } from '@tersor/core'
-import { alwaysKept, ascending, isScored, keeping, ranked, type ScoredPolicy } from './scored.js'
+import { alwaysKept, ascending, isScored, scoredPolicy, ranked, type ScoredPolicy } from './scored.js'
 
 /** Each row keeps what always stays and a share of its budget; the rest goes to the best entries of all rows of a sequence. */
 const bestOfAllRows =
@@ -42,5 +42,5 @@ export const adaptive = definePolicy({
     policy: required(value({ of: 'policy', is: isScored, doc: 'a policy whose scores heads can compare, such as snap-kv(keep=64)' })),
     floor: fraction({ default: 0.2, doc: 'share of its budget that each head keeps for sure' }),
   },
-  make: ({ policy, floor }) => keeping({ ...policy, select: bestOfAllRows(policy, floor) }),
+  make: ({ policy, floor }) => scoredPolicy({ ...policy, select: bestOfAllRows(policy, floor) }),
 })

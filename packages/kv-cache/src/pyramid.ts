@@ -1,6 +1,6 @@
 import { definePolicy, number, required, value } from '@tersor/core'
 import { recentKept } from './budget.js'
-import { isScored, keeping } from './scored.js'
+import { isScored, scoredPolicy } from './scored.js'
 
 /** Budgets that fall in equal steps from the first layer to the last, adding up to layers · mean. */
 export const pyramidBudgets = (layers: number, mean: number, beta: number): readonly number[] => {
@@ -30,7 +30,7 @@ export const pyramid = definePolicy({
     beta: number({ min: 1, max: 1000, default: 20, doc: 'the last layer chooses 1/beta of the mean freely' }),
   },
   make: ({ policy, beta }) =>
-    keeping({
+    scoredPolicy({
       ...policy,
       budget: view => {
         const mean = policy.budget(view)

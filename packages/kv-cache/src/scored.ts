@@ -73,7 +73,7 @@ const bestOfEachRow =
     })
 
 /** The policy of a score, a budget and a choice. */
-export const keeping = <F extends FeatureName>(policy: Omit<ScoredPolicy<F>, 'keep' | 'kind'>): ScoredPolicy<F> => {
+export const scoredPolicy = <F extends FeatureName>(policy: Omit<ScoredPolicy<F>, 'keep' | 'kind'>): ScoredPolicy<F> => {
   const { needs, when, limits, score, budget: budgetOf, select } = policy // and not the name of a policy that is wrapped
   const whole: ScoredPolicy<F> = {
     ...{ needs, when, limits, score, budget: budgetOf, select },
@@ -93,7 +93,7 @@ export const scored = <F extends FeatureName>(
   needs: Readonly<Record<F, number>>,
   score: ScoredPolicy<F>['score'],
 ): ScoredPolicy<F> =>
-  keeping({
+  scoredPolicy({
     needs,
     when: momentOf(limits.every),
     limits,

@@ -31,6 +31,8 @@ export interface Caches {
   /** By stage; stages without attention over tokens before have none. */
   readonly layers: readonly (HeldCache | undefined)[]
   readonly plan: CachePlan
+  readonly seed: number
+  readonly state: CachesState
   /** Tokens that went through the network, and the position of the next. */
   readonly seen: number
   readonly next: number
@@ -56,7 +58,8 @@ export interface CachesOptions {
   readonly seed?: number
 }
 
-interface State {
+/** All that a plan goes on from. */
+export interface CachesState {
   readonly layers: readonly (HeldCache | undefined)[]
   /** By layer with attention. */
   readonly sums: readonly Sums[]
@@ -86,11 +89,51 @@ const queriesOf = ({ needs, when }: CachePolicy, pause: Pause): number =>
 const bytesOf = ({ held, queries }: HeldCache, { sums, counts }: Sums): LayerBytes => ({
   exact: held.reduce((sum, { keys }) => sum + 2 * 4 * keys.size, 0),
   indices: held.reduce((sum, { positions }) => sum + (positions?.byteLength ?? 0), 0),
-  features: [...sums, ...counts].reduce((sum, list) => sum + list.byteLength, 0) + 4 * (queries?.values.size ?? 0),
+  features: [...sums, ...counts].reduce((sum, list) => sum + list.byteLength, 0) + 4 * (queries.value?.values.size ?? 0),
 })
 
+/** The forward pass of some stages over tokens that begin at a position; of the last alone where the head needs no other. */
+const through = (stages: Model['stages'], layers: CachesState['layers'], ids: tf.Tensor, env: Env, last: boolean): tf.Tensor =>
+  tf.tidy(() =>
+    stages.reduce<tf.Tensor>((x, stage, i) => {
+      const tokens = x.shape[1]!
+      const input = last && tokens > 1 && i === stages.length - 1 ? tf.slice(x, [0, tokens - 1, 0], [-1, 1, -1]) : x
+      return stage.run(input, { ...env, ...(layers[i] ? { cache: layers[i] } : {}) })
+    }, ids),
+  )
+
+interface Asked {
+  readonly plan: CachePlan
+  /** Those of the plan that are due. */
+  readonly policies: CachePlan
+  readonly seed: number
+  readonly index: number
+  readonly of: number
+}
+
+/** Asks the policies that are due of one layer; the sums of what is left. */
+const settleLayer = async (layer: HeldCache, before: Sums, { plan, policies, seed, index, of }: Asked): Promise<Sums> => {
+  const view = { index, of, attention: layer.facts }
+  let sums = before
+  let evicted = false
+  try {
+    if (plan.some(({ needs }) => 'shares' in needs)) sums = await addedSums(sums, layer, layer.queries.value)
+    for (const policy of policies) {
+      const rng = createRng(seed).fork(`${index}:${policy.name}:${layer.seen}`)
+      const batch = layer.held.reduce((rows, { keys }) => rows + keys.shape[0], 0) / layer.facts.keyHeads
+      const left = await askPolicy(policy, layer, sums, { batch, layer: view, rng })
+      if (left) evicted = true
+      sums = left ?? sums
+    }
+  } finally {
+    layer.queries.forget()
+  }
+  if (evicted && plan.some(({ positions }) => positions === 'compact')) layer.compact(knownFrequencies(layer.facts, 'The plan'))
+  return sums
+}
+
 /** The layers of some stages with the plan that keeps them small, from a state on. */
-const cachesFrom = (stages: Model['stages'], plan: CachePlan, seed: number, begin: State): Caches => {
+export const cachesFrom = (stages: Model['stages'], plan: CachePlan, seed: number, begin: CachesState): Caches => {
   const { layers } = begin
   const own = layers.filter(layer => layer !== undefined)
   const sums = [...begin.sums]
@@ -98,30 +141,8 @@ const cachesFrom = (stages: Model['stages'], plan: CachePlan, seed: number, begi
   const seen = (): number => own[0]?.seen ?? 0
   const longest = (): number => Math.max(0, ...own.map(layer => layer.length))
   const due = (pause: Pause): CachePlan => plan.filter((policy, i) => isDue(policy, pause, seen() - asked[i], longest()))
-
-  const settleLayer = async (index: number, policies: CachePlan): Promise<void> => {
-    const layer = own[index]
-    const view = { index, of: own.length, attention: layer.facts }
-    let evicted = false
-    try {
-      if (plan.some(({ needs }) => 'shares' in needs)) sums[index] = await addedSums(sums[index], layer, layer.queries)
-      for (const policy of policies) {
-        const rng = createRng(seed).fork(`${index}:${policy.name}:${seen()}`)
-        const batch = layer.held.reduce((rows, { keys }) => rows + keys.shape[0], 0) / layer.facts.keyHeads
-        const left = await askPolicy(policy, layer, sums[index], { batch, layer: view, rng })
-        if (!left) continue
-        sums[index] = left
-        evicted = true
-      }
-    } finally {
-      layer.forgetQueries()
-    }
-    if (evicted && plan.some(({ positions }) => positions === 'compact')) layer.compact(knownFrequencies(layer.facts, 'The plan'))
-  }
-
   const caches: Caches = {
-    layers,
-    plan,
+    ...{ layers, plan, seed },
     get seen() {
       return seen()
     },
@@ -132,21 +153,18 @@ const cachesFrom = (stages: Model['stages'], plan: CachePlan, seed: number, begi
       const each = own.map((layer, i) => bytesOf(layer, sums[i]))
       return { total: each.reduce((sum, { exact, indices, features }) => sum + exact + indices + features, 0), layers: each }
     },
+    get state() {
+      return { layers, sums, asked, changedAt }
+    },
     room: pause => Math.min(...plan.map((policy, i) => roomOf(policy, pause, seen() - asked[i], longest()))),
     watch: pause => {
       const count = Math.max(0, ...plan.map(policy => queriesOf(policy, pause)))
-      own.forEach(layer => layer.keepQueries(count))
+      own.forEach(layer => layer.queries.keep(count))
     },
     forward: (ids, env, { last = false } = {}) => {
-      const tokens = ids.shape[1]!
-      const [before, past] = [seen(), caches.next]
+      const before = seen()
       try {
-        return tf.tidy(() =>
-          stages.reduce<tf.Tensor>((x, stage, i) => {
-            const input = last && tokens > 1 && i === stages.length - 1 ? tf.slice(x, [0, tokens - 1, 0], [-1, 1, -1]) : x
-            return stage.run(input, { ...env, past, ...(layers[i] ? { cache: layers[i] } : {}) })
-          }, ids),
-        )
+        return through(stages, layers, ids, { ...env, past: caches.next }, last)
       } catch (error) {
         own.forEach(layer => layer.rewind(before))
         throw error
@@ -157,9 +175,9 @@ const cachesFrom = (stages: Model['stages'], plan: CachePlan, seed: number, begi
       const policies = due(pause)
       if (policies.length === 0) return
       changedAt = seen()
-      for (const index of own.keys()) {
+      for (const [index, layer] of own.entries()) {
         signal?.throwIfAborted()
-        await settleLayer(index, policies)
+        sums[index] = await settleLayer(layer, sums[index], { plan, policies, seed, index, of: own.length })
       }
       asked = asked.map((at, i) => (policies.includes(plan[i]) ? seen() : at))
     },
@@ -202,10 +220,11 @@ const pauseAt = (tokens: number, to: number): Pause => {
 
 /** So many tokens in pieces no longer than the plan wants, which is told before each what to watch and is to be settled behind it. */
 export function* piecesOf(caches: Caches, tokens: number): Generator<Piece, void> {
-  for (let from = 0, to = 0; from < tokens; from = to) {
-    to = Math.min(tokens, from + caches.room(tokens === 1 ? 'token' : 'within'))
+  for (let from = 0; from < tokens;) {
+    const to = Math.min(tokens, from + caches.room(tokens === 1 ? 'token' : 'within'))
     const pause = pauseAt(tokens, to)
     caches.watch(pause)
     yield { from, to, pause }
+    from = to
   }
 }

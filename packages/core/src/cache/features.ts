@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { CompressionError } from '@tersor/tensor'
 import { positionsOf } from './entries.js'
-import type { Queries } from './held-cache.js'
+import type { Queries } from './last-queries.js'
 import { hiddenOf } from './hidden.js'
 import type { AttentionFacts, Entries } from './layer-cache.js'
 import type { Features } from './policy.js'

@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { evictedEntries, positionsOf, withPositions, type Kept } from './entries.js'
+import { lastQueries, type LastQueries } from './last-queries.js'
 import type { AttentionFacts, Entries, LayerCache } from './layer-cache.js'
 
 /** The cache of one layer: it holds every entry until it is evicted, rewound or disposed. */
@@ -11,33 +12,22 @@ export interface HeldCache extends LayerCache {
   readonly length: number
   /** Rows of one length each, in order; none before the first token. */
   readonly held: readonly Entries[]
-  /** The last queries that were asked to be kept, (rows, groups, queries, size), and their positions. */
-  readonly queries: Queries | undefined
-  /** How many of the last queries are kept from now on; 0 forgets them. */
-  keepQueries(count: number): void
-  forgetQueries(): void
+  readonly queries: LastQueries
   /** Keeps the entries named, ascending in each row, and frees the others. */
   evict(kept: Kept): void
   /** Renumbers entries so that those of the longest row are 0, 1, 2 … and all rows end alike; keys are turned by what they moved. */
   compact(frequencies: Float32Array | undefined): void
-  /** Whether queries are kept. */
-  readonly watching: boolean
   /** Gives all entries away, to be held in another form until `replace`; the caller owns them. What is held counts on. */
-  lend(): readonly Entries[]
-  /** One more token went by while the entries were lent. */
+  giveAway(): readonly Entries[]
+  /** One more token went by while the entries were given away. */
   advance(): void
-  /** Puts other entries in the place of those held or lent; the cache owns them from now on. */
+  /** Puts other entries in the place of those held or given away; the cache owns them from now on. */
   replace(entries: readonly Entries[], at?: Progress): void
   /** Forgets the tokens behind the first `to` seen, and nothing else: whether entries before were evicted since, the caller knows. */
   rewind(to: number): void
   /** The same entries in a cache of its own; tensors are shared. */
   fork(): HeldCache
   dispose(): void
-}
-
-export interface Queries {
-  readonly values: tf.Tensor4D
-  readonly positions: Int32Array
 }
 
 /** How far a layer came. */
@@ -67,63 +57,66 @@ const appended = ({ keys, values, positions }: Entries, newKeys: tf.Tensor, newV
   return { ...grown, positions: all }
 }
 
-/** The last queries of those kept and new ones. */
-const lastQueries = (kept: Queries | undefined, fresh: tf.Tensor, next: number, count: number): Queries => {
-  const tokens = fresh.shape[2]!
-  const positions = Int32Array.from([...(kept?.positions ?? []), ...Array.from({ length: tokens }, (_, i) => next + i)])
-  const from = Math.max(0, positions.length - count)
-  const values = tf.tidy(() =>
-    tf.slice(kept ? tf.concat([kept.values, fresh], 2) : fresh, [0, 0, from, 0], [-1, -1, -1, -1]),
-  ) as tf.Tensor4D
-  return { values: tf.keep(values), positions: positions.slice(from) }
-}
-
 interface State extends Progress {
   readonly held: readonly Entries[]
-  readonly queries?: Queries | undefined
+  readonly queries?: LastQueries
+}
+
+/** All rows with some more positions, keys and values (batch, heads, tokens, size); tensors are kept past a tidy. */
+const grown = (held: readonly Entries[], keys: tf.Tensor, values: tf.Tensor, next: number): readonly Entries[] => {
+  const [batch, heads, tokens, size] = keys.shape as [number, number, number, number]
+  const [newKeys, newValues] = [keys, values].map(t => tf.reshape(t, [batch * heads, tokens, size])) // (rows, tokens, size)
+  if (held.length === 0) return [{ keys: tf.keep(tf.clone(newKeys)), values: tf.keep(tf.clone(newValues)) }]
+  let from = 0
+  return held.map(entries => {
+    const count = entries.keys.shape[0]
+    const [k, v] = [newKeys, newValues].map(t => rowsOf(t, from, count))
+    from += count
+    return appended(entries, k, v, next)
+  })
+}
+
+const shared = (held: readonly Entries[]): readonly Entries[] =>
+  held.map(entries => ({ ...entries, keys: tf.keep(tf.clone(entries.keys)), values: tf.keep(tf.clone(entries.values)) }))
+
+/** Places of the positions before a limit; they ascend. */
+const placesBelow = (positions: Int32Array, limit: number): Int32Array =>
+  Int32Array.from(positions.filter(position => position < limit), (_, i) => i) // prettier-ignore
+
+/** The entries before a position; none at 0. */
+const entriesBefore = (held: readonly Entries[], limit: number): readonly Entries[] =>
+  limit === 0 ? [] : evictedEntries(held, held.flatMap(entries => positionsOf(entries).map(list => placesBelow(list, limit)))) // prettier-ignore
+
+/** Entries that go when others take their place. */
+const holder = (begin: readonly Entries[]) => {
+  let value = begin
+  return {
+    get value() {
+      return value
+    },
+    set: (entries: readonly Entries[]): void => {
+      const before = value
+      value = entries
+      disposeEntries(before)
+    },
+    /** Leaves none, and gives them away. */
+    take: (): readonly Entries[] => {
+      const given = value
+      value = []
+      return given
+    },
+  }
 }
 
 /** A cache that begins empty, or where another one is. */
 export const heldCache = (facts: AttentionFacts, begin: State = { held: [], seen: 0, next: 0 }): HeldCache => {
-  let { held, seen, next, queries } = begin
-  let wanted = 0
-  /** Entries that are lent; undefined while they are here. */
+  let { seen, next } = begin
+  const held = holder(begin.held)
+  const queries = begin.queries ?? lastQueries()
+  /** How many entries are held elsewhere; undefined while they are here. */
   let away: number | undefined
-  const hold = (entries: readonly Entries[]): void => {
-    const before = held
-    held = entries
-    disposeEntries(before)
-  }
-  const forgetQueries = (): void => {
-    queries?.values.dispose()
-    queries = undefined
-  }
-  const grow = (keys: tf.Tensor, values: tf.Tensor): void => {
-    const [batch, heads, tokens, size] = keys.shape as [number, number, number, number]
-    const [newKeys, newValues] = [keys, values].map(t => tf.reshape(t, [batch * heads, tokens, size])) // (rows, tokens, size)
-    let from = 0
-    const grown = held.map(entries => {
-      const count = entries.keys.shape[0]
-      const [k, v] = [newKeys, newValues].map(t => rowsOf(t, from, count))
-      from += count
-      return appended(entries, k, v, next)
-    })
-    hold(held.length > 0 ? grown : [{ keys: tf.keep(tf.clone(newKeys)), values: tf.keep(tf.clone(newValues)) }])
-    seen += tokens
-    next += tokens
-  }
   const cache: HeldCache = {
-    facts,
-    append: (keys, values) => {
-      tf.tidy(() => grow(keys, values))
-      return held
-    },
-    observe: fresh => {
-      if (wanted === 0) return
-      const before = queries
-      queries = lastQueries(before, fresh, next, wanted)
-      before?.values.dispose()
-    },
+    ...{ facts, queries },
     get seen() {
       return seen
     },
@@ -131,34 +124,27 @@ export const heldCache = (facts: AttentionFacts, begin: State = { held: [], seen
       return next
     },
     get length() {
-      return away ?? Math.max(0, ...held.map(({ keys }) => keys.shape[1]!))
+      return away ?? Math.max(0, ...held.value.map(({ keys }) => keys.shape[1]!))
     },
     get held() {
-      return held
+      return held.value
     },
-    get queries() {
-      return queries
+    observe: fresh => queries.add(fresh, next),
+    append: (keys, values) => {
+      tf.tidy(() => held.set(grown(held.value, keys, values, next)))
+      seen += keys.shape[2]!
+      next += keys.shape[2]!
+      return held.value
     },
-    keepQueries: count => {
-      wanted = count
-      if (count === 0) forgetQueries()
-    },
-    forgetQueries,
-    evict: kept => hold(evictedEntries(held, kept)),
+    evict: kept => held.set(evictedEntries(held.value, kept)),
     compact: frequencies => {
-      const longest = cache.length
-      hold(held.map(entries => withPositions(entries, longest, frequencies)))
-      next = longest
-      forgetQueries()
+      next = cache.length
+      held.set(held.value.map(entries => withPositions(entries, next, frequencies)))
+      queries.forget()
     },
-    get watching() {
-      return wanted > 0
-    },
-    lend: () => {
+    giveAway: () => {
       away = cache.length
-      const lent = held
-      held = []
-      return lent
+      return held.take()
     },
     advance: () => {
       seen++
@@ -166,7 +152,7 @@ export const heldCache = (facts: AttentionFacts, begin: State = { held: [], seen
       away = away === undefined ? undefined : away + 1
     },
     replace: (entries, at = { seen, next }) => {
-      hold(entries)
+      held.set(entries)
       away = undefined
       ;({ seen, next } = at)
     },
@@ -174,34 +160,14 @@ export const heldCache = (facts: AttentionFacts, begin: State = { held: [], seen
       if (to >= seen) return
       next -= seen - to
       seen = to
-      hold(
-        to === 0
-          ? []
-          : evictedEntries(
-              held,
-              held.flatMap(entries => positionsOf(entries).map(list => indicesBelow(list, next))),
-            ),
-      )
-      forgetQueries()
+      held.set(entriesBefore(held.value, seen === 0 ? 0 : next))
+      queries.forget()
     },
-    fork: () => {
-      const shared = held.map(entries => ({ ...entries, keys: tf.keep(tf.clone(entries.keys)), values: tf.keep(tf.clone(entries.values)) }))
-      const same = queries && { ...queries, values: tf.keep(tf.clone(queries.values)) }
-      const other = heldCache(facts, { held: shared, seen, next, queries: same })
-      other.keepQueries(wanted)
-      return other
-    },
+    fork: () => heldCache(facts, { held: shared(held.value), seen, next, queries: queries.fork() }),
     dispose: () => {
-      hold([])
-      forgetQueries()
+      held.set([])
+      queries.forget()
     },
   }
   return cache
 }
-
-/** Places of the positions before a limit; they ascend. */
-const indicesBelow = (positions: Int32Array, limit: number): Int32Array =>
-  Int32Array.from(
-    positions.filter(position => position < limit),
-    (_, i) => i,
-  )

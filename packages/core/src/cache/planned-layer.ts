@@ -3,7 +3,8 @@ import { CompressionError } from '@tersor/tensor'
 import type { Made } from '../step/options.js'
 import { positionsOf, type Kept } from './entries.js'
 import { countsOf, lastOf, momentsOf, queriesOfRows, sharesOf, sumsOfShares } from './features.js'
-import type { HeldCache, Queries } from './held-cache.js'
+import type { HeldCache } from './held-cache.js'
+import type { Queries } from './last-queries.js'
 import type { AttentionFacts, Entries } from './layer-cache.js'
 import type { CachePolicy, CacheView, EntriesView, Features, LayerView } from './policy.js'
 import type { Rng } from '../run/rng.js'
@@ -91,7 +92,8 @@ const OF_QUERIES: readonly (keyof Features)[] = ['queries', 'lastShares', 'query
 
 /** What a policy sees of a layer; its tensors are freed by `dispose`. */
 const viewOf = (policy: CachePolicy & Made, cache: HeldCache, { sums, counts }: Sums, moment: Moment) => {
-  const { held, queries, facts } = cache
+  const { held, facts } = cache
+  const queries = cache.queries.value
   if (!queries && OF_QUERIES.some(name => name in policy.needs)) throw noQueries(policy)
   const made: tf.Tensor[] = []
   const hold: Hold = tensor => {

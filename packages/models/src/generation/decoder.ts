@@ -58,8 +58,8 @@ const advance = async ({ layers, step }: Held, id: number, position: number): Pr
   const [logits, ...added] = step(...inputs, ...held)
   let at = 0
   for (const { cache, rows } of layers) {
-    const [keys, values, queries] = added.slice(at, (at += cache.watching ? 3 : 2))
-    if (queries) cache.observe!(queries)
+    const [keys, values, queries] = added.slice(at, (at += cache.queries.wanted > 0 ? 3 : 2))
+    if (queries) cache.queries.add(queries, cache.next)
     let from = 0
     tf.tidy(() => {
       for (const each of rows) {
@@ -100,7 +100,7 @@ export const decoder = async (model: LanguageModel, env: Env, caches: Caches, co
   }
   const record = async (entries: readonly (readonly Entries[])[], growth: number): Promise<Held | undefined> => {
     const parts = caches.layers.map(layer => (layer ? entries[own.indexOf(layer)].length : 0))
-    const step = await replay(stepOf(model, env, parts, own.some(layer => layer.watching))) // prettier-ignore
+    const step = await replay(stepOf(model, env, parts, own.some(layer => layer.queries.wanted > 0))) // prettier-ignore
     if (!step) return undefined
     const layers = own.map((cache, i) => {
       const window = cache.facts.window ?? null
@@ -121,7 +121,7 @@ export const decoder = async (model: LanguageModel, env: Env, caches: Caches, co
     held ??= await record(entries, growth)
     if (!held) return false
     held.layers.forEach(({ rows }, i) => rows.forEach((each, part) => each.fill(entries[i][part])))
-    own.forEach(layer => tf.dispose(layer.lend().flatMap(({ keys, values }) => [keys, values])))
+    own.forEach(layer => tf.dispose(layer.giveAway().flatMap(({ keys, values }) => [keys, values])))
     return true
   }
   let taken = false

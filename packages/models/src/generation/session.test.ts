@@ -59,7 +59,7 @@ const maskedSteps = async (model: LanguageModel) => {
       logits.dispose()
       return Float32Array.from(values)
     },
-    hide: ({ caches }: Session) => caches.layers.forEach((layer, i) => layer && masked[i]!.keepOnly(layer.held.flatMap(positionsOf))),
+    hide: ({ caches }: Session) => caches.layers.forEach((layer, i) => layer && masked[i]?.keepOnly(layer.held.flatMap(positionsOf))),
     dispose: () => {
       masked.forEach(each => each?.dispose())
       loaded.dispose()
@@ -116,7 +116,7 @@ describe.each(['cpu', 'ort'])('a session on %s', engine => {
       for (const id of [...NEXT, ...NEXT]) {
         logits.push(...(await session.append([id])))
         if (reads) session.fork().dispose()
-        expect(session.caches.layers[1]!.length).toBe(11)
+        expect(session.caches.layers[1]?.length).toBe(11)
       }
       session.dispose()
       return logits
