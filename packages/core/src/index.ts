@@ -20,6 +20,9 @@ export {
   type Pause,
 } from './cache/caches.js'
 export * from './cache/policy.js'
+export { readCaches, storeCaches, type CachesFacts, type StoredCaches } from './cache/stored-caches.js'
+export { modelIdentity } from './run/fingerprint.js'
+export { sha256Digests } from './run/digest.js'
 export * from './step/options.js'
 export {
   described,

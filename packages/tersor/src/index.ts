@@ -145,6 +145,8 @@ const addCommands = (program: Command, run: Run): void => {
     .argument('<model>', MODEL)
     .requiredOption('--prompt <text>', 'what to continue')
     .addOption(cacheOption())
+    .addOption(new Option('--save-session <file>', 'writes the text and its cache when it ends; replaces the file'))
+    .addOption(new Option('--load-session <file>', 'goes on from there: the prompt follows that text, with the same --cache'))
     .option('--tokens <n>', 'how many tokens at most', wholeNumber, 64)
     .option('--temperature <t>', '0 takes the likeliest token every time', temperature, 0)
     .option('--seed <n>', 'decides what is drawn', wholeNumber, 0)

@@ -133,6 +133,20 @@ it('keeps the cache small where it is told how', async () => {
   )
 })
 
+it('saves a session and goes on from it', async () => {
+  const file = join(folder, 'session.safetensors')
+  const cache = ['--cache', 'streaming-llm(sinks=2, window=20, slack=4, positions=compact)']
+  const first = await json('generate', model, '--prompt', 'the old', '--tokens', '6', ...cache, '--save-session', file)
+  expect(first.tokens).toBe(6)
+  const more = ['generate', model, '--prompt', ' and', '--tokens', '30', ...cache, '--load-session', file] as const
+  const second = await json(...more)
+  expect(second.tokens).toBe(30)
+  expect(await json(...more, '--save-session', file)).toMatchObject({ text: second.text })
+  expect((await json(...more)).text).not.toBe(second.text) // it went on from there
+  expect((await run('generate', model, '--prompt', ' and', '--load-session', file)).err).toContain('was kept small by another plan')
+  expect((await run('generate', model, '--prompt', ' and', '--load-session', text)).code).toBe(1)
+})
+
 it('generates the same text for the same seed', async () => {
   const options = ['--prompt', 'the old', '--tokens', '8', '--temperature', '1', '--seed', '3']
   const first = await json('generate', model, ...options)

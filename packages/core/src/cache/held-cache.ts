@@ -59,7 +59,7 @@ const appended = ({ keys, values, positions }: Entries, newKeys: tf.Tensor, newV
 
 interface State extends Progress {
   readonly held: readonly Entries[]
-  readonly queries?: LastQueries
+  readonly queries: LastQueries
 }
 
 /** All rows with some more positions, keys and values (batch, heads, tokens, size); tensors are kept past a tidy. */
@@ -109,14 +109,13 @@ const holder = (begin: readonly Entries[]) => {
 }
 
 /** A cache that begins empty, or where another one is. */
-export const heldCache = (facts: AttentionFacts, begin: State = { held: [], seen: 0, next: 0 }): HeldCache => {
+export const heldCache = (facts: AttentionFacts, begin: State = { held: [], seen: 0, next: 0, queries: lastQueries() }): HeldCache => {
   let { seen, next } = begin
   const held = holder(begin.held)
-  const queries = begin.queries ?? lastQueries()
   /** How many entries are held elsewhere; undefined while they are here. */
   let away: number | undefined
   const cache: HeldCache = {
-    ...{ facts, queries },
+    ...{ facts, queries: begin.queries },
     get seen() {
       return seen
     },
@@ -129,7 +128,7 @@ export const heldCache = (facts: AttentionFacts, begin: State = { held: [], seen
     get held() {
       return held.value
     },
-    observe: fresh => queries.add(fresh, next),
+    observe: fresh => begin.queries.add(fresh, next),
     append: (keys, values) => {
       tf.tidy(() => held.set(grown(held.value, keys, values, next)))
       seen += keys.shape[2]!
@@ -140,7 +139,7 @@ export const heldCache = (facts: AttentionFacts, begin: State = { held: [], seen
     compact: frequencies => {
       next = cache.length
       held.set(held.value.map(entries => withPositions(entries, next, frequencies)))
-      queries.forget()
+      begin.queries.forget()
     },
     giveAway: () => {
       away = cache.length
@@ -161,12 +160,12 @@ export const heldCache = (facts: AttentionFacts, begin: State = { held: [], seen
       next -= seen - to
       seen = to
       held.set(entriesBefore(held.value, seen === 0 ? 0 : next))
-      queries.forget()
+      begin.queries.forget()
     },
-    fork: () => heldCache(facts, { held: shared(held.value), seen, next, queries: queries.fork() }),
+    fork: () => heldCache(facts, { held: shared(held.value), seen, next, queries: begin.queries.fork() }),
     dispose: () => {
       held.set([])
-      queries.forget()
+      begin.queries.forget()
     },
   }
   return cache

@@ -41,7 +41,8 @@ const storedLayer = async (name: string, { held, queries }: HeldCache, { sums, c
     if (positions) all.push([`${part}.positions`, whole(positions)])
   }
   if (sums.length > 0) all.push([`${name}.sums`, flat(sums)], [`${name}.counts`, flat(counts)])
-  if (queries.value) all.push([`${name}.queries`, await stored(queries.value.values)], [`${name}.query_positions`, whole(queries.value.positions)])
+  if (queries.value)
+    all.push([`${name}.queries`, await stored(queries.value.values)], [`${name}.query_positions`, whole(queries.value.positions)])
   return all
 }
 
@@ -55,23 +56,29 @@ export const storeCaches = async (caches: Caches): Promise<StoredCaches> => {
   return { facts: { seed: caches.seed, seen: caches.seen, asked, changedAt, layers: facts }, parameters }
 }
 
-const misfit = (name: string, what: string): CompressionError =>
-  new CompressionError('BAD_FILE', `"${name}" of the saved cache ${what}.`, 'Save the session again; this file is damaged or of another network.', { name })
+const refusal = (name: string, what: string): CompressionError =>
+  new CompressionError(
+    'BAD_FILE',
+    `"${name}" of the saved cache ${what}.`,
+    'Save the session again; this file is damaged or of another network.',
+    { name },
+  )
 
 type Read = (name: string) => Promise<Parameter>
 
 const numbers = (name: string, parameter: Parameter, dtype: 'f32' | 'i32'): Dense => {
   if (parameter.kind === 'dense' && parameter.dtype === dtype) return parameter
-  throw misfit(name, `is no ${dtype} tensor`)
+  throw refusal(name, `is no ${dtype} tensor`)
 }
 
 /** Positions of some rows that ascend and end before the next. */
 const checkedPositions = (name: string, positions: Int32Array, entries: number, rows: number, next: number): Int32Array => {
   if (positions.length !== entries && positions.length !== rows * entries)
-    throw misfit(name, `has ${positions.length} positions for ${rows} rows of ${entries}`)
+    throw refusal(name, `has ${positions.length} positions for ${rows} rows of ${entries}`)
   positions.forEach((position, at) => {
     const first = at % entries === 0
-    if (position < 0 || position >= next || (!first && position <= positions[at - 1])) throw misfit(name, `has position ${position} at ${at}`)
+    if (position < 0 || position >= next || (!first && position <= positions[at - 1]))
+      throw refusal(name, `has position ${position} at ${at}`)
   })
   return positions
 }
@@ -87,22 +94,25 @@ const readPart = async (part: string, { read, has }: Reading, { size }: Attentio
     numbers(`${part}.values`, await read(`${part}.values`), 'f32'),
   ]
   const [rows, entries, width] = keys.shape
-  if (keys.shape.length !== 3 || width !== size || entries === 0) throw misfit(`${part}.keys`, `is [${keys.shape}], expected [rows, entries, ${size}]`)
-  if (String(values.shape) !== String(keys.shape)) throw misfit(`${part}.values`, `is [${values.shape}], and its keys are [${keys.shape}]`)
+  if (keys.shape.length !== 3 || width !== size || entries === 0)
+    throw refusal(`${part}.keys`, `is [${keys.shape}], expected [rows, entries, ${size}]`)
+  if (String(values.shape) !== String(keys.shape)) throw refusal(`${part}.values`, `is [${values.shape}], and its keys are [${keys.shape}]`)
   const name = `${part}.positions`
   const positions = has(name) ? checkedPositions(name, toInt32(numbers(name, await read(name), 'i32')), entries, rows, next) : undefined
-  if (!positions && entries > next) throw misfit(`${part}.keys`, `holds ${entries} entries before position ${next}`)
+  if (!positions && entries > next) throw refusal(`${part}.keys`, `holds ${entries} entries before position ${next}`)
   const upload = (leaf: Dense): tf.Tensor => tf.tensor(toFloat32(leaf), [...leaf.shape], 'float32')
   return { keys: upload(keys), values: upload(values), ...(positions && { positions }) }
 }
 
-/** A flat list cut into the rows of a layer. */
+/** A flat list cut into the rows of a layer; those of entries that came since the sums were made are not in it. */
 const byRow = (name: string, values: Float32Array, held: readonly Entries[]): readonly Float32Array[] => {
   const lengths = held.flatMap(({ keys }) => new Array<number>(keys.shape[0]).fill(keys.shape[1]!))
   const total = lengths.reduce((sum, length) => sum + length, 0)
-  if (values.length !== total) throw misfit(name, `has ${values.length} numbers for ${total} entries`)
+  const since = (total - values.length) / lengths.length
+  if (!Number.isInteger(since) || since < 0 || since > Math.min(...lengths))
+    throw refusal(name, `has ${values.length} numbers for ${total} entries`)
   let at = 0
-  return lengths.map(length => values.slice(at, (at += length)))
+  return lengths.map(length => values.slice(at, (at += length - since)))
 }
 
 const readQueries = async (name: string, { read, has }: Reading, { heads, keyHeads, size }: AttentionFacts, wanted: number) => {
@@ -110,17 +120,24 @@ const readQueries = async (name: string, { read, has }: Reading, { heads, keyHea
   const values = numbers(`${name}.queries`, await read(`${name}.queries`), 'f32')
   const positions = toInt32(numbers(`${name}.query_positions`, await read(`${name}.query_positions`), 'i32'))
   const shape = [keyHeads, heads / keyHeads, positions.length, size]
-  if (String(values.shape) !== String(shape)) throw misfit(`${name}.queries`, `is [${values.shape}], expected [${shape}]`)
+  if (String(values.shape) !== String(shape)) throw refusal(`${name}.queries`, `is [${values.shape}], expected [${shape}]`)
   return lastQueries({ values: tf.tensor4d(toFloat32(values), shape as [number, number, number, number]), positions }, wanted)
 }
 
-const readLayer = async (name: string, attention: AttentionFacts, reading: Reading, facts: CachesFacts, index: number): Promise<readonly [HeldCache, Sums]> => {
+const readLayer = async (
+  name: string,
+  attention: AttentionFacts,
+  reading: Reading,
+  facts: CachesFacts,
+  index: number,
+): Promise<readonly [HeldCache, Sums]> => {
   const { next, parts, wanted } = facts.layers[index]
   const held: Entries[] = []
   try {
     for (let i = 0; i < parts; i++) held.push(await readPart(`${name}.parts.${i}`, reading, attention, next))
     const rows = held.reduce((sum, { keys }) => sum + keys.shape[0], 0)
-    if (rows !== (facts.seen === 0 ? 0 : attention.keyHeads)) throw misfit(name, `has ${rows} rows, and the layer ${attention.keyHeads} key heads`)
+    if (rows !== (facts.seen === 0 ? 0 : attention.keyHeads))
+      throw refusal(name, `has ${rows} rows, and the layer ${attention.keyHeads} key heads`)
     const list = async (what: string) => byRow(`${name}.${what}`, toFloat32(numbers(`${name}.${what}`, await reading.read(`${name}.${what}`), 'f32')), held) // prettier-ignore
     const sums = reading.has(`${name}.sums`) ? { sums: await list('sums'), counts: await list('counts') } : { sums: [], counts: [] }
     const queries = await readQueries(name, reading, attention, wanted)
@@ -140,7 +157,7 @@ export const readCaches = async (
 ): Promise<Caches> => {
   checkPlan(plan, stages)
   const own = stages.flatMap(({ attention }) => attention ?? [])
-  if (facts.layers.length !== own.length) throw misfit('layers', `are ${facts.layers.length}, and the network has ${own.length}`)
+  if (facts.layers.length !== own.length) throw refusal('layers', `are ${facts.layers.length}, and the network has ${own.length}`)
   const read: (readonly [HeldCache, Sums])[] = []
   try {
     for (const [i, attention] of own.entries()) read.push(await readLayer(`layers.${i}`, attention, reading, facts, i))
@@ -150,5 +167,10 @@ export const readCaches = async (
   }
   let at = 0
   const layers = stages.map(({ attention }) => (attention ? read[at++][0] : undefined))
-  return cachesFrom(stages, plan, facts.seed, { layers, sums: read.map(([, sums]) => sums), asked: facts.asked, changedAt: facts.changedAt })
+  return cachesFrom(stages, plan, facts.seed, {
+    layers,
+    sums: read.map(([, sums]) => sums),
+    asked: facts.asked,
+    changedAt: facts.changedAt,
+  })
 }

@@ -93,15 +93,12 @@ describe.each(['cpu', 'ort'])('a session on %s', engine => {
       for (const piece of pieces) {
         const [got, wanted] = [await session.append(piece), await reference.next(piece)]
         expect(largest(got, wanted) / Math.max(...wanted.map(Math.abs))).toBeLessThan(engine === 'cpu' ? 1e-6 : 3e-6)
-        session.fork().dispose()
         reference.hide(session)
       }
       for (const id of NEXT) {
         const [got, wanted] = [await session.append([id]), await reference.next([id])]
         expect(largest(got, wanted) / Math.max(...wanted.map(Math.abs))).toBeLessThan(engine === 'cpu' ? 1e-6 : 3e-6)
-        const seen = session.fork() // takes the entries back from the recorded step
         reference.hide(session)
-        seen.dispose()
       }
       session.dispose()
       reference.dispose()
@@ -115,8 +112,7 @@ describe.each(['cpu', 'ort'])('a session on %s', engine => {
       const logits: number[] = []
       for (const id of [...NEXT, ...NEXT]) {
         logits.push(...(await session.append([id])))
-        if (reads) session.fork().dispose()
-        expect(session.caches.layers[1]?.length).toBe(11)
+        if (reads) expect(session.caches.layers[1]?.length).toBe(11)
       }
       session.dispose()
       return logits

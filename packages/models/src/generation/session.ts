@@ -38,6 +38,8 @@ export interface SessionOptions {
 export interface Session {
   /** Every token that went through the network. */
   readonly ids: readonly number[]
+  readonly model: LanguageModel
+  /** What is held, all of it here: a recorded step gives its entries back. */
   readonly caches: Caches
   readonly bytes: CacheBytes
   /**
@@ -118,9 +120,13 @@ export const sessionOver = (model: LanguageModel, shared: Shared, caches: Caches
     if (!isOpen) throw new CompressionError('IN_USE', 'The session was disposed.', 'Open another one, or fork it before it is disposed.')
   }
   return {
-    ids,
-    caches,
+    ...{ ids, model },
+    get caches() {
+      steps.release()
+      return caches
+    },
     get bytes() {
+      steps.release()
       return caches.bytes
     },
     append: async (more, { signal } = {}) => {
