@@ -101,6 +101,27 @@ const addConversions = (program: Command, run: Run): void => {
     )
 }
 
+const addGeneration = (program: Command, run: Run): void => {
+  withGlobals(program.command('generate'))
+    .description('continues a text')
+    .argument('<model>', MODEL)
+    .requiredOption('--prompt <text>', 'what to continue')
+    .addOption(cacheOption())
+    .addOption(new Option('--save-session <file>', 'writes the text and its cache when it ends; replaces the file'))
+    .addOption(new Option('--load-session <file>', 'goes on from there: the prompt follows that text, with the same --cache'))
+    .option('--tokens <n>', 'how many tokens at most', wholeNumber, 64)
+    .option('--temperature <t>', '0 takes the likeliest token every time', temperature, 0)
+    .option('--seed <n>', 'decides what is drawn', wholeNumber, 0)
+    .addOption(
+      new Option('--activations <dtype>', 'int8 rounds the inputs of products with quantized weights, which is faster')
+        .choices(['float32', 'int8'])
+        .default('float32'),
+    )
+    .action((model: string, flags: GenerateFlags & Record<string, unknown>) =>
+      run(async (terminal, signal) => (await COMMANDS.generate())(terminal, model, flags, signal), flags),
+    )
+}
+
 const addCommands = (program: Command, run: Run): void => {
   withGlobals(program.command('inspect'))
     .description('shows what a model holds, tensor by tensor')
@@ -140,26 +161,9 @@ const addCommands = (program: Command, run: Run): void => {
     .action((model: string, flags: EvaluateFlags & Record<string, unknown>) =>
       run(async (terminal, signal) => (await COMMANDS.evaluate())(terminal, model, flags, signal), flags),
     )
-  withGlobals(program.command('generate'))
-    .description('continues a text')
-    .argument('<model>', MODEL)
-    .requiredOption('--prompt <text>', 'what to continue')
-    .addOption(cacheOption())
-    .addOption(new Option('--save-session <file>', 'writes the text and its cache when it ends; replaces the file'))
-    .addOption(new Option('--load-session <file>', 'goes on from there: the prompt follows that text, with the same --cache'))
-    .option('--tokens <n>', 'how many tokens at most', wholeNumber, 64)
-    .option('--temperature <t>', '0 takes the likeliest token every time', temperature, 0)
-    .option('--seed <n>', 'decides what is drawn', wholeNumber, 0)
-    .addOption(
-      new Option('--activations <dtype>', 'int8 rounds the inputs of products with quantized weights, which is faster')
-        .choices(['float32', 'int8'])
-        .default('float32'),
-    )
-    .action((model: string, flags: GenerateFlags & Record<string, unknown>) =>
-      run(async (terminal, signal) => (await COMMANDS.generate())(terminal, model, flags, signal), flags),
-    )
+  addGeneration(program, run)
   withGlobals(program.command('methods'))
-    .description('lists every step with its options and paper')
+    .description('lists every step and policy with its options and paper')
     .action(flags => run(async terminal => (await COMMANDS.methods())(terminal), flags))
 }
 
