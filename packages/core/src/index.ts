@@ -3,6 +3,26 @@ export * from './run/provenance.js'
 export * from './step/method.js'
 export type * from './run/progress-event.js'
 export * from './run/rng.js'
+export type { AttentionFacts, Entries, LayerCache } from './cache/layer-cache.js'
+export { hiddenOf, HIDDEN_FROM_SIGHT, type Sight } from './cache/hidden.js'
+export { positionsOf, type Kept } from './cache/entries.js'
+export { heldCache, type HeldCache, type Progress } from './cache/held-cache.js'
+export type { LastQueries, Queries } from './cache/last-queries.js'
+export {
+  openCaches,
+  piecesOf,
+  type Piece,
+  type Caches,
+  type CachesState,
+  type CacheBytes,
+  type CachesOptions,
+  type LayerBytes,
+  type Pause,
+} from './cache/caches.js'
+export * from './cache/policy.js'
+export { readCaches, storeCaches, type CachesFacts, type StoredCaches } from './cache/stored-caches.js'
+export { modelIdentity } from './run/fingerprint.js'
+export { sha256Digests } from './run/digest.js'
 export * from './step/options.js'
 export {
   described,

@@ -22,7 +22,8 @@ export interface TokenModel extends Model {
   readonly vocabularySize?: number
 }
 
-const checkIds = (windows: readonly Window[], { vocabularySize = Infinity }: TokenModel): void => {
+/** Throws BAD_DATA for ids that the model does not know. */
+export const checkIds = (windows: readonly Window[], { vocabularySize = Infinity }: TokenModel): void => {
   for (const window of windows) {
     const stranger = window.find(id => !Number.isInteger(id) || id < 0 || id >= vocabularySize)
     if (stranger === undefined) continue

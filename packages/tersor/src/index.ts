@@ -59,6 +59,11 @@ const checkpointOption = () =>
     'gptq: gptq or gptq_v2, which asymmetric layers get; compressed-tensors: pack-quantized or int-quantized; by the layers where absent',
   ).choices(CHECKPOINT_FORMATS)
 
+const cacheOption = () =>
+  new Option('--cache <call>', "keeps the cache small, such as 'snap-kv(keep=0.25)'; repeat it for more policies, asked in order")
+    .argParser(collect)
+    .default([])
+
 const collect = (value: string, list: readonly string[]): readonly string[] => [...list, value]
 
 type Run = (work: (terminal: Terminal, signal: AbortSignal) => Promise<void> | void, flags: Record<string, unknown>) => Promise<void>
@@ -93,6 +98,27 @@ const addConversions = (program: Command, run: Run): void => {
     .option('--overwrite', 'replaces an output that exists', false)
     .action((model: string, flags: ImatrixFlags & Record<string, unknown>) =>
       run(async (terminal, signal) => (await COMMANDS.imatrix())(terminal, model, flags, signal), flags),
+    )
+}
+
+const addGeneration = (program: Command, run: Run): void => {
+  withGlobals(program.command('generate'))
+    .description('continues a text')
+    .argument('<model>', MODEL)
+    .requiredOption('--prompt <text>', 'what to continue')
+    .addOption(cacheOption())
+    .addOption(new Option('--save-session <file>', 'writes the text and its cache when it ends; replaces the file'))
+    .addOption(new Option('--load-session <file>', 'goes on from there: the prompt follows that text, with the same --cache'))
+    .option('--tokens <n>', 'how many tokens at most', wholeNumber, 64)
+    .option('--temperature <t>', '0 takes the likeliest token every time', temperature, 0)
+    .option('--seed <n>', 'decides what is drawn', wholeNumber, 0)
+    .addOption(
+      new Option('--activations <dtype>', 'int8 rounds the inputs of products with quantized weights, which is faster')
+        .choices(['float32', 'int8'])
+        .default('float32'),
+    )
+    .action((model: string, flags: GenerateFlags & Record<string, unknown>) =>
+      run(async (terminal, signal) => (await COMMANDS.generate())(terminal, model, flags, signal), flags),
     )
 }
 
@@ -131,26 +157,13 @@ const addCommands = (program: Command, run: Run): void => {
     )
     .addOption(new Option('--metric <metric>', 'what is measured').choices(['perplexity', 'top1', 'kl', 'agreement', 'cosine']))
     .option('--reference <model>', 'the model that kl, agreement and cosine compare with')
+    .addOption(cacheOption())
     .action((model: string, flags: EvaluateFlags & Record<string, unknown>) =>
       run(async (terminal, signal) => (await COMMANDS.evaluate())(terminal, model, flags, signal), flags),
     )
-  withGlobals(program.command('generate'))
-    .description('continues a text')
-    .argument('<model>', MODEL)
-    .requiredOption('--prompt <text>', 'what to continue')
-    .option('--tokens <n>', 'how many tokens at most', wholeNumber, 64)
-    .option('--temperature <t>', '0 takes the likeliest token every time', temperature, 0)
-    .option('--seed <n>', 'decides what is drawn', wholeNumber, 0)
-    .addOption(
-      new Option('--activations <dtype>', 'int8 rounds the inputs of products with quantized weights, which is faster')
-        .choices(['float32', 'int8'])
-        .default('float32'),
-    )
-    .action((model: string, flags: GenerateFlags & Record<string, unknown>) =>
-      run(async (terminal, signal) => (await COMMANDS.generate())(terminal, model, flags, signal), flags),
-    )
+  addGeneration(program, run)
   withGlobals(program.command('methods'))
-    .description('lists every step with its options and paper')
+    .description('lists every step and policy with its options and paper')
     .action(flags => run(async terminal => (await COMMANDS.methods())(terminal), flags))
 }
 

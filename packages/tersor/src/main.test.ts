@@ -117,6 +117,36 @@ it('measures perplexity and divergence', async () => {
   expect(kl).toEqual({ kl: expect.closeTo(0, 6), tokens: expect.any(Number) })
 })
 
+it('keeps the cache small where it is told how', async () => {
+  const endless = ['--cache', 'snap-kv(keep=12, recent=4)', '--cache', 'streaming-llm(window=16, slack=4, positions=compact)']
+  const { text: long, tokens } = await json('generate', model, '--prompt', 'the old man and the sea', '--tokens', '60', ...endless)
+  expect(tokens).toBe(60) // the context ends at 32
+  expect((await json('generate', model, '--prompt', 'the old man and the sea', '--tokens', '60', ...endless)).text).toBe(long)
+  const measured = await json('evaluate', model, '--data', text, '--cache', 'random(keep=4)')
+  const whole = await json('evaluate', model, '--data', text, '--cache', 'random(keep=1)')
+  expect(measured.tokens).toBe(whole.tokens)
+  expect(measured.cacheBytes).toBeLessThan(whole.cacheBytes)
+  const { err } = await run('generate', model, '--prompt', 'the', '--cache', 'snap(keep=4)')
+  expect(err).toContain('No policy is called "snap".\nKnown are streaming-llm, h2o, tova, snap-kv,')
+  expect((await run('evaluate', model, '--data', text, '--metric', 'kl', '--reference', model, '--cache', 'random(keep=4)')).err).toContain(
+    'kl reads no text through a cache.',
+  )
+})
+
+it('saves a session and goes on from it', async () => {
+  const file = join(folder, 'session.safetensors')
+  const cache = ['--cache', 'streaming-llm(sinks=2, window=20, slack=4, positions=compact)']
+  const first = await json('generate', model, '--prompt', 'the old', '--tokens', '6', ...cache, '--save-session', file)
+  expect(first.tokens).toBe(6)
+  const more = ['generate', model, '--prompt', ' and', '--tokens', '30', ...cache, '--load-session', file] as const
+  const second = await json(...more)
+  expect(second.tokens).toBe(30)
+  expect(await json(...more, '--save-session', file)).toMatchObject({ text: second.text })
+  expect((await json(...more)).text).not.toBe(second.text) // it went on from there
+  expect((await run('generate', model, '--prompt', ' and', '--load-session', file)).err).toContain('was kept small by another plan')
+  expect((await run('generate', model, '--prompt', ' and', '--load-session', text)).code).toBe(1)
+})
+
 it('generates the same text for the same seed', async () => {
   const options = ['--prompt', 'the old', '--tokens', '8', '--temperature', '1', '--seed', '3']
   const first = await json('generate', model, ...options)

@@ -1,10 +1,11 @@
+import * as kvCache from '@tersor/kv-cache'
 import * as distillation from '@tersor/distillation'
 import * as lowRank from '@tersor/low-rank'
 import * as models from '@tersor/models/fold-batch-norm'
 import * as pruning from '@tersor/pruning'
 import * as quantization from '@tersor/quantization'
 import * as core from '@tersor/core'
-import type { Description, Step } from '@tersor/core'
+import type { CachePlan, Description, Step } from '@tersor/core'
 import { CompressionError } from '@tersor/tensor'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
@@ -20,6 +21,7 @@ export interface ListedMethod {
 
 /** Whole packages, but for models: only one file of it makes a step, and the networks are not needed for that. */
 const PACKAGES: Readonly<Record<string, object>> = {
+  '@tersor/kv-cache': kvCache,
   '@tersor/core': core,
   '@tersor/pruning': pruning,
   '@tersor/quantization': quantization,
@@ -102,3 +104,7 @@ const makeCall = async (call: StepCall, kinds: Kinds, folder: string): Promise<u
 
 /** Makes the step that a command line names; throws UNKNOWN_METHOD or BAD_OPTION. */
 export const makeStep = async (source: string, folder: string): Promise<Step> => (await makeCall(parseStep(source), STEPS, folder)) as Step
+
+/** Makes the policies of a cache that a command line names, in order; throws UNKNOWN_METHOD or BAD_OPTION. */
+export const makePlan = async (sources: readonly string[], folder: string): Promise<CachePlan> =>
+  (await Promise.all(sources.map(source => makeCall(parseStep(source), ['policy'], folder)))) as CachePlan

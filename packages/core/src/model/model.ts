@@ -1,5 +1,6 @@
 import type { Tensor } from '@tensorflow/tfjs-core'
 import type { ParameterStore } from '@tersor/tensor'
+import type { AttentionFacts, LayerCache } from '../cache/layer-cache.js'
 import type { Provenance } from '../run/provenance.js'
 
 /** How a convolution walks its input: what the runner needs to unfold patches. */
@@ -74,19 +75,6 @@ export interface InputGrid {
   readonly zero: Tensor
 }
 
-/** Keys and values of one layer, seen so far: (batch, heads, positions, size). */
-export interface LayerCache {
-  /** Appends the new positions and returns all of them; the cache owns what it returns. */
-  append(keys: Tensor, values: Tensor): { readonly keys: Tensor; readonly values: Tensor }
-  /**
-   * Where given, it takes the place of `append` and of the products with it: softmax(q · [past, keys]ᵀ) · [past, values] with queries that
-   * are scaled already, (batch · heads, queries, size), scores kept within ± cap; keys and values of the new positions (batch, heads, positions, size).
-   */
-  attend?(queries: Tensor, keys: Tensor, values: Tensor, cap?: number | null): Tensor
-  /** Positions held before the next append. */
-  readonly length: number
-}
-
 /** What a stage may ask for while it runs. */
 export interface Env {
   readonly weights: Weights
@@ -101,7 +89,7 @@ export interface Env {
   /** What a batch norm takes in the place of its stored measures, such as `batchMoments` of what it is about to normalise, y (batch, …, channels). */
   readonly moments?: (norm: Statistics, y: Tensor) => Moments
   readonly cache?: LayerCache
-  /** Positions before these tokens; the cache's length, or 0, where absent. */
+  /** The position of the first of these tokens; the cache's next, or 0, where absent. */
   readonly past?: number
   /** Absolute position of each token, int32 (tokens); 0, 1, 2 … where absent. */
   readonly positions?: Tensor
@@ -157,6 +145,8 @@ export interface Stage {
   /** Whether gradients pass through `run`; false where another runtime computes it. */
   readonly differentiable?: boolean
   readonly sites: readonly Site[]
+  /** Its attention block, where it has one over tokens before it: what a cache must know. */
+  readonly attention?: AttentionFacts
   /** Its batch norms, in the order in which `run` asks `env.moments`. */
   readonly statistics?: readonly Statistics[]
   /** Channels within the stage whose scale is free. */

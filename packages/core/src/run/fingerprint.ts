@@ -21,12 +21,12 @@ const identityOf = async (parameter: Parameter | Outline, digests: Digests): Pro
 }
 
 /** Hashes every byte of a model: times and sizes of files say nothing sure of what is in them. */
-const modelIdentity = async ({ params, stages, topology }: Model, signal: AbortSignal): Promise<string> => {
+export const modelIdentity = async ({ params, stages, topology }: Model, signal?: AbortSignal): Promise<string> => {
   const digests = sha256Digests()
   const parameters: unknown[] = topology ? [await digests.of(topology())] : []
   for (const name of params.names()) {
-    signal.throwIfAborted()
-    parameters.push([name, await identityOf(params.outline?.(name) ?? (await params.read(name, { signal })), digests)])
+    signal?.throwIfAborted()
+    parameters.push([name, await identityOf(params.outline?.(name) ?? (await params.read(name, signal ? { signal } : {})), digests)])
   }
   return sha256OfJson([parameters, stages.map(stage => [stage.name, stage.parameters, stage.sites])])
 }

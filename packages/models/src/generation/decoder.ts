@@ -1,100 +1,76 @@
 import * as tf from '@tensorflow/tfjs-core'
-import type { Env } from '@tersor/core'
+import type { Caches, Entries, Env, HeldCache } from '@tersor/core'
 import { replay, type Replay } from '@tersor/kernels/replay'
-import { HIDDEN_FROM_SIGHT } from '../networks/bands.js'
-import { fixedLayerCache, type Added, type FixedCache } from './fixed-cache.js'
-import type { KvCache } from './kv-cache.js'
+import { fixedLayerCache, type Added, type FixedRows } from './fixed-cache.js'
+import { roomyRows, type RoomyRows } from './fixed-rows.js'
 import type { LanguageModel } from '../networks/language-model.js'
 import { followsLength } from '../networks/rope.js'
 
-/** Gives the logits after one more token. */
+/** Gives the logits after one more token, of caches whose entries it holds meanwhile. */
 export interface Decoder {
   step(id: number): Promise<Float32Array>
+  /** Gives the entries back to the caches; the next step takes them again. */
+  release(): void
   dispose(): void
 }
 
-/** A cache of this many positions first; each time it is full, one of four times as many, which is compiled anew. */
+/** A layer has room for this many entries first; each time it is full, for four times as many, which is compiled anew. */
 const FIRST_ROOM = 256
 const GROWTH = 4
 
-interface Held {
-  /** By stage; stages without attention hold nothing. */
-  readonly caches: readonly (FixedCache | undefined)[]
-  readonly mask: Float32Array
-  readonly step: Replay
-  dispose(): void
-}
-
-/** One step as a function of the token, its position, the mask and all keys and values: logits, then what each layer adds. */
-const stepOf = (model: LanguageModel, env: Env, held: readonly boolean[]) => {
-  const count = held.filter(Boolean).length
-  return (id: tf.Tensor, position: tf.Tensor, mask: tf.Tensor, ...rest: tf.Tensor[]): tf.Tensor[] => {
+/** One step as a function of the token, its position, and keys, values and mask of all rows: logits, then what each layer adds. */
+const stepOf =
+  (model: LanguageModel, env: Env, parts: readonly number[], watching: boolean) =>
+  (id: tf.Tensor, position: tf.Tensor, ...rest: tf.Tensor[]): tf.Tensor[] => {
     const added: Added[] = []
-    let layer = 0
-    const logits = model.stages.reduce((x, stage, at) => {
-      if (!held[at]) return stage.run(x, { ...env, positions: position })
-      const cache = fixedLayerCache({ keys: rest[layer], values: rest[count + layer++] }, mask, one => added.push(one))
+    let at = 0
+    const take = (): FixedRows => {
+      const [keys, values, mask] = rest.slice(at, (at += 3))
+      return { keys, values, mask }
+    }
+    const logits = model.stages.reduce((x, stage, i) => {
+      if (parts[i] === 0) return stage.run(x, { ...env, positions: position })
+      const cache = fixedLayerCache(Array.from({ length: parts[i] }, take), watching, one => added.push(one))
       return stage.run(x, { ...env, positions: position, cache })
     }, id)
-    return [logits, ...added.flatMap(({ keys, values }) => [keys, values])]
+    return [logits, ...added.flatMap(({ keys, values, queries }) => (queries ? [keys, values, queries] : [keys, values]))]
   }
+
+/** Rows of the layers that hold something, in order, and the step over them. */
+interface Held {
+  readonly layers: readonly { readonly cache: HeldCache; readonly rows: readonly RoomyRows[] }[]
+  readonly step: Replay
 }
 
-const roomy = (from: tf.Tensor, room: number): tf.Tensor => {
-  const [batch, heads, , size] = from.shape as [number, number, number, number]
-  return tf.tensor(new Float32Array(batch * heads * room * size), [batch, heads, room, size])
+const disposeHeld = ({ layers, step }: Held): void => {
+  step.dispose()
+  layers.forEach(({ rows }) => rows.forEach(each => each.dispose()))
 }
 
-/** Moves keys and values into tensors with room; the old ones stay the caller's. */
-const hold = async (
-  model: LanguageModel,
-  env: Env,
-  from: readonly (FixedCache | undefined)[],
-  past: number,
-  room: number,
-): Promise<Held | undefined> => {
-  const step = await replay(
-    stepOf(
-      model,
-      env,
-      from.map(cache => cache !== undefined),
-    ),
-  )
-  if (!step) return undefined
-  const caches = from.map(cache => {
-    if (!cache) return undefined
-    const grown = { keys: roomy(cache.keys, room), values: roomy(cache.values, room) }
-    for (const part of ['keys', 'values'] as const) {
-      const filled = cache[part].shape[2] === past ? cache[part] : tf.slice(cache[part], [0, 0, 0, 0], [-1, -1, past, -1])
-      step.writeRows(grown[part], filled, 0)
-      if (filled !== cache[part]) filled.dispose()
-    }
-    return grown
-  })
-  const dispose = (): void => {
-    step.dispose()
-    for (const cache of caches) tf.dispose([cache?.keys, cache?.values].filter(tensor => tensor !== undefined))
+const partOf = (x: tf.Tensor, from: number, rows: number): tf.Tensor =>
+  from === 0 && rows === x.shape[0] ? x : tf.slice(x, [from, 0, 0], [rows, -1, -1])
+
+/** Runs one step and writes what it adds behind the entries held. */
+const advance = async ({ layers, step }: Held, id: number, position: number): Promise<Float32Array> => {
+  const inputs = [tf.tensor2d([id], [1, 1], 'int32'), tf.tensor1d([position], 'int32')]
+  const masks = layers.flatMap(({ cache, rows }) => rows.map(each => each.mask(cache.next)))
+  const held = layers.flatMap(({ rows }) => rows).flatMap(({ keys, values }, i) => [keys, values, masks[i]])
+  const [logits, ...added] = step(...inputs, ...held)
+  let at = 0
+  for (const { cache, rows } of layers) {
+    const [keys, values, queries] = added.slice(at, (at += cache.queries.wanted > 0 ? 3 : 2))
+    if (queries) cache.queries.add(queries, cache.next)
+    let from = 0
+    tf.tidy(() => {
+      for (const each of rows) {
+        const count = each.keys.shape[0]
+        each.add(partOf(keys, from, count), partOf(values, from, count), cache.next)
+        from += count
+      }
+    })
+    cache.advance()
   }
-  return { caches, mask: new Float32Array(room).fill(HIDDEN_FROM_SIGHT).fill(0, 0, past), step, dispose }
-}
-
-/** Runs one step and writes what it adds behind the positions held. */
-const advance = async ({ caches, mask, step }: Held, id: number, past: number): Promise<Float32Array> => {
-  const layers = caches.filter(cache => cache !== undefined)
-  const inputs = [
-    tf.tensor2d([id], [1, 1], 'int32'),
-    tf.tensor1d([past], 'int32'),
-    tf.tensor2d(mask, [1, mask.length]),
-    ...layers.map(({ keys }) => keys),
-    ...layers.map(({ values }) => values),
-  ]
-  const [logits, ...added] = step(...inputs)
-  layers.forEach(({ keys, values }, layer) => {
-    step.writeRows(keys, added[2 * layer], past)
-    step.writeRows(values, added[2 * layer + 1], past)
-  })
-  mask[past] = 0
-  tf.dispose([...inputs.slice(0, 3), ...added])
+  tf.dispose([...inputs, ...masks, ...added])
   try {
     return await logits.data<'float32'>()
   } finally {
@@ -102,33 +78,74 @@ const advance = async ({ caches, mask, step }: Held, id: number, past: number): 
   }
 }
 
-/** Keys and values as the prompt left them. */
-const promptCaches = (caches: readonly KvCache[]): readonly (FixedCache | undefined)[] => caches.map(cache => cache.held)
-
 /**
- * Decodes token by token as one graph on tensors of fixed shape, without JavaScript between its operations. `caches` hold the prompt,
- * `most` is how many positions there may be. Undefined where the engine cannot replay, and for models with sliding windows, whose masks
- * differ from layer to layer, or with frequencies that follow the length of the text, which a recorded graph keeps as they were.
+ * Decodes token by token as one graph on tensors of fixed shape, without JavaScript between its operations. `count` is how many tokens
+ * may come. Undefined where the engine cannot replay, for frequencies that follow the length of the text, which a recorded graph keeps
+ * as they were, and where layers count positions apart.
  */
-export const decoder = async (model: LanguageModel, env: Env, caches: readonly KvCache[], most: number): Promise<Decoder | undefined> => {
-  if (model.config.windows?.some(window => window !== null && window < most)) return undefined
+export const decoder = async (model: LanguageModel, env: Env, caches: Caches, count: number): Promise<Decoder | undefined> => {
   if (model.config.rope && followsLength(model.config.rope)) return undefined
-  const prompt = promptCaches(caches)
-  let past = Math.max(...caches.map(cache => cache.length))
-  let room = Math.min(most, Math.max(FIRST_ROOM, past + 1))
-  let held = await hold(model, env, prompt, past, room)
-  if (!held) return undefined
-  const grow = async (): Promise<void> => {
-    room = Math.min(most, GROWTH * room)
-    const before = held!
-    held = await hold(model, env, before.caches, past, room)
-    before.dispose()
+  const own = caches.layers.filter(layer => layer !== undefined)
+  let left = count
+  let held: Held | undefined
+
+  /**
+   * What a run of rows needs: all that may come, and not much where that is long; once entries were let go, no more than until the plan is
+   * asked again. Before, the plan changes nothing: products over another room round otherwise.
+   */
+  const roomFor = (entries: Entries, growth: number): number => {
+    const length = entries.keys.shape[1]!
+    const ahead = Math.max(1, entries.positions ? Math.min(left, caches.room('token')) : left)
+    return length + (ahead > FIRST_ROOM ? Math.min(ahead, Math.max(FIRST_ROOM - length, growth * length, 1)) : ahead)
   }
+  const record = async (entries: readonly (readonly Entries[])[], growth: number): Promise<Held | undefined> => {
+    const parts = caches.layers.map(layer => (layer ? entries[own.indexOf(layer)].length : 0))
+    const step = await replay(stepOf(model, env, parts, own.some(layer => layer.queries.wanted > 0))) // prettier-ignore
+    if (!step) return undefined
+    const layers = own.map((cache, i) => {
+      const window = cache.facts.window ?? null
+      return { cache, rows: entries[i].map(each => roomyRows(each, roomFor(each, growth), window, step.writeRows)) }
+    })
+    return { layers, step }
+  }
+  const fits = (entries: readonly (readonly Entries[])[], more: number): boolean =>
+    held!.layers.every(({ rows }, i) => rows.length === entries[i].length && rows.every((each, part) => each.fits(entries[i][part], more)))
+
+  /** Takes the entries of the caches into tensors with room, those of before where they fit. */
+  const take = async (growth: number): Promise<boolean> => {
+    const entries = own.map(layer => layer.held)
+    if (held && !fits(entries, 1)) {
+      disposeHeld(held)
+      held = undefined
+    }
+    held ??= await record(entries, growth)
+    if (!held) return false
+    held.layers.forEach(({ rows }, i) => rows.forEach((each, part) => each.fill(entries[i][part])))
+    own.forEach(layer => tf.dispose(layer.giveAway().flatMap(({ keys, values }) => [keys, values])))
+    return true
+  }
+  let taken = false
+  const release = (): void => {
+    if (!taken) return
+    held!.layers.forEach(({ cache, rows }) => cache.replace(rows.map(each => each.entries())))
+    taken = false
+  }
+  if (own.some(layer => layer.next !== caches.next) || !(await take(0))) return undefined
+  taken = true
   return {
     step: async id => {
-      if (past === room) await grow()
-      return advance(held!, id, past++)
+      if (taken && held!.layers.some(({ rows }) => rows.some(each => each.count === each.room))) {
+        release()
+        taken = await take(GROWTH - 1)
+      } else if (!taken) taken = await take(0)
+      left--
+      return advance(held!, id, caches.next)
     },
-    dispose: () => held!.dispose(),
+    release,
+    dispose: () => {
+      if (held) disposeHeld(held)
+      held = undefined
+      taken = false
+    },
   }
 }

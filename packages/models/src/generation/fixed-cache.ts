@@ -2,40 +2,51 @@ import * as tf from '@tensorflow/tfjs-core'
 import type { LayerCache } from '@tersor/core'
 import { softCap } from '../networks/layers.js'
 
-/** A cache of one layer whose tensors never change their shape. */
-export interface FixedCache {
-  /** (batch, heads, room, size); what lies behind the positions held is hidden by the mask. */
+/** Rows of one layer in tensors that never change their shape. */
+export interface FixedRows {
+  /** (rows, room, size); what lies behind the entries held is hidden by the mask. */
   readonly keys: tf.Tensor
   readonly values: tf.Tensor
+  /** (1, room), or (rows, 1, room): −∞ in effect where nothing is held, or nothing that the position may see. */
+  readonly mask: tf.Tensor
 }
 
-/** The keys and values that one step adds: (batch, heads, 1, size). */
+/** What one step adds to a layer: keys and values (rows, 1, size), and its queries (rows, groups, 1, size) where they are watched. */
 export interface Added {
   readonly keys: tf.Tensor
   readonly values: tf.Tensor
+  readonly queries?: tf.Tensor
 }
 
 /**
- * Attention of one new position over a cache of fixed shape, which it neither copies nor changes: the scores of past and new positions
- * are joined instead. mask: (1, room), −∞ in effect where nothing is held. `onAdded` gets the new keys and
- * values, which are its to dispose.
+ * Attention of one new position over rows of fixed shape, which it neither copies nor changes: the scores of past and new positions
+ * are joined instead. `onAdded` gets what the step adds, which is its to dispose.
  */
-export const fixedLayerCache = ({ keys, values }: FixedCache, mask: tf.Tensor, onAdded: (added: Added) => void): LayerCache => {
-  const asMatrices = (t: tf.Tensor): tf.Tensor3D => tf.reshape(t, [-1, t.shape[2]!, t.shape[3]!]) as tf.Tensor3D
+export const fixedLayerCache = (parts: readonly FixedRows[], watching: boolean, onAdded: (added: Added) => void): LayerCache => {
+  let queries: tf.Tensor | undefined
   return {
-    length: 0,
+    next: 0,
     append: () => {
       throw new Error('A cache of fixed shape attends itself.')
     },
-    attend: (queries, newKeys, newValues, cap = null) => {
-      onAdded({ keys: tf.keep(newKeys), values: tf.keep(newValues) }) // past the stage's tidy
-      const q = queries as tf.Tensor3D // (batch · heads, queries, size)
+    ...(watching ? { observe: q => void (queries = tf.keep(tf.clone(q))) } : {}),
+    attend: (scaled, newKeys, newValues, cap = null) => {
+      const [keys, values] = [newKeys, newValues].map(t => tf.reshape(t, [-1, t.shape[2]!, t.shape[3]!])) // (rows, 1, size)
+      onAdded({ keys: tf.keep(keys), values: tf.keep(values), ...(queries && { queries }) }) // past the stage's tidy
       const capped = (scores: tf.Tensor): tf.Tensor => (cap === null ? scores : softCap(scores, cap))
-      const past = tf.add(capped(tf.matMul(q, asMatrices(keys), false, true)), mask) // (batch · heads, queries, room)
-      const own = capped(tf.matMul(q, asMatrices(newKeys), false, true)) // (batch · heads, queries, 1)
-      const shares = tf.softmax(tf.concat([past, own], -1), -1) as tf.Tensor3D
-      const [held, added] = tf.split(shares, [past.shape[2]!, 1], -1) as [tf.Tensor3D, tf.Tensor3D]
-      return tf.add(tf.matMul(held, asMatrices(values)), tf.mul(added, asMatrices(newValues)))
+      let from = 0
+      const each = parts.map(part => {
+        const rows = part.keys.shape[0]
+        const own = (x: tf.Tensor): tf.Tensor3D => (parts.length === 1 ? x : tf.slice(x, [from, 0, 0], [rows, -1, -1])) as tf.Tensor3D
+        const [q, k, v] = [scaled, keys, values].map(own)
+        from += rows
+        const past = tf.add(capped(tf.matMul(q, part.keys as tf.Tensor3D, false, true)), part.mask) // (rows, queries, room)
+        const self = capped(tf.matMul(q, k, false, true)) // (rows, queries, 1)
+        const shares = tf.softmax(tf.concat([past, self], -1), -1) as tf.Tensor3D
+        const [held, added] = tf.split(shares, [past.shape[2]!, 1], -1) as [tf.Tensor3D, tf.Tensor3D]
+        return tf.add(tf.matMul(held, part.values as tf.Tensor3D), tf.mul(added, v))
+      })
+      return each.length === 1 ? each[0] : tf.concat(each, 0)
     },
   }
 }

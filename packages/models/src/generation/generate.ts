@@ -1,21 +1,11 @@
-import {
-  createRng,
-  loadModel,
-  loadPacked,
-  type Env,
-  type LoadedWeights,
-  type LoadPackedOptions,
-  type Products,
-  type Rng,
-  type Weights,
-} from '@tersor/core'
+import { createRng, loadModel, type Rng } from '@tersor/core'
 import { CompressionError } from '@tersor/tensor'
 import { detokenizer } from './detokenize.js'
 import type { GraphModel, GraphText } from '../imported/graph-model.js'
 import { graphSteps } from '../imported/graph-steps.js'
 import type { LanguageModel } from '../networks/language-model.js'
 import { checkTemperature, greedy, sample } from './sampling.js'
-import { networkSteps } from './token-steps.js'
+import { openSession, type Session, type SessionOptions } from './session.js'
 
 /** A decoder that was imported as a graph, with what makes text of it. */
 export type TextGraph = GraphModel & { readonly text: GraphText }
@@ -25,7 +15,7 @@ export type Generator = LanguageModel | TextGraph
 
 const isGraph = (model: Generator): model is TextGraph => model.family === 'graph'
 
-export interface GenerateOptions {
+export interface GenerateOptions extends SessionOptions {
   /** A text or ids to continue. */
   readonly prompt: string | readonly number[]
   /** How many at most; up to the end of the context where absent. */
@@ -33,17 +23,8 @@ export interface GenerateOptions {
   /** 0 (the default) takes the likeliest token each time. */
   readonly temperature?: number
   readonly rng?: Rng
-  readonly signal?: AbortSignal
-  /** Weights that the caller has loaded already and keeps: what `loadModel` or `loadPacked` gave. */
-  readonly weights?: Weights
-  readonly products?: Products
-  /**
-   * How weights that `generate` loads itself take part: 'packed' (the default) leaves quantized matrices packed where the engine multiplies
-   * them so, 'dense' decodes everything first.
-   */
-  readonly form?: 'packed' | 'dense'
-  /** What products with packed weights make of activations: 'float32' (the default), or 'int8', which is faster and rounds them. */
-  readonly activations?: LoadPackedOptions['activations']
+  /** A session that the prompt continues, with its weights, plan and engine; what is generated becomes part of it. */
+  readonly session?: Session
 }
 
 /** A token, and the text that it completes: empty while a character is unfinished, and without a tokenizer. */
@@ -65,7 +46,7 @@ const idsOf = (prompt: string | readonly number[], { tokenizer }: TextFacts): re
   return ids.length === 0 && tokenizer.bos !== undefined ? [tokenizer.bos] : ids
 }
 
-const checkPrompt = (prompt: readonly number[], { contextLength, vocabularySize }: TextFacts): void => {
+const checkPrompt = (prompt: readonly number[], { contextLength, vocabularySize }: TextFacts, length: number): void => {
   const stranger = prompt.find(id => !Number.isInteger(id) || id < 0 || id >= vocabularySize)
   if (prompt.length === 0) throw new CompressionError('BAD_DATA', 'The prompt has no tokens.', 'Pass at least one token to continue.')
   if (stranger !== undefined) {
@@ -76,12 +57,12 @@ const checkPrompt = (prompt: readonly number[], { contextLength, vocabularySize 
       { token: stranger, vocabularySize },
     )
   }
-  if (prompt.length < contextLength) return
+  if (length < contextLength) return
   throw new CompressionError(
     'BAD_DATA',
-    `The prompt has ${prompt.length} tokens, which leaves no room in a context of ${contextLength}.`,
+    `The prompt has ${length} tokens, which leaves no room in a context of ${contextLength}.`,
     `Shorten it to ${contextLength - 1} tokens or fewer.`,
-    { tokens: prompt.length, contextLength },
+    { tokens: length, contextLength },
   )
 }
 
@@ -110,11 +91,32 @@ const checkActivations = (model: Generator, { activations }: GenerateOptions): v
   )
 }
 
-/** A graph asks for its weights themselves. */
-const load = (model: Generator, { form = 'packed', activations, signal }: GenerateOptions): Promise<LoadedWeights> =>
-  form === 'dense' || isGraph(model)
-    ? loadModel(model, signal)
-    : loadPacked(model, { ...(signal && { signal }), ...(activations && { activations }) })
+const checkGraph = (model: Generator, { cache = [], session }: GenerateOptions): void => {
+  if (!isGraph(model) || (cache.length === 0 && !session)) return
+  throw new CompressionError(
+    'UNSUPPORTED',
+    'An imported graph keeps its cache itself, so no plan or session can hold it.',
+    'Leave the plan out, or generate from the folder that the graph was made of.',
+  )
+}
+
+/** Logits after more tokens, of a graph or of a session; `end` closes what was opened here. */
+const stepsOf = async (model: Generator, options: GenerateOptions, count: number) => {
+  const { session, weights, products } = options
+  if (isGraph(model)) {
+    const loaded = weights ? undefined : await loadModel(model, options.signal)
+    const env = loaded ?? { weights: weights!, ...(products && { products }) }
+    const steps = graphSteps(model, { weights: env.weights, ...(env.products && { products: env.products }) })
+    const end = (): void => {
+      steps.dispose()
+      loaded?.dispose()
+    }
+    return { next: (ids: readonly number[]) => steps.next(ids), end }
+  }
+  const own = session ?? (await openSession(model, { ...options, count, repeats: (options.cache ?? []).length > 0 }))
+  const next = (ids: readonly number[]) => own.append(ids, { signal: options.signal })
+  return { next, end: () => (session ? undefined : own.dispose()) }
+}
 
 /** Tokens that end a text: those of the config, else the tokenizer's. */
 export const endsOf = ({ config, tokenizer }: Pick<LanguageModel, 'config' | 'tokenizer'>): ReadonlySet<number> =>
@@ -124,36 +126,39 @@ export const endsOf = ({ config, tokenizer }: Pick<LanguageModel, 'config' | 'to
  * Continues a prompt token by token with a cache of keys and values, of a network or of a decoder's graph, until a token that ends a text, `tokens` or the end of the context.
  * The texts joined are the continuation, without the prompt and without a last character that stayed unfinished.
  * Throws BAD_OPTION for tokens or temperature out of range and BAD_DATA for a prompt that is empty, too long, of another vocabulary,
- * or a text where the model has no tokenizer; BAD_OPTION for int8 activations of a graph; NOT_FINITE where the logits are no numbers.
+ * or a text where the model has no tokenizer; BAD_OPTION for int8 activations of a graph; NOT_FINITE where the logits are no numbers;
+ * UNSUPPORTED for a plan that the model cannot have.
  */
 export async function* generate(model: Generator, options: GenerateOptions): AsyncGenerator<Generated, void, undefined> {
   const text: TextFacts = isGraph(model) ? model.text : model
-  const { temperature = 0, rng = createRng(0), signal, tokens = text.contextLength } = options
+  const { temperature = 0, rng = createRng(0), signal, tokens = text.contextLength, session } = options
   const prompt = idsOf(options.prompt, text)
-  checkPrompt(prompt, text)
+  const plan = session?.caches.plan ?? options.cache ?? []
+  const isEndless = plan.some(({ positions }) => positions === 'compact')
+  const before = session?.ids.length ?? 0
+  checkPrompt(prompt, text, isEndless ? 0 : before + prompt.length)
   checkTemperature(temperature)
   checkCount(tokens)
   checkActivations(model, options)
+  checkGraph(model, options)
   const ends = endsOf(text)
   const complete = text.tokenizer ? detokenizer(text.tokenizer, prompt) : () => ''
-  const count = Math.min(tokens, text.contextLength - prompt.length)
-  const loaded = options.weights ? undefined : await load(model, options)
-  const { weights, products } = loaded ?? (options as { weights: Weights; products?: Products })
-  const env: Env = products ? { weights, products } : { weights }
-  const steps = isGraph(model) ? graphSteps(model, env) : networkSteps(model, env, count)
+  const count = isEndless ? tokens : Math.min(tokens, text.contextLength - before - prompt.length)
+  const { next: logitsAfter, end } = await stepsOf(model, options, count)
+  let pending: readonly number[] = prompt
   try {
-    let ids: readonly number[] = prompt
     for (let made = 0; made < count; made++) {
       signal?.throwIfAborted()
-      const logits = await steps.next(ids)
+      const logits = await logitsAfter(pending)
+      pending = []
       const next = temperature === 0 ? greedy(logits) : sample(logits, temperature, rng)
       checkLogit(logits[next])
       if (ends.has(next)) return
+      pending = [next]
       yield { id: next, text: complete(next) }
-      ids = [next]
     }
   } finally {
-    steps.dispose()
-    loaded?.dispose()
+    if (session && pending !== prompt && pending.length > 0) await session.append(pending) // the last token was shown: the text has it
+    end()
   }
 }

@@ -1,28 +1,24 @@
 import * as tf from '@tensorflow/tfjs-core'
-import type { Env } from '@tersor/core'
+import { piecesOf, type Caches, type Env, type Pause } from '@tersor/core'
 import { decoder, type Decoder } from './decoder.js'
-import { kvCaches, type KvCache } from './kv-cache.js'
 import type { LanguageModel } from '../networks/language-model.js'
 
 /** Gives the logits after more tokens of one text, remembering those before. */
 export interface TokenSteps {
-  next(ids: readonly number[]): Promise<Float32Array>
+  next(ids: readonly number[], signal?: AbortSignal): Promise<Float32Array>
   dispose(): void
+}
+
+/** Steps over caches whose entries a recorded step may hold meanwhile. */
+interface CachedSteps extends TokenSteps {
+  /** Gives the entries back to the caches. */
+  release(): void
 }
 
 /** Recording a step costs as much as some tokens. */
 const WORTH_RECORDING = 8
 
-/** Logits after the last of the new ids. The head sees that position only. */
-const step = async (model: LanguageModel, ids: readonly number[], env: Env, caches: readonly KvCache[]): Promise<Float32Array> => {
-  const logits = tf.tidy(() => {
-    const input: tf.Tensor = tf.tensor2d(Int32Array.from(ids), [1, ids.length], 'int32')
-    const past = Math.max(...caches.map(cache => cache.length))
-    return model.stages.reduce((x, stage, i) => {
-      const seen = i === model.stages.length - 1 && ids.length > 1 ? tf.slice(x, [0, ids.length - 1, 0], [1, 1, x.shape[2]!]) : x
-      return stage.run(seen, { ...env, past, cache: caches[i] })
-    }, input)
-  })
+const valuesOf = async (logits: tf.Tensor): Promise<Float32Array> => {
   try {
     return await logits.data<'float32'>()
   } finally {
@@ -30,20 +26,38 @@ const step = async (model: LanguageModel, ids: readonly number[], env: Env, cach
   }
 }
 
-/** Steps of a network over its caches; recorded after the first where `count` tokens are worth it. */
-export const networkSteps = (model: LanguageModel, env: Env, count: number): TokenSteps => {
-  const caches = kvCaches(model)
-  let replayed: Decoder | undefined
-  let taken = 0
+/** The logits after the last of some ids; the head sees that position only. */
+const plainStep = (caches: Caches, env: Env, ids: readonly number[]): Promise<Float32Array> =>
+  valuesOf(tf.tidy(() => caches.forward(tf.tensor2d(Int32Array.from(ids), [1, ids.length], 'int32'), env, { last: true })))
+
+/** Steps of a network over its caches, which stay the caller's; recorded after the first where `count` single tokens are worth it. */
+export const cachedSteps = (model: LanguageModel, env: Env, caches: Caches, count: number): CachedSteps => {
+  let recorded: Decoder | undefined
+  let isTried = false
+  const run = async (ids: readonly number[], pause: Pause): Promise<Float32Array> => {
+    if (pause !== 'token') {
+      recorded?.release()
+      return plainStep(caches, env, ids)
+    }
+    if (!isTried && caches.seen > 0 && count >= WORTH_RECORDING) {
+      isTried = true
+      recorded = await decoder(model, env, caches, count)
+    }
+    return recorded ? recorded.step(ids[0]) : plainStep(caches, env, ids)
+  }
   return {
-    next: async ids => {
-      const past = Math.max(...caches.map(cache => cache.length))
-      if (taken++ === 1 && count >= WORTH_RECORDING) replayed = await decoder(model, env, caches, past + count)
-      return replayed ? replayed.step(ids[0]) : step(model, ids, env, caches)
+    next: async (ids, signal) => {
+      let logits!: Float32Array
+      for (const { from, to, pause } of piecesOf(caches, ids.length)) {
+        signal?.throwIfAborted()
+        logits = await run(ids.slice(from, to), pause)
+        if (!caches.isDue(pause)) continue
+        recorded?.release()
+        await caches.settle(pause, signal)
+      }
+      return logits
     },
-    dispose: () => {
-      replayed?.dispose()
-      caches.forEach(cache => cache.dispose())
-    },
+    release: () => recorded?.release(),
+    dispose: () => recorded?.dispose(),
   }
 }

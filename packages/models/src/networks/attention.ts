@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core'
-import type { Env, Site } from '@tersor/core'
-import { everything, HIDDEN_FROM_SIGHT, type Band, type CausalBands, type Range } from './bands.js'
+import { HIDDEN_FROM_SIGHT, type Entries, type Env, type Site } from '@tersor/core'
+import { bandsOver, everything, type Band, type CausalBands, type Range } from './bands.js'
 import { linear, rmsNorm, softCap } from './layers.js'
 import type { LlamaConfig } from './llama-config.js'
 import { rotate, type Rotation } from './rope.js'
@@ -10,8 +10,8 @@ export interface AttendOptions {
   /** The name of the module, which places for `env.probe` begin with. */
   readonly module: string
   readonly scale: number
-  /** Gives, for a number of keys, what the queries see of them; everything where absent. */
-  readonly bands?: (keys: number) => readonly Band[]
+  /** What the queries see of entries, the last of which are their own; everything where absent. */
+  readonly bands?: (entries: Entries) => readonly Band[]
   /** Soft limit of the scores. */
   readonly cap?: number | null
 }
@@ -44,40 +44,65 @@ const attendBand = (q: tf.Tensor, k: tf.Tensor, v: tf.Tensor, band: Band, how: S
   return tf.reshape(tf.matMul(shares, part(v, 1, band.keys) as tf.Tensor3D), [matrices, groups, count, v.shape[2]!])
 }
 
-/** The logits of all bands as one, with HIDDEN_FROM_SIGHT where no band looks; (matrices, groups, tokens, keys). */
-const allLogits = (q: tf.Tensor, k: tf.Tensor, bands: readonly Band[], how: Scores): tf.Tensor => {
+/** Query heads and the entries that they look at. */
+interface Rows {
+  /** (rows, groups, tokens, size) */
+  readonly q: tf.Tensor
+  readonly entries: Entries
+  readonly bands: readonly Band[]
+}
+
+/** The logits of all bands as one, with HIDDEN_FROM_SIGHT where no band looks; (rows, groups, tokens, width). */
+const allLogits = ({ q, entries, bands }: Rows, width: number, how: Scores): tf.Tensor => {
   const whole = bands.map(band => {
     const { from, to } = band.keys
-    return tf.pad(logitsOf(q, k, band, how), [[0, 0], [0, 0], [0, 0], [from, k.shape[1]! - to]], HIDDEN_FROM_SIGHT) // prettier-ignore
+    return tf.pad(logitsOf(q, entries.keys, band, how), [[0, 0], [0, 0], [0, 0], [from, width - to]], HIDDEN_FROM_SIGHT) // prettier-ignore
   })
-  return whole.length === 1 ? whole[0] : tf.concat(whole, 2)
+  return joined(whole, 2)
+}
+
+const joined = (each: readonly tf.Tensor[], axis: number): tf.Tensor => (each.length === 1 ? each[0] : tf.concat([...each], axis))
+
+/** The query heads of each run of rows that hold equally many entries. */
+const rowsOf = (grouped: tf.Tensor, held: readonly Entries[], bands: (entries: Entries) => readonly Band[]): readonly Rows[] => {
+  let from = 0
+  return held.map(entries => {
+    const to = from + entries.keys.shape[0]
+    const q = part(grouped, 0, { from, to })
+    from = to
+    return { q, entries, bands: bands(entries) }
+  })
 }
 
 /**
  * softmax(scale · q · kᵀ + mask) · v over the positions of the cache and the new ones, heads side by side: (batch · tokens, heads · size).
  * Query heads that share keys stand as rows of one product, so keys are never repeated.
- * q: (batch, heads, tokens, size); k and v: (batch, key heads, keys, size).
+ * q: (batch, heads, tokens, size); k and v: (batch, key heads, tokens, size).
  */
 export const attend = (q: tf.Tensor, k: tf.Tensor, v: tf.Tensor, env: Env, options: AttendOptions): tf.Tensor => {
   const { module, scale, cap = null } = options
   const [batch, heads, tokens, size] = q.shape as [number, number, number, number]
   const matrices = batch * k.shape[1]!
   const groups = heads / k.shape[1]!
+  const grouped = tf.reshape(q, [matrices, groups, tokens, size])
   const attendAll = (): tf.Tensor => {
-    const { keys, values } = env.cache ? env.cache.append(k, v) : { keys: k, values: v }
-    const length = keys.shape[2]!
-    const grouped = tf.reshape(q, [matrices, groups, tokens, size])
-    const [allKeys, allValues] = [keys, values].map(t => tf.reshape(t, [matrices, length, size])) as [tf.Tensor, tf.Tensor]
-    const bands = options.bands?.(length) ?? [everything(tokens, length)]
-    const logits = () => tf.reshape(allLogits(grouped, allKeys, bands, { scale, cap }), [batch, heads, tokens, length])
+    const [keys, values] = [k, v].map(t => tf.reshape(t, [matrices, t.shape[2]!, size]))
+    const held = env.cache?.append(k, v) ?? [{ keys, values }]
+    const each = rowsOf(grouped, held, options.bands ?? (entries => [everything(tokens, entries.keys.shape[1]!)]))
+    const width = Math.max(...held.map(entries => entries.keys.shape[1]!))
+    const logits = () => tf.reshape(joined(each.map(rows => allLogits(rows, width, { scale, cap })), 0), [batch, heads, tokens, width]) // prettier-ignore
     env.probe?.(`${module}.logits`, logits)
     env.probe?.(`${module}.shares`, () => tf.softmax(logits(), -1))
-    const mixed = bands.map(band => attendBand(grouped, allKeys, allValues, band, { scale, cap }))
-    return mixed.length === 1 ? mixed[0] : tf.concat(mixed, 2) // (matrices, groups, tokens, size)
+    const mixed = each.map(
+      ({ q: rows, entries, bands }) =>
+      joined(bands.map(band => attendBand(rows, entries.keys, entries.values, band, { scale, cap })), 2), // prettier-ignore
+    )
+    return joined(mixed, 0) // (matrices, groups, tokens, size)
   }
   env.probe?.(`${module}.queries`, () => q)
   env.probe?.(`${module}.keys`, () => k)
   env.probe?.(`${module}.values`, () => v)
+  env.cache?.observe?.(grouped)
   const scaledRows = () => tf.mul(tf.reshape(q, [matrices, groups * tokens, size]), scale) as tf.Tensor3D
   const mixed = env.cache?.attend ? env.cache.attend(scaledRows(), k, v, cap) : attendAll()
   const rows = tf.transpose(tf.reshape(mixed, [batch, heads, tokens, size]), [0, 2, 1, 3]) // (batch, tokens, heads, size)
@@ -113,7 +138,7 @@ export const multiHeadAttention = (
     batch,
     heads,
     bands,
-  }: { sites: Pick<AttentionSites, 'inputs' | 'output'>; batch: number; heads: number; bands?: (keys: number) => readonly Band[] },
+  }: { sites: Pick<AttentionSites, 'inputs' | 'output'>; batch: number; heads: number; bands?: AttendOptions['bands'] },
 ): tf.Tensor => {
   const [rows, hidden] = x.shape as [number, number]
   const split = (t: tf.Tensor) => splitHeads(t, batch, rows / batch, heads)
@@ -148,7 +173,7 @@ export const attention = (x: tf.Tensor, env: Env, options: AttentionOptions): tf
     module: moduleOf(sites),
     scale: scoreScale,
     cap: scoreCap,
-    bands: keys => bands(tokens, keys, window),
+    bands: entries => bandsOver(bands, tokens, entries, window),
   })
   return linear(mixed, sites.output, env, biases.output)
 }

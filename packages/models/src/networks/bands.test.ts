@@ -1,9 +1,9 @@
 import * as tf from '@tensorflow/tfjs-core'
 import '@tensorflow/tfjs-backend-cpu'
-import type { Env, LayerCache } from '@tersor/core'
+import type { Entries, Env, LayerCache } from '@tersor/core'
 import { createRng } from '@tersor/core'
 import { attend } from './attention.js'
-import { causalBands } from './bands.js'
+import { bandsOver, causalBands } from './bands.js'
 
 const [HEADS, KEY_HEADS, SIZE] = [4, 2, 3]
 
@@ -53,12 +53,12 @@ describe('attention in bands', () => {
     [1, 90, 40],
   ])('gives what plain loops give: %d queries of %d keys, window %p', async (tokens, keys, window) => {
     const [q, k, v] = [values(HEADS * tokens * SIZE, 1), values(KEY_HEADS * keys * SIZE, 2), values(KEY_HEADS * keys * SIZE, 3)]
-    const full = (array: Float32Array) => tf.tensor4d(array, [1, KEY_HEADS, keys, SIZE])
-    const cache = { length: keys - tokens, append: () => ({ keys: full(k), values: full(v) }) } as unknown as LayerCache
+    const full = (array: Float32Array) => tf.tensor3d(array, [KEY_HEADS, keys, SIZE])
+    const cache: LayerCache = { next: keys - tokens, append: () => [{ keys: full(k), values: full(v) }] }
     const bands = causalBands()
     const got = tf.tidy(() => {
       const fresh = tf.zeros([1, KEY_HEADS, tokens, SIZE])
-      const options = { module: 'attention', scale: 0.7, bands: (length: number) => bands(tokens, length, window) }
+      const options = { module: 'attention', scale: 0.7, bands: (entries: Entries) => bandsOver(bands, tokens, entries, window) }
       return attend(tf.tensor4d(q, [1, HEADS, tokens, SIZE]), fresh, fresh, { cache } as Env, options)
     })
     const expected = plain(q, k, v, { tokens, keys, window, scale: 0.7 })

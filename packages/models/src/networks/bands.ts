@@ -1,7 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core'
-
-/** Added to a score, it leaves nothing of it. */
-export const HIDDEN_FROM_SIGHT = -1e30
+import { hiddenOf, HIDDEN_FROM_SIGHT, type Entries } from '@tersor/core'
 
 /** Some queries, one behind the other, and the keys that any of them sees; nothing is computed of the others. */
 export interface Band {
@@ -53,6 +51,39 @@ export const causalBands = () => {
 }
 
 export type CausalBands = ReturnType<typeof causalBands>
+
+/** The first place in each row whose position is `limit` or more. */
+const placesOf = (keys: Int32Array, rows: number, limit: number): readonly number[] => {
+  const width = keys.length / rows
+  return Array.from({ length: rows }, (_, row) => {
+    const place = keys.subarray(row * width, (row + 1) * width).findIndex(position => position >= limit)
+    return place < 0 ? width : place
+  })
+}
+
+/** What queries see of keys whose positions are not their places; the last keys are the queries' own. */
+const bandsByPosition = (tokens: number, keys: Int32Array, rows: number, window: number | null): readonly Band[] => {
+  const width = keys.length / rows
+  const own = keys.slice(width - tokens, width)
+  const height = Math.max(QUERIES, Math.ceil(tokens / BANDS))
+  return Array.from({ length: Math.ceil(tokens / height) }, (_, band) => {
+    const queries = { from: band * height, to: Math.min(tokens, (band + 1) * height) }
+    const positions = own.subarray(queries.from, queries.to)
+    const from = window === null ? 0 : Math.min(...placesOf(keys, rows, positions[0] + 1 - window))
+    const to = Math.max(...placesOf(keys, rows, positions[positions.length - 1] + 1))
+    const count = to - from
+    const seen = new Int32Array(rows * count)
+    for (let row = 0; row < rows; row++) seen.set(keys.subarray(row * width + from, row * width + to), row * count)
+    const values = hiddenOf({ queries: positions, keys: seen, rows, window })
+    return { queries, keys: { from, to }, hidden: () => values && tf.tensor(values, [rows, 1, positions.length, count]) }
+  })
+}
+
+/** What the last `tokens` of some entries see of all of them, by position. */
+export const bandsOver = (bands: CausalBands, tokens: number, { keys, positions }: Entries, window: number | null): readonly Band[] => {
+  const entries = keys.shape[1]!
+  return positions ? bandsByPosition(tokens, positions, positions.length / entries, window) : bands(tokens, entries, window)
+}
 
 /** All queries over all keys. */
 export const everything = (queries: number, keys: number): Band => ({

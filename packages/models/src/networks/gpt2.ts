@@ -1,8 +1,8 @@
 import * as tf from '@tensorflow/tfjs-core'
-import type { Site, Stage } from '@tersor/core'
+import type { Entries, Site, Stage } from '@tersor/core'
 import type { ParameterStore } from '@tersor/tensor'
 import { multiHeadAttention } from './attention.js'
-import { causalBands, type CausalBands } from './bands.js'
+import { bandsOver, causalBands, type CausalBands } from './bands.js'
 import { checkParameters } from './check-parameters.js'
 import { checkCounts } from './config-counts.js'
 import { badField, DEEPEST, extent, flag, positive, tokenIds } from './config-fields.js'
@@ -117,16 +117,18 @@ const embedStage = (prefix: string): Stage => {
 /** x + attention(norm(x)), then x + down(gelu(up(norm(x)))); x: (batch, tokens, hidden). */
 const blockStage = (prefix: string, layer: number, config: Gpt2Config, bands: CausalBands): Stage => {
   const { name, norms, attention, up, down } = blockNames(prefix, layer)
+  const sizes = { heads: config.heads, size: config.hidden / config.heads }
   return {
     name,
     parameters: blockParameters(prefix, layer, config).map(parameter => parameter.name),
     sites: [...attention.inputs, attention.output, up, down],
+    attention: { ...sizes, keyHeads: sizes.heads, scale: 1 / Math.sqrt(sizes.size), positions: 'learned' },
     ...freeChannels(prefix, layer, config),
     run: (x, env) =>
       tf.tidy(() => {
         const [batch, tokens] = x.shape
         const rows = tf.reshape(x, [batch * tokens, config.hidden])
-        const seen = (keys: number) => bands(tokens, keys, null)
+        const seen = (entries: Entries) => bandsOver(bands, tokens, entries, null)
         const y = layerNorm(rows, norms[0], env, config.epsilon)
         const attended = tf.add(rows, multiHeadAttention(y, env, { sites: attention, batch, heads: config.heads, bands: seen }))
         const inner = ACTIVATIONS[config.activation](linear(layerNorm(attended, norms[1], env, config.epsilon), up, env, true))

@@ -1,9 +1,8 @@
 import * as tf from '@tensorflow/tfjs-core'
 import '@tensorflow/tfjs-backend-cpu'
-import { forward, loadModel } from '@tersor/core'
+import { forward, loadModel, openCaches } from '@tersor/core'
 import { registerGradients } from '@tersor/kernels'
 import { memoryStore } from '@tersor/tensor'
-import { kvCaches } from '../generation/kv-cache.js'
 import { LLAMA_ARCHITECTURES } from './llama-config.js'
 import { llamaModel } from './llama.js'
 import type { LanguageModel } from './language-model.js'
@@ -27,21 +26,16 @@ const run = async (model: LanguageModel, ids: tf.Tensor): Promise<tf.Tensor> => 
 /** Feeds the columns of ids in pieces through the caches. */
 const runInPieces = async (model: LanguageModel, ids: tf.Tensor, pieces: readonly number[]): Promise<tf.Tensor> => {
   const { weights, dispose } = await loadModel(model)
-  const caches = kvCaches(model)
+  const caches = openCaches(model)
   let from = 0
   const parts = pieces.map(count => {
-    const part = tf.tidy(() =>
-      model.stages.reduce(
-        (x, stage, i) => stage.run(x, { weights, cache: caches[i] }),
-        tf.slice(ids, [0, from], [ids.shape[0], count]) as tf.Tensor,
-      ),
-    )
+    const part = tf.tidy(() => caches.forward(tf.slice(ids, [0, from], [ids.shape[0], count]), { weights }))
     from += count
     return part
   })
   const logits = tf.concat(parts, 1)
   parts.forEach(part => part.dispose())
-  caches.forEach(cache => cache.dispose())
+  caches.dispose()
   dispose()
   return logits
 }

@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core'
-import type { Env, Stage } from '@tersor/core'
+import type { AttentionFacts, Env, Stage } from '@tersor/core'
 import { attention } from './attention.js'
 import { causalBands, type CausalBands } from './bands.js'
 import type { ParameterStore } from '@tersor/tensor'
@@ -13,7 +13,7 @@ import { embed, linear, rmsNorm, softCap } from './layers.js'
 import { completeLlamaConfig, parseLlamaConfig, type LlamaConfig } from './llama-config.js'
 import { blockScalings, blockRotations, residualOf } from './llama-channels.js'
 import { blockNames, blockParameters, EMBEDDING, FINAL_NORM, eachBaseParameter, eachParameter, headSite } from './llama-parameters.js'
-import { rotations } from './rope.js'
+import { rotations, turnsOf } from './rope.js'
 import type { TextEncoder } from './text-encoder.js'
 
 /** What all blocks of one model share. */
@@ -42,6 +42,17 @@ const normalise = (x: tf.Tensor, name: string | undefined, env: Env, { epsilon, 
   return rmsNorm(x, normOffset === 0 ? weight : tf.add(weight, normOffset), epsilon)
 }
 
+/** What a cache must know of a block. */
+const attentionFacts = (layer: number, config: LlamaConfig): AttentionFacts => ({
+  heads: config.heads,
+  keyHeads: config.keyValueHeads,
+  size: config.headSize,
+  scale: config.scoreScale,
+  cap: config.scoreCap,
+  window: config.windows[layer],
+  ...(config.rotated[layer] ? { positions: 'rotated', frequencies: () => turnsOf(config.rope, config.headSize) } : { positions: 'none' }),
+})
+
 /** y = x + attention(norm(x)), then y + feedForward(norm(y)); in Gemma what is added is normalised too; x: (batch, tokens, hidden). */
 const blockStage = (layer: number, { config, rotation, bands }: Shared): Stage => {
   const names = blockNames(layer, config)
@@ -51,6 +62,7 @@ const blockStage = (layer: number, { config, rotation, bands }: Shared): Stage =
     name,
     parameters: blockParameters(layer, config).map(parameter => parameter.name),
     sites: [...sites.inputs, sites.output, ...feedForwardSites(feedForwardNames)],
+    attention: attentionFacts(layer, config),
     scalings: blockScalings(layer, config),
     rotations: blockRotations(layer, config),
     run: (x, env) => {
@@ -58,7 +70,7 @@ const blockStage = (layer: number, { config, rotation, bands }: Shared): Stage =
       const rows = tf.reshape(x, [batch * tokens, config.hidden])
       const attended = tf.tidy(() => {
         const y = normalise(rows, names.attentionNorm, env, config)
-        const turned = config.rotated[layer] ? { rotation: rotation(env.cache?.length ?? 0, tokens, env.positions) } : {}
+        const turned = config.rotated[layer] ? { rotation: rotation(env.cache?.next ?? env.past ?? 0, tokens, env.positions) } : {}
         const mixed = attention(y, env, { config, sites, batch, tokens, bands, window, ...turned })
         return tf.add(rows, normalise(mixed, names.attentionAfter, env, config))
       })

@@ -216,7 +216,7 @@ it('passes gradients through what it shows, once that is kept', async () => {
 it('shows keys and values, but no logits, where a cache attends itself', async () => {
   const model = freshModel(FRESH_CONFIGS.llama)
   const { weights, dispose } = await loadModel(model)
-  const cache = { length: 0, append: () => fail(), attend: (q: tf.Tensor) => tf.zerosLike(q) } as unknown as LayerCache
+  const cache = { next: 0, append: () => fail(), attend: (q: tf.Tensor) => tf.zerosLike(q) } as unknown as LayerCache
   const seen: string[] = []
   tf.tidy(() => forward(model, ids(3), { weights, cache, probe: place => seen.push(place) }))
   expect(seen.filter(place => place.includes('layers.0.'))).toEqual(['queries', 'keys', 'values'].map(what => `model.layers.0.self_attn.${what}`)) // prettier-ignore

@@ -122,6 +122,10 @@ export const frequenciesOf = (rope: Rope, size: number): Float32Array => {
   return frequenciesAt(rope, size, 1)
 }
 
+/** Radians a position turns each pair by, (size / 2); undefined where they follow the length of the text. Throws UNSUPPORTED for a scaling that is not known. */
+export const turnsOf = (rope: Rope, size: number): Float32Array | undefined =>
+  followsLength(rope) ? undefined : frequenciesAt(rope, size, 1)
+
 /** Cosines and sines of the angles of some positions, (tokens, size / 2) each. */
 export interface Rotation {
   readonly cos: tf.Tensor

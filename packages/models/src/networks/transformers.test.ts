@@ -1,12 +1,11 @@
 import * as tf from '@tensorflow/tfjs-core'
 import '@tensorflow/tfjs-backend-cpu'
-import { compress, forward, loadModel, pipeline, type Env, type Model } from '@tersor/core'
+import { compress, forward, loadModel, openCaches, pipeline, type Env, type Model } from '@tersor/core'
 import { rtn } from '@tersor/quantization'
 import { memoryStore, type ParameterStore } from '@tersor/tensor'
 import { bertModel } from './bert.js'
 import { generate } from '../generation/generate.js'
 import { gpt2Model } from './gpt2.js'
-import { kvCaches } from '../generation/kv-cache.js'
 import type { RawConfig } from './raw-config.js'
 import { describeData, readJson, readTensor, readTensors } from '../shared-data.fixture.js'
 import { vitModel } from './vit.js'
@@ -66,16 +65,15 @@ describeData('picomodels', 'GPT-2, BERT and ViT', () => {
     const model = gpt2Model(config, params)
     const { weights, dispose } = await loadModel(model)
     const [ids, expected] = [await readTensor(golden, 'input_ids'), await readTensor(golden, 'logits')]
-    const caches = kvCaches(model)
+    const caches = openCaches(model)
     let from = 0
     const parts = [7, 1, 1, 31].map(count => {
       const piece = tf.slice(ids, [0, from], [2, count]) as tf.Tensor
-      const past = from
       from += count
-      return tf.tidy(() => model.stages.reduce((x, stage, i) => stage.run(x, { weights, past, cache: caches[i] }), piece))
+      return caches.forward(piece, { weights })
     })
     expect(await largestDifference(tf.concat(parts, 1), expected)).toBeLessThan(1e-4)
-    caches.forEach(cache => cache.dispose())
+    caches.dispose()
     dispose()
   })
 

@@ -15,6 +15,7 @@ import { CompressionError } from '@tersor/tensor'
 import { graphBatches } from '../graph-batches.js'
 import { preprocessingBeside } from '../graph-images.js'
 import { imagesPerBatch } from '../images-per-batch.js'
+import { makePlan } from '../methods.js'
 import { writeResult, type Terminal } from '../output.js'
 import { progressOn } from '../progress.js'
 import { withModel } from '../with-model.js'
@@ -25,6 +26,8 @@ export interface EvaluateFlags {
   readonly data: string
   readonly metric?: Metric
   readonly reference?: string
+  /** Policies of the cache as calls, in order. */
+  readonly cache: readonly string[]
 }
 
 type Language = OpenedModel & { readonly family: 'language' }
@@ -58,6 +61,8 @@ export const evaluate = (terminal: Terminal, path: string, flags: EvaluateFlags,
   withModel(terminal, path, async model => {
     const metric = flags.metric ?? (hasText(model) ? 'perplexity' : METRICS[model.family][0]) ?? 'perplexity'
     if (!METRICS[model.family].includes(metric) || (OF_TEXT.includes(metric) && !hasText(model))) throw wrongKind(metric, model.family)
+    if (flags.cache.length > 0 && metric !== 'perplexity')
+      throw new CompressionError('BAD_OPTION', `${metric} reads no text through a cache.`, 'Leave --cache out, or use --metric perplexity.')
     const progress = progressOn(terminal)
     const run = { signal, onProgress: (done: number, of: number) => progress.advance(done, of, metric) }
     try {
@@ -126,7 +131,10 @@ const withReference = async <T>(metric: Metric, path: string | undefined, work: 
 }
 
 const MEASURES: Readonly<Record<Metric, (model: OpenedModel, flags: EvaluateFlags, run: Run) => Promise<object>>> = {
-  perplexity: async (model, { data }, run) => perplexity(textOf(model), await windowsFor(model, data), run),
+  perplexity: async (model, { data, cache: calls }, run) => {
+    const cache = await makePlan(calls, process.cwd())
+    return perplexity(textOf(model), await windowsFor(model, data), cache.length > 0 ? { ...run, cache } : run)
+  },
   top1: async (model, { data }, { path, ...run }) => {
     const { images, ...how } = await imagesFor(model as Imaging, data, path)
     return topOne(model, images, { ...run, ...how })

@@ -1,0 +1,114 @@
+import * as tf from '@tensorflow/tfjs-core'
+import { CompressionError } from '@tersor/tensor'
+import { positionsOf } from './entries.js'
+import type { Queries } from './last-queries.js'
+import { hiddenOf } from './hidden.js'
+import type { AttentionFacts, Entries } from './layer-cache.js'
+import type { Features } from './policy.js'
+
+/** Queries whose shares are held at once: memory stays linear in the length. */
+const QUERIES_AT_ONCE = 64
+
+/** Some neighbouring queries of those kept. */
+export const queriesBetween = ({ values, positions }: Queries, from: number, to: number): Queries => ({
+  values: tf.slice(values, [0, 0, from, 0], [-1, -1, to - from, -1]),
+  positions: positions.subarray(from, to),
+})
+
+/** The last of the queries kept. */
+export const lastOf = (queries: Queries, count: number): Queries =>
+  queriesBetween(queries, Math.max(0, queries.positions.length - count), queries.positions.length)
+
+/** The queries of some rows. */
+export const queriesOfRows = ({ values, positions }: Queries, from: number, to: number): Queries => ({
+  values: tf.slice(values, [from, 0, 0, 0], [to - from, -1, -1, -1]),
+  positions,
+})
+
+/** softmax(scale · q · kᵀ + mask), (rows, groups, queries, entries); runs inside a tidy. */
+export const sharesOf = (
+  { values, positions }: Queries,
+  entries: Entries,
+  { scale, cap = null, window = null }: AttentionFacts,
+): tf.Tensor4D => {
+  const [rows, groups, count, size] = values.shape
+  const width = entries.keys.shape[1]!
+  const flat = tf.mul(tf.reshape(values, [rows, groups * count, size]), scale) as tf.Tensor3D
+  const scores = tf.matMul(flat, entries.keys as tf.Tensor3D, false, true) // (rows, groups · queries, entries)
+  const capped = cap === null ? scores : tf.mul(tf.tanh(tf.div(scores, cap)), cap)
+  const keys = entries.positions ?? Int32Array.from({ length: width }, (_, i) => i)
+  const lists = keys.length / width
+  const hidden = hiddenOf({ queries: positions, keys, rows: lists, window })
+  const grid = tf.reshape(capped, [rows, groups, count, width])
+  return tf.softmax(hidden ? tf.add(grid, tf.tensor(hidden, [lists, 1, count, width])) : grid, -1) as tf.Tensor4D
+}
+
+/** Shares summed over all queries of the rows that hold some entries, the mean of the query heads, (rows · entries). */
+export const sumsOfShares = async (
+  all: Queries,
+  [first, end]: readonly [number, number],
+  entries: Entries,
+  facts: AttentionFacts,
+): Promise<Float32Array> => {
+  const total = tf.tidy(() => {
+    const queries = queriesOfRows(all, first, end)
+    const blocks = Array.from({ length: Math.ceil(queries.positions.length / QUERIES_AT_ONCE) }, (_, i) => i * QUERIES_AT_ONCE)
+    return blocks.reduce<tf.Tensor>(
+      (sum, from) =>
+        tf.tidy(() => {
+          const some = queriesBetween(queries, from, Math.min(queries.positions.length, from + QUERIES_AT_ONCE))
+          return tf.add(sum, tf.sum(tf.mean(sharesOf(some, entries, facts), 1), 1))
+        }),
+      tf.zeros([entries.keys.shape[0], entries.keys.shape[1]!]),
+    )
+  })
+  try {
+    return Float32Array.from(await total.data<'float32'>())
+  } finally {
+    total.dispose()
+  }
+}
+
+/** How many of some queries see each entry, (rows · entries). */
+export const countsOf = (queries: Int32Array, entries: Entries, { window = null }: AttentionFacts): Float32Array => {
+  const sees = (query: number, key: number): boolean => key <= query && (window === null || key > query - window)
+  const counted = positionsOf(entries).map(list => Float32Array.from(list, key => queries.filter(query => sees(query, key)).length))
+  const counts = new Float32Array(counted.length * entries.keys.shape[1]!)
+  counted.forEach((list, row) => counts.set(list, row * list.length))
+  return counts
+}
+
+/** Frequencies of a layer's rotation, undefined where nothing is rotated; throws UNSUPPORTED where they follow the text. */
+export const knownFrequencies = ({ positions, frequencies }: AttentionFacts, what: string): Float32Array | undefined => {
+  if (positions !== 'rotated') return undefined
+  const known = frequencies?.()
+  if (known) return known
+  throw new CompressionError(
+    'UNSUPPORTED',
+    `${what} turns keys back, and this model's rotation follows the length of the text.`,
+    'Choose a policy that needs no rotation, such as snap-kv, with true positions.',
+  )
+}
+
+/** x turned by −position · frequency; x: (rows, groups, queries, size). */
+const unrotated = ({ values, positions }: Queries, frequencies: Float32Array): tf.Tensor => {
+  const angles = tf.mul(tf.reshape(tf.tensor1d(Float32Array.from(positions)), [-1, 1]), tf.reshape(tf.tensor1d(frequencies), [1, -1]))
+  const [cos, sin] = [tf.cos(angles), tf.sin(angles)] // (queries, size / 2)
+  const [a, b] = tf.split(values, 2, -1)
+  return tf.concat([tf.add(tf.mul(a, cos), tf.mul(b, sin)), tf.sub(tf.mul(b, cos), tf.mul(a, sin))], -1)
+}
+
+/** Mean and covariance of queries before rotation; the caller's tidy holds them. */
+export const momentsOf = (
+  queries: Queries,
+  facts: AttentionFacts,
+  policy: string,
+  hold: <T extends tf.Tensor>(tensor: T) => T,
+): Features['queryMoments'] => {
+  const frequencies = knownFrequencies(facts, policy)
+  const q = frequencies ? unrotated(queries, frequencies) : queries.values // (rows, groups, queries, size)
+  const mean = tf.mean(q, 2, true)
+  const centred = tf.sub(q, mean)
+  const covariance = tf.div(tf.matMul(centred, centred, true, false), queries.positions.length)
+  return { mean: hold(tf.squeeze(mean, [2])), covariance: hold(covariance) }
+}

@@ -1,0 +1,172 @@
+import * as tf from '@tensorflow/tfjs-core'
+import { evictedEntries, positionsOf, withPositions, type Kept } from './entries.js'
+import { lastQueries, type LastQueries } from './last-queries.js'
+import type { AttentionFacts, Entries, LayerCache } from './layer-cache.js'
+
+/** The cache of one layer: it holds every entry until it is evicted, rewound or disposed. */
+export interface HeldCache extends LayerCache {
+  readonly facts: AttentionFacts
+  /** Tokens that went through the layer. */
+  readonly seen: number
+  /** Entries of the head that holds most. */
+  readonly length: number
+  /** Rows of one length each, in order; none before the first token. */
+  readonly held: readonly Entries[]
+  readonly queries: LastQueries
+  /** Keeps the entries named, ascending in each row, and frees the others. */
+  evict(kept: Kept): void
+  /** Renumbers entries so that those of the longest row are 0, 1, 2 … and all rows end alike; keys are turned by what they moved. */
+  compact(frequencies: Float32Array | undefined): void
+  /** Gives all entries away, to be held in another form until `replace`; the caller owns them. What is held counts on. */
+  giveAway(): readonly Entries[]
+  /** One more token went by while the entries were given away. */
+  advance(): void
+  /** Puts other entries in the place of those held or given away; the cache owns them from now on. */
+  replace(entries: readonly Entries[], at?: Progress): void
+  /** Forgets the tokens behind the first `to` seen, and nothing else: whether entries before were evicted since, the caller knows. */
+  rewind(to: number): void
+  /** The same entries in a cache of its own; tensors are shared. */
+  fork(): HeldCache
+  dispose(): void
+}
+
+/** How far a layer came. */
+export interface Progress {
+  readonly seen: number
+  readonly next: number
+}
+
+/** Rows `from` to `to` of a tensor; the tensor itself where those are all. */
+const rowsOf = (x: tf.Tensor, from: number, count: number): tf.Tensor =>
+  from === 0 && count === x.shape[0] ? x : tf.slice(x, [from, 0, 0], [count, -1, -1])
+
+const disposeEntries = (entries: readonly Entries[]): void => entries.forEach(({ keys, values }) => tf.dispose([keys, values]))
+
+/** Entries with those of some more positions behind; keys and values (rows, tokens, size). */
+const appended = ({ keys, values, positions }: Entries, newKeys: tf.Tensor, newValues: tf.Tensor, next: number): Entries => {
+  const [rows, held] = keys.shape
+  const tokens = newKeys.shape[1]!
+  const grown = { keys: tf.keep(tf.concat([keys, newKeys], 1)), values: tf.keep(tf.concat([values, newValues], 1)) }
+  if (!positions) return grown
+  const lists = positions.length === held ? 1 : rows
+  const all = new Int32Array(lists * (held + tokens))
+  for (let list = 0; list < lists; list++) {
+    all.set(positions.subarray(list * held, (list + 1) * held), list * (held + tokens))
+    for (let i = 0; i < tokens; i++) all[list * (held + tokens) + held + i] = next + i
+  }
+  return { ...grown, positions: all }
+}
+
+interface State extends Progress {
+  readonly held: readonly Entries[]
+  readonly queries: LastQueries
+}
+
+/** All rows with some more positions, keys and values (batch, heads, tokens, size); tensors are kept past a tidy. */
+const grown = (held: readonly Entries[], keys: tf.Tensor, values: tf.Tensor, next: number): readonly Entries[] => {
+  const [batch, heads, tokens, size] = keys.shape as [number, number, number, number]
+  const [newKeys, newValues] = [keys, values].map(t => tf.reshape(t, [batch * heads, tokens, size])) // (rows, tokens, size)
+  if (held.length === 0) return [{ keys: tf.keep(tf.clone(newKeys)), values: tf.keep(tf.clone(newValues)) }]
+  let from = 0
+  return held.map(entries => {
+    const count = entries.keys.shape[0]
+    const [k, v] = [newKeys, newValues].map(t => rowsOf(t, from, count))
+    from += count
+    return appended(entries, k, v, next)
+  })
+}
+
+const shared = (held: readonly Entries[]): readonly Entries[] =>
+  held.map(entries => ({ ...entries, keys: tf.keep(tf.clone(entries.keys)), values: tf.keep(tf.clone(entries.values)) }))
+
+/** Places of the positions before a limit; they ascend. */
+const placesBelow = (positions: Int32Array, limit: number): Int32Array =>
+  Int32Array.from(positions.filter(position => position < limit), (_, i) => i) // prettier-ignore
+
+/** The entries before a position; none at 0. */
+const entriesBefore = (held: readonly Entries[], limit: number): readonly Entries[] =>
+  limit === 0 ? [] : evictedEntries(held, held.flatMap(entries => positionsOf(entries).map(list => placesBelow(list, limit)))) // prettier-ignore
+
+/** Entries that go when others take their place. */
+const holder = (begin: readonly Entries[]) => {
+  let value = begin
+  return {
+    get value() {
+      return value
+    },
+    set: (entries: readonly Entries[]): void => {
+      const before = value
+      value = entries
+      disposeEntries(before)
+    },
+    /** Leaves none, and gives them away. */
+    take: (): readonly Entries[] => {
+      const given = value
+      value = []
+      return given
+    },
+  }
+}
+
+/** A cache that begins empty, or where another one is. */
+export const heldCache = (facts: AttentionFacts, begin: State = { held: [], seen: 0, next: 0, queries: lastQueries() }): HeldCache => {
+  let { seen, next } = begin
+  const held = holder(begin.held)
+  /** How many entries are held elsewhere; undefined while they are here. */
+  let away: number | undefined
+  const cache: HeldCache = {
+    ...{ facts, queries: begin.queries },
+    get seen() {
+      return seen
+    },
+    get next() {
+      return next
+    },
+    get length() {
+      return away ?? Math.max(0, ...held.value.map(({ keys }) => keys.shape[1]!))
+    },
+    get held() {
+      return held.value
+    },
+    observe: fresh => begin.queries.add(fresh, next),
+    append: (keys, values) => {
+      tf.tidy(() => held.set(grown(held.value, keys, values, next)))
+      seen += keys.shape[2]!
+      next += keys.shape[2]!
+      return held.value
+    },
+    evict: kept => held.set(evictedEntries(held.value, kept)),
+    compact: frequencies => {
+      next = cache.length
+      held.set(held.value.map(entries => withPositions(entries, next, frequencies)))
+      begin.queries.forget()
+    },
+    giveAway: () => {
+      away = cache.length
+      return held.take()
+    },
+    advance: () => {
+      seen++
+      next++
+      away = away === undefined ? undefined : away + 1
+    },
+    replace: (entries, at = { seen, next }) => {
+      held.set(entries)
+      away = undefined
+      ;({ seen, next } = at)
+    },
+    rewind: to => {
+      if (to >= seen) return
+      next -= seen - to
+      seen = to
+      held.set(entriesBefore(held.value, seen === 0 ? 0 : next))
+      begin.queries.forget()
+    },
+    fork: () => heldCache(facts, { held: shared(held.value), seen, next, queries: begin.queries.fork() }),
+    dispose: () => {
+      held.set([])
+      begin.queries.forget()
+    },
+  }
+  return cache
+}

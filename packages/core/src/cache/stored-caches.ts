@@ -1,0 +1,176 @@
+import * as tf from '@tensorflow/tfjs-core'
+import { CompressionError, fromFloat32, fromIntegers, toFloat32, toInt32, type Dense, type Parameter } from '@tersor/tensor'
+import type { Model } from '../model/model.js'
+import { cachesFrom, type Caches } from './caches.js'
+import { checkPlan } from './check-plan.js'
+import { heldCache, type HeldCache } from './held-cache.js'
+import { lastQueries } from './last-queries.js'
+import type { AttentionFacts, Entries } from './layer-cache.js'
+import type { Sums } from './planned-layer.js'
+import type { CachePlan } from './policy.js'
+
+/** What is not numbers in tensors of the state of caches; plain data. */
+export interface CachesFacts {
+  readonly seed: number
+  readonly seen: number
+  readonly asked: readonly number[]
+  readonly changedAt: number
+  /** Of each layer with attention: the position of its next token, how many parts it has, and of how many queries it keeps the last. */
+  readonly layers: readonly { readonly next: number; readonly parts: number; readonly wanted: number }[]
+}
+
+export interface StoredCaches {
+  readonly facts: CachesFacts
+  readonly parameters: Readonly<Record<string, Dense>>
+}
+
+const stored = async (tensor: tf.Tensor): Promise<Dense> => fromFloat32(await tensor.data<'float32'>(), 'f32', tensor.shape)
+
+const whole = (values: ArrayLike<number>): Dense => fromIntegers(values, 'i32', [values.length])
+
+const flat = (lists: readonly Float32Array[]): Dense => {
+  const all = Float32Array.from(lists.flatMap(list => [...list]))
+  return fromFloat32(all, 'f32', [all.length])
+}
+
+const storedLayer = async (name: string, { held, queries }: HeldCache, { sums, counts }: Sums): Promise<[string, Dense][]> => {
+  const all: [string, Dense][] = []
+  for (const [i, { keys, values, positions }] of held.entries()) {
+    const part = `${name}.parts.${i}`
+    all.push([`${part}.keys`, await stored(keys)], [`${part}.values`, await stored(values)])
+    if (positions) all.push([`${part}.positions`, whole(positions)])
+  }
+  if (sums.length > 0) all.push([`${name}.sums`, flat(sums)], [`${name}.counts`, flat(counts)])
+  if (queries.value)
+    all.push([`${name}.queries`, await stored(queries.value.values)], [`${name}.query_positions`, whole(queries.value.positions)])
+  return all
+}
+
+/** All that caches go on from, as bytes by name. */
+export const storeCaches = async (caches: Caches): Promise<StoredCaches> => {
+  const { layers, sums, asked, changedAt } = caches.state
+  const own = layers.filter(layer => layer !== undefined)
+  const parameters: Record<string, Dense> = {}
+  for (const [i, layer] of own.entries()) Object.assign(parameters, Object.fromEntries(await storedLayer(`layers.${i}`, layer, sums[i])))
+  const facts = own.map(({ next, held, queries }) => ({ next, parts: held.length, wanted: queries.wanted }))
+  return { facts: { seed: caches.seed, seen: caches.seen, asked, changedAt, layers: facts }, parameters }
+}
+
+const refusal = (name: string, what: string): CompressionError =>
+  new CompressionError(
+    'BAD_FILE',
+    `"${name}" of the saved cache ${what}.`,
+    'Save the session again; this file is damaged or of another network.',
+    { name },
+  )
+
+type Read = (name: string) => Promise<Parameter>
+
+const numbers = (name: string, parameter: Parameter, dtype: 'f32' | 'i32'): Dense => {
+  if (parameter.kind === 'dense' && parameter.dtype === dtype) return parameter
+  throw refusal(name, `is no ${dtype} tensor`)
+}
+
+/** Positions of some rows that ascend and end before the next. */
+const checkedPositions = (name: string, positions: Int32Array, entries: number, rows: number, next: number): Int32Array => {
+  if (positions.length !== entries && positions.length !== rows * entries)
+    throw refusal(name, `has ${positions.length} positions for ${rows} rows of ${entries}`)
+  positions.forEach((position, at) => {
+    const first = at % entries === 0
+    if (position < 0 || position >= next || (!first && position <= positions[at - 1]))
+      throw refusal(name, `has position ${position} at ${at}`)
+  })
+  return positions
+}
+
+interface Reading {
+  readonly read: Read
+  readonly has: (name: string) => boolean
+}
+
+const readPart = async (part: string, { read, has }: Reading, { size }: AttentionFacts, next: number): Promise<Entries> => {
+  const [keys, values] = [
+    numbers(`${part}.keys`, await read(`${part}.keys`), 'f32'),
+    numbers(`${part}.values`, await read(`${part}.values`), 'f32'),
+  ]
+  const [rows, entries, width] = keys.shape
+  if (keys.shape.length !== 3 || width !== size || entries === 0)
+    throw refusal(`${part}.keys`, `is [${keys.shape}], expected [rows, entries, ${size}]`)
+  if (String(values.shape) !== String(keys.shape)) throw refusal(`${part}.values`, `is [${values.shape}], and its keys are [${keys.shape}]`)
+  const name = `${part}.positions`
+  const positions = has(name) ? checkedPositions(name, toInt32(numbers(name, await read(name), 'i32')), entries, rows, next) : undefined
+  if (!positions && entries > next) throw refusal(`${part}.keys`, `holds ${entries} entries before position ${next}`)
+  const upload = (leaf: Dense): tf.Tensor => tf.tensor(toFloat32(leaf), [...leaf.shape], 'float32')
+  return { keys: upload(keys), values: upload(values), ...(positions && { positions }) }
+}
+
+/** A flat list cut into the rows of a layer; those of entries that came since the sums were made are not in it. */
+const byRow = (name: string, values: Float32Array, held: readonly Entries[]): readonly Float32Array[] => {
+  const lengths = held.flatMap(({ keys }) => new Array<number>(keys.shape[0]).fill(keys.shape[1]!))
+  const total = lengths.reduce((sum, length) => sum + length, 0)
+  const since = (total - values.length) / lengths.length
+  if (!Number.isInteger(since) || since < 0 || since > Math.min(...lengths))
+    throw refusal(name, `has ${values.length} numbers for ${total} entries`)
+  let at = 0
+  return lengths.map(length => values.slice(at, (at += length - since)))
+}
+
+const readQueries = async (name: string, { read, has }: Reading, { heads, keyHeads, size }: AttentionFacts, wanted: number) => {
+  if (!has(`${name}.queries`)) return lastQueries(undefined, wanted)
+  const values = numbers(`${name}.queries`, await read(`${name}.queries`), 'f32')
+  const positions = toInt32(numbers(`${name}.query_positions`, await read(`${name}.query_positions`), 'i32'))
+  const shape = [keyHeads, heads / keyHeads, positions.length, size]
+  if (String(values.shape) !== String(shape)) throw refusal(`${name}.queries`, `is [${values.shape}], expected [${shape}]`)
+  return lastQueries({ values: tf.tensor4d(toFloat32(values), shape as [number, number, number, number]), positions }, wanted)
+}
+
+const readLayer = async (
+  name: string,
+  attention: AttentionFacts,
+  reading: Reading,
+  facts: CachesFacts,
+  index: number,
+): Promise<readonly [HeldCache, Sums]> => {
+  const { next, parts, wanted } = facts.layers[index]
+  const held: Entries[] = []
+  try {
+    for (let i = 0; i < parts; i++) held.push(await readPart(`${name}.parts.${i}`, reading, attention, next))
+    const rows = held.reduce((sum, { keys }) => sum + keys.shape[0], 0)
+    if (rows !== (facts.seen === 0 ? 0 : attention.keyHeads))
+      throw refusal(name, `has ${rows} rows, and the layer ${attention.keyHeads} key heads`)
+    const list = async (what: string) => byRow(`${name}.${what}`, toFloat32(numbers(`${name}.${what}`, await reading.read(`${name}.${what}`), 'f32')), held) // prettier-ignore
+    const sums = reading.has(`${name}.sums`) ? { sums: await list('sums'), counts: await list('counts') } : { sums: [], counts: [] }
+    const queries = await readQueries(name, reading, attention, wanted)
+    return [heldCache(attention, { held, seen: facts.seen, next, queries }), sums]
+  } catch (error) {
+    held.forEach(({ keys, values }) => tf.dispose([keys, values]))
+    throw error
+  }
+}
+
+/** Caches of one text as `storeCaches` left them, for the same network and plan. Throws BAD_FILE for what does not fit the network. */
+export const readCaches = async (
+  { stages }: Pick<Model, 'stages'>,
+  plan: CachePlan,
+  facts: CachesFacts,
+  reading: Reading,
+): Promise<Caches> => {
+  checkPlan(plan, stages)
+  const own = stages.flatMap(({ attention }) => attention ?? [])
+  if (facts.layers.length !== own.length) throw refusal('layers', `are ${facts.layers.length}, and the network has ${own.length}`)
+  const read: (readonly [HeldCache, Sums])[] = []
+  try {
+    for (const [i, attention] of own.entries()) read.push(await readLayer(`layers.${i}`, attention, reading, facts, i))
+  } catch (error) {
+    read.forEach(([layer]) => layer.dispose())
+    throw error
+  }
+  let at = 0
+  const layers = stages.map(({ attention }) => (attention ? read[at++][0] : undefined))
+  return cachesFrom(stages, plan, facts.seed, {
+    layers,
+    sums: read.map(([, sums]) => sums),
+    asked: facts.asked,
+    changedAt: facts.changedAt,
+  })
+}
