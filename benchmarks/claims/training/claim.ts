@@ -13,6 +13,8 @@ export interface Figure {
 
 export interface Side {
   readonly name: string
+  /** Whether it is the same for every seed. */
+  readonly fixed?: boolean
   measure(seed: number): Promise<Figures>
 }
 
@@ -104,7 +106,8 @@ export const measure = async (claim: Claim, facts: Pick<Measured, 'load' | 'date
   const found = sides.map(({ name }) => ({ name, figures: {} as Record<string, number[]> }))
   const seeds: number[] = []
   const run = async (seed: number): Promise<void> => {
-    for (const [i, { name, measure }] of sides.entries()) {
+    for (const [i, { name, measure, fixed = false }] of sides.entries()) {
+      if (fixed && seeds.length > 0) continue
       const from = performance.now()
       const figures = await measure(seed)
       for (const [figure, value] of Object.entries(figures)) (found[i].figures[figure] ??= []).push(value)

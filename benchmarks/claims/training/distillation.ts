@@ -7,7 +7,7 @@ import { freshResNet8, IMAGES, openResNet, rightOf, stepsIn, trainOnImages } fro
 import { apartOnOwnTexts, givenTexts, ownTexts } from './sampler.js'
 import { perplexityOf, textBatches, trainOnText, truncated } from './texts.js'
 
-const EPOCHS = 4
+const EPOCHS = 2
 
 const OBJECTIVES: Readonly<Record<string, Objective>> = {
   'no teacher': crossEntropy,

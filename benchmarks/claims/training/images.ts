@@ -33,26 +33,31 @@ export const learnedImages = async () => (await (read ??= sets())).learned
 /** How many of the test images get the right class. */
 export const rightOf = async (model: Model): Promise<number> => (await topOne(model, (await (read ??= sets())).test)).correct
 
-export const stepsIn = (epochs: number): number => Math.round((5000 * epochs) / BATCH)
+export const stepsIn = (epochs: number, images = 5000): number => Math.round((images * epochs) / BATCH)
 
-/** Trains on shifted and mirrored images. */
+/** Batches of the first images, shifted and mirrored. */
+export const shiftedImages = async (seed: number, count = 5000): Promise<TrainOptions['data']> => {
+  const all = await learnedImages()
+  const images = { ...all, count, labels: all.labels.slice(0, count) }
+  return imageBatches({ images, batch: BATCH, augment: [crop(4), flip], seed })
+}
+
+/** Trains on all of them by their labels, unless the options say otherwise. */
 export const trainOnImages = async (
   model: Model,
   seed: number,
   options: Partial<TrainOptions> & Pick<TrainOptions, 'steps'>,
-): Promise<Model> => {
-  const images = await learnedImages()
-  return train(model, {
+): Promise<Model> =>
+  train(model, {
     objective: crossEntropy,
     transform: chain(
       clip({ norm: 5 }),
       adam({ learningRate: warmupCosine({ peak: 1e-3, warmup: 10, steps: options.steps, floor: 0.01 }) }),
     ),
-    data: imageBatches({ images, batch: BATCH, augment: [crop(4), flip], seed }),
+    data: await shiftedImages(seed),
     rng: createRng(seed),
     ...options,
   })
-}
 
 export const openResNet = async (name: 'resnet20' | 'resnet56'): Promise<ImageClassifier> => {
   const model = await openModel(join(DATA, `${IMAGES}/${name}.safetensors`))
