@@ -15,6 +15,7 @@ import {
 } from '@tersor/core'
 import { readImages, topOne } from '@tersor/evaluation'
 import { freshModel, openModel, type ImageClassifier, type RawConfig } from '@tersor/models'
+import { copyStore, memorySink } from '@tersor/tensor'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { DATA } from '../bundled-model.js'
@@ -62,7 +63,9 @@ export const trainOnImages = async (
 export const openResNet = async (name: 'resnet20' | 'resnet56'): Promise<ImageClassifier> => {
   const model = await openModel(join(DATA, `${IMAGES}/${name}.safetensors`))
   if (model.family !== 'image') throw new Error(`${name} is no classifier.`)
-  return model
+  const params = await copyStore(model.params, memorySink())
+  await model.close?.()
+  return { ...model, params }
 }
 
 /** ResNet-20 with a third of its blocks, and weights to begin with. */
