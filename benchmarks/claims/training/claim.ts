@@ -99,8 +99,8 @@ const verdictOf = (measured: SidesOf, claim: Claim, order: Order): string => {
   return `${holds ? 'holds' : failed}: ${figure}, ${first} ${left} ${sign} ${told}`
 }
 
-/** Measures every side with one seed, and with two more where an order is close. */
-export const measure = async (claim: Claim, facts: Pick<Measured, 'load' | 'date'>): Promise<Measured> => {
+/** Measures every side with one seed, and with two more where an order is close; gives the row behind each seed. */
+export async function* measure(claim: Claim, facts: Pick<Measured, 'load' | 'date'>): AsyncGenerator<Measured> {
   const started = performance.now()
   const sides = await claim.sides()
   const found = sides.map(({ name }) => ({ name, figures: {} as Record<string, number[]> }))
@@ -116,9 +116,16 @@ export const measure = async (claim: Claim, facts: Pick<Measured, 'load' | 'date
     }
     seeds.push(seed)
   }
+  const row = (): Measured => ({
+    ...{ name: claim.name, says: claim.says, seeds: [...seeds], sides: found, ...facts },
+    verdicts: claim.orders.map(order => verdictOf({ sides: found }, claim, order)),
+    minutes: (performance.now() - started) / 60_000,
+  })
   await run(FIRST_SEED)
-  if (isClose({ sides: found }, claim)) for (const seed of MORE_SEEDS) await run(seed)
-  const verdicts = claim.orders.map(order => verdictOf({ sides: found }, claim, order))
-  const minutes = (performance.now() - started) / 60_000
-  return { name: claim.name, says: claim.says, seeds, sides: found, verdicts, minutes, ...facts }
+  yield row()
+  if (!isClose({ sides: found }, claim)) return
+  for (const seed of MORE_SEEDS) {
+    await run(seed)
+    yield row()
+  }
 }

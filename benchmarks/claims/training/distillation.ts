@@ -38,7 +38,7 @@ const classes: Claim = {
 }
 
 const LAYERS = 2
-const STEPS = 200
+const STEPS = 120
 const attention = miniLm({ student: `model.layers.${LAYERS - 1}.self_attn`, teacher: 'model.layers.3.self_attn', causal: true })
 
 const layers: Claim = {
@@ -59,6 +59,8 @@ const layers: Claim = {
     },
   ],
   orders: [{ figure: 'perplexity', first: 'MiniLM', than: 'truncated layers' }],
+  failing:
+    'first layers of the teacher, on text that it has learned, need no attention of another; of 120 steps, 60 of MiniLM and 60 of the text come to 129.98 against 117.58, MiniLM beside the text to 117.42 with a weight of 0.1 and 120.71 with 1, soft labels to 96.33',
 }
 
 const POLICY_STEPS = 60
