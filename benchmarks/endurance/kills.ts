@@ -16,7 +16,18 @@ export interface Kill {
   readonly same: boolean
 }
 
-const STEPS = ['sparse-gpt(pattern=2:4)', 'gptq(bits=4, group=32)']
+/** What is killed: walks through stages, and trainings that leave checkpoints. */
+export const PIPELINES = {
+  compression: ['sparse-gpt(pattern=2:4)', 'gptq(bits=4, group=32)'],
+  training: ['rtn(bits=2, group=64)', 'distill(steps=6, rows=1, checkpoint=1)', 'lora(rank=4, steps=6, rows=1, checkpoint=2)'],
+} as const
+
+export interface KillsOptions {
+  readonly steps: readonly string[]
+  readonly count: number
+  readonly onResult: (kill: Kill) => void
+}
+
 const CHARACTERS = 4000
 
 /** One digest for all files of a folder. */
@@ -32,13 +43,13 @@ const exists = (path: string): Promise<boolean> =>
     () => false,
   )
 
-/** Kills a pipeline of two steps on the bundled model with SIGKILL at random moments after its journal was begun, and resumes it. */
-export const kills = async (folder: string, bundled: string, count: number, onResult: (kill: Kill) => void): Promise<readonly Kill[]> => {
+/** Kills a pipeline on the bundled model with SIGKILL at random moments after its journal was begun, and resumes it. */
+export const kills = async (folder: string, bundled: string, { steps, count, onResult }: KillsOptions): Promise<readonly Kill[]> => {
   const text = join(folder, 'kill-text.txt')
   await writeText(join(bundled, 'text/calibration.txt'), text, CHARACTERS)
   const command = (out: string) => [
     ...['command', 'compress', join(bundled, 'model'), '--out', out, '--calibrate', text, '--quiet', '--json', '--seed', '3'],
-    ...STEPS.flatMap(step => ['--step', step]),
+    ...steps.flatMap(step => ['--step', step]),
   ]
   const begun = async (out: string): Promise<void> => {
     while (!(await exists(join(`${out}.partial`, 'journal')))) await setTimeout(2)
@@ -52,6 +63,7 @@ export const kills = async (folder: string, bundled: string, count: number, onRe
   const lasts = performance.now() - from
   const expected = await digestOf(reference)
 
+  await rm(reference, { recursive: true, force: true })
   const rng = createRng(1)
   const done: Kill[] = []
   while (done.length < count) {

@@ -11,7 +11,7 @@ import { fileURLToPath } from 'node:url'
 import { loadNow, machineOf } from '../speed/machine.js'
 import { fillIn } from '../speed/table.js'
 import { writeFormatted } from '../speed/write-formatted.js'
-import { kills } from './kills.js'
+import { kills, PIPELINES } from './kills.js'
 import { killText, tableOf, wholeText, type Report } from './table.js'
 import { wholeRuns } from './whole.js'
 
@@ -49,7 +49,11 @@ console.log(`${machine.processor}, ${machine.cores} cores, Node ${machine.node},
 const work = await mkdtemp(join(process.env.TERSOR_WORK ?? tmpdir(), 'tersor-endurance-'))
 try {
   if (wants('whole')) await keep({ whole: await wholeRuns(work, BUNDLED, run => console.log(wholeText(run))) })
-  if (wants('kills')) await keep({ kills: await kills(work, BUNDLED, KILLS, kill => console.log(killText(kill))) })
+  const killed = (steps: readonly string[]) => kills(work, BUNDLED, { steps, count: KILLS, onResult: kill => console.log(killText(kill)) })
+  if (wants('kills')) {
+    await keep({ kills: await killed(PIPELINES.compression) })
+    await keep({ trainingKills: await killed(PIPELINES.training) })
+  }
   if (names.includes('pairs')) pairs()
 } finally {
   await rm(work, { recursive: true, force: true })

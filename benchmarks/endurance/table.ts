@@ -10,6 +10,7 @@ export interface Report {
   readonly date: string
   readonly whole?: readonly WholeRun[]
   readonly kills?: readonly Kill[]
+  readonly trainingKills?: readonly Kill[]
 }
 
 /** Issue 3: the most memory, in GB of 10⁹ bytes, and the most time against the parts measured apart. */
@@ -44,12 +45,16 @@ const rowOf = (run: WholeRun): readonly string[] => [
 ]
 
 /** What a report says, in Markdown. */
-export const tableOf = ({ machine, threads, load, date, whole = [], kills = [] }: Report): string => {
+export const tableOf = ({ machine, threads, load, date, whole = [], kills = [], trainingKills = [] }: Report): string => {
   const lines = [HEAD, HEAD.map((_, i) => (i < 3 || i === 9 ? '---' : '---:')), ...whole.map(rowOf)]
-  const same = kills.filter(kill => kill.same).length
+  const killedText = (what: string, of: readonly Kill[]): readonly string[] =>
+    of.length === 0
+      ? []
+      : [`${what}, killed and resumed: ${of.filter(({ same }) => same).length} of ${of.length} ended in identical bytes.`]
   return [
     `${machine.processor}, ${machine.cores} cores, ${machine.memory} GiB, ${machine.system}, Node ${machine.node}; ${threads} threads; load ${load} at the end; ${date.slice(0, 16).replace('T', ' ')} UTC.`,
     ...(whole.length > 0 ? [lines.map(cells => `| ${cells.join(' | ')} |`).join('\n')] : []),
-    ...(kills.length > 0 ? [`Killed and resumed: ${same} of ${kills.length} ended in identical bytes.`] : []),
+    ...killedText('Compressions', kills),
+    ...killedText('Trainings', trainingKills),
   ].join('\n\n')
 }

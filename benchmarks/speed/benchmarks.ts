@@ -12,7 +12,7 @@ export interface Benchmark {
   readonly settings: Settings
   /** The first is the one that the ratio is against. */
   readonly peers: readonly PeerName[]
-  /** The least ratio of speeds, peer's time to ours, that issue 3 asks for. */
+  /** The least ratio of speeds, peer's time to ours, that issues 3 and 11 ask for. */
   readonly target?: number
   /** Times each side runs. */
   readonly rounds: number
@@ -98,15 +98,15 @@ export const BENCHMARKS: readonly Benchmark[] = [
   matmul(1024, 0.9, 5, ['pytorch', 'tfjs-wasm']),
   matmul(2048, 0.9, 1, ['pytorch']),
   matmul(4096, 0.9, 1, ['pytorch']),
-  language('train', 8, 1.05, ['pytorch'], 11),
-  language('train', 1, 1.05, ['pytorch'], 21),
-  language('forward', 8, 1.3, ['pytorch', 'tfjs-wasm'], 11),
+  language('train', 8, 0.9, ['pytorch'], 11),
+  language('train', 1, 0.9, ['pytorch'], 21),
+  language('forward', 8, 1.05, ['pytorch', 'tfjs-wasm'], 11),
   {
     ...{ name: 'resnet-8', title: 'ResNet-8 training step, batch 64', job: 'resnet', settings: { batch: 64 }, peers: ['pytorch'] },
-    ...{ target: 1.05, rounds: 15, amount: 64, unit: 'images/s', note: '`capture`; biases in place of norms, plain gradient descent' },
+    ...{ target: 1, rounds: 15, amount: 64, unit: 'images/s', note: '`capture`; biases in place of norms, plain gradient descent' },
   },
-  algebra('cholesky', 4096, 'Cholesky 4096', 3, { target: 0.8 }),
-  algebra('eigen', 1024, 'symmetric eigendecomposition 1024', 3, { target: 0.8 }),
+  algebra('cholesky', 4096, 'Cholesky 4096', 3, { target: 0.9 }),
+  algebra('eigen', 1024, 'symmetric eigendecomposition 1024', 3, { target: 0.6 }),
   algebra('svd', 512, 'exact SVD 512', 3, { note: 'no target' }),
   algebra('randomized-svd', 2048, 'randomized SVD 2048, rank 128', 5, {
     settings: { what: 'randomized-svd', n: 2048, warm: 1, rank: 128, oversampling: 8, iterations: 2 },

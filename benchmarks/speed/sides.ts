@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Benchmark, PeerName } from './benchmarks.js'
+import type { Settings } from './serve.js'
 import type { SideCommand } from './side.js'
 
 const FOLDER = fileURLToPath(new URL('.', import.meta.url))
@@ -17,16 +18,27 @@ const inNode = (name: string, script: string, { job, settings }: Benchmark, thre
   environment: { TERSOR_ENGINE: engine, TERSOR_THREADS: String(threads) },
 })
 
-/** PyTorch, with threads that wait as it lets them and with threads that sleep. */
-const inPython = ({ job, settings }: Benchmark, threads: number): readonly SideCommand[] =>
-  [{ name: 'pytorch' }, { name: 'pytorch, threads sleeping', environment: { OMP_WAIT_POLICY: 'PASSIVE' } }].map(
-    ({ name, environment }) => ({
-      name,
-      command: process.env.TERSOR_PYTHON ?? 'python3',
-      arguments: [join(FOLDER, 'peers', `${job.replaceAll('-', '_')}.py`), JSON.stringify(settings)],
-      environment: { TERSOR_THREADS: String(threads), PYTHONDONTWRITEBYTECODE: '1', ...environment },
-    }),
-  )
+interface PythonSide {
+  readonly name: string
+  readonly environment?: Readonly<Record<string, string>>
+  readonly settings?: Settings
+}
+
+/** PyTorch, with threads that wait as it lets them and with threads that sleep; networks of language compiled besides, with its fused Adam. */
+const inPython = ({ job, settings }: Benchmark, threads: number): readonly SideCommand[] => {
+  const compiled: readonly PythonSide[] = job === 'language-model' ? [{ name: 'pytorch, compiled', settings: { compile: 1 } }] : []
+  const sides: readonly PythonSide[] = [
+    { name: 'pytorch' },
+    { name: 'pytorch, threads sleeping', environment: { OMP_WAIT_POLICY: 'PASSIVE' } },
+    ...compiled,
+  ]
+  return sides.map(({ name, environment, settings: more }) => ({
+    name,
+    command: process.env.TERSOR_PYTHON ?? 'python3',
+    arguments: [join(FOLDER, 'peers', `${job.replaceAll('-', '_')}.py`), JSON.stringify({ ...settings, ...more })],
+    environment: { TERSOR_THREADS: String(threads), PYTHONDONTWRITEBYTECODE: '1', ...environment },
+  }))
+}
 
 /** The other sides that a peer stands for, or why there are none. */
 export const peersOf = (peer: PeerName, benchmark: Benchmark, threads: number): readonly SideCommand[] | string => {

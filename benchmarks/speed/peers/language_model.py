@@ -59,20 +59,29 @@ def logits():
     return normalised(x, norm) @ head
 
 
-optimiser = torch.optim.Adam(parameters, lr=1e-3)
+compiled = torch.compile if settings.get("compile") else lambda function: function
+optimiser = torch.optim.Adam(parameters, lr=1e-3, fused=bool(settings.get("compile")))
+
+
+@compiled
+def loss_of():
+    return functional.cross_entropy(logits(), tokens[1:])
 
 
 def train():
     optimiser.zero_grad()
-    loss = functional.cross_entropy(logits(), tokens[1:])
+    loss = loss_of()
     loss.backward()
     optimiser.step()
     loss.item()
 
 
+outputs = compiled(logits)
+
+
 def forward():
     with torch.no_grad():
-        logits()
+        outputs()
 
 
 serve(train if settings["what"] == "train" else forward)

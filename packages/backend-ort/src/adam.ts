@@ -61,7 +61,7 @@ function runPass(engine: OrtEngine, named: Named, factors: AdamFactors, pass: Ad
   if (inputs.some(({ value }) => value.node !== null)) engine.flush()
   const { shape } = named.parameter
   const to = [0, 1, 2].map(() => engine.pool.take('float32', sizeOf(shape)) as Float32Array)
-  pass(inputs.map(arrayOf) as Float32Array[], to, factors)
+  pass(inputs.map(operand => arrayOf(operand)) as Float32Array[], to, factors)
   return to.map(values => ({ value: { ...newValue('float32'), values }, shape, dtype: 'float32' }))
 }
 

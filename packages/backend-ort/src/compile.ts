@@ -92,7 +92,7 @@ export function runPlan(
   more: Readonly<Record<string, NativeTensor>> = {},
 ): NativeArray[] {
   const feeds: Record<string, NativeTensor> = { ...more }
-  for (const slot of plan.fed) feeds[feedName(slot)] = tensorOf(native, inputs[slot])
+  for (const slot of plan.fed) feeds[feedName(slot)] = tensorOf(native, inputs[slot], pool.take)
   const fetches: Record<string, NativeTensor> = {}
   const arrays = outputs.map(({ dtype, shape }, index) => {
     const array = pool.take(dtype, sizeOf(shape))

@@ -50,7 +50,11 @@ export function createInterpreter(native: Native, pool: BufferPool, settings: ()
   const sessions = createRecency<NodeSession>({ entries: NODE_SESSIONS }, ({ session }) => session.dispose())
   return {
     run(node) {
-      if (node.host !== undefined) return node.host(node.inputs.map(arrayOf), pool.take)
+      if (node.host !== undefined)
+        return node.host(
+          node.inputs.map(input => arrayOf(input)),
+          pool.take,
+        )
       const running = settings()
       const parallel = HEAVY.has(node.op) || sizeOf(node.shape) >= PARALLEL_ELEMENTS ? running.threads : 1
       const key = keyOf(node, parallel)
@@ -59,7 +63,7 @@ export function createInterpreter(native: Native, pool: BufferPool, settings: ()
       const { session, output } = used
       if (known === undefined) sessions.set(key, used)
       const feeds: Record<string, NativeTensor> = {}
-      node.inputs.forEach((input, index) => (feeds[`x${index}`] = tensorOf(native, input)))
+      node.inputs.forEach((input, index) => (feeds[`x${index}`] = tensorOf(native, input, pool.take)))
       const array = pool.take(node.dtype, sizeOf(node.shape))
       session.run(feeds, { [output.name]: native.tensor(node.dtype, array, node.polymorphic ? node.shape : output.shape) })
       return array

@@ -34,7 +34,7 @@ function kernel(engine: OrtEngine): KernelFunc {
     const [rows, , bytes] = constants[0].shape as [number, number, number]
     const [m, columns] = x.shape as [number, number]
     const names = constants.map(embedded)
-    const arrays = constants.map(arrayOf)
+    const arrays = constants.map(operand => arrayOf(operand))
     const options = { K: columns, N: rows, bits, block_size: (bytes * 8) / bits, accuracy_level: level }
     const product = trace.record({
       op: 'MatMulNBits',

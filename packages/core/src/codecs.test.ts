@@ -1,11 +1,12 @@
 import * as tf from '@tensorflow/tfjs-core'
 import '@tensorflow/tfjs-backend-cpu'
 import { describeCodec, useEngine } from '@tersor/testing'
-import { byteLength, dense, encoded, fromFloat32, toFloat32, type Codec, type Encoded, type Parameter } from '@tersor/tensor'
+import { byteLength, dense, encoded, fromFloat32, fromIntegers, toFloat32, type Codec, type Encoded, type Parameter } from '@tersor/tensor'
 import { affineOf, scaleDTypeOf } from './codecs/affine.js'
 import { bitmaskOf } from './codecs/bitmask.js'
 import { codebookOf, CODEBOOKS, nearestCode, type CodebookName } from './codecs/codebook.js'
 import { factoredOf } from './codecs/factored.js'
+import { levelsTree } from './codecs/levels.js'
 import { maskedOf } from './codecs/masked.js'
 import { asMatrix, matrixOf } from './codecs/matrix.js'
 import { permutedOf } from './codecs/permuted.js'
@@ -54,6 +55,17 @@ describeCodec('codebook, runs of a row, the last one short', () => ({
 describeCodec('codebook, with an offset', () => ({
   tree: codebookOf({ shape: [2], table: 'dynamic8', block: 2, codes: [255, 127], scale: f32([0.5], [1]), offset: f32([3], [1]) }),
   values: [3.5, 3],
+}))
+describeCodec('levels, runs of a row, the last one short', () => ({
+  tree: levelsTree({
+    ...{ shape: [2, 3], group: 2, data: fromIntegers([2, 1, 0, 0, 1, 2], 'u2', [2, 3]), levels: f32([0, 0.25, 1], [3]) },
+    ...{ scale: f32([1, 2, 4, 8], [2, 2]), minimum: f32([0, -1, 3, 0.5], [2, 2]) },
+  }),
+  values: [1, 0.25, -1, 3, 4, 8.5],
+}))
+describeCodec('levels alone', () => ({
+  tree: levelsTree({ shape: [2], group: 2, data: fromIntegers([1, 0], 'u1', [2]), levels: f32([-3, 7], [2]) }),
+  values: [7, -3],
 }))
 describeCodec('scaled in blocks', () => ({
   tree: blockScaledOf(fromFloat32([1, 1, 1, 1, 1, 1], 'f8e4m3', [2, 3]), [2, 4, 8, 16], [1, 2]),

@@ -27,14 +27,21 @@ const meanOf = (rows: tf.Tensor, { attended }: Scene['batch']): tf.Scalar => {
   return tf.div(tf.sum(tf.mul(rows, weights)), tf.maximum(1, tf.mul(tf.sum(weights), heads)))
 }
 
-const sameHeads = (student: tf.Tensor, teacher: tf.Tensor): void => {
+const sameHeads = (term: string, student: tf.Tensor, teacher: tf.Tensor): void => {
   if (String(student.shape) === String(teacher.shape)) return
   throw new CompressionError(
     'SHAPE',
-    `The term "mini-lm" compares relations [${student.shape}] of the student with [${teacher.shape}] of the teacher.`,
+    `The term "${term}" compares relations [${student.shape}] of the student with [${teacher.shape}] of the teacher.`,
     'Both need as many heads; their sizes and the depths of the networks are free.',
-    { student: student.shape, teacher: teacher.shape },
+    { term, student: student.shape, teacher: teacher.shape },
   )
+}
+
+/** mean KL(A_t ‖ A_s) over heads and tokens, shares (batch, heads, tokens, tokens). Throws SHAPE for other numbers of heads. */
+export const sharesDivergence = (term: string, batch: Scene['batch'], student: tf.Tensor, teacher: tf.Tensor): tf.Scalar => {
+  sameHeads(term, student, teacher)
+  const [logS, logT] = [student, teacher].map(shares => tf.log(tf.maximum(shares, 1e-12)))
+  return meanOf(tf.sum(tf.mul(teacher, tf.sub(logT, logS)), -1), batch)
 }
 
 /**
@@ -60,14 +67,12 @@ export const miniLm = defineTerm({
   make: ({ student: own, teacher: taught, causal }) => ({
     places: { student: [`${own}.shares`, `${own}.values`], teacher: [`${taught}.shares`, `${taught}.values`] },
     loss: ({ batch, student, teacher }) => {
-      const [a, b] = [student.at(`${own}.shares`), teacher.at(`${taught}.shares`)]
-      sameHeads(a, b)
-      const [logS, logT] = [a, b].map(shares => tf.log(tf.maximum(shares, 1e-12)))
-      const attention = tf.sum(tf.mul(b, tf.sub(logT, logS)), -1) // (batch, heads, tokens)
-      const hidden = hiddenOf(a.shape.at(-1)!, causal, batch)
+      const shares = student.at(`${own}.shares`)
+      const attention = sharesDivergence('mini-lm', batch, shares, teacher.at(`${taught}.shares`))
+      const hidden = hiddenOf(shares.shape.at(-1)!, causal, batch)
       const [relations, others] = [student.at(`${own}.values`), teacher.at(`${taught}.values`)].map(v => valueRelations(v, hidden))
-      sameHeads(relations, others)
-      return tf.add(meanOf(attention, batch), meanOf(divergenceOfRows(others, relations), batch))
+      sameHeads('mini-lm', relations, others)
+      return tf.add(attention, meanOf(divergenceOfRows(others, relations), batch))
     },
   }),
 })

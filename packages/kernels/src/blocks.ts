@@ -137,22 +137,23 @@ export const encodeBlocks = (type: BlockTypeName, values: Float32Array, options:
 }
 
 /**
- * Quantizes values, float32 or the codes of bf16, to the same blocks on all threads of `runRows`.
+ * Quantizes values, float32 or the codes of bf16, to the same blocks on all threads of `runRows`; `into` bytes of the caller where given.
  * Throws what `encodeBlocks` throws, the signal's reason, and what `runRows` throws.
  */
 export const quantizeBlocks = async (
   type: BlockTypeName,
   values: Float32Array | Uint16Array,
-  options: EncodeOptions & RunRowsOptions = {},
+  options: EncodeOptions & RunRowsOptions & { readonly into?: Uint8Array } = {},
 ): Promise<Uint8Array> => {
-  const { importance, signal } = options
+  const { importance, signal, into } = options
   const largest = checkValues(type, values, options)
   const format = BLOCK_TYPES[type]
-  const work = blockJob(type, format, values, importance)
+  const work = blockJob(type, format, values, importance, into)
   if (work) await runRows(work.job, { signal })
   const bytes = work ? work.bytes : format.encode(widened(values), importance)
   checkScales(type, bytes, values, largest)
-  return bytes
+  if (into && bytes !== into) into.set(bytes)
+  return into ?? bytes
 }
 
 const widened = (codes: Float32Array | Uint16Array): Float32Array => {

@@ -63,15 +63,28 @@ const permuted = (hessian: Float32Array, order: Uint32Array): Float32Array => {
   return result
 }
 
+/** Factors by Hessian: sites that see one tensor share it, and its factor takes as long as all the rest of a small one. */
+const factors = new WeakMap<tf.Tensor, Map<string, Promise<HessianFactor>>>()
+
 /**
  * The factor of H + damping · mean(diag H) · I, columns without inputs taken for usual ones as in `damped`; `byInput` puts columns with
- * the largest inputs first. H: (in, in), which stays as it is; damping: a fraction. Throws as `inverseCholeskyUpper` does.
+ * the largest inputs first. H: (in, in), which stays as it is; damping: a fraction. What it gives is kept as long as H and shared by all
+ * who ask: nobody writes to it. Throws as `inverseCholeskyUpper` does.
  */
-export const hessianFactor = async (
+export const hessianFactor = (
   hessian: tf.Tensor2D,
   damping: number,
   { byInput = false }: { readonly byInput?: boolean } = {},
 ): Promise<HessianFactor> => {
+  const known = factors.get(hessian) ?? new Map<string, Promise<HessianFactor>>()
+  factors.set(hessian, known)
+  const key = `${damping} ${byInput}`
+  const found = known.get(key) ?? factorOf(hessian, damping, byInput)
+  known.set(key, found)
+  return found
+}
+
+const factorOf = async (hessian: tf.Tensor2D, damping: number, byInput: boolean): Promise<HessianFactor> => {
   const n = hessian.shape[0]
   const values = await damped(hessian, damping)
   if (!byInput) return { upper: await inverseCholeskyUpper(values, n) }

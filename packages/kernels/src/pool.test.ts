@@ -39,6 +39,21 @@ it.each([1, 2, 3, 5])('gives the results of plain loops on %i threads', threads 
   }),
 )
 
+it.each([1, 3])('cuts columns out of lines, and leaves what lies between rows that it fills, on %i threads', threads =>
+  using(poolOf(threads), async pool => {
+    const values = Float32Array.from({ length: 4 * 10 }, (_, i) => i) // (4, 10)
+    const found = new Float32Array(1 + 3 * 8).fill(-1)
+    const buffers: RowJob['buffers'] = {
+      strip: { role: 'in', array: values, lines: 3, stride: 10, offset: 11 }, // rows 1 … 3, columns 1 … 8
+      turned: { role: 'out', array: found, each: 2, stride: 3, offset: 1 },
+    }
+    const call = ['transposeLines', { at: 'strip' }, 2, 'rows', { at: 'turned' }] as const
+    await pool.run({ rows: 8, atOnce: 3, buffers, calls: [call] })
+    const expected = Array.from({ length: 8 }, (_, r) => [11 + r, 21 + r, -1]).flat()
+    expect([...found]).toEqual([-1, ...expected])
+  }),
+)
+
 it('runs jobs that were started together', () =>
   using(poolOf(2), async pool => {
     const together = await Promise.all(Array.from({ length: 8 }, () => rangesOn(pool)))

@@ -44,13 +44,17 @@ const sharedCopy = <T extends Numbers>(array: T): T => {
   return copy
 }
 
+/** Whether nothing of the array stays as it was. */
+const fillsAll = (buffer: RowBuffer): boolean =>
+  buffer.role === 'out' && 'each' in buffer && buffer.stride === undefined && buffer.offset === undefined
+
 /** The job with what it reads and writes in memory that threads share, and how results come back. */
 const shareBuffers = (job: RowJob): { readonly job: RowJob; readonly takeBack: () => void } => {
   const results: (readonly [own: Numbers, shared: Numbers])[] = []
   const share = (buffer: RowBuffer): RowBuffer => {
     if (buffer.role === 'room' || buffer.role === 'whole' || isShared(buffer.array)) return buffer
     if (buffer.role === 'in') return { ...buffer, array: sharedCopy(buffer.array) }
-    const array = sharedLike(buffer.array)
+    const array = fillsAll(buffer) ? sharedLike(buffer.array) : sharedCopy(buffer.array)
     results.push([buffer.array, array])
     return { ...buffer, array }
   }

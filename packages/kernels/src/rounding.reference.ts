@@ -1,5 +1,6 @@
 import { encodeF8e4m3, encodeF8e5m2, roundHalfEven } from '@tersor/tensor'
 import type { LinesOfRuns, Runs, SortedLevels } from './rounding.js'
+import type { ScaledRounding } from './rounding-error.js'
 
 /** The runs of a matrix, row by row. */
 export const runsOf = (values: ArrayLike<number>, { columns, run }: Runs): number[][] => {
@@ -39,4 +40,22 @@ export const e2m1Reference = (value: number): number => {
 export const float8Reference = (values: Float32Array, format: 'e4m3' | 'e5m2', columns: number, scales: Float32Array): number[] => {
   const [encode, largest] = format === 'e4m3' ? [encodeF8e4m3, 448] : [encodeF8e5m2, 57344]
   return Array.from(values, (value, i) => encode(Math.min(largest, Math.max(-largest, value / scales[Math.floor(i / columns)]))))
+}
+
+/** Q(x · factor) / factor − x, number by number in float32. */
+export const roundingErrorsReference = (values: Float32Array, factors: Float32Array, grid: ScaledRounding): number[] => {
+  const { columns, run, joint, symmetric, bits } = grid
+  const f = Math.fround
+  const scaled = values.map((value, i) => value * factors[i % columns])
+  const levels = 2 ** bits - 1
+  const ranges = runsOf(scaled, { columns, run }).map(each => [Math.min(0, ...each), Math.max(0, ...each)])
+  const all = [Math.min(...ranges.map(([low]) => low)), Math.max(...ranges.map(([, high]) => high))]
+  const perRow = Math.ceil(columns / run)
+  return Array.from(scaled, (x, i) => {
+    const [low, high] = joint ? all : ranges[Math.floor(i / columns) * perRow + Math.floor((i % columns) / run)]
+    const scale = f(f(Math.max(symmetric ? 2 * Math.max(-low, high) : f(high - low), f(1e-5))) / levels)
+    const zero = symmetric ? 2 ** (bits - 1) : roundHalfEven(f(-low / scale))
+    const code = Math.min(levels, Math.max(0, roundHalfEven(f(x / scale)) + zero))
+    return f(f(f((code - zero) * scale) / factors[i % columns]) - values[i])
+  })
 }

@@ -22,19 +22,3 @@ it('keeps the memories of two instances apart', () => {
   one.fill(7)
   expect([...other]).toEqual([0, 0, 0, 0])
 })
-
-it('turns a column into its errors and takes them out of the columns behind, of lengths that no vector divides', () => {
-  const kernels = wasmKernels()
-  for (const length of [1, 15, 16, 37]) {
-    const arena = kernels.arena(4 * (4 * length + length + 3) + 48)
-    const [w, q, u] = [arena.f32(4 * length), arena.f32(length), arena.f32(3)]
-    w.forEach((_, at) => (w[at] = at))
-    q.forEach((_, at) => (q[at] = at % 3))
-    u.set([1, 0, -2])
-    const errors = Array.from(q, (kept, at) => (at - kept) / 0.5)
-    const behind = Array.from(w, (_, at) => at - [0, ...u][Math.floor(at / length)] * errors[at % length]).slice(length)
-    const loss = kernels.sweepColumn(w.byteOffset, q.byteOffset, 0.5, u.byteOffset, 3, length)
-    expect([...w]).toEqual([...errors, ...behind])
-    expect(loss).toBe(errors.reduce((sum, e) => sum + e * e, 0) / 2)
-  }
-})

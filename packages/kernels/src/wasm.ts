@@ -67,8 +67,6 @@ type Exports = {
   secularRoots(d: Pointer, z: Pointer, size: number, rho: number, roots: Pointer, differences: Pointer): void
   secularVectors(d: Pointer, z: Pointer, size: number, differences: Pointer, squares: Pointer, vectors: Pointer): void
   tridiagonalise(a: Pointer, n: number, diagonal: Pointer, offDiagonal: Pointer, factors: Pointer, work: Pointer): void
-  roundColumn(w: Pointer, scales: Pointer, zeros: Pointer, top: number, length: number, codes: Pointer, q: Pointer): void
-  sweepColumn(w: Pointer, q: Pointer, diagonal: number, u: Pointer, count: number, length: number): number
 }
 
 /** Writes blocks of 32 float32 values as GGUF holds them. */

@@ -1,5 +1,7 @@
 /** Quantizers of GGUF's blocks of 32 values, bit for bit as ggml's own: the same float32 operations in the same order. */
 
+import { largestLane } from './vectors'
+
 /** The nearest half-precision number, ties to even, as its code. */
 export function halfOf(value: f32): u16 {
   const bits = reinterpret<u32>(value)
@@ -17,11 +19,6 @@ function inverseOf(scale: f32): f32 {
   if (scale == 0) return 0
   const inverse: f32 = 1 / scale
   return abs(inverse) == Infinity ? NaN : inverse
-}
-
-function largestLane(v: v128): f32 {
-  const half = f32x4.pmax(v, i8x16.shuffle(v, v, 8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7))
-  return max(f32x4.extract_lane(half, 0), f32x4.extract_lane(half, 1))
 }
 
 /** The largest magnitude of 32 values; NaN counts as nothing. */
@@ -132,25 +129,24 @@ export function quantizeQ5_1(values: usize, blocks: i32, to: usize): void {
   quantizeRange(values, blocks, to, 31, true)
 }
 
-/** Four values in steps, to the nearest, halves away from zero. */
+/** Added to a whole number of fewer than 22 bits it leaves that in the lowest bits of the sum. */
+const TO_BITS: f32 = 12582912 // 1.5 · 2²³
+
+/** Four values in steps, to the nearest, halves away from zero; none is beyond 127. */
 function roundedFour(x: usize, inverse: v128): v128 {
   const steps = f32x4.mul(v128.load(x), inverse)
-  const whole = f32x4.trunc(steps)
-  const up = f32x4.ge(f32x4.abs(f32x4.sub(steps, whole)), f32x4.splat(0.5))
-  const sign = v128.and(steps, i32x4.splat(<i32>0x80000000))
-  const one = v128.and(v128.or(f32x4.splat(1), sign), up)
-  return i32x4.trunc_sat_f32x4_s(f32x4.add(whole, one))
+  // the largest number below a half: what is a half away then rounds up to the next whole number, and nothing below does
+  const half = v128.or(v128.and(steps, i32x4.splat(<i32>0x80000000)), i32x4.splat(0x3effffff))
+  const whole = f32x4.trunc(f32x4.add(steps, half))
+  return i32x4.sub(f32x4.add(whole, f32x4.splat(TO_BITS)), i32x4.splat(reinterpret<i32>(TO_BITS)))
 }
 
 /** Scale = largest magnitude / 127, then 32 signed bytes. */
 export function quantizeQ8_0(values: usize, blocks: i32, to: usize): void {
   for (let block = 0; block < blocks; block++) {
-    let most = f32x4.splat(0)
-    for (let at: usize = 0; at < 128; at += 16) most = f32x4.max(most, f32x4.abs(v128.load(values + at)))
-    const scale: f32 =
-      max(max(f32x4.extract_lane(most, 0), f32x4.extract_lane(most, 1)), max(f32x4.extract_lane(most, 2), f32x4.extract_lane(most, 3))) /
-      127
-    const inverse = f32x4.splat(inverseOf(scale))
+    const scale: f32 = magnitudeOf(values) / 127
+    const single = inverseOf(scale)
+    const inverse = f32x4.splat(single == single ? single : 0) // where it overflows every code is 0
     store<u16>(to, halfOf(scale))
     for (let at: usize = 0; at < 2; at++) {
       const x = values + (at << 6)

@@ -17,6 +17,7 @@ export {
   squaredErrors,
   widenBf16,
 } from './rounding'
+export { reachesOfProducts, roundingErrors } from './rounding-error'
 export { householderRows, jacobiSweep } from './rows'
 export { secularRoots, secularVectors } from './secular'
 export { multiplyPacked } from './packed'
@@ -24,7 +25,7 @@ export { countKeys, gatherKept, keepAbove, keepLargestOfRows, keepLargestOfRuns 
 export { multiplyGroupSparse, multiplyTwoOfFour } from './sparse'
 export { choleskyInPlace, invertLower } from './triangular'
 export { tridiagonalise } from './tridiagonalise'
-export { roundColumn, sweepColumn } from './vectors'
+export { rangesOfRows, removeColumns, roundColumns, scoresOfColumns, transposeLines } from './sweep'
 
 /** The first byte that belongs to the caller. */
 export function heapBase(): usize {

@@ -1,5 +1,7 @@
 /** Rounding of weights to lines, tables and small floats. Quotients are doubles, as plain JavaScript has them, so that ties fall alike. */
 
+import { largestLane } from './vectors'
+
 /** The least and the largest of each run of a row; the last run may be shorter. values: (rows, columns), low, high: (rows, runs). */
 export function rangesOfRuns(values: usize, length: i32, columns: i32, run: i32, low: usize, high: usize): void {
   for (let row = 0; row < length; row += columns) {
@@ -21,17 +23,8 @@ export function rangesOfRuns(values: usize, length: i32, columns: i32, run: i32,
         if (x < smallest) smallest = x
         if (x > largest) largest = x
       }
-      smallest = min(
-        smallest,
-        min(
-          min(f32x4.extract_lane(least, 0), f32x4.extract_lane(least, 1)),
-          min(f32x4.extract_lane(least, 2), f32x4.extract_lane(least, 3)),
-        ),
-      )
-      largest = max(
-        largest,
-        max(max(f32x4.extract_lane(most, 0), f32x4.extract_lane(most, 1)), max(f32x4.extract_lane(most, 2), f32x4.extract_lane(most, 3))),
-      )
+      smallest = min(smallest, -largestLane(f32x4.neg(least)))
+      largest = max(largest, largestLane(most))
       store<f32>(low, smallest)
       store<f32>(high, largest)
       low += 4
@@ -97,10 +90,7 @@ export function absmaxOfRuns(values: usize, length: i32, columns: i32, run: i32,
       let most = f32x4.splat(0)
       let i = start
       for (; i + 4 <= stop; i += 4) most = f32x4.pmax(most, f32x4.abs(v128.load(values + ((<usize>i) << 2))))
-      let found = max(
-        max(f32x4.extract_lane(most, 0), f32x4.extract_lane(most, 1)),
-        max(f32x4.extract_lane(most, 2), f32x4.extract_lane(most, 3)),
-      )
+      let found = largestLane(most)
       for (; i < stop; i++) found = max(found, abs(load<f32>(values + ((<usize>i) << 2))))
       store<f32>(largest, found)
       largest += 4

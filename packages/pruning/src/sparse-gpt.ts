@@ -1,8 +1,8 @@
 import { defineMethod, maskedOf, positive } from '@tersor/core'
-import { columnSweep, gram, hessianFactor, transpose, type ColumnVisitor } from '@tersor/kernels'
+import { columnSweep, gram, hessianFactor, roomForCodes, roomForThreads, scoresOfColumns, type NextStep } from '@tersor/kernels'
 import { fromFloat32 } from '@tersor/tensor'
 import { removalOptions } from './define-score.js'
-import { keepLargest, parsePattern, type Removal } from './patterns.js'
+import { keepLargestOnThreads, parsePattern, type Removal } from './patterns.js'
 
 const BLOCK = 128
 
@@ -31,10 +31,11 @@ export const sparseGpt = defineMethod({
     const [rows, columns] = weight.shape
     const { upper } = await hessianFactor(job.stats, damping)
     const values = await weight.data<'float32'>()
-    const kept = new Uint8Array(rows * columns) // (out, in)
-    const visitor = choosing(kept, upper, columns, { sparsity, pattern, within: 'layer' })
-    const swept = await columnSweep({ weight: values, rows, columns, upper, block: blockFor(pattern), signal: job.signal }, visitor)
-    return maskedOf(kept, fromFloat32(transpose(swept.compressed, columns, rows), job.dtype, [rows, columns]))
+    const [kept, result] = [roomForCodes(rows * columns), new Float32Array(roomForThreads(4 * rows * columns))] // (out, in)
+    const { signal } = job
+    const next = removing({ kept, result, upper, removal: { sparsity, pattern, within: 'layer' }, signal })
+    await columnSweep({ weight: values, rows, columns, upper, block: blockFor(pattern), signal }, next)
+    return maskedOf(kept, fromFloat32(result, job.dtype, [rows, columns]))
   },
 })
 
@@ -44,33 +45,29 @@ const blockFor = (pattern: Removal['pattern']): number => {
   return Math.max(1, Math.floor(BLOCK / m)) * m
 }
 
-/** Chooses the mask when a block, or a run of M columns, is reached; fills `kept` and zeroes what goes. */
-const choosing = (kept: Uint8Array, upper: Float32Array, columns: number, removal: Removal): ColumnVisitor => {
-  const run = removal.pattern ? parsePattern(removal.pattern)[1] : Infinity
-  let chosen: Uint8Array = new Uint8Array(0) // of the run that was reached last, (rows, width)
-  let [first, width] = [0, 0]
-  const choose = (start: number, end: number, rows: number, column: (j: number) => Float32Array): void => {
-    first = start
-    width = end - start
-    const scores = new Float32Array(rows * width)
-    for (let j = start; j < end; j++) {
-      const weights = column(j)
-      const diagonal = upper[j * columns + j]
-      for (let r = 0; r < rows; r++) {
-        const score = weights[r] / diagonal
-        scores[r * width + j - start] = score * score
-      }
-    }
-    chosen = keepLargest(scores, width, removal)
-    for (let r = 0; r < rows; r++) kept.set(chosen.subarray(r * width, (r + 1) * width), r * columns + start)
-  }
-  return {
-    enter: (start, end, state) => {
-      if (run === Infinity) choose(start, end, state.rows, state.column)
-    },
-    compress: (j, weights, compressed, state) => {
-      if (run !== Infinity && j % run === 0) choose(j, Math.min(j + run, columns), state.rows, state.column)
-      for (let r = 0, at = j - first; r < weights.length; r++, at += width) compressed[r] = chosen[at] ? weights[r] : 0
-    },
-  }
+interface Removing {
+  /** Filled, (rows, columns): 1 where a weight stays. */
+  readonly kept: Uint8Array
+  /** Filled, (rows, columns): what is left, compensated. */
+  readonly result: Float32Array
+  readonly upper: Float32Array
+  readonly removal: Removal
+  readonly signal: AbortSignal
 }
+
+/** Removes in a whole block at once: N of M by the kernel as it comes by, else those of the block with the least w² / U_jj². */
+const removing =
+  ({ kept, result, upper, removal, signal }: Removing): NextStep =>
+  async (start, end, { rows, columns, strip }) => {
+    const width = end - start
+    const inMatrix = { each: width, stride: columns, offset: start }
+    const [n, m] = removal.pattern ? parsePattern(removal.pattern) : [0, 0]
+    const buffers = { kept: { role: 'out', array: kept, ...inMatrix }, values: { role: 'out', array: result, ...inMatrix } } as const
+    const args = [m, n, { at: 'kept' }, { at: 'values' }] as const
+    if (m > 0) return { end, kernel: 'removeColumns', buffers, args }
+    const diagonal = Float32Array.from({ length: width }, (_, i) => upper[(start + i) * (columns + 1)])
+    const scores = await scoresOfColumns(strip('in', start, end), rows, diagonal, { signal })
+    const chosen = await keepLargestOnThreads(scores, width, removal, { signal })
+    for (let r = 0; r < rows; r++) kept.set(chosen.subarray(r * width, (r + 1) * width), r * columns + start)
+    return { end, kernel: 'removeColumns', buffers: { ...buffers, kept: { ...buffers.kept, role: 'in' } }, args }
+  }

@@ -14,8 +14,8 @@ const LONGEST_WINDOW = 2048
 const FEWEST_TOKENS = 32
 /** 512 images, or fewer that are large. */
 const MOST_IMAGE_BATCHES = 8
-/** What a batch takes grows with its tokens: a layer of 5,632 columns makes 6 MB of each of its tensors from so many. */
-const TOKENS_PER_BATCH = 256
+/** What a batch takes grows with its tokens: a layer of 5,632 columns makes 23 MB of each of its tensors from so many. Products of fewer rows are slower. */
+const TOKENS_PER_BATCH = 1024
 const MOST_ROWS = 8
 
 /** Inputs to learn from, for the model at a path: windows of token ids from a text, or images; the caller disposes them. */

@@ -10,9 +10,19 @@ import { setTimeout } from 'node:timers/promises'
 import { byteTokenizerJson } from './byte-tokenizer.fixture.js'
 
 const MINUTES = 60_000
-const KILLS = process.env.TERSOR_SLOW === '1' ? 4 : 1
+const IS_SLOW = process.env.TERSOR_SLOW === '1'
 const MAIN = join(__dirname, 'index.ts')
 const ROOT = join(__dirname, '../../..')
+
+/** What is killed, and how often in the slow run: walks through stages, and trainings that leave checkpoints. */
+const PIPELINES = [
+  { name: 'compression', steps: ['sparse-gpt(pattern=2:4)', 'gptq(group=8)', 'eora(rank=2)'], kills: 4 },
+  {
+    ...{ name: 'training', kills: 20 },
+    steps: ['rtn(bits=3, group=8)', 'distill(steps=20, rows=2, rate=0.01, checkpoint=3)', 'lora(rank=2, steps=20, rows=2, checkpoint=7)'],
+  },
+] as const
+type Steps = readonly string[]
 
 let folder = ''
 
@@ -28,9 +38,9 @@ beforeAll(async () => {
 afterAll(() => rm(folder, { recursive: true, force: true }))
 
 /** The command line in a process of its own, from sources. */
-const start = (out: string, ...more: string[]): ChildProcess => {
+const start = (out: string, calls: Steps, ...more: string[]): ChildProcess => {
   const code = `import { main } from ${JSON.stringify(MAIN)}; process.exitCode = await main(process.argv.slice(1))`
-  const steps = ['--step', 'sparse-gpt(pattern=2:4)', '--step', 'gptq(group=8)', '--step', 'eora(rank=2)']
+  const steps = calls.flatMap(call => ['--step', call])
   const argv = ['compress', join(folder, 'pico'), '--out', out, '--calibrate', join(folder, 'text.txt'), ...steps, '--quiet', ...more]
   const env = { ...process.env, TERSOR_ENGINE: 'ort', NODE_OPTIONS: '' }
   const node = ['--conditions=@tersor/source', '--import', 'tsx', '--input-type=module', '-e', code, '--', ...argv]
@@ -51,11 +61,11 @@ const begun = async (out: string, child: ChildProcess): Promise<void> => {
 const filesOf = async (out: string): Promise<readonly (readonly [string, Buffer])[]> =>
   Promise.all((await readdir(out)).sort().map(async name => [name, await readFile(join(out, name))] as const))
 
-it(
-  'ends in the same bytes when it is killed at random moments and resumed',
-  async () => {
-    const whole = join(folder, 'whole')
-    const first = start(whole)
+it.each(PIPELINES)(
+  'ends a $name in the same bytes when it is killed at random moments and resumed',
+  async ({ name, steps, kills: slowly }) => {
+    const whole = join(folder, `whole-${name}`)
+    const first = start(whole, steps)
     const ended = once(first, 'exit')
     await begun(whole, first)
     const from = performance.now()
@@ -63,9 +73,9 @@ it(
     const lasts = performance.now() - from
     const rng = createRng(11)
     let kills = 0
-    for (let attempt = 0; kills < KILLS; attempt++) {
-      const out = join(folder, `killed-${attempt}`)
-      const child = start(out)
+    for (let attempt = 0; kills < (IS_SLOW ? slowly : 1); attempt++) {
+      const out = join(folder, `killed-${name}-${attempt}`)
+      const child = start(out, steps)
       const exit = once(child, 'exit')
       await begun(out, child)
       await Promise.race([setTimeout(rng.uniform() * lasts), exit])
@@ -73,10 +83,10 @@ it(
       const [, signal] = await exit
       if (signal !== 'SIGKILL') continue // it was faster this time
       kills++
-      expect(await once(start(out, '--resume'), 'exit')).toEqual([0, null])
+      expect(await once(start(out, steps, '--resume'), 'exit')).toEqual([0, null])
       expect(await filesOf(out)).toEqual(await filesOf(whole))
       expect(await exists(`${out}.partial`)).toBe(false)
     }
   },
-  5 * MINUTES,
+  (IS_SLOW ? 30 : 5) * MINUTES,
 )

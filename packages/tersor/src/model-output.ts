@@ -1,4 +1,4 @@
-import type { RunOptions } from '@tersor/core'
+import { PROMPT, type RunOptions } from '@tersor/core'
 import type { SinkOptions } from '@tersor/formats/internal/files/output'
 import { scratchFolder, type ScratchFolder } from '@tersor/formats/scratch'
 import { loadFormats } from '@tersor/models/formats'
@@ -60,6 +60,12 @@ const noPlace = (format: OutputFormat, what: string, others: readonly string[], 
     ...fields,
   })
 
+/** The error for a prompt of vectors in a format that would lose it. */
+export const noPrompts = async (format: OutputFormat): Promise<CompressionError> => {
+  const others = (await loadFormats()).filter(each => each.writer?.prompts).map(({ name }) => name)
+  return noPlace(format, 'a prompt of vectors', others, {})
+}
+
 /** Throws UNSUPPORTED or BAD_OPTION where the model has no place in the format. Graphs are written as they came: other formats hold no operators. */
 const refuseMisplaced = async (writer: FormatWriter, model: OpenedModel, format: OutputFormat, out: string): Promise<void> => {
   if (model.family === 'graph') {
@@ -68,6 +74,7 @@ const refuseMisplaced = async (writer: FormatWriter, model: OpenedModel, format:
   }
   const refusal = writer.refuses?.(model, out)
   if (refusal) throw refusal
+  if (!writer.prompts && model.params.names().includes(PROMPT)) throw await noPrompts(format)
   if (writer.holds.includes(model.family)) return
   const others = (await loadFormats()).filter(each => each.writer?.holds.includes(model.family)).map(({ name }) => name)
   throw noPlace(format, model.architecture, others, { architecture: model.architecture })

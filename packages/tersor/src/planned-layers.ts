@@ -3,6 +3,7 @@ import type { PlannedLayer } from '@tersor/formats/gptq'
 import type { OpenedModel } from '@tersor/models'
 import { CompressionError } from '@tersor/tensor'
 import type { FormatFlags, OutputFormat } from './format-flags.js'
+import { noPrompts } from './model-output.js'
 import { writerOf } from './writer-of.js'
 
 /** Steps whose codes lie on no grid of integers with integer zeros. */
@@ -10,6 +11,13 @@ const OFF_THE_GRID: readonly string[] = ['hqq', 'nf4', 'fp4', 'k-quant', 'fp8', 
 
 const refuse = (format: OutputFormat, what: string, step: string): CompressionError =>
   new CompressionError('UNSUPPORTED', `The format ${format} will have no place for the result: ${what}.`, step, { format })
+
+/** The step that learns a prompt of vectors. */
+const PROMPTS = 'compress-then-prompt'
+
+/** Steps in order, those of pipelines among them. */
+const eachStep = (steps: readonly Step[]): readonly Step[] =>
+  steps.flatMap(step => (step.kind === 'pass' && step.steps ? eachStep(step.steps) : [step]))
 
 const isMethod = (step: Step): step is Method => step.kind === 'method'
 
@@ -23,12 +31,14 @@ const plannedLayer = ({ options = {} }: Method, site: Site, model: OpenedModel):
 }
 
 /**
- * Refuses what can be known of the last rounding step before any work is done: codes of another kind, embeddings, bits, groups and extents.
+ * Refuses what can be known of the steps before any work is done: a prompt, and of the last rounding codes of another kind, embeddings, bits,
+ * groups and extents.
  * Throws UNSUPPORTED.
  */
 export const refusePlanned = async (model: OpenedModel, steps: readonly Step[], flags: FormatFlags): Promise<void> => {
   const { format } = flags
-  const { judge, takes = [] } = await writerOf(format)
+  const { judge, takes = [], prompts } = await writerOf(format)
+  if (!prompts && eachStep(steps).some(({ name, options }) => name === PROMPTS && options?.vectors !== 0)) throw await noPrompts(format)
   const why = await judge?.(flags)
   if (why === undefined) return
   const { isEmbedding } = await import('@tersor/formats/huggingface')

@@ -5,7 +5,7 @@ import { huggingFaceSink } from '@tersor/formats/huggingface'
 import { scratchFolder } from '@tersor/formats/scratch'
 import { selectEngine } from '@tersor/kernels'
 import { lora } from '@tersor/low-rank'
-import { openModel, picoLlama } from '@tersor/models'
+import { generate, openModel, picoLlama, type LanguageModel } from '@tersor/models'
 import { lsq, qat, rtn } from '@tersor/quantization'
 import { bytesOfModel, outputOf, relativeError } from '@tersor/testing'
 import type { Encoded } from '@tersor/tensor'
@@ -38,6 +38,7 @@ afterAll(async () => {
 
 const run = (step: Step, more: RunOptions<typeof model> = {}) => compress(model, step, { calibration: batches, seed: 2, ...more })
 const errorOf = async (small: Model): Promise<number> => relativeError(await outputOf(model, batches[0]), await outputOf(small, batches[0]))
+const sinkOf = () => new Writable({ write: (_chunk, _encoding, done) => done() })
 const coarse = () => rtn({ bits: 2, group: 8 })
 
 it('learns back in a pipeline what rounding lost, with the codes as they were', async () => {
@@ -135,5 +136,40 @@ describe('the command line', () => {
     expect(opened.params.info('model.layers.0.mlp.up_proj.weight').codec).toBe('affine')
     expect(opened.provenance?.[0]).toMatchObject({ method: 'qat', options: { parametrization: { name: 'lsq', options: { bits: 4 } } } })
     await opened.close?.()
+  })
+
+  it.each([
+    ['quantized-distillation(bits=3, bucket=8)', 'ranged'],
+    ['differentiable-quantization(bits=2, bucket=8)', 'levels'],
+    ['weight-compander(reach=3)', undefined],
+  ])('trains with %s', async (parametrization, codec) => {
+    const out = join(folder, parametrization.slice(0, 9))
+    const told = await run('--out', out, '--step', `qat(parametrization=${parametrization}, steps=2, rows=2)`)
+    expect([told.code, told.err]).toEqual([0, ''])
+    const opened = await openModel(out)
+    expect(opened.params.info('model.layers.0.mlp.up_proj.weight').codec).toBe(codec)
+    await opened.close?.()
+  })
+
+  it('learns a prompt, which comes back with the folder and has no place in other formats', async () => {
+    const out = join(folder, 'prompted')
+    const steps = ['--step', 'rtn(bits=3, group=8)', '--step', 'compress-then-prompt(vectors=4, steps=2, rows=2)']
+    const told = await run('--out', out, ...steps)
+    expect([told.code, told.err]).toEqual([0, ''])
+    const opened = (await openModel(out)) as LanguageModel
+    expect([opened.notes, opened.contextLength]).toEqual([[], 32 - 4])
+    const measured = await main(['evaluate', out, '--data', text(), '--json'], { out: sinkOf(), err: sinkOf() })
+    expect(measured).toBe(0)
+    const ids: number[] = []
+    for await (const { id } of generate(opened, { prompt: [1, 2], tokens: 3 })) ids.push(id)
+    expect(ids).toHaveLength(3)
+    await opened.close?.()
+    const refusal = 'The format gguf has no place for a prompt of vectors.\nUse --format huggingface.'
+    const planned = await run('--out', `${out}.gguf`, '--format', 'gguf', ...steps)
+    expect([planned.code, planned.err]).toEqual([1, expect.stringContaining(refusal)])
+    const lines: string[] = []
+    const err = new Writable({ write: (chunk, _encoding, done) => (lines.push(String(chunk)), done()) })
+    expect(await main(['convert', out, '--out', `${out}.gguf`, '--format', 'gguf'], { out: sinkOf(), err })).toBe(1)
+    expect(lines.join('')).toContain(refusal)
   })
 })

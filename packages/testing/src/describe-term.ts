@@ -12,6 +12,8 @@ export interface TermSuite {
   readonly data?: TrainOptions['data']
   /** Whether it is 0 where student and teacher are the same; true where absent. */
   readonly zero?: boolean
+  /** Whether it needs a teacher; true where absent. */
+  readonly taught?: boolean
 }
 
 const rows: TrainOptions['data'] = (_step, rng): Batch => ({
@@ -22,7 +24,7 @@ const rows: TrainOptions['data'] = (_step, rng): Batch => ({
 /** The promises that every term of a training keeps; call it first in the term's test. */
 export const describeTerm = (
   make: () => Term & Made,
-  { model = seed => picoModel({ seed }), data = rows, zero = true }: TermSuite = {},
+  { model = seed => picoModel({ seed }), data = rows, zero = true, taught = true }: TermSuite = {},
 ): void => {
   const options = (): TrainOptions => ({
     ...{ objective: make(), teacher: model(9), data, steps: 12, seed: 3 },
@@ -36,7 +38,7 @@ export const describeTerm = (
   describe(`${callText(make())} as a term`, () => {
     useEngine()
 
-    it('is learned from a teacher', async () => {
+    it(taught ? 'is learned from a teacher' : 'is learned', async () => {
       const losses = await lossesOf({ data: (_step, _rng, withWeights) => data(0, createRng(4), withWeights) }) // one batch again and again
       expect(losses.every(Number.isFinite)).toBe(true)
       expect(losses[11]).toBeLessThan(losses[0])
@@ -54,9 +56,11 @@ export const describeTerm = (
       await abortEverywhere(stopping => run(stopping))
     })
 
-    it('says that it needs a teacher', async () => {
+    it(taught ? 'says that it needs a teacher' : 'needs no teacher', async () => {
       const { teacher: _none, ...alone } = options()
-      await expect(train(model(1), alone)).rejects.toMatchObject({ code: 'BAD_OPTION' })
+      const trained = train(model(1), { ...alone, steps: 1 })
+      if (taught) await expect(trained).rejects.toMatchObject({ code: 'BAD_OPTION' })
+      else expect((await trained).params.names()).toEqual(model(1).params.names())
     })
   })
 }

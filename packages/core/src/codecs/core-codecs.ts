@@ -3,6 +3,7 @@ import { affine } from './affine.js'
 import { bitmask } from './bitmask.js'
 import { codebook } from './codebook.js'
 import { factored } from './factored.js'
+import { levels } from './levels.js'
 import { masked } from './masked.js'
 import { matrix } from './matrix.js'
 import { permuted } from './permuted.js'
@@ -13,6 +14,6 @@ import { sum } from './sum.js'
 
 /** The storage forms of this package, which a model may always use. */
 export const CORE_CODECS: readonly Codec[] = Object.freeze([
-  ...[affine, bitmask, codebook, factored, masked, matrix],
+  ...[affine, bitmask, codebook, factored, levels, masked, matrix],
   ...[permuted, powers, ranged, scaled, sum],
 ])

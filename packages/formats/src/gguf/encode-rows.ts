@@ -1,5 +1,6 @@
 import { largestMagnitude } from '@tersor/kernels/floats'
-import { quantizeBlocks } from '@tersor/kernels/blocks'
+import { BLOCK_TYPES, quantizeBlocks } from '@tersor/kernels/blocks'
+import { roomForThreads } from '@tersor/kernels/pool'
 import { bf16CodesOf, dense, finiteRange, notFiniteAt, sizeOf, toFloat32, type Dense, type Shape } from '@tersor/tensor'
 import type { BlockTypeName } from './tables/tensor-types.js'
 
@@ -43,13 +44,12 @@ export const encodeRows = async (
   const size = sizeOf(shape)
   const step = Math.max(1, Math.floor(atOnce / columns)) * columns
   const options = { largest, ...(importance ? { importance } : {}) }
-  if (size <= step) return quantizeBlocks(type, valuesOf(values, 0, size), options)
-  let all: Uint8Array | undefined
-  for (let at = 0, end = 0; at < size; at += step) {
-    const blocks = await quantizeBlocks(type, valuesOf(values, at, Math.min(size, at + step)), options)
-    all ??= new Uint8Array((blocks.byteLength / step) * size)
-    all.set(blocks, end)
-    end += blocks.byteLength
+  const { block, bytes } = BLOCK_TYPES[type]
+  const blocks = new Uint8Array(roomForThreads((size / block) * bytes))
+  for (let at = 0; at < size; at += step) {
+    const end = Math.min(size, at + step)
+    const into = blocks.subarray((at / block) * bytes, (end / block) * bytes)
+    await quantizeBlocks(type, valuesOf(values, at, end), { ...options, into })
   }
-  return all!
+  return blocks
 }

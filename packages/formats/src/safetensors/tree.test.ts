@@ -1,6 +1,20 @@
 import '@tensorflow/tfjs-backend-cpu'
 import { rm } from 'node:fs/promises'
-import { affine, bitmask, codebook, CORE_CODECS, factored, masked, matrix, permuted, powers, ranged, scaled, sum } from '@tersor/core'
+import {
+  affine,
+  bitmask,
+  codebook,
+  CORE_CODECS,
+  factored,
+  levels,
+  masked,
+  matrix,
+  permuted,
+  powers,
+  ranged,
+  scaled,
+  sum,
+} from '@tersor/core'
 import { encoded, fromFloat32, fromIntegers, type Codec, type DType, type Encoded } from '@tersor/tensor'
 import { temporaryFolder } from '../files/failing-file-system.fixture.js'
 import { openSafetensors, safetensorsSink } from '../safetensors.js'
@@ -52,6 +66,8 @@ it.each<readonly [tree: Encoded, what: string]>([
     encoded(ranged, [2, 2], { data: four, scale: f32(2, 2), minimum: f32(2, 1) }, { group: 1 }),
     'ranged, and the minimum is [2, 1], expected [2, 2] or [1, 2]',
   ],
+  [encoded(levels, [2, 2], { data: four, levels: f32(3) }, { group: 2 }), 'levels, and the data has the code 3, and there are 3 levels'],
+  [encoded(levels, [2, 2], { data: four, levels: f32(2, 2) }, { group: 2 }), 'levels, and the levels are [2, 2], expected a list'],
   [encoded(masked, [2, 2], { mask: codes('u1', [1, 0], [1, 2]), values: f32(2, 2) }), 'masked, and the mask is [1, 2], expected [2, 2]'],
   [
     encoded(bitmask, [2, 2], { mask: codes('u1', [1, 0, 1, 1], [2, 2]), values: f32(2, 1) }),

@@ -36,12 +36,13 @@ export const blockJob = (
   { block, bytes: blockBytes }: BlockFormat,
   values: Float32Array | Uint16Array,
   importance: Float32Array | undefined,
+  into?: Uint8Array,
 ): { readonly job: RowJob; readonly bytes: Uint8Array } | undefined => {
   const row = KERNELS[type]
   const weights = type === 'q8_0' || type === 'mxfp4' ? undefined : importance // for which it changes nothing
   if (!row || (weights && !row.weighs)) return undefined
   const rows = values.length / block
-  const bytes = new Uint8Array(rows * blockBytes)
+  const bytes = into ?? new Uint8Array(rows * blockBytes)
   const halves = values instanceof Uint16Array
   const buffers: Record<string, RowBuffer> = {
     values: { role: 'in', array: values, each: block },

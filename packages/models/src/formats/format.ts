@@ -38,6 +38,8 @@ export interface FormatWriter {
   readonly ownNames?: boolean
   /** Whether zeros are packed away before it is written: its trees have a place for that. */
   readonly packs?: boolean
+  /** Whether a prompt of vectors comes back with it. */
+  readonly prompts?: boolean
   /** Whether writing rounds, so that only what is read back is what runs. */
   readonly rounds?: boolean
   /** Why a model, or a path for it, has no place here, where more is to be said of it than that. */

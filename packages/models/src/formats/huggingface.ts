@@ -21,6 +21,7 @@ export const huggingFaceFormat: Format = {
     holds: ['language', 'encoder', 'image'],
     options: ['dtype'],
     packs: true,
+    prompts: true,
     sink: async () => {
       const { huggingFaceSink } = await import('@tersor/formats/huggingface')
       return (path, model, options) => huggingFaceSink(path, { ...options, ...filesOf(model), config: model.rawConfig })

@@ -1,3 +1,4 @@
+import { PROMPT } from '@tersor/core'
 import { CompressionError, DTYPES, notFound, type ParameterStore, type Shape } from '@tersor/tensor'
 
 interface Expected {
@@ -109,7 +110,7 @@ export const checkParameters = (
   carried: readonly string[] = [],
 ): readonly string[] => {
   const names = new Set(params.names())
-  const known = new Set(carried)
+  const known = new Set([...carried, PROMPT])
   for (const parameter of expected) {
     if (!names.has(parameter.name)) throw missing(parameter.name, params.names())
     checkDType(parameter.name, params)

@@ -1,8 +1,24 @@
 import * as tf from '@tensorflow/tfjs-core'
 import '@tensorflow/tfjs-backend-cpu'
 import { flush, statistics } from '@tersor/backend-ort'
-import { crossEntropy, forward, loadModel } from '@tersor/core'
+import {
+  adam,
+  byPlace,
+  crossEntropy,
+  forward,
+  frozen,
+  leaves,
+  loadModel,
+  PROMPT,
+  train,
+  weightCompander,
+  withPrompt,
+  type Model,
+  type TrainOptions,
+} from '@tersor/core'
 import { adamUpdate, registerGradients, scaleGradient, through } from '@tersor/kernels'
+import { differentiableQuantization, quantizedDistillation } from '@tersor/quantization'
+import { fromFloat32 } from '@tersor/tensor'
 import { FRESH_CONFIGS } from './fresh-configs.fixture.js'
 import { freshModel } from './fresh-model.js'
 
@@ -70,4 +86,33 @@ it('a step of weights in four bits, with a step size that learns, is one graph',
   const { flushes, fallbacks, losses } = await step('llama', rounded, [size])
   expect({ flushes, fallbacks }).toEqual({ flushes: 1, fallbacks: [] })
   expect(losses[1]).toBeLessThan(losses[0])
+})
+
+/** What a training left to tfjs-cpu behind its first step. */
+const leftBy = async (
+  how: Pick<TrainOptions, 'parametrize'>,
+  model: Model = freshModel(FRESH_CONFIGS.llama, { seed: 2 }),
+): Promise<string[]> => {
+  let [before, after] = [new Map<string, number>(), new Map<string, number>()]
+  await train(model, {
+    ...{ objective: crossEntropy, transform: adam({ learningRate: 1e-3 }), steps: 4, ...how },
+    data: () => ({ input: tensor(8), target: tensor(8) }),
+    onProgress: event => {
+      if (event.type === 'trained' && event.step === 1) before = new Map(statistics().fallbacks)
+      if (event.type === 'trained' && event.step === 4) after = new Map(statistics().fallbacks)
+    },
+  })
+  return [...after].filter(([kernel, count]) => count !== before.get(kernel)).map(([kernel]) => kernel)
+}
+
+it.each([
+  ['quantized distillation', quantizedDistillation({ bits: 3, bucket: 7 })],
+  ['points that are learned', differentiableQuantization({ bits: 2, bucket: 7 })],
+  ['weights through a curve', weightCompander({ learned: true })],
+])('no step of %s leaves the engine', async (_, parametrize) => expect(await leftBy({ parametrize })).toEqual([]))
+
+it('no step of a prompt leaves the engine', async () => {
+  const prompt = fromFloat32(new Float32Array(3 * 32).fill(0.1), 'f32', [3, 32])
+  const alone = byPlace([({ name }) => name === PROMPT, leaves()], [() => true, frozen])
+  expect(await leftBy({ parametrize: alone }, withPrompt(freshModel(FRESH_CONFIGS.llama, { seed: 2 }), prompt))).toEqual([])
 })

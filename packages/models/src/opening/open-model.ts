@@ -1,4 +1,4 @@
-import { CORE_CODECS, quantizedActivations } from '@tersor/core'
+import { CORE_CODECS, prompted, quantizedActivations } from '@tersor/core'
 import { CompressionError } from '@tersor/tensor'
 import { ACCEPTED, fileSystem, type Format } from '../formats/format.js'
 import { loadFormats } from './formats.js'
@@ -47,5 +47,5 @@ export const locateModel = async (path: string): Promise<Located> => {
 export const openModel = async (path: string, { codecs = [], ...options }: OpenModelOptions = {}): Promise<OpenedModel> => {
   const { format, path: found, folder } = await locateModel(path)
   if (!format.open) throw unknownKind(path)
-  return quantizedActivations(await format.open(found, { ...options, codecs: [...CORE_CODECS, ...codecs] }, folder))
+  return prompted(quantizedActivations(await format.open(found, { ...options, codecs: [...CORE_CODECS, ...codecs] }, folder)))
 }

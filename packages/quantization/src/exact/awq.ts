@@ -1,6 +1,15 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { definePass, integer, walkStages, type Calibration, type Collector, type Scaling, type Visit } from '@tersor/core'
-import { gram } from '@tersor/kernels'
+import { definePass, integer, walkStages, type Calibration, type Collector, type Scaling, type Site, type Visit } from '@tersor/core'
+import {
+  gram,
+  lendArray,
+  quadraticForm,
+  roomForThreads,
+  roundingErrors,
+  shareNumbers,
+  transpose,
+  type QuadraticForm,
+} from '@tersor/kernels'
 import { toFloat32 } from '@tersor/tensor'
 import { checkGrid, gridOf, gridOptions, type Grid } from '../rounding/grid.js'
 import { applyScaling, checkScalings, distinctStats, hasScalings } from './scale-channels.js'
@@ -18,32 +27,8 @@ const inputsOf: Calibration<Inputs> = {
 }
 
 const SMALLEST_SCALE = 1e-4
-const SMALLEST_RANGE = 1e-5
-
-/** W rounded to nearest, as `rtn` would but for the precision of scales; (out, in). */
-const rounded = (weight: tf.Tensor2D, { bits, symmetric, group, joint }: Grid): tf.Tensor2D => {
-  const [rows, columns] = weight.shape
-  const groups = Math.ceil(columns / group)
-  const missing = groups * group - columns
-  const padded = missing === 0 ? weight : tf.pad(weight, [[0, 0], [0, missing]]) // prettier-ignore
-  const runs = tf.reshape(padded, joint ? [1, -1] : [rows * groups, group])
-  const levels = 2 ** bits - 1
-  const low = tf.minimum(tf.min(runs, 1, true), 0)
-  const high = tf.maximum(tf.max(runs, 1, true), 0)
-  const span = symmetric ? tf.mul(tf.maximum(tf.neg(low), high), 2) : tf.sub(high, low)
-  const scale = tf.div(tf.maximum(span, SMALLEST_RANGE), levels)
-  const zero = symmetric ? tf.scalar(2 ** (bits - 1)) : tf.round(tf.div(tf.neg(low), scale))
-  const codes = tf.clipByValue(tf.add(tf.round(tf.div(runs, scale)), zero), 0, levels)
-  const values = tf.reshape(tf.mul(tf.sub(codes, zero), scale), [rows, columns + missing])
-  return (missing === 0 ? values : tf.slice(values, [0, 0], [rows, columns])) as tf.Tensor2D
-}
-
-/** ‖(Q(W · s) / s − W) · X‖² from XᵀX. */
-const errorOf = (weight: tf.Tensor2D, moments: tf.Tensor, scales: tf.Tensor, grid: Grid): tf.Tensor => {
-  const off = tf.sub(tf.div(rounded(tf.mul(weight, scales), grid), scales), weight)
-  return tf.sum(tf.mul(tf.matMul(off as tf.Tensor2D, moments as tf.Tensor2D), off))
-}
-
+/** Of rows whose errors are measured at once: few enough for the caches that cores share. */
+const VALUES_AT_ONCE = 2 ** 21
 /** a^ratio, at least 1e-4, around a geometric middle of 1; 1 for channels that no input reached. */
 const scalesFor = (magnitudes: Float64Array, ratio: number): Float64Array => {
   const reached = magnitudes.filter(magnitude => magnitude > 0).map(magnitude => Math.max(magnitude ** ratio, SMALLEST_SCALE))
@@ -59,13 +44,49 @@ const meanMagnitudes = async (seen: readonly Inputs[], samples: number): Promise
   return Float64Array.from(sums[0], (_, channel) => sums.reduce((total, sum) => total + sum[channel], 0) / samples)
 }
 
+/** A weight as (rows, columns), columns the inputs, in memory that threads share. */
+interface Weight {
+  readonly values: Float32Array
+  readonly columns: number
+}
+
+const weightOf = async ({ weight: name, outAxis }: Site, { dense }: Visit): Promise<Weight> => {
+  const parameter = await dense(name)
+  const [first, second] = parameter.shape as readonly [number, number]
+  const stored = toFloat32(parameter)
+  if (outAxis === 0) return { values: shareNumbers(stored), columns: second }
+  return { values: shareNumbers(transpose(stored, first, second)), columns: first }
+}
+
+/** Adds ‖(Q(W · s) / s − W) · X‖² for each of the scales, from XᵀX; Q rounds as `rtn` would but for the precision of scales. */
+const addErrors = async (
+  errors: Float64Array,
+  { values, columns }: Weight,
+  form: QuadraticForm,
+  candidates: readonly Float32Array[],
+  grid: Grid,
+  signal: AbortSignal,
+): Promise<void> => {
+  const atOnce = grid.joint ? values.length : Math.max(1, Math.floor(VALUES_AT_ONCE / columns)) * columns
+  const room = new Float32Array(roomForThreads(4 * Math.min(atOnce, values.length)))
+  for (const [at, scales] of candidates.entries())
+    for (let from = 0; from < values.length; from += atOnce) {
+      const part = values.subarray(from, from + atOnce)
+      const off = await roundingErrors(part, scales, { ...grid, columns, run: grid.group }, room.subarray(0, part.length), { signal })
+      const error = tf.tidy(() => form.of(lendArray(off, [part.length / columns, columns])))
+      errors[at] += (await error.data())[0]
+      error.dispose()
+    }
+}
+
 /** The scales of the ratio with the least error of the layers that read them. */
 const search = async (
   { sites }: Scaling,
   ratios: readonly number[],
   grid: (columns: number) => Grid,
   collected: Collector,
-  { dense }: Visit,
+  visit: Visit,
+  signal: AbortSignal,
 ): Promise<Float64Array> => {
   const groups = distinctStats<Inputs>(sites, collected)
   const samples = Math.max(1, collected.of(sites[0]).samples)
@@ -74,23 +95,14 @@ const search = async (
     samples,
   )
   const candidates = ratios.map(ratio => scalesFor(magnitudes, ratio))
+  const tried = candidates.map(scales => Float32Array.from(scales))
   const errors = new Float64Array(candidates.length)
   for (const { stats, sites: readers } of groups) {
-    for (const { weight: name, outAxis } of readers) {
-      const parameter = await dense(name)
-      const weight = tf.tidy(() => {
-        const stored = tf.tensor2d(toFloat32(parameter), parameter.shape as [number, number])
-        return outAxis === 0 ? stored : (tf.transpose(stored) as tf.Tensor2D)
-      })
-      try {
-        for (const [at, scales] of candidates.entries()) {
-          const error = tf.tidy(() => errorOf(weight, stats.gram, tf.tensor1d(Float32Array.from(scales)), grid(magnitudes.length)))
-          errors[at] += (await error.data())[0]
-          error.dispose()
-        }
-      } finally {
-        weight.dispose()
-      }
+    const form = quadraticForm(stats.gram)
+    try {
+      for (const site of readers) await addErrors(errors, await weightOf(site, visit), form, tried, grid(magnitudes.length), signal)
+    } finally {
+      form.dispose()
     }
   }
   return candidates[errors.reduce((best, error, at) => (error < errors[best] ? at : best), 0)]
@@ -124,7 +136,11 @@ export const awq = definePass({
       const collected = await visit.statistics(inputsOf, () => true)
       for (const scaling of visit.stage.scalings ?? []) {
         context.signal.throwIfAborted()
-        await applyScaling(scaling, await search(scaling, ratios, columns => gridOf(given, columns), collected, visit), visit)
+        await applyScaling(
+          scaling,
+          await search(scaling, ratios, columns => gridOf(given, columns), collected, visit, context.signal),
+          visit,
+        )
       }
     })
   },

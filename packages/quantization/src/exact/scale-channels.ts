@@ -11,10 +11,9 @@ export const scaleChannels = (
   const { shape } = parameter
   const values = toFloat32(parameter)
   const after = sizeOf(shape.slice(axis + 1))
-  for (let i = 0; i < values.length; i++) {
-    const channel = (Math.floor(i / after) % shape[axis]) - start
-    if (channel >= 0 && channel < count) values[i] = (values[i] + offset) * factor(channel) - offset
-  }
+  const factors = Float64Array.from({ length: shape[axis] }, (_, at) => (at >= start && at < start + count ? factor(at - start) : 1))
+  for (let from = 0, at = 0; from < values.length; from += after, at = (at + 1) % factors.length)
+    if (at >= start && at < start + count) for (let i = from; i < from + after; i++) values[i] = (values[i] + offset) * factors[at] - offset
   return fromFloat32(values, 'f32', shape)
 }
 

@@ -11,7 +11,17 @@ import {
   type Lines,
   type ScaleDType,
 } from '@tersor/core'
-import { columnSweep, gram, hessianFactor, transpose, type ColumnVisitor, type SweepState } from '@tersor/kernels'
+import {
+  columnSweep,
+  gram,
+  hessianFactor,
+  rangesOfColumns,
+  roomForCodes,
+  shareNumbers,
+  type NextStep,
+  type RowBuffer,
+  type SweepState,
+} from '@tersor/kernels'
 import { checkGrid, gridOf, gridOptions } from './grid.js'
 
 /**
@@ -45,16 +55,17 @@ export const gptq = defineMethod({
     const [rows, columns] = weight.shape
     const grid = gridOf(options, columns, job.site)
     warnOfFewTokens(job, columns)
-    const values = await weight.data<'float32'>()
-    const mask = await job.mask?.data()
+    const values = shareNumbers(await weight.data<'float32'>())
+    const given = await job.mask?.data()
     const { upper, order } = await hessianFactor(job.stats, options.damping, { byInput: options.actOrder })
-    const codes = new Uint8Array(columns * rows) // (in, out): a column is written at once
+    const inOrder = <T extends Float32Array | Uint8Array>(matrix: T): T => (order ? permuteColumns(matrix, rows, order) : matrix)
+    const codes = roomForCodes(rows * columns)
     const fixed = options.staticGroups || options.actOrder || grid.joint || grid.group === columns
     const lines = await linesOf(values, columns, grid, { signal: job.signal }) // their scales' dtype stays, also where they do not
-    const visitor = rounding({ codes, lines, grid, columns, order, mask, fixed })
+    const mask = given && inOrder(Uint8Array.from(given))
     const block = alignedBlock(options.block, grid.group)
     const input = {
-      weight: order ? permuteColumns(values, rows, order) : values,
+      weight: inOrder(values),
       rows,
       columns,
       upper,
@@ -62,8 +73,8 @@ export const gptq = defineMethod({
       group: fixed ? block : Math.max(block, grid.group),
       signal: job.signal,
     }
-    await columnSweep(input, visitor)
-    return affineOnLines(transpose(codes, columns, rows), lines, [rows, columns], grid)
+    await columnSweep(input, rounding({ codes, lines, grid, order, mask, fixed, signal: job.signal }))
+    return affineOnLines(order ? permuteColumns(codes, rows, inverseOf(order)) : codes, lines, [rows, columns], grid)
   },
 })
 
@@ -81,69 +92,82 @@ const warnOfFewTokens = ({ samples, warn }: Job<any>, columns: number): void => 
 }
 
 interface Rounding {
+  /** (rows, columns), in the order of the sweep. */
   readonly codes: Uint8Array
   /** Filled in as the sweep comes by, unless `fixed`. */
   readonly lines: Lines
   readonly grid: Grid
-  readonly columns: number
   /** Where each column of the sweep stands in the weight. */
   readonly order: Uint32Array | undefined
-  readonly mask: ArrayLike<number> | undefined
+  /** 0 where a weight is removed, (rows, columns) in the order of the sweep. */
+  readonly mask: Uint8Array | undefined
   /** Whether the lines stay as they were before the sweep. */
   readonly fixed: boolean
+  readonly signal: AbortSignal
 }
 
-const rounding = ({ codes, lines, grid, columns, order, mask, fixed }: Rounding): ColumnVisitor => {
-  const groups = Math.ceil(columns / grid.group)
+/** Rounds the columns of one group at once; in an order of their own those of a block, each to the line of its group. */
+const rounding = ({ codes, lines, grid, order, mask, fixed, signal }: Rounding): NextStep => {
   const top = 2 ** grid.bits - 1
-  let [scales, zeros, loaded] = [new Float32Array(0), new Float32Array(0), -1] // of the group that was loaded last, (rows)
-  const load = (group: number, rows: number): void => {
-    const place = (r: number): number => (grid.joint ? group : r * groups + group)
-    scales = Float32Array.from({ length: rows }, (_, r) => lines.scales[place(r)])
-    zeros = Float32Array.from({ length: rows }, (_, r) => lines.zeros[place(r)])
-    loaded = group
-  }
-  return {
-    compress: (j, weights, compressed, state) => {
-      const rows = weights.length
-      const place = order ? order[j] : j
-      const group = Math.floor(place / grid.group)
-      if (!fixed && j % grid.group === 0) {
-        const found = currentLines(state, j, Math.min(j + grid.group, columns), grid, lines.scaleDType)
-        for (let r = 0, at = group; r < rows; r++, at += groups) {
-          lines.scales[at] = found.scales[r]
-          lines.zeros[at] = found.zeros[r]
-        }
+  return async (start, blockEnd, state) => {
+    const { rows, columns } = state
+    const groups = Math.ceil(columns / grid.group)
+    const place = (group: number, r: number): number => (grid.joint ? group : r * groups + group)
+    /** Those of a group, by row. */
+    const across = (of: Float32Array, group: number): Float32Array => Float32Array.from({ length: rows }, (_, r) => of[place(group, r)])
+    const group = Math.floor(start / grid.group)
+    if (!fixed && start % grid.group === 0) {
+      const found = await currentLines(state, start, Math.min(start + grid.group, columns), grid, lines.scaleDType, signal)
+      for (let r = 0; r < rows; r++) {
+        lines.scales[place(group, r)] = found.scales[r]
+        lines.zeros[place(group, r)] = found.zeros[r]
       }
-      if (loaded !== group) load(group, rows)
-      const column = codes.subarray(place * rows, (place + 1) * rows)
-      state.round(j, { scales, zeros, top }, column, compressed)
-      for (let r = 0; mask !== undefined && r < rows; r++) {
-        if (mask[r * columns + place]) continue
-        column[r] = zeros[r]
-        compressed[r] = 0
-      }
-    },
+    }
+    const end = order ? blockEnd : Math.min(blockEnd, (group + 1) * grid.group)
+    const width = end - start
+    const linesIn = (of: Float32Array): RowBuffer => {
+      if (!order) return { role: 'in', array: across(of, group), each: 1 }
+      const all = new Float32Array(width * rows) // (width, rows)
+      for (let i = 0; i < width; i++) all.set(across(of, Math.floor(order[start + i] / grid.group)), i * rows)
+      return { role: 'in', array: all, lines: width, stride: rows }
+    }
+    const inMatrix = { each: width, stride: columns, offset: start }
+    return {
+      end,
+      kernel: 'roundColumns',
+      buffers: {
+        scales: linesIn(lines.scales),
+        zeros: linesIn(lines.zeros),
+        codes: { role: 'out', array: codes, ...inMatrix },
+        ...(mask ? { mask: { role: 'in', array: mask, ...inMatrix } as const } : {}),
+      },
+      args: [{ at: 'scales' }, { at: 'zeros' }, order ? 1 : 0, top, mask ? { at: 'mask' } : 0, { at: 'codes' }],
+    }
   }
 }
 
 /** The line of each row through its current weights in columns start … end−1. */
-const currentLines = ({ rows, column }: SweepState, start: number, end: number, grid: Grid, dtype: ScaleDType): Lines => {
-  const low = new Float32Array(rows).fill(Infinity)
-  const high = new Float32Array(rows).fill(-Infinity)
-  for (let j = start; j < end; j++) {
-    const weights = column(j)
-    for (let r = 0; r < rows; r++) {
-      if (weights[r] < low[r]) low[r] = weights[r]
-      if (weights[r] > high[r]) high[r] = weights[r]
-    }
-  }
+const currentLines = async (
+  { rows, strip }: SweepState,
+  start: number,
+  end: number,
+  grid: Grid,
+  dtype: ScaleDType,
+  signal: AbortSignal,
+): Promise<Lines> => {
+  const { low, high } = await rangesOfColumns(strip('in', start, end), rows, end - start, { signal })
   return linesBetween(low, high, grid, dtype)
 }
 
-const permuteColumns = (values: Float32Array, rows: number, order: Uint32Array): Float32Array => {
+const permuteColumns = <T extends Float32Array | Uint8Array>(values: T, rows: number, order: Uint32Array): T => {
   const columns = order.length
-  const result = new Float32Array(values.length)
+  const result = new (values.constructor as new (length: number) => T)(values.length)
   for (let r = 0; r < rows; r++) for (let j = 0; j < columns; j++) result[r * columns + j] = values[r * columns + order[j]]
   return result
+}
+
+const inverseOf = (order: Uint32Array): Uint32Array => {
+  const inverse = new Uint32Array(order.length)
+  order.forEach((place, j) => (inverse[place] = j))
+  return inverse
 }

@@ -2,7 +2,7 @@ import '@tensorflow/tfjs-backend-cpu'
 import * as tf from '@tensorflow/tfjs-core'
 import { adam, decode, train, type TrainOptions } from '@tersor/core'
 import { describeParametrization, picoModel } from '@tersor/testing'
-import { describe as form } from '@tersor/tensor'
+import { codesOf, describe as form, fromFloat32, memoryStore, toFloat32, type Dense, type Encoded } from '@tersor/tensor'
 import { bitNet, ternary } from './bit-net.js'
 
 describeParametrization(options => bitNet({ ...options }))
@@ -10,6 +10,20 @@ describeParametrization(options => bitNet({ ...options }))
 it('makes weights of three values', async () => {
   const weight = tf.tensor2d([[0.5, -0.1], [0.9, -0.5]]) // prettier-ignore
   expect([...(await ternary(weight).data())].map(each => each + 0)).toEqual([0.5, 0, 0.5, -0.5])
+})
+
+it('stores −1, 0 and 1 alone, however large a weight is', async () => {
+  const { stages } = picoModel()
+  const params = memoryStore({ 'layers.0.weight': fromFloat32([0.5, -0.25, 8, -8, 0, 0.25, 1, -1], 'f32', [2, 4]) })
+  const still: TrainOptions = {
+    ...{ objective: output => tf.mean(tf.mul(output, 0)), transform: adam({ learningRate: 0 }), steps: 1 },
+    ...{ data: () => ({ input: tf.ones([1, 4]) }), parametrize: bitNet() },
+  }
+  const trained = await train({ stages: [stages[0]], params }, still)
+  const tree = (await trained.params.read('layers.0.weight')) as Encoded
+  // the mean size is 2.375: a weight of 1 is nearer to 0, and −8 is −1
+  expect([...codesOf(tree.parts.data as Dense)]).toEqual([2, 2, 3, 1, 2, 2, 2, 2])
+  expect([...toFloat32(tree.parts.scale as Dense)]).toEqual([2.375])
 })
 
 it('stores one number and codes of two bits, and learns with rounded inputs', async () => {

@@ -1,15 +1,17 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { affineOf, boolean, defineParametrization } from '@tersor/core'
+import { affineAt, boolean, defineParametrization, roundScale, scaleDTypeOf } from '@tersor/core'
 import { through } from '@tersor/kernels/through'
-import { roundHalfEven } from '@tersor/tensor'
 
 const SMALLEST = 1e-5
 /** Codes of two bits are −2 … 1, or 0 … 3 with zero at 2: three of them are used. */
 const MIDDLE = 2
 
+/** γ = mean |w|. */
+const sizeOf = (weight: tf.Tensor): tf.Tensor => tf.maximum(tf.mean(tf.abs(weight)), SMALLEST)
+
 /** γ · clip(round(w / γ), −1, 1), γ = mean |w|. */
 export const ternary = (weight: tf.Tensor): tf.Tensor => {
-  const size = tf.maximum(tf.mean(tf.abs(weight)), SMALLEST)
+  const size = sizeOf(weight)
   return tf.mul(tf.clipByValue(tf.round(tf.div(weight, size)), -1, 1), size)
 }
 
@@ -40,10 +42,16 @@ export const bitNet = defineParametrization({
     init: weight => ({ weight }),
     weight: ({ weight }) => through(ternary(weight), weight),
     finish: async ({ weight }) => {
-      const values = await weight.data<'float32'>()
-      const size = Math.max(values.reduce((sum, value) => sum + Math.abs(value), 0) / values.length, SMALLEST)
-      const codes = Uint8Array.from(values, value => Math.min(1, Math.max(-1, roundHalfEven(value / size))) + MIDDLE)
-      return affineOf({ shape: weight.shape, bits: 2, group: weight.shape[1]!, codes, scales: [size] })
+      const [values, size] = tf.tidy(() => [ternary(weight), sizeOf(weight)])
+      try {
+        const [scale] = await size.data<'float32'>()
+        const scaleDType = scaleDTypeOf([scale])
+        const lines = { scaleDType, scales: Float32Array.of(roundScale(scale, scaleDType)), zeros: Float32Array.of(MIDDLE) }
+        const grid = { bits: 2, symmetric: true, group: weight.shape[1]!, joint: true }
+        return await affineAt(await values.data<'float32'>(), lines, weight.shape, grid) // −1, 0 and 1 alone: −2 is no code of these
+      } finally {
+        tf.dispose([values, size])
+      }
     },
   }),
 })
