@@ -13,10 +13,11 @@ import { DATA, ROOT } from './bundled-model.js'
 import { measure, type Claim, type Measured } from './training/claim.js'
 import { DISTILLATION } from './training/distillation.js'
 import { LOOP } from './training/loop.js'
+import { PROMPTS } from './training/prompts.js'
 import { QUANTIZATION } from './training/quantization.js'
 import { tableOf } from './training/table.js'
 
-const CLAIMS: readonly Claim[] = [...LOOP, ...QUANTIZATION, ...DISTILLATION]
+const CLAIMS: readonly Claim[] = [...LOOP, ...QUANTIZATION, ...DISTILLATION, ...PROMPTS]
 const RECORD = join(ROOT, 'benchmarks/results/claims-training.json')
 const PAGE = join(ROOT, 'benchmarks/claims/README.md')
 
