@@ -8,7 +8,7 @@ import { BUNDLED, openBundled } from '../bundled-model.js'
 
 const ROWS = 8
 /** Half of the context, which is enough to tell networks apart. */
-export const LENGTH = 128
+const LENGTH = 128
 /** Held-out windows that are measured. */
 const VALIDATION_WINDOWS = 64
 
