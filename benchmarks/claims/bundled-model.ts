@@ -6,7 +6,9 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 export const ROOT = fileURLToPath(new URL('../..', import.meta.url))
-const BUNDLED = join(ROOT, 'examples/bundled-model')
+/** The project's data folder, beside the repository. */
+export const DATA = process.env.TERSOR_DATA ?? join(ROOT, '../shared/data')
+export const BUNDLED = join(ROOT, 'examples/bundled-model')
 /** Four times as many tokens as the widest site has columns, and more. */
 const CALIBRATION_WINDOWS = 64
 

@@ -1,6 +1,7 @@
 /**
  * `npm run claims [-- NAME …] [--rows TEXT]`: every claim in turn, or those named, each in its own process; those whose data is missing are
- * skipped with a message. `--rows` is for `roundings`: only rows whose names hold the text are measured anew.
+ * skipped with a message. `--rows` is for `roundings` and `training`: only rows whose names hold the text, or begin so, are measured anew;
+ * `training/lsq` is short for `training --rows lsq`.
  */
 import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
@@ -18,20 +19,30 @@ const CLAIMS: readonly (readonly [script: string, data?: string])[] = [
   ['shakespeare-llama.ts', 'lm/shakespeare-llama'],
   ['resnet.ts', 'cifar10-resnet'],
   ['static-int8.ts', 'cifar10-resnet'],
+  ['training.ts'],
 ]
 
 const { values: flags, positionals: named } = parseArgs({ allowPositionals: true, options: { rows: { type: 'string' } } })
-const rows = flags.rows === undefined ? [] : ['--rows', flags.rows]
 
-for (const [script, data] of CLAIMS.filter(([each]) => named.length === 0 || named.some(name => each.startsWith(name)))) {
+/** A script, the data it needs, and the rows that are asked of it; each name asks for its own. */
+const asked = (named.length === 0 ? [''] : named).flatMap(name => {
+  const [begins, row = flags.rows] = name.split('/')
+  return CLAIMS.filter(([script]) => script.startsWith(begins)).map(([script, data]) => ({ script, data, row }))
+})
+
+for (const { script, data, row } of asked) {
   console.log(`\n== ${script}`)
   if (data !== undefined && !existsSync(join(DATA, data))) {
     console.log(`skipped: there is no ${join(DATA, data)}; set TERSOR_DATA to a folder that has ${data}.`)
     continue
   }
-  const { status } = spawnSync('npx', ['tsx', '--conditions=@tersor/source', join(FOLDER, script), ...rows], {
-    stdio: 'inherit',
-    env: { ...process.env, TERSOR_DATA: DATA },
-  })
+  const { status } = spawnSync(
+    'npx',
+    ['tsx', '--conditions=@tersor/source', join(FOLDER, script), ...(row === undefined ? [] : ['--rows', row])],
+    {
+      stdio: 'inherit',
+      env: { ...process.env, TERSOR_DATA: DATA },
+    },
+  )
   if (status !== 0) process.exitCode = 1
 }

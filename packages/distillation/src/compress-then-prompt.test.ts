@@ -1,6 +1,7 @@
 import '@tensorflow/tfjs-backend-cpu'
 import * as tf from '@tensorflow/tfjs-core'
 import { affineFrom, compress, forward, loadModel, pipeline, PROMPT, withPrompt, type Method, type Model } from '@tersor/core'
+import { selectEngine } from '@tersor/kernels'
 import { picoLlama } from '@tersor/models'
 import { bytesOfModel, describePass, picoBatches, picoModel } from '@tersor/testing'
 import { byteLength, type Dense } from '@tersor/tensor'
@@ -43,6 +44,7 @@ const surpriseOf = async (model: Model): Promise<number> => {
 }
 
 it('learns to prompt a compressed model, which stays bit for bit', async () => {
+  expect((await selectEngine({ engine: 'ort' })).engine).toBe('ort')
   const small = await compress(llama(), coarse)
   const taught = await compress(llama(), pipeline(coarse, compressThenPrompt({ vectors: 8, steps: 60, rows: 8, rate: 0.1 })), { calibration }) // prettier-ignore
   expect(await surpriseOf(taught)).toBeLessThan(0.8 * (await surpriseOf(small)))
@@ -54,6 +56,7 @@ it('learns to prompt a compressed model, which stays bit for bit', async () => {
   const lent = withPrompt(other, (await taught.params.read(PROMPT)) as Dense)
   expect(await surpriseOf(lent)).toBeLessThan(await surpriseOf(other))
   expect(byteLength(await taught.params.read(PROMPT))).toBe(8 * 32 * 4)
+  await tf.setBackend('cpu')
 })
 
 it('changes nothing with no vectors', async () => {

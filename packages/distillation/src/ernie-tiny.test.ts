@@ -14,6 +14,7 @@ import {
   type TrainOptions,
   type WeightedTerms,
 } from '@tersor/core'
+import { selectEngine } from '@tersor/kernels'
 import { freshModel } from '@tersor/models'
 import { describePass } from '@tersor/testing'
 import { ernieTiny, ernieTinyStages, type ErnieTinyOptions } from './ernie-tiny.js'
@@ -31,7 +32,7 @@ const bert = (hidden: number, layers: number, seed: number): Model =>
         num_attention_heads: 2,
       },
     },
-    { seed, deviation: 0.3 },
+    { seed, deviation: 0.1 },
   )
 const blocks = (layers: number) => ({
   stages: Array.from({ length: layers }, (_, layer) => `bert.encoder.layer.${layer}`),
@@ -53,7 +54,6 @@ const options = (more: Partial<ErnieTinyOptions> = {}): ErnieTinyOptions => ({
 })
 const inputs = (): tf.Tensor[] => [tf.tensor2d(Int32Array.from({ length: 12 }, (_, i) => (5 * i) % 24), [2, 6], 'int32')] // prettier-ignore
 
-describePass(() => ernieTiny(options())[0], { model: () => bert(4, 1, 3), calibration: inputs })
 describePass(() => ernieTiny(options())[3], { model: () => bert(4, 1, 3), calibration: inputs })
 
 it('changes exactly one of teacher, data and objective from stage to stage', () => {
@@ -83,7 +83,8 @@ it('learns each block from the one as deep in the teacher', () => {
 })
 
 it('teaches a student the task', async () => {
-  const tuned = await train(bert(8, 2, 2), { objective: crossEntropy, transform: adam({ learningRate: 0.01 }), data: task, steps: 90 })
+  expect((await selectEngine({ engine: 'ort' })).engine).toBe('ort')
+  const tuned = await train(bert(8, 2, 2), { objective: crossEntropy, transform: adam({ learningRate: 0.01 }), data: task, steps: 70 })
   const passes = ernieTiny(options({ teachers: { pretrained: bert(8, 2, 2), tuned }, steps: 45, rate: 0.02 }))
   const student = await compress(bert(8, 1, 3), pipeline(...passes), { seed: 1 })
   const texts = Array.from({ length: 24 }, (_, word) => [word, 1, 2, 3, 4, 5])
@@ -94,6 +95,7 @@ it('teaches a student the task', async () => {
   dispose()
   expect(right).toBeGreaterThan(16) // of 24; 8 by chance
   expect(student.provenance?.map(({ method }) => method)).toEqual(passes.map(({ name }) => name))
+  await tf.setBackend('cpu')
 })
 
 it('checks its options when it is called', () => {

@@ -45,6 +45,13 @@ it('begins at 2 ⟨|w|⟩ / √high and stores codes', async () => {
   expect(await scaleOf('row')).toEqual({ scales: [4, 1], values: [0, -4, 0, 0] })
 })
 
+it('begins at the step that is nearest to a first batch of inputs', async () => {
+  const input = () => tf.tensor2d([1, 2, 3, 10], [2, 2])
+  const { params } = await train(rowsOf([1, -3, 0.5, 0.5]), { ...still, data: () => ({ input: input() }), parametrize: lsq({ inputs: 2 }) })
+  // levels 0 … 3, steps k / 20 · 10 / 3: 19 / 6 makes it 0, 19/6, 19/6, 9.5, whose squares off are 1 + 1.36 + .03 + .25; 20 / 6 makes 2.89
+  expect((await decode(await params.read('layers.0.input_scale')).data())[0]).toBeCloseTo(19 / 6, 5)
+})
+
 it('learns the step of inputs, and stores it as the grid of the site', async () => {
   const data: TrainOptions['data'] = (_step, rng) => {
     const input = tf.tensor2d(Float32Array.from({ length: 32 * 16 }, rng.normal), [32, 16])

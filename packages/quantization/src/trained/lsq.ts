@@ -25,8 +25,8 @@ export const onSteps = (v: tf.Tensor, step: tf.Tensor, levels: Levels, share: nu
   return tf.mul(rounded(between(tf.div(v, s), levels)), s)
 }
 
-/** Where a step begins: 2 ⟨|v|⟩ / √high. */
-const firstStep = (size: tf.Tensor, high: tf.Tensor | number): tf.Tensor => tf.maximum(tf.div(tf.mul(size, 2), tf.sqrt(high)), SMALLEST)
+/** Where a step of weights begins: 2 ⟨|v|⟩ / √high. */
+const firstStep = (size: tf.Tensor, high: number): tf.Tensor => tf.maximum(tf.div(tf.mul(size, 2), tf.sqrt(high)), SMALLEST)
 
 /** (out, in) → (out, groups, columns of a group), zeros behind the last. */
 const inGroups = (weight: tf.Tensor, group: number): tf.Tensor3D => {
@@ -60,18 +60,33 @@ const stored = async (weight: tf.Tensor, step: tf.Tensor, grid: Grid): Promise<E
   return affineAt(values, lines, [rows, columns], grid)
 }
 
-/** What is learned of inputs, where they have bits. */
-const learnedInputs: Pick<ParametrizationBody<TrainingState>, 'frozen' | 'sees' | 'input'> = {
-  frozen: ['inputLow', 'inputHigh'],
-  sees: x => tf.stack([tf.mean(tf.abs(x)), tf.min(x)]),
-  input: ({ inputStep, inputLow, inputHigh }, x) => onSteps(x, inputStep, { low: inputLow, high: inputHigh }, x.size / x.shape[0]),
+/** How many steps are tried for inputs, from a part of the largest on. */
+const TRIED = 20
+
+/** Of some steps the one whose grid is nearest to x, in squares: with few bits it lies well below the largest input, which is rare. */
+const nearestStep = (x: tf.Tensor, levels: Levels): tf.Tensor => {
+  const largest = tf.maximum(tf.div(tf.max(tf.abs(x)), levels.high), SMALLEST)
+  const steps = tf.mul(tf.div(tf.range(1, TRIED + 1), TRIED), largest)
+  const errorAt = (step: tf.Tensor): tf.Tensor =>
+    tf.tidy(() => tf.mean(tf.squaredDifference(x, tf.mul(tf.round(between(tf.div(x, step), levels)), step))))
+  return tf.gather(steps, tf.argMin(tf.stack(tf.unstack(steps).map(errorAt))))
 }
 
-/** Its tensors at the beginning, from the size and the least of a first batch. */
+/** What is learned of inputs of so many bits. */
+const learnedInputs = (bits: number): Pick<ParametrizationBody<TrainingState>, 'frozen' | 'sees' | 'input'> => ({
+  frozen: ['inputLow', 'inputHigh'],
+  sees: x => {
+    const least = tf.min(x)
+    return tf.stack([nearestStep(x, levelsFor(least, bits)), least])
+  },
+  input: ({ inputStep, inputLow, inputHigh }, x) => onSteps(x, inputStep, { low: inputLow, high: inputHigh }, x.size / x.shape[0]),
+})
+
+/** Its tensors at the beginning, from the step and the least of a first batch. */
 const firstInputs = (seen: tf.Tensor, bits: number): TrainingState => {
-  const [size, least] = tf.unstack(seen)
+  const [step, least] = tf.unstack(seen)
   const { low, high } = levelsFor(least, bits)
-  return { inputStep: firstStep(size, high), inputLow: low, inputHigh: high }
+  return { inputStep: step, inputLow: low, inputHigh: high }
 }
 
 /**
@@ -84,7 +99,8 @@ export const lsq = defineParametrization({
   name: 'lsq',
   summary: 'trains weights on a grid whose step is learned with them',
   paper: { title: 'Learned Step Size Quantization', authors: 'Esser et al.', year: 2019, url: 'https://arxiv.org/abs/1902.08153' },
-  differs: 'steps may be shared by rows or groups of columns',
+  differs:
+    'steps may be shared by rows or groups of columns; those of inputs begin where the grid is nearest to a first batch, in squares, as in LSQ+ (Bhalgat et al. 2020, https://arxiv.org/abs/2004.09576)',
   options: {
     bits: integer({ min: 2, max: 8, default: 4, doc: 'bits of a code' }),
     inputs: optional(
@@ -97,7 +113,7 @@ export const lsq = defineParametrization({
   make: ({ bits, inputs, granularity, group }) => {
     const gridFor = (columns: number): Grid => gridOf({ bits, symmetric: true, granularity, group }, columns)
     return {
-      ...(inputs === undefined ? {} : learnedInputs),
+      ...(inputs === undefined ? {} : learnedInputs(inputs)),
       init: (weight, { seen }): TrainingState => {
         const step = firstStep(sizesOf(weight, gridFor(weight.shape[1]!)), signedLevels(bits).high)
         return { weight, step, ...(inputs !== undefined && seen && firstInputs(seen, inputs)) }
