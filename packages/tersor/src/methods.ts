@@ -21,12 +21,12 @@ export interface ListedMethod {
 
 /** Whole packages, but for models: only one file of it makes a step, and the networks are not needed for that. */
 const PACKAGES: Readonly<Record<string, object>> = {
-  '@tersor/kv-cache': kvCache,
   '@tersor/core': core,
   '@tersor/pruning': pruning,
   '@tersor/quantization': quantization,
   '@tersor/low-rank': lowRank,
   '@tersor/distillation': distillation,
+  '@tersor/kv-cache': kvCache,
   '@tersor/models': models,
 }
 
