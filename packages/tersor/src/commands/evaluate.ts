@@ -16,7 +16,7 @@ import { graphBatches } from '../graph-batches.js'
 import { preprocessingBeside } from '../graph-images.js'
 import { imagesPerBatch } from '../images-per-batch.js'
 import { makePlan } from '../methods.js'
-import { writeResult, type Terminal } from '../output.js'
+import { bytesText, writeResult, type Terminal } from '../output.js'
 import { progressOn } from '../progress.js'
 import { withModel } from '../with-model.js'
 
@@ -155,7 +155,9 @@ const MEASURES: Readonly<Record<Metric, (model: OpenedModel, flags: EvaluateFlag
     }),
 }
 
+const numberText = (value: unknown): string => (typeof value === 'number' && !Number.isInteger(value) ? value.toFixed(4) : String(value))
+
 const resultText = (result: object): string =>
   Object.entries(result)
-    .map(([name, value]) => `${name} ${typeof value === 'number' && !Number.isInteger(value) ? value.toFixed(4) : value}`)
+    .map(([name, value]) => (name === 'cacheBytes' ? `cache ${bytesText(Number(value))}` : `${name} ${numberText(value)}`))
     .join('  ')
