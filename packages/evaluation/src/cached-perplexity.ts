@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { loadModel, openCaches, piecesOf, type CachePlan, type Caches, type Weights } from '@tersor/core'
 import { CompressionError } from '@tersor/tensor'
-import { checkFinite } from './log-softmax.js'
+import { checkFinite, chosenLogProbabilities } from './log-softmax.js'
 import { checkIds, type TokenModel } from './window-batches.js'
 import type { Window } from './windows.js'
 
@@ -57,8 +57,7 @@ const read = async (
       const ids = (offset: number) => windows.map(window => window.slice(first + from + offset, first + to + offset))
       const logits = caches.forward(tf.tensor2d(ids(0), undefined, 'int32'), { weights }, { last: !scores })
       if (!scores) return tf.scalar(0)
-      const rows = tf.reshape(tf.logSoftmax(logits), [windows.length * (to - from), -1])
-      return tf.gather(rows, tf.tensor2d(ids(1).flat(), [windows.length * (to - from), 1], 'int32'), 1, 1)
+      return chosenLogProbabilities(logits, tf.tensor2d(ids(1).flat(), [windows.length * (to - from), 1], 'int32'))
     })
     const values = await result.data<'float32'>()
     result.dispose()

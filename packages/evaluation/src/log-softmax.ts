@@ -1,3 +1,4 @@
+import * as tf from '@tensorflow/tfjs-core'
 import { CompressionError } from '@tersor/tensor'
 
 /** log Σ exp of one row of logits, in double precision. */
@@ -17,4 +18,10 @@ export const checkFinite = (sum: number): void => {
     'The model predicts NaN or infinity.',
     'Look for NaN or infinite weights, or compress it more gently.',
   )
+}
+
+/** log p of the token that comes next at each position; logits: (rows, positions, vocabulary), targets and result: (rows · positions, 1). */
+export const chosenLogProbabilities = (logits: tf.Tensor, targets: tf.Tensor): tf.Tensor => {
+  const rows = tf.reshape(tf.logSoftmax(logits), [targets.shape[0], logits.shape[2]!])
+  return tf.gather(rows, targets as tf.Tensor2D, 1, 1)
 }

@@ -1,15 +1,9 @@
-import * as tf from '@tensorflow/tfjs-core'
+import type * as tf from '@tensorflow/tfjs-core'
 import { eachOutput, type EvaluationOptions } from './each-output.js'
 import { cachedPerplexity, type CachedPerplexity, type CacheProtocol } from './cached-perplexity.js'
-import { checkFinite } from './log-softmax.js'
+import { checkFinite, chosenLogProbabilities } from './log-softmax.js'
 import { batchWindows, inputOf, predicts, targetsOf, type TokenModel } from './window-batches.js'
 import type { Window } from './windows.js'
-
-/** log p of the token that comes next at each position; logits: (rows, positions, vocabulary), targets and result: (rows · positions, 1). */
-const chosenLogProbabilities = (logits: tf.Tensor, targets?: tf.Tensor): tf.Tensor => {
-  const rows = tf.reshape(tf.logSoftmax(logits), [targets!.shape[0], logits.shape[2]!])
-  return tf.gather(rows, targets as tf.Tensor2D, 1, 1)
-}
 
 /**
  * How surprised a causal language model is by each token of a text: exp(−mean log p(token | tokens before it in its window)),
@@ -49,7 +43,7 @@ export async function perplexity(
       })
     },
   }))
-  await eachOutput(model, batches, { ...options, reduce: chosenLogProbabilities })
+  await eachOutput(model, batches, { ...options, reduce: (logits, targets) => chosenLogProbabilities(logits, targets!) })
   checkFinite(loss)
   return { perplexity: Math.exp(loss / tokens), tokens }
 }

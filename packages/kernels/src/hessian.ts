@@ -63,7 +63,7 @@ const permuted = (hessian: Float32Array, order: Uint32Array): Float32Array => {
   return result
 }
 
-/** Factors by Hessian: sites that see one tensor share it, and its factor takes as long as all the rest of a small one. */
+/** Factors by Hessian: sites that see one tensor share both. */
 const factors = new WeakMap<tf.Tensor, Map<string, Promise<HessianFactor>>>()
 
 /**

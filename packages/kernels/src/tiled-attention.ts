@@ -1,5 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { CompressionError } from '@tersor/tensor'
+import { HIDDEN_FROM_SIGHT } from './hidden-from-sight.js'
+import { softCap } from './soft-cap.js'
 
 /** Attention over some of the keys, to be merged with that over others. */
 export interface AttentionPart {
@@ -27,14 +29,9 @@ export interface TiledAttentionOptions {
 /** Large enough to keep an engine busy, small enough that its scores stay in a cache. */
 const TILE = 256
 
-/** Added to scores of keys that a query does not see. */
-const HIDDEN = -1e30
-
-const capped = (scores: tf.Tensor3D, cap: number | null): tf.Tensor3D => (cap === null ? scores : tf.mul(tf.tanh(tf.div(scores, cap)), cap))
-
 /** q · kᵀ, limited and masked; q is scaled already. */
 const scoresOf = (q: tf.Tensor3D, k: tf.Tensor3D, hidden: tf.Tensor | undefined, cap: number | null): tf.Tensor3D => {
-  const scores = capped(tf.matMul<tf.Tensor3D>(q, k, false, true), cap)
+  const scores = softCap(tf.matMul<tf.Tensor3D>(q, k, false, true), cap)
   return hidden ? tf.add(scores, hidden) : scores
 }
 
@@ -95,7 +92,7 @@ const layoutOf = (queries: number, keys: number, { tile = TILE, causal = false, 
   const hiddenIn = (rows: Tile, columns: Tile): tf.Tensor | undefined => {
     if (seenUpTo(rows.from) >= columns.to && seenFrom(rows.to - 1) <= columns.from) return undefined
     const [height, width] = [rows.to - rows.from, columns.to - columns.from]
-    const mask = new Float32Array(height * width).fill(HIDDEN)
+    const mask = new Float32Array(height * width).fill(HIDDEN_FROM_SIGHT)
     for (let i = 0; i < height; i++) {
       const [first, last] = [seenFrom(rows.from + i) - columns.from, seenUpTo(rows.from + i) - columns.from]
       mask.fill(0, i * width + Math.min(width, Math.max(0, first)), i * width + Math.min(width, Math.max(0, last)))
@@ -135,7 +132,7 @@ const backwardsOf = (
   hidden: tf.Tensor | undefined,
   cap: number | null,
 ) => {
-  const scores = capped(tf.matMul<tf.Tensor3D>(q, k, false, true), cap)
+  const scores = softCap(tf.matMul<tf.Tensor3D>(q, k, false, true), cap)
   const shares = tf.exp<tf.Tensor3D>(tf.sub(hidden ? tf.add(scores, hidden) : scores, logSum))
   const inner = tf.mul<tf.Tensor3D>(shares, tf.sub(tf.matMul<tf.Tensor3D>(dy, v, false, true), dot))
   const ofScores = cap === null ? inner : tf.mul<tf.Tensor3D>(inner, tf.sub(1, tf.square(tf.div(scores, cap))))

@@ -15,8 +15,8 @@ function compensate(w: usize, rows: i32, total: i32, i: i32, upper: usize): void
 
 /**
  * Rounds the first `width` of `total` columns one after the other: codes, clamp(round(w / scale) + zero, 0, top), ties to even in doubles;
- * e = (w − (code − zero) · scale) / u_ii in place of w, which columns behind take up. scales, zeros: (rows), or with `varies` (width, rows);
- * mask: (rows, width), 0 where a weight stays removed, or no address; codes: (rows, width).
+ * e = (w − (code − zero) · scale) / u_ii in place of w, which columns behind take up. scales, zeros: (groups, rows); groups: (width), which of
+ * them each column takes; mask: (rows, width), 0 where a weight stays removed, or no address; codes: (rows, width).
  */
 export function roundColumns(
   w: usize,
@@ -26,7 +26,7 @@ export function roundColumns(
   upper: usize,
   scales: usize,
   zeros: usize,
-  varies: i32,
+  groups: usize,
   top: i32,
   mask: usize,
   codes: usize,
@@ -34,7 +34,7 @@ export function roundColumns(
   for (let i = 0; i < width; i++) {
     const diagonal = numberAt(upper, i * total + i)
     const column = w + ((<usize>(i * rows)) << 2)
-    const line: usize = varies ? (<usize>(i * rows)) << 2 : 0
+    const line = (<usize>(load<i32>(groups + ((<usize>i) << 2)) * rows)) << 2
     for (let r = 0; r < rows; r++) {
       const at = (<usize>r) << 2
       const place = <usize>(r * width + i)
@@ -70,8 +70,8 @@ function keepOfRun(w: usize, rows: i32, total: i32, r: i32, first: i32, count: i
 }
 
 /**
- * Removes weights of the first `width` of `total` columns one after the other, those that `marks` does not keep, or where `m` is not 0 all
- * but the n best of every m neighbours of a row; errors as `roundColumns` leaves them. marks, values: (rows, width).
+ * Removes weights of the first `width` of `total` columns one after the other, those that `chosen` does not keep, or where that is no address
+ * all but the n best of every m neighbours of a row; errors as `roundColumns` leaves them. chosen, marks, values: (rows, width).
  */
 export function removeColumns(
   w: usize,
@@ -79,14 +79,16 @@ export function removeColumns(
   total: i32,
   width: i32,
   upper: usize,
+  chosen: usize,
   m: i32,
   n: i32,
   marks: usize,
   values: usize,
 ): void {
+  if (chosen) memory.copy(marks, chosen, <usize>(rows * width))
   for (let i = 0; i < width; i++) {
     const count = min(m, width - i)
-    if (m != 0 && i % m == 0)
+    if (!chosen && i % m == 0)
       for (let r = 0; r < rows; r++)
         keepOfRun(w, rows, total, r, i, count, count - (count * n + m - 1) / m, upper, marks + <usize>(r * width + i))
     const diagonal = numberAt(upper, i * total + i)

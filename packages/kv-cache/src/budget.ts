@@ -22,6 +22,10 @@ export const entriesKept = ({ keep, sinks, recent }: Budget, seen: number): numb
 export const recentKept = ({ recent, sinks }: Budget, kept: number): number =>
   Math.min(kept - sinks, recent < 1 ? Math.round(recent * kept) : Math.round(recent))
 
+/** Places of the first and the newest entries of a row. */
+export const atBothEnds = (length: number, first: number, newest: number): readonly number[] =>
+  Array.from({ length }, (_, place) => place).filter(place => place < first || place >= length - newest)
+
 /** What is wrong with a budget, and what to do. */
 export const refusedBudget = ({ keep, sinks, recent }: Budget): readonly [what: string, remedy: string] | undefined => {
   const always = sinks + (recent < 1 ? 0 : recent)
@@ -32,4 +36,5 @@ export const refusedBudget = ({ keep, sinks, recent }: Budget): readonly [what: 
   ]
 }
 
-export const momentOf = (every: number | undefined): When => (every === undefined ? { at: 'prompt' } : { every })
+/** Asked after each prompt, and where a number is given every so many tokens. */
+export const whenAsked = (every: number | undefined): When => (every === undefined ? { at: 'prompt' } : { every })

@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { boolean, definePolicy, integer, type AttentionFacts, type Features } from '@tersor/core'
+import { boolean, definePolicy, integer, turnPairs, type AttentionFacts, type Features } from '@tersor/core'
 import { budgetOptions, refusedBudget } from './budget.js'
 import { scored } from './scored.js'
 
@@ -14,12 +14,6 @@ const meanRotation = (frequencies: Float32Array, next: number, future: number): 
   return [mean(Math.cos), mean(Math.sin)]
 }
 
-/** Pairs (i, i + size / 2) of the last axis turned by a mean rotation. */
-const turned = (x: tf.Tensor, [cos, sin]: readonly [tf.Tensor, tf.Tensor]): tf.Tensor => {
-  const [a, b] = tf.split(x, 2, -1)
-  return tf.concat([tf.sub(tf.mul(a, cos), tf.mul(b, sin)), tf.add(tf.mul(b, cos), tf.mul(a, sin))], -1)
-}
-
 /** Mean and covariance of the queries to come: R μ and R Σ Rᵀ, R the mean rotation. */
 const futureMoments = (
   { mean, covariance }: Features['queryMoments'],
@@ -30,10 +24,11 @@ const futureMoments = (
   const known = positions === 'rotated' ? frequencies?.() : undefined
   if (!known) return { mean, covariance }
   const rotation = meanRotation(known, next, future)
+  const turned = (x: tf.Tensor): tf.Tensor => turnPairs(x, ...rotation)
   const axes = [0, 1, 3, 2]
   return {
-    mean: turned(mean, rotation),
-    covariance: tf.transpose(turned(tf.transpose(turned(covariance, rotation), axes), rotation), axes),
+    mean: turned(mean),
+    covariance: tf.transpose(turned(tf.transpose(turned(covariance), axes)), axes),
   }
 }
 

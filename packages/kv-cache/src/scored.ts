@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core'
 import type { CachePolicy, CacheView, EntriesView, FeatureName, Features, Kept, Made } from '@tersor/core'
-import { entriesKept, momentOf, recentKept, type Budget } from './budget.js'
+import { atBothEnds, entriesKept, recentKept, whenAsked, type Budget } from './budget.js'
 
 /** Rows that hold equally many entries, with the features that a score asked for. */
 export type Part<F extends FeatureName> = EntriesView & Readonly<Pick<Features, F>>
@@ -53,10 +53,8 @@ export const ranked = (scores: Float32Array): Int32Array =>
 export const ascending = (places: Iterable<number>): Int32Array => Int32Array.from(places).sort()
 
 /** The first and the newest entries of a row, which stay whatever their score. */
-export const alwaysKept = (limits: Budget, budget: number, length: number): readonly number[] => {
-  const recent = recentKept(limits, budget)
-  return Array.from({ length }, (_, place) => place).filter(place => place < limits.sinks || place >= length - recent)
-}
+export const alwaysKept = (limits: Budget, budget: number, length: number): readonly number[] =>
+  atBothEnds(length, limits.sinks, recentKept(limits, budget))
 
 /** Each row keeps its first and newest entries and the best of the others. */
 const bestOfEachRow =
@@ -95,7 +93,7 @@ export const scored = <F extends FeatureName>(
 ): ScoredPolicy<F> =>
   scoredPolicy({
     needs,
-    when: momentOf(limits.every),
+    when: whenAsked(limits.every),
     limits,
     score,
     budget: ({ seen }) => entriesKept(limits, seen),

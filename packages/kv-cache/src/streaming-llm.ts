@@ -1,4 +1,5 @@
 import { choice, definePolicy, integer } from '@tersor/core'
+import { atBothEnds } from './budget.js'
 
 /**
  * StreamingLLM: keeps the first entries, to which attention goes that has nowhere else to go, and a window of the newest.
@@ -35,10 +36,6 @@ export const streamingLlm = definePolicy({
     when: { over: sinks + window, slack },
     ...(positions === 'compact' ? { positions } : {}),
     keep: ({ parts }) =>
-      parts.flatMap(part =>
-        part.positions.map(({ length }) =>
-          Int32Array.from({ length }, (_, place) => place).filter(place => place < sinks || place >= length - window),
-        ),
-      ),
+      parts.flatMap(({ positions }) => positions.map(({ length }) => Int32Array.from(atBothEnds(length, sinks, window)))),
   }),
 })

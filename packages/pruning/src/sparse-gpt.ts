@@ -61,13 +61,14 @@ const removing =
   async (start, end, { rows, columns, strip }) => {
     const width = end - start
     const inMatrix = { each: width, stride: columns, offset: start }
-    const [n, m] = removal.pattern ? parsePattern(removal.pattern) : [0, 0]
     const buffers = { kept: { role: 'out', array: kept, ...inMatrix }, values: { role: 'out', array: result, ...inMatrix } } as const
-    const args = [m, n, { at: 'kept' }, { at: 'values' }] as const
-    if (m > 0) return { end, kernel: 'removeColumns', buffers, args }
+    const results = [{ at: 'kept' }, { at: 'values' }] as const
+    if (removal.pattern) {
+      const [n, m] = parsePattern(removal.pattern)
+      return { end, kernel: 'removeColumns', buffers, args: [0, m, n, ...results] }
+    }
     const diagonal = Float32Array.from({ length: width }, (_, i) => upper[(start + i) * (columns + 1)])
     const scores = await scoresOfColumns(strip('in', start, end), rows, diagonal, { signal })
-    const chosen = await keepLargestOnThreads(scores, width, removal, { signal })
-    for (let r = 0; r < rows; r++) kept.set(chosen.subarray(r * width, (r + 1) * width), r * columns + start)
-    return { end, kernel: 'removeColumns', buffers: { ...buffers, kept: { ...buffers.kept, role: 'in' } }, args }
+    const chosen = { role: 'in', array: await keepLargestOnThreads(scores, width, removal, { signal }), each: width } as const
+    return { end, kernel: 'removeColumns', buffers: { ...buffers, chosen }, args: [{ at: 'chosen' }, 0, 0, ...results] }
   }

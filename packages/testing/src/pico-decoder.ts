@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { createRng, hiddenOf, type AttentionFacts, type Entries, type Env, type Model, type Stage } from '@tersor/core'
+import { createRng, hiddenOf, spansOf, turnPairs, type AttentionFacts, type Entries, type Env, type Model, type Stage } from '@tersor/core'
 import { fromFloat32, memoryStore } from '@tersor/tensor'
 
 const VOCABULARY = 24
@@ -13,9 +13,7 @@ const FACTS: AttentionFacts = {
 /** Each pair (i, i + size / 2) turned by its position; x: (batch, heads, tokens, size). */
 const rotated = (x: tf.Tensor, from: number): tf.Tensor => {
   const angles = tf.outerProduct(tf.range(from, from + x.shape[2]!), tf.tensor1d(FACTS.frequencies!()!)) // (tokens, size / 2)
-  const [a, b] = tf.split(x, 2, -1)
-  const [cos, sin] = [tf.cos(angles), tf.sin(angles)]
-  return tf.concat([tf.sub(tf.mul(a, cos), tf.mul(b, sin)), tf.add(tf.mul(b, cos), tf.mul(a, sin))], -1)
+  return turnPairs(x, tf.cos(angles), tf.sin(angles))
 }
 
 /** softmax(scale · q · kᵀ + mask) · v of some rows; q: (rows, groups, tokens, size). */
@@ -42,11 +40,8 @@ const mix = (q: tf.Tensor, k: tf.Tensor, v: tf.Tensor, { cache }: Env): tf.Tenso
   cache?.observe?.(grouped)
   if (cache?.attend) return tf.reshape(cache.attend(tf.mul(tf.reshape(grouped, [batch * KEY_HEADS, -1, SIZE]), FACTS.scale), k, v), q.shape)
   const plain = { keys: tf.reshape(k, [-1, tokens, SIZE]), values: tf.reshape(v, [-1, tokens, SIZE]) }
-  let from = 0
-  const each = (cache?.append(k, v) ?? [plain]).map(entries => {
-    const rows = entries.keys.shape[0]
-    return attended(tf.slice(grouped, [(from += rows) - rows, 0, 0, 0], [rows, -1, -1, -1]), entries)
-  })
+  const held = cache?.append(k, v) ?? [plain]
+  const each = spansOf(held).map(([from, to], i) => attended(tf.slice(grouped, [from, 0, 0, 0], [to - from, -1, -1, -1]), held[i]))
   return tf.reshape(tf.concat(each, 0), q.shape)
 }
 

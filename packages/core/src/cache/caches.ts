@@ -5,7 +5,7 @@ import { checkPlan } from './check-plan.js'
 import { knownFrequencies } from './features.js'
 import { heldCache, type HeldCache } from './held-cache.js'
 import { addedSums, askPolicy, type Sums } from './planned-layer.js'
-import type { CachePlan, CachePolicy, When } from './policy.js'
+import { isCompact, type CachePlan, type CachePolicy, type When } from './policy.js'
 
 /** Bytes of what one layer holds. */
 export interface LayerBytes {
@@ -128,7 +128,7 @@ const settleLayer = async (layer: HeldCache, before: Sums, { plan, policies, see
   } finally {
     layer.queries.forget()
   }
-  if (evicted && plan.some(({ positions }) => positions === 'compact')) layer.compact(knownFrequencies(layer.facts, 'The plan'))
+  if (evicted && isCompact(plan)) layer.compact(knownFrequencies(layer.facts, 'The plan'))
   return sums
 }
 

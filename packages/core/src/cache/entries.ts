@@ -1,8 +1,26 @@
 import * as tf from '@tensorflow/tfjs-core'
 import type { Entries } from './layer-cache.js'
+import { turnPairs } from './turn-pairs.js'
 
 /** Of each row, the places of the entries that stay, ascending. */
 export type Kept = readonly Int32Array[]
+
+/** Rows from and to of each run of rows that hold equally many. */
+export const spansOf = (held: readonly Pick<Entries, 'keys'>[]): readonly (readonly [from: number, to: number])[] => {
+  let to = 0
+  return held.map(({ keys }) => [to, (to += keys.shape[0])] as const)
+}
+
+/** Lists one behind the other. */
+export const flat = <T extends Float32Array | Int32Array>(lists: readonly T[]): T => {
+  const all = new (lists[0].constructor as new (length: number) => T)(lists.reduce((sum, { length }) => sum + length, 0))
+  let at = 0
+  for (const list of lists) {
+    all.set(list, at)
+    at += list.length
+  }
+  return all
+}
 
 /** The positions of each row. */
 export const positionsOf = ({ keys, positions }: Entries): readonly Int32Array[] => {
@@ -16,7 +34,7 @@ const sameList = (a: Int32Array, b: Int32Array): boolean => a.length === b.lengt
 /** Positions as entries hold them: none where they are 0, 1, 2 …, one list where all rows have the same. */
 export const packedPositions = (lists: readonly Int32Array[]): Pick<Entries, 'positions'> => {
   const [first] = lists
-  if (lists.some(list => !sameList(list, first))) return { positions: Int32Array.from(lists.flatMap(list => [...list])) }
+  if (lists.some(list => !sameList(list, first))) return { positions: flat(lists) }
   return first.every((position, i) => position === i) ? {} : { positions: first.slice() }
 }
 
@@ -78,8 +96,7 @@ export const withPositions = (held: Entries, end: number, frequencies: Float32Ar
   if (!frequencies) return { keys: tf.keep(tf.clone(held.keys)), values, ...positions }
   const keys = tf.tidy(() => {
     const [cos, sin] = turnsBetween(before, first, frequencies)
-    const [a, b] = tf.split(held.keys, 2, -1) // (rows, entries, size / 2)
-    return tf.keep(tf.concat([tf.sub(tf.mul(a, cos), tf.mul(b, sin)), tf.add(tf.mul(b, cos), tf.mul(a, sin))], -1))
+    return tf.keep(turnPairs(held.keys, cos, sin))
   })
   return { keys, values, ...positions }
 }

@@ -1,10 +1,12 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { CompressionError } from '@tersor/tensor'
-import { positionsOf } from './entries.js'
+import { softCap } from '@tersor/kernels/soft-cap'
+import { flat, positionsOf } from './entries.js'
 import type { Queries } from './last-queries.js'
 import { hiddenOf } from './hidden.js'
 import type { AttentionFacts, Entries } from './layer-cache.js'
 import type { Features } from './policy.js'
+import { turnPairs } from './turn-pairs.js'
 
 /** Queries whose shares are held at once: memory stays linear in the length. */
 const QUERIES_AT_ONCE = 64
@@ -35,11 +37,10 @@ export const sharesOf = (
   const width = entries.keys.shape[1]!
   const flat = tf.mul(tf.reshape(values, [rows, groups * count, size]), scale) as tf.Tensor3D
   const scores = tf.matMul(flat, entries.keys as tf.Tensor3D, false, true) // (rows, groups · queries, entries)
-  const capped = cap === null ? scores : tf.mul(tf.tanh(tf.div(scores, cap)), cap)
   const keys = entries.positions ?? Int32Array.from({ length: width }, (_, i) => i)
   const lists = keys.length / width
   const hidden = hiddenOf({ queries: positions, keys, rows: lists, window })
-  const grid = tf.reshape(capped, [rows, groups, count, width])
+  const grid = tf.reshape(softCap(scores, cap), [rows, groups, count, width])
   return tf.softmax(hidden ? tf.add(grid, tf.tensor(hidden, [lists, 1, count, width])) : grid, -1) as tf.Tensor4D
 }
 
@@ -69,13 +70,18 @@ export const sumsOfShares = async (
   }
 }
 
-/** How many of some queries see each entry, (rows · entries). */
-export const countsOf = (queries: Int32Array, entries: Entries, { window = null }: AttentionFacts): Float32Array => {
-  const sees = (query: number, key: number): boolean => key <= query && (window === null || key > query - window)
-  const counted = positionsOf(entries).map(list => Float32Array.from(list, key => queries.filter(query => sees(query, key)).length))
-  const counts = new Float32Array(counted.length * entries.keys.shape[1]!)
-  counted.forEach((list, row) => counts.set(list, row * list.length))
-  return counts
+/** How many of some queries, whose positions ascend, see each entry, (rows · entries). */
+export const countsOf = (queries: Int32Array, entries: Entries, { window = null }: AttentionFacts): Float32Array =>
+  flat(positionsOf(entries).map(keys => countsOfRow(queries, keys, window ?? Infinity)))
+
+/** An entry is seen from its own position on and before `window` more; keys ascend. */
+const countsOfRow = (queries: Int32Array, keys: Int32Array, window: number): Float32Array => {
+  let [from, to] = [0, 0]
+  return Float32Array.from(keys, key => {
+    while (from < queries.length && queries[from] < key) from++
+    while (to < queries.length && queries[to] - key < window) to++
+    return to - from
+  })
 }
 
 /** Frequencies of a layer's rotation, undefined where nothing is rotated; throws UNSUPPORTED where they follow the text. */
@@ -93,9 +99,7 @@ export const knownFrequencies = ({ positions, frequencies }: AttentionFacts, wha
 /** x turned by −position · frequency; x: (rows, groups, queries, size). */
 const unrotated = ({ values, positions }: Queries, frequencies: Float32Array): tf.Tensor => {
   const angles = tf.mul(tf.reshape(tf.tensor1d(Float32Array.from(positions)), [-1, 1]), tf.reshape(tf.tensor1d(frequencies), [1, -1]))
-  const [cos, sin] = [tf.cos(angles), tf.sin(angles)] // (queries, size / 2)
-  const [a, b] = tf.split(values, 2, -1)
-  return tf.concat([tf.add(tf.mul(a, cos), tf.mul(b, sin)), tf.sub(tf.mul(b, cos), tf.mul(a, sin))], -1)
+  return turnPairs(values, tf.cos(angles), tf.neg(tf.sin(angles))) // angles: (queries, size / 2)
 }
 
 /** Mean and covariance of queries before rotation; the caller's tidy holds them. */

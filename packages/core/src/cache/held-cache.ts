@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { evictedEntries, positionsOf, withPositions, type Kept } from './entries.js'
+import { evictedEntries, positionsOf, spansOf, withPositions, type Kept } from './entries.js'
 import { lastQueries, type LastQueries } from './last-queries.js'
 import type { AttentionFacts, Entries, LayerCache } from './layer-cache.js'
 
@@ -67,12 +67,9 @@ const grown = (held: readonly Entries[], keys: tf.Tensor, values: tf.Tensor, nex
   const [batch, heads, tokens, size] = keys.shape as [number, number, number, number]
   const [newKeys, newValues] = [keys, values].map(t => tf.reshape(t, [batch * heads, tokens, size])) // (rows, tokens, size)
   if (held.length === 0) return [{ keys: tf.keep(tf.clone(newKeys)), values: tf.keep(tf.clone(newValues)) }]
-  let from = 0
-  return held.map(entries => {
-    const count = entries.keys.shape[0]
-    const [k, v] = [newKeys, newValues].map(t => rowsOf(t, from, count))
-    from += count
-    return appended(entries, k, v, next)
+  return spansOf(held).map(([from, to], i) => {
+    const [k, v] = [newKeys, newValues].map(t => rowsOf(t, from, to - from))
+    return appended(held[i], k, v, next)
   })
 }
 

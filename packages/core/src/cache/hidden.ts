@@ -1,5 +1,6 @@
-/** Added to a score, it leaves nothing of it. */
-export const HIDDEN_FROM_SIGHT = -1e30
+import { HIDDEN_FROM_SIGHT } from '@tersor/kernels/hidden-from-sight'
+
+export { HIDDEN_FROM_SIGHT }
 
 /** Keys a query sees: all up to its own position, none of those `window` or more before it. */
 export interface Sight {

@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { CompressionError } from '@tersor/tensor'
 import type { Made } from '../step/options.js'
-import { positionsOf, type Kept } from './entries.js'
+import { flat, positionsOf, spansOf, type Kept } from './entries.js'
 import { countsOf, lastOf, momentsOf, queriesOfRows, sharesOf, sumsOfShares } from './features.js'
 import type { HeldCache } from './held-cache.js'
 import type { Queries } from './last-queries.js'
@@ -15,8 +15,8 @@ export interface Sums {
   readonly counts: readonly Float32Array[]
 }
 
-/** What policies are asked of at a moment. */
-export interface Moment {
+/** What policies are told besides when they are asked. */
+export interface Asking {
   readonly batch: number
   readonly layer: LayerView
   readonly rng: Rng
@@ -31,17 +31,11 @@ const padded = (list: Float32Array | undefined, length: number): Float32Array =>
   return longer
 }
 
-/** Rows from and to of each run of rows. */
-const spans = (held: readonly Entries[]): readonly (readonly [from: number, to: number])[] => {
-  let to = 0
-  return held.map(({ keys }) => [to, (to += keys.shape[0])] as const)
-}
-
 /** The sums so far with those of some queries added, for the entries that are held now. */
 export const addedSums = async (before: Sums, { held, facts }: HeldCache, queries: Queries | undefined): Promise<Sums> => {
   const sums: Float32Array[] = []
   const counts: Float32Array[] = []
-  for (const [i, [from, to]] of spans(held).entries()) {
+  for (const [i, [from, to]] of spansOf(held).entries()) {
     const width = held[i].keys.shape[1]!
     const added = queries ? await sumsOfShares(queries, [from, to], held[i], facts) : new Float32Array((to - from) * width)
     const seen = queries ? countsOf(queries.positions, held[i], facts) : new Float32Array((to - from) * width)
@@ -59,12 +53,6 @@ export const keptSums = ({ sums, counts }: Sums, kept: Kept): Sums => {
   const only = (lists: readonly Float32Array[]) =>
     lists.length === 0 ? [] : kept.map((places, row) => Float32Array.from(places, place => lists[row][place]))
   return { sums: only(sums), counts: only(counts) }
-}
-
-const flat = (lists: readonly Float32Array[]): Float32Array => {
-  const all = new Float32Array(lists.length * lists[0].length)
-  lists.forEach((list, row) => all.set(list, row * list.length))
-  return all
 }
 
 const noQueries = (policy: Made): CompressionError =>
@@ -91,7 +79,7 @@ const featuresOf = (policy: CachePolicy & Made, rows: Queries, entries: Entries,
 const OF_QUERIES: readonly (keyof Features)[] = ['queries', 'lastShares', 'queryMoments']
 
 /** What a policy sees of a layer; its tensors are freed by `dispose`. */
-const viewOf = (policy: CachePolicy & Made, cache: HeldCache, { sums, counts }: Sums, moment: Moment) => {
+const viewOf = (policy: CachePolicy & Made, cache: HeldCache, { sums, counts }: Sums, asking: Asking) => {
   const { held, facts } = cache
   const queries = cache.queries.value
   if (!queries && OF_QUERIES.some(name => name in policy.needs)) throw noQueries(policy)
@@ -102,14 +90,14 @@ const viewOf = (policy: CachePolicy & Made, cache: HeldCache, { sums, counts }: 
   }
   const parts: (EntriesView & Partial<Features>)[] = []
   tf.tidy(() => {
-    spans(held).forEach(([from, to], i) => {
+    spansOf(held).forEach(([from, to], i) => {
       const { keys, values } = held[i]
       const features = queries ? featuresOf(policy, queriesOfRows(queries, from, to), held[i], facts, hold) : {}
       const shares = 'shares' in policy.needs ? { shares: { sums: flat(sums.slice(from, to)), counts: flat(counts.slice(from, to)) } } : {}
       parts.push({ keys, values, positions: positionsOf(held[i]), ...features, ...shares })
     })
   })
-  const view = { parts, seen: cache.seen, next: cache.next, ...moment } as CacheView<keyof Features>
+  const view = { parts, seen: cache.seen, next: cache.next, ...asking } as CacheView<keyof Features>
   return { view, dispose: () => tf.dispose(made) }
 }
 
@@ -142,9 +130,9 @@ export const askPolicy = async (
   policy: CachePolicy & Made,
   cache: HeldCache,
   sums: Sums = NONE,
-  moment: Moment,
+  asking: Asking,
 ): Promise<Sums | undefined> => {
-  const { view, dispose } = viewOf(policy, cache, sums, moment)
+  const { view, dispose } = viewOf(policy, cache, sums, asking)
   try {
     const kept = await policy.keep(view)
     if (kept === 'all' || keepsAll(policy, kept, cache.held)) return undefined

@@ -69,3 +69,6 @@ export const isPolicy = (value: object): value is CachePolicy & Made => (value a
 
 /** Policies in the order in which they are asked. */
 export type CachePlan = readonly (CachePolicy & Made)[]
+
+/** Whether a policy of it renumbers what stays, so that a text may outgrow the context. */
+export const isCompact = (plan: CachePlan): boolean => plan.some(({ positions }) => positions === 'compact')

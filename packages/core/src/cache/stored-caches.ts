@@ -3,6 +3,7 @@ import { CompressionError, fromFloat32, fromIntegers, toFloat32, toInt32, type D
 import type { Model } from '../model/model.js'
 import { cachesFrom, type Caches } from './caches.js'
 import { checkPlan } from './check-plan.js'
+import { flat } from './entries.js'
 import { heldCache, type HeldCache } from './held-cache.js'
 import { lastQueries } from './last-queries.js'
 import type { AttentionFacts, Entries } from './layer-cache.js'
@@ -28,8 +29,8 @@ const stored = async (tensor: tf.Tensor): Promise<Dense> => fromFloat32(await te
 
 const whole = (values: ArrayLike<number>): Dense => fromIntegers(values, 'i32', [values.length])
 
-const flat = (lists: readonly Float32Array[]): Dense => {
-  const all = Float32Array.from(lists.flatMap(list => [...list]))
+const numbersOf = (lists: readonly Float32Array[]): Dense => {
+  const all = flat(lists)
   return fromFloat32(all, 'f32', [all.length])
 }
 
@@ -40,7 +41,7 @@ const storedLayer = async (name: string, { held, queries }: HeldCache, { sums, c
     all.push([`${part}.keys`, await stored(keys)], [`${part}.values`, await stored(values)])
     if (positions) all.push([`${part}.positions`, whole(positions)])
   }
-  if (sums.length > 0) all.push([`${name}.sums`, flat(sums)], [`${name}.counts`, flat(counts)])
+  if (sums.length > 0) all.push([`${name}.sums`, numbersOf(sums)], [`${name}.counts`, numbersOf(counts)])
   if (queries.value)
     all.push([`${name}.queries`, await stored(queries.value.values)], [`${name}.query_positions`, whole(queries.value.positions)])
   return all

@@ -1,9 +1,10 @@
 import * as tf from '@tensorflow/tfjs-core'
-import type { Caches, Entries, Env, HeldCache } from '@tersor/core'
+import { spansOf, type Caches, type Entries, type Env, type HeldCache } from '@tersor/core'
 import { replay, type Replay } from '@tersor/kernels/replay'
 import { fixedLayerCache, type Added, type FixedRows } from './fixed-cache.js'
 import { roomyRows, type RoomyRows } from './fixed-rows.js'
 import type { LanguageModel } from '../networks/language-model.js'
+import { part } from '../networks/part.js'
 import { followsLength } from '../networks/rope.js'
 
 /** Gives the logits after one more token, of caches whose entries it holds meanwhile. */
@@ -47,9 +48,6 @@ const disposeHeld = ({ layers, step }: Held): void => {
   layers.forEach(({ rows }) => rows.forEach(each => each.dispose()))
 }
 
-const partOf = (x: tf.Tensor, from: number, rows: number): tf.Tensor =>
-  from === 0 && rows === x.shape[0] ? x : tf.slice(x, [from, 0, 0], [rows, -1, -1])
-
 /** Runs one step and writes what it adds behind the entries held. */
 const advance = async ({ layers, step }: Held, id: number, position: number): Promise<Float32Array> => {
   const inputs = [tf.tensor2d([id], [1, 1], 'int32'), tf.tensor1d([position], 'int32')]
@@ -60,14 +58,9 @@ const advance = async ({ layers, step }: Held, id: number, position: number): Pr
   for (const { cache, rows } of layers) {
     const [keys, values, queries] = added.slice(at, (at += cache.queries.wanted > 0 ? 3 : 2))
     if (queries) cache.queries.add(queries, cache.next)
-    let from = 0
-    tf.tidy(() => {
-      for (const each of rows) {
-        const count = each.keys.shape[0]
-        each.add(partOf(keys, from, count), partOf(values, from, count), cache.next)
-        from += count
-      }
-    })
+    tf.tidy(() =>
+      spansOf(rows).forEach(([from, to], i) => rows[i].add(part(keys, 0, { from, to }), part(values, 0, { from, to }), cache.next)),
+    )
     cache.advance()
   }
   tf.dispose([...inputs, ...masks, ...added])
@@ -100,7 +93,8 @@ export const decoder = async (model: LanguageModel, env: Env, caches: Caches, co
   }
   const record = async (entries: readonly (readonly Entries[])[], growth: number): Promise<Held | undefined> => {
     const parts = caches.layers.map(layer => (layer ? entries[own.indexOf(layer)].length : 0))
-    const step = await replay(stepOf(model, env, parts, own.some(layer => layer.queries.wanted > 0))) // prettier-ignore
+    const watching = own.some(layer => layer.queries.wanted > 0)
+    const step = await replay(stepOf(model, env, parts, watching))
     if (!step) return undefined
     const layers = own.map((cache, i) => {
       const window = cache.facts.window ?? null

@@ -1,6 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core'
-import type { LayerCache } from '@tersor/core'
-import { softCap } from '../networks/layers.js'
+import { spansOf, type LayerCache } from '@tersor/core'
+import { softCap } from '@tersor/kernels/soft-cap'
+import { part } from '../networks/part.js'
 
 /** Rows of one layer in tensors that never change their shape. */
 export interface FixedRows {
@@ -33,18 +34,14 @@ export const fixedLayerCache = (parts: readonly FixedRows[], watching: boolean, 
     attend: (scaled, newKeys, newValues, cap = null) => {
       const [keys, values] = [newKeys, newValues].map(t => tf.reshape(t, [-1, t.shape[2]!, t.shape[3]!])) // (rows, 1, size)
       onAdded({ keys: tf.keep(keys), values: tf.keep(values), ...(queries && { queries }) }) // past the stage's tidy
-      const capped = (scores: tf.Tensor): tf.Tensor => (cap === null ? scores : softCap(scores, cap))
-      let from = 0
-      const each = parts.map(part => {
-        const rows = part.keys.shape[0]
-        const own = (x: tf.Tensor): tf.Tensor3D => (parts.length === 1 ? x : tf.slice(x, [from, 0, 0], [rows, -1, -1])) as tf.Tensor3D
-        const [q, k, v] = [scaled, keys, values].map(own)
-        from += rows
-        const past = tf.add(capped(tf.matMul(q, part.keys as tf.Tensor3D, false, true)), part.mask) // (rows, queries, room)
-        const self = capped(tf.matMul(q, k, false, true)) // (rows, queries, 1)
+      const each = spansOf(parts).map(([from, to], i) => {
+        const held = parts[i]
+        const [q, k, v] = [scaled, keys, values].map(x => part(x, 0, { from, to }) as tf.Tensor3D)
+        const past = tf.add(softCap(tf.matMul(q, held.keys as tf.Tensor3D, false, true), cap), held.mask) // (rows, queries, room)
+        const self = softCap(tf.matMul(q, k, false, true), cap) // (rows, queries, 1)
         const shares = tf.softmax(tf.concat([past, self], -1), -1) as tf.Tensor3D
-        const [held, added] = tf.split(shares, [past.shape[2]!, 1], -1) as [tf.Tensor3D, tf.Tensor3D]
-        return tf.add(tf.matMul(held, part.values as tf.Tensor3D), tf.mul(added, v))
+        const [before, own] = tf.split(shares, [past.shape[2]!, 1], -1) as [tf.Tensor3D, tf.Tensor3D]
+        return tf.add(tf.matMul(before, held.values as tf.Tensor3D), tf.mul(own, v))
       })
       return each.length === 1 ? each[0] : tf.concat(each, 0)
     },

@@ -1,11 +1,11 @@
-import { createRng, loadModel, type Rng } from '@tersor/core'
+import { createRng, isCompact, loadModel, type Rng } from '@tersor/core'
 import { CompressionError } from '@tersor/tensor'
 import { detokenizer } from './detokenize.js'
 import type { GraphModel, GraphText } from '../imported/graph-model.js'
 import { graphSteps } from '../imported/graph-steps.js'
 import type { LanguageModel } from '../networks/language-model.js'
 import { checkTemperature, greedy, sample } from './sampling.js'
-import { openSession, type Session, type SessionOptions } from './session.js'
+import { envOf, openSession, strangerAmong, type Session, type SessionOptions } from './session.js'
 
 /** A decoder that was imported as a graph, with what makes text of it. */
 export type TextGraph = GraphModel & { readonly text: GraphText }
@@ -46,8 +46,8 @@ const idsOf = (prompt: string | readonly number[], { tokenizer }: TextFacts): re
   return ids.length === 0 && tokenizer.bos !== undefined ? [tokenizer.bos] : ids
 }
 
-const checkPrompt = (prompt: readonly number[], { contextLength, vocabularySize }: TextFacts, length: number): void => {
-  const stranger = prompt.find(id => !Number.isInteger(id) || id < 0 || id >= vocabularySize)
+const checkPrompt = (prompt: readonly number[], { vocabularySize }: TextFacts): void => {
+  const stranger = strangerAmong(prompt, vocabularySize)
   if (prompt.length === 0) throw new CompressionError('BAD_DATA', 'The prompt has no tokens.', 'Pass at least one token to continue.')
   if (stranger !== undefined) {
     throw new CompressionError(
@@ -57,12 +57,17 @@ const checkPrompt = (prompt: readonly number[], { contextLength, vocabularySize 
       { token: stranger, vocabularySize },
     )
   }
-  if (length < contextLength) return
+}
+
+/** A prompt and what the session read before it must leave room for a token. */
+const checkRoom = (tokens: number, before: number, { contextLength }: TextFacts): void => {
+  const most = contextLength - before - 1
+  if (tokens <= most) return
   throw new CompressionError(
     'BAD_DATA',
-    `The prompt has ${length} tokens, which leaves no room in a context of ${contextLength}.`,
-    `Shorten it to ${contextLength - 1} tokens or fewer.`,
-    { tokens: length, contextLength },
+    `The prompt has ${tokens} tokens${before > 0 ? ` behind ${before}` : ''}, which leaves no room in a context of ${contextLength}.`,
+    most > 0 ? `Shorten it to ${most} tokens or fewer.` : 'Rewind the session, or open one whose plan makes positions compact.',
+    { tokens, before, contextLength },
   )
 }
 
@@ -105,8 +110,7 @@ const stepsOf = async (model: Generator, options: GenerateOptions, count: number
   const { session, weights, products } = options
   if (isGraph(model)) {
     const loaded = weights ? undefined : await loadModel(model, options.signal)
-    const env = loaded ?? { weights: weights!, ...(products && { products }) }
-    const steps = graphSteps(model, { weights: env.weights, ...(env.products && { products: env.products }) })
+    const steps = graphSteps(model, envOf(loaded ?? { weights: weights!, products }))
     const end = (): void => {
       steps.dispose()
       loaded?.dispose()
@@ -134,9 +138,10 @@ export async function* generate(model: Generator, options: GenerateOptions): Asy
   const { temperature = 0, rng = createRng(0), signal, tokens = text.contextLength, session } = options
   const prompt = idsOf(options.prompt, text)
   const plan = session?.caches.plan ?? options.cache ?? []
-  const isEndless = plan.some(({ positions }) => positions === 'compact')
+  const isEndless = isCompact(plan)
   const before = session?.ids.length ?? 0
-  checkPrompt(prompt, text, isEndless ? 0 : before + prompt.length)
+  checkPrompt(prompt, text)
+  if (!isEndless) checkRoom(prompt.length, before, text)
   checkTemperature(temperature)
   checkCount(tokens)
   checkActivations(model, options)

@@ -1,4 +1,5 @@
 import {
+  isCompact,
   loadModel,
   loadPacked,
   openCaches,
@@ -57,8 +58,12 @@ export interface Session {
 /** Single tokens in a row for which a step is worth recording. */
 const MANY = 64
 
+/** The first of some ids that a vocabulary has not. */
+export const strangerAmong = (ids: readonly number[], vocabularySize: number): number | undefined =>
+  ids.find(id => !Number.isInteger(id) || id < 0 || id >= vocabularySize)
+
 const checkIds = (ids: readonly number[], { vocabularySize }: LanguageModel): void => {
-  const stranger = ids.find(id => !Number.isInteger(id) || id < 0 || id >= vocabularySize)
+  const stranger = strangerAmong(ids, vocabularySize)
   if (ids.length === 0) throw new CompressionError('BAD_DATA', 'There are no tokens to read.', 'Pass at least one.')
   if (stranger === undefined) return
   throw new CompressionError(
@@ -68,8 +73,6 @@ const checkIds = (ids: readonly number[], { vocabularySize }: LanguageModel): vo
     { token: stranger, vocabularySize },
   )
 }
-
-const isCompact = (plan: CachePlan): boolean => plan.some(({ positions }) => positions === 'compact')
 
 /** Positions end with the context; where they are made compact, only what is held counts. */
 const checkContext = (caches: Caches, more: number, { contextLength }: LanguageModel): void => {
@@ -162,13 +165,17 @@ export const sessionOver = (model: LanguageModel, shared: Shared, caches: Caches
   }
 }
 
+/** What stages need of weights. */
+export const envOf = ({ weights, products }: { readonly weights: Weights; readonly products?: Products | undefined }): Env =>
+  products ? { weights, products } : { weights }
+
 /** The weights of a model, loaded where the caller has not. */
 export const sharedWeights = async (model: LanguageModel, options: SessionOptions): Promise<Shared> => {
   const { weights, products, form = 'packed', activations, signal } = options
-  if (weights) return { env: products ? { weights, products } : { weights }, loaded: undefined, users: 0 }
+  if (weights) return { env: envOf({ weights, products }), loaded: undefined, users: 0 }
   const packed = { ...(signal && { signal }), ...(activations && { activations }) }
   const loaded = form === 'dense' ? await loadModel(model, signal) : await loadPacked(model, packed)
-  return { env: loaded.products ? { weights: loaded.weights, products: loaded.products } : { weights: loaded.weights }, loaded, users: 0 }
+  return { env: envOf(loaded), loaded, users: 0 }
 }
 
 /**

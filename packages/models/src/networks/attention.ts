@@ -1,7 +1,9 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { HIDDEN_FROM_SIGHT, type Entries, type Env, type Site } from '@tersor/core'
-import { bandsOver, everything, type Band, type CausalBands, type Range } from './bands.js'
-import { linear, rmsNorm, softCap } from './layers.js'
+import { HIDDEN_FROM_SIGHT, spansOf, type Entries, type Env, type Site } from '@tersor/core'
+import { softCap } from '@tersor/kernels/soft-cap'
+import { bandsOver, everything, type Band, type CausalBands } from './bands.js'
+import { part } from './part.js'
+import { linear, rmsNorm } from './layers.js'
 import type { LlamaConfig } from './llama-config.js'
 import { rotate, type Rotation } from './rope.js'
 
@@ -16,13 +18,6 @@ export interface AttendOptions {
   readonly cap?: number | null
 }
 
-/** x[…, from:to, …] along an axis; x itself where that is all of it. */
-const part = (x: tf.Tensor, axis: number, { from, to }: Range): tf.Tensor => {
-  if (from === 0 && to === x.shape[axis]) return x
-  const at = (value: number, otherwise: number): number[] => x.shape.map((_, i) => (i === axis ? value : otherwise))
-  return tf.slice(x, at(from, 0), at(to - from, -1))
-}
-
 type Scores = Required<Pick<AttendOptions, 'scale' | 'cap'>>
 
 /** scale · q · kᵀ + hidden of one band; q: (matrices, groups, tokens, size), k: (matrices, keys, size); (matrices, groups, queries, keys of the band). */
@@ -31,7 +26,7 @@ const logitsOf = (q: tf.Tensor, k: tf.Tensor, { queries, keys, hidden }: Band, {
   const [matrices, groups, count, size] = rows.shape as [number, number, number, number]
   const flat = tf.mul(tf.reshape(rows, [matrices, groups * count, size]), scale) as tf.Tensor3D
   const scores = tf.matMul(flat, part(k, 1, keys) as tf.Tensor3D, false, true) // (matrices, groups · count, keys)
-  const grid = tf.reshape(cap === null ? scores : softCap(scores, cap), [matrices, groups, count, scores.shape[2]!])
+  const grid = tf.reshape(softCap(scores, cap), [matrices, groups, count, scores.shape[2]!])
   const hides = hidden()
   return hides ? tf.add(grid, hides) : grid
 }
@@ -65,13 +60,7 @@ const joined = (each: readonly tf.Tensor[], axis: number): tf.Tensor => (each.le
 
 /** The query heads of each run of rows that hold equally many entries. */
 const rowsOf = (grouped: tf.Tensor, held: readonly Entries[], bands: (entries: Entries) => readonly Band[]): readonly Rows[] => {
-  let from = 0
-  return held.map(entries => {
-    const to = from + entries.keys.shape[0]
-    const q = part(grouped, 0, { from, to })
-    from = to
-    return { q, entries, bands: bands(entries) }
-  })
+  return spansOf(held).map(([from, to], i) => ({ q: part(grouped, 0, { from, to }), entries: held[i], bands: bands(held[i]) }))
 }
 
 /**

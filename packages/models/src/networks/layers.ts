@@ -37,9 +37,6 @@ export const geluTanh = (x: tf.Tensor): tf.Tensor => {
   return tf.mul(tf.mul(x, 0.5), tf.add(tf.tanh(inner), 1))
 }
 
-/** cap · tanh(x / cap): keeps values within ± cap. */
-export const softCap = (x: tf.Tensor, cap: number): tf.Tensor => tf.mul(tf.tanh(tf.div(x, cap)), cap)
-
 /** Activations by the names that configs give them. */
 export const ACTIVATIONS: Readonly<Record<string, (x: tf.Tensor) => tf.Tensor>> = Object.freeze({
   silu,

@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core'
 import type { AttentionFacts, Env, Stage } from '@tersor/core'
+import { softCap } from '@tersor/kernels/soft-cap'
 import { attention } from './attention.js'
 import { causalBands, type CausalBands } from './bands.js'
 import type { ParameterStore } from '@tersor/tensor'
@@ -9,7 +10,7 @@ import { tokenIds } from './config-fields.js'
 import type { LanguageModel, LanguageModelExtras } from './language-model.js'
 import type { RawConfig } from './raw-config.js'
 import { feedForward, feedForwardSites } from './feed-forward.js'
-import { embed, linear, rmsNorm, softCap } from './layers.js'
+import { embed, linear, rmsNorm } from './layers.js'
 import { completeLlamaConfig, parseLlamaConfig, type LlamaConfig } from './llama-config.js'
 import { blockScalings, blockRotations, residualOf } from './llama-channels.js'
 import { blockNames, blockParameters, EMBEDDING, FINAL_NORM, eachBaseParameter, eachParameter, headSite } from './llama-parameters.js'
@@ -95,7 +96,7 @@ const headStage = (config: LlamaConfig): Stage => {
         const [batch, tokens] = x.shape
         const rows = normalise(tf.reshape(x, [batch * tokens, config.hidden]), FINAL_NORM, env, config)
         const logits = linear(rows, head, env)
-        return tf.reshape(config.logitCap === null ? logits : softCap(logits, config.logitCap), [batch, tokens, config.vocabularySize])
+        return tf.reshape(softCap(logits, config.logitCap), [batch, tokens, config.vocabularySize])
       }),
   }
 }

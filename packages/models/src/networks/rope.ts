@@ -1,4 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core'
+import { turnPairs } from '@tersor/core'
 import { CompressionError } from '@tersor/tensor'
 import { positive } from './config-fields.js'
 import type { RawConfig } from './raw-config.js'
@@ -176,7 +177,4 @@ export const rotations = (rope: Rope, size: number) => {
 }
 
 /** Turns each pair (xᵢ, xᵢ₊ₕ), h = size / 2, by its angle; x: (…, tokens, size). */
-export const rotate = (x: tf.Tensor, { cos, sin }: Rotation): tf.Tensor => {
-  const [a, b] = tf.split(x, 2, -1) // (…, tokens, half)
-  return tf.concat([tf.sub(tf.mul(a, cos), tf.mul(b, sin)), tf.add(tf.mul(b, cos), tf.mul(a, sin))], -1)
-}
+export const rotate = (x: tf.Tensor, { cos, sin }: Rotation): tf.Tensor => turnPairs(x, cos, sin)

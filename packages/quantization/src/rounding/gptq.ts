@@ -18,8 +18,8 @@ import {
   rangesOfColumns,
   roomForCodes,
   shareNumbers,
+  transpose,
   type NextStep,
-  type RowBuffer,
   type SweepState,
 } from '@tersor/kernels'
 import { checkGrid, gridOf, gridOptions } from './grid.js'
@@ -61,7 +61,8 @@ export const gptq = defineMethod({
     const inOrder = <T extends Float32Array | Uint8Array>(matrix: T): T => (order ? permuteColumns(matrix, rows, order) : matrix)
     const codes = roomForCodes(rows * columns)
     const fixed = options.staticGroups || options.actOrder || grid.joint || grid.group === columns
-    const lines = await linesOf(values, columns, grid, { signal: job.signal }) // their scales' dtype stays, also where they do not
+    const begun = await linesOf(values, columns, grid, { signal: job.signal }) // their scales' dtype stays, also where they do not
+    const lines = byGroup(begun, rows, columns, grid)
     const mask = given && inOrder(Uint8Array.from(given))
     const block = alignedBlock(options.block, grid.group)
     const input = {
@@ -73,8 +74,9 @@ export const gptq = defineMethod({
       group: fixed ? block : Math.max(block, grid.group),
       signal: job.signal,
     }
-    await columnSweep(input, rounding({ codes, lines, grid, order, mask, fixed, signal: job.signal }))
-    return affineOnLines(order ? permuteColumns(codes, rows, inverseOf(order)) : codes, lines, [rows, columns], grid)
+    await columnSweep(input, rounding({ codes, lines, scaleDType: begun.scaleDType, grid, order, mask, fixed, signal: job.signal }))
+    const found = fixed ? begun : { ...begun, ...byRow(lines, rows) }
+    return affineOnLines(order ? permuteColumns(codes, rows, inverseOf(order)) : codes, found, [rows, columns], grid)
   },
 })
 
@@ -91,11 +93,28 @@ const warnOfFewTokens = ({ samples, warn }: Job<any>, columns: number): void => 
   warn('fewer calibration tokens than columns: rounding to nearest would do better. Give at least 4 a column, or use rtn.')
 }
 
+/** Scales and zeros of all groups, (groups, rows). */
+type GroupLines = Pick<Lines, 'scales' | 'zeros'>
+
+/** Lines as a sweep goes through them; one that all rows share is told to each. */
+const byGroup = ({ scales, zeros }: Lines, rows: number, columns: number, { group, joint }: Grid): GroupLines => {
+  const groups = Math.ceil(columns / group)
+  const told = (of: Float32Array): Float32Array => (joint ? new Float32Array(groups * rows).fill(of[0]) : transpose(of, rows, groups))
+  return { scales: told(scales), zeros: told(zeros) }
+}
+
+/** And as they are stored, (rows, groups). */
+const byRow = ({ scales, zeros }: GroupLines, rows: number): GroupLines => {
+  const groups = scales.length / rows
+  return { scales: transpose(scales, groups, rows), zeros: transpose(zeros, groups, rows) }
+}
+
 interface Rounding {
   /** (rows, columns), in the order of the sweep. */
   readonly codes: Uint8Array
   /** Filled in as the sweep comes by, unless `fixed`. */
-  readonly lines: Lines
+  readonly lines: GroupLines
+  readonly scaleDType: ScaleDType
   readonly grid: Grid
   /** Where each column of the sweep stands in the weight. */
   readonly order: Uint32Array | undefined
@@ -107,41 +126,32 @@ interface Rounding {
 }
 
 /** Rounds the columns of one group at once; in an order of their own those of a block, each to the line of its group. */
-const rounding = ({ codes, lines, grid, order, mask, fixed, signal }: Rounding): NextStep => {
-  const top = 2 ** grid.bits - 1
+const rounding = ({ codes, lines, scaleDType, grid, order, mask, fixed, signal }: Rounding): NextStep => {
+  const groupOf = (column: number): number => Math.floor((order ? order[column] : column) / grid.group)
   return async (start, blockEnd, state) => {
     const { rows, columns } = state
-    const groups = Math.ceil(columns / grid.group)
-    const place = (group: number, r: number): number => (grid.joint ? group : r * groups + group)
-    /** Those of a group, by row. */
-    const across = (of: Float32Array, group: number): Float32Array => Float32Array.from({ length: rows }, (_, r) => of[place(group, r)])
-    const group = Math.floor(start / grid.group)
+    const group = groupOf(start)
     if (!fixed && start % grid.group === 0) {
-      const found = await currentLines(state, start, Math.min(start + grid.group, columns), grid, lines.scaleDType, signal)
-      for (let r = 0; r < rows; r++) {
-        lines.scales[place(group, r)] = found.scales[r]
-        lines.zeros[place(group, r)] = found.zeros[r]
-      }
+      const found = await currentLines(state, start, Math.min(start + grid.group, columns), grid, scaleDType, signal)
+      lines.scales.set(found.scales, group * rows)
+      lines.zeros.set(found.zeros, group * rows)
     }
     const end = order ? blockEnd : Math.min(blockEnd, (group + 1) * grid.group)
     const width = end - start
-    const linesIn = (of: Float32Array): RowBuffer => {
-      if (!order) return { role: 'in', array: across(of, group), each: 1 }
-      const all = new Float32Array(width * rows) // (width, rows)
-      for (let i = 0; i < width; i++) all.set(across(of, Math.floor(order[start + i] / grid.group)), i * rows)
-      return { role: 'in', array: all, lines: width, stride: rows }
-    }
+    // without an order one group is all that a step sees
+    const seen = order ? { lines: Math.ceil(columns / grid.group), stride: rows } : { lines: 1, stride: rows, offset: group * rows }
     const inMatrix = { each: width, stride: columns, offset: start }
     return {
       end,
       kernel: 'roundColumns',
       buffers: {
-        scales: linesIn(lines.scales),
-        zeros: linesIn(lines.zeros),
+        scales: { role: 'in', array: lines.scales, ...seen },
+        zeros: { role: 'in', array: lines.zeros, ...seen },
+        groups: { role: 'whole', array: Int32Array.from({ length: width }, (_, i) => (order ? groupOf(start + i) : 0)) },
         codes: { role: 'out', array: codes, ...inMatrix },
         ...(mask ? { mask: { role: 'in', array: mask, ...inMatrix } as const } : {}),
       },
-      args: [{ at: 'scales' }, { at: 'zeros' }, order ? 1 : 0, top, mask ? { at: 'mask' } : 0, { at: 'codes' }],
+      args: [{ at: 'scales' }, { at: 'zeros' }, { at: 'groups' }, 2 ** grid.bits - 1, mask ? { at: 'mask' } : 0, { at: 'codes' }],
     }
   }
 }
