@@ -1,4 +1,4 @@
-import { affine } from '@tersor/core'
+import { affine } from '@tersor/core/affine'
 import {
   codesOf,
   decodeF16,

@@ -227,4 +227,17 @@ describe('generation with a plan', () => {
     session.dispose()
     expect(await idsFrom(model, { prompt: [...PROMPT, ...first, 3], tokens: 4 })).toEqual(second)
   })
+  it('refuses a prompt that the text before it leaves no room for', async () => {
+    const model = llama() // a context of 64 tokens
+    const session = await openSession(model)
+    await session.append(PROMPT)
+    const prompt = Array.from({ length: 43 }, (_, i) => i % 40)
+    await expect(idsFrom(model, { prompt, tokens: 1, session })).rejects.toMatchObject({
+      code: 'BAD_DATA',
+      message: expect.stringContaining('The prompt has 43 tokens behind 21, which leaves no room in a context of 64.'),
+      hint: 'Shorten it to 42 tokens or fewer.',
+    })
+    expect(session.ids).toHaveLength(21)
+    session.dispose()
+  })
 })

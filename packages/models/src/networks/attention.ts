@@ -1,5 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { HIDDEN_FROM_SIGHT, spansOf, type Entries, type Env, type Site } from '@tersor/core'
+import type { Entries, Env, Site } from '@tersor/core'
+import { HIDDEN_FROM_SIGHT } from '@tersor/core/hidden'
+import { spansOf } from '@tersor/core/entries'
 import { softCap } from '@tersor/kernels/soft-cap'
 import { bandsOver, everything, type Band, type CausalBands } from './bands.js'
 import { part } from './part.js'

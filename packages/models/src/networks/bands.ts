@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { hiddenOf, HIDDEN_FROM_SIGHT, type Entries } from '@tersor/core'
+import type { Entries } from '@tersor/core'
+import { hiddenOf, HIDDEN_FROM_SIGHT } from '@tersor/core/hidden'
 
 /** Some queries, one behind the other, and the keys that any of them sees; nothing is computed of the others. */
 export interface Band {

@@ -1,4 +1,4 @@
-import { PROMPT } from '@tersor/core'
+import { PROMPT } from '@tersor/core/prompted'
 import { CompressionError, DTYPES, notFound, type ParameterStore, type Shape } from '@tersor/tensor'
 
 interface Expected {

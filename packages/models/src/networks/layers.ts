@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { siteInput, type Env, type Site } from '@tersor/core'
+import type { Env, Site } from '@tersor/core'
+import { siteInput } from '@tersor/core/model'
 
 /** A linear layer whose weight is (out, in). */
 export const linearSite = (name: string): Site => Object.freeze({ name, weight: `${name}.weight`, kind: 'linear', outAxis: 0, inAxis: 1 })

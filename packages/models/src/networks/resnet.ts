@@ -1,14 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core'
-import {
-  siteInput,
-  type ConvolutionGeometry,
-  type Coupling,
-  type Env,
-  type Provenance,
-  type Site,
-  type Stage,
-  type Statistics,
-} from '@tersor/core'
+import type { ConvolutionGeometry, Coupling, Env, Provenance, Site, Stage, Statistics } from '@tersor/core'
+import { siteInput } from '@tersor/core/model'
 import { everyNth } from '@tersor/core/internal/model/unfold'
 import type { ParameterStore } from '@tersor/tensor'
 import { convolution } from './convolution.js'

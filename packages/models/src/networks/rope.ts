@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { turnPairs } from '@tersor/core'
+import { turnPairs } from '@tersor/core/turn-pairs'
 import { CompressionError } from '@tersor/tensor'
 import { positive } from './config-fields.js'
 import type { RawConfig } from './raw-config.js'

@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { siteInput, type ConvolutionGeometry, type Site, type Stage } from '@tersor/core'
+import type { ConvolutionGeometry, Site, Stage } from '@tersor/core'
+import { siteInput } from '@tersor/core/model'
 import type { ParameterStore } from '@tersor/tensor'
 import { checkParameters } from './check-parameters.js'
 import { checkCounts } from './config-counts.js'

@@ -1,4 +1,6 @@
-import { CORE_CODECS, prompted, quantizedActivations } from '@tersor/core'
+import { CORE_CODECS } from '@tersor/core/core-codecs'
+import { prompted } from '@tersor/core/prompted'
+import { quantizedActivations } from '@tersor/core/activation-grid'
 import { CompressionError } from '@tersor/tensor'
 import { ACCEPTED, fileSystem, type Format } from '../formats/format.js'
 import { loadFormats } from './formats.js'

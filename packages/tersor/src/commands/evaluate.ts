@@ -15,8 +15,8 @@ import { CompressionError } from '@tersor/tensor'
 import { graphBatches } from '../graph-batches.js'
 import { preprocessingBeside } from '../graph-images.js'
 import { imagesPerBatch } from '../images-per-batch.js'
-import { makePlan } from '../methods.js'
 import { bytesText, writeResult, type Terminal } from '../output.js'
+import { planFor } from '../plan-for.js'
 import { progressOn } from '../progress.js'
 import { withModel } from '../with-model.js'
 
@@ -132,7 +132,7 @@ const withReference = async <T>(metric: Metric, path: string | undefined, work: 
 
 const MEASURES: Readonly<Record<Metric, (model: OpenedModel, flags: EvaluateFlags, run: Run) => Promise<object>>> = {
   perplexity: async (model, { data, cache: calls }, run) => {
-    const cache = await makePlan(calls, process.cwd())
+    const cache = await planFor(calls)
     return perplexity(textOf(model), await windowsFor(model, data), cache.length > 0 ? { ...run, cache } : run)
   },
   top1: async (model, { data }, { path, ...run }) => {

@@ -1,10 +1,9 @@
 import { createRng } from '@tersor/core'
 import { generate as stream, type Generator } from '@tersor/models/generate'
 import type { OpenedModel } from '@tersor/models/open-model'
-import { loadSession, openSession, saveSession, type LanguageModel, type Session, type SessionOptions } from '@tersor/models'
-import { openSafetensors, safetensorsSink } from '@tersor/formats/safetensors'
+import type { LanguageModel, Session, SessionOptions } from '@tersor/models'
 import { CompressionError } from '@tersor/tensor'
-import { makePlan } from '../methods.js'
+import { planFor } from '../plan-for.js'
 import { writeResult, type Terminal } from '../output.js'
 import { withModel } from '../with-model.js'
 
@@ -36,13 +35,21 @@ const generatorOf = (model: OpenedModel, path: string): Generator => {
 
 /** A session from a file, or a new one. */
 const sessionFor = async (model: LanguageModel, from: string | undefined, options: SessionOptions): Promise<Session> => {
+  const { loadSession, openSession } = await import('@tersor/models')
   if (from === undefined) return openSession(model, options)
+  const { openSafetensors } = await import('@tersor/formats/safetensors')
   const store = await openSafetensors(from)
   try {
     return await loadSession(model, store, options)
   } finally {
     await store.close?.()
   }
+}
+
+/** Writes a session to a file, in the place of what stands there. */
+const saveTo = async (session: Session, to: string): Promise<void> => {
+  const [{ saveSession }, { safetensorsSink }] = await Promise.all([import('@tersor/models'), import('@tersor/formats/safetensors')])
+  await saveSession(session, safetensorsSink(to, { overwrite: true }))
 }
 
 /** Does what takes a plan, or a session where one is loaded or to be saved, which is written behind it. */
@@ -52,7 +59,7 @@ const withSession = async (
   signal: AbortSignal,
   work: (how: SessionOptions & { readonly session?: Session }) => Promise<void>,
 ): Promise<void> => {
-  const options: SessionOptions = { cache: await makePlan(calls, process.cwd()), activations, seed, signal }
+  const options: SessionOptions = { cache: await planFor(calls), activations, seed, signal }
   if (to === undefined && from === undefined) return work(options)
   if (generator.family === 'graph')
     throw new CompressionError(
@@ -63,7 +70,7 @@ const withSession = async (
   const session = await sessionFor(generator, from, options)
   try {
     await work({ session })
-    if (to !== undefined) await saveSession(session, safetensorsSink(to, { overwrite: true }))
+    if (to !== undefined) await saveTo(session, to)
   } finally {
     session.dispose()
   }

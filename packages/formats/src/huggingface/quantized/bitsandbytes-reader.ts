@@ -1,4 +1,5 @@
-import { CODEBOOKS, codebookOf, type CodebookName } from '@tersor/core'
+import type { CodebookName } from '@tersor/core'
+import { CODEBOOKS, codebookOf } from '@tersor/core/codebook'
 import {
   CompressionError,
   fromFloat32,

@@ -1,4 +1,7 @@
-import { bitmaskOf, codebookOf, powersOf, scaledOf } from '@tersor/core'
+import { bitmaskOf } from '@tersor/core/bitmask'
+import { codebookOf } from '@tersor/core/codebook'
+import { powersOf } from '@tersor/core/powers'
+import { scaledOf } from '@tersor/core/scaled'
 import { sizeOf, toFloat32, toInt32, unpackBits, type Dense, type ParameterStore } from '@tersor/tensor'
 import { badFile } from '../../files/bad-file.js'
 import { basesOf, expectDType, expectShape, INPUT_GRID, matrixShape, type QuantizedLayer } from './reader.js'

@@ -1,4 +1,4 @@
-import { blockScaledOf, scaledOf } from '@tersor/core'
+import { blockScaledOf, scaledOf } from '@tersor/core/scaled'
 import { DTYPES, sizeOf, toFloat32, type Dense, type Encoded, type ParameterStore, type Shape } from '@tersor/tensor'
 import { badFile } from '../../files/bad-file.js'
 import type { Json } from '../../files/json-text.js'

@@ -1,4 +1,4 @@
-import { permutedOf } from '@tersor/core'
+import { permutedOf } from '@tersor/core/permuted'
 import { CompressionError, fromFloat32, toFloat32, toInt32, type ParameterStore } from '@tersor/tensor'
 import { badFile, oneLine } from '../../files/bad-file.js'
 import { isRecord, type Json } from '../../files/json-text.js'
