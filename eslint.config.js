@@ -75,6 +75,7 @@ export default ts.config(
         console: 'readonly',
         Buffer: 'readonly',
         __dirname: 'readonly',
+        __filename: 'readonly',
         globalThis: 'readonly',
         URL: 'readonly',
         expect: 'readonly',

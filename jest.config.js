@@ -11,23 +11,11 @@ export default {
     ...['Float32Array', 'Float64Array', 'Int8Array', 'Int32Array', 'Uint8Array', 'Uint16Array', 'Uint32Array', 'ArrayBuffer', 'DataView'],
     ...['isNaN', 'Infinity'],
   ],
-  testMatch: [
-    '**/*.test.ts',
-    '**/packages/*/docs/**/*.md',
-    '**/packages/*/README.md',
-    '**/examples/custom-method/README.md',
-    '<rootDir>/docs/*.md',
-    '<rootDir>/README.md',
-  ],
+  // a README runs the pages of docs/ beside it
+  testMatch: ['**/*.test.ts', '**/packages/*/README.md', '**/examples/custom-method/README.md', '<rootDir>/README.md'],
+  transform: { ...preset.transform, '\\.md$': '<rootDir>/scripts/pages-transform.cjs' },
   // what installs packages takes minutes, and so does what tries all cases: npm run test:packed, npm run test:slow
-  testPathIgnorePatterns: [
-    '/node_modules/',
-    '/dist/',
-    '\\.slow\\.test\\.ts$',
-    '<rootDir>/conformance/',
-    '<rootDir>/test/packed/',
-    '<rootDir>/docs/design.md',
-  ],
+  testPathIgnorePatterns: ['/node_modules/', '/dist/', '\\.slow\\.test\\.ts$', '<rootDir>/conformance/', '<rootDir>/test/packed/'],
   modulePathIgnorePatterns: ['/dist/'],
   testEnvironment: '<rootDir>/scripts/jest-environment.cjs',
   testEnvironmentOptions: { customExportConditions: ['@tersor/source', 'node', 'require', 'default'] },

@@ -48,9 +48,9 @@ const testsOf = text => {
   return [...imports, ...tests].join('\n')
 }
 
-/** What Jest asks of a transform. */
-const compile = (text, filename) =>
-  transformSync(testsOf(text), {
+/** A test file in TypeScript as one that Jest runs. */
+const compile = (source, filename) =>
+  transformSync(source, {
     filename: `${filename}.ts`,
     jsc: { target: 'es2022', parser: { syntax: 'typescript' } },
     module: { type: 'commonjs' },
@@ -58,4 +58,6 @@ const compile = (text, filename) =>
   })
 
 exports.testsOf = testsOf
-exports.process = compile
+exports.compile = compile
+/** What Jest asks of a transform. */
+exports.process = (text, filename) => compile(testsOf(text), filename)

@@ -6,7 +6,8 @@ process.env.TERSOR_SLOW = '1'
 export default {
   ...config,
   rootDir: '../..',
-  testMatch: ['**/*.slow.test.ts'],
+  // the suites of methods try all places where they try some otherwise
+  testMatch: ['**/*.slow.test.ts', '**/packages/{pruning,quantization,low-rank,distillation,kv-cache}/src/**/*.test.ts'],
   testPathIgnorePatterns: ['/node_modules/', '/dist/'],
   testTimeout: 600_000,
 }

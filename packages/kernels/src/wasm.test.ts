@@ -1,10 +1,4 @@
-import { execFileSync } from 'node:child_process'
-import { join } from 'node:path'
 import { wasmKernels } from './wasm.js'
-
-it('is compiled from the sources that are checked in', () => {
-  execFileSync(process.execPath, [join(__dirname, '../scripts/build-wasm.mjs'), '--check'])
-})
 
 it('gives views that are aligned, lie apart and outlive nothing but the next arena', () => {
   const kernels = wasmKernels()

@@ -14,15 +14,25 @@ const IS_SLOW = process.env.TERSOR_SLOW === '1'
 const MAIN = join(__dirname, 'index.ts')
 const ROOT = join(__dirname, '../../..')
 
-/** What is killed, and how often in the slow run: walks through stages, and trainings that leave checkpoints. */
-const PIPELINES = [
+type Steps = readonly string[]
+
+/** What is killed, and how often. */
+interface Killed {
+  readonly name: string
+  readonly steps: Steps
+  readonly kills: number
+}
+
+/** In the slow run: walks through stages, and trainings that leave checkpoints. */
+const APART: readonly Killed[] = [
   { name: 'compression', steps: ['sparse-gpt(pattern=2:4)', 'gptq(group=8)', 'eora(rank=2)'], kills: 4 },
   {
     ...{ name: 'training', kills: 20 },
     steps: ['rtn(bits=3, group=8)', 'distill(steps=20, rows=2, rate=0.01, checkpoint=3)', 'lora(rank=2, steps=20, rows=2, checkpoint=7)'],
   },
-] as const
-type Steps = readonly string[]
+]
+/** Otherwise some of both, killed once. */
+const BOTH: Killed = { name: 'pipeline', kills: 1, steps: ['gptq(group=8)', 'distill(steps=12, rows=2, rate=0.01, checkpoint=3)'] }
 
 let folder = ''
 
@@ -61,9 +71,9 @@ const begun = async (out: string, child: ChildProcess): Promise<void> => {
 const filesOf = async (out: string): Promise<readonly (readonly [string, Buffer])[]> =>
   Promise.all((await readdir(out)).sort().map(async name => [name, await readFile(join(out, name))] as const))
 
-it.each(PIPELINES)(
+it.each(IS_SLOW ? APART : [BOTH])(
   'ends a $name in the same bytes when it is killed at random moments and resumed',
-  async ({ name, steps, kills: slowly }) => {
+  async ({ name, steps, kills: wanted }) => {
     const whole = join(folder, `whole-${name}`)
     const first = start(whole, steps)
     const ended = once(first, 'exit')
@@ -73,7 +83,7 @@ it.each(PIPELINES)(
     const lasts = performance.now() - from
     const rng = createRng(11)
     let kills = 0
-    for (let attempt = 0; kills < (IS_SLOW ? slowly : 1); attempt++) {
+    for (let attempt = 0; kills < wanted; attempt++) {
       const out = join(folder, `killed-${name}-${attempt}`)
       const child = start(out, steps)
       const exit = once(child, 'exit')

@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core'
 import type { ProgressEvent } from '@tersor/core'
+import { placesTried } from './places-tried.js'
 
 /** What a run is stopped by. */
 export interface Stopping {
@@ -7,13 +8,13 @@ export interface Stopping {
   readonly onProgress: (event: ProgressEvent) => void
 }
 
-/** Runs once to the end and then once for each event, aborted there: neither leaves a tensor behind, and the reason is the signal's own. */
+/** Runs once to the end and then again, aborted at an event, at the first, the last and some between or at all of them: neither leaves a tensor behind, and the reason is the signal's own. */
 export const abortEverywhere = async (run: (stopping: Stopping) => Promise<unknown>): Promise<void> => {
   const before = tf.memory().numTensors
   let events = 0
   await run({ onProgress: () => events++ })
   expect(tf.memory().numTensors).toBe(before)
-  for (let stop = 1; stop <= events; stop++) {
+  for (const stop of placesTried(events)) {
     const controller = new AbortController()
     let seen = 0
     const onProgress = () => void (++seen === stop && controller.abort(new Error('stopped by the test')))

@@ -4,6 +4,7 @@ import { hasCode, memorySink, type ParameterSink } from '@tersor/tensor'
 import { abortEverywhere } from './abort-everywhere.js'
 import { memoryScratch } from './memory-scratch.js'
 import { picoBatches, picoModel } from './pico-model.js'
+import { placesTried } from './places-tried.js'
 import { bytesOfModel, everySecond, outputOf, titleOf } from './trees.js'
 import { useEngine } from './use-engine.js'
 
@@ -98,7 +99,7 @@ export const describePass = (
       const result = await run({ sink: () => whole.sink }, source)
       expect([...whole.written].sort()).toEqual([...result.params.names()].sort())
       expect(whole.ends).toEqual(['finish'])
-      for (let failing = 1; failing <= whole.written.length; failing++) {
+      for (const failing of placesTried(whole.written.length)) {
         const full = watchedSink(failing)
         await expect(run({ sink: () => full.sink }, source)).rejects.toThrow('the disk of the test is full')
         expect(full.ends).toEqual(['abort'])

@@ -18,10 +18,29 @@ const free = (held: readonly Entries[]): void => tf.dispose(held.map(({ keys, va
 describe('positionsOf', () => {
   it('counts from 0 where none are written, shares one list, and gives each row its own', () => {
     for (const [positions, expected] of [
-      [undefined, [[0, 1, 2], [0, 1, 2]]],
-      [Int32Array.of(4, 6, 7), [[4, 6, 7], [4, 6, 7]]],
-      [Int32Array.of(0, 1, 5, 0, 4, 5), [[0, 1, 5], [0, 4, 5]]],
-    ] as const) { // prettier-ignore
+      [
+        undefined,
+        [
+          [0, 1, 2],
+          [0, 1, 2],
+        ],
+      ],
+      [
+        Int32Array.of(4, 6, 7),
+        [
+          [4, 6, 7],
+          [4, 6, 7],
+        ],
+      ],
+      [
+        Int32Array.of(0, 1, 5, 0, 4, 5),
+        [
+          [0, 1, 5],
+          [0, 4, 5],
+        ],
+      ],
+    ] as const) {
+      // prettier-ignore
       const held = entries(positions)
       expect(positionsOf(held).map(list => [...list])).toEqual(expected)
       free([held])

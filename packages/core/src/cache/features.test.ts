@@ -9,7 +9,10 @@ const entriesAt = (...positions: number[]): Entries => ({
   values: tf.zeros([1, positions.length, 2]),
   positions: Int32Array.from(positions),
 })
-const queriesAt = (...positions: number[]) => ({ values: tf.zeros<tf.Rank.R4>([1, 1, positions.length, 2]), positions: Int32Array.from(positions) })
+const queriesAt = (...positions: number[]) => ({
+  values: tf.zeros<tf.Rank.R4>([1, 1, positions.length, 2]),
+  positions: Int32Array.from(positions),
+})
 
 beforeEach(() => tf.engine().startScope())
 afterEach(() => tf.engine().endScope())
@@ -72,7 +75,10 @@ describe('momentsOf', () => {
 
   it('refuses a rotation that follows the length of the text', () => {
     expect(() => knownFrequencies({ ...FACTS, positions: 'rotated', frequencies: () => undefined }, 'A policy')).toThrow(
-      expect.objectContaining({ code: 'UNSUPPORTED', message: expect.stringContaining("this model's rotation follows the length of the text") }),
+      expect.objectContaining({
+        code: 'UNSUPPORTED',
+        message: expect.stringContaining("this model's rotation follows the length of the text"),
+      }),
     )
   })
 })

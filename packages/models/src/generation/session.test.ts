@@ -31,6 +31,15 @@ const PLANS: Readonly<Record<string, () => CachePlan>> = {
   'ragged heads every three tokens': () => [adaptive({ policy: snapKv({ keep: 8, recent: 2, every: 3 }) })],
   'a window behind snap-kv': () => [snapKv({ keep: 14, recent: 4 }), streamingLlm({ sinks: 2, window: 9, slack: 2 })],
 }
+
+/** Every plan on every decoder in the slow run; otherwise every plan on a Llama, and each decoder with one or two. */
+const pairsTried = (engine: string): readonly (readonly [string, string])[] =>
+  Object.keys(DECODERS).flatMap((name, i) =>
+    Object.keys(PLANS).flatMap((plan, j) =>
+      process.env.TERSOR_SLOW === '1' || (i === 0 && engine === 'ort') || i % 5 === j ? [[name, plan] as const] : [],
+    ),
+  )
+
 const PROMPT = Array.from({ length: 21 }, (_, i) => (i * 7 + 3) % 40)
 const NEXT = [5, 17, 2, 39, 0, 11, 8, 23, 31, 4, 19, 12]
 
@@ -82,28 +91,25 @@ describe.each(['cpu', 'ort'])('a session on %s', engine => {
     expect(await run(ample)).toEqual(await run([]))
   })
 
-  it.each(Object.keys(DECODERS).flatMap(name => Object.keys(PLANS).map(plan => [name, plan] as const)))(
-    'gives what hiding the same entries gives: %s, %s',
-    async (name, plan) => {
-      const model = DECODERS[name]()
-      const session = await openSession(model, { cache: PLANS[plan](), form: 'dense' })
-      const reference = await maskedSteps(model)
-      // pieces that end where the plan is asked, so that what is hidden can be read off between them
-      const pieces = plan.includes('window') ? [PROMPT.slice(0, 13), PROMPT.slice(13, 15), PROMPT.slice(15, 17)] : [PROMPT]
-      for (const piece of pieces) {
-        const [got, wanted] = [await session.append(piece), await reference.next(piece)]
-        expect(largest(got, wanted) / Math.max(...wanted.map(Math.abs))).toBeLessThan(engine === 'cpu' ? 1e-6 : 3e-6)
-        reference.hide(session)
-      }
-      for (const id of NEXT) {
-        const [got, wanted] = [await session.append([id]), await reference.next([id])]
-        expect(largest(got, wanted) / Math.max(...wanted.map(Math.abs))).toBeLessThan(engine === 'cpu' ? 1e-6 : 3e-6)
-        reference.hide(session)
-      }
-      session.dispose()
-      reference.dispose()
-    },
-  )
+  it.each(pairsTried(engine))('gives what hiding the same entries gives: %s, %s', async (name, plan) => {
+    const model = DECODERS[name]()
+    const session = await openSession(model, { cache: PLANS[plan](), form: 'dense' })
+    const reference = await maskedSteps(model)
+    // pieces that end where the plan is asked, so that what is hidden can be read off between them
+    const pieces = plan.includes('window') ? [PROMPT.slice(0, 13), PROMPT.slice(13, 15), PROMPT.slice(15, 17)] : [PROMPT]
+    for (const piece of pieces) {
+      const [got, wanted] = [await session.append(piece), await reference.next(piece)]
+      expect(largest(got, wanted) / Math.max(...wanted.map(Math.abs))).toBeLessThan(engine === 'cpu' ? 1e-6 : 3e-6)
+      reference.hide(session)
+    }
+    for (const id of NEXT) {
+      const [got, wanted] = [await session.append([id]), await reference.next([id])]
+      expect(largest(got, wanted) / Math.max(...wanted.map(Math.abs))).toBeLessThan(engine === 'cpu' ? 1e-6 : 3e-6)
+      reference.hide(session)
+    }
+    session.dispose()
+    reference.dispose()
+  })
 
   it('decodes step by step as in one go, with a window that lets go at each token and entries kept in the recorded step', async () => {
     const run = async (reads: boolean): Promise<number[]> => {
@@ -232,11 +238,9 @@ describe('generation with a plan', () => {
     const session = await openSession(model)
     await session.append(PROMPT)
     const prompt = Array.from({ length: 43 }, (_, i) => i % 40)
-    await expect(idsFrom(model, { prompt, tokens: 1, session })).rejects.toMatchObject({
-      code: 'BAD_DATA',
-      message: expect.stringContaining('The prompt has 43 tokens behind 21, which leaves no room in a context of 64.'),
-      hint: 'Shorten it to 42 tokens or fewer.',
-    })
+    await expect(idsFrom(model, { prompt, tokens: 1, session })).rejects.toThrow(
+      'The prompt has 43 tokens behind 21, which leaves no room in a context of 64.\nShorten it to 42 tokens or fewer.',
+    )
     expect(session.ids).toHaveLength(21)
     session.dispose()
   })
