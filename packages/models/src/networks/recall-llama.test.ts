@@ -37,7 +37,7 @@ it.each([1, 10])('answers every question with a full cache, dial %d', async dial
 })
 
 it('remembers of a window the share of the text that is kept', async () => {
-  const share = await recall([streamingLlm({ sinks: 4, window: 60, slack: 8 })], 'after', { prompts: 24 })
+  const share = await recall([streamingLlm({ sinks: 4, window: 60, slack: 8 })], 'after', { prompts: 12 })
   expect(share).toBeGreaterThan(0.1)
   expect(share).toBeLessThan(0.4)
 })

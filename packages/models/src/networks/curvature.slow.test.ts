@@ -1,0 +1,2 @@
+/** Every network on every engine: the slow run asks for them. */
+import './curvature.test.js'
