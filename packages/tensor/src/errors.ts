@@ -18,6 +18,8 @@ export type ErrorCode =
   | 'DISK'
   | 'RESUME'
   | 'COMPOSITION'
+  | 'PEER_LOST'
+  | 'PEERS_DIFFER'
 
 /** Names in files are as long as they like; errors are not. */
 const LONGEST = 2000

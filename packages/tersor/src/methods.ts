@@ -1,3 +1,4 @@
+import * as gradients from '@tersor/gradients'
 import * as kvCache from '@tersor/kv-cache'
 import * as distillation from '@tersor/distillation'
 import * as lowRank from '@tersor/low-rank'
@@ -21,6 +22,7 @@ export interface ListedMethod {
 
 /** Whole packages, but for models: only one file of it makes a step, and the networks are not needed for that. */
 const PACKAGES: Readonly<Record<string, object>> = {
+  '@tersor/gradients': gradients,
   '@tersor/core': core,
   '@tersor/pruning': pruning,
   '@tersor/quantization': quantization,

@@ -26,6 +26,7 @@ export const adam = ({ learningRate, weightDecay = 0, ...betas }: AdamOptions): 
   const decayOf = ({ parameter }: UpdateContext): number => (parameter.rank > 1 ? weightDecay : 0)
   return Object.freeze<GradientTransform<AdamState>>({
     name: 'adam',
+    hasMomentum: true,
     init: (shape: Shape) => ({ mean: tf.zeros([...shape]), square: tf.zeros([...shape]) }),
     update: (gradient, state, context) => {
       const { parameter, step } = context

@@ -4,6 +4,7 @@ import type { Rng } from '../run/rng.js'
 import { averagesOf, type Averages } from './average.js'
 import { tensorsOf } from './backward.js'
 import { checkpointsOf, digestOfBatch, type Checkpoints, type Identity } from './checkpoint.js'
+import { restoreExchange, tensorsOfExchange, type ExchangeState } from './exchange.js'
 import type { FitOptions, Trained } from './fit-options.js'
 import { applied, type GradientTransform, type State } from './gradient-transform.js'
 import { jointNorm, once } from './plan.js'
@@ -16,6 +17,8 @@ export interface Course {
   /** Those that gradients move. */
   readonly moving: readonly Trained[]
   states: readonly State[]
+  /** Of what moves, where there is an exchange. */
+  readonly exchange: readonly ExchangeState[]
   readonly averages?: Averages
   readonly watching?: Watching
   readonly checkpoints?: Checkpoints
@@ -34,13 +37,15 @@ const movingOf = (name: string, trained: readonly Trained[], transform: Gradient
 
 /** A course at its beginning. Throws as `movingOf` does. */
 export const begin = <B extends object, G>(options: FitOptions<B, G>): Course => {
-  const { name = 'fit', trained, transform, average, watch, checkpoint } = options
+  const { name = 'fit', trained, transform, average, watch, checkpoint, exchange } = options
   const variables = trained.map(({ variable }) => variable)
   const moving = movingOf(name, trained, transform)
+  exchange?.check?.(moving, transform)
   return {
     variables,
     moving,
     states: moving.map(each => keepAll(tf.tidy(() => transform.init(each.variable.shape, each) as State))),
+    exchange: exchange ? moving.map(each => exchange.init(each.variable.shape, each)) : [],
     ...(average && { averages: averagesOf(variables, average) }),
     ...(watch && { watching: watchingOf(variables, watch) }),
     ...(checkpoint && { checkpoints: checkpointsOf(checkpoint) }),
@@ -61,13 +66,14 @@ const namedTensors = ({ moving, states, averages, watching }: Course, trained: r
 
 /** What must be the same for a training to go on. */
 const identityOf = async <B extends object, G>(
-  { trained, transform, plan = once, data, steps }: FitOptions<B, G>,
+  { trained, transform, plan = once, data, steps, exchange }: FitOptions<B, G>,
   rng: Rng,
 ): Promise<Identity> => {
   const first = await data(0, rng.fork('batch 0'))
   try {
     const shapes = trained.map(({ name, variable }) => `${name} [${variable.shape}]`).join(', ')
-    return { steps: String(steps), transform: transform.name, plan: plan.name, variables: shapes, data: await digestOfBatch(first) }
+    const alone = { steps: String(steps), transform: transform.name, plan: plan.name, variables: shapes, data: await digestOfBatch(first) }
+    return exchange ? { ...alone, exchange: exchange.name } : alone
   } finally {
     tf.dispose(tensorsOf(first).map(([, tensor]) => tensor))
   }
@@ -90,6 +96,7 @@ export const resume = async <B extends object, G>(course: Course, options: FitOp
     return withTensors(state, () => take(`state ${course.moving[i].name} ${at++}`))
   })
   release(before, [])
+  await restoreExchange(course.exchange, course.moving, take)
   course.averages?.replace(trained.map(each => take(`average ${each.name}`)))
   if (course.watching) {
     const copies = trained.flatMap(each => found.tensors.get(`best ${each.name}`) ?? [])
@@ -103,7 +110,12 @@ export const resume = async <B extends object, G>(course: Course, options: FitOp
 export const save = async (course: Course, trained: readonly Trained[], step: number): Promise<void> => {
   const { checkpoints, identity, watching } = course
   const numbers = [step, watching?.best ?? Infinity, watching?.since ?? 0]
-  await checkpoints?.save({ identity, numbers, tensors: namedTensors(course, trained) })
+  const exchange = tensorsOfExchange(course.exchange, course.moving)
+  try {
+    await checkpoints?.save({ identity, numbers, tensors: new Map([...namedTensors(course, trained), ...exchange]) })
+  } finally {
+    tf.dispose([...exchange.values()])
+  }
 }
 
 /** Moves the variables by their gradients; the joint norm of these, which is the caller's. */

@@ -5,6 +5,7 @@ import type { Rng } from '../run/rng.js'
 import { checkAverage, type Average } from './average.js'
 import type { Backward } from './backward.js'
 import { checkCheckpoint, type Checkpoint } from './checkpoint.js'
+import type { Exchange } from './exchange.js'
 import type { GradientTransform, TrainedName } from './gradient-transform.js'
 import type { Clock, Moment } from './moment.js'
 import type { Plan } from './plan.js'
@@ -37,6 +38,8 @@ export interface FitOptions<B extends object, G = undefined> {
   readonly average?: Average
   readonly watch?: Watch
   readonly checkpoint?: Checkpoint
+  /** How gradients of several workers become one; this one's alone where absent. */
+  readonly exchange?: Exchange
   readonly rng?: Rng
   readonly signal?: AbortSignal
   readonly onProgress?: (event: ProgressEvent) => void

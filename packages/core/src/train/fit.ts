@@ -4,6 +4,7 @@ import { CompressionError } from '@tersor/tensor'
 import { createRng, type Rng } from '../run/rng.js'
 import { backwardOf, disposeBackward, tensorsOf, type BackwardOf } from './backward.js'
 import { begin, conclude, disposeCourse, resume, save, update, type Course } from './course.js'
+import { exchanged } from './exchange.js'
 import { checkFit, type FitOptions } from './fit-options.js'
 import type { Clock } from './moment.js'
 import { once } from './plan.js'
@@ -26,7 +27,7 @@ const shifted = async <T>(course: Course, shift: readonly tf.Tensor[] | undefine
   }
 }
 
-/** Loss and gradients of a step, whose loss is a number. */
+/** Loss and gradients of a step; its loss is a number, unless other workers must be told first that it is none. */
 const backwardIn = async <B extends object, G>(
   course: Course,
   options: FitOptions<B, G>,
@@ -34,17 +35,36 @@ const backwardIn = async <B extends object, G>(
   batch: B,
   clock: Clock,
 ) => {
-  const { name = 'fit', plan = once, blame } = options
+  const { name = 'fit', plan = once, blame, exchange } = options
   const made = await plan.step({
     batch,
     clock,
     of: ({ batch: other = batch, shift } = {}) => shifted(course, shift, () => backward(other, clock)),
   })
   const [loss] = await made.loss.data()
-  if (Number.isFinite(loss)) return { ...made, value: loss }
+  if (Number.isFinite(loss) || exchange) return { ...made, value: loss }
   disposeBackward(made)
   const part = await blame?.(batch, clock)
   throw notFinite(`The loss of step ${clock.step + 1} of ${name} is ${loss}${part === undefined ? '' : `, by ${part}`}.`, clock.step)
+}
+
+/** Loss and gradients of all workers in the place of this one's. */
+const meet = async <B extends object, G>(
+  course: Course,
+  { exchange, signal }: FitOptions<B, G>,
+  made: Awaited<ReturnType<typeof backwardIn>>,
+  { step, rng }: Clock,
+): Promise<Awaited<ReturnType<typeof backwardIn>>> => {
+  if (!exchange) return made
+  try {
+    const facts = { step, loss: made.value, rng: rng.fork('exchange'), signal }
+    const { loss, gradients } = await exchanged(exchange, course.exchange, course.moving, made.gradients, facts)
+    tf.dispose([...made.gradients])
+    return { ...made, value: loss, gradients }
+  } catch (error) {
+    disposeBackward(made)
+    throw error
+  }
 }
 
 /** Moves what is trained by one batch. */
@@ -59,7 +79,7 @@ const takeStep = async <B extends object, G>(
   const { step } = clock
   const batch = await data(step, rng.fork(`batch ${step}`))
   try {
-    const made = await backwardIn(course, options, backward, batch, clock)
+    const made = await meet(course, options, await backwardIn(course, options, backward, batch, clock), clock)
     try {
       const length = update(course, made.gradients, transform, step, rng)
       const [norm] = await length.data()

@@ -28,6 +28,8 @@ export interface UpdateContext extends TrainedName {
 /** Turns a gradient into an update that is added to the parameter: state in, state out. */
 export interface GradientTransform<S extends State = any> {
   readonly name: string
+  /** Whether steps go on in the direction of those before: an exchange that has done so already refuses it. */
+  readonly hasMomentum?: boolean
   init(shape: Shape, trained: TrainedName): S
   update(gradient: tf.Tensor, state: S, context: UpdateContext): readonly [update: tf.Tensor, state: S]
   /** The parameter with the update added, where that takes less than adding it. */
@@ -79,6 +81,7 @@ export const chain = (...transforms: readonly GradientTransform[]): GradientTran
         return [parameter, [...next, state as State]] as const
       },
     }),
+    hasMomentum: transforms.some(({ hasMomentum }) => hasMomentum),
     moves: trained => transforms.every(transform => transform.moves?.(trained) ?? true),
     check: trained => transforms.forEach(transform => transform.check?.(trained)),
   })

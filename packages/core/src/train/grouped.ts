@@ -43,6 +43,7 @@ export const grouped = (...groups: readonly (readonly [selector: Selector, trans
   }
   return Object.freeze<GradientTransform>({
     name: `grouped(${groups.map(([, { name }]) => name).join(', ')})`,
+    hasMomentum: groups.some(([, { hasMomentum }]) => hasMomentum),
     init: (shape, trained) => transformOf(trained).init(shape, trained) as State,
     update: (gradient, state, context) => transformOf(context).update(gradient, state, context),
     apply: (gradient, state, context) => applied(transformOf(context), gradient, state, context),

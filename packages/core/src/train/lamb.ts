@@ -25,6 +25,7 @@ export const lamb = ({
 }: AdamOptions): GradientTransform<AdamState> =>
   Object.freeze<GradientTransform<AdamState>>({
     name: 'lamb',
+    hasMomentum: true,
     init: shape => ({ mean: tf.zeros([...shape]), square: tf.zeros([...shape]) }),
     update: (gradient, state, { parameter, step }) => {
       const mean = tf.add(tf.mul(state.mean, beta1), tf.mul(gradient, 1 - beta1))

@@ -12,6 +12,7 @@ export interface SgdOptions {
 export const sgd = ({ learningRate, momentum = 0 }: SgdOptions): GradientTransform<tf.Tensor[]> =>
   Object.freeze<GradientTransform<tf.Tensor[]>>({
     name: 'sgd',
+    hasMomentum: momentum > 0,
     init: shape => (momentum > 0 ? [tf.zeros([...shape])] : []),
     update: (gradient, velocity, { step }) => {
       const direction = velocity.length > 0 ? tf.add(tf.mul(velocity[0], momentum), gradient) : gradient
@@ -26,6 +27,7 @@ export const sgd = ({ learningRate, momentum = 0 }: SgdOptions): GradientTransfo
 export const nesterov = ({ learningRate, momentum = 0.9 }: SgdOptions): GradientTransform<tf.Tensor> =>
   Object.freeze<GradientTransform<tf.Tensor>>({
     name: 'nesterov',
+    hasMomentum: true,
     init: shape => tf.zeros([...shape]),
     update: (gradient, velocity, { step }) => {
       const next = tf.add(tf.mul(velocity, momentum), gradient)

@@ -18,7 +18,7 @@ export interface WeightsWatch extends Omit<Watch, 'measure'> {
 /** Lends weights for the time of some work, which does not free them. */
 export type WithWeights = <T>(work: (weights: Weights) => T | Promise<T>) => Promise<T>
 
-export interface TrainOptions extends Pick<FitOptions<Batch>, 'transform' | 'steps' | 'plan' | 'average' | 'checkpoint'> {
+export interface TrainOptions extends Pick<FitOptions<Batch>, 'transform' | 'steps' | 'plan' | 'average' | 'checkpoint' | 'exchange'> {
   /** For messages and progress; "train" where absent. */
   readonly name?: string
   /** A function of its arguments alone, or terms: it is recorded at the first step. */

@@ -67,7 +67,7 @@ const store = async <M extends Model>(
  * training; an abort frees all tensors.
  */
 export const train = async <M extends Model>(model: M, options: TrainOptions): Promise<M> => {
-  const { name = 'train', transform, steps, data, plan, average, checkpoint, signal, onProgress, statistics = 'batch' } = options
+  const { name = 'train', transform, steps, data, plan, average, checkpoint, exchange, signal, onProgress, statistics = 'batch' } = options
   checkFit({ ...options, name })
   checkStatistics(name, statistics)
   const rng = options.rng ?? createRng(options.seed ?? 0).fork('train')
@@ -81,7 +81,7 @@ export const train = async <M extends Model>(model: M, options: TrainOptions): P
     await fit({
       data: (step: number, stream: Rng) => data(step, stream, withWeightsAt(step)),
       ...{ name, transform, steps, rng, trained, given, loss, between, blame, ...watchOf(student, options) },
-      ...{ ...(plan && { plan }), ...(average && { average }), ...(checkpoint && { checkpoint }) },
+      ...{ ...(plan && { plan }), ...(average && { average }), ...(checkpoint && { checkpoint }), ...(exchange && { exchange }) },
       ...{ ...(signal && { signal }), ...(onProgress && { onProgress }) },
     })
     return await store(model, student, options)

@@ -1,0 +1,52 @@
+import { execFileSync, spawn } from 'node:child_process'
+import { join } from 'node:path'
+import { mpi } from './mpi.js'
+
+const WORKER = join(__dirname, 'worker.fixture.ts')
+
+const hasMpi = ((): boolean => {
+  try {
+    execFileSync('mpirun', ['--version'], { stdio: 'ignore' })
+    return true
+  } catch {
+    console.warn('mpirun is not here: the tests of MPI are skipped. Install it: apt install mpich.')
+    return false
+  }
+})()
+
+const run = async (
+  size: number,
+  ...args: string[]
+): Promise<{ readonly lines: readonly Record<string, unknown>[]; readonly code: number }> => {
+  const node = [process.execPath, '--conditions=@tersor/source', '--import', 'tsx', WORKER, ...args]
+  const child = spawn('mpirun', ['-n', String(size), ...node], { stdio: ['ignore', 'pipe', 'ignore'] })
+  const pieces: Buffer[] = []
+  child.stdout.on('data', (piece: Buffer) => pieces.push(piece))
+  const code = await new Promise<number>(resolve => child.once('close', resolve))
+  const lines = Buffer.concat(pieces).toString().split('\n').filter(line => line.startsWith('{')) // prettier-ignore
+  return { code, lines: lines.map(line => JSON.parse(line) as Record<string, unknown>) }
+}
+
+const tried = hasMpi ? it : it.skip
+
+tried('ranks of MPI do the same as workers of one process', async () => {
+  const { lines, code } = await run(3)
+  expect(code).toBe(0)
+  expect([...lines].sort((a, b) => Number(a.rank) - Number(b.rank))).toEqual(
+    [0, 1, 2].map(rank => ({
+      ...{ rank, sum: 6, same: true, lengths: [0, 100_000, 200_000], spread: [rank, 10 + rank, 20 + rank], from: 42 },
+      sent: 4 * 100_000 * 4 + 2 * rank * 100_000 + 2 + (rank === 0 ? 2 : 0),
+    })),
+  )
+})
+
+tried('MPI ends all where one rank dies', async () => {
+  expect((await run(3, 'die')).code).not.toBe(0)
+})
+
+it('says what it tried where there is no MPI, and of which kind one is that it does not know', async () => {
+  await expect(mpi({ library: 'libnone.so' })).rejects.toThrow(
+    'No MPI library was found: tried libnone.so.\nInstall MPICH or Open MPI and koffi',
+  )
+  await expect(mpi({ library: 'libnone.so' })).rejects.toMatchObject({ code: 'NO_ENGINE' })
+})

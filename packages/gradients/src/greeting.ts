@@ -1,0 +1,54 @@
+import { VERSION, type ExchangeStep } from '@tersor/core'
+import { CompressionError } from '@tersor/tensor'
+import type { Collective } from './collective/collective.js'
+
+/** What must be the same everywhere, in the order in which a difference is told. */
+interface Greeting {
+  readonly version: string
+  readonly exchange: string
+  readonly seed: string
+  readonly parameters: string
+}
+
+/** The first parameter that two lists do not share, or their numbers. */
+const firstOther = (own: string, other: string): readonly [string, string] => {
+  const [mine, theirs] = [own.split('\n'), other.split('\n')]
+  const at = Math.max(0, mine.findIndex((each, i) => each !== theirs[i])) // prettier-ignore
+  return [mine[at] ?? 'none', theirs[at] ?? 'none']
+}
+
+const differ = (what: keyof Greeting, rank: number, own: string, other: string): CompressionError => {
+  const [mine, theirs] = what === 'parameters' ? firstOther(own, other) : [own, other]
+  return new CompressionError('PEERS_DIFFER', `Worker ${rank} has another ${what === 'parameters' ? 'model' : what}: ${theirs}, where it is ${mine} here.`, 'Run the same program with the same model, seed, codec and version on all workers.', { what, rank }) // prettier-ignore
+}
+
+/** Workers tell each other what they train, once. Throws PEERS_DIFFER on every worker that finds another one. */
+export const greet = async (peers: Collective, exchange: string, { rng, gradients }: ExchangeStep): Promise<void> => {
+  const parameters = gradients.map(({ name, shape }) => `${name} [${shape}]`).join('\n')
+  const own: Greeting = { version: VERSION, exchange, seed: String(rng.seed), parameters }
+  const all = await peers.gather(new TextEncoder().encode(JSON.stringify(own)))
+  all.forEach((bytes, rank) => {
+    const other = JSON.parse(new TextDecoder().decode(bytes)) as Greeting
+    for (const what of ['version', 'exchange', 'seed', 'parameters'] as const)
+      if (own[what] !== other[what]) throw differ(what, rank, own[what], other[what])
+  })
+}
+
+/** The mean loss; throws NOT_FINITE on all workers, naming the first whose loss or gradients are no numbers. */
+export const meetOnLoss = async (peers: Collective, { step, loss, gradients }: ExchangeStep): Promise<number> => {
+  const bad = gradients.find(({ values }) => !allFinite(values))
+  const told = Float64Array.of(loss, bad ? NaN : 0)
+  const all = await peers.gather(new Uint8Array(told.buffer))
+  const losses = all.map(bytes => new Float64Array(bytes!.slice().buffer))
+  const rank = losses.findIndex(([value, flag]) => !Number.isFinite(value) || Number.isNaN(flag))
+  if (rank < 0) return losses.reduce((sum, [value]) => sum + value, 0) / peers.size
+  const what = Number.isFinite(losses[rank][0]) ? 'gradients are no numbers' : `loss is ${losses[rank][0]}`
+  throw new CompressionError('NOT_FINITE', `In step ${step + 1} the ${what} on worker ${rank}.`, 'Lower the learning rate, or look at the data of that worker.', { step, rank }) // prettier-ignore
+}
+
+/** A sum is finite where all numbers are, but for sums that leave the range, which are none to train on. */
+const allFinite = (values: Float32Array): boolean => {
+  let sum = 0
+  for (let i = 0; i < values.length; i++) sum += values[i] * 0
+  return sum === 0
+}
