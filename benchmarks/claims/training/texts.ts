@@ -1,10 +1,11 @@
 /** The bundled language model in training: its text, students of fewer layers, and how well they tell what comes next. */
-import { adam, chain, clip, createRng, crossEntropy, train, warmupCosine, windowBatches, type Model, type TrainOptions } from '@tersor/core'
+import { createRng, crossEntropy, train, windowBatches, type Model, type TrainOptions } from '@tersor/core'
 import { perplexity, readDocuments, windowsOf } from '@tersor/evaluation'
 import { freshModel, type LanguageModel, type RawConfig } from '@tersor/models'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { BUNDLED, openBundled } from '../bundled-model.js'
+import { adamOnCosine } from './recipe.js'
 
 const ROWS = 8
 /** Half of the context, which is enough to tell networks apart. */
@@ -47,7 +48,7 @@ export const trainOnText = async <M extends Model>(
 ): Promise<M> =>
   train(student, {
     objective: crossEntropy,
-    transform: chain(clip({ norm: 1 }), adam({ learningRate: warmupCosine({ peak: 1e-3, warmup: 10, steps: options.steps }) })),
+    transform: adamOnCosine({ steps: options.steps, norm: 1 }),
     data: await textBatches(seed),
     teacher: (await bundled()).model,
     rng: createRng(seed),
