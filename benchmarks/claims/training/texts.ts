@@ -1,10 +1,10 @@
 /** The bundled language model in training: its text, students of fewer layers, and how well they tell what comes next. */
 import { createRng, crossEntropy, train, windowBatches, type Model, type TrainOptions } from '@tersor/core'
-import { perplexity, readDocuments, windowsOf } from '@tersor/evaluation'
+import { perplexity, readDocuments, windowsOf, type Window } from '@tersor/evaluation'
 import { freshModel, type LanguageModel, type RawConfig } from '@tersor/models'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { BUNDLED, openBundled } from '../bundled-model.js'
+import { BUNDLED, DATA, openBundled } from '../bundled-model.js'
 import { adamOnCosine } from './recipe.js'
 
 const ROWS = 8
@@ -32,13 +32,32 @@ export const truncated = async (layers: number): Promise<LanguageModel> => {
   return student
 }
 
+const batchesOf = (windows: readonly Window[], seed: number): TrainOptions['data'] =>
+  windowBatches({ windows: windows.filter(window => window.length === LENGTH + 1), batch: ROWS, length: LENGTH, seed })
+
 /** Windows of the text that calibration takes its own from, without the parts of a window that are left over. */
 export const textBatches = async (seed: number): Promise<TrainOptions['data']> => {
   const { model } = await bundled()
-  const documents = await readDocuments(join(BUNDLED, 'text/calibration.txt'))
-  const windows = windowsOf(documents, model.tokenizer!, LENGTH + 1).filter(window => window.length === LENGTH + 1)
-  return windowBatches({ windows, batch: ROWS, length: LENGTH, seed })
+  return batchesOf(windowsOf(await readDocuments(join(BUNDLED, 'text/calibration.txt')), model.tokenizer!, LENGTH + 1), seed)
 }
+
+/** Stories to learn from, as few as a task has, and those that are measured. */
+const [STORIES, MEASURED] = [200, 100]
+
+const readStories = async () => {
+  const { model } = await bundled()
+  const told = await readDocuments(join(DATA, 'text/tinystories-train-900.txt'))
+  const cut = (some: readonly string[]) => windowsOf(some, model.tokenizer!, LENGTH + 1)
+  return { learned: cut(told.slice(0, STORIES)), measured: cut(told.slice(-MEASURED)).filter(({ length }) => length > 1) }
+}
+let stories: ReturnType<typeof readStories> | undefined
+
+/** The same of stories for children, which the bundled model has not seen. */
+export const storyBatches = async (seed: number): Promise<TrainOptions['data']> =>
+  batchesOf((await (stories ??= readStories())).learned, seed)
+
+export const perplexityOfStories = async (model: Model): Promise<number> =>
+  (await perplexity(model, (await (stories ??= readStories())).measured)).perplexity
 
 /** Trains a student on the text, with the bundled model for a teacher. */
 export const trainOnText = async <M extends Model>(
