@@ -5,6 +5,7 @@ import { createRng, type Rng } from '../run/rng.js'
 import { backwardOf, disposeBackward, tensorsOf, type BackwardOf } from './backward.js'
 import { begin, conclude, disposeCourse, resume, save, update, type Course } from './course.js'
 import { checkFit, type FitOptions } from './fit-options.js'
+import { jointNorm } from './joint-norm.js'
 import type { Clock } from './moment.js'
 import { once } from './plan.js'
 
@@ -26,7 +27,7 @@ const shifted = async <T>(course: Course, shift: readonly tf.Tensor[] | undefine
   }
 }
 
-/** Loss and gradients of a step, whose loss is a number. */
+/** Loss, gradients and their norm of a step whose loss is a number. */
 const backwardIn = async <B extends object, G>(
   course: Course,
   options: FitOptions<B, G>,
@@ -41,7 +42,7 @@ const backwardIn = async <B extends object, G>(
     of: ({ batch: other = batch, shift } = {}) => shifted(course, shift, () => backward(other, clock)),
   })
   const [loss] = await made.loss.data()
-  if (Number.isFinite(loss)) return { ...made, value: loss }
+  if (Number.isFinite(loss)) return { ...made, norm: made.norm ?? jointNorm(made.gradients), value: loss }
   disposeBackward(made)
   const part = await blame?.(batch, clock)
   throw notFinite(`The loss of step ${clock.step + 1} of ${name} is ${loss}${part === undefined ? '' : `, by ${part}`}.`, clock.step)
@@ -61,9 +62,8 @@ const takeStep = async <B extends object, G>(
   try {
     const made = await backwardIn(course, options, backward, batch, clock)
     try {
-      const length = update(course, made.gradients, transform, step, rng)
-      const [norm] = await length.data()
-      length.dispose()
+      update(course, made, transform, step, rng)
+      const [norm] = await made.norm.data()
       if (!Number.isFinite(norm)) throw notFinite(`The gradients of step ${step + 1} of ${name} have the norm ${norm}.`, step)
       await between?.(clock, made.told)
       return { loss: made.value, norm }
