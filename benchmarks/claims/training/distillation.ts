@@ -1,11 +1,15 @@
 /** Claims about what a small network learns from a large one. */
 import {
   byPlace,
+  chain,
+  clip,
   compress,
   crossEntropy,
   frozen,
   leaves,
+  nesterov,
   pipeline,
+  rex,
   weighted,
   type Objective,
   type Pass,
@@ -27,18 +31,23 @@ const OBJECTIVES: Readonly<Record<string, Objective>> = {
   PLD: pld(),
 }
 
+/** Steps in which the teacher gets used to images that went through JPEG. */
+const TEACHER_STEPS = 60
+
 const classes: Claim = {
   name: 'soft-labels',
   says: `a fresh ResNet-8 from ResNet-20, ${EPOCHS} epochs: soft labels above no teacher, PLD at least soft labels`,
   data: IMAGES,
   figures: { right: RIGHT },
   sides: async () => {
-    const teacher = await openResNet('resnet20')
+    const teacher = await trainOnImages(await openResNet('resnet20'), 0, { steps: TEACHER_STEPS })
+    const steps = stepsIn(EPOCHS)
+    const transform = chain(clip({ norm: 5 }), nesterov({ learningRate: rex({ peak: 0.05, steps }) }))
     return Object.entries(OBJECTIVES).map(([name, objective]): Side => ({
       name,
       measure: async seed => {
         const student = await freshResNet8(seed)
-        return { right: await rightOf(await trainOnImages(student, seed, { objective, teacher, steps: stepsIn(EPOCHS) })) }
+        return { right: await rightOf(await trainOnImages(student, seed, { objective, teacher, steps, transform })) }
       },
     }))
   },
