@@ -41,20 +41,21 @@ export const textBatches = async (seed: number): Promise<TrainOptions['data']> =
   return batchesOf(windowsOf(await readDocuments(join(BUNDLED, 'text/calibration.txt')), model.tokenizer!, LENGTH + 1), seed)
 }
 
-/** Stories to learn from, as few as a task has, and those that are measured. */
-const [STORIES, MEASURED] = [200, 100]
+/** Stories at the end that are measured. */
+const MEASURED = 100
 
+/** Stories for children, which the bundled model has not seen, as windows. */
 const readStories = async () => {
   const { model } = await bundled()
   const told = await readDocuments(join(DATA, 'text/tinystories-train-900.txt'))
   const cut = (some: readonly string[]) => windowsOf(some, model.tokenizer!, LENGTH + 1)
-  return { learned: cut(told.slice(0, STORIES)), measured: cut(told.slice(-MEASURED)).filter(({ length }) => length > 1) }
+  return { first: (count: number) => cut(told.slice(0, count)), measured: cut(told.slice(-MEASURED)).filter(({ length }) => length > 1) }
 }
 let stories: ReturnType<typeof readStories> | undefined
 
-/** The same of stories for children, which the bundled model has not seen. */
-export const storyBatches = async (seed: number): Promise<TrainOptions['data']> =>
-  batchesOf((await (stories ??= readStories())).learned, seed)
+/** Batches of the first so many stories. */
+export const storyBatches = async (count: number, seed: number): Promise<TrainOptions['data']> =>
+  batchesOf((await (stories ??= readStories())).first(count), seed)
 
 export const perplexityOfStories = async (model: Model): Promise<number> =>
   (await perplexity(model, (await (stories ??= readStories())).measured)).perplexity
