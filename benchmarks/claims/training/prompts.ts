@@ -70,7 +70,7 @@ const prompt: Claim = {
     ['prompt', 'prompt of the other'].map(what => ({ figure: 'perplexity', first: `${name}, ${what}`, than: name })),
   ),
   failing:
-    'three of four orders hold; what is learned on 75 % sparsity, which has four times as much to win back, says nothing to 2 bits. Not tried: more steps than 100, and other texts',
+    'three of four orders hold; what is learned on 75 % sparsity, which has twice as much to win back, says nothing to 2 bits. Not tried: more steps than 100, and other texts',
 }
 
 const KILLS = 20
