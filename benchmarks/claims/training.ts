@@ -12,12 +12,13 @@ import { writeFormatted } from '../speed/write-formatted.js'
 import { DATA, ROOT } from './bundled-model.js'
 import { measure, type Claim, type Measured } from './training/claim.js'
 import { DISTILLATION } from './training/distillation.js'
+import { ENCODERS } from './training/encoders.js'
 import { LOOP } from './training/loop.js'
 import { PROMPTS } from './training/prompts.js'
 import { QUANTIZATION } from './training/quantization.js'
 import { tableOf } from './training/table.js'
 
-const CLAIMS: readonly Claim[] = [...LOOP, ...QUANTIZATION, ...DISTILLATION, ...PROMPTS]
+const CLAIMS: readonly Claim[] = [...LOOP, ...QUANTIZATION, ...DISTILLATION, ...ENCODERS, ...PROMPTS]
 const RECORD = join(ROOT, 'benchmarks/results/claims-training.json')
 const PAGE = join(ROOT, 'benchmarks/claims/README.md')
 

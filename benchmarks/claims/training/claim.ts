@@ -60,7 +60,7 @@ const MORE_SEEDS = [2, 3]
 /** Where a margin is smaller than this part, three seeds are measured. */
 const CLOSE = 0.03
 
-const mean = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length
+export const mean = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length
 
 type SidesOf = Pick<Measured, 'sides'>
 

@@ -1,24 +1,12 @@
 /** The images that claims about training learn from and are measured on, and the networks that learn. */
-import {
-  adam,
-  chain,
-  clip,
-  createRng,
-  crossEntropy,
-  crop,
-  flip,
-  imageBatches,
-  train,
-  warmupCosine,
-  type Model,
-  type TrainOptions,
-} from '@tersor/core'
+import { createRng, crossEntropy, crop, flip, imageBatches, train, type Model, type TrainOptions } from '@tersor/core'
 import { readImages, topOne } from '@tersor/evaluation'
 import { freshModel, openModel, type ImageClassifier, type RawConfig } from '@tersor/models'
 import { copyStore, memorySink } from '@tersor/tensor'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { DATA } from '../bundled-model.js'
+import { adamOnCosine } from './recipe.js'
 
 export const IMAGES = 'cifar10-resnet'
 const BATCH = 50
@@ -51,10 +39,7 @@ export const trainOnImages = async (
 ): Promise<Model> =>
   train(model, {
     objective: crossEntropy,
-    transform: chain(
-      clip({ norm: 5 }),
-      adam({ learningRate: warmupCosine({ peak: 1e-3, warmup: 10, steps: options.steps, floor: 0.01 }) }),
-    ),
+    transform: adamOnCosine({ steps: options.steps, norm: 5, floor: 0.01 }),
     data: await shiftedImages(seed),
     rng: createRng(seed),
     ...options,

@@ -1,12 +1,11 @@
-import { shown, type Claim, type Measured } from './claim.js'
+import { mean, shown, type Claim, type Measured } from './claim.js'
 
 const HEAD = ['claim', 'measured', '', 'seeds', 'minutes', 'load', 'UTC']
 
 /** The mean, and the range where there are several seeds. */
 const told = (values: readonly number[], digits: number): string => {
-  const mean = values.reduce((sum, value) => sum + value, 0) / values.length
-  if (values.length === 1) return shown(mean, digits)
-  return `${shown(mean, digits)} (${shown(Math.min(...values), digits)} to ${shown(Math.max(...values), digits)})`
+  if (values.length === 1) return shown(mean(values), digits)
+  return `${shown(mean(values), digits)} (${shown(Math.min(...values), digits)} to ${shown(Math.max(...values), digits)})`
 }
 
 const measuredIn = ({ figures }: Claim, { sides }: Measured): string =>

@@ -1,10 +1,11 @@
 /** The bundled language model in training: its text, students of fewer layers, and how well they tell what comes next. */
-import { adam, chain, clip, createRng, crossEntropy, train, warmupCosine, windowBatches, type Model, type TrainOptions } from '@tersor/core'
-import { perplexity, readDocuments, windowsOf } from '@tersor/evaluation'
+import { createRng, crossEntropy, train, windowBatches, type Model, type TrainOptions } from '@tersor/core'
+import { perplexity, readDocuments, windowsOf, type Window } from '@tersor/evaluation'
 import { freshModel, type LanguageModel, type RawConfig } from '@tersor/models'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { BUNDLED, openBundled } from '../bundled-model.js'
+import { BUNDLED, DATA, openBundled } from '../bundled-model.js'
+import { adamOnCosine } from './recipe.js'
 
 const ROWS = 8
 /** Half of the context, which is enough to tell networks apart. */
@@ -31,13 +32,33 @@ export const truncated = async (layers: number): Promise<LanguageModel> => {
   return student
 }
 
+const batchesOf = (windows: readonly Window[], seed: number): TrainOptions['data'] =>
+  windowBatches({ windows: windows.filter(window => window.length === LENGTH + 1), batch: ROWS, length: LENGTH, seed })
+
 /** Windows of the text that calibration takes its own from, without the parts of a window that are left over. */
 export const textBatches = async (seed: number): Promise<TrainOptions['data']> => {
   const { model } = await bundled()
-  const documents = await readDocuments(join(BUNDLED, 'text/calibration.txt'))
-  const windows = windowsOf(documents, model.tokenizer!, LENGTH + 1).filter(window => window.length === LENGTH + 1)
-  return windowBatches({ windows, batch: ROWS, length: LENGTH, seed })
+  return batchesOf(windowsOf(await readDocuments(join(BUNDLED, 'text/calibration.txt')), model.tokenizer!, LENGTH + 1), seed)
 }
+
+/** Stories at the end that are measured. */
+const MEASURED = 100
+
+/** Stories for children, which the bundled model has not seen, as windows. */
+const readStories = async () => {
+  const { model } = await bundled()
+  const told = await readDocuments(join(DATA, 'text/tinystories-train-900.txt'))
+  const cut = (some: readonly string[]) => windowsOf(some, model.tokenizer!, LENGTH + 1)
+  return { first: (count: number) => cut(told.slice(0, count)), measured: cut(told.slice(-MEASURED)).filter(({ length }) => length > 1) }
+}
+let stories: ReturnType<typeof readStories> | undefined
+
+/** Batches of the first so many stories. */
+export const storyBatches = async (count: number, seed: number): Promise<TrainOptions['data']> =>
+  batchesOf((await (stories ??= readStories())).first(count), seed)
+
+export const perplexityOfStories = async (model: Model): Promise<number> =>
+  (await perplexity(model, (await (stories ??= readStories())).measured)).perplexity
 
 /** Trains a student on the text, with the bundled model for a teacher. */
 export const trainOnText = async <M extends Model>(
@@ -47,7 +68,7 @@ export const trainOnText = async <M extends Model>(
 ): Promise<M> =>
   train(student, {
     objective: crossEntropy,
-    transform: chain(clip({ norm: 1 }), adam({ learningRate: warmupCosine({ peak: 1e-3, warmup: 10, steps: options.steps }) })),
+    transform: adamOnCosine({ steps: options.steps, norm: 1 }),
     data: await textBatches(seed),
     teacher: (await bundled()).model,
     rng: createRng(seed),

@@ -1,10 +1,11 @@
 /** Tokens a second of `train`, and of its step alone: loss and gradients as one captured graph, and Adam. */
 import * as tf from '@tensorflow/tfjs-core'
 import { capture } from '@tersor/backend-ort'
-import { adam, createRng, crossEntropy, forward, loadModel, train, type Model } from '@tersor/core'
+import { createRng, crossEntropy, forward, loadModel, type Model } from '@tersor/core'
 import { adamUpdate } from '@tersor/kernels'
 import { freshModel } from '@tersor/models'
 import { median } from '../../speed/duel.js'
+import { RATE, stepping, type Stepper } from '../../speed/stepping.js'
 import { configOfBundled } from './texts.js'
 import type { Side } from './claim.js'
 
@@ -12,43 +13,11 @@ const [ROWS, LENGTH] = [8, 256]
 const WARM_UP = 3
 const STEPS = 5
 const ROUNDS = 6
-const RATE = 1e-3
 
 const batchOf = (seed: number) => {
   const rng = createRng(seed)
   const ids = () => tf.tensor2d(Int32Array.from({ length: ROWS * LENGTH }, () => rng.integer(4096)), [ROWS, LENGTH], 'int32') // prettier-ignore
   return { input: ids(), target: ids() }
-}
-
-/** A step of each; the loss is read behind it. */
-interface Stepper {
-  step(): Promise<void>
-  stop(): Promise<void>
-}
-
-const trainer = (model: Model): Stepper => {
-  const controller = new AbortController()
-  let [ask, done] = [() => {}, () => {}]
-  let asked = new Promise<void>(resolve => (ask = resolve))
-  const ended = train(model, {
-    ...{ objective: crossEntropy, transform: adam({ learningRate: RATE }), steps: Number.MAX_SAFE_INTEGER, signal: controller.signal },
-    data: async step => {
-      await asked
-      asked = new Promise(resolve => (ask = resolve))
-      return batchOf(step)
-    },
-    onProgress: event => event.type === 'trained' && done(),
-  }).catch((error: unknown) => {
-    if (!controller.signal.aborted) throw error
-  })
-  return {
-    step: () => Promise.race([new Promise<void>(resolve => ((done = resolve), ask())), ended.then(() => undefined)]),
-    stop: async () => {
-      controller.abort()
-      ask()
-      await ended
-    },
-  }
 }
 
 const capturedStep = async (model: Model): Promise<Stepper> => {
@@ -96,7 +65,7 @@ const timeOf = async ({ step }: Stepper, steps: number): Promise<number> => {
 /** Seconds of so many steps of each, in turn. */
 const duel = async (): Promise<{ readonly ours: readonly number[]; readonly theirs: readonly number[] }> => {
   const model = freshModel(await configOfBundled(), { seed: 1 })
-  const [ours, theirs] = [trainer(model), await capturedStep(model)]
+  const [ours, theirs] = [stepping(model, batchOf), await capturedStep(model)]
   const [own, other]: [number[], number[]] = [[], []]
   await timeOf(ours, WARM_UP)
   await timeOf(theirs, WARM_UP)

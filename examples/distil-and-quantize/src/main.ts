@@ -69,4 +69,8 @@ table.push(...rows)
 console.log(
   `\n${table.toString()}\n\n${pc.dim(`${((Date.now() - started) / 1000).toFixed(0)} s in all; times are of the pipeline up to the step.`)}`,
 )
-console.log(`\n${pc.bold('Run it')}\nnpx tersor generate ${relative(process.cwd(), OUT)} --prompt 'The old man looked'`)
+const from = (path: string): string => relative(process.cwd(), path)
+console.log(`\n${pc.bold('Run it')}\nnpx tersor generate ${from(OUT)} --prompt 'The old man looked'`)
+const config = from(fileURLToPath(new URL('../tersor.config.ts', import.meta.url)))
+const flags = `--config ${config} --calibrate ${from(join(BUNDLED, 'text/calibration.txt'))} --seed ${SEED} --out out/from-config`
+console.log(`\n${pc.bold('The same pipeline from its file')}\nnpx tersor compress ${from(join(BUNDLED, 'model'))} ${flags}`)

@@ -215,7 +215,7 @@ describe('writing', () => {
     expect(await refusal(work)).toEqual([
       'UNSUPPORTED',
       'A tfjs manifest has no place for 4 of the tensors: rows has 4 scales, and tfjs keeps one for a tensor; masked is masked, and tfjs keeps one grid of codes for a tensor; super has scales that are codes themselves; conv.input_scale is the grid of a layer’s inputs, and tfjs computes in float32.',
-      "Quantize it by rtn with bits=8 and granularity='tensor'. Leave out quantize-activations.",
+      "Quantize it by rtn with bits=8 and granularity='tensor'. Leave out what rounds inputs.",
     ])
     expect(await readdir(folder)).toEqual([])
   })

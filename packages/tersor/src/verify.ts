@@ -1,5 +1,5 @@
 import type { Tensor } from '@tensorflow/tfjs-core'
-import { activationNames, createRng, sitesOf } from '@tersor/core'
+import { createRng, inputNames, sitesOf } from '@tersor/core'
 import type { GraphModel, LanguageModel, TextEncoder } from '@tersor/models'
 import type { Runtime } from '@tersor/models/internal/formats/runtime'
 import { openModel, type OpenedModel } from '@tersor/models/open-model'
@@ -99,7 +99,7 @@ const ROUNDED_BOUND = 0.02
 
 const roundsInputs = (model: GraphModel): boolean => {
   const names = new Set(model.params.names())
-  return sitesOf(model).some(site => activationNames(site).some(name => names.has(name)))
+  return sitesOf(model).some(site => inputNames(site).some(name => names.has(name)))
 }
 
 /** How far a language model is from the one before compression on the same tokens, in nats. */

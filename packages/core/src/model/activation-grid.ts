@@ -1,6 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { DTYPES, fromFloat32, fromIntegers, type DType, type Parameter, type ParameterStore } from '@tersor/tensor'
 import type { Activation, Env, InputGrid, Model, Site, Stage } from './model.js'
+import { onRowGrids, rowGridName, storedRowGrids, withRowGrids } from './row-grid.js'
 
 /** The line that the inputs of a site are rounded to: value = scale · (code − zero), code 0 … 2^bits − 1; one for the whole tensor. */
 export interface ActivationGrid {
@@ -15,6 +16,9 @@ export const activationNames = (site: Pick<Site, 'name'>): readonly [scale: stri
   `${site.name}.input_scale`,
   `${site.name}.input_zero_point`,
 ]
+
+/** All that a store may say of how a site's inputs are rounded: its grid, or that each row has its own. */
+export const inputNames = (site: Pick<Site, 'name'>): readonly string[] => [...activationNames(site), rowGridName(site)]
 
 /** The two parameters of a grid, by name. */
 export const activationParameters = (site: Site, { bits, scale, zero }: ActivationGrid): ReadonlyMap<string, Parameter> => {
@@ -79,12 +83,20 @@ export const withActivationGrids = (stage: Stage, bits: ReadonlyMap<string, numb
   })
 }
 
-/** The same for a model that is run as a whole, past its stages: with the grids that its store holds. */
-export const withStoredGrids = ({ stages, params }: Model, env: Env): Env =>
-  onGrids(env, new Map(stages.flatMap(stage => [...storedBits(stage, params)])))
+/** The same for a model that is run as a whole, past its stages: with what its store says of the inputs of its sites. */
+export const withStoredGrids = ({ stages, params }: Model, env: Env): Env => {
+  const rows = new Set(stages.flatMap(stage => [...storedRowGrids(stage, params)]))
+  return onGrids(onRowGrids(env, rows), new Map(stages.flatMap(stage => [...storedBits(stage, params)])))
+}
 
-/** A model whose stages round the inputs of their sites to the grids that its store holds; without such grids it stays as it is. */
+/**
+ * A model whose stages round the inputs of their sites as its store says, on a grid for all of them or on one for each row; where it says nothing
+ * the model stays as it is. Throws UNSUPPORTED for grids of rows where another runtime computes.
+ */
 export const quantizedActivations = <M extends Model>(model: M): M => {
-  const stages = model.stages.map(stage => withActivationGrids(stage, storedBits(stage, model.params)))
+  const { params } = model
+  const stages = model.stages.map(stage =>
+    withRowGrids(withActivationGrids(stage, storedBits(stage, params)), storedRowGrids(stage, params)),
+  )
   return stages.every((stage, index) => stage === model.stages[index]) ? model : { ...model, stages }
 }

@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { replay, type Replay } from '@tersor/kernels/replay'
+import { jointNorm } from './joint-norm.js'
 import { askedTensor, momentOf, type Asked, type Clock, type Moment, type Taken } from './moment.js'
 
 /** Shapes of batches whose steps are kept as graphs; those of more shapes run their JavaScript each time. */
@@ -10,12 +11,14 @@ export interface Backward {
   readonly loss: tf.Scalar
   /** In the order of the variables; zeros for one that the loss does not depend on. */
   readonly gradients: readonly tf.Tensor[]
+  /** ‖gradients‖₂, where it was made with them, in the same graph. */
+  readonly norm?: tf.Scalar
   /** What the loss told of itself, in order. */
   readonly told: readonly (readonly [name: string, value: tf.Tensor])[]
 }
 
-export const disposeBackward = ({ loss, gradients, told }: Backward): void =>
-  tf.dispose([loss, ...gradients, ...told.map(([, value]) => value)])
+export const disposeBackward = ({ loss, gradients, norm, told }: Backward): void =>
+  tf.dispose([loss, ...gradients, ...(norm ? [norm] : []), ...told.map(([, value]) => value)])
 
 /** Makes loss and gradients of a batch. */
 export interface BackwardOf<B> {
@@ -36,7 +39,7 @@ export const tensorsOf = (batch: object): readonly (readonly [name: string, tens
 
 /** What a run of the JavaScript of a loss made. */
 interface Computed {
-  /** The loss, what it told, and the gradients of the variables that it reaches. */
+  /** The loss, the joint norm of the gradients, what the loss told, and the gradients of the variables that it reaches. */
   readonly tensors: tf.Tensor[]
   readonly taken: Taken
   readonly reached: readonly number[]
@@ -67,7 +70,7 @@ const compute = <B, G>(options: BackwardOptions<B, G>, batch: B, clock: Clock, n
     const found = variables.map(({ name }) => grads[name] as tf.Tensor | undefined)
     const gradients = found.filter(gradient => gradient !== undefined)
     const reached = found.flatMap((gradient, at) => (gradient ? [at] : []))
-    return { tensors: [value, ...taken.told.map(([, told]) => told), ...gradients], taken, reached }
+    return { tensors: [value, jointNorm(gradients), ...taken.told.map(([, told]) => told), ...gradients], taken, reached }
   } catch (error) {
     taken.told.forEach(([, told]) => told.dispose())
     throw error
@@ -93,11 +96,11 @@ interface Graph {
  */
 export const backwardOf = <B extends object, G>(options: BackwardOptions<B, G>): BackwardOf<B> => {
   const graphs = new Map<string, Graph | 'plain'>()
-  const assemble = ({ taken, reached }: Computed, [loss, ...rest]: readonly tf.Tensor[]): Backward => {
+  const assemble = ({ taken, reached }: Computed, [loss, norm, ...rest]: readonly tf.Tensor[]): Backward => {
     const told = taken.told.map(([name], i) => [name, rest[i]] as const)
     const found = new Map(reached.map((at, i) => [at, rest[told.length + i]]))
     const gradients = options.variables.map((variable, at) => found.get(at) ?? tf.zerosLike(variable))
-    return { loss: loss as tf.Scalar, gradients, told }
+    return { loss: loss as tf.Scalar, norm: norm as tf.Scalar, gradients, told }
   }
   const plainly = (batch: B, clock: Clock): Backward => {
     const kept: { computed?: Computed } = {}

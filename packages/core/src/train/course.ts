@@ -7,7 +7,7 @@ import { checkpointsOf, digestOfBatch, type Checkpoints, type Identity } from '.
 import { restoreExchange, tensorsOfExchange, type ExchangeState } from './exchange.js'
 import type { FitOptions, Trained } from './fit-options.js'
 import { applied, type GradientTransform, type State } from './gradient-transform.js'
-import { jointNorm, once } from './plan.js'
+import { once } from './plan.js'
 import { keepAll, release, tensorsIn, withTensors } from './state.js'
 import { watchingOf, type Watching } from './watch.js'
 
@@ -118,15 +118,14 @@ export const save = async (course: Course, trained: readonly Trained[], step: nu
   }
 }
 
-/** Moves the variables by their gradients; the joint norm of these, which is the caller's. */
-export const update = (
-  course: Course,
-  gradients: readonly tf.Tensor[],
-  transform: GradientTransform,
-  step: number,
-  rng: Rng,
-): tf.Scalar => {
-  const norm = jointNorm(gradients)
+/** What moves the variables of a course: gradients in its order, and their joint norm. */
+interface Push {
+  readonly gradients: readonly tf.Tensor[]
+  readonly norm: tf.Scalar
+}
+
+/** Moves the variables by their gradients. */
+export const update = (course: Course, { gradients, norm }: Push, transform: GradientTransform, step: number, rng: Rng): void => {
   const next = tf.tidy(() =>
     keepAll(
       course.moving.map(({ variable, ...trained }, i) => {
@@ -139,7 +138,6 @@ export const update = (
   )
   release(course.states, next)
   course.states = next
-  return norm
 }
 
 /** Puts in the variables what is to stand at the end. */

@@ -6,6 +6,7 @@ import { backwardOf, disposeBackward, tensorsOf, type BackwardOf } from './backw
 import { begin, conclude, disposeCourse, resume, save, update, type Course } from './course.js'
 import { exchanged } from './exchange.js'
 import { checkFit, type FitOptions } from './fit-options.js'
+import { jointNorm } from './joint-norm.js'
 import type { Clock } from './moment.js'
 import { once } from './plan.js'
 
@@ -27,7 +28,7 @@ const shifted = async <T>(course: Course, shift: readonly tf.Tensor[] | undefine
   }
 }
 
-/** Loss and gradients of a step; its loss is a number, unless other workers must be told first that it is none. */
+/** Loss, gradients and their norm of a step; its loss is a number, unless other workers must be told first that it is none. */
 const backwardIn = async <B extends object, G>(
   course: Course,
   options: FitOptions<B, G>,
@@ -42,7 +43,7 @@ const backwardIn = async <B extends object, G>(
     of: ({ batch: other = batch, shift } = {}) => shifted(course, shift, () => backward(other, clock)),
   })
   const [loss] = await made.loss.data()
-  if (Number.isFinite(loss) || exchange) return { ...made, value: loss }
+  if (Number.isFinite(loss) || exchange) return { ...made, norm: made.norm ?? jointNorm(made.gradients), value: loss }
   disposeBackward(made)
   const part = await blame?.(batch, clock)
   throw notFinite(`The loss of step ${clock.step + 1} of ${name} is ${loss}${part === undefined ? '' : `, by ${part}`}.`, clock.step)
@@ -59,8 +60,8 @@ const meet = async <B extends object, G>(
   try {
     const facts = { step, loss: made.value, rng: rng.fork('exchange'), signal }
     const { loss, gradients } = await exchanged(exchange, course.exchange, course.moving, made.gradients, facts)
-    tf.dispose([...made.gradients])
-    return { ...made, value: loss, gradients }
+    tf.dispose([...made.gradients, made.norm])
+    return { ...made, value: loss, gradients, norm: jointNorm(gradients) }
   } catch (error) {
     disposeBackward(made)
     throw error
@@ -81,9 +82,8 @@ const takeStep = async <B extends object, G>(
   try {
     const made = await meet(course, options, await backwardIn(course, options, backward, batch, clock), clock)
     try {
-      const length = update(course, made.gradients, transform, step, rng)
-      const [norm] = await length.data()
-      length.dispose()
+      update(course, made, transform, step, rng)
+      const [norm] = await made.norm.data()
       if (!Number.isFinite(norm)) throw notFinite(`The gradients of step ${step + 1} of ${name} have the norm ${norm}.`, step)
       await between?.(clock, made.told)
       return { loss: made.value, norm }

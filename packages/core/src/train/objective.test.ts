@@ -102,6 +102,7 @@ describe.each(['cpu', 'ort'])('terms on %s', backend => {
     await refused(imitate, { teacher: narrow }).toMatchObject({ code: 'SHAPE' })
     const broken: Term = { name: 'broken', loss: ({ student }) => tf.sum(tf.div(student.output, 0)) }
     await refused(weighted([1, imitate], [1, broken])).toThrow(/^The loss of step 1 of train is (NaN|-?Infinity), by the term "broken"\.\n/)
+    await refused(weighted([1, imitate], [1, broken])).toMatchObject({ code: 'NOT_FINITE', fields: { step: 0 } })
     expect(() => weighted()).toThrow('weighted got no terms.\nPass pairs of a finite number, or a schedule, and a term.')
     expect(() => weighted([NaN, imitate])).toThrow('weighted got the weight NaN.')
     expect(tf.memory().numTensors).toBe(before)
@@ -117,6 +118,9 @@ it('keeps a frozen group as it is, and refuses one that selects nothing', async 
   expect(await read(result, 'layers.0.weight')).toEqual(await read(picoModel(), 'layers.0.weight'))
   expect(await read(result, 'layers.1.weight')).not.toEqual(await read(picoModel(), 'layers.1.weight'))
   const none = grouped(['layers.9.*', frozen], ['*', sgd({ learningRate: 0.1 })])
-  await expect(train(picoModel(), { ...options, teacher, transform: none })).rejects.toThrow('The group "layers.9.*" selects nothing')
+  await expect(train(picoModel(), { ...options, teacher, transform: none })).rejects.toThrow(
+    'The group "layers.9.*" selects nothing that is trained.\nWhat is trained and in no group before it is layers.0.weight, layers.1.weight.',
+  )
+  await expect(train(picoModel(), { ...options, teacher, transform: none })).rejects.toMatchObject({ code: 'NOT_FOUND' })
   tf.dispose(decode(await result.params.read('layers.1.weight')))
 })

@@ -5,6 +5,7 @@ import { memorySink, toFloat32, type Dense, type Encoded, type Parameter } from 
 import { affineOf } from '../codecs/affine.js'
 import { maskedOf } from '../codecs/masked.js'
 import { activationParameters, quantizedActivations } from '../model/activation-grid.js'
+import { rowGridParameters } from '../model/row-grid.js'
 import { decode } from '../model/decode.js'
 import { siteInput, sitesOf, type Model, type Stage } from '../model/model.js'
 import { byPlace } from './by-place.js'
@@ -148,13 +149,17 @@ it('leaves embeddings and heads alone in a choice by place too, unless they are 
   ])
 })
 
-it('refuses to make inputs anew that are on a grid', async () => {
-  const grids = [...activationParameters(sitesOf(picoModel())[0], { bits: 8, scale: 0.05, zero: 127 })]
+const FIRST = sitesOf(picoModel())[0]
+it.each([
+  ['on a grid', activationParameters(FIRST, { bits: 8, scale: 0.05, zero: 127 })],
+  ['on one for each row', rowGridParameters(FIRST, 8)],
+])('refuses to make inputs anew that are %s', async (_, parameters) => {
+  const grids = [...parameters]
   const model = quantizedActivations(await modelWith(weight => weight, grids))
   const doubling: typeof binary = { ...binary, input: (_state, x) => tf.mul(x, 2) }
   const before = tf.memory().numTensors
   await expect(train(model, { ...options, parametrize: doubling })).rejects.toThrow(
-    'binary makes the inputs of "layers.0" anew, which are on a grid already.\nTrain before quantize-activations, or leave this site out with only.',
+    'binary makes the inputs of "layers.0" anew, which are rounded already.\nTrain before the step that rounds them, or leave this site out with only.',
   )
   expect(tf.memory().numTensors).toBe(before)
 })

@@ -1,6 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { CompressionError } from '@tersor/tensor'
 import { disposeBackward, tensorsOf, type Backward } from './backward.js'
+import { jointNorm } from './joint-norm.js'
 import type { Clock } from './moment.js'
 
 /** In which way loss and gradients are made once more. */
@@ -33,7 +34,7 @@ const meanOf = (parts: readonly Backward[]): Backward => {
   const mean = (tensors: readonly tf.Tensor[]): tf.Tensor => tf.tidy(() => tf.div(tf.addN([...tensors]), tensors.length))
   const loss = mean(parts.map(part => part.loss)) as tf.Scalar
   const gradients = parts[0].gradients.map((_, i) => mean(parts.map(part => part.gradients[i])))
-  parts.forEach(part => tf.dispose([part.loss, ...part.gradients]))
+  parts.forEach(part => disposeBackward({ ...part, told: [] }))
   return { loss, gradients, told: parts.flatMap(({ told }) => told) }
 }
 
@@ -93,16 +94,16 @@ export const sharpness = (radius: number, inner: Plan = once): Plan => {
   return Object.freeze<Plan>({
     name: `sharpness(${inner.name})`,
     step: async run => {
-      const here = await inner.step(run)
+      const { norm, gradients, ...here } = await inner.step(run)
       const shift = tf.tidy(() => {
-        const scale = tf.div(radius, tf.add(jointNorm(here.gradients), 1e-12))
-        return here.gradients.map(gradient => tf.mul(gradient, scale))
+        const scale = tf.div(radius, tf.add(norm ?? jointNorm(gradients), 1e-12))
+        return gradients.map(gradient => tf.mul(gradient, scale))
       })
-      tf.dispose([...here.gradients])
+      tf.dispose(norm ? [norm, ...gradients] : [...gradients])
       try {
-        const there = await inner.step({ ...run, of: variation => run.of({ shift, ...variation }) })
-        disposeBackward({ ...there, gradients: [] })
-        return { ...here, gradients: there.gradients }
+        const { loss, told, ...there } = await inner.step({ ...run, of: variation => run.of({ shift, ...variation }) })
+        disposeBackward({ loss, told, gradients: [] })
+        return { ...here, ...there }
       } catch (error) {
         disposeBackward({ ...here, gradients: [] })
         throw error
@@ -112,7 +113,3 @@ export const sharpness = (radius: number, inner: Plan = once): Plan => {
     },
   })
 }
-
-/** ‖all of them‖₂. */
-export const jointNorm = (tensors: readonly tf.Tensor[]): tf.Scalar =>
-  tf.tidy(() => tf.sqrt(tf.addN(tensors.map(tensor => tf.sum(tf.square(tensor))))) as tf.Scalar)

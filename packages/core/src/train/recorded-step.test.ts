@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core'
 import '@tensorflow/tfjs-backend-cpu'
-import '@tersor/backend-ort'
+import { statistics } from '@tersor/backend-ort'
 import { picoModel } from '@tersor/testing'
 import { through } from '@tersor/kernels/through'
 import { fromFloat32, memorySink, toFloat32, type Dense, type Encoded } from '@tersor/tensor'
@@ -125,6 +125,19 @@ describe('on an engine that records', () => {
     expect(plain.runs).toBe(12)
     expect(recorded.runs).toBe(4) // twice for each of two shapes, since a schedule asks for the step
     recorded.losses.forEach((loss, step) => expect(loss).toBeCloseTo(plain.losses[step], 3))
+  })
+
+  it('makes the norm of the gradients in that graph: a step of Adam runs no other', async () => {
+    await tf.setBackend('ort')
+    const flushes: number[] = []
+    const input = tf.fill([32, 16], 0.5)
+    await train(picoModel(), {
+      ...{ ...options, transform: adam({ learningRate: 0.02 }) },
+      data: () => ({ input: tf.clone(input), target: tf.tensor2d(new Float32Array(32 * 8), [32, 8]) }),
+      onProgress: event => event.type === 'trained' && flushes.push(statistics().flushes),
+    })
+    input.dispose()
+    expect(flushes.slice(2)).toEqual(flushes.slice(2).map(() => flushes[1]))
   })
 
   it('goes on without a graph where batches have ever new shapes', async () => {

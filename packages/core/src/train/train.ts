@@ -5,6 +5,7 @@ import type { Model, Weights } from '../model/model.js'
 import { createRng, type Rng } from '../run/rng.js'
 import { fit } from './fit.js'
 import { checkFit } from './fit-options.js'
+import { knownTokens } from './known-tokens.js'
 import { momentOf } from './moment.js'
 import { besideOf, parameterOf } from './node.js'
 import { checkStatistics } from './statistics.js'
@@ -63,24 +64,25 @@ const store = async <M extends Model>(
  * by their floats, those of a tree through its codec, which stays the tree that it is: codes, masks and other whole numbers, buffers and what
  * no stage uses stay byte for byte, but for the running measures of batch norms. Teacher and student run in one recorded step.
  * Throws BAD_OPTION; COMPOSITION for a tree without floats and for a stage without gradients; NOT_FOUND for places and groups that are not
- * there; BAD_DATA for a batch without what a term needs; NOT_FINITE where the loss is no number; RESUME for a checkpoint of another
- * training; an abort frees all tensors.
+ * there; BAD_DATA for a batch without what a term needs, or with tokens that the student does not know; SHAPE for a teacher with other words
+ * or classes; NOT_FINITE where the loss is no number; RESUME for a checkpoint of another training; an abort frees all tensors.
  */
-export const train = async <M extends Model>(model: M, options: TrainOptions): Promise<M> => {
+export const train = async <M extends Model>(model: M, given: TrainOptions): Promise<M> => {
+  const options = { ...given, data: knownTokens(model, given) }
   const { name = 'train', transform, steps, data, plan, average, checkpoint, exchange, signal, onProgress, statistics = 'batch' } = options
   checkFit({ ...options, name })
   checkStatistics(name, statistics)
   const rng = options.rng ?? createRng(options.seed ?? 0).fork('train')
   const student = await studentOf(model, options, rng)
   try {
-    const { trained, given, loss, between, blame } = student
+    const { trained, given: taught, loss, between, blame } = student
     const withWeightsAt =
       (step: number): WithWeights =>
       work =>
         withWeights(student, step, steps, work)
     await fit({
       data: (step: number, stream: Rng) => data(step, stream, withWeightsAt(step)),
-      ...{ name, transform, steps, rng, trained, given, loss, between, blame, ...watchOf(student, options) },
+      ...{ name, transform, steps, rng, trained, given: taught, loss, between, blame, ...watchOf(student, options) },
       ...{ ...(plan && { plan }), ...(average && { average }), ...(checkpoint && { checkpoint }), ...(exchange && { exchange }) },
       ...{ ...(signal && { signal }), ...(onProgress && { onProgress }) },
     })

@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { CompressionError, DTYPES, type DType, type Parameter, type ParameterStore } from '@tersor/tensor'
-import { activationNames } from '../model/activation-grid.js'
+import { inputNames } from '../model/activation-grid.js'
 import { forward, loadModel } from '../model/load.js'
 import { sitesOf, type Model, type Site, type Tap } from '../model/model.js'
 import type { Rng } from '../run/rng.js'
@@ -45,11 +45,11 @@ const beyondTraining = (name: string, codec: string): CompressionError =>
 const refuseGrids = (params: ParameterStore, chosen: ReadonlyMap<string, Chosen>): void => {
   const stored = new Set(params.names())
   for (const { how, site } of chosen.values()) {
-    if (isTreatment(how) || !how.input || !site || !activationNames(site).every(name => stored.has(name))) continue
+    if (isTreatment(how) || !how.input || !site || !inputNames(site).some(name => stored.has(name))) continue
     throw new CompressionError(
       'COMPOSITION',
-      `${how.name} makes the inputs of "${site.name}" anew, which are on a grid already.`,
-      `Train before quantize-activations, or leave this site out with only.`,
+      `${how.name} makes the inputs of "${site.name}" anew, which are rounded already.`,
+      'Train before the step that rounds them, or leave this site out with only.',
       { site: site.name, parametrization: how.name },
     )
   }

@@ -105,7 +105,7 @@ const storeEncoded = (tree: Encoded): StoredWeight | Refusal => {
 
 /** How a manifest keeps a parameter; `before` is what it was read from. */
 export const storeWeight = (name: string, parameter: Parameter, before: WeightEntry | undefined): StoredWeight | Refusal => {
-  if (/\.input_(scale|zero_point)$/.test(name) && before === undefined)
-    return refusal('is the grid of a layer’s inputs, and tfjs computes in float32', 'Leave out quantize-activations.')
+  if (/\.input_(scale|zero_point|row_levels)$/.test(name) && before === undefined)
+    return refusal('is the grid of a layer’s inputs, and tfjs computes in float32', 'Leave out what rounds inputs.')
   return parameter.kind === 'dense' ? storeDense(parameter, before) : storeEncoded(parameter)
 }

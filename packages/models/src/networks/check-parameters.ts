@@ -89,7 +89,7 @@ const checkLeftover = (name: string, expected: ReadonlySet<string>): void => {
 /** Tensors that networks save and never read again: angles and masks that follow from the config. */
 const BUFFERS = /(^|\.)(rotary_emb\.inv_freq|position_ids|attn\.(masked_)?bias|num_batches_tracked)$/
 /** Grids of inputs, which `quantizedActivations` takes. */
-const GRIDS = /\.input_(scale|zero_point)$/
+const GRIDS = /\.input_(scale|zero_point|row_levels)$/
 
 /** One sentence for tensors that no part of a network asks for, those of all layers together. */
 const unclaimedNote = (names: readonly string[]): readonly string[] => {

@@ -1,4 +1,4 @@
-import { activationNames, definePass, quantizedActivations, walkStages, type Model, type Visit } from '@tersor/core'
+import { inputNames, definePass, quantizedActivations, walkStages, type Model, type Visit } from '@tersor/core'
 import { CompressionError, fromFloat32, toFloat32 } from '@tersor/tensor'
 import type { ImageClassifier } from './image-classifier.js'
 import type { ResNetConfig } from './resnet-config.js'
@@ -48,7 +48,7 @@ export const foldBatchNorm = definePass({
   run: async (model, context) => {
     const { config, rawConfig, params } = classifierOf(model)
     const stages = resNetStages(config, true)
-    const wanted = new Set(stages.flatMap(({ parameters, sites }) => [...parameters, ...sites.flatMap(activationNames)])) // inputs stay as they were
+    const wanted = new Set(stages.flatMap(({ parameters, sites }) => [...parameters, ...sites.flatMap(inputNames)])) // inputs stay as they were
     const without = new Set(params.names().filter(name => !wanted.has(name)))
     const bySite = new Map(convolutionsOf(config).map(each => [each.site.name, each]))
     const walked = await walkStages(model, context, { pass: 'fold-batch-norm', without }, async visit => {

@@ -1,18 +1,28 @@
-import { activationNames, type Model, type Site } from '@tersor/core'
+import { activationNames, inputNames, type Model, type Site } from '@tersor/core'
 import { CompressionError, type ParameterStore } from '@tersor/tensor'
 
-/** The first of some sites whose inputs stand on a grid. */
-export const siteOnGrid = (params: ParameterStore, sites: readonly Site[]): Site | undefined => {
+type NamesOf = (site: Site) => readonly string[]
+
+const siteWith = ({
+  params,
+  sites,
+  names,
+}: {
+  readonly params: ParameterStore
+  readonly sites: readonly Site[]
+  readonly names: NamesOf
+}) => {
   const stored = new Set(params.names())
-  return sites.find(site => activationNames(site).some(name => stored.has(name)))
+  return sites.find(site => names(site).some(name => stored.has(name)))
 }
 
-/** Refuses a pass that changes what sites see where a grid was learned from what they saw before: it would clip, or be too wide. */
+/** The first of some sites whose inputs are rounded. */
+export const siteOnGrid = (params: ParameterStore, sites: readonly Site[]): Site | undefined =>
+  siteWith({ params, sites, names: inputNames })
+
+/** Refuses a pass that changes what sites see where a grid was learned from what they saw before: it would clip, or be too wide. Grids of rows are laid as they come. */
 export const refuseActivationGrids = (pass: string, { params, stages }: Model): void => {
-  const site = siteOnGrid(
-    params,
-    stages.flatMap(stage => stage.sites),
-  )
+  const site = siteWith({ params, sites: stages.flatMap(stage => stage.sites), names: activationNames })
   if (!site) return
   throw new CompressionError(
     'COMPOSITION',

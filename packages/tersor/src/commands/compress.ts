@@ -1,8 +1,8 @@
 import * as tf from '@tensorflow/tfjs-core'
 import {
-  activationNames,
   callText,
   compress as run,
+  inputNames,
   othersText,
   pack,
   pipeline,
@@ -162,7 +162,7 @@ const stepsOf = async ({ step, config }: CompressFlags): Promise<Step[]> => {
 const sitesByParameter = (model: OpenedModel): ReadonlyMap<string, string> =>
   new Map(
     sitesOf(model).flatMap(site =>
-      [site.weight, site.bias ?? `${site.name}.bias`, ...activationNames(site)].map(name => [name, site.name] as const),
+      [site.weight, site.bias ?? `${site.name}.bias`, ...inputNames(site)].map(name => [name, site.name] as const),
     ),
   )
 
