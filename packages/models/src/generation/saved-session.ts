@@ -1,7 +1,7 @@
 import { callText, modelIdentity, readCaches, sha256Digests, storeCaches, type CachePlan, type CachesFacts } from '@tersor/core'
 import { CompressionError, dense, fromIntegers, toInt32, type ParameterSink, type ParameterStore } from '@tersor/tensor'
-import { checkCompact, sessionOver, sharedWeights, type Session, type SessionOptions } from './session.js'
-import type { LanguageModel } from '../networks/language-model.js'
+import type { Generator } from './generator.js'
+import { checkCompact, decodableOf, sessionOver, sharedSource, type Decodable, type Session, type SessionOptions } from './session.js'
 
 /** Of the form in which sessions are written. */
 const VERSION = 1
@@ -21,7 +21,7 @@ interface SessionRecord {
   readonly caches: CachesFacts
 }
 
-const identityOf = async (model: LanguageModel, plan: CachePlan): Promise<Identity> => ({
+const identityOf = async (model: Decodable, plan: CachePlan): Promise<Identity> => ({
   version: VERSION,
   model: await modelIdentity(model),
   tokenizer: await sha256Digests().of(model.files?.['tokenizer.json'] ?? new Uint8Array()),
@@ -92,7 +92,7 @@ const checkIdentity = (found: Partial<Identity> | undefined, wanted: Identity): 
   throw new CompressionError('RESUME', `The saved session ${what}${plan}.`, remedy, { differs: differing })
 }
 
-const readIds = async (store: ParameterStore, { seen }: CachesFacts, { vocabularySize }: LanguageModel): Promise<readonly number[]> => {
+const readIds = async (store: ParameterStore, { seen }: CachesFacts, { vocabularySize }: Decodable): Promise<readonly number[]> => {
   const parameter = await store.read(IDS)
   if (parameter.kind !== 'dense' || parameter.dtype !== 'i32') throw damaged('has tokens that are no whole numbers')
   const ids = [...toInt32(parameter)]
@@ -106,8 +106,9 @@ const readIds = async (store: ParameterStore, { seen }: CachesFacts, { vocabular
  * Opens a session that was saved, over the same model, tokenizer and plan; the store stays the caller's.
  * Throws RESUME, naming what differs, and BAD_FILE for a file that is damaged.
  */
-export const loadSession = async (model: LanguageModel, store: ParameterStore, options: SessionOptions = {}): Promise<Session> => {
+export const loadSession = async (opened: Generator, store: ParameterStore, options: SessionOptions = {}): Promise<Session> => {
   const { cache = [] } = options
+  const model = decodableOf(opened)
   checkCompact(cache, model.contextLength)
   const record = await readRecord(store)
   checkIdentity(record.identity, await identityOf(model, cache))
@@ -120,7 +121,7 @@ export const loadSession = async (model: LanguageModel, store: ParameterStore, o
   }
   const caches = await readCaches(model, cache, record.caches, { read: async name => read(name), has: name => names.has(name) })
   try {
-    return sessionOver(model, await sharedWeights(model, options), caches, ids)
+    return sessionOver(await sharedSource(opened, options), caches, ids)
   } catch (error) {
     caches.dispose()
     throw error

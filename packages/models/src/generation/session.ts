@@ -14,7 +14,9 @@ import {
 } from '@tersor/core'
 import { repeatably } from '@tersor/kernels'
 import { CompressionError } from '@tersor/tensor'
-import { cachedSteps } from './token-steps.js'
+import { graphDecodable, graphSessionSource } from './graph-session.js'
+import { cachedSteps, type CachedSteps } from './token-steps.js'
+import { isTextGraph, type Generator } from './generator.js'
 import type { LanguageModel } from '../networks/language-model.js'
 
 export interface SessionOptions {
@@ -33,13 +35,18 @@ export interface SessionOptions {
   readonly form?: 'packed' | 'dense'
   /** What products with packed weights make of activations: 'float32' (the default), or 'int8', which is faster and rounds them. */
   readonly activations?: LoadPackedOptions['activations']
+  /** Keys and values in so many bits, which ONNX graphs with fused attention can keep; throws UNSUPPORTED for other models. */
+  readonly cacheBits?: 8 | 4
 }
+
+/** What a session runs, of a network as of a decoder that was imported as a graph. */
+export type Decodable = Pick<LanguageModel, 'params' | 'stages' | 'topology' | 'contextLength' | 'vocabularySize' | 'files'>
 
 /** One text and what the network remembers of it. */
 export interface Session {
   /** Every token that went through the network. */
   readonly ids: readonly number[]
-  readonly model: LanguageModel
+  readonly model: Decodable
   /** What is held, all of it here: a recorded step gives its entries back. */
   readonly caches: Caches
   readonly bytes: CacheBytes
@@ -62,7 +69,7 @@ const MANY = 64
 export const strangerAmong = (ids: readonly number[], vocabularySize: number): number | undefined =>
   ids.find(id => !Number.isInteger(id) || id < 0 || id >= vocabularySize)
 
-const checkIds = (ids: readonly number[], { vocabularySize }: LanguageModel): void => {
+const checkIds = (ids: readonly number[], { vocabularySize }: Decodable): void => {
   const stranger = strangerAmong(ids, vocabularySize)
   if (ids.length === 0) throw new CompressionError('BAD_DATA', 'There are no tokens to read.', 'Pass at least one.')
   if (stranger === undefined) return
@@ -75,7 +82,7 @@ const checkIds = (ids: readonly number[], { vocabularySize }: LanguageModel): vo
 }
 
 /** Positions end with the context; where they are made compact, only what is held counts. */
-const checkContext = (caches: Caches, more: number, { contextLength }: LanguageModel): void => {
+const checkContext = (caches: Caches, more: number, { contextLength }: Decodable): void => {
   if (isCompact(caches.plan) || caches.next + more <= contextLength) return
   throw new CompressionError(
     'BAD_DATA',
@@ -106,17 +113,26 @@ export interface Pace {
   readonly repeats?: boolean
 }
 
-/** Weights that go when the last session over them does. */
-interface Shared {
-  readonly env: Env
-  readonly loaded: LoadedWeights | undefined
+/** Runs the steps of sessions, on weights that go when the last of them does. */
+export interface SessionSource {
+  readonly model: Decodable
+  stepsOver(caches: Caches, count: number): CachedSteps
+  dispose(): void
+}
+
+interface Shared extends SessionSource {
   users: number
 }
 
-export const sessionOver = (model: LanguageModel, shared: Shared, caches: Caches, begin: readonly number[], how: Pace = {}): Session => {
-  const { count = MANY, repeats = true } = how
+export const sessionOver = (
+  shared: Shared,
+  caches: Caches,
+  begin: readonly number[],
+  { count = MANY, repeats = true }: Pace = {},
+  steps = shared.stepsOver(caches, count),
+): Session => {
+  const { model } = shared
   const ids = [...begin]
-  const steps = cachedSteps(model, shared.env, caches, count)
   let isOpen = true
   shared.users++
   const checkOpen = (): void => {
@@ -153,14 +169,15 @@ export const sessionOver = (model: LanguageModel, shared: Shared, caches: Caches
     fork: () => {
       checkOpen()
       steps.release()
-      return sessionOver(model, shared, caches.fork(), ids, how)
+      const copy = caches.fork()
+      return sessionOver(shared, copy, ids, { count, repeats }, steps.fork?.(copy))
     },
     dispose: () => {
       if (!isOpen) return
       isOpen = false
       steps.dispose()
       caches.dispose()
-      if (--shared.users === 0) shared.loaded?.dispose()
+      if (--shared.users === 0) shared.dispose()
     },
   }
 }
@@ -169,22 +186,42 @@ export const sessionOver = (model: LanguageModel, shared: Shared, caches: Caches
 export const envOf = ({ weights, products }: { readonly weights: Weights; readonly products?: Products | undefined }): Env =>
   products ? { weights, products } : { weights }
 
-/** The weights of a model, loaded where the caller has not. */
-export const sharedWeights = async (model: LanguageModel, options: SessionOptions): Promise<Shared> => {
-  const { weights, products, form = 'packed', activations, signal } = options
-  if (weights) return { env: envOf({ weights, products }), loaded: undefined, users: 0 }
+const noCodes = (bits: number): CompressionError =>
+  new CompressionError(
+    'UNSUPPORTED',
+    `cacheBits is ${bits}, and stages keep keys and values in full.`,
+    'Leave it out, or open an ONNX graph with fused attention.',
+    { bits },
+  )
+
+/** What runs a network, its weights loaded where the caller has not. */
+const stagesSource = async (model: LanguageModel, options: SessionOptions): Promise<SessionSource> => {
+  const { weights, products, form = 'packed', activations, signal, cacheBits } = options
+  if (cacheBits !== undefined) throw noCodes(cacheBits)
   const packed = { ...(signal && { signal }), ...(activations && { activations }) }
-  const loaded = form === 'dense' ? await loadModel(model, signal) : await loadPacked(model, packed)
-  return { env: envOf(loaded), loaded, users: 0 }
+  const load = () => (form === 'dense' ? loadModel(model, signal) : loadPacked(model, packed))
+  const loaded: LoadedWeights | undefined = weights ? undefined : await load()
+  const env = envOf(loaded ?? { weights: weights!, products })
+  return { model, stepsOver: (caches, count) => cachedSteps(model, env, caches, count), dispose: () => loaded?.dispose() }
 }
 
+/** What a model says to sessions; throws UNSUPPORTED for a graph that remembers nothing. */
+export const decodableOf = (model: Generator): Decodable => (isTextGraph(model) ? graphDecodable(model) : model)
+
+/** What runs the sessions over a model. */
+export const sharedSource = async (model: Generator, options: SessionOptions): Promise<Shared> => ({
+  ...(isTextGraph(model) ? await graphSessionSource(model, options) : await stagesSource(model, options)),
+  users: 0,
+})
+
 /**
- * One text whose cache is kept: it is continued, forked, rewound and saved.
- * Throws UNSUPPORTED for a plan that the model cannot have, BAD_OPTION for one that exceeds its context.
+ * One text whose cache is kept: it is continued, forked, rewound and saved. Of a graph, what it remembers stays with its runtime from step to step.
+ * Throws UNSUPPORTED for a plan that the model cannot have, a graph without past keys and values among these, and BAD_OPTION for one that exceeds its context.
  */
-export const openSession = async (model: LanguageModel, options: SessionOptions & Pace = {}): Promise<Session> => {
+export const openSession = async (model: Generator, options: SessionOptions & Pace = {}): Promise<Session> => {
   const { cache = [], seed = 0 } = options
-  checkCompact(cache, model.contextLength)
-  const caches = openCaches(model, cache, { seed })
-  return sessionOver(model, await sharedWeights(model, options), caches, [], options)
+  const decodable = decodableOf(model)
+  checkCompact(cache, decodable.contextLength)
+  const caches = openCaches(decodable, cache, { seed })
+  return sessionOver(await sharedSource(model, options), caches, [], options)
 }

@@ -10,9 +10,11 @@ export interface TokenSteps {
 }
 
 /** Steps over caches whose entries a recorded step may hold meanwhile. */
-interface CachedSteps extends TokenSteps {
+export interface CachedSteps extends TokenSteps {
   /** Gives the entries back to the caches. */
   release(): void
+  /** Steps that go on in a copy of the caches, where they keep more than these do. */
+  fork?(caches: Caches): CachedSteps
 }
 
 /** Recording a step costs as much as some tokens. */

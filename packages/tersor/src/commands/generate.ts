@@ -1,7 +1,7 @@
 import { createRng } from '@tersor/core'
 import { generate as stream, type Generator } from '@tersor/models/generate'
 import type { OpenedModel } from '@tersor/models/open-model'
-import { loadSession, openSession, saveSession, type LanguageModel, type Session, type SessionOptions } from '@tersor/models'
+import { loadSession, openSession, saveSession, type Session, type SessionOptions } from '@tersor/models'
 import { openSafetensors, safetensorsSink } from '@tersor/formats/safetensors'
 import { CompressionError } from '@tersor/tensor'
 import { makePlan } from '../methods.js'
@@ -35,7 +35,7 @@ const generatorOf = (model: OpenedModel, path: string): Generator => {
 }
 
 /** A session from a file, or a new one. */
-const sessionFor = async (model: LanguageModel, from: string | undefined, options: SessionOptions): Promise<Session> => {
+const sessionFor = async (model: Generator, from: string | undefined, options: SessionOptions): Promise<Session> => {
   if (from === undefined) return openSession(model, options)
   const store = await openSafetensors(from)
   try {
@@ -54,12 +54,6 @@ const withSession = async (
 ): Promise<void> => {
   const options: SessionOptions = { cache: await makePlan(calls, process.cwd()), activations, seed, signal }
   if (to === undefined && from === undefined) return work(options)
-  if (generator.family === 'graph')
-    throw new CompressionError(
-      'UNSUPPORTED',
-      'An imported graph keeps its cache itself, so it cannot be saved.',
-      'Generate from the folder that the graph was made of.',
-    )
   const session = await sessionFor(generator, from, options)
   try {
     await work({ session })
