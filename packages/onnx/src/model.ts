@@ -109,6 +109,19 @@ const roundedInput = ({ site, grid }: GriddedSite) => {
 const feedGrid = (native: Native, { site, grid }: GriddedSite): readonly (readonly [string, NativeTensor])[] =>
   activationNames(site).map((name, part) => [name, feed(native, part === 0 ? grid.scale : grid.zero, 'float32')] as const)
 
+/** What a graph is fed besides its inputs: weights, and grids of the inputs that are rounded. */
+const feedsBesides = (sites: readonly GraphSite[], fed: readonly OnnxTensor[]) => ({
+  griddedBy: (env: Env): readonly GriddedSite[] =>
+    sites.flatMap(({ site }) => {
+      const grid = env.inputGrid?.(site)
+      return grid ? [{ site, grid }] : []
+    }),
+  constantFeeds: (native: Native, gridded: readonly GriddedSite[], { weights }: Env) => [
+    ...fed.map(({ name, dtype }) => [name, feed(native, weights(name), dtype === 'f16' ? 'float16' : 'float32')] as const),
+    ...gridded.flatMap(each => feedGrid(native, each)),
+  ],
+})
+
 const feedInput = (native: Native, tensor: tf.Tensor, name: string, dtype: string): NativeTensor => {
   if (isFed(dtype)) return feed(native, tensor, dtype)
   const what = oneLine(`The graph's input ${JSON.stringify(name)} is of type ${dtype}, and inputs here are numbers.`)
@@ -153,15 +166,7 @@ export const openOnnxModel = async (from: string | Blob, options: OpenOnnxOption
   const taps = [...new Set(shownSites.map(({ input }) => input))]
   const sessions = await graphSessions(onnx, new Set(fed.map(({ name }) => name)), taps)
 
-  const griddedBy = (env: Env): readonly GriddedSite[] =>
-    shownSites.flatMap(({ site }) => {
-      const grid = env.inputGrid?.(site)
-      return grid ? [{ site, grid }] : []
-    })
-  const constantFeeds = (native: Native, gridded: readonly GriddedSite[], { weights }: Env) => [
-    ...fed.map(({ name, dtype }) => [name, feed(native, weights(name), dtype === 'f16' ? 'float16' : 'float32')] as const),
-    ...gridded.flatMap(each => feedGrid(native, each)),
-  ]
+  const { griddedBy, constantFeeds } = feedsBesides(shownSites, fed)
   const load: OnnxModel['load'] = (env, edit = bytes => bytes) => {
     const gridded = griddedBy(env)
     const { native, session } = sessions.open(gridded.map(roundedInput), edit)

@@ -107,6 +107,9 @@ const addGeneration = (program: Command, run: Run): void => {
     .argument('<model>', MODEL)
     .requiredOption('--prompt <text>', 'what to continue')
     .addOption(cacheOption())
+    .addOption(
+      new Option('--cache-bits <bits>', 'keeps keys and values in so few, in ONNX graphs with fused attention').choices(['8', '4']),
+    )
     .addOption(new Option('--save-session <file>', 'writes the text and its cache when it ends; replaces the file'))
     .addOption(new Option('--load-session <file>', 'goes on from there: the prompt follows that text, with the same --cache'))
     .option('--tokens <n>', 'how many tokens at most', wholeNumber, 64)

@@ -5,7 +5,8 @@ import { isTextGraph, type Generator, type TextGraph } from './generator.js'
 import { graphSteps } from '../imported/graph-steps.js'
 import type { LanguageModel } from '../networks/language-model.js'
 import { checkTemperature, greedy, sample } from './sampling.js'
-import { envOf, openSession, strangerAmong, type Session, type SessionOptions } from './session.js'
+import { envOf } from './session-source.js'
+import { openSession, strangerAmong, type Session, type SessionOptions } from './session.js'
 
 export type { Generator, TextGraph }
 

@@ -1,8 +1,9 @@
 import { loadModel, piecesOf, type CachePlan, type Caches, type Stage } from '@tersor/core'
-import { CompressionError } from '@tersor/tensor'
-import type { GraphDecoding, GraphMemory } from '../imported/graph-decoding.js'
+import { CompressionError, fromFloat32, toFloat32, type Dense } from '@tersor/tensor'
+import type { CodeScales, GraphDecoding, GraphMemory } from '../imported/graph-decoding.js'
 import type { TextGraph } from './generator.js'
-import type { Decodable, SessionOptions, SessionSource } from './session.js'
+import type { Decodable, SessionOptions } from './session.js'
+import type { SessionSource } from './session-source.js'
 import type { CachedSteps } from './token-steps.js'
 
 const noMemory = (model: TextGraph): CompressionError =>
@@ -76,12 +77,44 @@ const graphCachedSteps = (memory: GraphMemory, caches: Caches): CachedSteps => {
       return logits
     },
     release,
+    get kept() {
+      return storedScales(memory.scales)
+    },
     fork: copy => graphCachedSteps(memory.fork(), copy),
     dispose: () => {
       if (isTaken) memory.give().flat().forEach(({ keys, values }) => [keys, values].forEach(tensor => tensor.dispose())) // prettier-ignore
       isTaken = false
     },
   }
+}
+
+/** Scales of codes by name, as files hold them. */
+const storedScales = (scales: readonly CodeScales[]): Readonly<Record<string, Dense>> =>
+  Object.fromEntries(
+    scales.flatMap(
+      each =>
+      (['keys', 'values'] as const).map(part => [`codes.${scales.indexOf(each)}.${part}`, fromFloat32(each[part], 'f32', [each[part].length])] as const), // prettier-ignore
+    ),
+  )
+
+/** The same again; throws BAD_FILE for those of another graph. */
+const readScales = (kept: Readonly<Record<string, Dense>>, attention: GraphDecoding['attention']): readonly CodeScales[] => {
+  if (Object.keys(kept).length === 0) return []
+  return attention.map(({ keyHeads, size }, i) => {
+    const [keys, values] = ['keys', 'values'].map(part => kept[`codes.${i}.${part}`])
+    if (
+      keys?.dtype === 'f32' &&
+      values?.dtype === 'f32' &&
+      [keys, values].every(({ shape }) => String(shape) === String([keyHeads * size]))
+    )
+      return { keys: toFloat32(keys), values: toFloat32(values) }
+    throw new CompressionError(
+      'BAD_FILE',
+      `The scales of layer ${i} are no ${keyHeads * size} numbers for keys and for values.`,
+      'Save the session again; this file is damaged or of another network.',
+      { layer: i },
+    )
+  })
 }
 
 const readsQueries = (plan: CachePlan): boolean => plan.some(({ needs }) => Object.keys(needs).length > 0)
@@ -94,7 +127,10 @@ export const graphSessionSource = async (model: TextGraph, options: SessionOptio
   try {
     const env = loaded ?? { weights: weights!, ...(products ? { products } : {}) }
     const runner = await decoding.open(env, { planned: cache.length > 0, observed: readsQueries(cache), bits: cacheBits })
-    return { model: graphDecodable(model), stepsOver: caches => graphCachedSteps(runner.memory(), caches), dispose: () => runner.dispose() }
+    return {
+      ...{ model: graphDecodable(model), dispose: () => runner.dispose(), ...(cacheBits ? { bits: cacheBits } : {}) },
+      stepsOver: (caches, _count, kept = {}) => graphCachedSteps(runner.memory(readScales(kept, decoding.attention)), caches),
+    }
   } finally {
     loaded?.dispose()
   }

@@ -1,7 +1,26 @@
-import { callText, modelIdentity, readCaches, sha256Digests, storeCaches, type CachePlan, type CachesFacts } from '@tersor/core'
-import { CompressionError, dense, fromIntegers, toInt32, type ParameterSink, type ParameterStore } from '@tersor/tensor'
+import {
+  callText,
+  modelIdentity,
+  readCaches,
+  sha256Digests,
+  storeCaches,
+  type CachePlan,
+  type Caches,
+  type CachesFacts,
+} from '@tersor/core'
+import {
+  CompressionError,
+  dense,
+  fromIntegers,
+  toInt32,
+  type Dense,
+  type Parameter,
+  type ParameterSink,
+  type ParameterStore,
+} from '@tersor/tensor'
 import type { Generator } from './generator.js'
-import { checkCompact, decodableOf, sessionOver, sharedSource, type Decodable, type Session, type SessionOptions } from './session.js'
+import { decodableOf, sharedSource, type Shared } from './session-source.js'
+import { checkCompact, MANY, sessionOver, type Decodable, type Session, type SessionOptions } from './session.js'
 
 /** Of the form in which sessions are written. */
 const VERSION = 1
@@ -21,11 +40,11 @@ interface SessionRecord {
   readonly caches: CachesFacts
 }
 
-const identityOf = async (model: Decodable, plan: CachePlan): Promise<Identity> => ({
+const identityOf = async (model: Decodable, plan: CachePlan, bits: 8 | 4 | undefined): Promise<Identity> => ({
   version: VERSION,
   model: await modelIdentity(model),
   tokenizer: await sha256Digests().of(model.files?.['tokenizer.json'] ?? new Uint8Array()),
-  plan: plan.map(callText),
+  plan: [...plan.map(callText), ...(bits ? [`cacheBits=${bits}`] : [])],
 })
 
 /**
@@ -35,11 +54,12 @@ const identityOf = async (model: Decodable, plan: CachePlan): Promise<Identity> 
 export const saveSession = async (session: Session, sink: ParameterSink): Promise<void> => {
   try {
     const { facts, parameters } = await storeCaches(session.caches)
-    const record: SessionRecord = { identity: await identityOf(session.model, session.caches.plan), caches: facts }
+    const record: SessionRecord = { identity: await identityOf(session.model, session.caches.plan, session.codes?.bits), caches: facts }
     const bytes = new TextEncoder().encode(JSON.stringify(record))
     await sink.write(RECORD, dense('u8', [bytes.length], bytes))
     await sink.write(IDS, fromIntegers([...session.ids], 'i32', [session.ids.length]))
-    for (const [name, parameter] of Object.entries(parameters)) await sink.write(name, parameter)
+    const all = { ...parameters, ...session.codes?.scales }
+    for (const [name, parameter] of Object.entries(all)) await sink.write(name, parameter)
     const store = await sink.finish()
     await store.close?.()
   } catch (error) {
@@ -92,6 +112,11 @@ const checkIdentity = (found: Partial<Identity> | undefined, wanted: Identity): 
   throw new CompressionError('RESUME', `The saved session ${what}${plan}.`, remedy, { differs: differing })
 }
 
+const denseOnly = (name: string, parameter: Parameter): Dense => {
+  if (parameter.kind === 'dense') return parameter
+  throw damaged(`has a tree for "${name}"`)
+}
+
 const readIds = async (store: ParameterStore, { seen }: CachesFacts, { vocabularySize }: Decodable): Promise<readonly number[]> => {
   const parameter = await store.read(IDS)
   if (parameter.kind !== 'dense' || parameter.dtype !== 'i32') throw damaged('has tokens that are no whole numbers')
@@ -100,6 +125,16 @@ const readIds = async (store: ParameterStore, { seen }: CachesFacts, { vocabular
   const stranger = ids.find(id => id < 0 || id >= vocabularySize)
   if (stranger !== undefined) throw damaged(`holds token ${stranger}, and the model knows 0 to ${vocabularySize - 1}`)
   return ids
+}
+
+/** A session that goes on with what it kept besides its caches; what runs it is closed where that does not fit. */
+const overSource = (shared: Shared, caches: Caches, ids: readonly number[], kept: Readonly<Record<string, Dense>>): Session => {
+  try {
+    return sessionOver(shared, caches, ids, {}, shared.stepsOver(caches, MANY, kept))
+  } catch (error) {
+    shared.dispose()
+    throw error
+  }
 }
 
 /**
@@ -111,7 +146,7 @@ export const loadSession = async (opened: Generator, store: ParameterStore, opti
   const model = decodableOf(opened)
   checkCompact(cache, model.contextLength)
   const record = await readRecord(store)
-  checkIdentity(record.identity, await identityOf(model, cache))
+  checkIdentity(record.identity, await identityOf(model, cache, options.cacheBits))
   if (!isFacts(record.caches, cache)) throw damaged('has a record without what its caches go on from')
   const ids = await readIds(store, record.caches, model)
   const names = new Set(store.names())
@@ -121,7 +156,9 @@ export const loadSession = async (opened: Generator, store: ParameterStore, opti
   }
   const caches = await readCaches(model, cache, record.caches, { read: async name => read(name), has: name => names.has(name) })
   try {
-    return sessionOver(await sharedSource(opened, options), caches, ids)
+    const kept: Record<string, Dense> = {}
+    for (const name of names) if (name.startsWith('codes.')) kept[name] = denseOnly(name, await read(name))
+    return overSource(await sharedSource(opened, options), caches, ids, kept)
   } catch (error) {
     caches.dispose()
     throw error

@@ -1,22 +1,18 @@
 import {
   isCompact,
-  loadModel,
-  loadPacked,
   openCaches,
   type CacheBytes,
   type CachePlan,
   type Caches,
-  type Env,
-  type LoadedWeights,
   type LoadPackedOptions,
   type Products,
   type Weights,
 } from '@tersor/core'
 import { repeatably } from '@tersor/kernels'
-import { CompressionError } from '@tersor/tensor'
-import { graphDecodable, graphSessionSource } from './graph-session.js'
-import { cachedSteps, type CachedSteps } from './token-steps.js'
-import { isTextGraph, type Generator } from './generator.js'
+import { CompressionError, type Dense } from '@tersor/tensor'
+import type { Generator } from './generator.js'
+import { decodableOf, sharedSource, type SessionSource, type Shared } from './session-source.js'
+import type { CachedSteps } from './token-steps.js'
 import type { LanguageModel } from '../networks/language-model.js'
 
 export interface SessionOptions {
@@ -42,6 +38,13 @@ export interface SessionOptions {
 /** What a session runs, of a network as of a decoder that was imported as a graph. */
 export type Decodable = Pick<LanguageModel, 'params' | 'stages' | 'topology' | 'contextLength' | 'vocabularySize' | 'files'>
 
+/** Keys and values as a graph keeps them. */
+export interface SessionCodes {
+  readonly bits: 8 | 4
+  /** By name; none before there were tokens enough to see ranges. */
+  readonly scales: Readonly<Record<string, Dense>>
+}
+
 /** One text and what the network remembers of it. */
 export interface Session {
   /** Every token that went through the network. */
@@ -49,7 +52,10 @@ export interface Session {
   readonly model: Decodable
   /** What is held, all of it here: a recorded step gives its entries back. */
   readonly caches: Caches
+  /** Of what it keeps from step to step; codes of a graph count as codes. */
   readonly bytes: CacheBytes
+  /** In how many bits a graph keeps keys and values, and by which scales; `caches` gives them in full. */
+  readonly codes?: SessionCodes
   /**
    * Reads more tokens, several as a prompt and one as a continuation, and gives the logits after the last. Where it throws or is aborted, `ids` says
    * how far it came, and the session goes on from there. Throws BAD_DATA for no tokens, ids of another vocabulary, and beyond the context.
@@ -63,7 +69,7 @@ export interface Session {
 }
 
 /** Single tokens in a row for which a step is worth recording. */
-const MANY = 64
+export const MANY = 64
 
 /** The first of some ids that a vocabulary has not. */
 export const strangerAmong = (ids: readonly number[], vocabularySize: number): number | undefined =>
@@ -113,15 +119,16 @@ export interface Pace {
   readonly repeats?: boolean
 }
 
-/** Runs the steps of sessions, on weights that go when the last of them does. */
-export interface SessionSource {
-  readonly model: Decodable
-  stepsOver(caches: Caches, count: number): CachedSteps
-  dispose(): void
-}
+/** What a session says of codes, where there are any. */
+const codesOf = ({ bits }: SessionSource, steps: CachedSteps): Pick<Session, 'codes'> =>
+  bits ? { codes: { bits, get scales() { return steps.kept ?? {} } } } : {} // prettier-ignore
 
-interface Shared extends SessionSource {
-  users: number
+/** What keys and values take as codes with their scales. */
+const codedBytes = (bytes: CacheBytes, { bits }: SessionSource, { kept = {} }: CachedSteps): CacheBytes => {
+  const scales = Object.values(kept).reduce((sum, { bytes: own }) => sum + own.byteLength, 0)
+  if (!bits || scales === 0) return bytes
+  const layers = bytes.layers.map(layer => ({ ...layer, exact: (layer.exact * bits) / 32 + scales / bytes.layers.length }))
+  return { total: layers.reduce((sum, { exact, indices, features }) => sum + exact + indices + features, 0), layers }
 }
 
 export const sessionOver = (
@@ -140,13 +147,14 @@ export const sessionOver = (
   }
   return {
     ...{ ids, model },
+    ...codesOf(shared, steps),
     get caches() {
       steps.release()
       return caches
     },
     get bytes() {
       steps.release()
-      return caches.bytes
+      return codedBytes(caches.bytes, shared, steps)
     },
     append: async (more, { signal } = {}) => {
       checkOpen()
@@ -181,38 +189,6 @@ export const sessionOver = (
     },
   }
 }
-
-/** What stages need of weights. */
-export const envOf = ({ weights, products }: { readonly weights: Weights; readonly products?: Products | undefined }): Env =>
-  products ? { weights, products } : { weights }
-
-const noCodes = (bits: number): CompressionError =>
-  new CompressionError(
-    'UNSUPPORTED',
-    `cacheBits is ${bits}, and stages keep keys and values in full.`,
-    'Leave it out, or open an ONNX graph with fused attention.',
-    { bits },
-  )
-
-/** What runs a network, its weights loaded where the caller has not. */
-const stagesSource = async (model: LanguageModel, options: SessionOptions): Promise<SessionSource> => {
-  const { weights, products, form = 'packed', activations, signal, cacheBits } = options
-  if (cacheBits !== undefined) throw noCodes(cacheBits)
-  const packed = { ...(signal && { signal }), ...(activations && { activations }) }
-  const load = () => (form === 'dense' ? loadModel(model, signal) : loadPacked(model, packed))
-  const loaded: LoadedWeights | undefined = weights ? undefined : await load()
-  const env = envOf(loaded ?? { weights: weights!, products })
-  return { model, stepsOver: (caches, count) => cachedSteps(model, env, caches, count), dispose: () => loaded?.dispose() }
-}
-
-/** What a model says to sessions; throws UNSUPPORTED for a graph that remembers nothing. */
-export const decodableOf = (model: Generator): Decodable => (isTextGraph(model) ? graphDecodable(model) : model)
-
-/** What runs the sessions over a model. */
-export const sharedSource = async (model: Generator, options: SessionOptions): Promise<Shared> => ({
-  ...(isTextGraph(model) ? await graphSessionSource(model, options) : await stagesSource(model, options)),
-  users: 0,
-})
 
 /**
  * One text whose cache is kept: it is continued, forked, rewound and saved. Of a graph, what it remembers stays with its runtime from step to step.

@@ -9,6 +9,12 @@ export interface GraphStep {
   readonly queries: readonly Tensor4D[]
 }
 
+/** What codes of keys and values are multiplied by, (key heads · size) each. */
+export interface CodeScales {
+  readonly keys: Float32Array
+  readonly values: Float32Array
+}
+
 /** What a decoder's graph remembers of one text; it stays with the runtime until it is given back. */
 export interface GraphMemory {
   /** Runs the graph over more tokens, the first of which stands at `next`; where it throws, nothing was remembered. */
@@ -19,6 +25,8 @@ export interface GraphMemory {
   give(): readonly (readonly Entries[])[]
   /** The same in a memory of its own. */
   fork(): GraphMemory
+  /** By layer, of keys and values as codes; none before there are any. */
+  readonly scales: readonly CodeScales[]
 }
 
 /** What a session asks of a graph. */
@@ -33,7 +41,8 @@ export interface GraphNeeds {
 
 /** A graph that is loaded with its weights. */
 export interface GraphRunner {
-  memory(): GraphMemory
+  /** Empty; with scales that codes were made by before, where there are any. */
+  memory(scales?: readonly CodeScales[]): GraphMemory
   dispose(): void
 }
 

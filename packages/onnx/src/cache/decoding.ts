@@ -48,7 +48,7 @@ const checkNeeds = (nodes: Nodes, layers: readonly GraphLayer[], inputs: Readonl
 /** How each layer is run in the edited graph. */
 const runnableLayers = (
   layers: readonly GraphLayer[],
-  nodes: Nodes,
+  nodes: readonly AttentionNodes[],
   facts: readonly AttentionFacts[],
   observed: boolean,
   probed: readonly { readonly rank: number; readonly factor: number }[],
@@ -56,8 +56,8 @@ const runnableLayers = (
   layers.map((layer, i) => ({
     ...layer,
     facts: facts[i],
-    bias: nodes[i]!.kind === 'fused' ? { rank: 4, fused: true } : { rank: probed[i].rank, fused: false },
-    ...(observed ? { factor: nodes[i]!.kind === 'fused' ? 1 : probed[i].factor } : {}),
+    bias: nodes[i].kind === 'fused' ? { rank: 4, fused: true } : { rank: probed[i].rank, fused: false },
+    ...(observed ? { factor: nodes[i].kind === 'fused' ? 1 : probed[i].factor } : {}),
   }))
 
 /** Whether a node turns keys itself, and is told by the edit where they stand. */
@@ -89,10 +89,18 @@ const openRunner = ({ model, layers, nodes, facts }: Opening, env: Env, needs: G
     const probed = isEdited && isPlain ? probePlain(graph, inputs, layers, facts) : []
     const runnable = {
       ...{ graph, inputs: isEdited && nodes.some(takesPositions) ? new Set([...inputs, DOORS.positions]) : inputs },
-      layers: isEdited ? runnableLayers(layers, nodes, facts, observed, probed) : layers.map((layer, i) => ({ ...layer, facts: facts[i] })),
+      layers: isEdited
+        ? runnableLayers(
+            layers,
+            nodes.filter(each => each !== undefined),
+            facts,
+            observed,
+            probed,
+          )
+        : layers.map((layer, i) => ({ ...layer, facts: facts[i] })),
       ...(coded ? { coded } : {}),
     }
-    return { memory: () => graphMemory(runnable), dispose }
+    return { memory: scales => graphMemory(runnable, undefined, scales), dispose }
   } catch (error) {
     dispose()
     throw error

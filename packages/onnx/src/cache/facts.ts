@@ -28,7 +28,8 @@ const configured = (rawConfig: RawConfig, layers: number): readonly AttentionFac
   }
 }
 
-const positive = (value: unknown): number | undefined => (typeof value === 'number' && Number.isSafeInteger(value) && value > 0 ? value : undefined)
+const positive = (value: unknown): number | undefined =>
+  typeof value === 'number' && Number.isSafeInteger(value) && value > 0 ? value : undefined
 
 /** What a fused node says itself. */
 const fusedFacts = (node: NodeProto, size: number) => {

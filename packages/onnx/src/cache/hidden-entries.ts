@@ -13,7 +13,9 @@ export interface Hiding {
 
 /** Whether a place is padding, or outside of a window that a graph takes by places. */
 const hidesAny = ({ rows, since, width, window }: Hiding): boolean =>
-  rows.some(({ count, positions }) => count + since.added < width || (window !== null && (positions !== undefined || since.first !== count)))
+  rows.some(
+    ({ count, positions }) => count + since.added < width || (window !== null && (positions !== undefined || since.first !== count)),
+  )
 
 /**
  * What is added to the scores of a layer, (heads, tokens, width + tokens) of key heads; undefined where nothing is hidden that the graph does not hide itself.

@@ -1,12 +1,12 @@
 import * as tf from '@tensorflow/tfjs-core'
 import type { Native, NativeOutput, NativeTensor } from '@tersor/backend-ort/binding'
 import type { AttentionFacts, Entries } from '@tersor/core'
-import type { GraphMemory } from '@tersor/models/graph-model'
+import type { CodeScales, GraphMemory } from '@tersor/models/graph-model'
 import type { LoadedGraph } from '../model.js'
 import { stopped } from '../model/session.js'
-import { channelScales, decodeChannels, encodeChannels } from './codes.js'
+import { codedLayer, layerFloats, PARTS, widened, type LayerState } from './coded-layer.js'
 import { DOORS } from './edit.js'
-import { again, floatsOf, floatTensor, outputOf, wholeTensor } from './graph-tensors.js'
+import { again, floatsOf, floatTensor, wholeTensor } from './graph-tensors.js'
 import { entriesIn, heldRowsOf, paddedRows, type HeldRows, type Since } from './held-rows.js'
 import { hiddenEntries } from './hidden-entries.js'
 import type { GraphLayer } from './layers.js'
@@ -31,27 +31,14 @@ export interface Runnable {
 
 /** Scales are those of the first entries: with fewer, later ones would fall outside of them. */
 export const CODED_FROM = 32
-
-interface Scales {
-  readonly keys: Float32Array
-  readonly values: Float32Array
-}
-
-interface LayerState {
-  readonly keys: NativeTensor
-  readonly values: NativeTensor
-  readonly rows: readonly HeldRows[]
-  /** Of codes, which the tensors are then. */
-  readonly scales?: Scales
-}
+/** Scales grow by a quarter each: beyond that an entry is a thousand times as large as all before, and is cut. */
+const MOST_ROUNDS = 32
 
 export interface MemoryState extends Since {
   readonly layers: readonly LayerState[]
   /** Entries of the tensors, padding among them, when they were taken. */
   readonly width: number
 }
-
-const PARTS = ['keys', 'values'] as const
 
 const emptyRows = (heads: number): readonly HeldRows[] => [{ from: 0, to: heads, count: 0 }]
 
@@ -62,24 +49,6 @@ const emptyState = (native: Native, layers: readonly RunnableLayer[]): MemorySta
     return { keys: none, values: none, rows: emptyRows(keyHeads) }
   }),
 })
-
-const codesTensor = (native: Native, values: Float32Array, scales: Float32Array, layer: GraphLayer, bits: 8 | 4): NativeTensor => {
-  const { keyHeads: heads, size } = layer
-  const codes = encodeChannels(values, scales, { heads, size }, bits)
-  return native.typed(bits === 8 ? 'int8' : 'uint8', codes, [1, heads, values.length / (heads * size), (size * bits) / 8])
-}
-
-/** One layer as codes, by scales that were found before or by those of what it holds. */
-const codedLayer = (native: Native, layer: RunnableLayer, state: LayerState, bits: 8 | 4, known?: Scales): LayerState => {
-  const { keyHeads: heads, size } = layer
-  const [keys, values] = PARTS.map(part => floatsOf(outputOf(state[part])))
-  const scales = known ?? { keys: channelScales(keys, { heads, size }, bits), values: channelScales(values, { heads, size }, bits) }
-  return {
-    ...{ rows: state.rows, scales },
-    keys: codesTensor(native, keys, scales.keys, layer, bits),
-    values: codesTensor(native, values, scales.values, layer, bits),
-  }
-}
 
 /** The bias of a layer in the axes of its scores. */
 const biasOf = (native: Native, { dtype, facts, bias }: RunnableLayer, hidden: Float32Array | undefined, tokens: number, width: number) => {
@@ -150,7 +119,7 @@ const runStep = ({ graph, layers, inputs, coded }: Runnable, state: MemoryState,
 }
 
 /** What one text left in a graph, from a state on. */
-export const graphMemory = (runnable: Runnable, begin?: MemoryState, scales: readonly (Scales | undefined)[] = []): GraphMemory => {
+export const graphMemory = (runnable: Runnable, begin?: MemoryState, scales: readonly CodeScales[] = []): GraphMemory => {
   const { graph, layers, coded } = runnable
   const { native } = graph
   let state = begin ?? emptyState(native, layers)
@@ -159,17 +128,31 @@ export const graphMemory = (runnable: Runnable, begin?: MemoryState, scales: rea
   const code = (): void => {
     if (!coded || state.layers[0].scales || (found.length === 0 && state.width + state.added < CODED_FROM)) return
     state = { ...state, layers: layers.map((layer, i) => codedLayer(native, layer, state.layers[i], coded.bits, found[i])) }
-    found = state.layers.map(layer => layer.scales)
+    found = state.layers.map(layer => layer.scales!)
+  }
+  const plainStep = (ids: readonly number[], next: number) => {
+    const results = runStep(runnable, state, ids, next)
+    const grown = layers.map(({ keys, values }, i): LayerState => {
+      const given = { keys: again(results[keys.present]), values: again(results[values.present]) }
+      return { ...state.layers[i], ...given }
+    })
+    return { results, grown }
+  }
+  /** Runs a step again with scales that reach farther where an entry would be cut; what was held before is coded anew. */
+  const wideStep = (ids: readonly number[], next: number, bits: 8 | 4): ReturnType<typeof plainStep> => {
+    for (let round = 0; ; round++) {
+      const step = plainStep(ids, next)
+      const wider = layers.map((layer, i) => widened(native, layer, state.layers[i], step.grown[i], { bits, tokens: ids.length }))
+      if (round === MOST_ROUNDS || wider.every(each => each === undefined)) return step
+      state = { ...state, layers: wider.map((each, i) => each ?? state.layers[i]) }
+    }
   }
   return {
     step: async (ids, next) => {
-      const results = runStep(runnable, state, ids, next)
+      const { results, grown } = coded && state.layers[0].scales ? wideStep(ids, next, coded.bits) : plainStep(ids, next)
       const first = state.added === 0 ? next : state.first
-      const grown = layers.map(({ keys, values }, i) => ({
-        ...state.layers[i],
-        ...{ keys: again(results[keys.present]), values: again(results[values.present]) },
-      }))
       state = { layers: grown, width: state.width, first, added: state.added + ids.length }
+      found = found.length > 0 ? grown.map(({ scales: own }) => own!) : found
       code()
       return { logits: lastLogits(results.logits), queries: queriesIn(results, layers, ids.length) }
     },
@@ -188,6 +171,9 @@ export const graphMemory = (runnable: Runnable, begin?: MemoryState, scales: rea
       return given
     },
     fork: () => graphMemory(runnable, state, found),
+    get scales() {
+      return found
+    },
   }
 }
 
@@ -202,11 +188,6 @@ const takenLayer = async (native: Native, layer: RunnableLayer, held: readonly E
 }
 
 const givenLayer = (layer: RunnableLayer, held: LayerState, width: number, since: Since, bits: 8 | 4 | undefined): readonly Entries[] => {
-  const { keyHeads: heads, size } = layer
-  const numbers = (part: 'keys' | 'values'): Float32Array => {
-    const { data } = outputOf(held[part])
-    if (held.scales) return decodeChannels(data as Int8Array, held.scales[part], { heads, size }, bits!)
-    return floatsOf(outputOf(held[part]))
-  }
-  return entriesIn([numbers('keys'), numbers('values')], held.rows, width, size, since)
+  const [keys, values] = PARTS.map(part => layerFloats(layer, held, part, bits))
+  return entriesIn([keys, values], held.rows, width, layer.size, since)
 }

@@ -152,7 +152,9 @@ const rotationOf = ({ graph, float, ...ops }: Operators, { rope, headSize }: Lla
 const rotationTable = ({ graph, float }: Operators, { rope, headSize, contextLength }: LlamaConfig): Shared['rotation'] => {
   const frequencies = frequenciesOf(rope, headSize)
   const table = (of: (angle: number) => number): string => {
-    const values = Array.from({ length: contextLength }, (_, position) => [...frequencies].map(frequency => of(Math.fround(position * frequency))))
+    const values = Array.from({ length: contextLength }, (_, position) =>
+      [...frequencies].map(frequency => of(Math.fround(position * frequency))),
+    )
     return graph.constant(float, [contextLength, headSize / 2], values.flat())
   }
   return { cos: table(Math.cos), sin: table(Math.sin) }
@@ -214,7 +216,11 @@ export const decoderGraph = (config: LlamaConfig, ops: Operators, values: Values
 }
 
 /** Inputs and outputs as transformers.js asks for them. */
-const endsOf = ({ layers, keyValueHeads, headSize, ...config }: LlamaConfig, float: 'f32' | 'f16', { head, attention }: DecoderForm): GraphEnds => {
+const endsOf = (
+  { layers, keyValueHeads, headSize, ...config }: LlamaConfig,
+  float: 'f32' | 'f16',
+  { head, attention }: DecoderForm,
+): GraphEnds => {
   const cached = (start: string, length: string): ValueInfo[] =>
     Array.from({ length: layers }, (_, layer) => ['key', 'value'].map(part => `${start}.${layer}.${part}`))
       .flat()

@@ -21,7 +21,10 @@ const generationConfig = (raw: RawConfig): RawConfig =>
   Object.fromEntries(['bos_token_id', 'eos_token_id', 'pad_token_id'].flatMap(key => (raw[key] == null ? [] : [[key, raw[key]]])))
 
 /** A network of the Llama family as a graph, with its head or without. */
-export const decoderNetwork = (config: LlamaConfig, { head, attention, files = {} }: DecoderForm & { files?: ModelFiles }): GraphNetwork => ({
+export const decoderNetwork = (
+  config: LlamaConfig,
+  { head, attention, files = {} }: DecoderForm & { files?: ModelFiles },
+): GraphNetwork => ({
   architecture: config.architecture,
   parameters: [...(head ? eachParameter(config) : eachBaseParameter(config))].map(({ name, shape }) => ({
     ...{ name, shape },

@@ -34,7 +34,8 @@ const parsed = (bytes: Uint8Array | undefined): Readonly<Record<string, unknown>
 }
 
 /** What the config.json beside a graph says; nothing where there is none. */
-export const configOf = async (folder: string): Promise<Readonly<Record<string, unknown>>> => parsed(await readSmall(`${folder}/config.json`))
+export const configOf = async (folder: string): Promise<Readonly<Record<string, unknown>>> =>
+  parsed(await readSmall(`${folder}/config.json`))
 
 /** The tokens that end a text, where a config says so: one, or a list of them. */
 const endsIn = ({ eos_token_id: ends }: Readonly<Record<string, unknown>>): readonly number[] | undefined => {

@@ -17,6 +17,8 @@ export interface GenerateFlags {
   readonly activations: 'float32' | 'int8'
   /** Policies of the cache as calls, in order. */
   readonly cache: readonly string[]
+  /** Of keys and values, as it was written. */
+  readonly cacheBits?: '8' | '4'
   /** A file that the text is written to with its cache, and one that it goes on from. */
   readonly saveSession?: string
   readonly loadSession?: string
@@ -48,11 +50,12 @@ const sessionFor = async (model: Generator, from: string | undefined, options: S
 /** Does what takes a plan, or a session where one is loaded or to be saved, which is written behind it. */
 const withSession = async (
   generator: Generator,
-  { cache: calls, activations, seed, saveSession: to, loadSession: from }: GenerateFlags,
+  { cache: calls, cacheBits: bits, activations, seed, saveSession: to, loadSession: from }: GenerateFlags,
   signal: AbortSignal,
   work: (how: SessionOptions & { readonly session?: Session }) => Promise<void>,
 ): Promise<void> => {
-  const options: SessionOptions = { cache: await makePlan(calls, process.cwd()), activations, seed, signal }
+  const coded = bits === undefined ? {} : { cacheBits: Number(bits) as 8 | 4 }
+  const options: SessionOptions = { cache: await makePlan(calls, process.cwd()), ...coded, activations, seed, signal }
   if (to === undefined && from === undefined) return work(options)
   const session = await sessionFor(generator, from, options)
   try {

@@ -1,0 +1,53 @@
+import { loadModel, loadPacked, type Caches, type Env, type LoadedWeights, type Products, type Weights } from '@tersor/core'
+import { CompressionError, type Dense } from '@tersor/tensor'
+import { isTextGraph, type Generator } from './generator.js'
+import { graphDecodable, graphSessionSource } from './graph-session.js'
+import type { Decodable, SessionOptions } from './session.js'
+import { cachedSteps, type CachedSteps } from './token-steps.js'
+import type { LanguageModel } from '../networks/language-model.js'
+
+/** Runs the steps of sessions, on weights that go when the last of them does. */
+export interface SessionSource {
+  readonly model: Decodable
+  /** In how many bits keys and values are kept meanwhile. */
+  readonly bits?: 8 | 4
+  /** Steps that go on with what those before kept. */
+  stepsOver(caches: Caches, count: number, kept?: Readonly<Record<string, Dense>>): CachedSteps
+  dispose(): void
+}
+
+export interface Shared extends SessionSource {
+  users: number
+}
+
+/** What stages need of weights. */
+export const envOf = ({ weights, products }: { readonly weights: Weights; readonly products?: Products | undefined }): Env =>
+  products ? { weights, products } : { weights }
+
+const noCodes = (bits: number): CompressionError =>
+  new CompressionError(
+    'UNSUPPORTED',
+    `cacheBits is ${bits}, and stages keep keys and values in full.`,
+    'Leave it out, or open an ONNX graph with fused attention.',
+    { bits },
+  )
+
+/** What runs a network, its weights loaded where the caller has not. */
+const stagesSource = async (model: LanguageModel, options: SessionOptions): Promise<SessionSource> => {
+  const { weights, products, form = 'packed', activations, signal, cacheBits } = options
+  if (cacheBits !== undefined) throw noCodes(cacheBits)
+  const packed = { ...(signal && { signal }), ...(activations && { activations }) }
+  const load = () => (form === 'dense' ? loadModel(model, signal) : loadPacked(model, packed))
+  const loaded: LoadedWeights | undefined = weights ? undefined : await load()
+  const env = envOf(loaded ?? { weights: weights!, products })
+  return { model, stepsOver: (caches, count) => cachedSteps(model, env, caches, count), dispose: () => loaded?.dispose() }
+}
+
+/** What a model says to sessions; throws UNSUPPORTED for a graph that remembers nothing. */
+export const decodableOf = (model: Generator): Decodable => (isTextGraph(model) ? graphDecodable(model) : model)
+
+/** What runs the sessions over a model. */
+export const sharedSource = async (model: Generator, options: SessionOptions): Promise<Shared> => ({
+  ...(isTextGraph(model) ? await graphSessionSource(model, options) : await stagesSource(model, options)),
+  users: 0,
+})
