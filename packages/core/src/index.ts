@@ -7,6 +7,7 @@ export type { AttentionFacts, Entries, LayerCache } from './cache/layer-cache.js
 export { hiddenOf, HIDDEN_FROM_SIGHT, type Sight } from './cache/hidden.js'
 export { packedPositions, positionsOf, spansOf, type Kept } from './cache/entries.js'
 export { turnPairs } from './cache/turn-pairs.js'
+export { knownFrequencies } from './cache/features.js'
 export { heldCache, type HeldCache, type Progress } from './cache/held-cache.js'
 export type { LastQueries, Queries } from './cache/last-queries.js'
 export {

@@ -163,8 +163,7 @@ export const openOnnxModel = async (from: string | Blob, options: OpenOnnxOption
   const fed = fedTensors(onnx, graphSites)
   const shownSites = graphSites.filter(({ unseen }) => unseen === undefined)
   const others = otherWeights(graph, tensors)
-  const taps = [...new Set(shownSites.map(({ input }) => input))]
-  const sessions = await graphSessions(onnx, new Set(fed.map(({ name }) => name)), taps)
+  const sessions = await graphSessions(onnx, new Set(fed.map(({ name }) => name)), [...new Set(shownSites.map(({ input }) => input))])
 
   const { griddedBy, constantFeeds } = feedsBesides(shownSites, fed)
   const load: OnnxModel['load'] = (env, edit = bytes => bytes) => {
@@ -204,8 +203,7 @@ export const openOnnxModel = async (from: string | Blob, options: OpenOnnxOption
     ...{ family: 'graph' as const, format: 'onnx' as const, architecture: graph.name || 'onnx' },
     rawConfig: { model_type: 'onnx', producer: model.producerName, opset: opsetText(onnx) },
     ...{ inputs, outputs, onnx, params, stages: [stage], provenance: onnx.provenance, run, load },
-    topology: () => encodeModel(model),
-    ...(others.length > 0 ? { others } : {}),
+    ...{ topology: () => encodeModel(model), ...(others.length > 0 ? { others } : {}) },
     close: async () => {
       sessions.dispose()
       await onnx.close()
