@@ -18,6 +18,7 @@ import {
   type ParameterSink,
   type ParameterStore,
 } from '@tersor/tensor'
+import { decodedBy, isStored, storageFor, storedBy, type SaveOptions } from './stored-entries.js'
 import type { Generator } from './generator.js'
 import { decodableOf, sharedSource, type Shared } from './session-source.js'
 import { checkCompact, MANY, sessionOver, type Decodable, type Session, type SessionOptions } from './session.js'
@@ -37,6 +38,8 @@ interface Identity {
 
 interface SessionRecord {
   readonly identity: Identity
+  /** How keys and values are stored, as a call; in full where absent. */
+  readonly storage?: string
   readonly caches: CachesFacts
 }
 
@@ -48,13 +51,19 @@ const identityOf = async (model: Decodable, plan: CachePlan, bits: 8 | 4 | undef
 })
 
 /**
- * Writes a session: its tokens, what its caches hold and what their plan remembers, in full, so that it goes on as if it had never stopped.
+ * Writes a session: its tokens, what its caches hold and what their plan remembers, in full, so that it goes on as if it had never stopped; or keys and
+ * values by a storage, such as `cacheGen` of @tersor/kv-cache, which takes far less and loses some of them.
  * The sink is finished, and the store it becomes is closed; where writing fails it is aborted.
  */
-export const saveSession = async (session: Session, sink: ParameterSink): Promise<void> => {
+export const saveSession = async (session: Session, sink: ParameterSink, { storage }: SaveOptions = {}): Promise<void> => {
   try {
-    const { facts, parameters } = await storeCaches(session.caches)
-    const record: SessionRecord = { identity: await identityOf(session.model, session.caches.plan, session.codes?.bits), caches: facts }
+    const { facts, parameters: full } = await storeCaches(session.caches)
+    const parameters = storage ? storedBy(storage, full, facts.layers.length) : full
+    const record: SessionRecord = {
+      identity: await identityOf(session.model, session.caches.plan, session.codes?.bits),
+      caches: facts,
+      ...(storage ? { storage: callText(storage) } : {}),
+    }
     const bytes = new TextEncoder().encode(JSON.stringify(record))
     await sink.write(RECORD, dense('u8', [bytes.length], bytes))
     await sink.write(IDS, fromIntegers([...session.ids], 'i32', [session.ids.length]))
@@ -141,7 +150,11 @@ const overSource = (shared: Shared, caches: Caches, ids: readonly number[], kept
  * Opens a session that was saved, over the same model, tokenizer and plan; the store stays the caller's.
  * Throws RESUME, naming what differs, and BAD_FILE for a file that is damaged.
  */
-export const loadSession = async (opened: Generator, store: ParameterStore, options: SessionOptions = {}): Promise<Session> => {
+export const loadSession = async (
+  opened: Generator,
+  store: ParameterStore,
+  options: SessionOptions & SaveOptions = {},
+): Promise<Session> => {
   const { cache = [] } = options
   const model = decodableOf(opened)
   checkCompact(cache, model.contextLength)
@@ -149,10 +162,12 @@ export const loadSession = async (opened: Generator, store: ParameterStore, opti
   checkIdentity(record.identity, await identityOf(model, cache, options.cacheBits))
   if (!isFacts(record.caches, cache)) throw damaged('has a record without what its caches go on from')
   const ids = await readIds(store, record.caches, model)
+  const storage = storageFor(record.storage, options.storage)
   const names = new Set(store.names())
-  const read = (name: string) => {
+  const read = async (name: string) => {
     if (!names.has(name)) throw damaged(`lacks "${name}"`)
-    return store.read(name)
+    const parameter = await store.read(name)
+    return storage && isStored(name) ? decodedBy(storage, name, parameter) : parameter
   }
   const caches = await readCaches(model, cache, record.caches, { read: async name => read(name), has: name => names.has(name) })
   try {

@@ -1,10 +1,10 @@
 import { createRng } from '@tersor/core'
 import { generate as stream, type Generator } from '@tersor/models/generate'
 import type { OpenedModel } from '@tersor/models/open-model'
-import { loadSession, openSession, saveSession, type Session, type SessionOptions } from '@tersor/models'
+import { loadSession, openSession, saveSession, type SaveOptions, type Session, type SessionOptions } from '@tersor/models'
 import { openSafetensors, safetensorsSink } from '@tersor/formats/safetensors'
 import { CompressionError } from '@tersor/tensor'
-import { makePlan } from '../methods.js'
+import { makePlan, makeStorage } from '../methods.js'
 import { writeResult, type Terminal } from '../output.js'
 import { withModel } from '../with-model.js'
 
@@ -22,6 +22,8 @@ export interface GenerateFlags {
   /** A file that the text is written to with its cache, and one that it goes on from. */
   readonly saveSession?: string
   readonly loadSession?: string
+  /** How keys and values are written to the one, and read from the other, as a call. */
+  readonly sessionStorage?: string
 }
 
 /** What text is generated from; throws UNSUPPORTED for another model. */
@@ -37,7 +39,7 @@ const generatorOf = (model: OpenedModel, path: string): Generator => {
 }
 
 /** A session from a file, or a new one. */
-const sessionFor = async (model: Generator, from: string | undefined, options: SessionOptions): Promise<Session> => {
+const sessionFor = async (model: Generator, from: string | undefined, options: SessionOptions & SaveOptions): Promise<Session> => {
   if (from === undefined) return openSession(model, options)
   const store = await openSafetensors(from)
   try {
@@ -50,17 +52,18 @@ const sessionFor = async (model: Generator, from: string | undefined, options: S
 /** Does what takes a plan, or a session where one is loaded or to be saved, which is written behind it. */
 const withSession = async (
   generator: Generator,
-  { cache: calls, cacheBits: bits, activations, seed, saveSession: to, loadSession: from }: GenerateFlags,
+  { cache: calls, cacheBits: bits, activations, seed, saveSession: to, loadSession: from, sessionStorage: call }: GenerateFlags,
   signal: AbortSignal,
   work: (how: SessionOptions & { readonly session?: Session }) => Promise<void>,
 ): Promise<void> => {
   const coded = bits === undefined ? {} : { cacheBits: Number(bits) as 8 | 4 }
   const options: SessionOptions = { cache: await makePlan(calls, process.cwd()), ...coded, activations, seed, signal }
   if (to === undefined && from === undefined) return work(options)
-  const session = await sessionFor(generator, from, options)
+  const stored: SaveOptions = call === undefined ? {} : { storage: await makeStorage(call, process.cwd()) }
+  const session = await sessionFor(generator, from, { ...options, ...stored })
   try {
     await work({ session })
-    if (to !== undefined) await saveSession(session, safetensorsSink(to, { overwrite: true }))
+    if (to !== undefined) await saveSession(session, safetensorsSink(to, { overwrite: true }), stored)
   } finally {
     session.dispose()
   }
