@@ -22,6 +22,7 @@ export {
   type Pause,
 } from './cache/caches.js'
 export * from './cache/cache-storage.js'
+export * from './cache/cache-swap.js'
 export * from './cache/policy.js'
 export { readCaches, storeCaches, type CachesFacts, type StoredCaches } from './cache/stored-caches.js'
 export { modelIdentity } from './run/fingerprint.js'
