@@ -21,6 +21,7 @@ export {
   type LayerBytes,
   type Pause,
 } from './cache/caches.js'
+export { joinCaches, leaveBatch } from './cache/joined-caches.js'
 export * from './cache/cache-storage.js'
 export * from './cache/cache-swap.js'
 export * from './cache/policy.js'

@@ -1,4 +1,4 @@
-import { createRng, isCompact, loadModel, type Rng } from '@tersor/core'
+import { createRng, isCompact, loadModel, type CachePlan, type Rng } from '@tersor/core'
 import { CompressionError } from '@tersor/tensor'
 import { detokenizer } from './detokenize.js'
 import { isTextGraph, type Generator, type TextGraph } from './generator.js'
@@ -73,7 +73,7 @@ const checkCount = (tokens: number): void => {
   })
 }
 
-const checkLogit = (logit: number): void => {
+export const checkLogit = (logit: number): void => {
   if (Number.isFinite(logit)) return
   throw new CompressionError(
     'NOT_FINITE',
@@ -110,6 +110,19 @@ const stepsOf = async (model: Generator, options: GenerateOptions, count: number
   const own = session ?? (await openSession(model, { ...options, count, repeats: cache.length > 0 }))
   const next = (ids: readonly number[]) => own.append(ids, { signal: options.signal })
   return { next, end: () => (session ? undefined : own.dispose()) }
+}
+
+/** The ids of a prompt that leaves room for a token; throws BAD_DATA, and BAD_OPTION for a number of tokens that is none. */
+export const promptIds = (
+  prompt: string | readonly number[],
+  model: TextFacts,
+  { tokens, plan }: { readonly tokens: number; readonly plan: CachePlan },
+): readonly number[] => {
+  const ids = idsOf(prompt, model)
+  checkPrompt(ids, model)
+  if (!isCompact(plan)) checkRoom(ids.length, 0, model)
+  checkCount(tokens)
+  return ids
 }
 
 /** Tokens that end a text: those of the config, else the tokenizer's. */

@@ -32,15 +32,20 @@ const noCodes = (bits: number): CompressionError =>
     { bits },
   )
 
-/** What runs a network, its weights loaded where the caller has not. */
-const stagesSource = async (model: LanguageModel, options: SessionOptions): Promise<SessionSource> => {
-  const { weights, products, form = 'packed', activations, signal, cacheBits } = options
-  if (cacheBits !== undefined) throw noCodes(cacheBits)
+/** The weights of a network, loaded where the caller has not. */
+export const loadedWeights = async (model: LanguageModel, options: SessionOptions): Promise<{ readonly env: Env; dispose(): void }> => {
+  const { weights, products, form = 'packed', activations, signal } = options
   const packed = { ...(signal && { signal }), ...(activations && { activations }) }
   const load = () => (form === 'dense' ? loadModel(model, signal) : loadPacked(model, packed))
   const loaded: LoadedWeights | undefined = weights ? undefined : await load()
-  const env = envOf(loaded ?? { weights: weights!, products })
-  return { model, stepsOver: (caches, count) => cachedSteps(model, env, caches, count), dispose: () => loaded?.dispose() }
+  return { env: envOf(loaded ?? { weights: weights!, products }), dispose: () => loaded?.dispose() }
+}
+
+/** What runs a network. */
+const stagesSource = async (model: LanguageModel, options: SessionOptions): Promise<SessionSource> => {
+  if (options.cacheBits !== undefined) throw noCodes(options.cacheBits)
+  const { env, dispose } = await loadedWeights(model, options)
+  return { model, stepsOver: (caches, count) => cachedSteps(model, env, caches, count), dispose }
 }
 
 /** What a model says to sessions; throws UNSUPPORTED for a graph that remembers nothing. */
