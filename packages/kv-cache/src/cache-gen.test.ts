@@ -48,10 +48,10 @@ it.each<Shape>([
 })
 
 it('rounds as worked by hand', () => {
-  // rms of 3, 3.2, −3, −2.8 is 3.0033, its 8th part 0.3754; the largest over 127 is 0.025197
-  // anchor 3 / 0.025197 = 119.06 → 119 · 0.025197 = 2.9984; 3.2 − 2.9984 = 0.2016 → 1 · 0.3754; −5.9984 → −16 · 0.3754 = −6.0067; −5.7984 → −15
-  const read = cacheGen().decode(cacheGen({ level: 3 }).encode({ values: Float32Array.of(3, 3.2, -3, -2.8), shape: [1, 4, 1] }, PLACE))
-  expect(Array.from(read.values, value => Number(value.toFixed(3)))).toEqual([2.998, 3.374, -3.008, -2.633])
+  // rms of 3, 3.2, 2.8, 2.6 is 2.9086, its 8th part 0.36358; the anchor 3 / 0.36358 = 8.25 → 8 · 0.36358 = 2.9086
+  // of the anchor 8.6 / (3 · 2.9086) = 0.986 → 16/16 are taken away: 0.2914 → 1, −0.1086 → 0, −0.3086 → −1
+  const read = cacheGen().decode(cacheGen({ level: 3 }).encode({ values: Float32Array.of(3, 3.2, 2.8, 2.6), shape: [1, 4, 1] }, PLACE))
+  expect(Array.from(read.values, value => Number(value.toFixed(3)))).toEqual([2.909, 3.272, 2.909, 2.545])
 })
 
 it('is coarser in later layers and at lower levels, and smaller for it', () => {

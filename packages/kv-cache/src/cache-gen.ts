@@ -10,24 +10,17 @@ const VERSION = 1
 const STEPS = [1 / 2, 1 / 4, 1 / 8, 1 / 32]
 /** How much coarser later thirds of the layers are. */
 const THIRDS = [1, 1.25, 1.5]
-/** Of an anchor: 8 bits. */
-const LARGEST_ANCHOR = 127
+/** All of an anchor, in the parts that are told. */
+const WHOLE = 16
 /** What a file may claim before it is believed. */
 const MOST = 2 ** 31
 
-/** Steps between codes of anchors and of differences, or of all tokens where there are no differences. */
-interface Steps {
-  readonly anchors: number
-  readonly others: number
-}
-
-const stepsOf = ({ values }: StoredEntries, { layer, of }: EntriesPlace, level: number, deltas: boolean): Steps => {
+/** The step between two codes. */
+const stepOf = ({ values }: StoredEntries, { layer, of }: EntriesPlace, level: number): number => {
   const rootMeanSquare = Math.sqrt(values.reduce((sum, value) => sum + value * value, 0) / values.length)
   const largest = values.reduce((most, value) => Math.max(most, Math.abs(value)), 0)
   const wanted = rootMeanSquare * STEPS[level - 1] * THIRDS[Math.floor((3 * layer) / of)]
-  const reach = largest / MOST_SYMBOL // a finer step would cut the largest
-  const [anchors, others] = [Math.max(reach, deltas ? Math.min(wanted, largest / LARGEST_ANCHOR) : wanted), Math.max(2 * reach, wanted)]
-  return { anchors: Math.fround(anchors) || 1, others: Math.fround(others) || 1 }
+  return Math.fround(Math.max(wanted, (2 * largest) / MOST_SYMBOL)) || 1 // a finer step would cut the largest difference
 }
 
 const rounded = (value: number, step: number): number => Math.max(-MOST_SYMBOL, Math.min(MOST_SYMBOL, Math.round(value / step)))
@@ -38,33 +31,66 @@ const placesOf =
   (token: number, channel: number): number =>
     (Math.floor(channel / size) * entries + token) * size + (channel % size)
 
+/** How entries are told by those before them. */
+interface Grid {
+  readonly step: number
+  /** Tokens of a group, whose first is the anchor. */
+  readonly group: number
+}
+
 interface Coded {
   /** Of the first token of each group, (groups, channels). */
   readonly anchors: Int32Array
   /** Of the others, (tokens − groups, channels). */
   readonly others: Int32Array
+  /** Of each channel, how many sixteenths of the anchor are taken away. */
+  readonly shares: Uint8Array
 }
 
-/** Codes of anchors, and of differences to what is read of them, so that both sides have the same. */
-const codesOf = ({ values, shape }: StoredEntries, group: number, steps: Steps): Coded => {
+/** What of the anchor tells the others of its group best, Σ x · a / Σ a², from none of it to all. */
+const sharesOf = ({ values, shape }: StoredEntries, anchors: Int32Array, { step, group }: Grid): Uint8Array => {
   const [rows, entries, size] = shape
   const channels = rows * size
   const place = placesOf(shape)
-  const anchors = new Int32Array(Math.ceil(entries / group) * channels)
+  const [products, squares] = [new Float64Array(channels), new Float64Array(channels)]
+  for (let token = 0; token < entries; token++) {
+    if (token % group === 0) continue
+    for (let channel = 0; channel < channels; channel++) {
+      const anchor = anchors[Math.floor(token / group) * channels + channel] * step
+      products[channel] += values[place(token, channel)] * anchor
+      squares[channel] += anchor * anchor
+    }
+  }
+  return Uint8Array.from(products, (product, i) =>
+    squares[i] === 0 ? 0 : Math.max(0, Math.min(WHOLE, Math.round((WHOLE * product) / squares[i]))),
+  )
+}
+
+/** Codes of anchors, and of differences to what is read of them, so that both sides have the same. */
+const codesOf = (given: StoredEntries, grid: Grid): Coded => {
+  const { values, shape } = given
+  const { step, group } = grid
+  const [rows, entries, size] = shape
+  const channels = rows * size
+  const place = placesOf(shape)
+  const anchors = new Int32Array(Math.ceil(entries / group) * channels).map((_, at) =>
+    rounded(values[place(Math.floor(at / channels) * group, at % channels)], step),
+  )
+  const shares = sharesOf(given, anchors, grid)
   const others = new Int32Array(entries * channels - anchors.length)
   let at = 0
-  for (let token = 0; token < entries; token++)
+  for (let token = 0; token < entries; token++) {
+    if (token % group === 0) continue
     for (let channel = 0; channel < channels; channel++) {
-      const value = values[place(token, channel)]
-      const anchor = Math.floor(token / group) * channels + channel
-      if (token % group === 0) anchors[anchor] = rounded(value, steps.anchors)
-      else others[at++] = rounded(value - anchors[anchor] * steps.anchors, steps.others)
+      const told = (anchors[Math.floor(token / group) * channels + channel] * step * shares[channel]) / WHOLE
+      others[at++] = rounded(values[place(token, channel)] - told, step)
     }
-  return { anchors, others }
+  }
+  return { anchors, others, shares }
 }
 
 /** The numbers that codes stand for. */
-const entriesOf = ({ anchors, others }: Coded, shape: StoredEntries['shape'], group: number, steps: Steps): StoredEntries => {
+const entriesOf = ({ anchors, others, shares }: Coded, shape: StoredEntries['shape'], { step, group }: Grid): StoredEntries => {
   const [rows, entries, size] = shape
   const channels = rows * size
   const place = placesOf(shape)
@@ -72,8 +98,8 @@ const entriesOf = ({ anchors, others }: Coded, shape: StoredEntries['shape'], gr
   let at = 0
   for (let token = 0; token < entries; token++)
     for (let channel = 0; channel < channels; channel++) {
-      const anchor = anchors[Math.floor(token / group) * channels + channel] * steps.anchors
-      values[place(token, channel)] = token % group === 0 ? anchor : anchor + others[at++] * steps.others
+      const anchor = anchors[Math.floor(token / group) * channels + channel] * step
+      values[place(token, channel)] = token % group === 0 ? anchor : (anchor * shares[channel]) / WHOLE + others[at++] * step
     }
   return { values, shape }
 }
@@ -88,14 +114,15 @@ const decode = (bytes: Uint8Array): StoredEntries => {
       'Open them with the version of Tersor that wrote them.',
     )
   const [rows, entries, size, group] = [0, 0, 0, 0].map(() => reader.whole(MOST))
-  const steps = { anchors: reader.float(), others: reader.float() }
+  const grid = { step: reader.float(), group }
   const channels = rows * size
   const groups = Math.ceil(entries / group)
   if (!(channels * entries <= MOST) || group === 0)
     throw new CompressionError('BAD_FILE', `${NAME}: there are [${rows}, ${entries}, ${size}] entries.`, 'Save the session again.')
-  const coded = { anchors: readSymbols(reader, groups, channels), others: readSymbols(reader, entries - groups, channels) }
+  const shares = Uint8Array.from({ length: entries > groups ? channels : 0 }, () => reader.whole(WHOLE))
+  const coded = { anchors: readSymbols(reader, groups, channels), others: readSymbols(reader, entries - groups, channels), shares }
   reader.end()
-  return entriesOf(coded, [rows, entries, size], group, steps)
+  return entriesOf(coded, [rows, entries, size], grid)
 }
 
 /**
@@ -111,9 +138,10 @@ export const levelFor = (
 }
 
 /**
- * CacheGen: a saved cache as a stream. Of each group of tokens the first is an anchor on a grid of 8 bits or finer; the others are coded as differences to it,
+ * CacheGen: a saved cache as a stream. Of each group of tokens the first is an anchor; the others are coded as differences to what each channel takes of it,
  * coarser in later layers, and all by range coding with a distribution for each channel, or for several that are alike.
- * anchor = s_a · round(x / s_a), x̂ = anchor + s · round((x − anchor) / s), s = rms(x) · step(level) · (1, 1.25, 1.5 by third of the layers).
+ * a = s · round(x₀ / s), x̂ = ρ · a + s · round((x − ρ · a) / s), ρ of a channel the best of 0, 1/16 … 1, s = rms(x) · step(level) · (1, 1.25, 1.5 by third of
+ * the layers).
  * Throws BAD_OPTION; decoding throws BAD_FILE.
  * Liu et al. 2024, https://arxiv.org/abs/2310.07240
  */
@@ -127,7 +155,7 @@ export const cacheGen = defineStorage({
     url: 'https://arxiv.org/abs/2310.07240',
   },
   differs:
-    'one step for a layer instead of one for each token; channels that are alike share a table where that costs less; range ANS in place of the arithmetic coder; the released code has no differences',
+    'one step for a layer, anchors among it, instead of one for each token and 8 bits for anchors; a channel takes a part of the anchor; channels that are alike share a table where that costs less; range ANS in place of the arithmetic coder; the released code has no differences',
   options: {
     level: integer({ min: 1, max: 4, default: 3, doc: 'how fine: 1 to 3 as the paper streams them, 4 about as fine as 8 bits' }),
     group: integer({ min: 1, max: 1024, default: 10, doc: 'tokens of a group, whose first is the anchor' }),
@@ -140,14 +168,13 @@ export const cacheGen = defineStorage({
   make: ({ level, group, deltas, tables }) => ({
     kind: 'storage',
     encode: (entries, place) => {
-      const run = deltas ? group : 1
-      const steps = stepsOf(entries, place, level, deltas)
-      const { anchors, others } = codesOf(entries, run, steps)
+      const grid = { step: stepOf(entries, place, level), group: deltas ? group : 1 }
+      const { anchors, others, shares } = codesOf(entries, grid)
       const channels = entries.shape[0] * entries.shape[2]
       const writer = byteWriter()
-      for (const each of [VERSION, ...entries.shape, run]) writer.whole(each)
-      writer.float(steps.anchors)
-      writer.float(steps.others)
+      for (const each of [VERSION, ...entries.shape, grid.group]) writer.whole(each)
+      writer.float(grid.step)
+      if (others.length > 0) shares.forEach(share => writer.whole(share))
       writeSymbols(writer, { symbols: anchors, channels }, tables)
       writeSymbols(writer, { symbols: others, channels }, tables)
       return writer.finish()
