@@ -1,7 +1,7 @@
 import { boolean, choice, defineStorage, integer, type EntriesPlace, type StoredEntries } from '@tersor/core'
 import { CompressionError } from '@tersor/tensor'
 import { byteReader, byteWriter } from './bytes/byte-writer.js'
-import { MOST_SYMBOL, readSymbols, writeSymbols } from './bytes/channel-symbols.js'
+import { MOST_SYMBOL, readSymbols, writeSymbols, type Tables } from './bytes/channel-symbols.js'
 
 const NAME = 'cache-gen'
 /** Of the form of the bytes. */
@@ -104,6 +104,34 @@ const entriesOf = ({ anchors, others, shares }: Coded, shape: StoredEntries['sha
   return { values, shape }
 }
 
+interface Sharing {
+  /** Whether anchors and differences have tables in common. */
+  readonly together: boolean
+  readonly tables: Tables
+}
+
+const joined = (a: Int32Array, b: Int32Array): Int32Array => {
+  const both = new Int32Array(a.length + b.length)
+  both.set(a)
+  both.set(b, a.length)
+  return both
+}
+
+const bytesOf = (
+  { anchors, others, shares }: Coded,
+  shape: StoredEntries['shape'],
+  { step, group }: Grid,
+  { together, tables }: Sharing,
+): Uint8Array => {
+  const channels = shape[0] * shape[2]
+  const writer = byteWriter()
+  for (const each of [VERSION, ...shape, group, Number(together)]) writer.whole(each)
+  writer.float(step)
+  if (others.length > 0) shares.forEach(share => writer.whole(share))
+  for (const symbols of together ? [joined(anchors, others)] : [anchors, others]) writeSymbols(writer, { symbols, channels }, tables)
+  return writer.finish()
+}
+
 const decode = (bytes: Uint8Array): StoredEntries => {
   const reader = byteReader(bytes, NAME)
   const version = reader.whole(MOST)
@@ -113,14 +141,16 @@ const decode = (bytes: Uint8Array): StoredEntries => {
       `${NAME}: the bytes are of form ${version}.`,
       'Open them with the version of Tersor that wrote them.',
     )
-  const [rows, entries, size, group] = [0, 0, 0, 0].map(() => reader.whole(MOST))
+  const [rows, entries, size, group, together] = [0, 0, 0, 0, 0].map(() => reader.whole(MOST))
   const grid = { step: reader.float(), group }
   const channels = rows * size
   const groups = Math.ceil(entries / group)
   if (!(channels * entries <= MOST) || group === 0)
     throw new CompressionError('BAD_FILE', `${NAME}: there are [${rows}, ${entries}, ${size}] entries.`, 'Save the session again.')
   const shares = Uint8Array.from({ length: entries > groups ? channels : 0 }, () => reader.whole(WHOLE))
-  const coded = { anchors: readSymbols(reader, groups, channels), others: readSymbols(reader, entries - groups, channels), shares }
+  const [first, second] = together ? [entries, 0] : [groups, entries - groups]
+  const symbols = joined(readSymbols(reader, first, channels), readSymbols(reader, second, channels))
+  const coded = { anchors: symbols.slice(0, groups * channels), others: symbols.subarray(groups * channels), shares }
   reader.end()
   return entriesOf(coded, [rows, entries, size], grid)
 }
@@ -169,15 +199,10 @@ export const cacheGen = defineStorage({
     kind: 'storage',
     encode: (entries, place) => {
       const grid = { step: stepOf(entries, place, level), group: deltas ? group : 1 }
-      const { anchors, others, shares } = codesOf(entries, grid)
-      const channels = entries.shape[0] * entries.shape[2]
-      const writer = byteWriter()
-      for (const each of [VERSION, ...entries.shape, grid.group]) writer.whole(each)
-      writer.float(grid.step)
-      if (others.length > 0) shares.forEach(share => writer.whole(share))
-      writeSymbols(writer, { symbols: anchors, channels }, tables)
-      writeSymbols(writer, { symbols: others, channels }, tables)
-      return writer.finish()
+      const coded = codesOf(entries, grid)
+      // with tables of their own where those pay
+      const [joint, apart] = [true, false].map(together => bytesOf(coded, entries.shape, grid, { together, tables }))
+      return joint.length <= apart.length ? joint : apart
     },
     decode,
   }),

@@ -2,8 +2,7 @@ import { loadModel, piecesOf, type CachePlan, type Caches, type Stage } from '@t
 import { CompressionError, fromFloat32, toFloat32, type Dense } from '@tersor/tensor'
 import type { CodeScales, GraphDecoding, GraphMemory } from '../imported/graph-decoding.js'
 import type { TextGraph } from './generator.js'
-import type { Decodable, SessionOptions } from './session.js'
-import type { SessionSource } from './session-source.js'
+import type { Decodable, SessionOptions, SessionSource } from './session-options.js'
 import type { CachedSteps } from './token-steps.js'
 
 const noMemory = (model: TextGraph): CompressionError =>

@@ -20,7 +20,8 @@ import {
 } from '@tersor/tensor'
 import { decodedBy, isStored, storageFor, storedBy, type SaveOptions } from './stored-entries.js'
 import type { Generator } from './generator.js'
-import { decodableOf, sharedSource, type Shared } from './session-source.js'
+import { decodableOf, sharedSource } from './session-source.js'
+import type { Shared } from './session-options.js'
 import { checkCompact, MANY, sessionOver, type Decodable, type Session, type SessionOptions } from './session.js'
 
 /** Of the form in which sessions are written. */

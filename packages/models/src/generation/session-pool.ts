@@ -1,7 +1,8 @@
 import { openCaches, type CachePlan, type Caches, type CacheSwap } from '@tersor/core'
 import { CompressionError } from '@tersor/tensor'
 import type { Generator } from './generator.js'
-import { decodableOf, sharedSource, type Shared } from './session-source.js'
+import { decodableOf, sharedSource } from './session-source.js'
+import type { Shared } from './session-options.js'
 import { checkCompact, MANY, sessionOver, type Decodable, type Session, type SessionOptions } from './session.js'
 
 export interface PoolOptions extends SessionOptions {

@@ -1,24 +1,10 @@
-import { loadModel, loadPacked, type Caches, type Env, type LoadedWeights, type Products, type Weights } from '@tersor/core'
-import { CompressionError, type Dense } from '@tersor/tensor'
+import { loadModel, loadPacked, type Env, type LoadedWeights, type Products, type Weights } from '@tersor/core'
+import { CompressionError } from '@tersor/tensor'
 import { isTextGraph, type Generator } from './generator.js'
 import { graphDecodable, graphSessionSource } from './graph-session.js'
-import type { Decodable, SessionOptions } from './session.js'
-import { cachedSteps, type CachedSteps } from './token-steps.js'
+import type { Decodable, SessionOptions, SessionSource, Shared } from './session-options.js'
+import { cachedSteps } from './token-steps.js'
 import type { LanguageModel } from '../networks/language-model.js'
-
-/** Runs the steps of sessions, on weights that go when the last of them does. */
-export interface SessionSource {
-  readonly model: Decodable
-  /** In how many bits keys and values are kept meanwhile. */
-  readonly bits?: 8 | 4
-  /** Steps that go on with what those before kept. */
-  stepsOver(caches: Caches, count: number, kept?: Readonly<Record<string, Dense>>): CachedSteps
-  dispose(): void
-}
-
-export interface Shared extends SessionSource {
-  users: number
-}
 
 /** What stages need of weights. */
 export const envOf = ({ weights, products }: { readonly weights: Weights; readonly products?: Products | undefined }): Env =>

@@ -1,42 +1,12 @@
-import {
-  isCompact,
-  openCaches,
-  type CacheBytes,
-  type CachePlan,
-  type Caches,
-  type LoadPackedOptions,
-  type Products,
-  type Weights,
-} from '@tersor/core'
+import { isCompact, openCaches, type CacheBytes, type CachePlan, type Caches } from '@tersor/core'
 import { repeatably } from '@tersor/kernels'
 import { CompressionError, type Dense } from '@tersor/tensor'
 import type { Generator } from './generator.js'
-import { decodableOf, sharedSource, type SessionSource, type Shared } from './session-source.js'
+import { decodableOf, sharedSource } from './session-source.js'
+import type { Decodable, SessionOptions, SessionSource, Shared } from './session-options.js'
 import type { CachedSteps } from './token-steps.js'
-import type { LanguageModel } from '../networks/language-model.js'
 
-export interface SessionOptions {
-  /** What keeps the cache small: policies, asked in order. It holds everything where absent. */
-  readonly cache?: CachePlan
-  /** What policies draw from. */
-  readonly seed?: number
-  readonly signal?: AbortSignal
-  /** Weights that the caller has loaded already and keeps: what `loadModel` or `loadPacked` gave. */
-  readonly weights?: Weights
-  readonly products?: Products
-  /**
-   * How weights that are loaded here take part: 'packed' (the default) leaves quantized matrices packed where the engine multiplies
-   * them so, 'dense' decodes everything first.
-   */
-  readonly form?: 'packed' | 'dense'
-  /** What products with packed weights make of activations: 'float32' (the default), or 'int8', which is faster and rounds them. */
-  readonly activations?: LoadPackedOptions['activations']
-  /** Keys and values in so many bits, which ONNX graphs with fused attention can keep; throws UNSUPPORTED for other models. */
-  readonly cacheBits?: 8 | 4
-}
-
-/** What a session runs, of a network as of a decoder that was imported as a graph. */
-export type Decodable = Pick<LanguageModel, 'params' | 'stages' | 'topology' | 'contextLength' | 'vocabularySize' | 'files'>
+export type { Decodable, SessionOptions }
 
 /** Keys and values as a graph keeps them. */
 export interface SessionCodes {
