@@ -31,33 +31,36 @@ const converse = async (windows: readonly (readonly number[])[], append: Append)
 const bytesOfToken = ({ stages }: LanguageModel): number =>
   stages.reduce((sum, { attention }) => sum + (attention ? 8 * attention.keyHeads * attention.size : 0), 0)
 
+/** Windows that are long enough for all turns. */
+const texts = async (): Promise<readonly (readonly number[])[]> => {
+  const { validation } = await bundledTexts()
+  return validation.filter(({ length }) => length >= TURNS * READ).slice(0, TEXTS).map(ids => [...ids]) // prettier-ignore
+}
+
 let free: Promise<readonly string[]> | undefined
 /** The same without a cap. */
 const uncapped = () =>
   (free ??= (async () => {
-    const { model, validation } = await bundledTexts()
-    const sessions = await Promise.all(validation.slice(0, TEXTS).map(() => openSession(model, { form: 'dense' })))
-    const said = await converse(validation.slice(0, TEXTS).map(ids => [...ids]), (text, ids) => sessions[text].append(ids)) // prettier-ignore
+    const { model } = await bundledTexts()
+    const sessions = await Promise.all((await texts()).map(() => openSession(model, { form: 'dense' })))
+    const said = await converse(await texts(), (text, ids) => sessions[text].append(ids)) // prettier-ignore
     sessions.forEach(session => session.dispose())
     return said
   })())
 
 const capped = async (options: Parameters<typeof fastSwitch>[0]) => {
-  const { model, validation } = await bundledTexts()
+  const { model } = await bundledTexts()
   const folder = await mkdtemp(join(tmpdir(), 'tersor-switch-'))
   const swap = fastSwitch({ block: 8, ...options }).open(await fileBlocks(join(folder, 'blocks')))
   const most = FITTING * TOKENS * bytesOfToken(model)
   const pool = await openSessionPool(model, { form: 'dense', swap, most })
   try {
     let largest = 0
-    const said = await converse(
-      validation.slice(0, TEXTS).map(ids => [...ids]),
-      async (text, ids) => {
-        const logits = await pool.append(String(text), ids)
-        largest = Math.max(largest, pool.bytes)
-        return logits
-      },
-    )
+    const said = await converse(await texts(), async (text, ids) => {
+      const logits = await pool.append(String(text), ids)
+      largest = Math.max(largest, pool.bytes)
+      return logits
+    })
     const wanted = await uncapped()
     const { writes, bytesWritten } = swap.traffic
     return {

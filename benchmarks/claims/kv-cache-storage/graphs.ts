@@ -10,7 +10,7 @@ import { join } from 'node:path'
 import type { Claim, Side } from '../training/claim.js'
 import { bundledTexts } from './sessions.js'
 
-const WINDOWS = 8
+const WINDOWS = 2
 const PROMPT = 128
 
 const graphs = new Map<string, Promise<TextGraph>>()
