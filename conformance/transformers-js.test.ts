@@ -1,10 +1,12 @@
-import { env, pipeline as task } from '@huggingface/transformers'
+import { AutoModelForCausalLM, DynamicCache, env, pipeline as task, Tensor } from '@huggingface/transformers'
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { PassThrough } from 'node:stream'
 import { before, test } from 'node:test'
 import { selectEngine } from '@tersor/kernels'
-import { openModel, type LanguageModel } from '@tersor/models'
+import { snapKv, streamingLlm } from '@tersor/kv-cache'
+import { fromDynamicCache, generate, openModel, openSession, toDynamicCache, type LanguageModel } from '@tersor/models'
+import type { TextGraph } from '@tersor/models/generate'
 import { onnxDecoderSink, type OnnxDecoderOptions } from '@tersor/onnx'
 import { main } from 'tersor'
 import { withFolder } from './files.js'
@@ -95,5 +97,53 @@ for (const { dtype, step, options, session } of FORMS) {
       await save(join(folder, 'web'), model, options)
       await model.close?.()
       assert.deepEqual(await theirs(folder, 'web', dtype, session), await ours(own))
+    }))
+}
+
+const LONG = 'The old man looked at the sea and thought of the years that had gone by since he had first come to the island'
+const PLANS = {
+  everything: [],
+  'what a policy left': [snapKv({ keep: 14, recent: 6 })],
+  'a window without end': [streamingLlm({ sinks: 2, window: 14, slack: 2, positions: 'compact' as const })],
+}
+/** Few enough that no plan lets go while they come. */
+const NEW = 2
+
+for (const [what, cache] of Object.entries(PLANS)) {
+  test(`transformers.js goes on from a session that was handed over, and its cache comes back: ${what}`, () =>
+    withFolder(async folder => {
+      await tersor('convert', BUNDLED, '--out', join(folder, 'web'), '--format', 'onnx')
+      const graph = (await openModel(join(folder, 'web'))) as TextGraph
+      const session = await openSession(graph, { cache })
+      await session.append(graph.text.tokenizer.encode(LONG))
+      const handed = await toDynamicCache(session, { Tensor, DynamicCache })
+      // what is left stands at other positions now, there and here
+      const here = await fromDynamicCache(graph, await toDynamicCache(session, { Tensor, DynamicCache }).then(({ past_key_values }) => past_key_values), session.ids) // prettier-ignore
+      const next = graph.text.tokenizer.encode(' and')
+      const expected: number[] = []
+      for await (const { id } of generate(graph, { prompt: next, tokens: NEW, session: here })) expected.push(id)
+      Object.assign(env, { allowRemoteModels: false, localModelPath: folder })
+      const model = await AutoModelForCausalLM.from_pretrained('web', { dtype: 'fp32', device: 'cpu' })
+      const result = (await model.generate({
+        input_ids: new Tensor('int64', BigInt64Array.from(next, BigInt), [1, next.length]),
+        attention_mask: handed.attention_mask(next.length),
+        past_key_values: handed.past_key_values,
+        max_new_tokens: NEW,
+        do_sample: false,
+        return_dict_in_generate: true,
+      } as never)) as unknown as { readonly sequences: Tensor; readonly past_key_values: object }
+      const ids = [...(result.sequences.data as BigInt64Array)].map(Number)
+      assert.deepEqual(ids, [...next, ...expected])
+      // all but the last went through its network
+      const back = await fromDynamicCache(graph, result.past_key_values, [...session.ids, ...ids.slice(0, -1)])
+      assert.equal(here.rewind(here.ids.length - 1), true) // the last token, which generate reads here
+      const last = [expected[NEW - 1]]
+      const [there, own] = [await back.append(last), await here.append(last)]
+      const apart = there.reduce((most, value, i) => Math.max(most, Math.abs(value - own[i])), 0)
+      assert.ok(apart < 1e-3, `logits are ${apart} apart`)
+      console.log(`  ${handed.length} entries of ${session.ids.length} tokens, then ${JSON.stringify(graph.text.tokenizer.decode(ids))}`)
+      for (const each of [back, here, session]) each.dispose()
+      await model.dispose()
+      await graph.close?.()
     }))
 }

@@ -5,8 +5,9 @@ export type * from './run/progress-event.js'
 export * from './run/rng.js'
 export type { AttentionFacts, Entries, LayerCache } from './cache/layer-cache.js'
 export { hiddenOf, HIDDEN_FROM_SIGHT, type Sight } from './cache/hidden.js'
-export { positionsOf, spansOf, type Kept } from './cache/entries.js'
+export { packedPositions, positionsOf, spansOf, type Kept } from './cache/entries.js'
 export { turnPairs } from './cache/turn-pairs.js'
+export { knownFrequencies } from './cache/features.js'
 export { heldCache, type HeldCache, type Progress } from './cache/held-cache.js'
 export type { LastQueries, Queries } from './cache/last-queries.js'
 export {
@@ -20,6 +21,9 @@ export {
   type LayerBytes,
   type Pause,
 } from './cache/caches.js'
+export { joinCaches, leaveBatch } from './cache/joined-caches.js'
+export * from './cache/cache-storage.js'
+export * from './cache/cache-swap.js'
 export * from './cache/policy.js'
 export { readCaches, storeCaches, type CachesFacts, type StoredCaches } from './cache/stored-caches.js'
 export { modelIdentity } from './run/fingerprint.js'

@@ -21,6 +21,17 @@ type Exports = {
     keep: number,
   ): void
   choleskyInPlace(a: Pointer, n: number): number
+  decodeSymbols(
+    bytes: Pointer,
+    length: number,
+    starts: Pointer,
+    sizes: Pointer,
+    count: number,
+    bounds: Pointer,
+    precision: number,
+    symbols: Pointer,
+  ): number
+  encodeSymbols(symbols: Pointer, starts: Pointer, count: number, bounds: Pointer, precision: number, end: Pointer): Pointer
   hadamardRows(x: Pointer, count: number, length: number): void
   householderRows(a: Pointer, m: number, n: number, r: Pointer, factors: Pointer): void
   invertLower(lower: Pointer, inverse: Pointer, n: number): void

@@ -20,6 +20,7 @@ export {
 export { reachesOfProducts, roundingErrors } from './rounding-error'
 export { householderRows, jacobiSweep } from './rows'
 export { secularRoots, secularVectors } from './secular'
+export { decodeSymbols, encodeSymbols } from './range-coder'
 export { multiplyPacked } from './packed'
 export { countKeys, gatherKept, keepAbove, keepLargestOfRows, keepLargestOfRuns } from './selection'
 export { multiplyGroupSparse, multiplyTwoOfFour } from './sparse'

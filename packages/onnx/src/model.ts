@@ -27,6 +27,8 @@ export { withUsualInputs }
 export interface OnnxModel extends GraphModel {
   readonly format: 'onnx'
   readonly onnx: Onnx
+  /** Loads the graph, as `edit` leaves its bytes, with the weights of `env`, which stay with it from run to run. */
+  load(env: Env, edit?: (bytes: Uint8Array) => Uint8Array): LoadedGraph
 }
 
 /** Element types whose names in onnxruntime-common are not those of the schema. */
@@ -86,6 +88,13 @@ const showTaps = (sites: readonly GraphSite[], valueOf: (name: string) => tf.Ten
   }
 }
 
+/** A graph in the runtime, and what it takes besides its inputs. */
+export interface LoadedGraph {
+  readonly native: Native
+  readonly session: NativeSession
+  readonly constants: Readonly<Record<string, NativeTensor>>
+}
+
 interface GriddedSite {
   readonly site: Site
   readonly grid: InputGrid
@@ -99,6 +108,19 @@ const roundedInput = ({ site, grid }: GriddedSite) => {
 
 const feedGrid = (native: Native, { site, grid }: GriddedSite): readonly (readonly [string, NativeTensor])[] =>
   activationNames(site).map((name, part) => [name, feed(native, part === 0 ? grid.scale : grid.zero, 'float32')] as const)
+
+/** What a graph is fed besides its inputs: weights, and grids of the inputs that are rounded. */
+const feedsBesides = (sites: readonly GraphSite[], fed: readonly OnnxTensor[]) => ({
+  griddedBy: (env: Env): readonly GriddedSite[] =>
+    sites.flatMap(({ site }) => {
+      const grid = env.inputGrid?.(site)
+      return grid ? [{ site, grid }] : []
+    }),
+  constantFeeds: (native: Native, gridded: readonly GriddedSite[], { weights }: Env) => [
+    ...fed.map(({ name, dtype }) => [name, feed(native, weights(name), dtype === 'f16' ? 'float16' : 'float32')] as const),
+    ...gridded.flatMap(each => feedGrid(native, each)),
+  ],
+})
 
 const feedInput = (native: Native, tensor: tf.Tensor, name: string, dtype: string): NativeTensor => {
   if (isFed(dtype)) return feed(native, tensor, dtype)
@@ -141,20 +163,21 @@ export const openOnnxModel = async (from: string | Blob, options: OpenOnnxOption
   const fed = fedTensors(onnx, graphSites)
   const shownSites = graphSites.filter(({ unseen }) => unseen === undefined)
   const others = otherWeights(graph, tensors)
-  const taps = [...new Set(shownSites.map(({ input }) => input))]
-  const sessions = await graphSessions(onnx, new Set(fed.map(({ name }) => name)), taps)
+  const sessions = await graphSessions(onnx, new Set(fed.map(({ name }) => name)), [...new Set(shownSites.map(({ input }) => input))])
 
+  const { griddedBy, constantFeeds } = feedsBesides(shownSites, fed)
+  const load: OnnxModel['load'] = (env, edit = bytes => bytes) => {
+    const gridded = griddedBy(env)
+    const { native, session } = sessions.open(gridded.map(roundedInput), edit)
+    return { native, session, constants: Object.fromEntries(constantFeeds(native, gridded, env)) }
+  }
   const run = (given: GraphTensors, env: Env): GraphTensors => {
-    const gridded = shownSites.flatMap(({ site }) => {
-      const grid = env.inputGrid?.(site)
-      return grid ? [{ site, grid }] : []
-    })
+    const gridded = griddedBy(env)
     const { native, session, roundedNames } = sessions.get(gridded.map(roundedInput))
     const all = withUsualInputs(inputs, given)
     const feeds = Object.fromEntries([
       ...inputs.map(({ name, dtype }) => [name, feedInput(native, all[name], name, dtype)] as const),
-      ...fed.map(({ name, dtype }) => [name, feed(native, env.weights(name), dtype === 'f16' ? 'float16' : 'float32')] as const),
-      ...gridded.flatMap(each => feedGrid(native, each)),
+      ...constantFeeds(native, gridded, env),
     ])
     const multiplied = shownSites.map(each => ({ ...each, input: roundedNames.get(each.site.name) ?? each.input }))
     const shown = env.tap ? multiplied.map(({ input }) => input).filter(name => !Object.hasOwn(all, name)) : []
@@ -179,9 +202,8 @@ export const openOnnxModel = async (from: string | Blob, options: OpenOnnxOption
   return Object.freeze({
     ...{ family: 'graph' as const, format: 'onnx' as const, architecture: graph.name || 'onnx' },
     rawConfig: { model_type: 'onnx', producer: model.producerName, opset: opsetText(onnx) },
-    ...{ inputs, outputs, onnx, params, stages: [stage], provenance: onnx.provenance, run },
-    topology: () => encodeModel(model),
-    ...(others.length > 0 ? { others } : {}),
+    ...{ inputs, outputs, onnx, params, stages: [stage], provenance: onnx.provenance, run, load },
+    ...{ topology: () => encodeModel(model), ...(others.length > 0 ? { others } : {}) },
     close: async () => {
       sessions.dispose()
       await onnx.close()

@@ -107,8 +107,17 @@ const addGeneration = (program: Command, run: Run): void => {
     .argument('<model>', MODEL)
     .requiredOption('--prompt <text>', 'what to continue')
     .addOption(cacheOption())
+    .addOption(
+      new Option('--cache-bits <bits>', 'keeps keys and values in so few, in ONNX graphs with fused attention').choices(['8', '4']),
+    )
     .addOption(new Option('--save-session <file>', 'writes the text and its cache when it ends; replaces the file'))
     .addOption(new Option('--load-session <file>', 'goes on from there: the prompt follows that text, with the same --cache'))
+    .addOption(
+      new Option(
+        '--session-storage <call>',
+        'how keys and values stand in those files, such as "cache-gen(level=2)"; in full where left out',
+      ),
+    )
     .option('--tokens <n>', 'how many tokens at most', wholeNumber, 64)
     .option('--temperature <t>', '0 takes the likeliest token every time', temperature, 0)
     .option('--seed <n>', 'decides what is drawn', wholeNumber, 0)

@@ -147,6 +147,20 @@ it('saves a session and goes on from it', async () => {
   expect((await run('generate', model, '--prompt', ' and', '--load-session', text)).code).toBe(1)
 })
 
+it('saves a session as a stream, which takes a fraction of the bytes, and goes on from it', async () => {
+  const [full, small] = ['full', 'small'].map(name => join(folder, `${name}-session.safetensors`))
+  const storage = ['--session-storage', 'cache-gen(level=1)']
+  const begun = ['generate', model, '--prompt', 'the old man and the sea', '--tokens', '2', '--save-session'] as const
+  await json(...begun, full)
+  await json(...begun, small, ...storage)
+  const sizes = await Promise.all([full, small].map(async path => (await stat(path)).size))
+  expect(sizes[1]).toBeLessThan(0.75 * sizes[0]) // names and tables weigh in so small a file
+  expect((await json('generate', model, '--prompt', ' and', '--tokens', '2', '--load-session', small, ...storage)).tokens).toBe(2)
+  const { err } = await run('generate', model, '--prompt', ' and', '--load-session', small)
+  expect(err).toContain('is stored by cache-gen(level=1, group=10, deltas=true, tables=auto).')
+  expect((await run(...begun, small, '--session-storage', 'zip')).err).toContain('No storage is called "zip".\nKnown are cache-gen')
+})
+
 it('generates the same text for the same seed', async () => {
   const options = ['--prompt', 'the old', '--tokens', '8', '--temperature', '1', '--seed', '3']
   const first = await json('generate', model, ...options)

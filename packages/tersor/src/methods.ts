@@ -6,7 +6,7 @@ import * as models from '@tersor/models/fold-batch-norm'
 import * as pruning from '@tersor/pruning'
 import * as quantization from '@tersor/quantization'
 import * as core from '@tersor/core'
-import type { CachePlan, Description, Step } from '@tersor/core'
+import type { CachePlan, CacheStorage, Description, Made, Step } from '@tersor/core'
 import { CompressionError } from '@tersor/tensor'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
@@ -110,3 +110,7 @@ export const makeStep = async (source: string, folder: string): Promise<Step> =>
 /** Makes the policies of a cache that a command line names, in order; throws UNKNOWN_METHOD or BAD_OPTION. */
 export const makePlan = async (sources: readonly string[], folder: string): Promise<CachePlan> =>
   (await Promise.all(sources.map(source => makeCall(parseStep(source), ['policy'], folder)))) as CachePlan
+
+/** Makes the storage of a session's keys and values that a command line names; throws UNKNOWN_METHOD or BAD_OPTION. */
+export const makeStorage = async (source: string, folder: string): Promise<CacheStorage & Made> =>
+  (await makeCall(parseStep(source), ['storage'], folder)) as CacheStorage & Made

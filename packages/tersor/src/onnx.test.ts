@@ -1,4 +1,5 @@
 import '@tensorflow/tfjs-backend-cpu'
+import { onnxDecoderSink } from '@tersor/onnx/decoder'
 import { encodeModel, graphBuilder, modelOf, ONNX_FORMS as FORMS, openOnnx } from '@tersor/onnx/file'
 import { safetensorsSink } from '@tersor/formats/safetensors'
 import { huggingFaceSink } from '@tersor/formats/huggingface'
@@ -273,4 +274,24 @@ it('measures a folder for transformers.js that it wrote as the folder it was mad
   const plain = await run('evaluate', join(folder, 'mlp.onnx'), '--data', text, '--metric', 'perplexity')
   expect(plain.err).toContain('perplexity does not measure a model of the kind graph.')
   expect(plain.err).toContain('perplexity and kl measure a decoder in its folder, with its tokenizer.json.')
+})
+
+it('keeps the cache of a graph small, saves its session and goes on from it', async () => {
+  const model = picoLlama({ hidden: 64, heads: 4, keyValueHeads: 2, seed: 1 })
+  const files = { 'tokenizer.json': new TextEncoder().encode(JSON.stringify(byteTokenizerJson())) }
+  const web = join(folder, 'web-session')
+  const sink = onnxDecoderSink(web, { rawConfig: model.rawConfig, files }, { attention: 'fused' })
+  for (const name of model.params.names()) await sink.write(name, await model.params.read(name))
+  await (await sink.finish()).close?.()
+  const file = join(folder, 'graph-session.safetensors')
+  const cache = ['--cache', 'streaming-llm(sinks=2, window=20, slack=4, positions=compact)', '--cache-bits', '8']
+  const whole = await json('generate', web, '--prompt', 'the old man and', '--tokens', '50', ...cache)
+  expect(whole.tokens).toBe(50)
+  const first = await json('generate', web, '--prompt', 'the old man and', '--tokens', '50', ...cache, '--save-session', file)
+  expect(first.text).toBe(whole.text)
+  const more = ['generate', web, '--prompt', ' and', '--tokens', '12', '--load-session', file] as const
+  const second = await json(...more, ...cache)
+  expect(second.tokens).toBe(12)
+  expect(await json(...more, ...cache)).toMatchObject({ text: second.text })
+  expect((await run(...more)).err).toContain('was kept small by another plan')
 })

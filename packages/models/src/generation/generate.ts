@@ -1,19 +1,14 @@
-import { createRng, isCompact, loadModel, type Rng } from '@tersor/core'
+import { createRng, isCompact, loadModel, type CachePlan, type Rng } from '@tersor/core'
 import { CompressionError } from '@tersor/tensor'
 import { detokenizer } from './detokenize.js'
-import type { GraphModel, GraphText } from '../imported/graph-model.js'
+import { isTextGraph, type Generator, type TextGraph } from './generator.js'
 import { graphSteps } from '../imported/graph-steps.js'
 import type { LanguageModel } from '../networks/language-model.js'
 import { checkTemperature, greedy, sample } from './sampling.js'
-import { envOf, openSession, strangerAmong, type Session, type SessionOptions } from './session.js'
+import { envOf } from './session-source.js'
+import { openSession, strangerAmong, type Session, type SessionOptions } from './session.js'
 
-/** A decoder that was imported as a graph, with what makes text of it. */
-export type TextGraph = GraphModel & { readonly text: GraphText }
-
-/** What text is generated from. */
-export type Generator = LanguageModel | TextGraph
-
-const isGraph = (model: Generator): model is TextGraph => model.family === 'graph'
+export type { Generator, TextGraph }
 
 export interface GenerateOptions extends SessionOptions {
   /** A text or ids to continue. */
@@ -78,7 +73,7 @@ const checkCount = (tokens: number): void => {
   })
 }
 
-const checkLogit = (logit: number): void => {
+export const checkLogit = (logit: number): void => {
   if (Number.isFinite(logit)) return
   throw new CompressionError(
     'NOT_FINITE',
@@ -88,7 +83,7 @@ const checkLogit = (logit: number): void => {
 }
 
 const checkActivations = (model: Generator, { activations }: GenerateOptions): void => {
-  if (!isGraph(model) || activations !== 'int8') return
+  if (!isTextGraph(model) || activations !== 'int8') return
   throw new CompressionError(
     'BAD_OPTION',
     'activations is "int8", and an imported graph multiplies decoded weights.',
@@ -96,30 +91,38 @@ const checkActivations = (model: Generator, { activations }: GenerateOptions): v
   )
 }
 
-const checkGraph = (model: Generator, { cache = [], session }: GenerateOptions): void => {
-  if (!isGraph(model) || (cache.length === 0 && !session)) return
-  throw new CompressionError(
-    'UNSUPPORTED',
-    'An imported graph keeps its cache itself, so no plan or session can hold it.',
-    'Leave the plan out, or generate from the folder that the graph was made of.',
-  )
+/** Steps of a graph that remembers nothing: it runs over the whole text for each token. */
+const wholeTextSteps = async (model: TextGraph, { weights, products, signal }: GenerateOptions) => {
+  const loaded = weights ? undefined : await loadModel(model, signal)
+  const steps = graphSteps(model, envOf(loaded ?? { weights: weights!, products }))
+  const end = (): void => {
+    steps.dispose()
+    loaded?.dispose()
+  }
+  return { next: (ids: readonly number[]) => steps.next(ids), end }
 }
 
-/** Logits after more tokens, of a graph or of a session; `end` closes what was opened here. */
+/** Logits after more tokens, of a session or of a graph that needs none; `end` closes what was opened here. */
 const stepsOf = async (model: Generator, options: GenerateOptions, count: number) => {
-  const { session, weights, products } = options
-  if (isGraph(model)) {
-    const loaded = weights ? undefined : await loadModel(model, options.signal)
-    const steps = graphSteps(model, envOf(loaded ?? { weights: weights!, products }))
-    const end = (): void => {
-      steps.dispose()
-      loaded?.dispose()
-    }
-    return { next: (ids: readonly number[]) => steps.next(ids), end }
-  }
-  const own = session ?? (await openSession(model, { ...options, count, repeats: (options.cache ?? []).length > 0 }))
+  const { session, cache = [], cacheBits } = options
+  const isSimple = !session && cache.length === 0 && cacheBits === undefined
+  if (isTextGraph(model) && !model.decoding && isSimple) return wholeTextSteps(model, options)
+  const own = session ?? (await openSession(model, { ...options, count, repeats: cache.length > 0 }))
   const next = (ids: readonly number[]) => own.append(ids, { signal: options.signal })
   return { next, end: () => (session ? undefined : own.dispose()) }
+}
+
+/** The ids of a prompt that leaves room for a token; throws BAD_DATA, and BAD_OPTION for a number of tokens that is none. */
+export const promptIds = (
+  prompt: string | readonly number[],
+  model: TextFacts,
+  { tokens, plan }: { readonly tokens: number; readonly plan: CachePlan },
+): readonly number[] => {
+  const ids = idsOf(prompt, model)
+  checkPrompt(ids, model)
+  if (!isCompact(plan)) checkRoom(ids.length, 0, model)
+  checkCount(tokens)
+  return ids
 }
 
 /** Tokens that end a text: those of the config, else the tokenizer's. */
@@ -134,7 +137,7 @@ export const endsOf = ({ config, tokenizer }: Pick<LanguageModel, 'config' | 'to
  * UNSUPPORTED for a plan that the model cannot have.
  */
 export async function* generate(model: Generator, options: GenerateOptions): AsyncGenerator<Generated, void, undefined> {
-  const text: TextFacts = isGraph(model) ? model.text : model
+  const text: TextFacts = isTextGraph(model) ? model.text : model
   const { temperature = 0, rng = createRng(0), signal, tokens = text.contextLength, session } = options
   const prompt = idsOf(options.prompt, text)
   const plan = session?.caches.plan ?? options.cache ?? []
@@ -145,7 +148,6 @@ export async function* generate(model: Generator, options: GenerateOptions): Asy
   checkTemperature(temperature)
   checkCount(tokens)
   checkActivations(model, options)
-  checkGraph(model, options)
   const ends = endsOf(text)
   const complete = text.tokenizer ? detokenizer(text.tokenizer, prompt) : () => ''
   const count = isEndless ? tokens : Math.min(tokens, text.contextLength - before - prompt.length)

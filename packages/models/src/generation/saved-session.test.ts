@@ -3,7 +3,7 @@ import '@tensorflow/tfjs-backend-cpu'
 import '@tersor/backend-ort'
 import type { CachePlan } from '@tersor/core'
 import { openSafetensors, safetensorsSink } from '@tersor/formats/safetensors'
-import { adaptive, h2o, random, snapKv, streamingLlm } from '@tersor/kv-cache'
+import { adaptive, cacheGen, h2o, random, snapKv, streamingLlm } from '@tersor/kv-cache'
 import { dense, fromFloat32, fromIntegers, memorySink, memoryStore, type Parameter, type ParameterStore } from '@tersor/tensor'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -127,6 +127,58 @@ describe('a saved session', () => {
     ['no record', ({ session: _none, ...all }) => all, 'has no tokens, or no record of what it is.'],
     ['a layer that is missing', all => Object.fromEntries(Object.entries(all).filter(([name]) => name !== 'layers.1.parts.0.values')), 'lacks "layers.1.parts.0.values".'],
   ])('is refused with %s', async (_what, edit, words) => { await expect(loading(memoryStore(edit(await parametersOf())))).rejects.toMatchObject({ code: 'BAD_FILE', message: expect.stringContaining(words) }) }) // prettier-ignore
+
+  const storedBy = async (level: number): Promise<Record<string, Parameter>> => {
+    const session = await begun(PLANS['ragged snap-kv, then random'])
+    const kept: Record<string, Parameter> = {}
+    const sink = { ...memorySink(), write: async (name: string, parameter: Parameter) => void (kept[name] = parameter) }
+    await saveSession(session, sink, { storage: cacheGen({ level }) })
+    session.dispose()
+    return kept
+  }
+
+  it('is stored as a stream where one is passed, and read by the storage of its name with any options', async () => {
+    const cache = PLANS['ragged snap-kv, then random']
+    const loaded = await loadSession(model, memoryStore(await storedBy(4)), { cache, storage: cacheGen({ level: 1 }) })
+    const full = await begun(cache)
+    expect(loaded.ids).toEqual(full.ids)
+    expect(loaded.caches.layers.map(layer => layer?.held.map(({ keys }) => keys.shape))).toEqual(full.caches.layers.map(layer => layer?.held.map(({ keys }) => keys.shape))) // prettier-ignore
+    const [near, exact] = [await loaded.append([4]), await full.append([4])]
+    const most = Math.max(...near.map((value, i) => Math.abs(value - exact[i])))
+    expect(most).toBeLessThan(0.3)
+    expect(most).toBeGreaterThan(1e-5)
+    ;[loaded, full].forEach(session => session.dispose())
+  })
+
+  it('is refused without its storage, by another, and where its streams are damaged', async () => {
+    const all = await storedBy(3)
+    const cache = PLANS['ragged snap-kv, then random']
+    const open = (parameters: Record<string, Parameter>, storage?: ReturnType<typeof cacheGen>) =>
+      loadSession(model, memoryStore(parameters), { cache, ...(storage ? { storage } : {}) })
+    await expect(open(all)).rejects.toThrow(
+      'The saved session is stored by cache-gen(level=3, group=10, deltas=true, tables=auto).\nPass it as storage',
+    )
+    await expect(open(all, { ...cacheGen(), name: 'other' })).rejects.toMatchObject({ code: 'RESUME', fields: { differs: 'storage' } })
+    const name = 'layers.0.parts.0.keys'
+    const { bytes } = all[name] as Extract<Parameter, { kind: 'dense' }>
+    const cut = { ...all, [name]: dense('u8', [9], bytes.slice(0, 9)) }
+    await expect(open(cut, cacheGen())).rejects.toMatchObject({ code: 'BAD_FILE' })
+    const floats = { ...all, [name]: fromFloat32(new Float32Array(8), 'f32', [1, 1, 8]) }
+    await expect(open(floats, cacheGen())).rejects.toThrow(`"${name}" of the saved session holds no bytes of a storage.`)
+    const other = cacheGen().encode({ values: new Float32Array(8), shape: [1, 2, 4] }, { layer: 0, of: 2, part: 'keys' })
+    await expect(open({ ...all, [name]: dense('u8', [other.length], other) }, cacheGen())).rejects.toThrow(
+      'is [1,2,4], expected [rows, entries, 8].',
+    )
+  })
+
+  it('knows no more of the context than before: ids beyond it are refused behind loading', async () => {
+    const store = memoryStore(await parametersOf())
+    const loaded = await loadSession(model, store)
+    await expect(loaded.append(new Array<number>(60).fill(1))).rejects.toThrow('60 tokens behind 23 end beyond the context of 64.')
+    expect(loaded.ids).toHaveLength(23)
+    await loaded.append([1])
+    loaded.dispose()
+  })
 
   it('aborts its sink where that fails', async () => {
     const session = await begun()

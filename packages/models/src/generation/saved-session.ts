@@ -1,7 +1,28 @@
-import { callText, modelIdentity, readCaches, sha256Digests, storeCaches, type CachePlan, type CachesFacts } from '@tersor/core'
-import { CompressionError, dense, fromIntegers, toInt32, type ParameterSink, type ParameterStore } from '@tersor/tensor'
-import { checkCompact, sessionOver, sharedWeights, type Session, type SessionOptions } from './session.js'
-import type { LanguageModel } from '../networks/language-model.js'
+import {
+  callText,
+  modelIdentity,
+  readCaches,
+  sha256Digests,
+  storeCaches,
+  type CachePlan,
+  type Caches,
+  type CachesFacts,
+} from '@tersor/core'
+import {
+  CompressionError,
+  dense,
+  fromIntegers,
+  toInt32,
+  type Dense,
+  type Parameter,
+  type ParameterSink,
+  type ParameterStore,
+} from '@tersor/tensor'
+import { decodedBy, isStored, storageFor, storedBy, type SaveOptions } from './stored-entries.js'
+import type { Generator } from './generator.js'
+import { decodableOf, sharedSource } from './session-source.js'
+import type { Shared } from './session-options.js'
+import { checkCompact, MANY, sessionOver, type Decodable, type Session, type SessionOptions } from './session.js'
 
 /** Of the form in which sessions are written. */
 const VERSION = 1
@@ -18,28 +39,37 @@ interface Identity {
 
 interface SessionRecord {
   readonly identity: Identity
+  /** How keys and values are stored, as a call; in full where absent. */
+  readonly storage?: string
   readonly caches: CachesFacts
 }
 
-const identityOf = async (model: LanguageModel, plan: CachePlan): Promise<Identity> => ({
+const identityOf = async (model: Decodable, plan: CachePlan, bits: 8 | 4 | undefined): Promise<Identity> => ({
   version: VERSION,
   model: await modelIdentity(model),
   tokenizer: await sha256Digests().of(model.files?.['tokenizer.json'] ?? new Uint8Array()),
-  plan: plan.map(callText),
+  plan: [...plan.map(callText), ...(bits ? [`cacheBits=${bits}`] : [])],
 })
 
 /**
- * Writes a session: its tokens, what its caches hold and what their plan remembers, in full, so that it goes on as if it had never stopped.
+ * Writes a session: its tokens, what its caches hold and what their plan remembers, in full, so that it goes on as if it had never stopped; or keys and
+ * values by a storage, such as `cacheGen` of @tersor/kv-cache, which takes far less and loses some of them.
  * The sink is finished, and the store it becomes is closed; where writing fails it is aborted.
  */
-export const saveSession = async (session: Session, sink: ParameterSink): Promise<void> => {
+export const saveSession = async (session: Session, sink: ParameterSink, { storage }: SaveOptions = {}): Promise<void> => {
   try {
-    const { facts, parameters } = await storeCaches(session.caches)
-    const record: SessionRecord = { identity: await identityOf(session.model, session.caches.plan), caches: facts }
+    const { facts, parameters: full } = await storeCaches(session.caches)
+    const parameters = storage ? storedBy(storage, full, facts.layers.length) : full
+    const record: SessionRecord = {
+      identity: await identityOf(session.model, session.caches.plan, session.codes?.bits),
+      caches: facts,
+      ...(storage ? { storage: callText(storage) } : {}),
+    }
     const bytes = new TextEncoder().encode(JSON.stringify(record))
     await sink.write(RECORD, dense('u8', [bytes.length], bytes))
     await sink.write(IDS, fromIntegers([...session.ids], 'i32', [session.ids.length]))
-    for (const [name, parameter] of Object.entries(parameters)) await sink.write(name, parameter)
+    const all = { ...parameters, ...session.codes?.scales }
+    for (const [name, parameter] of Object.entries(all)) await sink.write(name, parameter)
     const store = await sink.finish()
     await store.close?.()
   } catch (error) {
@@ -92,7 +122,12 @@ const checkIdentity = (found: Partial<Identity> | undefined, wanted: Identity): 
   throw new CompressionError('RESUME', `The saved session ${what}${plan}.`, remedy, { differs: differing })
 }
 
-const readIds = async (store: ParameterStore, { seen }: CachesFacts, { vocabularySize }: LanguageModel): Promise<readonly number[]> => {
+const denseOnly = (name: string, parameter: Parameter): Dense => {
+  if (parameter.kind === 'dense') return parameter
+  throw damaged(`has a tree for "${name}"`)
+}
+
+const readIds = async (store: ParameterStore, { seen }: CachesFacts, { vocabularySize }: Decodable): Promise<readonly number[]> => {
   const parameter = await store.read(IDS)
   if (parameter.kind !== 'dense' || parameter.dtype !== 'i32') throw damaged('has tokens that are no whole numbers')
   const ids = [...toInt32(parameter)]
@@ -102,25 +137,44 @@ const readIds = async (store: ParameterStore, { seen }: CachesFacts, { vocabular
   return ids
 }
 
+/** A session that goes on with what it kept besides its caches; what runs it is closed where that does not fit. */
+const overSource = (shared: Shared, caches: Caches, ids: readonly number[], kept: Readonly<Record<string, Dense>>): Session => {
+  try {
+    return sessionOver(shared, caches, ids, {}, shared.stepsOver(caches, MANY, kept))
+  } catch (error) {
+    shared.dispose()
+    throw error
+  }
+}
+
 /**
  * Opens a session that was saved, over the same model, tokenizer and plan; the store stays the caller's.
  * Throws RESUME, naming what differs, and BAD_FILE for a file that is damaged.
  */
-export const loadSession = async (model: LanguageModel, store: ParameterStore, options: SessionOptions = {}): Promise<Session> => {
+export const loadSession = async (
+  opened: Generator,
+  store: ParameterStore,
+  options: SessionOptions & SaveOptions = {},
+): Promise<Session> => {
   const { cache = [] } = options
+  const model = decodableOf(opened)
   checkCompact(cache, model.contextLength)
   const record = await readRecord(store)
-  checkIdentity(record.identity, await identityOf(model, cache))
+  checkIdentity(record.identity, await identityOf(model, cache, options.cacheBits))
   if (!isFacts(record.caches, cache)) throw damaged('has a record without what its caches go on from')
   const ids = await readIds(store, record.caches, model)
+  const storage = storageFor(record.storage, options.storage)
   const names = new Set(store.names())
-  const read = (name: string) => {
+  const read = async (name: string) => {
     if (!names.has(name)) throw damaged(`lacks "${name}"`)
-    return store.read(name)
+    const parameter = await store.read(name)
+    return storage && isStored(name) ? decodedBy(storage, name, parameter) : parameter
   }
   const caches = await readCaches(model, cache, record.caches, { read: async name => read(name), has: name => names.has(name) })
   try {
-    return sessionOver(model, await sharedWeights(model, options), caches, ids)
+    const kept: Record<string, Dense> = {}
+    for (const name of names) if (name.startsWith('codes.')) kept[name] = denseOnly(name, await read(name))
+    return overSource(await sharedSource(opened, options), caches, ids, kept)
   } catch (error) {
     caches.dispose()
     throw error

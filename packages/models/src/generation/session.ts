@@ -1,48 +1,31 @@
-import {
-  isCompact,
-  loadModel,
-  loadPacked,
-  openCaches,
-  type CacheBytes,
-  type CachePlan,
-  type Caches,
-  type Env,
-  type LoadedWeights,
-  type LoadPackedOptions,
-  type Products,
-  type Weights,
-} from '@tersor/core'
+import { isCompact, openCaches, type CacheBytes, type CachePlan, type Caches } from '@tersor/core'
 import { repeatably } from '@tersor/kernels'
-import { CompressionError } from '@tersor/tensor'
-import { cachedSteps } from './token-steps.js'
-import type { LanguageModel } from '../networks/language-model.js'
+import { CompressionError, type Dense } from '@tersor/tensor'
+import type { Generator } from './generator.js'
+import { decodableOf, sharedSource } from './session-source.js'
+import type { Decodable, SessionOptions, SessionSource, Shared } from './session-options.js'
+import type { CachedSteps } from './token-steps.js'
 
-export interface SessionOptions {
-  /** What keeps the cache small: policies, asked in order. It holds everything where absent. */
-  readonly cache?: CachePlan
-  /** What policies draw from. */
-  readonly seed?: number
-  readonly signal?: AbortSignal
-  /** Weights that the caller has loaded already and keeps: what `loadModel` or `loadPacked` gave. */
-  readonly weights?: Weights
-  readonly products?: Products
-  /**
-   * How weights that are loaded here take part: 'packed' (the default) leaves quantized matrices packed where the engine multiplies
-   * them so, 'dense' decodes everything first.
-   */
-  readonly form?: 'packed' | 'dense'
-  /** What products with packed weights make of activations: 'float32' (the default), or 'int8', which is faster and rounds them. */
-  readonly activations?: LoadPackedOptions['activations']
+export type { Decodable, SessionOptions }
+
+/** Keys and values as a graph keeps them. */
+export interface SessionCodes {
+  readonly bits: 8 | 4
+  /** By name; none before there were tokens enough to see ranges. */
+  readonly scales: Readonly<Record<string, Dense>>
 }
 
 /** One text and what the network remembers of it. */
 export interface Session {
   /** Every token that went through the network. */
   readonly ids: readonly number[]
-  readonly model: LanguageModel
+  readonly model: Decodable
   /** What is held, all of it here: a recorded step gives its entries back. */
   readonly caches: Caches
+  /** Of what it keeps from step to step; codes of a graph count as codes. */
   readonly bytes: CacheBytes
+  /** In how many bits a graph keeps keys and values, and by which scales; `caches` gives them in full. */
+  readonly codes?: SessionCodes
   /**
    * Reads more tokens, several as a prompt and one as a continuation, and gives the logits after the last. Where it throws or is aborted, `ids` says
    * how far it came, and the session goes on from there. Throws BAD_DATA for no tokens, ids of another vocabulary, and beyond the context.
@@ -56,13 +39,13 @@ export interface Session {
 }
 
 /** Single tokens in a row for which a step is worth recording. */
-const MANY = 64
+export const MANY = 64
 
 /** The first of some ids that a vocabulary has not. */
 export const strangerAmong = (ids: readonly number[], vocabularySize: number): number | undefined =>
   ids.find(id => !Number.isInteger(id) || id < 0 || id >= vocabularySize)
 
-const checkIds = (ids: readonly number[], { vocabularySize }: LanguageModel): void => {
+const checkIds = (ids: readonly number[], { vocabularySize }: Decodable): void => {
   const stranger = strangerAmong(ids, vocabularySize)
   if (ids.length === 0) throw new CompressionError('BAD_DATA', 'There are no tokens to read.', 'Pass at least one.')
   if (stranger === undefined) return
@@ -75,7 +58,7 @@ const checkIds = (ids: readonly number[], { vocabularySize }: LanguageModel): vo
 }
 
 /** Positions end with the context; where they are made compact, only what is held counts. */
-const checkContext = (caches: Caches, more: number, { contextLength }: LanguageModel): void => {
+const checkContext = (caches: Caches, more: number, { contextLength }: Decodable): void => {
   if (isCompact(caches.plan) || caches.next + more <= contextLength) return
   throw new CompressionError(
     'BAD_DATA',
@@ -106,17 +89,27 @@ export interface Pace {
   readonly repeats?: boolean
 }
 
-/** Weights that go when the last session over them does. */
-interface Shared {
-  readonly env: Env
-  readonly loaded: LoadedWeights | undefined
-  users: number
+/** What a session says of codes, where there are any. */
+const codesOf = ({ bits }: SessionSource, steps: CachedSteps): Pick<Session, 'codes'> =>
+  bits ? { codes: { bits, get scales() { return steps.kept ?? {} } } } : {} // prettier-ignore
+
+/** What keys and values take as codes with their scales. */
+const codedBytes = (bytes: CacheBytes, { bits }: SessionSource, { kept = {} }: CachedSteps): CacheBytes => {
+  const scales = Object.values(kept).reduce((sum, { bytes: own }) => sum + own.byteLength, 0)
+  if (!bits || scales === 0) return bytes
+  const layers = bytes.layers.map(layer => ({ ...layer, exact: (layer.exact * bits) / 32 + scales / bytes.layers.length }))
+  return { total: layers.reduce((sum, { exact, indices, features }) => sum + exact + indices + features, 0), layers }
 }
 
-export const sessionOver = (model: LanguageModel, shared: Shared, caches: Caches, begin: readonly number[], how: Pace = {}): Session => {
-  const { count = MANY, repeats = true } = how
+export const sessionOver = (
+  shared: Shared,
+  caches: Caches,
+  begin: readonly number[],
+  { count = MANY, repeats = true }: Pace = {},
+  steps = shared.stepsOver(caches, count),
+): Session => {
+  const { model } = shared
   const ids = [...begin]
-  const steps = cachedSteps(model, shared.env, caches, count)
   let isOpen = true
   shared.users++
   const checkOpen = (): void => {
@@ -124,13 +117,14 @@ export const sessionOver = (model: LanguageModel, shared: Shared, caches: Caches
   }
   return {
     ...{ ids, model },
+    ...codesOf(shared, steps),
     get caches() {
       steps.release()
       return caches
     },
     get bytes() {
       steps.release()
-      return caches.bytes
+      return codedBytes(caches.bytes, shared, steps)
     },
     append: async (more, { signal } = {}) => {
       checkOpen()
@@ -153,38 +147,27 @@ export const sessionOver = (model: LanguageModel, shared: Shared, caches: Caches
     fork: () => {
       checkOpen()
       steps.release()
-      return sessionOver(model, shared, caches.fork(), ids, how)
+      const copy = caches.fork()
+      return sessionOver(shared, copy, ids, { count, repeats }, steps.fork?.(copy))
     },
     dispose: () => {
       if (!isOpen) return
       isOpen = false
       steps.dispose()
       caches.dispose()
-      if (--shared.users === 0) shared.loaded?.dispose()
+      if (--shared.users === 0) shared.dispose()
     },
   }
 }
 
-/** What stages need of weights. */
-export const envOf = ({ weights, products }: { readonly weights: Weights; readonly products?: Products | undefined }): Env =>
-  products ? { weights, products } : { weights }
-
-/** The weights of a model, loaded where the caller has not. */
-export const sharedWeights = async (model: LanguageModel, options: SessionOptions): Promise<Shared> => {
-  const { weights, products, form = 'packed', activations, signal } = options
-  if (weights) return { env: envOf({ weights, products }), loaded: undefined, users: 0 }
-  const packed = { ...(signal && { signal }), ...(activations && { activations }) }
-  const loaded = form === 'dense' ? await loadModel(model, signal) : await loadPacked(model, packed)
-  return { env: envOf(loaded), loaded, users: 0 }
-}
-
 /**
- * One text whose cache is kept: it is continued, forked, rewound and saved.
- * Throws UNSUPPORTED for a plan that the model cannot have, BAD_OPTION for one that exceeds its context.
+ * One text whose cache is kept: it is continued, forked, rewound and saved. Of a graph, what it remembers stays with its runtime from step to step.
+ * Throws UNSUPPORTED for a plan that the model cannot have, a graph without past keys and values among these, and BAD_OPTION for one that exceeds its context.
  */
-export const openSession = async (model: LanguageModel, options: SessionOptions & Pace = {}): Promise<Session> => {
+export const openSession = async (model: Generator, options: SessionOptions & Pace = {}): Promise<Session> => {
   const { cache = [], seed = 0 } = options
-  checkCompact(cache, model.contextLength)
-  const caches = openCaches(model, cache, { seed })
-  return sessionOver(model, await sharedWeights(model, options), caches, [], options)
+  const decodable = decodableOf(model)
+  checkCompact(cache, decodable.contextLength)
+  const caches = openCaches(decodable, cache, { seed })
+  return sessionOver(await sharedSource(model, options), caches, [], options)
 }

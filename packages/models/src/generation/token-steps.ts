@@ -1,6 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { piecesOf, type Caches, type Env, type Pause } from '@tersor/core'
 import { decoder, type Decoder } from './decoder.js'
+import type { Dense } from '@tersor/tensor'
 import type { LanguageModel } from '../networks/language-model.js'
 
 /** Gives the logits after more tokens of one text, remembering those before. */
@@ -10,9 +11,13 @@ export interface TokenSteps {
 }
 
 /** Steps over caches whose entries a recorded step may hold meanwhile. */
-interface CachedSteps extends TokenSteps {
+export interface CachedSteps extends TokenSteps {
   /** Gives the entries back to the caches. */
   release(): void
+  /** Steps that go on in a copy of the caches, where they keep more than these do. */
+  fork?(caches: Caches): CachedSteps
+  /** What they go on with besides the caches, by name. */
+  readonly kept?: Readonly<Record<string, Dense>>
 }
 
 /** Recording a step costs as much as some tokens. */

@@ -1,8 +1,11 @@
 import type { Tensor } from '@tensorflow/tfjs-core'
 import type { Env, Model } from '@tersor/core'
+import type { GraphDecoding } from './graph-decoding.js'
 import type { LanguageConfig } from '../networks/language-model.js'
-import type { RawConfig } from '../networks/raw-config.js'
+import type { ModelFiles, RawConfig } from '../networks/raw-config.js'
 import type { Tokenizer } from '../generation/tokenizer.js'
+
+export type * from './graph-decoding.js'
 
 /** An input or output of an imported graph. */
 export interface GraphValue {
@@ -22,6 +25,8 @@ export interface GraphText {
   readonly config: LanguageConfig
   readonly contextLength: number
   readonly vocabularySize: number
+  /** The files beside the graph, the tokenizer's among them. */
+  readonly files?: ModelFiles
 }
 
 /**
@@ -40,6 +45,8 @@ export interface GraphModel extends Model {
   readonly outputs: readonly GraphValue[]
   /** Of a decoder in a folder with its tokenizer. */
   readonly text?: GraphText
+  /** Of a decoder that takes keys and values of tokens before and gives them back: how a session runs it. */
+  readonly decoding?: GraphDecoding
   /**
    * Runs the whole graph on the weights of `env`, showing the inputs of its sites to `env.tap`; inside the caller's tidy.
    * Inputs may be left out where the graph's file or its usual form says what they are.

@@ -44,7 +44,7 @@ const normalise = (x: tf.Tensor, name: string | undefined, env: Env, { epsilon, 
 }
 
 /** What a cache must know of a block. */
-const attentionFacts = (layer: number, config: LlamaConfig): AttentionFacts => ({
+export const attentionFacts = (layer: number, config: LlamaConfig): AttentionFacts => ({
   heads: config.heads,
   keyHeads: config.keyValueHeads,
   size: config.headSize,

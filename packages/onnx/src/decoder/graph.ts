@@ -3,6 +3,8 @@ import type { ValueInfo } from '../file.js'
 import type { LlamaConfig } from '@tersor/models/llama-config'
 import { blockNames, EMBEDDING, FINAL_NORM, headSite, type FeedForwardSites, type GatedSites } from '@tersor/models/llama-parameters'
 import { frequenciesOf } from '@tersor/models/rope'
+import { FUSED } from '../cache/attention-nodes.js'
+import { MICROSOFT } from '../file.js'
 import { giveOut, idsValue, linear as linearIn, type GraphEnds, type Values } from '../folder/network.js'
 import { HIDDEN_FROM_SIGHT, type Operators } from '../folder/operators.js'
 
@@ -11,13 +13,15 @@ interface Shared {
   readonly config: LlamaConfig
   readonly ops: Operators
   readonly values: Values
-  /** (batch, 1, tokens, size / 2). */
+  /** (batch, 1, tokens, size / 2), or of all positions, (context, size / 2), for fused attention. */
   readonly rotation: { readonly cos: string; readonly sin: string }
   /** What is added to scores (batch, key heads, groups, tokens, keys), by the window of the layer. */
   readonly mask: (window: number | null) => string
   /** Extents that are known when the graph runs. */
   readonly tokens: string
   readonly keys: string
+  /** Of ONNX Runtime's own attention: how many entries each text holds, less one, and how many the longest does; absent for plain operators. */
+  readonly fused?: { readonly lengths: string; readonly total: string }
 }
 
 const IDS = 'input_ids'
@@ -57,6 +61,23 @@ const attend = ({ config, ops, mask, tokens, keys }: Shared, q: string, k: strin
   return ops.reshape(byToken, [0, 0, heads * headSize])
 }
 
+/** All of it as ONNX Runtime's own operator, which turns keys, hides and mixes itself; q, k, v: (batch, tokens, heads · size). */
+const attendFused = (shared: Shared, layer: number, [q, k, v]: readonly string[]): string => {
+  const { config, ops, rotation, fused } = shared
+  const past = (part: string): string => `past_key_values.${layer}.${part}`
+  const rotated = config.rotated[layer]
+  const inputs = [q, k, v, past('key'), past('value'), fused!.lengths, fused!.total, ...(rotated ? [rotation.cos, rotation.sin] : [])]
+  const attributes = {
+    ...{ num_heads: config.heads, kv_num_heads: config.keyValueHeads, scale: { float: config.scoreScale } },
+    ...(rotated ? { do_rotary: 1 } : {}),
+    ...(config.scoreCap === null ? {} : { softcap: { float: config.scoreCap } }),
+    ...(config.windows[layer] === null ? {} : { local_window_size: config.windows[layer] }),
+  }
+  const [mixed, ...present] = ops.graph.ops(FUSED, inputs, { domain: MICROSOFT, attributes, outputs: 3 })
+  present.forEach((value, i) => ops.graph.rename(value, `present.${layer}.${i === 0 ? 'key' : 'value'}`))
+  return mixed
+}
+
 const attention = (shared: Shared, x: string, layer: number): string => {
   const { config, ops } = shared
   const { heads, keyValueHeads, headSize, biases } = config
@@ -67,6 +88,12 @@ const attention = (shared: Shared, x: string, layer: number): string => {
     const each = ops.reshape(rows, [0, 0, count, headSize])
     const normed = norm === undefined ? each : ops.rmsNorm(each, shared.values.vector(norm), config.epsilon)
     return ops.transpose(normed, [0, 2, 1, 3]) // (batch, heads, tokens, size)
+  }
+  if (shared.fused) {
+    const rows = (t: string, count: number, norm?: string): string =>
+      norm === undefined ? t : ops.reshape(ops.transpose(split(t, count, norm), [0, 2, 1, 3]), [0, 0, count * headSize])
+    const inputs = [rows(query, heads, norms?.query), rows(key, keyValueHeads, norms?.key), value]
+    return linear(shared, attendFused(shared, layer, inputs), output, biases.output)
   }
   const turn = (t: string): string => (config.rotated[layer] ? rotate(shared, t) : t)
   const remembered = (part: 'key' | 'value', fresh: string): string => {
@@ -121,6 +148,25 @@ const rotationOf = ({ graph, float, ...ops }: Operators, { rope, headSize }: Lla
   return { cos: turned('Cos'), sin: turned('Sin') }
 }
 
+/** The angles of all positions of the context. */
+const rotationTable = ({ graph, float }: Operators, { rope, headSize, contextLength }: LlamaConfig): Shared['rotation'] => {
+  const frequencies = frequenciesOf(rope, headSize)
+  const table = (of: (angle: number) => number): string => {
+    const values = Array.from({ length: contextLength }, (_, position) =>
+      [...frequencies].map(frequency => of(Math.fround(position * frequency))),
+    )
+    return graph.constant(float, [contextLength, headSize / 2], values.flat())
+  }
+  return { cos: table(Math.cos), sin: table(Math.sin) }
+}
+
+/** How many entries there are with the new ones, as ONNX Runtime's own attention asks for them. */
+const lengthsOf = ({ graph }: Operators, keys: string): NonNullable<Shared['fused']> => {
+  const attended = graph.op('ReduceSum', [ATTENDED, graph.int64([1])], { attributes: { keepdims: 0 } }) // (batch)
+  const lengths = graph.cast(graph.op('Sub', [attended, graph.constant('i64', [], [1])]), 'i32')
+  return { lengths, total: graph.cast(graph.op('Squeeze', [keys]), 'i32') }
+}
+
 /** Hides later keys, those before the window, and padding; built once for each window. */
 const masks = (ops: Operators, tokens: string, keys: string): Shared['mask'] => {
   const { graph, float } = ops
@@ -143,22 +189,38 @@ const masks = (ops: Operators, tokens: string, keys: string): Shared['mask'] => 
   }
 }
 
+export interface DecoderForm {
+  readonly head: boolean
+  /** Whether attention is written in plain operators of ONNX, the default, or as GroupQueryAttention of ONNX Runtime. */
+  readonly attention?: 'plain' | 'fused'
+}
+
 /** Builds the network: token ids, mask, positions and past keys and values in; logits, or without a head its hidden states, and present ones out. */
-export const decoderGraph = (config: LlamaConfig, ops: Operators, values: Values, head: boolean): GraphEnds => {
+export const decoderGraph = (config: LlamaConfig, ops: Operators, values: Values, how: DecoderForm): GraphEnds => {
   const { graph } = ops
+  const { head, attention: form = 'plain' } = how
   const [tokens, keys] = [ops.extent(IDS, 1), ops.extent(ATTENDED, 1)]
-  const shared = { config, ops, values, tokens, keys, rotation: rotationOf(ops, config), mask: masks(ops, tokens, keys) }
+  const shared: Shared = {
+    ...{ config, ops, values, tokens, keys },
+    ...(form === 'fused'
+      ? { rotation: rotationTable(ops, config), mask: () => '', fused: lengthsOf(ops, keys) }
+      : { rotation: rotationOf(ops, config), mask: masks(ops, tokens, keys) }),
+  }
   const embedding = values.matrix(EMBEDDING.weight).value!(graph)
   let x = ops.scale(graph.op('Gather', [embedding, IDS]), config.embeddingScale)
   for (let layer = 0; layer < config.layers; layer++) x = block(shared, x, layer)
   const last = normalise(shared, x, FINAL_NORM)
   if (head) giveOut(ops, ops.softCap(linear(shared, last, headSite(config), false), config.logitCap), 'logits')
   else giveOut(ops, last, 'last_hidden_state')
-  return endsOf(config, ops.float, head)
+  return endsOf(config, ops.float, { head, attention: form })
 }
 
 /** Inputs and outputs as transformers.js asks for them. */
-const endsOf = ({ layers, keyValueHeads, headSize, ...config }: LlamaConfig, float: 'f32' | 'f16', head: boolean): GraphEnds => {
+const endsOf = (
+  { layers, keyValueHeads, headSize, ...config }: LlamaConfig,
+  float: 'f32' | 'f16',
+  { head, attention }: DecoderForm,
+): GraphEnds => {
   const cached = (start: string, length: string): ValueInfo[] =>
     Array.from({ length: layers }, (_, layer) => ['key', 'value'].map(part => `${start}.${layer}.${part}`))
       .flat()
@@ -166,7 +228,8 @@ const endsOf = ({ layers, keyValueHeads, headSize, ...config }: LlamaConfig, flo
   const given = (name: string, width: number): ValueInfo => ({ name, dtype: 'f32', shape: ['batch_size', 'sequence_length', width] })
   return {
     inputs: [
-      ...[idsValue(IDS), idsValue(ATTENDED, 'total_sequence_length'), idsValue(POSITIONS)],
+      ...[idsValue(IDS), idsValue(ATTENDED, 'total_sequence_length')],
+      ...(attention === 'plain' ? [idsValue(POSITIONS)] : []),
       ...cached('past_key_values', 'past_sequence_length'),
     ],
     outputs: [

@@ -1,20 +1,30 @@
-import type { ParameterSink } from '@tersor/tensor'
+import { CompressionError, type ParameterSink } from '@tersor/tensor'
+import { followsLength } from '@tersor/models/rope'
 import type { LanguageModel } from '@tersor/models/language-model'
 import { parseLlamaConfig, type LlamaConfig } from '@tersor/models/llama-config'
 import { EMBEDDING, eachBaseParameter, eachParameter } from '@tersor/models/llama-parameters'
 import { encodeJson, onnxFolderSink, type OnnxFolderOptions } from '../folder/sink.js'
 import type { GraphNetwork } from '../folder/network.js'
 import type { ModelFiles, RawConfig } from '@tersor/models/raw-config'
-import { decoderGraph } from './graph.js'
+import { decoderGraph, type DecoderForm } from './graph.js'
 
-export type OnnxDecoderOptions = OnnxFolderOptions
+export interface OnnxDecoderOptions extends OnnxFolderOptions {
+  /**
+   * Whether attention is written in plain operators of ONNX, the default, or as ONNX Runtime's own GroupQueryAttention, which can keep keys and
+   * values in 8 and 4 bits; sizes of heads must be multiples of 16 then.
+   */
+  readonly attention?: DecoderForm['attention']
+}
 
 /** What generation needs, as transformers keeps it. */
 const generationConfig = (raw: RawConfig): RawConfig =>
   Object.fromEntries(['bos_token_id', 'eos_token_id', 'pad_token_id'].flatMap(key => (raw[key] == null ? [] : [[key, raw[key]]])))
 
 /** A network of the Llama family as a graph, with its head or without. */
-export const decoderNetwork = (config: LlamaConfig, { head, files = {} }: { head: boolean; files?: ModelFiles }): GraphNetwork => ({
+export const decoderNetwork = (
+  config: LlamaConfig,
+  { head, attention, files = {} }: DecoderForm & { files?: ModelFiles },
+): GraphNetwork => ({
   architecture: config.architecture,
   parameters: [...(head ? eachParameter(config) : eachBaseParameter(config))].map(({ name, shape }) => ({
     ...{ name, shape },
@@ -22,8 +32,21 @@ export const decoderNetwork = (config: LlamaConfig, { head, files = {} }: { head
   })),
   remembers: true,
   files,
-  build: (ops, values) => decoderGraph(config, ops, values, head),
+  build: (ops, values) => decoderGraph(config, ops, values, { head, ...(attention ? { attention } : {}) }),
 })
+
+/** ONNX Runtime's attention takes heads in steps of 16, and frequencies that stay. */
+const checkFused = ({ headSize, rope }: LlamaConfig): void => {
+  if (headSize % 16 !== 0)
+    throw new CompressionError(
+      'UNSUPPORTED',
+      `attention is "fused", and heads have ${headSize} numbers.`,
+      'ONNX Runtime wants a multiple of 16: leave it out.',
+      { headSize },
+    )
+  if (followsLength(rope))
+    throw new CompressionError('UNSUPPORTED', 'attention is "fused", and the rotation follows the length of the text.', 'Leave it out.')
+}
 
 /**
  * Streams a network of the Llama family into a folder that transformers.js loads: config.json, generation_config.json, tokenizer files and
@@ -38,5 +61,8 @@ export const onnxDecoderSink = (
   options: OnnxDecoderOptions = {},
 ): ParameterSink => {
   const files = { 'generation_config.json': encodeJson(generationConfig(model.rawConfig)) }
-  return onnxFolderSink(path, model, decoderNetwork(parseLlamaConfig(model.rawConfig), { head: true, files }), options)
+  const config = parseLlamaConfig(model.rawConfig)
+  const { attention = 'plain' } = options
+  if (attention === 'fused') checkFused(config)
+  return onnxFolderSink(path, model, decoderNetwork(config, { head: true, attention, files }), options)
 }

@@ -33,6 +33,10 @@ const parsed = (bytes: Uint8Array | undefined): Readonly<Record<string, unknown>
   }
 }
 
+/** What the config.json beside a graph says; nothing where there is none. */
+export const configOf = async (folder: string): Promise<Readonly<Record<string, unknown>>> =>
+  parsed(await readSmall(`${folder}/config.json`))
+
 /** The tokens that end a text, where a config says so: one, or a list of them. */
 const endsIn = ({ eos_token_id: ends }: Readonly<Record<string, unknown>>): readonly number[] | undefined => {
   const ids = (Array.isArray(ends) ? ends : [ends]).filter((id): id is number => Number.isSafeInteger(id) && id >= 0)
@@ -54,11 +58,12 @@ export const textOfGraph = async (folder: string, model: Pick<GraphModel, 'input
   )
   const described = parsed(config)
   if (!tokenizer || MASKED.test(String((described.architectures as readonly unknown[] | undefined)?.[0]))) return undefined
-  const opened = openTokenizer({ 'tokenizer.json': tokenizer, ...(tokenizerConfig ? { 'tokenizer_config.json': tokenizerConfig } : {}) })
+  const files = { 'tokenizer.json': tokenizer, ...(tokenizerConfig ? { 'tokenizer_config.json': tokenizerConfig } : {}) }
+  const opened = openTokenizer(files)
   const { max_position_embeddings: length, vocab_size: size } = described
   const declared = model.outputs[0].shape?.at(-1)
   return {
-    tokenizer: opened,
+    ...{ tokenizer: opened, files },
     config: { eos: endsIn(parsed(generation)) ?? endsIn(described) ?? [] },
     contextLength: positive(length, USUAL_LENGTH),
     vocabularySize: positive(declared, positive(size, opened.vocabularySize)),

@@ -74,5 +74,14 @@ export const graphSessions = async (onnx: Onnx, fed: ReadonlySet<string>, taps: 
       throw refused(cause)
     }
   }
-  return { get, dispose: (): void => kept.forEach(({ session }) => session.dispose()) }
+  /** A session of its own for the graph as `edit` leaves it, without taps; the caller disposes it. */
+  const open = (rounded: readonly RoundedInput[], edit: (bytes: Uint8Array) => Uint8Array): Pick<GraphSession, 'native' | 'session'> => {
+    if (!native || !make) throw noEngine(problem ?? 'There is no runtime for ONNX graphs.')
+    try {
+      return { native, session: native.open(edit(make([], rounded).bytes), { threads: 0, optimise: false, arena: true }) }
+    } catch (cause) {
+      throw refused(cause)
+    }
+  }
+  return { get, open, dispose: (): void => kept.forEach(({ session }) => session.dispose()) }
 }

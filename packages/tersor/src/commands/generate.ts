@@ -1,9 +1,9 @@
 import { createRng } from '@tersor/core'
 import { generate as stream, type Generator } from '@tersor/models/generate'
 import type { OpenedModel } from '@tersor/models/open-model'
-import type { LanguageModel, Session, SessionOptions } from '@tersor/models'
+import type { SaveOptions, Session, SessionOptions } from '@tersor/models'
 import { CompressionError } from '@tersor/tensor'
-import { planFor } from '../plan-for.js'
+import { planFor, storageFor } from '../plan-for.js'
 import { writeResult, type Terminal } from '../output.js'
 import { withModel } from '../with-model.js'
 
@@ -16,9 +16,13 @@ export interface GenerateFlags {
   readonly activations: 'float32' | 'int8'
   /** Policies of the cache as calls, in order. */
   readonly cache: readonly string[]
+  /** Of keys and values, as it was written. */
+  readonly cacheBits?: '8' | '4'
   /** A file that the text is written to with its cache, and one that it goes on from. */
   readonly saveSession?: string
   readonly loadSession?: string
+  /** How keys and values are written to the one, and read from the other, as a call. */
+  readonly sessionStorage?: string
 }
 
 /** What text is generated from; throws UNSUPPORTED for another model. */
@@ -34,7 +38,7 @@ const generatorOf = (model: OpenedModel, path: string): Generator => {
 }
 
 /** A session from a file, or a new one. */
-const sessionFor = async (model: LanguageModel, from: string | undefined, options: SessionOptions): Promise<Session> => {
+const sessionFor = async (model: Generator, from: string | undefined, options: SessionOptions & SaveOptions): Promise<Session> => {
   const { loadSession, openSession } = await import('@tersor/models')
   if (from === undefined) return openSession(model, options)
   const { openSafetensors } = await import('@tersor/formats/safetensors')
@@ -47,30 +51,26 @@ const sessionFor = async (model: LanguageModel, from: string | undefined, option
 }
 
 /** Writes a session to a file, in the place of what stands there. */
-const saveTo = async (session: Session, to: string): Promise<void> => {
+const saveTo = async (session: Session, to: string, how: SaveOptions): Promise<void> => {
   const [{ saveSession }, { safetensorsSink }] = await Promise.all([import('@tersor/models'), import('@tersor/formats/safetensors')])
-  await saveSession(session, safetensorsSink(to, { overwrite: true }))
+  await saveSession(session, safetensorsSink(to, { overwrite: true }), how)
 }
 
 /** Does what takes a plan, or a session where one is loaded or to be saved, which is written behind it. */
 const withSession = async (
   generator: Generator,
-  { cache: calls, activations, seed, saveSession: to, loadSession: from }: GenerateFlags,
+  { cache: calls, cacheBits: bits, activations, seed, saveSession: to, loadSession: from, sessionStorage: call }: GenerateFlags,
   signal: AbortSignal,
   work: (how: SessionOptions & { readonly session?: Session }) => Promise<void>,
 ): Promise<void> => {
-  const options: SessionOptions = { cache: await planFor(calls), activations, seed, signal }
+  const coded = bits === undefined ? {} : { cacheBits: Number(bits) as 8 | 4 }
+  const options: SessionOptions = { cache: await planFor(calls), ...coded, activations, seed, signal }
   if (to === undefined && from === undefined) return work(options)
-  if (generator.family === 'graph')
-    throw new CompressionError(
-      'UNSUPPORTED',
-      'An imported graph keeps its cache itself, so it cannot be saved.',
-      'Generate from the folder that the graph was made of.',
-    )
-  const session = await sessionFor(generator, from, options)
+  const stored: SaveOptions = call === undefined ? {} : { storage: await storageFor(call) }
+  const session = await sessionFor(generator, from, { ...options, ...stored })
   try {
     await work({ session })
-    if (to !== undefined) await saveTo(session, to)
+    if (to !== undefined) await saveTo(session, to, stored)
   } finally {
     session.dispose()
   }

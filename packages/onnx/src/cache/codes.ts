@@ -1,0 +1,81 @@
+interface Extents {
+  readonly heads: number
+  readonly size: number
+}
+
+/** The largest code of so many bits; codes are symmetric around zero. */
+const LARGEST = { 8: 127, 4: 7 } as const
+
+/** By how much a scale grows where an entry is cut. */
+const STEP = 1.25
+
+/** The largest magnitude of each channel over its largest code; 1 where all are zero. */
+export const channelScales = (values: Float32Array, { heads, size }: Extents, bits: 8 | 4): Float32Array => {
+  const scales = new Float32Array(heads * size)
+  const entries = values.length / (heads * size)
+  for (let head = 0, at = 0; head < heads; head++)
+    for (let entry = 0; entry < entries; entry++)
+      for (let i = head * size; i < (head + 1) * size; i++, at++) scales[i] = Math.max(scales[i], Math.abs(values[at]))
+  return scales.map(most => (most === 0 ? 1 : most / LARGEST[bits]))
+}
+
+/** Ties to even, as the runtime rounds. */
+const rounded = (x: number): number => {
+  const near = Math.round(x)
+  return near - x === 0.5 && near % 2 !== 0 ? near - 1 : near
+}
+
+/** round(x / scale) within the codes; four bits stand two to a byte, the earlier channel lower, 8 added to each. */
+export const encodeChannels = (
+  values: Float32Array,
+  scales: Float32Array,
+  { heads, size }: Extents,
+  bits: 8 | 4,
+): Int8Array | Uint8Array => {
+  const entries = values.length / (heads * size)
+  const lowest = -LARGEST[bits] - 1
+  const codes = new Int8Array(values.length)
+  for (let head = 0, at = 0; head < heads; head++)
+    for (let entry = 0; entry < entries; entry++)
+      for (let i = head * size; i < (head + 1) * size; i++, at++)
+        codes[at] = Math.min(LARGEST[bits], Math.max(lowest, rounded(Math.fround(values[at] / scales[i]))))
+  return bits === 8 ? codes : Uint8Array.from({ length: codes.length / 2 }, (_, i) => (codes[2 * i] + 8) | ((codes[2 * i + 1] + 8) << 4))
+}
+
+/** Scales that reach farther for channels in which one of the last `tokens` entries stands at the largest code, which may have cut it; undefined where none does. */
+export const widerScales = (
+  codes: Int8Array | Uint8Array,
+  scales: Float32Array,
+  { heads, size }: Extents,
+  { bits, tokens }: { readonly bits: 8 | 4; readonly tokens: number },
+): Float32Array | undefined => {
+  const ones = new Float32Array(scales.length).fill(1)
+  const values = decodeChannels(codes, ones, { heads, size }, bits)
+  const each = values.length / heads
+  const wider = scales.slice()
+  let isWider = false
+  for (let head = 0; head < heads; head++)
+    for (let at = (head + 1) * each - tokens * size; at < (head + 1) * each; at++) {
+      const channel = head * size + (at % size)
+      if (Math.abs(values[at]) < LARGEST[bits] || wider[channel] > scales[channel]) continue
+      wider[channel] *= STEP
+      isWider = true
+    }
+  return isWider ? wider : undefined
+}
+
+/** code · scale. */
+export const decodeChannels = (
+  codes: Int8Array | Uint8Array,
+  scales: Float32Array,
+  { heads, size }: Extents,
+  bits: 8 | 4,
+): Float32Array => {
+  const values = new Float32Array(bits === 8 ? codes.length : 2 * codes.length)
+  const entries = values.length / (heads * size)
+  const codeAt = (at: number): number => (bits === 8 ? codes[at] : ((codes[at >> 1] >> (at % 2 === 0 ? 0 : 4)) & 15) - 8)
+  for (let head = 0, at = 0; head < heads; head++)
+    for (let entry = 0; entry < entries; entry++)
+      for (let i = head * size; i < (head + 1) * size; i++, at++) values[at] = codeAt(at) * scales[i]
+  return values
+}

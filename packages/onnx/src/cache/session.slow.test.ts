@@ -1,0 +1,3 @@
+/** All plans on all networks. */
+process.env.TERSOR_SLOW = '1'
+import './session.test.js'
