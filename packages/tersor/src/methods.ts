@@ -105,6 +105,6 @@ const makeCall = async (call: StepCall, kinds: Kinds, folder: string): Promise<u
 /** Makes the step that a command line names; throws UNKNOWN_METHOD or BAD_OPTION. */
 export const makeStep = async (source: string, folder: string): Promise<Step> => (await makeCall(parseStep(source), STEPS, folder)) as Step
 
-/** Makes the policies of a cache that a command line names, in order; throws UNKNOWN_METHOD or BAD_OPTION. */
+/** Makes the policies, rewrites and encoding of a cache that a command line names, in order; throws UNKNOWN_METHOD or BAD_OPTION. */
 export const makePlan = async (sources: readonly string[], folder: string): Promise<CachePlan> =>
-  (await Promise.all(sources.map(source => makeCall(parseStep(source), ['policy'], folder)))) as CachePlan
+  (await Promise.all(sources.map(source => makeCall(parseStep(source), ['policy', 'rewrite', 'encoding'], folder)))) as CachePlan

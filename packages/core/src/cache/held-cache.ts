@@ -1,7 +1,9 @@
 import * as tf from '@tensorflow/tfjs-core'
+import { attendHeld } from './attend-held.js'
 import { evictedEntries, positionsOf, spansOf, withPositions, type Kept } from './entries.js'
 import { lastQueries, type LastQueries } from './last-queries.js'
 import type { AttentionFacts, Entries, LayerCache } from './layer-cache.js'
+import { decodedEntries, lengthsOf, type Page } from './page.js'
 
 /** The cache of one layer: it holds every entry until it is evicted, rewound or disposed. */
 export interface HeldCache extends LayerCache {
@@ -10,8 +12,16 @@ export interface HeldCache extends LayerCache {
   readonly seen: number
   /** Entries of the head that holds most. */
   readonly length: number
-  /** Rows of one length each, in order; none before the first token. */
+  /** Exact entries: rows of one length each, in order; none before the first token. */
   readonly held: readonly Entries[]
+  /** Older entries in few bits. */
+  readonly pages: readonly Page[]
+  /** Puts older entries into one more pages and leaves others exact, which the cache owns from now on. */
+  encode(pages: readonly Page[], held: readonly Entries[]): void
+  /** All entries in full, in tensors of their own. */
+  decoded(): readonly Entries[]
+  /** Makes all entries exact; what is given back puts them back as they were, or frees what that took. */
+  thaw(): Thawed
   readonly queries: LastQueries
   /** Keeps the entries named, ascending in each row, and frees the others. */
   evict(kept: Kept): void
@@ -30,6 +40,12 @@ export interface HeldCache extends LayerCache {
   dispose(): void
 }
 
+/** Entries in few bits that were made exact, to be put back where nothing was changed, or dropped. */
+export interface Thawed {
+  restore(): void
+  drop(): void
+}
+
 /** How far a layer came. */
 export interface Progress {
   readonly seen: number
@@ -42,11 +58,23 @@ const rowsOf = (x: tf.Tensor, from: number, count: number): tf.Tensor =>
 
 const disposeEntries = (entries: readonly Entries[]): void => entries.forEach(({ keys, values }) => tf.dispose([keys, values]))
 
+/** Counts of each row with those of some more entries behind. */
+const withOnes = (counts: Float32Array, rows: number, tokens: number): Float32Array => {
+  const held = counts.length / rows
+  const all = new Float32Array(rows * (held + tokens)).fill(1)
+  for (let row = 0; row < rows; row++) all.set(counts.subarray(row * held, (row + 1) * held), row * (held + tokens))
+  return all
+}
+
 /** Entries with those of some more positions behind; keys and values (rows, tokens, size). */
-const appended = ({ keys, values, positions }: Entries, newKeys: tf.Tensor, newValues: tf.Tensor, next: number): Entries => {
+const appended = ({ keys, values, positions, counts }: Entries, newKeys: tf.Tensor, newValues: tf.Tensor, next: number): Entries => {
   const [rows, held] = keys.shape
   const tokens = newKeys.shape[1]!
-  const grown = { keys: tf.keep(tf.concat([keys, newKeys], 1)), values: tf.keep(tf.concat([values, newValues], 1)) }
+  const grown = {
+    keys: tf.keep(tf.concat([keys, newKeys], 1)),
+    values: tf.keep(tf.concat([values, newValues], 1)),
+    ...(counts && { counts: withOnes(counts, rows, tokens) }),
+  }
   if (!positions) return grown
   const lists = positions.length === held ? 1 : rows
   const all = new Int32Array(lists * (held + tokens))
@@ -59,6 +87,7 @@ const appended = ({ keys, values, positions }: Entries, newKeys: tf.Tensor, newV
 
 interface State extends Progress {
   readonly held: readonly Entries[]
+  readonly pages?: readonly Page[]
   readonly queries: LastQueries
 }
 
@@ -107,10 +136,20 @@ const holder = (begin: readonly Entries[]) => {
 
 /** A cache that begins empty, or where another one is. */
 export const heldCache = (facts: AttentionFacts, begin: State = { held: [], seen: 0, next: 0, queries: lastQueries() }): HeldCache => {
-  let { seen, next } = begin
+  let { seen, next, pages = [] } = begin
   const held = holder(begin.held)
   /** How many entries are held elsewhere; undefined while they are here. */
   let away: number | undefined
+  const attend: NonNullable<LayerCache['attend']> = (queries, keys, values, cap = null) => {
+    const first = next
+    cache.append(keys, values)
+    const positions = Int32Array.from({ length: keys.shape[2]! }, (_, i) => first + i)
+    return attendHeld(
+      queries as tf.Tensor3D,
+      { pages, held: held.value, queries: positions, window: facts.window ?? null },
+      cap ?? facts.cap ?? null,
+    )
+  }
   const cache: HeldCache = {
     ...{ facts, queries: begin.queries },
     get seen() {
@@ -120,10 +159,34 @@ export const heldCache = (facts: AttentionFacts, begin: State = { held: [], seen
       return next
     },
     get length() {
-      return away ?? Math.max(0, ...held.value.map(({ keys }) => keys.shape[1]!))
+      return away ?? Math.max(0, ...lengthsOf(pages, held.value))
     },
     get held() {
       return held.value
+    },
+    get pages() {
+      return pages
+    },
+    get attend() {
+      return pages.length > 0 || held.value.some(({ counts }) => counts) ? attend : undefined
+    },
+    encode: (more, rest) => {
+      pages = [...pages, ...more]
+      held.set(rest)
+    },
+    decoded: () => decodedEntries(pages, held.value),
+    thaw: () => {
+      const entries = cache.decoded()
+      const before = { pages, held: held.take() }
+      pages = []
+      held.set(entries)
+      return {
+        restore: () => {
+          held.set(before.held)
+          pages = before.pages
+        },
+        drop: () => disposeEntries(before.held),
+      }
     },
     observe: fresh => begin.queries.add(fresh, next),
     append: (keys, values) => {
@@ -159,8 +222,9 @@ export const heldCache = (facts: AttentionFacts, begin: State = { held: [], seen
       held.set(entriesBefore(held.value, seen === 0 ? 0 : next))
       begin.queries.forget()
     },
-    fork: () => heldCache(facts, { held: shared(held.value), seen, next, queries: begin.queries.fork() }),
+    fork: () => heldCache(facts, { held: shared(held.value), pages, seen, next, queries: begin.queries.fork() }),
     dispose: () => {
+      pages = []
       held.set([])
       begin.queries.forget()
     },

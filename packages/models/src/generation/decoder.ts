@@ -78,6 +78,7 @@ const advance = async ({ layers, step }: Held, id: number, position: number): Pr
  */
 export const decoder = async (model: LanguageModel, env: Env, caches: Caches, count: number): Promise<Decoder | undefined> => {
   if (model.config.rope && followsLength(model.config.rope)) return undefined
+  if (caches.plan.some(({ kind }) => kind !== 'policy')) return undefined
   const own = caches.layers.filter(layer => layer !== undefined)
   let left = count
   let held: Held | undefined
