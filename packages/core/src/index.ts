@@ -9,17 +9,8 @@ export { positionsOf, spansOf, type Kept } from './cache/entries.js'
 export { turnPairs } from './cache/turn-pairs.js'
 export { heldCache, type HeldCache, type Progress } from './cache/held-cache.js'
 export type { LastQueries, Queries } from './cache/last-queries.js'
-export {
-  openCaches,
-  piecesOf,
-  type Piece,
-  type Caches,
-  type CachesState,
-  type CacheBytes,
-  type CachesOptions,
-  type LayerBytes,
-  type Pause,
-} from './cache/caches.js'
+export { openCaches, piecesOf, type Piece, type Caches, type CachesState, type CachesOptions, type Pause } from './cache/caches.js'
+export type { CacheBytes, LayerBytes } from './cache/cache-bytes.js'
 export * from './cache/policy.js'
 export * from './cache/encoding.js'
 export type { Page } from './cache/page.js'

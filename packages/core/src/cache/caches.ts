@@ -1,31 +1,12 @@
 import * as tf from '@tensorflow/tfjs-core'
 import type { Env, Model } from '../model/model.js'
+import { bytesOfLayers, type CacheBytes } from './cache-bytes.js'
 import { checkPlan } from './check-plan.js'
 import { leavingOf } from './encoding.js'
 import { heldCache, type HeldCache } from './held-cache.js'
-import { bytesOfTree } from './page.js'
 import type { Sums } from './planned-layer.js'
 import { encodingOf, type AskedStep, type CachePlan, type When } from './policy.js'
 import { settleLayer } from './settle-layer.js'
-
-/** Bytes of what one layer holds. */
-export interface LayerBytes {
-  /** Keys and values in full. */
-  readonly exact: number
-  /** Codes of those in few bits, and scales, factors and what else their trees have in floats. */
-  readonly codes: number
-  readonly scales: number
-  /** Positions of entries that are not their places, and of how many they were merged. */
-  readonly indices: number
-  /** What policies remember of entries, and queries that they are to see. */
-  readonly features: number
-}
-
-export interface CacheBytes {
-  readonly total: number
-  /** Of the layers with attention, in order. */
-  readonly layers: readonly LayerBytes[]
-}
 
 /** Where a text pauses and the plan is asked: inside a prompt, behind its last token, or behind a token that continues it. */
 export type Pause = 'within' | 'prompt' | 'token'
@@ -94,21 +75,6 @@ const queriesOf = (step: CachePlan[number], pause: Pause): number =>
     ? 0
     : Math.max(0, ...Object.values(step.needs as Readonly<Record<string, number>>))
 
-const bytesOf = ({ held, pages, queries }: HeldCache, { sums, counts }: Sums): LayerBytes => {
-  const trees = pages.flatMap(({ keys, values }) => [bytesOfTree(keys), bytesOfTree(values)])
-  const places = [
-    ...held.flatMap(({ positions, counts: merged }) => [positions, merged]),
-    ...pages.flatMap(({ positions, counts: merged }) => [positions, merged]),
-  ]
-  return {
-    exact: held.reduce((sum, { keys }) => sum + 2 * 4 * keys.size, 0),
-    codes: trees.reduce((sum, { codes }) => sum + codes, 0),
-    scales: trees.reduce((sum, { scales }) => sum + scales, 0),
-    indices: places.reduce((sum, list) => sum + (list?.byteLength ?? 0), 0),
-    features: [...sums, ...counts].reduce((sum, list) => sum + list.byteLength, 0) + 4 * (queries.value?.values.size ?? 0),
-  }
-}
-
 /** The forward pass of some stages over tokens that begin at a position; of the last alone where the head needs no other. */
 const through = (stages: Model['stages'], layers: CachesState['layers'], ids: tf.Tensor, env: Env, last: boolean): tf.Tensor =>
   tf.tidy(() =>
@@ -118,6 +84,13 @@ const through = (stages: Model['stages'], layers: CachesState['layers'], ids: tf
       return stage.run(input, { ...env, ...(layers[i] ? { cache: layers[i] } : {}) })
     }, ids),
   )
+
+/** Whether a row has exact entries enough for the encoding of a plan; a prompt is read as a whole first. */
+const encodingDue = (plan: CachePlan, pause: Pause, layers: readonly HeldCache[]): boolean => {
+  const encoding = encodingOf(plan)
+  if (!encoding || pause === 'within') return false
+  return layers.some(({ held }) => held.some(({ keys }) => leavingOf(keys.shape[1]!, encoding) > 0))
+}
 
 /** The layers of some stages with the plan that keeps them small, from a state on. */
 export const cachesFrom = (stages: Model['stages'], plan: CachePlan, seed: number, begin: CachesState): Caches => {
@@ -129,12 +102,6 @@ export const cachesFrom = (stages: Model['stages'], plan: CachePlan, seed: numbe
   const longest = (): number => Math.max(0, ...own.map(layer => layer.length))
   const due = (pause: Pause): readonly AskedStep[] =>
     plan.filter((step, i): step is AskedStep => step.kind !== 'encoding' && isDue(step, pause, seen() - asked[i], longest()))
-  const encoding = encodingOf(plan)
-  /** The encoding, where a row has exact entries enough; a prompt is read as a whole first. */
-  const encodes = (pause: Pause) =>
-    encoding && pause !== 'within' && own.some(({ held }) => held.some(({ keys }) => leavingOf(keys.shape[1]!, encoding) > 0))
-      ? encoding
-      : undefined
   const caches: Caches = {
     ...{ layers, plan, seed },
     get seen() {
@@ -144,11 +111,7 @@ export const cachesFrom = (stages: Model['stages'], plan: CachePlan, seed: numbe
       return own[0]?.next ?? 0
     },
     get bytes() {
-      const each = own.map((layer, i) => bytesOf(layer, sums[i]))
-      return {
-        total: each.reduce((sum, layer) => Object.values<number>({ ...layer }).reduce((all, part) => all + part, sum), 0),
-        layers: each,
-      }
+      return bytesOfLayers(own, sums)
     },
     get state() {
       return { layers, sums, asked, changedAt }
@@ -167,21 +130,14 @@ export const cachesFrom = (stages: Model['stages'], plan: CachePlan, seed: numbe
         throw error
       }
     },
-    isDue: pause => due(pause).length > 0 || encodes(pause) !== undefined,
+    isDue: pause => due(pause).length > 0 || encodingDue(plan, pause, own),
     settle: async (pause, signal) => {
-      const [steps, encoded] = [due(pause), encodes(pause)]
-      if (steps.length === 0 && !encoded) return
+      const steps = due(pause)
+      if (steps.length === 0 && !encodingDue(plan, pause, own)) return
       changedAt = seen()
       for (const [index, layer] of own.entries()) {
         signal?.throwIfAborted()
-        sums[index] = await settleLayer(layer, sums[index], {
-          plan,
-          steps,
-          encoding: pause === 'within' ? undefined : encoding,
-          seed,
-          index,
-          of: own.length,
-        })
+        sums[index] = await settleLayer(layer, sums[index], { plan, steps, encodes: pause !== 'within', seed, index, of: own.length })
       }
       asked = asked.map((at, i) => (steps.some(step => step === plan[i]) ? seen() : at))
     },

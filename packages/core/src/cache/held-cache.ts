@@ -113,121 +113,132 @@ const placesBelow = (positions: Int32Array, limit: number): Int32Array =>
 const entriesBefore = (held: readonly Entries[], limit: number): readonly Entries[] =>
   limit === 0 ? [] : evictedEntries(held, held.flatMap(entries => positionsOf(entries).map(list => placesBelow(list, limit)))) // prettier-ignore
 
-/** Entries that go when others take their place. */
-const holder = (begin: readonly Entries[]) => {
-  let value = begin
+/** What a layer holds, and how far it came. */
+interface LayerState {
+  seen: number
+  next: number
+  pages: readonly Page[]
+  held: readonly Entries[]
+  /** How many entries are held elsewhere; undefined while they are here. */
+  away: number | undefined
+}
+
+/** Puts other entries in the place of those held, which go. */
+const hold = (state: LayerState, entries: readonly Entries[]): void => {
+  const before = state.held
+  state.held = entries
+  disposeEntries(before)
+}
+
+/** Makes all entries exact, as long as they stay so. */
+const thawed = (state: LayerState): Thawed => {
+  const entries = decodedEntries(state.pages, state.held)
+  const { pages, held } = state
+  state.pages = []
+  state.held = entries
   return {
-    get value() {
-      return value
+    restore: () => {
+      hold(state, held)
+      state.pages = pages
     },
-    set: (entries: readonly Entries[]): void => {
-      const before = value
-      value = entries
-      disposeEntries(before)
-    },
-    /** Leaves none, and gives them away. */
-    take: (): readonly Entries[] => {
-      const given = value
-      value = []
-      return given
-    },
+    drop: () => disposeEntries(held),
   }
+}
+
+const append = (state: LayerState, keys: tf.Tensor, values: tf.Tensor): readonly Entries[] => {
+  tf.tidy(() => hold(state, grown(state.held, keys, values, state.next)))
+  state.seen += keys.shape[2]!
+  state.next += keys.shape[2]!
+  return state.held
+}
+
+/** Attention over pages and counted entries; plain entries are left to the network. */
+const attending = (state: LayerState, { window = null, cap: own = null }: AttentionFacts): NonNullable<LayerCache['attend']> => {
+  return (queries, keys, values, cap) => {
+    const first = state.next
+    append(state, keys, values)
+    const positions = Int32Array.from({ length: keys.shape[2]! }, (_, i) => first + i)
+    return attendHeld(queries as tf.Tensor3D, { pages: state.pages, held: state.held, queries: positions, window }, cap ?? own)
+  }
+}
+
+const rewind = (state: LayerState, to: number): void => {
+  state.next -= state.seen - to
+  state.seen = to
+  if (to === 0) state.pages = []
+  hold(state, entriesBefore(state.held, to === 0 ? 0 : state.next))
+}
+
+const lengthOf = ({ away, pages, held }: LayerState): number => away ?? Math.max(0, ...lengthsOf(pages, held))
+
+/** Leaves no exact entries, and gives them away. */
+const giveAway = (state: LayerState): readonly Entries[] => {
+  const given = state.held
+  Object.assign(state, { away: lengthOf(state), held: [] })
+  return given
+}
+
+const advance = (state: LayerState): void => {
+  state.seen++
+  state.next++
+  if (state.away !== undefined) state.away++
 }
 
 /** A cache that begins empty, or where another one is. */
 export const heldCache = (facts: AttentionFacts, begin: State = { held: [], seen: 0, next: 0, queries: lastQueries() }): HeldCache => {
-  let { seen, next, pages = [] } = begin
-  const held = holder(begin.held)
-  /** How many entries are held elsewhere; undefined while they are here. */
-  let away: number | undefined
-  const attend: NonNullable<LayerCache['attend']> = (queries, keys, values, cap = null) => {
-    const first = next
-    cache.append(keys, values)
-    const positions = Int32Array.from({ length: keys.shape[2]! }, (_, i) => first + i)
-    return attendHeld(
-      queries as tf.Tensor3D,
-      { pages, held: held.value, queries: positions, window: facts.window ?? null },
-      cap ?? facts.cap ?? null,
-    )
-  }
-  const cache: HeldCache = {
-    ...{ facts, queries: begin.queries },
+  const { queries, held, pages = [], seen, next } = begin
+  const state: LayerState = { seen, next, pages, held, away: undefined }
+  const attend = attending(state, facts)
+  return {
+    ...{ facts, queries },
     get seen() {
-      return seen
+      return state.seen
     },
     get next() {
-      return next
+      return state.next
     },
     get length() {
-      return away ?? Math.max(0, ...lengthsOf(pages, held.value))
+      return lengthOf(state)
     },
     get held() {
-      return held.value
+      return state.held
     },
     get pages() {
-      return pages
+      return state.pages
     },
     get attend() {
-      return pages.length > 0 || held.value.some(({ counts }) => counts) ? attend : undefined
+      return state.pages.length > 0 || state.held.some(({ counts }) => counts) ? attend : undefined
     },
     encode: (more, rest) => {
-      pages = [...pages, ...more]
-      held.set(rest)
+      state.pages = [...state.pages, ...more]
+      hold(state, rest)
     },
-    decoded: () => decodedEntries(pages, held.value),
-    thaw: () => {
-      const entries = cache.decoded()
-      const before = { pages, held: held.take() }
-      pages = []
-      held.set(entries)
-      return {
-        restore: () => {
-          held.set(before.held)
-          pages = before.pages
-        },
-        drop: () => disposeEntries(before.held),
-      }
-    },
-    observe: fresh => begin.queries.add(fresh, next),
-    append: (keys, values) => {
-      tf.tidy(() => held.set(grown(held.value, keys, values, next)))
-      seen += keys.shape[2]!
-      next += keys.shape[2]!
-      return held.value
-    },
-    evict: kept => held.set(evictedEntries(held.value, kept)),
+    decoded: () => decodedEntries(state.pages, state.held),
+    thaw: () => thawed(state),
+    observe: fresh => queries.add(fresh, state.next),
+    append: (newKeys, newValues) => append(state, newKeys, newValues),
+    evict: kept => hold(state, evictedEntries(state.held, kept)),
     compact: frequencies => {
-      next = cache.length
-      held.set(held.value.map(entries => withPositions(entries, next, frequencies)))
-      begin.queries.forget()
+      state.next = lengthOf(state)
+      hold(state, state.held.map(entries => withPositions(entries, state.next, frequencies))) // prettier-ignore
+      queries.forget()
     },
-    giveAway: () => {
-      away = cache.length
-      return held.take()
-    },
-    advance: () => {
-      seen++
-      next++
-      away = away === undefined ? undefined : away + 1
-    },
-    replace: (entries, at = { seen, next }) => {
-      held.set(entries)
-      away = undefined
-      ;({ seen, next } = at)
+    giveAway: () => giveAway(state),
+    advance: () => advance(state),
+    replace: (entries, at = state) => {
+      hold(state, entries)
+      Object.assign(state, { away: undefined, seen: at.seen, next: at.next })
     },
     rewind: to => {
-      if (to >= seen) return
-      next -= seen - to
-      seen = to
-      held.set(entriesBefore(held.value, seen === 0 ? 0 : next))
-      begin.queries.forget()
+      if (to >= state.seen) return
+      rewind(state, to)
+      queries.forget()
     },
-    fork: () => heldCache(facts, { held: shared(held.value), pages, seen, next, queries: begin.queries.fork() }),
+    fork: () => heldCache(facts, { ...state, held: shared(state.held), queries: queries.fork() }),
     dispose: () => {
-      pages = []
-      held.set([])
-      begin.queries.forget()
+      state.pages = []
+      hold(state, [])
+      queries.forget()
     },
   }
-  return cache
 }

@@ -1,19 +1,17 @@
-import type { Made } from '../step/options.js'
 import { createRng } from '../run/rng.js'
 import { encodeLayer } from './encode-layer.js'
-import type { CacheEncoding } from './encoding.js'
 import { knownFrequencies } from './features.js'
 import type { HeldCache } from './held-cache.js'
 import { addedSums, askStep, type Sums } from './planned-layer.js'
-import { isCompact, type AskedStep, type CachePlan } from './policy.js'
+import { encodingOf, isCompact, type AskedStep, type CachePlan } from './policy.js'
 
 /** What a layer is asked. */
 export interface Settling {
   readonly plan: CachePlan
   /** Policies and rewrites of the plan that are due. */
   readonly steps: readonly AskedStep[]
-  /** What encodes what is old enough behind them. */
-  readonly encoding: (CacheEncoding & Made) | undefined
+  /** Whether what is old enough is encoded behind them, which may be what they made exact. */
+  readonly encodes: boolean
   readonly seed: number
   readonly index: number
   readonly of: number
@@ -46,7 +44,8 @@ const askAll = async (layer: HeldCache, before: Sums, { plan, steps, seed, index
 
 /** Asks what is due of one layer, and encodes what is old enough; the sums of what is left. */
 export const settleLayer = async (layer: HeldCache, before: Sums, settling: Settling): Promise<Sums> => {
-  const { encoding, seed, index, of } = settling
+  const { plan, encodes, seed, index, of } = settling
+  const encoding = encodes ? encodingOf(plan) : undefined
   try {
     const sums = await askAll(layer, before, settling)
     if (encoding) {
