@@ -22,7 +22,7 @@ const NEGLIGIBLE = 1e-5
 const orthonormal = (x: tf.Tensor3D): tf.Tensor3D =>
   tf.tidy(() => {
     let basis: tf.Tensor3D | undefined
-    for (const column of tf.split(x, x.shape[2], 2)) {
+    for (const column of tf.split(x, x.shape[2], 2) as tf.Tensor3D[]) {
       const before = basis
       const without = (y: tf.Tensor3D): tf.Tensor3D =>
         before ? tf.sub(y, tf.matMul(before, tf.matMul(before, y, true, false) as tf.Tensor3D)) : y
@@ -48,8 +48,8 @@ export const powerFactors = (x: tf.Tensor3D, rank: number, { rng, loops = 3 }: P
     let left!: tf.Tensor3D
     for (let loop = 0; loop < loops; loop++) {
       const turned = orthonormal(tf.transpose(right, [0, 2, 1]) as tf.Tensor3D) // (matrices, columns, rank)
-      left = orthonormal(tf.matMul(x, turned))
-      right = tf.matMul(left, x, true, false)
+      left = orthonormal(tf.matMul<tf.Tensor3D>(x, turned))
+      right = tf.matMul<tf.Tensor3D>(left, x, true, false)
     }
     return [left, right]
   })
