@@ -10,7 +10,9 @@ import { levelsTree } from './codecs/levels.js'
 import { maskedOf } from './codecs/masked.js'
 import { asMatrix, matrixOf } from './codecs/matrix.js'
 import { permutedOf } from './codecs/permuted.js'
+import { positionedOf } from './codecs/positioned.js'
 import { powersOf } from './codecs/powers.js'
+import { projectedOf } from './codecs/projected.js'
 import { blockScaledOf, scaledOf } from './codecs/scaled.js'
 import { outliersOf } from './codecs/outliers.js'
 import { stretchedOf } from './codecs/stretched.js'
@@ -71,6 +73,14 @@ describeCodec('tiled, around the middle code, a scale for each half of a line', 
 }))
 describeCodec('stretched', () => ({ tree: stretchedOf(f32([1, 2, 3, 4], [1, 2, 2]), f32([2, 10], [1, 1, 2])), values: [2, 20, 6, 40] }))
 describeCodec('turned', () => ({ tree: turnedOf(f32([4, 0, 1, 3], [1, 2, 2])), values: [4 / 2 ** 0.5, 4 / 2 ** 0.5, 4 / 2 ** 0.5, -2 / 2 ** 0.5] })) // prettier-ignore
+describeCodec('positioned', () => ({
+  tree: positionedOf(f32([1, 0, 1, 0], [1, 2, 2]), Int32Array.of(0, 2), Float32Array.of(Math.PI / 4)),
+  values: [1, 0, 0, 1],
+}))
+describeCodec('projected, two heads of two entries', () => ({
+  tree: projectedOf(f32([1, 2], [1, 2, 1]), f32([3, 4, 5, 6], [1, 4]), 2),
+  values: [3, 4, 6, 8, 5, 6, 10, 12],
+}))
 describeCodec('outliers along lines', () => ({
   tree: outliersOf(f32([5, -1, 7, 2], [1, 2, 2]), fromIntegers([2, 0, 1, 2], 'u8', [1, 2, 2]), 2, 3),
   values: [-1, 0, 5, 0, 7, 2],

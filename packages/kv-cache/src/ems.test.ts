@@ -111,7 +111,11 @@ it('is exact where entries are there twice, by their counts', async () => {
 })
 
 it('merges by scores, keeps the length of a key, and lets go what is like none or opposed to all', async () => {
-  const made = await rewritten([2, 0, 3, 0, 0, 1, -1, 0], [1, 0, 3, 0, 0, 1, -1, 0], [3, 1, 0.5, 0.25], { keep: 0.25, recent: 0, alike: 0.6 })
+  const made = await rewritten([2, 0, 3, 0, 0, 1, -1, 0], [1, 0, 3, 0, 0, 1, -1, 0], [3, 1, 0.5, 0.25], {
+    keep: 0.25,
+    recent: 0,
+    alike: 0.6,
+  })
   expect(made.kept).toEqual([[0]])
   expect(made.counts).toEqual([2]) // two cosines of −1 are no likeness
   expect(made.keys).toEqual([expect.closeTo(2, 5), expect.closeTo(0, 5)])

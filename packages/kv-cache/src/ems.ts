@@ -40,7 +40,7 @@ const joining = (keys: readonly [tf.Tensor3D, tf.Tensor3D], values: readonly [tf
     tf.matMul(unit(others), unit(centres), false, true)
   const [ofKeys, ofValues] = [cosines(keys), cosines(values)]
   const alike = tf.mul(tf.relu(ofKeys), tf.relu(ofValues)) // two negative ones are no likeness
-  const nearest = tf.oneHot(tf.argMax(alike, 2), alike.shape[2]!)
+  const nearest = tf.cast(tf.equal(tf.expandDims(tf.argMax(alike, 2), 2), tf.range(0, alike.shape[2]!, 1, 'int32')), 'float32')
   return tf.mul(nearest, tf.cast(tf.greaterEqual(tf.max(alike, 2, true), least), 'float32'))
 }
 

@@ -1,5 +1,5 @@
 import type { HeldCache } from './held-cache.js'
-import { bytesOfTree } from './page.js'
+import { bytesOfTrees } from './page.js'
 import type { Sums } from './planned-layer.js'
 
 /** Bytes of what one layer holds. */
@@ -22,15 +22,14 @@ export interface CacheBytes {
 }
 
 const bytesOf = ({ held, pages, queries }: HeldCache, { sums, counts }: Sums): LayerBytes => {
-  const trees = pages.flatMap(({ keys, values }) => [bytesOfTree(keys), bytesOfTree(values)])
+  const { codes, scales } = bytesOfTrees(pages.flatMap(({ keys, values }) => [keys, values]))
   const places = [
     ...held.flatMap(({ positions, counts: merged }) => [positions, merged]),
     ...pages.flatMap(({ positions, counts: merged }) => [positions, merged]),
   ]
   return {
     exact: held.reduce((sum, { keys }) => sum + 2 * 4 * keys.size, 0),
-    codes: trees.reduce((sum, { codes }) => sum + codes, 0),
-    scales: trees.reduce((sum, { scales }) => sum + scales, 0),
+    ...{ codes, scales },
     indices: places.reduce((sum, list) => sum + (list?.byteLength ?? 0), 0),
     features: [...sums, ...counts].reduce((sum, list) => sum + list.byteLength, 0) + 4 * (queries.value?.values.size ?? 0),
   }

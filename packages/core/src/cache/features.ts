@@ -94,7 +94,7 @@ export const knownFrequencies = ({ positions, frequencies }: AttentionFacts, wha
   throw new CompressionError(
     'UNSUPPORTED',
     `${what} turns keys back, and this model's rotation follows the length of the text.`,
-    'Choose a policy that needs no rotation, such as snap-kv, with true positions.',
+    'Choose a policy or an encoding that needs no rotation, such as snap-kv or int8, with true positions.',
   )
 }
 

@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { DTYPES, type Parameter } from '@tersor/tensor'
+import { DTYPES, encoded, type Dense, type Parameter } from '@tersor/tensor'
 import { decode } from '../model/decode.js'
 import { countsOfRows, gatheredEntries, positionsOf, spansOf, type Picked } from './entries.js'
 import type { Entries } from './layer-cache.js'
@@ -36,15 +36,27 @@ export const lengthsOf = (pages: readonly Page[], held: readonly Entries[]): rea
   return lengths
 }
 
-/** Bytes of leaves that are codes, and of others. */
-export const bytesOfTree = (tree: Parameter): { readonly codes: number; readonly scales: number } => {
-  if (tree.kind === 'dense') {
-    const bytes = tree.bytes.byteLength
-    return DTYPES[tree.dtype].kind === 'float' ? { codes: 0, scales: bytes } : { codes: bytes, scales: 0 }
+/** Bytes of leaves that are codes, and of others; what trees share counts once. */
+export const bytesOfTrees = (trees: readonly Parameter[]): { readonly codes: number; readonly scales: number } => {
+  const leaves = new Set(trees.flatMap(leavesOf))
+  const bytes = { codes: 0, scales: 0 }
+  for (const leaf of leaves) bytes[DTYPES[leaf.dtype].kind === 'float' ? 'scales' : 'codes'] += leaf.bytes.byteLength
+  return bytes
+}
+
+const leavesOf = (tree: Parameter): readonly Dense[] => (tree.kind === 'dense' ? [tree] : Object.values(tree.parts).flatMap(leavesOf))
+
+const sameBytes = (a: Uint8Array, b: Uint8Array): boolean => a.length === b.length && a.every((byte, i) => byte === b[i])
+
+/** The same tree, with leaves that another of the same form has too taken from there, so that both hold them once. */
+export const sharingLeaves = (tree: Parameter, other: Parameter | undefined): Parameter => {
+  if (other === undefined || tree.kind !== other.kind) return tree
+  if (tree.kind === 'dense' || other.kind === 'dense') {
+    const [a, b] = [tree as Dense, other as Dense]
+    return a.dtype === b.dtype && String(a.shape) === String(b.shape) && sameBytes(a.bytes, b.bytes) ? other : tree
   }
-  const each = Object.values(tree.parts).map(bytesOfTree)
-  const sum = (part: 'codes' | 'scales'): number => each.reduce((total, bytes) => total + bytes[part], 0)
-  return { codes: sum('codes'), scales: sum('scales') }
+  const parts = Object.entries(tree.parts).map(([name, part]) => [name, sharingLeaves(part, other.parts[name])] as const)
+  return encoded(tree.codec, tree.shape, Object.fromEntries(parts), tree.attrs)
 }
 
 /** What a row has in one place: where that begins in the heap. */

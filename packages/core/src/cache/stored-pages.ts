@@ -1,7 +1,7 @@
 import { fromFloat32, fromIntegers, toFloat32, toInt32, type Dense, type Parameter } from '@tersor/tensor'
 import type { AttentionFacts, Entries } from './layer-cache.js'
 import { positionsOf, spansOf } from './entries.js'
-import { positionsOfRow, type Page } from './page.js'
+import { positionsOfRow, sharingLeaves, type Page } from './page.js'
 import { checkedPositions, numbers, refusal, type Reading } from './stored-parts.js'
 
 /** Which rows a page has; plain data. */
@@ -78,7 +78,11 @@ export const readPages = async (
   next: number,
 ): Promise<readonly Page[]> => {
   const pages: Page[] = []
-  for (const [i, page] of facts.entries()) pages.push(await readPage(`${name}.pages.${i}`, page, reading, attention, next))
+  for (const [i, of] of facts.entries()) {
+    const page = await readPage(`${name}.pages.${i}`, of, reading, attention, next)
+    const before = pages.at(-1)
+    pages.push({ ...page, keys: sharingLeaves(page.keys, before?.keys), values: sharingLeaves(page.values, before?.values) })
+  }
   checkOnce(name, pages, held)
   return pages
 }

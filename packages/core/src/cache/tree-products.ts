@@ -48,7 +48,27 @@ const PRODUCTS: Readonly<Record<string, Products>> = {
     queries: (q, { parts }) => queriesTimes(tf.matMul<tf.Tensor3D>(q, decoded(parts.v), false, true), parts.u), // (q · vᵀ) · uᵀ
     shares: (p, { parts }) => tf.matMul(sharesTimes(p, parts.u), decoded(parts.v)),
   },
+  projected: {
+    queries: (q, tree) => {
+      const inside = bySequence(tf.matMul<tf.Tensor3D>(q, basisOf(tree), false, true), tree.attrs.heads as number)
+      return tf.reshape(queriesTimes(inside, tree.parts.features), [q.shape[0], q.shape[1], tree.shape[1]])
+    },
+    shares: (p, tree) => {
+      const mixed = sharesTimes(bySequence(p, tree.attrs.heads as number), tree.parts.features)
+      return tf.matMul(tf.reshape(mixed, [p.shape[0], p.shape[1], -1]) as tf.Tensor3D, basisOf(tree))
+    },
+  },
 }
+
+/** The basis of each row, (rows, features, size). */
+const basisOf = ({ parts, attrs, shape: [rows, , size] }: Encoded): tf.Tensor3D => {
+  const heads = attrs.heads as number
+  const each = tf.transpose(tf.reshape(decode(parts.basis), [-1, heads, size]), [1, 0, 2])
+  return (rows === heads ? each : tf.tile(each, [rows / heads, 1, 1])) as tf.Tensor3D
+}
+
+/** Rows (batch · heads, …) as those of sequences, whose heads have their features in common. */
+const bySequence = (x: tf.Tensor3D, heads: number): tf.Tensor3D => tf.reshape(x, [x.shape[0] / heads, heads * x.shape[1], x.shape[2]])
 
 const productsOf = (tree: Encoded): Products => PRODUCTS[tree.codec.name] ?? asFloats
 
