@@ -1,6 +1,6 @@
 /**
  * `npm run claims [-- NAME …] [--rows TEXT]`: every claim in turn, or those named, each in its own process; those whose data is missing are
- * skipped with a message. `--rows` is for `roundings` and `training`: only rows whose names hold the text, or begin so, are measured anew;
+ * skipped with a message. `--rows` is for `roundings`, `training` and `kv-cache`: only rows whose names hold the text, or begin so, are measured anew;
  * `training/lsq` is short for `training --rows lsq`.
  */
 import { spawnSync } from 'node:child_process'
@@ -20,6 +20,7 @@ const CLAIMS: readonly (readonly [script: string, data?: string])[] = [
   ['resnet.ts', 'cifar10-resnet'],
   ['static-int8.ts', 'cifar10-resnet'],
   ['training.ts'],
+  ['kv-cache.ts'],
 ]
 
 const { values: flags, positionals: named } = parseArgs({ allowPositionals: true, options: { rows: { type: 'string' } } })

@@ -1,4 +1,4 @@
-import { createRng } from '@tersor/core'
+import { CORE_CODECS, createRng } from '@tersor/core'
 import { generate as stream, type Generator } from '@tersor/models/generate'
 import type { OpenedModel } from '@tersor/models/open-model'
 import { loadSession, openSession, saveSession, type LanguageModel, type Session, type SessionOptions } from '@tersor/models'
@@ -37,7 +37,7 @@ const generatorOf = (model: OpenedModel, path: string): Generator => {
 /** A session from a file, or a new one. */
 const sessionFor = async (model: LanguageModel, from: string | undefined, options: SessionOptions): Promise<Session> => {
   if (from === undefined) return openSession(model, options)
-  const store = await openSafetensors(from)
+  const store = await openSafetensors(from, { codecs: CORE_CODECS })
   try {
     return await loadSession(model, store, options)
   } finally {
