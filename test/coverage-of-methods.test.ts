@@ -29,7 +29,7 @@ it('has a page, a test and a citation for each method, pass and observer', async
     readPackages().map(async ({ folder, path }) => (await foundIn(ROOT, folder)).map(each => [path, each] as const)),
   )
   const kinds = new Set(found.flat().map(([, { description }]) => description.kind))
-  expect([...kinds].sort()).toEqual(['method', 'observer', 'parametrization', 'pass', 'policy', 'term'])
+  expect([...kinds].sort()).toEqual(['encoding', 'method', 'observer', 'parametrization', 'pass', 'policy', 'rewrite', 'term'])
   expect(found.flat().flatMap(([path, each]) => missingOf(path, each))).toEqual([])
 })
 

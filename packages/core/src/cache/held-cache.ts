@@ -1,6 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { attendHeld } from './attend-held.js'
 import { evictedEntries, positionsOf, spansOf, withPositions, type Kept } from './entries.js'
+import { withPages } from './join-pages.js'
 import { lastQueries, type LastQueries } from './last-queries.js'
 import type { AttentionFacts, Entries, LayerCache } from './layer-cache.js'
 import { decodedEntries, lengthsOf, type Page } from './page.js'
@@ -210,7 +211,7 @@ export const heldCache = (facts: AttentionFacts, begin: State = { held: [], seen
       return state.pages.length > 0 || state.held.some(({ counts }) => counts) ? attend : undefined
     },
     encode: (more, rest) => {
-      state.pages = [...state.pages, ...more]
+      state.pages = withPages(state.pages, more)
       hold(state, rest)
     },
     decoded: () => decodedEntries(state.pages, state.held),
