@@ -5,7 +5,7 @@ import { openSession, recallLlama, recallPrompt } from '@tersor/models'
 import type { Claim, Side } from '../training/claim.js'
 import { plain } from './plain.js'
 
-const PROMPTS = 100
+const PROMPTS = 40
 const LENGTH = 512
 const SHARE = { better: 'higher', digits: 2, tie: 0.05 } as const
 
