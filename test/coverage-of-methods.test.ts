@@ -31,12 +31,14 @@ it('has a page, a test and a citation for each method, pass and observer', async
   const kinds = new Set(found.flat().map(([, { description }]) => description.kind))
   expect([...kinds].sort()).toEqual([
     'codec',
+    'encoding',
     'exchange',
     'method',
     'observer',
     'parametrization',
     'pass',
     'policy',
+    'rewrite',
     'storage',
     'swap',
     'term',

@@ -1,7 +1,7 @@
 /** Texts of the bundled model with their caches. */
 import { storeCaches } from '@tersor/core'
 import { openSession, type LanguageModel } from '@tersor/models'
-import { toFloat32 } from '@tersor/tensor'
+import { toFloat32, type Dense } from '@tersor/tensor'
 import { openBundled } from '../bundled-model.js'
 
 /** Keys or values of a layer, as a storage takes them. */
@@ -22,7 +22,7 @@ export const partsAfter = async (model: LanguageModel, ids: readonly number[]): 
     const { facts, parameters } = await storeCaches(session.caches)
     return facts.layers.flatMap((_, layer) =>
       (['keys', 'values'] as const).map((part): LayerPart => {
-        const stored = parameters[`layers.${layer}.parts.0.${part}`]
+        const stored = parameters[`layers.${layer}.parts.0.${part}`] as Dense
         const [rows, entries, size] = stored.shape
         return { entries: { values: toFloat32(stored), shape: [rows, entries, size] }, place: { layer, of: facts.layers.length, part } }
       }),

@@ -35,6 +35,8 @@ export interface Claim {
   readonly figures: Readonly<Record<string, Figure>>
   readonly sides: () => readonly Side[] | Promise<readonly Side[]>
   readonly orders: readonly Order[]
+  /** Whether it is measured only where its row is asked for: times, on a machine that does nothing else. */
+  readonly alone?: boolean
   /** Why it does not hold here, and what was tried: the run does not fail for it then. */
   readonly failing?: string
 }

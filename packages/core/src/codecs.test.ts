@@ -10,9 +10,15 @@ import { levelsTree } from './codecs/levels.js'
 import { maskedOf } from './codecs/masked.js'
 import { asMatrix, matrixOf } from './codecs/matrix.js'
 import { permutedOf } from './codecs/permuted.js'
+import { positionedOf } from './codecs/positioned.js'
 import { powersOf } from './codecs/powers.js'
+import { projectedOf } from './codecs/projected.js'
 import { blockScaledOf, scaledOf } from './codecs/scaled.js'
+import { outliersOf } from './codecs/outliers.js'
+import { stretchedOf } from './codecs/stretched.js'
 import { sumOf } from './codecs/sum.js'
+import { tiled, tiledFrom } from './codecs/tiled.js'
+import { turnedOf } from './codecs/turned.js'
 import { decode } from './model/decode.js'
 import * as core from './index.js'
 
@@ -39,6 +45,50 @@ describeCodec('affine, one scale', () => ({
   values: [0, 2, -256, 254],
 }))
 describeCodec('factored', () => ({ tree: factoredOf(f32([1, 2], [2, 1]), f32([3, 4, 5], [1, 3])), values: [3, 4, 5, 6, 8, 10] }))
+describeCodec('factored, of two matrices', () => ({
+  tree: factoredOf(f32([1, 2, 1, 0], [2, 2, 1]), f32([3, 4, 5, 6], [2, 1, 2])),
+  values: [3, 4, 6, 8, 5, 6, 0, 0],
+}))
+describeCodec('tiled, a scale for each column of two lines, the last tile lower', () => ({
+  tree: encoded(
+    tiled,
+    [1, 3, 2],
+    {
+      data: fromIntegers([0, 1, 2, 3, 1, 1], 'u2', [1, 3, 2]),
+      scale: f32([1, 2, 4, 8], [1, 2, 2]),
+      minimum: f32([0, -1, 0.5, 0], [1, 2, 2]),
+    },
+    { bits: 2, height: 2, width: 1 },
+  ),
+  values: [0, 1, 2, 5, 4.5, 8],
+}))
+describeCodec('tiled, around the middle code, a scale for each half of a line', () => ({
+  tree: encoded(
+    tiled,
+    [1, 1, 4],
+    { data: fromIntegers([0, 8, 9, 15], 'u4', [1, 1, 4]), scale: f32([1, 0.5], [1, 1, 2]) },
+    { bits: 4, height: 1, width: 2 },
+  ),
+  values: [-8, 0, 0.5, 3.5],
+}))
+describeCodec('stretched', () => ({ tree: stretchedOf(f32([1, 2, 3, 4], [1, 2, 2]), f32([2, 10], [1, 1, 2])), values: [2, 20, 6, 40] }))
+describeCodec('turned', () => ({ tree: turnedOf(f32([4, 0, 1, 3], [1, 2, 2])), values: [4 / 2 ** 0.5, 4 / 2 ** 0.5, 4 / 2 ** 0.5, -2 / 2 ** 0.5] })) // prettier-ignore
+describeCodec('positioned', () => ({
+  tree: positionedOf(f32([1, 0, 1, 0], [1, 2, 2]), Int32Array.of(0, 2), Float32Array.of(Math.PI / 4)),
+  values: [1, 0, 0, 1],
+}))
+describeCodec('projected, two heads of two entries', () => ({
+  tree: projectedOf(f32([1, 2], [1, 2, 1]), f32([3, 4, 5, 6], [1, 4]), 2),
+  values: [3, 4, 6, 8, 5, 6, 10, 12],
+}))
+describeCodec('outliers along lines', () => ({
+  tree: outliersOf(f32([5, -1, 7, 2], [1, 2, 2]), fromIntegers([2, 0, 1, 2], 'u8', [1, 2, 2]), 2, 3),
+  values: [-1, 0, 5, 0, 7, 2],
+}))
+describeCodec('outliers down columns', () => ({
+  tree: outliersOf(f32([5, 7], [1, 2, 1]), fromIntegers([2, 0], 'u16', [1, 2, 1]), 1, 3),
+  values: [0, 7, 0, 0, 5, 0],
+}))
 describeCodec('sum', () => ({ tree: sumOf(f32([1, 2], [1, 2]), f32([0.5, -2], [1, 2])), values: [1.5, 0] }))
 describeCodec('matrix', () => ({ tree: matrixOf(f32([1, 2, 3, 4, 5, 6], [3, 2]), 1, [2, 3]) as Encoded, values: [1, 3, 5, 2, 4, 6] }))
 describeCodec('bitmask', () => ({ tree: bitmaskOf([1, 0, 1, 0, 1, 1], [2, 3], f32([7, 8, 9, 10], [2, 2])), values: [7, 0, 8, 0, 9, 10] }))
@@ -79,6 +129,22 @@ describeCodec('scaled', () => ({ tree: scaledOf(fromFloat32([448, -1, 0.5, 2], '
 describeCodec('powers', () => ({ tree: powersOf([127, 126, 137, 0], [2, 2]), values: [1, 0.5, 1024, 2 ** -127] }))
 
 useEngine()
+
+it('tiles matrices from the least to the largest value of each tile', async () => {
+  const x = tf.tensor3d([12.7, 0.34, -5, 0, 1, 2, 3, 4], [1, 2, 4])
+  const eight = await tiledFrom(x, { bits: 8, height: 1, width: 4, symmetric: true }) // 12.7 / 127 = 0.1; 0.34 → 3
+  expect((await valuesOf(eight)).slice(0, 4)).toEqual([12.7, 0.3, -5, 0].map(value => expect.closeTo(value, 2)))
+  const two = await tiledFrom(x, { bits: 2, height: 2, width: 1, symmetric: false }) // the ends of each column of two
+  expect(await valuesOf(two)).toEqual([12.7, 0.34, -5, 0, 1, 2, 3, 4].map(value => expect.closeTo(value, 2)))
+  expect(byteLength(two)).toBe(2 + 4 * 2 * 2) // eight codes, and a scale and a minimum for each column
+  const uneven = await tiledFrom(
+    tf.tidy(() => tf.slice(x, [0, 0, 0], [1, 2, 4])),
+    { bits: 4, height: 64, width: 3, symmetric: false },
+  )
+  expect([uneven.parts.scale.shape, uneven.attrs.width]).toEqual([[1, 1, 1], 4]) // a width that does not divide the line is the line
+  const tiny = await tiledFrom(tf.tensor3d([1e-7, -1e-7, 0, 0], [1, 1, 4]), { bits: 4, height: 1, width: 4, symmetric: false })
+  expect((await valuesOf(tiny))[0]).toBeCloseTo(1e-7, 9) // scales that a half loses are stored in full
+})
 
 it('lists every codec that it exports', () => {
   const isCodec = (value: unknown): value is Codec => typeof (value as Partial<Codec>).decode === 'function' && typeof value === 'object'

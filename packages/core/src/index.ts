@@ -10,21 +10,14 @@ export { turnPairs } from './cache/turn-pairs.js'
 export { knownFrequencies } from './cache/features.js'
 export { heldCache, type HeldCache, type Progress } from './cache/held-cache.js'
 export type { LastQueries, Queries } from './cache/last-queries.js'
-export {
-  openCaches,
-  piecesOf,
-  type Piece,
-  type Caches,
-  type CachesState,
-  type CacheBytes,
-  type CachesOptions,
-  type LayerBytes,
-  type Pause,
-} from './cache/caches.js'
+export { openCaches, piecesOf, type Piece, type Caches, type CachesState, type CachesOptions, type Pause } from './cache/caches.js'
+export type { CacheBytes, LayerBytes } from './cache/cache-bytes.js'
 export { joinCaches, leaveBatch } from './cache/joined-caches.js'
 export * from './cache/cache-storage.js'
 export * from './cache/cache-swap.js'
 export * from './cache/policy.js'
+export * from './cache/encoding.js'
+export type { Page } from './cache/page.js'
 export { readCaches, storeCaches, type CachesFacts, type StoredCaches } from './cache/stored-caches.js'
 export { modelIdentity } from './run/fingerprint.js'
 export { sha256Digests } from './run/digest.js'
@@ -76,6 +69,12 @@ export * from './codecs/levels.js'
 export * from './codecs/powers.js'
 export * from './codecs/scaled.js'
 export * from './codecs/ranged.js'
+export * from './codecs/tiled.js'
+export * from './codecs/stretched.js'
+export * from './codecs/turned.js'
+export * from './codecs/outliers.js'
+export * from './codecs/positioned.js'
+export * from './codecs/projected.js'
 export * from './codecs/block-trees.js'
 export * from './codecs/core-codecs.js'
 export * from './step/pack.js'

@@ -53,6 +53,35 @@ type Exports = {
     sums: Pointer,
     y: Pointer,
   ): void
+  queriesTimesTiles(
+    q: Pointer,
+    count: number,
+    codes: Pointer,
+    bits: number,
+    lines: number,
+    columns: number,
+    height: number,
+    width: number,
+    scales: Pointer,
+    minimums: Pointer,
+    isHalf: number,
+    room: Pointer,
+    y: Pointer,
+  ): void
+  sharesTimesTiles(
+    p: Pointer,
+    count: number,
+    codes: Pointer,
+    bits: number,
+    lines: number,
+    columns: number,
+    height: number,
+    width: number,
+    scales: Pointer,
+    minimums: Pointer,
+    isHalf: number,
+    y: Pointer,
+  ): void
   multiplyTwoOfFour(
     x: Pointer,
     count: number,

@@ -25,6 +25,7 @@ export { multiplyPacked } from './packed'
 export { countKeys, gatherKept, keepAbove, keepLargestOfRows, keepLargestOfRuns } from './selection'
 export { multiplyGroupSparse, multiplyTwoOfFour } from './sparse'
 export { choleskyInPlace, invertLower } from './triangular'
+export { queriesTimesTiles, sharesTimesTiles } from './tiles'
 export { tridiagonalise } from './tridiagonalise'
 export { rangesOfRows, removeColumns, roundColumns, scoresOfColumns, transposeLines } from './sweep'
 

@@ -1,7 +1,7 @@
 import { sumLanes } from './vectors'
 
 /** 16 codes of `bits` 2, 4 or 8, one a byte. */
-function codesAt(from: usize, bits: i32): v128 {
+export function codesAt(from: usize, bits: i32): v128 {
   if (bits == 8) return v128.load(from)
   if (bits == 4) {
     const pairs = v128.load64_zero(from)
@@ -23,7 +23,7 @@ function times(codes: v128, x: usize): v128 {
 }
 
 /** Σ code · x of 16 neighbours, in four lanes. */
-function dotSixteen(codes: v128, x: usize): v128 {
+export function dotSixteen(codes: v128, x: usize): v128 {
   const low = i16x8.extend_low_i8x16_u(codes)
   const high = i16x8.extend_high_i8x16_u(codes)
   const first = f32x4.add(times(i32x4.extend_low_i16x8_u(low), x), times(i32x4.extend_high_i16x8_u(low), x + 16))

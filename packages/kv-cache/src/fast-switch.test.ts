@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { adaptive } from './adaptive.js'
 import { fileBlocks, memoryBlocks } from './blocks/block-file.js'
+import { int8 } from './int8.js'
 import { fastSwitch } from './fast-switch.js'
 import { h2o } from './h2o.js'
 import { snapKv } from './snap-kv.js'
@@ -148,4 +149,14 @@ it('refuses a text that was not written, a file without room, and a cap that is 
   session.dispose()
   await expect(openSessionPool(model, { swap, most: 0 })).rejects.toThrow('most is 0.')
   await expect(fileBlocks(join(folder, 'no', 'such'))).rejects.toMatchObject({ code: 'DISK' })
+})
+
+it('refuses entries that an encoding made', async () => {
+  const swap = fastSwitch({ block: 4 }).open(memoryBlocks())
+  const session = await openSession(model, { cache: [int8()] })
+  await session.append(idsOf(0, 12))
+  await expect(swap.out('a', session.ids, session.caches)).rejects.toThrow(
+    'fast-switch writes exact entries, and int8 encodes them.\nSwap texts without',
+  )
+  session.dispose()
 })

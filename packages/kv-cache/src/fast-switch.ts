@@ -8,8 +8,9 @@ import {
   type Caches,
   type CacheSwap,
   type CachesFacts,
+  type StoredCaches,
 } from '@tersor/core'
-import { CompressionError, type Dense } from '@tersor/tensor'
+import { CompressionError, type Parameter } from '@tersor/tensor'
 import { blockSpace, runsOf, type BlockRun, type BlockSpace } from './blocks/block-space.js'
 import { besideLanes, entriesOfLanes, lanesOf, type Lane, type LaneParts } from './blocks/lanes.js'
 
@@ -19,7 +20,7 @@ interface Written {
   readonly changedAt: number
   readonly facts: CachesFacts
   readonly plan: Caches['plan']
-  readonly beside: Readonly<Record<string, Dense>>
+  readonly beside: StoredCaches['parameters']
   readonly parts: LaneParts
   /** Of each lane, its entries and the blocks that hold them, in order. */
   readonly lanes: readonly { readonly entries: number; readonly size: number; readonly blocks: readonly number[] }[]
@@ -115,6 +116,13 @@ interface Rule {
   readonly reuse: boolean
 }
 
+/** Blocks hold exact entries: what an encoding made of others would stay in memory. */
+const refuseEncoding = ({ plan }: Caches): void => {
+  const encoding = plan.find(step => step.kind === 'encoding')
+  if (!encoding) return
+  throw new CompressionError('COMPOSITION', `fast-switch writes exact entries, and ${encoding.name} encodes them.`, 'Swap texts without an encoding, or keep their sessions in files.', { encoding: encoding.name }) // prettier-ignore
+}
+
 const swapOver = (file: BlockFile, space: BlockSpace, { block, grouped, reuse }: Rule): CacheSwap => {
   const texts = new Map<string, Written>()
   /** Set by the first text: of the widest heads. */
@@ -124,6 +132,7 @@ const swapOver = (file: BlockFile, space: BlockSpace, { block, grouped, reuse }:
   return {
     traffic,
     out: async (name, ids, caches, signal) => {
+      refuseEncoding(caches)
       const stored = await storeCaches(caches)
       const { parts, lanes } = lanesOf(stored)
       bytesOfBlock ||= 8 * block * Math.max(...lanes.map(({ size }) => size))
@@ -152,7 +161,7 @@ const swapOver = (file: BlockFile, space: BlockSpace, { block, grouped, reuse }:
       const written = texts.get(name)
       if (!written) throw unknownText(name)
       const entries = entriesOfLanes(written.parts, lanesFrom(written, await read(blocksOf(written)), block))
-      const all: Readonly<Record<string, Dense>> = { ...written.beside, ...entries }
+      const all: Readonly<Record<string, Parameter>> = { ...written.beside, ...entries }
       return readCaches(model, written.plan, written.facts, { read: async part => all[part], has: part => Object.hasOwn(all, part) })
     },
     forget: name => {

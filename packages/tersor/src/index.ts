@@ -60,7 +60,10 @@ const checkpointOption = () =>
   ).choices(CHECKPOINT_FORMATS)
 
 const cacheOption = () =>
-  new Option('--cache <call>', "keeps the cache small, such as 'snap-kv(keep=0.25)'; repeat it for more policies, asked in order")
+  new Option(
+    '--cache <call>',
+    "keeps the cache small, such as 'snap-kv(keep=0.25)' or 'kivi(bits=2)'; repeat it for more policies, in order, and one encoding at the end",
+  )
     .argParser(collect)
     .default([])
 

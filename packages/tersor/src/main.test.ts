@@ -126,8 +126,10 @@ it('keeps the cache small where it is told how', async () => {
   const whole = await json('evaluate', model, '--data', text, '--cache', 'random(keep=1)')
   expect(measured.tokens).toBe(whole.tokens)
   expect(measured.cacheBytes).toBeLessThan(whole.cacheBytes)
+  const coded = await json('evaluate', model, '--data', text, '--cache', 'rotated(encoding=int4(recent=2, block=2))')
+  expect(coded.cacheBytes).toBeLessThan(whole.cacheBytes)
   const { err } = await run('generate', model, '--prompt', 'the', '--cache', 'snap(keep=4)')
-  expect(err).toContain('No policy is called "snap".\nKnown are streaming-llm, h2o, tova, snap-kv,')
+  expect(err).toContain('No policy, rewrite, encoding is called "snap".\nKnown are streaming-llm, h2o, tova, snap-kv,')
   expect((await run('evaluate', model, '--data', text, '--metric', 'kl', '--reference', model, '--cache', 'random(keep=4)')).err).toContain(
     'kl reads no text through a cache.',
   )

@@ -74,6 +74,7 @@ const importFrom = async (specifier: string, folder: string): Promise<object> =>
 /** What may stand where: steps of a pipeline, or values of an option. */
 type Kinds = readonly Description['kind'][]
 const STEPS: Kinds = ['method', 'pass']
+const PARTS_OF_PLANS: Kinds = ['policy', 'rewrite', 'encoding']
 
 /** Options with nested calls made into what they name. Throws UNKNOWN_METHOD or BAD_OPTION. */
 const makeOptions = async (call: StepCall, { options: table }: Description, folder: string): Promise<Record<string, unknown>> => {
@@ -98,7 +99,7 @@ const makeCall = async (call: StepCall, kinds: Kinds, folder: string): Promise<u
   const found = listed.find(({ factory }) => factory.description.name === call.name)
   if (found) return found.factory(await makeOptions(call, found.factory.description, folder))
   throw unknown(
-    kinds === STEPS ? 'step' : kinds[0],
+    kinds === STEPS ? 'step' : kinds.join(', '),
     call.name,
     listed.map(({ factory }) => factory.description.name),
   )
@@ -107,9 +108,9 @@ const makeCall = async (call: StepCall, kinds: Kinds, folder: string): Promise<u
 /** Makes the step that a command line names; throws UNKNOWN_METHOD or BAD_OPTION. */
 export const makeStep = async (source: string, folder: string): Promise<Step> => (await makeCall(parseStep(source), STEPS, folder)) as Step
 
-/** Makes the policies of a cache that a command line names, in order; throws UNKNOWN_METHOD or BAD_OPTION. */
+/** Makes the policies, rewrites and encoding of a cache that a command line names, in order; throws UNKNOWN_METHOD or BAD_OPTION. */
 export const makePlan = async (sources: readonly string[], folder: string): Promise<CachePlan> =>
-  (await Promise.all(sources.map(source => makeCall(parseStep(source), ['policy'], folder)))) as CachePlan
+  (await Promise.all(sources.map(source => makeCall(parseStep(source), PARTS_OF_PLANS, folder)))) as CachePlan
 
 /** Makes the storage of a session's keys and values that a command line names; throws UNKNOWN_METHOD or BAD_OPTION. */
 export const makeStorage = async (source: string, folder: string): Promise<CacheStorage & Made> =>

@@ -1,27 +1,12 @@
 import * as tf from '@tensorflow/tfjs-core'
 import type { Env, Model } from '../model/model.js'
-import { createRng } from '../run/rng.js'
+import { bytesOfLayers, type CacheBytes } from './cache-bytes.js'
 import { checkPlan } from './check-plan.js'
-import { knownFrequencies } from './features.js'
+import { leavingOf } from './encoding.js'
 import { heldCache, type HeldCache } from './held-cache.js'
-import { addedSums, askPolicy, type Sums } from './planned-layer.js'
-import { isCompact, type CachePlan, type CachePolicy, type When } from './policy.js'
-
-/** Bytes of what one layer holds. */
-export interface LayerBytes {
-  /** Keys and values in full. */
-  readonly exact: number
-  /** Positions of entries that are not their places. */
-  readonly indices: number
-  /** What policies remember of entries, and queries that they are to see. */
-  readonly features: number
-}
-
-export interface CacheBytes {
-  readonly total: number
-  /** Of the layers with attention, in order. */
-  readonly layers: readonly LayerBytes[]
-}
+import type { Sums } from './planned-layer.js'
+import { encodingOf, type AskedStep, type CachePlan, type When } from './policy.js'
+import { settleLayer } from './settle-layer.js'
 
 /** Where a text pauses and the plan is asked: inside a prompt, behind its last token, or behind a token that continues it. */
 export type Pause = 'within' | 'prompt' | 'token'
@@ -44,7 +29,7 @@ export interface Caches {
   /** The forward pass over more tokens, ids (batch, tokens): logits (batch, tokens, vocabulary), or of the last token alone; where it throws, the caches are as before. */
   forward(ids: tf.Tensor, env: Env, how?: { readonly last?: boolean }): tf.Tensor
   isDue(pause: Pause): boolean
-  /** Asks the policies that are due, in order, and evicts what they let go; the signal is heeded between layers, each of which is whole then. */
+  /** Asks the policies that are due, in order, evicts what they let go and encodes what is old enough; the signal is heeded between layers, each of which is whole then. */
   settle(pause: Pause, signal?: AbortSignal): Promise<void>
   /** Forgets the tokens behind the first `to`; false where that cannot be, because entries were evicted or summed up since. */
   rewind(to: number): boolean
@@ -71,26 +56,24 @@ export interface CachesState {
 
 const isOver = (when: When): when is Extract<When, { over: number }> => 'over' in when
 
-const isDue = ({ when }: CachePolicy, pause: Pause, since: number, held: number): boolean => {
+const isDue = ({ when }: AskedStep, pause: Pause, since: number, held: number): boolean => {
   if (isOver(when)) return held >= when.over + when.slack
   return pause === 'prompt' || (pause === 'token' && 'every' in when && since >= when.every)
 }
 
-/** Tokens until a policy is asked. */
-const roomOf = ({ when }: CachePolicy, pause: Pause, since: number, held: number): number => {
+/** Tokens until a policy is asked; an encoding takes what there is when it is there. */
+const roomOf = (step: CachePlan[number], pause: Pause, since: number, held: number): number => {
+  if (step.kind === 'encoding') return Infinity
+  const { when } = step
   if (isOver(when)) return Math.max(1, when.over + when.slack - held)
   return pause === 'token' && 'every' in when ? Math.max(1, when.every - since) : Infinity
 }
 
-/** How many of the last queries a policy reads, where it may be asked behind the next tokens. */
-const queriesOf = ({ needs, when }: CachePolicy, pause: Pause): number =>
-  'at' in when && pause === 'token' ? 0 : Math.max(0, ...Object.values(needs as Readonly<Record<string, number>>))
-
-const bytesOf = ({ held, queries }: HeldCache, { sums, counts }: Sums): LayerBytes => ({
-  exact: held.reduce((sum, { keys }) => sum + 2 * 4 * keys.size, 0),
-  indices: held.reduce((sum, { positions }) => sum + (positions?.byteLength ?? 0), 0),
-  features: [...sums, ...counts].reduce((sum, list) => sum + list.byteLength, 0) + 4 * (queries.value?.values.size ?? 0),
-})
+/** How many of the last queries a step reads, where it may be asked behind the next tokens. */
+const queriesOf = (step: CachePlan[number], pause: Pause): number =>
+  step.kind !== 'encoding' && 'at' in step.when && pause === 'token'
+    ? 0
+    : Math.max(0, ...Object.values(step.needs as Readonly<Record<string, number>>))
 
 /** The forward pass of some stages over tokens that begin at a position; of the last alone where the head needs no other. */
 const through = (stages: Model['stages'], layers: CachesState['layers'], ids: tf.Tensor, env: Env, last: boolean): tf.Tensor =>
@@ -102,34 +85,11 @@ const through = (stages: Model['stages'], layers: CachesState['layers'], ids: tf
     }, ids),
   )
 
-interface Asked {
-  readonly plan: CachePlan
-  /** Those of the plan that are due. */
-  readonly policies: CachePlan
-  readonly seed: number
-  readonly index: number
-  readonly of: number
-}
-
-/** Asks the policies that are due of one layer; the sums of what is left. */
-const settleLayer = async (layer: HeldCache, before: Sums, { plan, policies, seed, index, of }: Asked): Promise<Sums> => {
-  const view = { index, of, attention: layer.facts }
-  let sums = before
-  let evicted = false
-  try {
-    if (plan.some(({ needs }) => 'shares' in needs)) sums = await addedSums(sums, layer, layer.queries.value)
-    for (const policy of policies) {
-      const rng = createRng(seed).fork(`${index}:${policy.name}:${layer.seen}`)
-      const batch = layer.held.reduce((rows, { keys }) => rows + keys.shape[0], 0) / layer.facts.keyHeads
-      const left = await askPolicy(policy, layer, sums, { batch, layer: view, rng })
-      if (left) evicted = true
-      sums = left ?? sums
-    }
-  } finally {
-    layer.queries.forget()
-  }
-  if (evicted && isCompact(plan)) layer.compact(knownFrequencies(layer.facts, 'The plan'))
-  return sums
+/** Whether a row has exact entries enough for the encoding of a plan; a prompt is read as a whole first. */
+const encodingDue = (plan: CachePlan, pause: Pause, layers: readonly HeldCache[]): boolean => {
+  const encoding = encodingOf(plan)
+  if (!encoding || pause === 'within') return false
+  return layers.some(({ held }) => held.some(({ keys }) => leavingOf(keys.shape[1]!, encoding) > 0))
 }
 
 /** The layers of some stages with the plan that keeps them small, from a state on. */
@@ -140,7 +100,8 @@ export const cachesFrom = (stages: Model['stages'], plan: CachePlan, seed: numbe
   let { asked, changedAt } = begin
   const seen = (): number => own[0]?.seen ?? 0
   const longest = (): number => Math.max(0, ...own.map(layer => layer.length))
-  const due = (pause: Pause): CachePlan => plan.filter((policy, i) => isDue(policy, pause, seen() - asked[i], longest()))
+  const due = (pause: Pause): readonly AskedStep[] =>
+    plan.filter((step, i): step is AskedStep => step.kind !== 'encoding' && isDue(step, pause, seen() - asked[i], longest()))
   const caches: Caches = {
     ...{ layers, plan, seed },
     get seen() {
@@ -150,8 +111,7 @@ export const cachesFrom = (stages: Model['stages'], plan: CachePlan, seed: numbe
       return own[0]?.next ?? 0
     },
     get bytes() {
-      const each = own.map((layer, i) => bytesOf(layer, sums[i]))
-      return { total: each.reduce((sum, { exact, indices, features }) => sum + exact + indices + features, 0), layers: each }
+      return bytesOfLayers(own, sums)
     },
     get state() {
       return { layers, sums, asked, changedAt }
@@ -170,16 +130,16 @@ export const cachesFrom = (stages: Model['stages'], plan: CachePlan, seed: numbe
         throw error
       }
     },
-    isDue: pause => due(pause).length > 0,
+    isDue: pause => due(pause).length > 0 || encodingDue(plan, pause, own),
     settle: async (pause, signal) => {
-      const policies = due(pause)
-      if (policies.length === 0) return
+      const steps = due(pause)
+      if (steps.length === 0 && !encodingDue(plan, pause, own)) return
       changedAt = seen()
       for (const [index, layer] of own.entries()) {
         signal?.throwIfAborted()
-        sums[index] = await settleLayer(layer, sums[index], { plan, policies, seed, index, of: own.length })
+        sums[index] = await settleLayer(layer, sums[index], { plan, steps, encodes: pause !== 'within', seed, index, of: own.length })
       }
-      asked = asked.map((at, i) => (policies.includes(plan[i]) ? seen() : at))
+      asked = asked.map((at, i) => (steps.some(step => step === plan[i]) ? seen() : at))
     },
     rewind: to => {
       if (to >= seen()) return true

@@ -38,10 +38,45 @@ export const packedPositions = (lists: readonly Int32Array[]): Pick<Entries, 'po
   return first.every((position, i) => position === i) ? {} : { positions: first.slice() }
 }
 
+/** How many entries each was merged from, row by row; undefined where none was merged. */
+export const countsOfRows = ({ keys, counts }: Entries): readonly Float32Array[] | undefined => {
+  const [rows, entries] = keys.shape as [number, number, number]
+  return counts && Array.from({ length: rows }, (_, row) => counts.subarray(row * entries, (row + 1) * entries))
+}
+
 /** Runs of neighbouring rows that keep equally many: where they begin and end. */
-const runsOf = (kept: Kept): readonly (readonly [from: number, to: number])[] => {
+const runsOf = (kept: readonly { readonly length: number }[]): readonly (readonly [from: number, to: number])[] => {
   const starts = kept.flatMap((list, row) => (row === 0 || list.length !== kept[row - 1].length ? [row] : []))
   return starts.map((from, i) => [from, starts[i + 1] ?? kept.length] as const)
+}
+
+/** What a row takes of a heap of entries: where they lie, their positions, and how many each was merged from. */
+export interface Picked {
+  readonly places: Int32Array
+  readonly positions: Int32Array
+  readonly counts?: Float32Array | undefined
+}
+
+/** Counts as entries hold them: none where all are 1. */
+const packedCounts = (rows: readonly Picked[]): Pick<Entries, 'counts'> =>
+  rows.some(({ counts }) => counts?.some(count => count !== 1))
+    ? { counts: flat(rows.map(({ counts, places }) => counts ?? new Float32Array(places.length).fill(1))) }
+    : {}
+
+/** Entries that rows take of a heap, keys and values (all, size), in tensors of their own; rows that take different numbers part. */
+export const gatheredEntries = (keys: tf.Tensor, values: tf.Tensor, rows: readonly Picked[]): readonly Entries[] => {
+  const size = keys.shape[1]!
+  return runsOf(rows.map(({ places }) => places)).map(([from, to]) => {
+    const run = rows.slice(from, to)
+    const places = tf.tensor1d(flat(run.map(row => row.places)), 'int32')
+    const gathered = (x: tf.Tensor): tf.Tensor => tf.keep(tf.reshape(tf.gather(x, places), [run.length, run[0].places.length, size]))
+    return {
+      keys: gathered(keys),
+      values: gathered(values),
+      ...packedPositions(run.map(({ positions }) => positions)),
+      ...packedCounts(run),
+    }
+  })
 }
 
 /** The entries that stay, in tensors of their own; rows that keep different numbers part. The given ones stay the caller's. */
@@ -55,23 +90,24 @@ export const evictedEntries = (held: readonly Entries[], kept: Kept): readonly E
       total += keys.shape[1]!
     }
   const positions = held.flatMap(positionsOf)
-  const flat = (part: 'keys' | 'values'): tf.Tensor => {
+  const counts = held.flatMap(
+    (each): readonly (Float32Array | undefined)[] => countsOfRows(each) ?? new Array<undefined>(each.keys.shape[0]).fill(undefined),
+  )
+  const heap = (part: 'keys' | 'values'): tf.Tensor => {
     const each = held.map(entries => tf.reshape(entries[part], [-1, size])) // (rows · entries, size)
     return each.length === 1 ? each[0] : tf.concat(each, 0)
   }
-  return tf.tidy(() => {
-    const [keys, values] = [flat('keys'), flat('values')]
-    return runsOf(kept).map(([from, to]) => {
-      const rows = kept.slice(from, to)
-      const places = tf.tensor1d(Int32Array.from(rows.flatMap((list, i) => Array.from(list, place => offsets[from + i] + place))), 'int32')
-      const gathered = (x: tf.Tensor): tf.Tensor => tf.keep(tf.reshape(tf.gather(x, places), [rows.length, rows[0].length, size]))
-      return {
-        keys: gathered(keys),
-        values: gathered(values),
-        ...packedPositions(rows.map((list, i) => Int32Array.from(list, place => positions[from + i][place]))),
-      }
-    })
+  const rows = kept.map((list, row): Picked => {
+    const own = counts[row]
+    return {
+      places: list.map(place => offsets[row] + place),
+      positions: list.map(place => positions[row][place]),
+      counts: own && Float32Array.from(list, place => own[place]),
+    }
   })
+  let entries: readonly Entries[] = []
+  tf.tidy(() => void (entries = gatheredEntries(heap('keys'), heap('values'), rows)))
+  return entries
 }
 
 /** Cosines and sines of (new − old) · frequency, (rows, entries, size / 2) each. */
@@ -93,10 +129,11 @@ export const withPositions = (held: Entries, end: number, frequencies: Float32Ar
   const first = end - before[0].length
   const positions = packedPositions(before.map(list => Int32Array.from(list, (_, i) => first + i)))
   const values = tf.keep(tf.clone(held.values))
-  if (!frequencies) return { keys: tf.keep(tf.clone(held.keys)), values, ...positions }
+  const rest = { values, ...positions, ...(held.counts && { counts: held.counts }) }
+  if (!frequencies) return { keys: tf.keep(tf.clone(held.keys)), ...rest }
   const keys = tf.tidy(() => {
     const [cos, sin] = turnsBetween(before, first, frequencies)
     return tf.keep(turnPairs(held.keys, cos, sin))
   })
-  return { keys, values, ...positions }
+  return { keys, ...rest }
 }

@@ -41,7 +41,9 @@ export const sharesOf = (
   const lists = keys.length / width
   const hidden = hiddenOf({ queries: positions, keys, rows: lists, window })
   const grid = tf.reshape(softCap(scores, cap), [rows, groups, count, width])
-  return tf.softmax(hidden ? tf.add(grid, tf.tensor(hidden, [lists, 1, count, width])) : grid, -1) as tf.Tensor4D
+  const seen = hidden ? tf.add(grid, tf.tensor(hidden, [lists, 1, count, width])) : grid
+  const { counts } = entries
+  return tf.softmax(counts ? tf.add(seen, tf.tensor(counts.map(Math.log), [rows, 1, 1, width])) : seen, -1) as tf.Tensor4D
 }
 
 /** Shares summed over all queries of the rows that hold some entries, the mean of the query heads, (rows · entries). */
@@ -92,7 +94,7 @@ export const knownFrequencies = ({ positions, frequencies }: AttentionFacts, wha
   throw new CompressionError(
     'UNSUPPORTED',
     `${what} turns keys back, and this model's rotation follows the length of the text.`,
-    'Choose a policy that needs no rotation, such as snap-kv, with true positions.',
+    'Choose a policy or an encoding that needs no rotation, such as snap-kv or int8, with true positions.',
   )
 }
 

@@ -1,7 +1,10 @@
 import * as tf from '@tensorflow/tfjs-core'
+import { attendHeld } from './attend-held.js'
 import { evictedEntries, positionsOf, spansOf, withPositions, type Kept } from './entries.js'
+import { withPages } from './join-pages.js'
 import { lastQueries, type LastQueries } from './last-queries.js'
 import type { AttentionFacts, Entries, LayerCache } from './layer-cache.js'
+import { decodedEntries, lengthsOf, type Page } from './page.js'
 
 /** The cache of one layer: it holds every entry until it is evicted, rewound or disposed. */
 export interface HeldCache extends LayerCache {
@@ -10,8 +13,16 @@ export interface HeldCache extends LayerCache {
   readonly seen: number
   /** Entries of the head that holds most. */
   readonly length: number
-  /** Rows of one length each, in order; none before the first token. */
+  /** Exact entries: rows of one length each, in order; none before the first token. */
   readonly held: readonly Entries[]
+  /** Older entries in few bits. */
+  readonly pages: readonly Page[]
+  /** Puts older entries into one more pages and leaves others exact, which the cache owns from now on. */
+  encode(pages: readonly Page[], held: readonly Entries[]): void
+  /** All entries in full, in tensors of their own. */
+  decoded(): readonly Entries[]
+  /** Makes all entries exact; what is given back puts them back as they were, or frees what that took. */
+  thaw(): Thawed
   readonly queries: LastQueries
   /** Keeps the entries named, ascending in each row, and frees the others. */
   evict(kept: Kept): void
@@ -30,6 +41,12 @@ export interface HeldCache extends LayerCache {
   dispose(): void
 }
 
+/** Entries in few bits that were made exact, to be put back where nothing was changed, or dropped. */
+export interface Thawed {
+  restore(): void
+  drop(): void
+}
+
 /** How far a layer came. */
 export interface Progress {
   readonly seen: number
@@ -42,11 +59,23 @@ const rowsOf = (x: tf.Tensor, from: number, count: number): tf.Tensor =>
 
 const disposeEntries = (entries: readonly Entries[]): void => entries.forEach(({ keys, values }) => tf.dispose([keys, values]))
 
+/** Counts of each row with those of some more entries behind. */
+const withOnes = (counts: Float32Array, rows: number, tokens: number): Float32Array => {
+  const held = counts.length / rows
+  const all = new Float32Array(rows * (held + tokens)).fill(1)
+  for (let row = 0; row < rows; row++) all.set(counts.subarray(row * held, (row + 1) * held), row * (held + tokens))
+  return all
+}
+
 /** Entries with those of some more positions behind; keys and values (rows, tokens, size). */
-const appended = ({ keys, values, positions }: Entries, newKeys: tf.Tensor, newValues: tf.Tensor, next: number): Entries => {
+const appended = ({ keys, values, positions, counts }: Entries, newKeys: tf.Tensor, newValues: tf.Tensor, next: number): Entries => {
   const [rows, held] = keys.shape
   const tokens = newKeys.shape[1]!
-  const grown = { keys: tf.keep(tf.concat([keys, newKeys], 1)), values: tf.keep(tf.concat([values, newValues], 1)) }
+  const grown = {
+    keys: tf.keep(tf.concat([keys, newKeys], 1)),
+    values: tf.keep(tf.concat([values, newValues], 1)),
+    ...(counts && { counts: withOnes(counts, rows, tokens) }),
+  }
   if (!positions) return grown
   const lists = positions.length === held ? 1 : rows
   const all = new Int32Array(lists * (held + tokens))
@@ -59,6 +88,7 @@ const appended = ({ keys, values, positions }: Entries, newKeys: tf.Tensor, newV
 
 interface State extends Progress {
   readonly held: readonly Entries[]
+  readonly pages?: readonly Page[]
   readonly queries: LastQueries
 }
 
@@ -84,86 +114,132 @@ const placesBelow = (positions: Int32Array, limit: number): Int32Array =>
 const entriesBefore = (held: readonly Entries[], limit: number): readonly Entries[] =>
   limit === 0 ? [] : evictedEntries(held, held.flatMap(entries => positionsOf(entries).map(list => placesBelow(list, limit)))) // prettier-ignore
 
-/** Entries that go when others take their place. */
-const holder = (begin: readonly Entries[]) => {
-  let value = begin
+/** What a layer holds, and how far it came. */
+interface LayerState {
+  seen: number
+  next: number
+  pages: readonly Page[]
+  held: readonly Entries[]
+  /** How many entries are held elsewhere; undefined while they are here. */
+  away: number | undefined
+}
+
+/** Puts other entries in the place of those held, which go. */
+const hold = (state: LayerState, entries: readonly Entries[]): void => {
+  const before = state.held
+  state.held = entries
+  disposeEntries(before)
+}
+
+/** Makes all entries exact, as long as they stay so. */
+const thawed = (state: LayerState): Thawed => {
+  const entries = decodedEntries(state.pages, state.held)
+  const { pages, held } = state
+  state.pages = []
+  state.held = entries
   return {
-    get value() {
-      return value
+    restore: () => {
+      hold(state, held)
+      state.pages = pages
     },
-    set: (entries: readonly Entries[]): void => {
-      const before = value
-      value = entries
-      disposeEntries(before)
-    },
-    /** Leaves none, and gives them away. */
-    take: (): readonly Entries[] => {
-      const given = value
-      value = []
-      return given
-    },
+    drop: () => disposeEntries(held),
   }
+}
+
+const append = (state: LayerState, keys: tf.Tensor, values: tf.Tensor): readonly Entries[] => {
+  tf.tidy(() => hold(state, grown(state.held, keys, values, state.next)))
+  state.seen += keys.shape[2]!
+  state.next += keys.shape[2]!
+  return state.held
+}
+
+/** Attention over pages and counted entries; plain entries are left to the network. */
+const attending = (state: LayerState, { window = null, cap: own = null }: AttentionFacts): NonNullable<LayerCache['attend']> => {
+  return (queries, keys, values, cap) => {
+    const first = state.next
+    append(state, keys, values)
+    const positions = Int32Array.from({ length: keys.shape[2]! }, (_, i) => first + i)
+    return attendHeld(queries as tf.Tensor3D, { pages: state.pages, held: state.held, queries: positions, window }, cap ?? own)
+  }
+}
+
+const rewind = (state: LayerState, to: number): void => {
+  state.next -= state.seen - to
+  state.seen = to
+  if (to === 0) state.pages = []
+  hold(state, entriesBefore(state.held, to === 0 ? 0 : state.next))
+}
+
+const lengthOf = ({ away, pages, held }: LayerState): number => away ?? Math.max(0, ...lengthsOf(pages, held))
+
+/** Leaves no exact entries, and gives them away. */
+const giveAway = (state: LayerState): readonly Entries[] => {
+  const given = state.held
+  Object.assign(state, { away: lengthOf(state), held: [] })
+  return given
+}
+
+const advance = (state: LayerState): void => {
+  state.seen++
+  state.next++
+  if (state.away !== undefined) state.away++
 }
 
 /** A cache that begins empty, or where another one is. */
 export const heldCache = (facts: AttentionFacts, begin: State = { held: [], seen: 0, next: 0, queries: lastQueries() }): HeldCache => {
-  let { seen, next } = begin
-  const held = holder(begin.held)
-  /** How many entries are held elsewhere; undefined while they are here. */
-  let away: number | undefined
-  const cache: HeldCache = {
-    ...{ facts, queries: begin.queries },
+  const { queries, held, pages = [], seen, next } = begin
+  const state: LayerState = { seen, next, pages, held, away: undefined }
+  const attend = attending(state, facts)
+  return {
+    ...{ facts, queries },
     get seen() {
-      return seen
+      return state.seen
     },
     get next() {
-      return next
+      return state.next
     },
     get length() {
-      return away ?? Math.max(0, ...held.value.map(({ keys }) => keys.shape[1]!))
+      return lengthOf(state)
     },
     get held() {
-      return held.value
+      return state.held
     },
-    observe: fresh => begin.queries.add(fresh, next),
-    append: (keys, values) => {
-      tf.tidy(() => held.set(grown(held.value, keys, values, next)))
-      seen += keys.shape[2]!
-      next += keys.shape[2]!
-      return held.value
+    get pages() {
+      return state.pages
     },
-    evict: kept => held.set(evictedEntries(held.value, kept)),
+    get attend() {
+      return state.pages.length > 0 || state.held.some(({ counts }) => counts) ? attend : undefined
+    },
+    encode: (more, rest) => {
+      state.pages = withPages(state.pages, more)
+      hold(state, rest)
+    },
+    decoded: () => decodedEntries(state.pages, state.held),
+    thaw: () => thawed(state),
+    observe: fresh => queries.add(fresh, state.next),
+    append: (newKeys, newValues) => append(state, newKeys, newValues),
+    evict: kept => hold(state, evictedEntries(state.held, kept)),
     compact: frequencies => {
-      next = cache.length
-      held.set(held.value.map(entries => withPositions(entries, next, frequencies)))
-      begin.queries.forget()
+      state.next = lengthOf(state)
+      hold(state, state.held.map(entries => withPositions(entries, state.next, frequencies))) // prettier-ignore
+      queries.forget()
     },
-    giveAway: () => {
-      away = cache.length
-      return held.take()
-    },
-    advance: () => {
-      seen++
-      next++
-      away = away === undefined ? undefined : away + 1
-    },
-    replace: (entries, at = { seen, next }) => {
-      held.set(entries)
-      away = undefined
-      ;({ seen, next } = at)
+    giveAway: () => giveAway(state),
+    advance: () => advance(state),
+    replace: (entries, at = state) => {
+      hold(state, entries)
+      Object.assign(state, { away: undefined, seen: at.seen, next: at.next })
     },
     rewind: to => {
-      if (to >= seen) return
-      next -= seen - to
-      seen = to
-      held.set(entriesBefore(held.value, seen === 0 ? 0 : next))
-      begin.queries.forget()
+      if (to >= state.seen) return
+      rewind(state, to)
+      queries.forget()
     },
-    fork: () => heldCache(facts, { held: shared(held.value), seen, next, queries: begin.queries.fork() }),
+    fork: () => heldCache(facts, { ...state, held: shared(state.held), queries: queries.fork() }),
     dispose: () => {
-      held.set([])
-      begin.queries.forget()
+      state.pages = []
+      hold(state, [])
+      queries.forget()
     },
   }
-  return cache
 }

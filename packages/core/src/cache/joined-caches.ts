@@ -7,6 +7,7 @@ import { knownFrequencies } from './features.js'
 import { heldCache, type HeldCache } from './held-cache.js'
 import type { AttentionFacts, Entries } from './layer-cache.js'
 import type { Sums } from './planned-layer.js'
+import { encodingOf } from './policy.js'
 import { turnPairs } from './turn-pairs.js'
 
 const BATCH = 'A batch of texts of different length'
@@ -16,18 +17,25 @@ const shifted = (held: Entries, by: number, facts: AttentionFacts): Entries => {
   const frequencies = by === 0 ? undefined : knownFrequencies(facts, BATCH)
   const values = tf.keep(tf.clone(held.values))
   const positions = packedPositions(positionsOf(held).map(list => list.map(position => position + by)))
-  if (!frequencies) return { keys: tf.keep(tf.clone(held.keys)), values, ...positions }
+  const merged = held.counts ? { counts: held.counts } : {}
+  if (!frequencies) return { keys: tf.keep(tf.clone(held.keys)), values, ...positions, ...merged }
   const keys = tf.tidy(() => {
     const angles = tf.tensor1d(Float32Array.from(frequencies, frequency => by * frequency))
     return tf.keep(turnPairs(held.keys, tf.cos(angles), tf.sin(angles)))
   })
-  return { keys, values, ...positions }
+  return { keys, values, ...positions, ...merged }
 }
 
 const refused = (what: string, remedy: string): CompressionError => new CompressionError('UNSUPPORTED', what, remedy)
 
 /** Refuses what cannot stand at other positions, before anything is made. */
 const checkJoined = (all: readonly Caches[]): void => {
+  const encoding = encodingOf(all[0].plan)
+  if (encoding)
+    throw refused(
+      `${encoding.name} encodes entries at their positions, and those of a batch move.`,
+      'Read the texts one by one, or without an encoding.',
+    )
   const layers = all.flatMap(({ layers: own }) => own.flatMap(layer => layer ?? []))
   if (layers.some(({ queries }) => queries.value))
     throw refused(

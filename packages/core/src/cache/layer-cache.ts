@@ -25,6 +25,8 @@ export interface Entries {
   readonly values: Tensor
   /** Of each entry, ascending: (rows · entries), or (entries) where all rows agree; entry i is at position i where absent. */
   readonly positions?: Int32Array
+  /** How many entries each was merged from, (rows · entries); 1 where absent. Its score is log(count) higher. */
+  readonly counts?: Float32Array
 }
 
 /** What a layer remembers: what was seen is not what is held, and every entry knows its position. */
@@ -39,5 +41,5 @@ export interface LayerCache {
    * Where given, it takes the place of `append` and of the products with it: softmax(q · [past, keys]ᵀ) · [past, values] with queries that
    * are scaled already, (rows, groups · tokens, size), scores kept within ± cap; keys and values of the new positions (batch, key heads, tokens, size).
    */
-  attend?(queries: Tensor, keys: Tensor, values: Tensor, cap?: number | null): Tensor
+  readonly attend?: ((queries: Tensor, keys: Tensor, values: Tensor, cap?: number | null) => Tensor) | undefined
 }

@@ -1,12 +1,12 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { CompressionError } from '@tersor/tensor'
 import type { Made } from '../step/options.js'
-import { flat, positionsOf, spansOf, type Kept } from './entries.js'
+import { flat, packedPositions, positionsOf, spansOf, type Kept } from './entries.js'
 import { countsOf, lastOf, momentsOf, queriesOfRows, sharesOf, sumsOfShares } from './features.js'
 import type { HeldCache } from './held-cache.js'
 import type { Queries } from './last-queries.js'
 import type { AttentionFacts, Entries } from './layer-cache.js'
-import type { CachePolicy, CacheView, EntriesView, Features, LayerView } from './policy.js'
+import type { AskedStep, CachePolicy, CacheRewrite, CacheView, EntriesView, Features, LayerView, Rewritten } from './policy.js'
 import type { Rng } from '../run/rng.js'
 
 /** Sums of shares of each entry, and how many queries saw it, row by row. */
@@ -66,7 +66,7 @@ const noQueries = (policy: Made): CompressionError =>
 type Hold = <T extends tf.Tensor>(tensor: T) => T
 
 /** The features that a policy names of some rows; inside a tidy, whose end `hold` lets tensors outlive. */
-const featuresOf = (policy: CachePolicy & Made, rows: Queries, entries: Entries, facts: AttentionFacts, hold: Hold): Partial<Features> => {
+const featuresOf = (policy: AskedStep, rows: Queries, entries: Entries, facts: AttentionFacts, hold: Hold): Partial<Features> => {
   const needs = policy.needs as Partial<Record<keyof Features, number>>
   const last = (count: number): Queries => lastOf(rows, count)
   return {
@@ -79,7 +79,7 @@ const featuresOf = (policy: CachePolicy & Made, rows: Queries, entries: Entries,
 const OF_QUERIES: readonly (keyof Features)[] = ['queries', 'lastShares', 'queryMoments']
 
 /** What a policy sees of a layer; its tensors are freed by `dispose`. */
-const viewOf = (policy: CachePolicy & Made, cache: HeldCache, { sums, counts }: Sums, asking: Asking) => {
+const viewOf = (policy: AskedStep, cache: HeldCache, { sums, counts }: Sums, asking: Asking) => {
   const { held, facts } = cache
   const queries = cache.queries.value
   if (!queries && OF_QUERIES.some(name => name in policy.needs)) throw noQueries(policy)
@@ -91,10 +91,10 @@ const viewOf = (policy: CachePolicy & Made, cache: HeldCache, { sums, counts }: 
   const parts: (EntriesView & Partial<Features>)[] = []
   tf.tidy(() => {
     spansOf(held).forEach(([from, to], i) => {
-      const { keys, values } = held[i]
+      const { keys, values, counts: merged } = held[i]
       const features = queries ? featuresOf(policy, queriesOfRows(queries, from, to), held[i], facts, hold) : {}
       const shares = 'shares' in policy.needs ? { shares: { sums: flat(sums.slice(from, to)), counts: flat(counts.slice(from, to)) } } : {}
-      parts.push({ keys, values, positions: positionsOf(held[i]), ...features, ...shares })
+      parts.push({ keys, values, positions: positionsOf(held[i]), ...(merged && { counts: merged }), ...features, ...shares })
     })
   })
   const view = { parts, seen: cache.seen, next: cache.next, ...asking } as CacheView<keyof Features>
@@ -125,13 +125,58 @@ const keepsAll = (policy: Made, kept: Kept, held: readonly Entries[]): boolean =
   return kept.every((places, row) => places.length === lengths[row])
 }
 
-/** Asks one policy of one layer and evicts what it lets go; the sums that are left, or undefined where nothing was evicted. */
-export const askPolicy = async (
-  policy: CachePolicy & Made,
-  cache: HeldCache,
-  sums: Sums = NONE,
-  asking: Asking,
-): Promise<Sums | undefined> => {
+/** What becomes of some rows, as the cache holds it, and the places of what stays. */
+const rewrittenPart = async (
+  rewrite: CacheRewrite & Made,
+  part: CacheView<keyof Features>['parts'][number],
+  view: CacheView<keyof Features>,
+): Promise<readonly [Entries, Kept] | undefined> => {
+  const made: Rewritten | 'all' = await rewrite.rewrite(part, view)
+  if (made === 'all') return undefined
+  const { kept, keys, values, counts } = made
+  const positions = kept.map((places, row) => places.map(place => part.positions[row][place]))
+  return [{ keys, values, ...packedPositions(positions), counts }, kept]
+}
+
+/** A copy of entries that stay as they are. */
+const copied = (entries: Entries): Entries => ({
+  ...entries,
+  keys: tf.keep(tf.clone(entries.keys)),
+  values: tf.keep(tf.clone(entries.values)),
+})
+
+/** Asks one rewrite of one layer; the sums that are left, or undefined where nothing was changed. */
+const askRewrite = async (rewrite: CacheRewrite & Made, cache: HeldCache, sums: Sums, asking: Asking): Promise<Sums | undefined> => {
+  const { view, dispose } = viewOf(rewrite, cache, sums, asking)
+  const made: Entries[] = []
+  const kept: Int32Array[] = []
+  let changes = false
+  try {
+    for (const [i, part] of view.parts.entries()) {
+      const changed = await rewrittenPart(rewrite, part, view)
+      if (changed) changes = true
+      made.push(changed ? changed[0] : copied(cache.held[i]))
+      kept.push(...(changed?.[1] ?? part.positions.map(list => Int32Array.from(list, (_, place) => place))))
+    }
+    if (changes) keepsAll(rewrite, kept, cache.held)
+  } catch (error) {
+    made.forEach(({ keys, values }) => tf.dispose([keys, values]))
+    throw error
+  } finally {
+    dispose()
+  }
+  if (!changes) {
+    made.forEach(({ keys, values }) => tf.dispose([keys, values]))
+    return undefined
+  }
+  cache.replace(made)
+  return keptSums(sums, kept)
+}
+
+/** Asks one step of one layer and takes what it lets go; the sums that are left, or undefined where nothing was changed. */
+export const askStep = async (step: AskedStep, cache: HeldCache, sums: Sums = NONE, asking: Asking): Promise<Sums | undefined> => {
+  if (step.kind === 'rewrite') return askRewrite(step, cache, sums, asking)
+  const policy: CachePolicy & Made = step
   const { view, dispose } = viewOf(policy, cache, sums, asking)
   try {
     const kept = await policy.keep(view)

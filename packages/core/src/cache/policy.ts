@@ -2,6 +2,7 @@ import type { Tensor, Tensor4D } from '@tensorflow/tfjs-core'
 import { defineValue, type ValueDefinition } from '../step/define-method.js'
 import type { Made, OptionTable } from '../step/options.js'
 import type { Rng } from '../run/rng.js'
+import type { CacheEncoding } from './encoding.js'
 import type { Kept } from './entries.js'
 import type { AttentionFacts } from './layer-cache.js'
 
@@ -24,6 +25,8 @@ export interface EntriesView {
   readonly keys: Tensor
   readonly values: Tensor
   readonly positions: readonly Int32Array[]
+  /** How many entries each was merged from, (rows · entries); 1 where absent. */
+  readonly counts?: Float32Array
 }
 
 /** Which of the layers with attention this is. */
@@ -67,8 +70,41 @@ export const definePolicy = <const O extends OptionTable, F extends FeatureName 
 /** Whether a value is a policy that a factory made. */
 export const isPolicy = (value: object): value is CachePolicy & Made => (value as Partial<CachePolicy>).kind === 'policy' && 'keep' in value
 
-/** Policies in the order in which they are asked. */
-export type CachePlan = readonly (CachePolicy & Made)[]
+/** What entries of some rows become: those at `kept`, equally many of each row, with other keys, values and counts. */
+export interface Rewritten {
+  readonly kept: Kept
+  /** (rows, entries, size), which the cache owns from now on. */
+  readonly keys: Tensor
+  readonly values: Tensor
+  /** (rows · entries) */
+  readonly counts: Float32Array
+}
+
+/** Lets entries go and makes others of what was in them. */
+export interface CacheRewrite<F extends FeatureName = any> {
+  readonly kind: 'rewrite'
+  readonly needs: Readonly<Record<F, number>>
+  readonly when: When
+  /** What becomes of rows that hold equally many entries; 'all' changes nothing. */
+  rewrite(part: EntriesView & Readonly<Pick<Features, F>>, view: CacheView<F>): Promise<Rewritten | 'all'>
+}
+
+/** Declares a rewrite, likewise. */
+export const defineRewrite = <const O extends OptionTable, F extends FeatureName = never>(
+  definition: ValueDefinition<O, CacheRewrite<F>>,
+) => defineValue('rewrite', definition)
+
+/** What is asked when it is due. */
+export type AskedStep = (CachePolicy | CacheRewrite) & Made
+
+/** Policies and rewrites in the order in which they are asked, and at the end at most one encoding of what they leave. */
+export type CachePlan = readonly (AskedStep | (CacheEncoding & Made))[]
+
+/** The policies and rewrites of a plan. */
+export const askedOf = (plan: CachePlan): readonly AskedStep[] => plan.filter(step => step.kind !== 'encoding')
+
+/** The encoding of a plan. */
+export const encodingOf = (plan: CachePlan): (CacheEncoding & Made) | undefined => plan.find(step => step.kind === 'encoding')
 
 /** Whether a policy of it renumbers what stays, so that a text may outgrow the context. */
-export const isCompact = (plan: CachePlan): boolean => plan.some(({ positions }) => positions === 'compact')
+export const isCompact = (plan: CachePlan): boolean => plan.some(step => step.kind === 'policy' && step.positions === 'compact')

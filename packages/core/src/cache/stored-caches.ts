@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { CompressionError, fromFloat32, fromIntegers, toFloat32, toInt32, type Dense, type Parameter } from '@tersor/tensor'
+import { fromFloat32, fromIntegers, toFloat32, toInt32, type Dense, type Parameter } from '@tersor/tensor'
 import type { Model } from '../model/model.js'
 import { cachesFrom, type Caches } from './caches.js'
 import { checkPlan } from './check-plan.js'
@@ -7,8 +7,11 @@ import { flat } from './entries.js'
 import { heldCache, type HeldCache } from './held-cache.js'
 import { lastQueries } from './last-queries.js'
 import type { AttentionFacts, Entries } from './layer-cache.js'
+import { lengthsOf, type Page } from './page.js'
 import type { Sums } from './planned-layer.js'
 import type { CachePlan } from './policy.js'
+import { factsOfPages, readPages, storedPages, type PageFacts } from './stored-pages.js'
+import { checkedPositions, numbers, refusal, type Reading } from './stored-parts.js'
 
 /** What is not numbers in tensors of the state of caches; plain data. */
 export interface CachesFacts {
@@ -16,13 +19,18 @@ export interface CachesFacts {
   readonly seen: number
   readonly asked: readonly number[]
   readonly changedAt: number
-  /** Of each layer with attention: the position of its next token, how many parts it has, and of how many queries it keeps the last. */
-  readonly layers: readonly { readonly next: number; readonly parts: number; readonly wanted: number }[]
+  /** Of each layer with attention: the position of its next token, how many parts it has, its pages, and of how many queries it keeps the last. */
+  readonly layers: readonly {
+    readonly next: number
+    readonly parts: number
+    readonly pages?: readonly PageFacts[]
+    readonly wanted: number
+  }[]
 }
 
 export interface StoredCaches {
   readonly facts: CachesFacts
-  readonly parameters: Readonly<Record<string, Dense>>
+  readonly parameters: Readonly<Record<string, Parameter>>
 }
 
 const stored = async (tensor: tf.Tensor): Promise<Dense> => fromFloat32(await tensor.data<'float32'>(), 'f32', tensor.shape)
@@ -34,12 +42,17 @@ const numbersOf = (lists: readonly Float32Array[]): Dense => {
   return fromFloat32(all, 'f32', [all.length])
 }
 
-const storedLayer = async (name: string, { held, queries }: HeldCache, { sums, counts }: Sums): Promise<[string, Dense][]> => {
-  const all: [string, Dense][] = []
-  for (const [i, { keys, values, positions }] of held.entries()) {
+const storedLayer = async (
+  name: string,
+  { held, pages, queries }: HeldCache,
+  { sums, counts }: Sums,
+): Promise<readonly (readonly [string, Parameter])[]> => {
+  const all: (readonly [string, Parameter])[] = [...storedPages(name, pages)]
+  for (const [i, { keys, values, positions, counts: merged }] of held.entries()) {
     const part = `${name}.parts.${i}`
     all.push([`${part}.keys`, await stored(keys)], [`${part}.values`, await stored(values)])
     if (positions) all.push([`${part}.positions`, whole(positions)])
+    if (merged) all.push([`${part}.counts`, numbersOf([merged])])
   }
   if (sums.length > 0) all.push([`${name}.sums`, numbersOf(sums)], [`${name}.counts`, numbersOf(counts)])
   if (queries.value)
@@ -51,42 +64,13 @@ const storedLayer = async (name: string, { held, queries }: HeldCache, { sums, c
 export const storeCaches = async (caches: Caches): Promise<StoredCaches> => {
   const { layers, sums, asked, changedAt } = caches.state
   const own = layers.filter(layer => layer !== undefined)
-  const parameters: Record<string, Dense> = {}
+  const parameters: Record<string, Parameter> = {}
   for (const [i, layer] of own.entries()) Object.assign(parameters, Object.fromEntries(await storedLayer(`layers.${i}`, layer, sums[i])))
-  const facts = own.map(({ next, held, queries }) => ({ next, parts: held.length, wanted: queries.wanted }))
+  const facts = own.map(({ next, held, pages, queries }) => ({
+    ...{ next, parts: held.length, wanted: queries.wanted },
+    ...(pages.length > 0 && { pages: factsOfPages(pages) }),
+  }))
   return { facts: { seed: caches.seed, seen: caches.seen, asked, changedAt, layers: facts }, parameters }
-}
-
-const refusal = (name: string, what: string): CompressionError =>
-  new CompressionError(
-    'BAD_FILE',
-    `"${name}" of the saved cache ${what}.`,
-    'Save the session again; this file is damaged or of another network.',
-    { name },
-  )
-
-type Read = (name: string) => Promise<Parameter>
-
-const numbers = (name: string, parameter: Parameter, dtype: 'f32' | 'i32'): Dense => {
-  if (parameter.kind === 'dense' && parameter.dtype === dtype) return parameter
-  throw refusal(name, `is no ${dtype} tensor`)
-}
-
-/** Positions of some rows that ascend and end before the next. */
-const checkedPositions = (name: string, positions: Int32Array, entries: number, rows: number, next: number): Int32Array => {
-  if (positions.length !== entries && positions.length !== rows * entries)
-    throw refusal(name, `has ${positions.length} positions for ${rows} rows of ${entries}`)
-  positions.forEach((position, at) => {
-    const first = at % entries === 0
-    if (position < 0 || position >= next || (!first && position <= positions[at - 1]))
-      throw refusal(name, `has position ${position} at ${at}`)
-  })
-  return positions
-}
-
-interface Reading {
-  readonly read: Read
-  readonly has: (name: string) => boolean
 }
 
 const readPart = async (part: string, { read, has }: Reading, { size }: AttentionFacts, next: number): Promise<Entries> => {
@@ -101,13 +85,15 @@ const readPart = async (part: string, { read, has }: Reading, { size }: Attentio
   const name = `${part}.positions`
   const positions = has(name) ? checkedPositions(name, toInt32(numbers(name, await read(name), 'i32')), entries, rows, next) : undefined
   if (!positions && entries > next) throw refusal(`${part}.keys`, `holds ${entries} entries before position ${next}`)
+  const counts = has(`${part}.counts`) ? toFloat32(numbers(`${part}.counts`, await read(`${part}.counts`), 'f32')) : undefined
+  if (counts && counts.length !== rows * entries)
+    throw refusal(`${part}.counts`, `has ${counts.length} numbers for ${rows} rows of ${entries}`)
   const upload = (leaf: Dense): tf.Tensor => tf.tensor(toFloat32(leaf), [...leaf.shape], 'float32')
-  return { keys: upload(keys), values: upload(values), ...(positions && { positions }) }
+  return { keys: upload(keys), values: upload(values), ...(positions && { positions }), ...(counts && { counts }) }
 }
 
 /** A flat list cut into the rows of a layer; those of entries that came since the sums were made are not in it. */
-const byRow = (name: string, values: Float32Array, held: readonly Entries[]): readonly Float32Array[] => {
-  const lengths = held.flatMap(({ keys }) => new Array<number>(keys.shape[0]).fill(keys.shape[1]!))
+const byRow = (name: string, values: Float32Array, lengths: readonly number[]): readonly Float32Array[] => {
   const total = lengths.reduce((sum, length) => sum + length, 0)
   const since = (total - values.length) / lengths.length
   if (!Number.isInteger(since) || since < 0 || since > Math.min(...lengths))
@@ -132,17 +118,19 @@ const readLayer = async (
   facts: CachesFacts,
   index: number,
 ): Promise<readonly [HeldCache, Sums]> => {
-  const { next, parts, wanted } = facts.layers[index]
+  const { next, parts, pages: pageFacts = [], wanted } = facts.layers[index]
   const held: Entries[] = []
   try {
     for (let i = 0; i < parts; i++) held.push(await readPart(`${name}.parts.${i}`, reading, attention, next))
     const rows = held.reduce((sum, { keys }) => sum + keys.shape[0], 0)
     if (rows !== (facts.seen === 0 ? 0 : attention.keyHeads))
       throw refusal(name, `has ${rows} rows, and the layer ${attention.keyHeads} key heads`)
-    const list = async (what: string) => byRow(`${name}.${what}`, toFloat32(numbers(`${name}.${what}`, await reading.read(`${name}.${what}`), 'f32')), held) // prettier-ignore
+    const pages: readonly Page[] = await readPages(name, pageFacts, reading, attention, held, next)
+    const lengths = lengthsOf(pages, held)
+    const list = async (what: string) => byRow(`${name}.${what}`, toFloat32(numbers(`${name}.${what}`, await reading.read(`${name}.${what}`), 'f32')), lengths) // prettier-ignore
     const sums = reading.has(`${name}.sums`) ? { sums: await list('sums'), counts: await list('counts') } : { sums: [], counts: [] }
     const queries = await readQueries(name, reading, attention, wanted)
-    return [heldCache(attention, { held, seen: facts.seen, next, queries }), sums]
+    return [heldCache(attention, { held, pages, seen: facts.seen, next, queries }), sums]
   } catch (error) {
     held.forEach(({ keys, values }) => tf.dispose([keys, values]))
     throw error

@@ -2,7 +2,7 @@ import * as tf from '@tensorflow/tfjs-core'
 import { encoded, type Codec, type Encoded, type Parameter } from '@tersor/tensor'
 import { firstOf, floatsAre, partsAre, shapeIs } from './checks.js'
 
-/** A product of two thin matrices: value = u · v. Parts: u (out, rank), v (rank, in). */
+/** A product of two thin matrices, or of each two of as many: value = u · v. Parts: u (…, out, rank), v (…, rank, in). */
 export const factored: Codec = Object.freeze<Codec>({
   name: 'factored',
   payload: ['u', 'v'],
@@ -11,11 +11,13 @@ export const factored: Codec = Object.freeze<Codec>({
     firstOf(
       () => partsAre(parts, ['u', 'v']),
       () => floatsAre('u', parts.u) ?? floatsAre('v', parts.v),
-      () => shapeIs('u', parts.u, [shape[0], parts.u.shape[1] ?? 0]) ?? shapeIs('v', parts.v, [parts.u.shape[1], shape[1]]),
-      () => (shape.length === 2 ? undefined : `the whole has ${shape.length} axes, expected 2`),
+      () => (shape.length === 2 || shape.length === 3 ? undefined : `the whole has ${shape.length} axes, expected 2 or 3`),
+      () => shapeIs('u', parts.u, [...shape.slice(0, -1), parts.u.shape.at(-1) ?? 0]),
+      () => shapeIs('v', parts.v, [...shape.slice(0, -2), parts.u.shape.at(-1) ?? 0, shape[shape.length - 1]]),
     ),
   decode: ({ u, v }: Readonly<Record<string, tf.Tensor>>) => tf.matMul(u as tf.Tensor2D, v as tf.Tensor2D),
 })
 
-/** Builds the tree from u (out, rank) and v (rank, in). */
-export const factoredOf = (u: Parameter, v: Parameter): Encoded => encoded(factored, [u.shape[0], v.shape[1]], { u, v })
+/** Builds the tree from u (…, out, rank) and v (…, rank, in). */
+export const factoredOf = (u: Parameter, v: Parameter): Encoded =>
+  encoded(factored, [...u.shape.slice(0, -1), v.shape[v.shape.length - 1]], { u, v })

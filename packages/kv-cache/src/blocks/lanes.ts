@@ -14,7 +14,7 @@ const ENTRIES = /^layers\.\d+\.parts\.\d+\.(keys|values)$/
 const isInLanes = (name: string): boolean => ENTRIES.test(name)
 
 /** What stands beside lanes: positions, and what policies remember. */
-export const besideLanes = (parameters: StoredCaches['parameters']): Readonly<Record<string, Dense>> =>
+export const besideLanes = (parameters: StoredCaches['parameters']): StoredCaches['parameters'] =>
   Object.fromEntries(Object.entries(parameters).filter(([name]) => !isInLanes(name)))
 
 const partNames = ({ layers }: CachesFacts): readonly string[] =>
@@ -27,7 +27,7 @@ export const lanesOf = ({ facts, parameters }: StoredCaches): { readonly parts: 
   const parts: { name: string; rows: number }[] = []
   const lanes: Lane[] = []
   for (const name of partNames(facts)) {
-    const [keys, values] = ['keys', 'values'].map(part => parameters[`${name}.${part}`])
+    const [keys, values] = ['keys', 'values'].map(part => parameters[`${name}.${part}`] as Dense)
     const [rows, entries, size] = keys.shape
     const [k, v] = [toFloat32(keys), toFloat32(values)]
     parts.push({ name, rows })

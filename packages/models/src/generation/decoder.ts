@@ -74,10 +74,11 @@ const advance = async ({ layers, step }: Held, id: number, position: number): Pr
 /**
  * Decodes token by token as one graph on tensors of fixed shape, without JavaScript between its operations. `count` is how many tokens
  * may come. Undefined where the engine cannot replay, for frequencies that follow the length of the text, which a recorded graph keeps
- * as they were, and where layers count positions apart.
+ * as they were, where layers count positions apart, and for plans with a rewrite or an encoding, whose codes the graph could not multiply:
+ * those decode by plain steps.
  */
 export const decoder = async (model: LanguageModel, env: Env, caches: Caches, count: number): Promise<Decoder | undefined> => {
-  if (model.config.rope && followsLength(model.config.rope)) return undefined
+  if ((model.config.rope && followsLength(model.config.rope)) || caches.plan.some(({ kind }) => kind !== 'policy')) return undefined
   const own = caches.layers.filter(layer => layer !== undefined)
   let left = count
   let held: Held | undefined

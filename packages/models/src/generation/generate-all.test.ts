@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core'
 import '@tersor/backend-ort'
 import type { CachePlan } from '@tersor/core'
-import { adaptive, h2o, snapKv, streamingLlm } from '@tersor/kv-cache'
+import { adaptive, h2o, snapKv, streamingLlm, int8 } from '@tersor/kv-cache'
 import { freshModel } from '../networks/fresh-model.js'
 import type { LanguageModel } from '../networks/language-model.js'
 import { picoLlama } from '../networks/pico-llama.js'
@@ -86,6 +86,9 @@ it('refuses learned positions, rotations that follow the text, and no prompts', 
   const gpt2 = freshModel({ model_type: 'gpt2', n_embd: 32, n_head: 4, n_layer: 2, vocab_size: 40, n_positions: 64 }, { seed: 3 })
   await expect(together(gpt2 as LanguageModel)).rejects.toThrow('Texts of different length have no positions in common')
   await expect(together(llama({ rope_scaling: { rope_type: 'dynamic', factor: 2 } }))).rejects.toMatchObject({ code: 'UNSUPPORTED' })
+  await expect(together(llama(), { cache: [int8()] })).rejects.toThrow(
+    'int8 encodes entries at their positions, and those of a batch move.',
+  )
   await expect(together(llama(), { prompts: [] })).rejects.toThrow('There are no prompts.\nPass one at least.')
   await expect(together(llama(), { prompts: [[1], [99]] })).rejects.toMatchObject({ code: 'BAD_DATA' })
 })

@@ -83,6 +83,12 @@ const damaged = (what: string, cause?: unknown): CompressionError =>
 
 const isCount = (value: unknown): value is number => typeof value === 'number' && Number.isSafeInteger(value) && value >= 0
 
+const isLayer = (layer: Partial<CachesFacts['layers'][number]> | null): boolean =>
+  isCount(layer?.next) &&
+  isCount(layer.parts) &&
+  (layer.pages === undefined ||
+    (Array.isArray(layer.pages) && layer.pages.every(page => isCount((page as typeof page | null)?.from) && isCount(page.to))))
+
 const isFacts = (value: Partial<CachesFacts> | undefined, plan: CachePlan): value is CachesFacts =>
   isCount(value?.seed) &&
   isCount(value.seen) &&
@@ -91,7 +97,7 @@ const isFacts = (value: Partial<CachesFacts> | undefined, plan: CachePlan): valu
   value.asked.length === plan.length &&
   value.asked.every(isCount) &&
   Array.isArray(value.layers) &&
-  value.layers.every((layer: Partial<CachesFacts['layers'][number]> | null) => isCount(layer?.next) && isCount(layer.parts))
+  value.layers.every((layer: Partial<CachesFacts['layers'][number]> | null) => isLayer(layer))
 
 const readRecord = async (store: ParameterStore): Promise<Partial<SessionRecord>> => {
   if (!store.names().includes(RECORD) || !store.names().includes(IDS)) throw damaged('has no tokens, or no record of what it is')

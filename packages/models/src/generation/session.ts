@@ -70,7 +70,9 @@ const checkContext = (caches: Caches, more: number, { contextLength }: Decodable
 
 /** A policy that renumbers must let go before the context is full. */
 export const checkCompact = (plan: CachePlan, contextLength: number): void => {
-  for (const { name, when, positions } of plan) {
+  for (const step of plan) {
+    if (step.kind !== 'policy') continue
+    const { name, when, positions } = step
     if (positions !== 'compact' || !('over' in when) || when.over + when.slack <= contextLength) continue
     throw new CompressionError(
       'BAD_OPTION',

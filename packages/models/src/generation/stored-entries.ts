@@ -14,13 +14,13 @@ export const isStored = (name: string): boolean => ENTRIES.test(name)
 /** Keys and values as a storage makes bytes of them; all else as it is. */
 export const storedBy = (
   storage: CacheStorage,
-  parameters: Readonly<Record<string, Dense>>,
+  parameters: Readonly<Record<string, Parameter>>,
   layers: number,
-): Readonly<Record<string, Dense>> =>
+): Readonly<Record<string, Parameter>> =>
   Object.fromEntries(
     Object.entries(parameters).map(([name, parameter]) => {
       const [, layer, part] = ENTRIES.exec(name) ?? []
-      if (layer === undefined) return [name, parameter]
+      if (layer === undefined || parameter.kind !== 'dense') return [name, parameter]
       const [rows, entries, size] = parameter.shape
       const given = { values: toFloat32(parameter), shape: [rows, entries, size] as const }
       const bytes = storage.encode(given, { layer: Number(layer), of: layers, part: part as 'keys' | 'values' })

@@ -1,4 +1,4 @@
-import { createRng } from '@tersor/core'
+import { CORE_CODECS, createRng } from '@tersor/core'
 import { generate as stream, type Generator } from '@tersor/models/generate'
 import type { OpenedModel } from '@tersor/models/open-model'
 import type { SaveOptions, Session, SessionOptions } from '@tersor/models'
@@ -42,7 +42,7 @@ const sessionFor = async (model: Generator, from: string | undefined, options: S
   const { loadSession, openSession } = await import('@tersor/models')
   if (from === undefined) return openSession(model, options)
   const { openSafetensors } = await import('@tersor/formats/safetensors')
-  const store = await openSafetensors(from)
+  const store = await openSafetensors(from, { codecs: CORE_CODECS })
   try {
     return await loadSession(model, store, options)
   } finally {

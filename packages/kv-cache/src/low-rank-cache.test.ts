@@ -1,0 +1,28 @@
+import '@tensorflow/tfjs-backend-cpu'
+import { describeEncoding } from '@tersor/testing'
+import { lowRankCache } from './low-rank-cache.js'
+import { encodedBy } from './view.fixture.js'
+
+// 32 of 40 entries of 2 heads: halves of rank 6 for 32 entries and 8 channels, the positions of both layers' keys, and four frequencies
+describeEncoding(() => lowRankCache({ keep: 0.75, recent: 8, block: 32 }), {
+  ample: () => lowRankCache({ keep: 1, recent: 64 }),
+  bytes: [32 * 4, 2 * 2 * 6 * (32 + 8) * 2 + 4 * 4],
+  error: [0.5, 0.5],
+})
+describeEncoding(() => lowRankCache({ keep: 1, recent: 8, block: 16 }), {
+  ample: () => lowRankCache({ keep: 1, recent: 64 }),
+  bytes: [32 * 4, 2 * 2 * 8 * (32 + 8) * 2 + 4 * 4],
+  error: [2e-3, 2e-3],
+})
+
+it('keeps directions that all entries share', async () => {
+  const x = Array.from(
+    { length: 20 * 8 },
+    (_, at) => Math.sin(Math.floor(at / 8)) * Math.cos(at % 8) + Math.cos(3 * Math.floor(at / 8)) * (at % 2),
+  )
+  const [{ keys }] = await encodedBy(lowRankCache({ keep: 0.25 }), x, 8)
+  keys.forEach((value, i) => expect(Math.abs(value - x[i])).toBeLessThan(5e-3))
+})
+
+it('needs to know how much', () =>
+  expect(() => lowRankCache({} as { keep: number })).toThrow('low-rank-cache encoding needs the option "keep".\nPass keep: 0 to 1'))
