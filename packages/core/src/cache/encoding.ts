@@ -4,7 +4,7 @@ import { defineValue, type ValueDefinition } from '../step/define-method.js'
 import type { Made, OptionTable } from '../step/options.js'
 import type { Rng } from '../run/rng.js'
 import type { Kept } from './entries.js'
-import type { LayerView } from './policy.js'
+import type { LayerView } from './layer-cache.js'
 
 /** Shares that entries took, summed over some queries, the mean of their query heads, and how many of those queries saw each; (rows · entries). */
 export interface SummedShares {

@@ -18,6 +18,13 @@ export interface AttentionFacts {
   readonly frequencies?: () => Float32Array | undefined
 }
 
+/** Which of the layers with attention this is. */
+export interface LayerView {
+  readonly index: number
+  readonly of: number
+  readonly attention: AttentionFacts
+}
+
 /** Keys and values of some heads that hold equally many. */
 export interface Entries {
   /** (rows, entries, size); rows are batch · key heads. */

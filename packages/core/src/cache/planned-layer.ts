@@ -5,8 +5,8 @@ import { flat, packedPositions, positionsOf, spansOf, type Kept } from './entrie
 import { countsOf, lastOf, momentsOf, queriesOfRows, sharesOf, sumsOfShares } from './features.js'
 import type { HeldCache } from './held-cache.js'
 import type { Queries } from './last-queries.js'
-import type { AttentionFacts, Entries } from './layer-cache.js'
-import type { AskedStep, CachePolicy, CacheRewrite, CacheView, EntriesView, Features, LayerView, Rewritten } from './policy.js'
+import type { AttentionFacts, Entries, LayerView } from './layer-cache.js'
+import type { AskedStep, CachePolicy, CacheRewrite, CacheView, EntriesView, Features, Rewritten } from './policy.js'
 import type { Rng } from '../run/rng.js'
 
 /** Sums of shares of each entry, and how many queries saw it, row by row. */

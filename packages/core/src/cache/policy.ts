@@ -4,7 +4,7 @@ import type { Made, OptionTable } from '../step/options.js'
 import type { Rng } from '../run/rng.js'
 import type { CacheEncoding } from './encoding.js'
 import type { Kept } from './entries.js'
-import type { AttentionFacts } from './layer-cache.js'
+import type { LayerView } from './layer-cache.js'
 
 /** What is computed of a run of rows where a policy names it; of the queries since the last moment that were kept for it. */
 export interface Features {
@@ -27,13 +27,6 @@ export interface EntriesView {
   readonly positions: readonly Int32Array[]
   /** How many entries each was merged from, (rows · entries); 1 where absent. */
   readonly counts?: Float32Array
-}
-
-/** Which of the layers with attention this is. */
-export interface LayerView {
-  readonly index: number
-  readonly of: number
-  readonly attention: AttentionFacts
 }
 
 /** All that one layer holds. */
