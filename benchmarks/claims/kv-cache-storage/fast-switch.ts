@@ -8,7 +8,7 @@ import { greedy } from '@tersor/models/sampling'
 import type { Claim, Side } from '../training/claim.js'
 import { bundledTexts } from './sessions.js'
 
-const [TEXTS, TURNS, READ, WRITTEN, FITTING] = [16, 8, 12, 4, 4]
+const [TEXTS, TURNS, READ, WRITTEN, FITTING] = [16, 8, 6, 2, 4]
 const TOKENS = TURNS * (READ + WRITTEN)
 
 type Append = (text: number, ids: readonly number[]) => Promise<Float32Array>

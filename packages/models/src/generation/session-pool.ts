@@ -3,7 +3,7 @@ import { CompressionError } from '@tersor/tensor'
 import type { Generator } from './generator.js'
 import { decodableOf, sharedSource } from './session-source.js'
 import type { Shared } from './session-options.js'
-import { checkCompact, MANY, sessionOver, type Decodable, type Session, type SessionOptions } from './session.js'
+import { checkCompact, sessionOver, type Decodable, type Session, type SessionOptions } from './session.js'
 
 export interface PoolOptions extends SessionOptions {
   /** Bytes that the caches of all texts may take in memory together; the text that is read has its own however much that is. */
@@ -25,6 +25,9 @@ export interface SessionPool {
   close(name: string): void
   dispose(): Promise<void>
 }
+
+/** Recording a step pays over many tokens in a row; texts that take turns would record it anew each time they come back. */
+const UNRECORDED = 1
 
 type Kept = NonNullable<Session['codes']>['scales']
 
@@ -61,7 +64,7 @@ const residents = ({ shared, swap, most, plan, seed }: Residing) => {
 
   const open = (caches: Caches, { ids, kept }: Pick<Waiting, 'ids' | 'kept'>): Session => {
     try {
-      return sessionOver(shared, caches, ids, {}, shared.stepsOver(caches, MANY, kept))
+      return sessionOver(shared, caches, ids, {}, shared.stepsOver(caches, UNRECORDED, kept))
     } catch (error) {
       caches.dispose()
       throw error
