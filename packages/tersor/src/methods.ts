@@ -1,6 +1,6 @@
-import * as gradients from '@tersor/gradients'
 import * as kvCache from '@tersor/kv-cache'
 import * as distillation from '@tersor/distillation'
+import * as gradients from '@tersor/gradients'
 import * as lowRank from '@tersor/low-rank'
 import * as models from '@tersor/models/fold-batch-norm'
 import * as pruning from '@tersor/pruning'
@@ -22,13 +22,13 @@ export interface ListedMethod {
 
 /** Whole packages, but for models: only one file of it makes a step, and the networks are not needed for that. */
 const PACKAGES: Readonly<Record<string, object>> = {
-  '@tersor/gradients': gradients,
   '@tersor/core': core,
   '@tersor/pruning': pruning,
   '@tersor/quantization': quantization,
   '@tersor/low-rank': lowRank,
   '@tersor/distillation': distillation,
   '@tersor/kv-cache': kvCache,
+  '@tersor/gradients': gradients,
   '@tersor/models': models,
 }
 
