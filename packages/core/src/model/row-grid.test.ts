@@ -42,7 +42,10 @@ it('gives each row the step of its largest value', async () => {
 it('rounds what a site multiplies wherever the store says so, stage by stage and as a whole', async () => {
   const bare = await rounding(3)
   const [site] = sitesOf(bare)
-  const x = tf.tensor2d(Float32Array.from({ length: 64 }, (_, i) => Math.sin(3 * i + 1)), [4, 16])
+  const x = tf.tensor2d(
+    Float32Array.from({ length: 64 }, (_, i) => Math.sin(3 * i + 1)),
+    [4, 16],
+  )
   const model = quantizedActivations(bare)
   const rounded = roundRows(x, 3)
   const expected = await outputOf(picoModel(), rounded)
