@@ -1,6 +1,6 @@
 /**
  * `npm run claims [-- NAME …] [--rows TEXT]`: every claim in turn, or those named, each in its own process; those whose data is missing are
- * skipped with a message. `--rows` is for `roundings`, `training`, `kv-cache` and `stored-caches`: only rows whose names hold the text, or begin so, are measured
+ * skipped with a message. `--rows` is for `roundings`, `training`, `kv-cache`, `stored-caches` and `gradients`: only rows whose names hold the text, or begin so, are measured
  * anew;
  * `training/lsq` is short for `training --rows lsq`.
  */
@@ -22,6 +22,7 @@ const CLAIMS: readonly (readonly [script: string, data?: string])[] = [
   ['static-int8.ts', 'cifar10-resnet'],
   ['training.ts'],
   ['stored-caches.ts'],
+  ['gradients.ts'],
   ['kv-cache.ts'],
 ]
 

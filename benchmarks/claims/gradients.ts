@@ -1,0 +1,9 @@
+/**
+ * What gradients on the wire are to show: `npm run claims -- gradients`, or `gradients/dgc` for the rows whose names begin so.
+ * Fails where an order does not hold that is not written down as such.
+ */
+import { LANGUAGE } from './gradients/language.js'
+import { QUADRATICS } from './gradients/quadratics.js'
+import { runClaims } from './training/run-claims.js'
+
+await runClaims('gradients', [...QUADRATICS, ...LANGUAGE])
