@@ -69,11 +69,14 @@ it(
 it(
   'passes its own tests, those of its page, and those of the whole',
   async () => {
+    const readmes = ['packages/pruning/README', 'packages/quantization/README'] // which run the pages beside them
     const tests = ['owl', 'level-out', 'packages/weight-sharing', 'test/coverage-of-methods', 'test/layers', 'test/manifests', 'test/start']
-    const told = await run('jest/bin/jest.js', ...tests)
-    expect(told).toMatch(/Tests: +(1 skipped, )?\d+ passed, \d+ total/)
-    for (const name of ['owl.test.ts', 'owl.md', 'level-out.test.ts', 'level-out.md', 'pool.test.ts', 'merge-twins.md'])
+    const told = await run('jest/bin/jest.js', '--verbose', ...tests, ...readmes)
+    expect(told).toMatch(/Tests: +(\d+ skipped, )?\d+ passed, \d+ total/)
+    for (const name of ['owl.test.ts', 'level-out.test.ts', 'pool.test.ts', 'pruning/README.md', 'quantization/README.md'])
       expect(told).toMatch(new RegExp(`PASS .*${name}`))
+    for (const page of ['pruning/docs/owl.md', 'quantization/docs/level-out.md', 'weight-sharing/docs/merge-twins.md'])
+      expect(told).toContain(page)
   },
   5 * MINUTES,
 )

@@ -6,7 +6,7 @@ import type { Claim, Side } from '../training/claim.js'
 
 const WORKERS = 3
 const SIDE = 40
-const STEPS = 1500
+const STEPS = 2500
 const RATES = [0.1, 0.03, 0.01]
 const codec = topK({ density: 0.1 })
 
