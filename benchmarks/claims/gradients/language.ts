@@ -53,13 +53,14 @@ const rate = (peak: number) => warmupCosine({ peak, warmup: 20, steps: STEPS })
 const trained = async (
   make: (peers: Collective) => Exchange,
   transform: GradientTransform,
+  seed: number,
 ): Promise<{ loss: number; 'kilobytes a step': number }> => {
   const all = await windowsOfText()
   const [{ losses, sent }] = await together(WORKERS, async peers => {
-    const batches = windowBatches({ windows: all, batch: ROWS, length: LENGTH, seed: 10 + peers.rank })
+    const batches = windowBatches({ windows: all, batch: ROWS, length: LENGTH, seed: 10 * seed + peers.rank })
     const losses: number[] = []
-    await train(freshModel(CONFIG, { seed: 1 }), {
-      ...{ objective: crossEntropy, transform, exchange: make(peers), steps: STEPS, rng: createRng(1) },
+    await train(freshModel(CONFIG, { seed }), {
+      ...{ objective: crossEntropy, transform, exchange: make(peers), steps: STEPS, rng: createRng(seed) },
       data: (step, rng) => batches(step, rng.fork(`worker ${peers.rank}`)),
       onProgress: event => event.type === 'trained' && losses.push(event.loss),
     })
@@ -75,8 +76,7 @@ const side = (
   transform: GradientTransform = chain(clip({ norm: 1 }), adam({ learningRate: rate(PEAK) })),
 ): Side => ({
   name,
-  fixed: true,
-  measure: () => trained(make, transform),
+  measure: seed => trained(make, transform, seed),
 })
 
 const figures: Readonly<Record<string, Figure>> = {
@@ -85,6 +85,9 @@ const figures: Readonly<Record<string, Figure>> = {
 }
 /** Within so many parts of the loss of what is sent as it is. */
 const WITHIN = 0.01
+
+/** `failing`: why it does not hold here. */
+const failing = (why: string, claim: Claim): Claim => ({ ...claim, failing: why })
 
 const row = (name: string, says: string, dense: Side, ...others: readonly Side[]): Claim => ({
   name,
@@ -117,8 +120,14 @@ const momentum = chain(clip({ norm: 1 }), nesterov({ learningRate: rate(0.3), mo
 const uncompressed = side('uncompressed', peers => exchanged(peers, { codec: plain() }))
 
 export const LANGUAGE: readonly Claim[] = [
-  row('power-sgd', 'PowerSGD of rank 4 within 1 % of uncompressed', uncompressed, side('PowerSGD', peers => powerSgd(peers, { rank: 4 }))), // prettier-ignore
+  failing(
+    'behind by 1.7 %: of the 4,096 rows of the embedding few are touched in a step, and four directions do not hold them; eight do, 0.4 % behind',
+    row('power-sgd', 'PowerSGD of rank 4 within 1 % of uncompressed', uncompressed, side('PowerSGD', peers => powerSgd(peers, { rank: 4 })), side('PowerSGD of rank 8', peers => powerSgd(peers, { rank: 8 }))), // prettier-ignore
+  ),
   row('one-bit-adam', '1-bit Adam within 1 % of Adam', side('Adam', peers => oneBitAdam(peers, { freeze: STEPS }), sgd({ learningRate: rate(PEAK) })), side('1-bit Adam', peers => oneBitAdam(peers, { freeze: 60 }), sgd({ learningRate: rate(PEAK) }))), // prettier-ignore
   row('dgc', 'DGC at 0.1 % within 1 % of momentum', side('momentum', peers => exchanged(peers, { codec: plain() }), momentum), side('DGC', peers => dgc(peers, { density: 0.001, warmup: 60, clip: 1 }), sgd({ learningRate: rate(0.3) }))), // prettier-ignore
-  row('codecs', 'top-k of 1 % with error feedback within 1 % of uncompressed; and other codecs', uncompressed, side('top-k', peers => errorFeedback(peers, { codec: topK({ density: 0.01 }) })), side('sign', peers => errorFeedback(peers, { codec: sign() })), side('half', peers => errorFeedback(peers, { codec: half() })), side('QSGD', peers => exchanged(peers, { codec: qsgd() }))), // prettier-ignore
+  failing(
+    'behind by 11 %: Adam takes what arrives late and in bursts for variance, which is why 1-bit Adam freezes its own; DGC holds at a tenth of the numbers',
+    row('codecs', 'top-k of 1 % with error feedback within 1 % of uncompressed; and other codecs', uncompressed, side('top-k', peers => errorFeedback(peers, { codec: topK({ density: 0.01 }) })), side('sign', peers => errorFeedback(peers, { codec: sign() })), side('half', peers => errorFeedback(peers, { codec: half() })), side('QSGD', peers => exchanged(peers, { codec: qsgd() }))), // prettier-ignore
+  ),
 ]

@@ -75,6 +75,8 @@ const policies: Claim = {
     { figure: 'after', first: 'Expected Attention 64', than: 'SnapKV 64' },
     { figure: 'after', first: 'window 256', than: 0.4 },
   ],
+  failing:
+    'Expected Attention alone does not: queries so far are those of fillers, so what it expects is more of them, and facts look at by nobody yet are the first to go',
 }
 
 const fewBits: Claim = {
