@@ -3,7 +3,7 @@ import { addInto, scale, sumOfSquares } from '@tersor/kernels/vectors'
 import { CompressionError, sizeOf } from '@tersor/tensor'
 import type { Collective } from './collective/collective.js'
 import { defineExchange } from './define-exchange.js'
-import { averageMessages, averagePlainly, isCoded } from './exchange-of.js'
+import { averageMessages, averagePlainly, isCoded, valuesOf } from './exchange-of.js'
 import { greet, meetOnLoss } from './greeting.js'
 import { integersOf } from './message.js'
 import { topK } from './top-k.js'
@@ -87,7 +87,7 @@ export const dgc = defineExchange({
       const loss = await meetOnLoss(peers, step)
       if (clip !== undefined) clipLocally(step.gradients, clip / Math.sqrt(peers.size))
       const small = step.gradients.filter(({ shape }) => !isCoded(shape))
-      await averagePlainly(peers, small)
+      await averagePlainly(peers, valuesOf(small))
       small.forEach(gradient => moveSmall(gradient, momentum))
       const large = step.gradients.filter(({ shape }) => isCoded(shape))
       large.forEach(gradient => accumulate(gradient, momentum))

@@ -1,24 +1,7 @@
 import { fraction, required } from '@tersor/core'
-import { addInto } from '@tersor/kernels/vectors'
-import { sizeOf } from '@tersor/tensor'
 import { checkPromise, codecOption, defineExchange } from './define-exchange.js'
-import { exchangeOf, type Rule } from './exchange-of.js'
-
-const ruleOf = (control: number): Rule => ({
-  init: shape => ({ error: new Float32Array(sizeOf(shape)), own: new Float32Array(sizeOf(shape)), mean: new Float32Array(sizeOf(shape)), difference: new Float32Array(sizeOf(shape)) }), // prettier-ignore
-  before: (gradient, { error, own, difference }) => {
-    for (let i = 0; i < gradient.length; i++) difference[i] = gradient[i] - own[i]
-    return difference.map((value, i) => control * error[i] + value)
-  },
-  sent: (_encoded, decoded, { error, own, difference }) => {
-    for (let i = 0; i < decoded.length; i++) error[i] += difference[i] - decoded[i]
-    addInto(own, decoded)
-  },
-  behind: (change, { mean }) => {
-    addInto(mean, change)
-    change.set(mean)
-  },
-})
+import { exchangeOf } from './exchange-of.js'
+import { toldChanges } from './told-changes.js'
 
 /**
  * EControl: EF21 with a controlled part of the error that was left out: Δᵢ = C(η eᵢ + gᵢ − hᵢ), eᵢ ← eᵢ + gᵢ − hᵢ − Δᵢ, hᵢ ← hᵢ + Δᵢ, and
@@ -38,6 +21,6 @@ export const eControl = defineExchange({
   },
   make: (peers, { codec, control }, name) => {
     checkPromise('e-control', codec, ['exact', 'contractive'])
-    return exchangeOf(peers, name, codec, ruleOf(control))
+    return exchangeOf(peers, name, codec, toldChanges(control))
   },
 })

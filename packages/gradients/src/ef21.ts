@@ -1,18 +1,7 @@
 import { required } from '@tersor/core'
-import { addInto } from '@tersor/kernels/vectors'
-import { sizeOf } from '@tersor/tensor'
 import { checkPromise, codecOption, defineExchange } from './define-exchange.js'
-import { exchangeOf, type Rule } from './exchange-of.js'
-
-const RULE: Rule = Object.freeze<Rule>({
-  init: shape => ({ own: new Float32Array(sizeOf(shape)), mean: new Float32Array(sizeOf(shape)) }),
-  before: (gradient, { own }) => gradient.map((value, i) => value - own[i]),
-  sent: (_encoded, decoded, { own }) => addInto(own, decoded),
-  behind: (change, { mean }) => {
-    addInto(mean, change)
-    change.set(mean)
-  },
-})
+import { exchangeOf } from './exchange-of.js'
+import { toldChanges } from './told-changes.js'
 
 /**
  * EF21: workers send what their gradient changed by, hᵢ ← hᵢ + C(gᵢ − hᵢ), and all apply the mean h, which comes to rest where the gradients
@@ -27,6 +16,6 @@ export const ef21 = defineExchange({
   options: { codec: required(codecOption<'exact' | 'contractive'>('what makes changes small enough to be sent, exact or contractive')) },
   make: (peers, { codec }, name) => {
     checkPromise('ef21', codec, ['exact', 'contractive'])
-    return exchangeOf(peers, name, codec, RULE)
+    return exchangeOf(peers, name, codec, toldChanges(0))
   },
 })

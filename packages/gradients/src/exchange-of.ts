@@ -4,7 +4,7 @@ import { sizeOf, type Shape } from '@tersor/tensor'
 import type { Collective } from './collective/collective.js'
 import type { EncodeContext, MessageCodec } from './define-codec.js'
 import { greet, meetOnLoss } from './greeting.js'
-import { packMessages, unpackMessages, type Message } from './message.js'
+import { joined, packMessages, unpackMessages, type Message } from './message.js'
 
 /** Tensors of fewer numbers are joined and sent as they are, as vectors are: their bytes are few, and their numbers matter. */
 const SMALL = 1024
@@ -37,15 +37,17 @@ export const contextOf = ({ step, rng }: ExchangeStep, name: string, { rank }: C
   return { step, common, own: common.fork(`worker ${rank}`) }
 }
 
-/** The mean over all workers of small gradients, joined into one message. */
-export const averagePlainly = async (peers: Collective, gradients: readonly ExchangedGradient[]): Promise<void> => {
-  const joined = new Float32Array(gradients.reduce((sum, { values }) => sum + values.length, 0))
-  gradients.reduce((at, { values }) => (joined.set(values, at), at + values.length), 0)
-  if (joined.length === 0) return
-  await peers.sum(joined)
-  scale(joined, 1 / peers.size)
-  gradients.reduce((at, { values }) => (values.set(joined.subarray(at, at + values.length)), at + values.length), 0)
+/** The mean over all workers in the place of some numbers, joined into one message. */
+export const averagePlainly = async (peers: Collective, parts: readonly Float32Array[]): Promise<void> => {
+  if (parts.length === 0) return
+  const all = joined(parts)
+  await peers.sum(all)
+  scale(all, 1 / peers.size)
+  parts.reduce((at, part) => (part.set(all.subarray(at, at + part.length)), at + part.length), 0)
 }
+
+/** Of some gradients, their numbers. */
+export const valuesOf = (gradients: readonly ExchangedGradient[]): readonly Float32Array[] => gradients.map(({ values }) => values)
 
 /** A gradient and this worker's message about it. */
 export interface Coded {
@@ -104,7 +106,7 @@ export const exchangeOf = (peers: Collective, name: string, codec: MessageCodec,
   run: async step => {
     if (step.step === 0) await greet(peers, name, step)
     const loss = await meetOnLoss(peers, step)
-    await averagePlainly(peers, step.gradients.filter(({ shape }) => !isCoded(shape))) // prettier-ignore
+    await averagePlainly(peers, valuesOf(step.gradients.filter(({ shape }) => !isCoded(shape))))
     const large = step.gradients.filter(({ shape }) => isCoded(shape))
     if (large.length === 0) return { loss }
     const coded: Coded[] = []

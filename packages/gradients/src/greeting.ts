@@ -1,5 +1,5 @@
 import { VERSION, type ExchangeStep } from '@tersor/core'
-import { CompressionError } from '@tersor/tensor'
+import { CompressionError, finiteRange } from '@tersor/tensor'
 import type { Collective } from './collective/collective.js'
 
 /** What must be the same everywhere, in the order in which a difference is told. */
@@ -36,7 +36,7 @@ export const greet = async (peers: Collective, exchange: string, { rng, gradient
 
 /** The mean loss; throws NOT_FINITE on all workers, naming the first whose loss or gradients are no numbers. */
 export const meetOnLoss = async (peers: Collective, { step, loss, gradients }: ExchangeStep): Promise<number> => {
-  const bad = gradients.find(({ values }) => !allFinite(values))
+  const bad = gradients.find(({ values }) => finiteRange(values).bad >= 0)
   const told = Float64Array.of(loss, bad ? NaN : 0)
   const all = await peers.gather(new Uint8Array(told.buffer))
   const losses = all.map(bytes => new Float64Array(bytes!.slice().buffer))
@@ -44,11 +44,4 @@ export const meetOnLoss = async (peers: Collective, { step, loss, gradients }: E
   if (rank < 0) return losses.reduce((sum, [value]) => sum + value, 0) / peers.size
   const what = Number.isFinite(losses[rank][0]) ? 'gradients are no numbers' : `loss is ${losses[rank][0]}`
   throw new CompressionError('NOT_FINITE', `In step ${step + 1} the ${what} on worker ${rank}.`, 'Lower the learning rate, or look at the data of that worker.', { step, rank }) // prettier-ignore
-}
-
-/** A sum is finite where all numbers are, but for sums that leave the range, which are none to train on. */
-const allFinite = (values: Float32Array): boolean => {
-  let sum = 0
-  for (let i = 0; i < values.length; i++) sum += values[i] * 0
-  return sum === 0
 }

@@ -19,13 +19,16 @@ export const floatsOf = ({ bytes }: Dense): Float32Array => new Float32Array(byt
 export const integersOf = ({ bytes }: Dense): Int32Array => new Int32Array(bytes.slice().buffer)
 export const numberOf = (part: Dense): number => floatsOf(part)[0]
 
-/** Messages one behind the other. */
-export const packMessages = (messages: readonly Message[]): Uint8Array => {
-  const parts = messages.flatMap(message => Object.values(message).map(({ bytes }) => bytes))
-  const all = new Uint8Array(parts.reduce((sum, { byteLength }) => sum + byteLength, 0))
-  parts.reduce((at, bytes) => (all.set(bytes, at), at + bytes.byteLength), 0)
+/** Lists one behind the other, one at least. */
+export const joined = <T extends Float32Array | Uint8Array>(parts: readonly T[]): T => {
+  const all = new (parts[0].constructor as new (length: number) => T)(parts.reduce((sum, { length }) => sum + length, 0))
+  parts.reduce((at, part) => (all.set(part, at), at + part.length), 0)
   return all
 }
+
+/** Messages one behind the other. */
+export const packMessages = (messages: readonly Message[]): Uint8Array =>
+  joined(messages.flatMap(message => Object.values(message).map(({ bytes }) => bytes)))
 
 /** The messages of such forms; throws PEERS_DIFFER where there are more or fewer bytes. */
 export const unpackMessages = (bytes: Uint8Array, layouts: readonly Layout[]): readonly Message[] => {

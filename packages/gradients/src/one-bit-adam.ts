@@ -1,10 +1,21 @@
 import { fraction, integer, positive, required, type ExchangedGradient } from '@tersor/core'
-import { addInto, addScaled, decayInto, packSigns, subtractFrom, sumOfSquares, unpackSigns } from '@tersor/kernels/vectors'
+import {
+  addInto,
+  addScaled,
+  decayInto,
+  decaySquares,
+  overRoots,
+  packSigns,
+  subtractFrom,
+  sumOfSquares,
+  unpackSigns,
+} from '@tersor/kernels/vectors'
 import { CompressionError, sizeOf } from '@tersor/tensor'
 import type { Collective } from './collective/collective.js'
 import { defineExchange } from './define-exchange.js'
-import { averagePlainly, isCoded } from './exchange-of.js'
+import { averagePlainly, isCoded, valuesOf } from './exchange-of.js'
 import { greet, meetOnLoss } from './greeting.js'
+import { joined } from './message.js'
 
 /** Where the part of one worker begins: whole bytes of signs. */
 const startOf = (length: number, size: number, rank: number): number =>
@@ -31,12 +42,6 @@ const toSigns = (p: Float32Array, parts: readonly Float32Array[]): readonly Uint
 const fromSigns = (bytes: Uint8Array, into: Float32Array): void =>
   unpackSigns(bytes.subarray(4), new DataView(bytes.buffer, bytes.byteOffset).getFloat32(0, true), into)
 
-const join = (parts: readonly Uint8Array[]): Uint8Array => {
-  const all = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0))
-  parts.reduce((at, part) => (all.set(part, at), at + part.length), 0)
-  return all
-}
-
 /** Signs of so many numbers with their size, one piece behind the other. */
 const split = (bytes: Uint8Array, lengths: readonly number[]): readonly Uint8Array[] => {
   let at = 0
@@ -56,7 +61,7 @@ const averageBySigns = async (peers: Collective, large: readonly ExchangedGradie
       Array.from({ length: size }, (_, worker) => chunkOf(error, size, worker)),
     )
   })
-  const got = await peers.spread(Array.from({ length: size }, (_, worker) => join(perTensor.map(parts => parts[worker]))))
+  const got = await peers.spread(Array.from({ length: size }, (_, worker) => joined(perTensor.map(parts => parts[worker]))))
   const own = large.map(({ state: { mean } }) => chunkOf(mean, size, rank))
   const lengths = own.map(({ length }) => length)
   own.forEach(chunk => chunk.fill(0))
@@ -70,21 +75,16 @@ const averageBySigns = async (peers: Collective, large: readonly ExchangedGradie
     addInto(serverError, own[i])
     return toSigns(serverError, [serverError])[0]
   })
-  const all = await peers.gather(join(pieces))
+  const all = await peers.gather(joined(pieces))
   all.forEach((bytes, worker) => {
     const chunks = large.map(({ state: { mean } }) => chunkOf(mean, size, worker))
     split(bytes!, chunks.map(({ length }) => length)).forEach((piece, i) => fromSigns(piece, chunks[i])) // prettier-ignore
   })
 }
 
-/** m / (√v + ε) in the place of the gradient. */
-const direct = ({ values, state: { mean, square } }: ExchangedGradient, epsilon: number): void => {
-  for (let i = 0; i < values.length; i++) values[i] = mean[i] / (Math.sqrt(square[i]) + epsilon)
-}
-
 const moveMoments = ({ values, state: { mean, square } }: ExchangedGradient, beta1: number, beta2: number): void => {
   decayInto(mean, beta1, values, 1 - beta1)
-  for (let i = 0; i < values.length; i++) square[i] = beta2 * square[i] + (1 - beta2) * values[i] * values[i]
+  decaySquares(square, beta2, values)
 }
 
 /**
@@ -120,12 +120,12 @@ export const oneBitAdam = defineExchange({
       const loss = await meetOnLoss(peers, step)
       const isFrozen = ({ shape }: ExchangedGradient): boolean => step.step >= freeze && isCoded(shape)
       const others = step.gradients.filter(gradient => !isFrozen(gradient))
-      await averagePlainly(peers, others)
+      await averagePlainly(peers, valuesOf(others))
       others.forEach(gradient => moveMoments(gradient, beta1, beta2))
       const large = step.gradients.filter(isFrozen)
       large.forEach(({ values, state: { mean } }) => decayInto(mean, beta1, values, 1 - beta1))
       if (large.length > 0) await averageBySigns(peers, large)
-      step.gradients.forEach(gradient => direct(gradient, epsilon))
+      step.gradients.forEach(({ values, state: { mean, square } }) => overRoots(mean, square, epsilon, values))
       return { loss }
     },
   }),

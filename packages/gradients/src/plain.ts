@@ -1,6 +1,6 @@
 import { sizeOf } from '@tersor/tensor'
 import { defineCodec } from './define-codec.js'
-import { floats } from './message.js'
+import { floats, floatsOf } from './message.js'
 
 /** Plain: gradients as they are, 4 bytes a number, summed around a ring. C(x) = x. */
 export const plain = defineCodec({
@@ -12,6 +12,6 @@ export const plain = defineCodec({
     reduce: 'sum',
     layout: shape => ({ values: { dtype: 'f32', shape: [sizeOf(shape)] } }),
     encode: values => ({ values: floats(values.slice()) }),
-    decode: ({ values }, _shape, into) => into.set(new Float32Array(values.bytes.slice().buffer)),
+    decode: ({ values }, _shape, into) => into.set(floatsOf(values)),
   }),
 })

@@ -1,10 +1,10 @@
 import { createRng, integer, type ExchangedGradient } from '@tersor/core'
-import { addInto, scale, subtractFrom } from '@tersor/kernels/vectors'
+import { addInto, subtractFrom } from '@tersor/kernels/vectors'
 import { orthonormalize, thinTimesTransposed, timesThin, transposedTimesThin } from '@tersor/kernels/thin-products'
 import { sizeOf, type Shape } from '@tersor/tensor'
 import type { Collective } from './collective/collective.js'
 import { defineExchange } from './define-exchange.js'
-import { averagePlainly, isCoded } from './exchange-of.js'
+import { averagePlainly, isCoded, valuesOf } from './exchange-of.js'
 import { greet, meetOnLoss } from './greeting.js'
 
 interface Matrix {
@@ -23,24 +23,16 @@ const isFactored = (shape: Shape, rank: number): boolean => {
   return 2 * (rows + columns) * Math.min(rank, rows, columns) < rows * columns
 }
 
-const meanOf = async (peers: Collective, factors: readonly Float32Array[]): Promise<void> => {
-  const joined = new Float32Array(factors.reduce((sum, { length }) => sum + length, 0))
-  factors.reduce((at, factor) => (joined.set(factor, at), at + factor.length), 0)
-  await peers.sum(joined)
-  scale(joined, 1 / peers.size)
-  factors.reduce((at, factor) => (factor.set(joined.subarray(at, at + factor.length)), at + factor.length), 0)
-}
-
 /** One step of power iteration for all matrices at once: P ← mean M Q, orthonormal; Q ← mean Mᵀ P; M̂ = P Qᵀ. */
 const approximate = async (peers: Collective, matrices: readonly Matrix[]): Promise<void> => {
   matrices.forEach(({ gradient: { values, state } }) => addInto(values, state.error))
   const left = matrices.map(({ gradient: { values, state }, rows, columns, rank }) => timesThin(values, state.factor, rows, columns, rank))
-  await meanOf(peers, left)
+  await averagePlainly(peers, left)
   matrices.forEach(({ rows, rank }, i) => orthonormalize(left[i], rows, rank))
   const right = matrices.map(({ gradient: { values }, rows, columns, rank }, i) =>
     transposedTimesThin(values, left[i], rows, columns, rank),
   )
-  await meanOf(peers, right)
+  await averagePlainly(peers, right)
   matrices.forEach(({ gradient: { values, state }, rank }, i) => {
     state.error.set(values)
     state.factor.set(right[i])
@@ -80,7 +72,7 @@ export const powerSgd = defineExchange({
       run: async step => {
         if (step.step === 0) await greet(peers, name, step)
         const loss = await meetOnLoss(peers, step)
-        await averagePlainly(peers, step.gradients.filter(gradient => !isSplit(step.step, gradient))) // prettier-ignore
+        await averagePlainly(peers, valuesOf(step.gradients.filter(gradient => !isSplit(step.step, gradient))))
         const matrices = step.gradients.filter(gradient => isSplit(step.step, gradient)).map(matrixOf)
         if (matrices.length > 0) await approximate(peers, matrices)
         return { loss }

@@ -1,5 +1,5 @@
 import { thinTimesTransposed, timesThin, transposedTimesThin, orthonormalize } from './thin-products.js'
-import { decayInto, packSigns, placesOfLargest, unpackSigns } from './vectors.js'
+import { decayInto, decaySquares, overRoots, packSigns, placesOfLargest, unpackSigns } from './vectors.js'
 import { values } from './values.reference.js'
 
 describe('placesOfLargest', () => {
@@ -27,6 +27,15 @@ it('decays: 0.5 · 4 + 3 · 2', () => {
   const a = Float32Array.of(4)
   decayInto(a, 0.5, Float32Array.of(2), 3)
   expect([...a]).toEqual([8])
+})
+
+it('decays squares, 0.5 · 4 + 0.5 · 3², and divides by roots, 6 / (√4 + 1)', () => {
+  const a = Float32Array.of(4)
+  decaySquares(a, 0.5, Float32Array.of(3))
+  expect([...a]).toEqual([6.5])
+  const into = Float32Array.of(0)
+  overRoots(Float32Array.of(6), Float32Array.of(4), 1, into)
+  expect([...into]).toEqual([2])
 })
 
 describe('thin products', () => {

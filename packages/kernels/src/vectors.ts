@@ -23,6 +23,16 @@ export const decayInto = (a: Float32Array, decay: number, b: Float32Array, facto
   for (let i = 0; i < a.length; i++) a[i] = decay * a[i] + factor * b[i]
 }
 
+/** a ← decay · a + (1 − decay) · b². */
+export const decaySquares = (a: Float32Array, decay: number, b: Float32Array): void => {
+  for (let i = 0; i < a.length; i++) a[i] = decay * a[i] + (1 - decay) * b[i] * b[i]
+}
+
+/** into ← a / (√b + epsilon). */
+export const overRoots = (a: Float32Array, b: Float32Array, epsilon: number, into: Float32Array): void => {
+  for (let i = 0; i < a.length; i++) into[i] = a[i] / (Math.sqrt(b[i]) + epsilon)
+}
+
 /** Σ aᵢ², in float64. */
 export const sumOfSquares = (a: Float32Array): number => {
   let sum = 0
