@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core'
 import '@tersor/backend-ort'
-import { adaptive, snapKv, streamingLlm } from '@tersor/kv-cache'
+import { adaptive, ems, int8, snapKv, streamingLlm } from '@tersor/kv-cache'
 import { freshModel } from '../networks/fresh-model.js'
 import type { LanguageModel } from '../networks/language-model.js'
 import { picoLlama } from '../networks/pico-llama.js'
@@ -95,6 +95,27 @@ it.each<[string, LanguageModel, Parameters<typeof openSession>[1], string]>([
   const session = await openSession(of, options)
   await session.append(PROMPT)
   await expect(toDynamicCache(session, LIBRARY)).rejects.toMatchObject({ code: 'UNSUPPORTED', message: expect.stringContaining(words) }) // prettier-ignore
+  session.dispose()
+})
+
+it('hands over what an encoding made, as floats', async () => {
+  const session = await openSession(model, { cache: [int8({ recent: 5, block: 16 })] })
+  await session.append(PROMPT)
+  expect(session.caches.layers[1]!.pages.length).toBeGreaterThan(0)
+  const { past_key_values, length } = await toDynamicCache(session, LIBRARY)
+  expect(length).toBe(21)
+  const taken = await fromDynamicCache(model, past_key_values, session.ids)
+  expect(await far(session, taken)).toBeLessThan(1e-4)
+  ;[session, taken].forEach(each => each.dispose())
+})
+
+it('refuses merged entries', async () => {
+  const session = await openSession(model, { cache: [ems({ keep: 8, recent: 4, alike: 0.01 })] })
+  await session.append(PROMPT)
+  expect(session.caches.layers[1]!.held[0].counts).toBeDefined()
+  await expect(toDynamicCache(session, LIBRARY)).rejects.toThrow(
+    'Entries were merged, and transformers.js knows nothing of how many each was.\nHand over',
+  )
   session.dispose()
 })
 

@@ -44,6 +44,18 @@ const lengthOf = (layers: readonly HeldCache[]): number => {
   throw new CompressionError('BAD_DATA', 'The session has read nothing.', 'Append a prompt before it is handed over.')
 }
 
+/** Makes what an encoding made exact again, and refuses merged entries: there is no place for how many they were. Throws UNSUPPORTED. */
+const inFull = (layers: readonly HeldCache[]): void =>
+  layers.forEach(layer => {
+    if (layer.pages.length > 0) layer.thaw().drop()
+    if (layer.held.some(({ counts }) => counts))
+      throw new CompressionError(
+        'UNSUPPORTED',
+        'Entries were merged, and transformers.js knows nothing of how many each was.',
+        'Hand over a session that evicts alone, such as one with snap-kv.',
+      )
+  })
+
 /** Makes entries stand at 0, 1, 2 …, where they do not; throws UNSUPPORTED where keys cannot be turned. */
 const compacted = (layers: readonly HeldCache[]): void =>
   layers.forEach(layer => {
@@ -66,7 +78,7 @@ const DTYPES = {
  * Hands a session to transformers.js as its cache object. There a token's position follows from the mask, so what is left of an evicted cache is
  * moved to positions 0, 1, 2 … and its keys are turned alike; codes become floats. The session stays as it is.
  * `dtype` is that of the graph's past keys and values. Its pipelines for chats read all messages again and take no cache: call the model's `generate`.
- * Throws UNSUPPORTED for heads or layers that hold different numbers, and where keys must be turned and nobody knows by what.
+ * Throws UNSUPPORTED for heads or layers that hold different numbers, for merged entries, and where keys must be turned and nobody knows by what.
  */
 export const toDynamicCache = async <T, C>(
   session: Session,
@@ -76,6 +88,7 @@ export const toDynamicCache = async <T, C>(
   const fork = session.caches.fork()
   try {
     const layers = fork.layers.filter(layer => layer !== undefined)
+    inFull(layers)
     const length = lengthOf(layers)
     compacted(layers)
     const entries: Record<string, T> = {}

@@ -116,12 +116,25 @@ const readScales = (kept: Readonly<Record<string, Dense>>, attention: GraphDecod
   })
 }
 
+/** A graph multiplies keys and values itself, in full or as codes of its own. */
+const checkGraphPlan = (plan: CachePlan): void => {
+  const step = plan.find(({ kind }) => kind !== 'policy')
+  if (!step) return
+  throw new CompressionError(
+    'UNSUPPORTED',
+    `${step.name} changes entries, and a graph attends to them by itself.`,
+    'Keep its cache small by policies, and in few bits by cacheBits, or open the folder that the graph was made of.',
+    { step: step.name },
+  )
+}
+
 const readsQueries = (plan: CachePlan): boolean => plan.some(({ needs }) => Object.keys(needs).length > 0)
 
 /** What runs the sessions over a graph, which is loaded with its weights once; those of the caller stay the caller's. */
 export const graphSessionSource = async (model: TextGraph, options: SessionOptions): Promise<SessionSource> => {
   const { cache = [], weights, products, cacheBits, signal } = options
   const decoding = decodingOf(model)
+  checkGraphPlan(cache)
   const loaded = weights ? undefined : await loadModel(model, signal)
   try {
     const env = loaded ?? { weights: weights!, ...(products ? { products } : {}) }

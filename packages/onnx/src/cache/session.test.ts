@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core'
 import '@tersor/backend-ort'
 import type { CachePlan } from '@tersor/core'
-import { adaptive, expectedAttention, h2o, pyramid, snapKv, streamingLlm, tova } from '@tersor/kv-cache'
+import { adaptive, ems, expectedAttention, h2o, int8, pyramid, snapKv, streamingLlm, tova } from '@tersor/kv-cache'
 import { loadSession, openSession, picoLlama, saveSession, type LanguageModel, type Session } from '@tersor/models'
 import type { TextGraph } from '@tersor/models/generate'
 import { memorySink, memoryStore, type Parameter } from '@tersor/tensor'
@@ -167,6 +167,15 @@ describe('a cache in few bits', () => {
     expect(await read(fork, REST)).toEqual(await read(session, REST))
     expect(session.caches.layers[0]?.length).toBeLessThanOrEqual(21)
     ;[fork, session].forEach(each => each.dispose())
+  })
+
+  it('is not what an encoding or a merge makes of entries, which graphs refuse', async () => {
+    const graph = await graphOf(model)
+    for (const step of [int8(), ems({ keep: 8, recent: 4 })])
+      await expect(openSession(graph, { cache: [step] })).rejects.toThrow(
+        `${step.name} changes entries, and a graph attends to them by itself.\nKeep`,
+      )
+    await graph.close?.()
   })
 
   it('is refused where a graph has no operator for it, and of stages', async () => {
