@@ -1,4 +1,5 @@
 import { boolean, choice, defineStorage, integer, type EntriesPlace, type StoredEntries } from '@tersor/core'
+import { flat } from '@tersor/core/entries'
 import { CompressionError } from '@tersor/tensor'
 import { byteReader, byteWriter } from './bytes/byte-writer.js'
 import { MOST_SYMBOL, readSymbols, writeSymbols, type Tables } from './bytes/channel-symbols.js'
@@ -110,13 +111,6 @@ interface Sharing {
   readonly tables: Tables
 }
 
-const joined = (a: Int32Array, b: Int32Array): Int32Array => {
-  const both = new Int32Array(a.length + b.length)
-  both.set(a)
-  both.set(b, a.length)
-  return both
-}
-
 const bytesOf = (
   { anchors, others, shares }: Coded,
   shape: StoredEntries['shape'],
@@ -128,7 +122,7 @@ const bytesOf = (
   for (const each of [VERSION, ...shape, group, Number(together)]) writer.whole(each)
   writer.float(step)
   if (others.length > 0) shares.forEach(share => writer.whole(share))
-  for (const symbols of together ? [joined(anchors, others)] : [anchors, others]) writeSymbols(writer, { symbols, channels }, tables)
+  for (const symbols of together ? [flat([anchors, others])] : [anchors, others]) writeSymbols(writer, { symbols, channels }, tables)
   return writer.finish()
 }
 
@@ -149,7 +143,7 @@ const decode = (bytes: Uint8Array): StoredEntries => {
     throw new CompressionError('BAD_FILE', `${NAME}: there are [${rows}, ${entries}, ${size}] entries.`, 'Save the session again.')
   const shares = Uint8Array.from({ length: entries > groups ? channels : 0 }, () => reader.whole(WHOLE))
   const [first, second] = together ? [entries, 0] : [groups, entries - groups]
-  const symbols = joined(readSymbols(reader, first, channels), readSymbols(reader, second, channels))
+  const symbols = flat([readSymbols(reader, first, channels), readSymbols(reader, second, channels)])
   const coded = { anchors: symbols.slice(0, groups * channels), others: symbols.subarray(groups * channels), shares }
   reader.end()
   return entriesOf(coded, [rows, entries, size], grid)

@@ -14,6 +14,7 @@ import {
 import { symmetricEigen } from '@tersor/kernels/symmetric-eigen'
 import { CompressionError, fromFloat32, type Dense } from '@tersor/tensor'
 import * as tf from '@tensorflow/tfjs-core'
+import { digestOf } from './bytes/digest.js'
 import { unturned } from './low-rank-cache.js'
 
 /** Directions of the keys and of the values of all heads of each layer, (features, heads · size), orthonormal rows. */
@@ -33,12 +34,11 @@ export interface ChannelOptions {
 }
 
 /** Told apart in plans and in saved sessions by this. */
-const digestOf = (layers: ChannelBases['layers']): string => {
-  let hash = 0x811c9dc5
-  for (const { keys, values } of layers)
-    for (const { bytes } of [keys, values]) for (const byte of bytes) hash = Math.imul(hash ^ byte, 0x01000193) >>> 0
-  return hash.toString(16)
-}
+const digestOfLayers = (layers: ChannelBases['layers']): string =>
+  layers
+    .flatMap(({ keys, values }) => [keys, values])
+    .reduce<number | undefined>((before, { bytes }) => digestOf(bytes, before), undefined)!
+    .toString(16)
 
 /** The leading eigenvectors of a symmetric matrix (n, n), as rows of halves. */
 const leading = async (gram: tf.Tensor, count: number): Promise<Dense> => {
@@ -54,7 +54,7 @@ const basesOf = async (grams: readonly (readonly [keys: tf.Tensor, values: tf.Te
     const count = (share: number, { shape }: tf.Tensor): number => Math.max(1, Math.round(share * shape[0]))
     layers.push({ keys: await leading(ofKeys, count(keys, ofKeys)), values: await leading(ofValues, count(values, ofValues)) })
   }
-  const bases: ChannelBases = { name: 'channels', options: { keys, values, digest: digestOf(layers) }, kind: 'bases', layers }
+  const bases: ChannelBases = { name: 'channels', options: { keys, values, digest: digestOfLayers(layers) }, kind: 'bases', layers }
   return Object.freeze(bases)
 }
 

@@ -8,6 +8,7 @@ import {
   turnedToPositions,
   type EncodingView,
 } from '@tersor/core'
+import { flat } from '@tersor/core/entries'
 import { powerFactors } from '@tersor/kernels/power-factors'
 import type { Parameter } from '@tersor/tensor'
 import * as tf from '@tensorflow/tfjs-core'
@@ -17,7 +18,7 @@ import { halvesOf } from './tensor-trees.js'
 /** The positions of rows, one list where all have the same. */
 export const positionsOfRows = (lists: readonly Int32Array[]): Int32Array => {
   const same = lists.every(list => list.every((position, i) => position === lists[0][i]))
-  return same ? lists[0] : Int32Array.from(lists.flatMap(list => [...list]))
+  return same ? lists[0] : flat(lists)
 }
 
 /** Keys as they were before they were turned by their positions. */

@@ -5,7 +5,6 @@ import {
   definePolicy,
   loadModel,
   openCaches,
-  piecesOf,
   positionsOf,
   readCaches,
   storeCaches,
@@ -17,6 +16,7 @@ import {
   type Made,
 } from '@tersor/core'
 import { describe as inWords, type Parameter } from '@tersor/tensor'
+import { feedCaches } from './feed-caches.js'
 import { picoDecoder } from './pico-decoder.js'
 import { useEngine } from './use-engine.js'
 
@@ -70,20 +70,9 @@ export const describeEncoding = (make: () => CacheEncoding & Made, { ample, byte
   const model = picoDecoder()
   let loaded: LoadedWeights
 
-  const feed = async (caches: Caches, ids: tf.Tensor, signal?: AbortSignal): Promise<number[]> => {
-    const logits: number[] = []
-    try {
-      for (const { from, to, pause } of piecesOf(caches, ids.shape[1]!)) {
-        const out = tf.tidy(() => caches.forward(tf.slice(ids, [0, from], [-1, to - from]), loaded))
-        logits.push(...(await out.data<'float32'>()))
-        out.dispose()
-        await caches.settle(pause, signal)
-      }
-    } finally {
-      ids.dispose()
-    }
-    return logits
-  }
+  /** Feeds tokens, which are freed. */
+  const feed = (caches: Caches, ids: tf.Tensor, signal?: AbortSignal): Promise<number[]> =>
+    feedCaches(caches, ids, loaded, signal).finally(() => ids.dispose())
   const continued = async (caches: Caches): Promise<number[]> => {
     const logits: number[] = []
     for (const id of NEXT) logits.push(...(await feed(caches, tf.tensor2d([id], [1, 1], 'int32'))))

@@ -12,6 +12,7 @@ import {
   type LoadedWeights,
   type Made,
 } from '@tersor/core'
+import { feedCaches } from './feed-caches.js'
 import { maskedCache } from './masked-cache.js'
 import { picoDecoder } from './pico-decoder.js'
 import { useEngine } from './use-engine.js'
@@ -43,19 +44,7 @@ export const describePolicy = (make: () => CachePolicy & Made, { ample, most }: 
   const model = picoDecoder()
   let loaded: LoadedWeights
 
-  /** Feeds tokens (2, count) in pieces no longer than the plan wants, asking it behind each; logits (2, tokens, vocabulary) as numbers. */
-  const feed = async (caches: Caches, ids: tf.Tensor, signal?: AbortSignal): Promise<number[]> => {
-    const logits: number[] = []
-    for (const { from, to, pause } of piecesOf(caches, ids.shape[1]!)) {
-      const piece = tf.slice(ids, [0, from], [-1, to - from])
-      const out = tf.tidy(() => caches.forward(piece, loaded))
-      logits.push(...(await out.data<'float32'>()))
-      out.dispose()
-      piece.dispose()
-      await caches.settle(pause, signal)
-    }
-    return logits
-  }
+  const feed = (caches: Caches, ids: tf.Tensor, signal?: AbortSignal): Promise<number[]> => feedCaches(caches, ids, loaded, signal)
   const run = async (caches: Caches, continued = CONTINUED): Promise<number[]> => {
     const ids = textOf(continued)
     const logits: number[] = []

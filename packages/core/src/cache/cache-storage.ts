@@ -16,6 +16,14 @@ export interface EntriesPlace {
   readonly part: 'keys' | 'values'
 }
 
+const ENTRIES = /^layers\.(\d+)\.parts\.\d+\.(keys|values)$/
+
+/** Which exact keys or values of stored caches a name is of; undefined for all else, pages among it. */
+export const placeOfEntries = (name: string): Omit<EntriesPlace, 'of'> | undefined => {
+  const [, layer, part] = ENTRIES.exec(name) ?? []
+  return layer === undefined ? undefined : { layer: Number(layer), part: part as EntriesPlace['part'] }
+}
+
 /** How keys and values of a saved session become bytes; what it loses, the session that is loaded does not have. */
 export interface CacheStorage {
   readonly kind: 'storage'

@@ -1,4 +1,4 @@
-import type { CachesFacts, StoredCaches } from '@tersor/core'
+import { placeOfEntries, type CachesFacts, type StoredCaches } from '@tersor/core'
 import { fromFloat32, toFloat32, type Dense } from '@tersor/tensor'
 
 /** Keys and values of one head of one layer, entry by entry: size of keys, size of values. */
@@ -8,14 +8,9 @@ export interface Lane {
   readonly values: Float32Array
 }
 
-const ENTRIES = /^layers\.\d+\.parts\.\d+\.(keys|values)$/
-
-/** Whether a name is one of what lanes hold. */
-const isInLanes = (name: string): boolean => ENTRIES.test(name)
-
 /** What stands beside lanes: positions, and what policies remember. */
 export const besideLanes = (parameters: StoredCaches['parameters']): StoredCaches['parameters'] =>
-  Object.fromEntries(Object.entries(parameters).filter(([name]) => !isInLanes(name)))
+  Object.fromEntries(Object.entries(parameters).filter(([name]) => !placeOfEntries(name)))
 
 const partNames = ({ layers }: CachesFacts): readonly string[] =>
   layers.flatMap(({ parts }, layer) => Array.from({ length: parts }, (_, part) => `layers.${layer}.parts.${part}`))

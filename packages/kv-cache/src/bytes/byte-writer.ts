@@ -1,4 +1,5 @@
 import { CompressionError } from '@tersor/tensor'
+import { digestOf } from './digest.js'
 
 /** Numbers behind one another, whole ones in as few bytes as they need. */
 export interface ByteWriter {
@@ -8,13 +9,6 @@ export interface ByteWriter {
   bytes(values: Uint8Array): void
   /** All of it with its digest behind. */
   finish(): Uint8Array
-}
-
-/** FNV-1a, 32 bits: tells bytes that were changed, not those that were forged. */
-const digestOf = (bytes: Uint8Array): number => {
-  let digest = 0x811c9dc5
-  for (const byte of bytes) digest = Math.imul(digest ^ byte, 0x01000193)
-  return digest >>> 0
 }
 
 const DIGEST = 4

@@ -101,7 +101,7 @@ it.each<[string, LanguageModel, Parameters<typeof openSession>[1], string]>([
 it('hands over what an encoding made, as floats', async () => {
   const session = await openSession(model, { cache: [int8({ recent: 5, block: 16 })] })
   await session.append(PROMPT)
-  expect(session.caches.layers[1]!.pages.length).toBeGreaterThan(0)
+  expect(session.caches.layers[1]?.pages.length).toBeGreaterThan(0)
   const { past_key_values, length } = await toDynamicCache(session, LIBRARY)
   expect(length).toBe(21)
   const taken = await fromDynamicCache(model, past_key_values, session.ids)
@@ -112,7 +112,7 @@ it('hands over what an encoding made, as floats', async () => {
 it('refuses merged entries', async () => {
   const session = await openSession(model, { cache: [ems({ keep: 8, recent: 4, alike: 0.01 })] })
   await session.append(PROMPT)
-  expect(session.caches.layers[1]!.held[0].counts).toBeDefined()
+  expect(session.caches.layers[1]?.held[0].counts).toBeDefined()
   await expect(toDynamicCache(session, LIBRARY)).rejects.toThrow(
     'Entries were merged, and transformers.js knows nothing of how many each was.\nHand over',
   )

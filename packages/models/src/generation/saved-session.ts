@@ -7,6 +7,7 @@ import {
   type CachePlan,
   type Caches,
   type CachesFacts,
+  placeOfEntries,
 } from '@tersor/core'
 import {
   CompressionError,
@@ -18,7 +19,7 @@ import {
   type ParameterSink,
   type ParameterStore,
 } from '@tersor/tensor'
-import { decodedBy, isStored, storageFor, storedBy, type SaveOptions } from './stored-entries.js'
+import { decodedBy, storageFor, storedBy, type SaveOptions } from './stored-entries.js'
 import type { Generator } from './generator.js'
 import { decodableOf, sharedSource } from './session-source.js'
 import type { Shared } from './session-options.js'
@@ -174,7 +175,7 @@ export const loadSession = async (
   const read = async (name: string) => {
     if (!names.has(name)) throw damaged(`lacks "${name}"`)
     const parameter = await store.read(name)
-    return storage && isStored(name) ? decodedBy(storage, name, parameter) : parameter
+    return storage && placeOfEntries(name) ? decodedBy(storage, name, parameter) : parameter
   }
   const caches = await readCaches(model, cache, record.caches, { read: async name => read(name), has: name => names.has(name) })
   try {

@@ -1,15 +1,10 @@
-import type { CacheStorage, Made } from '@tersor/core'
+import { placeOfEntries, type CacheStorage, type Made } from '@tersor/core'
 import { CompressionError, dense, fromFloat32, toFloat32, type Dense, type Parameter } from '@tersor/tensor'
 
 export interface SaveOptions {
   /** How keys and values become bytes, and are read again; in full where absent. */
   readonly storage?: CacheStorage & Made
 }
-
-const ENTRIES = /^layers\.(\d+)\.parts\.\d+\.(keys|values)$/
-
-/** Whether a name is one of keys or values. */
-export const isStored = (name: string): boolean => ENTRIES.test(name)
 
 /** Keys and values as a storage makes bytes of them; all else as it is. */
 export const storedBy = (
@@ -19,11 +14,11 @@ export const storedBy = (
 ): Readonly<Record<string, Parameter>> =>
   Object.fromEntries(
     Object.entries(parameters).map(([name, parameter]) => {
-      const [, layer, part] = ENTRIES.exec(name) ?? []
-      if (layer === undefined || parameter.kind !== 'dense') return [name, parameter]
+      const place = placeOfEntries(name)
+      if (!place || parameter.kind !== 'dense') return [name, parameter]
       const [rows, entries, size] = parameter.shape
       const given = { values: toFloat32(parameter), shape: [rows, entries, size] as const }
-      const bytes = storage.encode(given, { layer: Number(layer), of: layers, part: part as 'keys' | 'values' })
+      const bytes = storage.encode(given, { ...place, of: layers })
       return [name, dense('u8', [bytes.length], bytes)]
     }),
   )

@@ -1,3 +1,5 @@
+import { roundHalfEven } from '@tersor/tensor'
+
 interface Extents {
   readonly heads: number
   readonly size: number
@@ -19,13 +21,7 @@ export const channelScales = (values: Float32Array, { heads, size }: Extents, bi
   return scales.map(most => (most === 0 ? 1 : most / LARGEST[bits]))
 }
 
-/** Ties to even, as the runtime rounds. */
-const rounded = (x: number): number => {
-  const near = Math.round(x)
-  return near - x === 0.5 && near % 2 !== 0 ? near - 1 : near
-}
-
-/** round(x / scale) within the codes; four bits stand two to a byte, the earlier channel lower, 8 added to each. */
+/** round(x / scale) within the codes, ties to even as the runtime rounds; four bits stand two to a byte, the earlier channel lower, 8 added to each. */
 export const encodeChannels = (
   values: Float32Array,
   scales: Float32Array,
@@ -38,7 +34,7 @@ export const encodeChannels = (
   for (let head = 0, at = 0; head < heads; head++)
     for (let entry = 0; entry < entries; entry++)
       for (let i = head * size; i < (head + 1) * size; i++, at++)
-        codes[at] = Math.min(LARGEST[bits], Math.max(lowest, rounded(Math.fround(values[at] / scales[i]))))
+        codes[at] = Math.min(LARGEST[bits], Math.max(lowest, roundHalfEven(Math.fround(values[at] / scales[i]))))
   return bits === 8 ? codes : Uint8Array.from({ length: codes.length / 2 }, (_, i) => (codes[2 * i] + 8) | ((codes[2 * i + 1] + 8) << 4))
 }
 
