@@ -116,18 +116,36 @@ const row = (name: string, says: string, dense: Side, ...others: readonly Side[]
   orders: others.slice(0, 1).map(({ name }) => ({ figure: 'against uncompressed', first: name, than: 1 + WITHIN })),
 })
 
-const momentum = chain(clip({ norm: 1 }), nesterov({ learningRate: rate(0.3), momentum: 0.9 }))
+const momentum = chain(clip({ norm: 1 }), nesterov({ learningRate: rate(1), momentum: 0.9 }))
 const uncompressed = side('uncompressed', peers => exchanged(peers, { codec: plain() }))
 
 export const LANGUAGE: readonly Claim[] = [
-  failing(
-    'behind by 1.7 %: of the 4,096 rows of the embedding few are touched in a step, and four directions do not hold them; eight do, 0.4 % behind',
-    row('power-sgd', 'PowerSGD of rank 4 within 1 % of uncompressed', uncompressed, side('PowerSGD', peers => powerSgd(peers, { rank: 4 })), side('PowerSGD of rank 8', peers => powerSgd(peers, { rank: 8 }))), // prettier-ignore
+  row(
+    'power-sgd',
+    'PowerSGD of rank 4 within 1 % of uncompressed',
+    uncompressed,
+    side('PowerSGD', peers => powerSgd(peers, { rank: 4 })),
+    side('PowerSGD of rank 8', peers => powerSgd(peers, { rank: 8 })),
   ),
-  row('one-bit-adam', '1-bit Adam within 1 % of Adam', side('Adam', peers => oneBitAdam(peers, { freeze: STEPS }), sgd({ learningRate: rate(PEAK) })), side('1-bit Adam', peers => oneBitAdam(peers, { freeze: 60 }), sgd({ learningRate: rate(PEAK) }))), // prettier-ignore
-  row('dgc', 'DGC at 0.1 % within 1 % of momentum', side('momentum', peers => exchanged(peers, { codec: plain() }), momentum), side('DGC', peers => dgc(peers, { density: 0.001, warmup: 60, clip: 1 }), sgd({ learningRate: rate(0.3) }))), // prettier-ignore
   failing(
-    'behind by 11 %: Adam takes what arrives late and in bursts for variance, which is why 1-bit Adam freezes its own; DGC holds at a tenth of the numbers',
+    'behind by 6 %: without bias correction and clipping, which its authors leave out, Adam itself ends as far behind here; signs lose nothing against that',
+    row(
+      'one-bit-adam',
+      '1-bit Adam within 1 % of Adam',
+      uncompressed,
+      side('1-bit Adam', peers => oneBitAdam(peers, { freeze: 60 }), sgd({ learningRate: rate(1e-3) })),
+      side('never frozen', peers => oneBitAdam(peers, { freeze: STEPS }), sgd({ learningRate: rate(1e-3) })),
+    ),
+  ),
+  // both sides at the best of the rates 0.3, 0.5, 1 and 3 with the first seed
+  row(
+    'dgc',
+    'DGC at 0.1 % within 1 % of momentum',
+    side('momentum', peers => exchanged(peers, { codec: plain() }), momentum),
+    side('DGC', peers => dgc(peers, { density: 0.001, warmup: 60, clip: 1 }), sgd({ learningRate: rate(0.5) })),
+  ),
+  failing(
+    'behind by 11 %: Adam takes what arrives late and in bursts for variance, which is why 1-bit Adam freezes its own',
     row('codecs', 'top-k of 1 % with error feedback within 1 % of uncompressed; and other codecs', uncompressed, side('top-k', peers => errorFeedback(peers, { codec: topK({ density: 0.01 }) })), side('sign', peers => errorFeedback(peers, { codec: sign() })), side('half', peers => errorFeedback(peers, { codec: half() })), side('QSGD', peers => exchanged(peers, { codec: qsgd() }))), // prettier-ignore
   ),
 ]

@@ -2,7 +2,7 @@
 import * as tf from '@tensorflow/tfjs-core'
 import '@tensorflow/tfjs-backend-cpu'
 import { createRng, openCaches, type AttentionFacts, type CachePlan, type Caches, type Stage } from '@tersor/core'
-import { streamingLlm } from '@tersor/kv-cache'
+import { int4, int8, kivi, streamingLlm } from '@tersor/kv-cache'
 import { setTimeout } from 'node:timers/promises'
 
 const [LAYERS, HEADS, SIZE, POSITIONS] = [16, 8, 64, 4096]
@@ -12,9 +12,20 @@ const ATTENTION: AttentionFacts = { heads: HEADS, keyHeads: HEADS, size: SIZE, s
 const FORMS: Readonly<Record<string, () => CachePlan>> = {
   'half evicted': () => [streamingLlm({ sinks: 4, window: POSITIONS / 2 - 4, slack: 1 })],
   'seven eighths evicted': () => [streamingLlm({ sinks: 4, window: POSITIONS / 8 - 4, slack: 1 })],
+  int8: () => [int8()],
+  int4: () => [int4()],
+  'KIVI 2 bits': () => [kivi()],
 }
 
 const stage = (index: number): Stage => ({ name: `layers.${index}`, parameters: [], sites: [], attention: ATTENTION, run: x => x })
+
+/** A layer filled and made small, so that threads and kernels stand before anything is measured. */
+const warmUp = async (plan: CachePlan): Promise<void> => {
+  const caches = openCaches({ stages: [stage(0)] }, plan)
+  fill(caches)
+  await caches.settle('prompt')
+  caches.dispose()
+}
 
 const fill = (caches: Caches): void => {
   const rng = createRng(1)
@@ -39,6 +50,7 @@ const resident = async (): Promise<number> => {
 
 const measure = async (plan: CachePlan) => {
   await tf.setBackend('cpu')
+  await warmUp(plan)
   const empty = await resident()
   const caches = openCaches({ stages: Array.from({ length: LAYERS }, (_, i) => stage(i)) }, plan)
   fill(caches)

@@ -123,15 +123,15 @@ const retained: Claim = {
   sides: () => [
     side('ZipCache 3.2 bits', [zipCache({ recent: 32 })]),
     side('MiKV 3.2 bits', [miKv({ high: '8', low: 2, important: 0.2 })]),
-    side('H2O 96', [h2o({ keep: 96 })]),
+    side('H2O 160', [h2o({ keep: 160 })]), // as many bytes as the larger of the two
     side('MiKV, half at 3 bits', [miKv({ low: 3, important: 0.5 })]),
     side('H2O, half evicted', [h2o({ keep: 0.5 })]),
     side('MiKV 3.2 bits, dial 10', [miKv({ high: '8', low: 2, important: 0.2 })], { dial: 10 }),
     side('MiKV 3.2 bits unbalanced, dial 10', [miKv({ high: '8', low: 2, important: 0.2, balanced: false })], { dial: 10 }),
   ],
   orders: [
-    { figure: 'after', first: 'ZipCache 3.2 bits', than: 'H2O 96' },
-    { figure: 'after', first: 'MiKV 3.2 bits', than: 'H2O 96' },
+    { figure: 'after', first: 'ZipCache 3.2 bits', than: 'H2O 160' },
+    { figure: 'after', first: 'MiKV 3.2 bits', than: 'H2O 160' },
     { figure: 'after', first: 'MiKV, half at 3 bits', than: 0.9 },
     { figure: 'after', first: 'MiKV, half at 3 bits', than: 'H2O, half evicted' },
     { figure: 'after', first: 'MiKV 3.2 bits, dial 10', than: 'MiKV 3.2 bits unbalanced, dial 10' },

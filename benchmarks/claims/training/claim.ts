@@ -82,7 +82,7 @@ const compared = (measured: SidesOf, { figures }: Claim, { figure, first, than }
 const isClose = (measured: SidesOf, claim: Claim): boolean =>
   claim.orders.some(order => {
     const { a, b, by } = compared(measured, claim, order)
-    return typeof order.than === 'string' && Math.abs(by) < CLOSE * Math.max(Math.abs(a), Math.abs(b))
+    return Math.abs(by) < CLOSE * Math.max(Math.abs(a), Math.abs(b))
   })
 
 /** "4.20e-3" where digits would show nothing. */

@@ -1,4 +1,8 @@
+import '@tersor/backend-ort'
+import { describeStorage } from '@tersor/testing'
 import { cacheGen, levelFor } from './cache-gen.js'
+
+describeStorage(() => cacheGen({ level: 4 }), { error: 1 / 64 })
 
 type Shape = readonly [number, number, number]
 

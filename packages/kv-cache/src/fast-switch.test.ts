@@ -2,6 +2,7 @@ import * as tf from '@tensorflow/tfjs-core'
 import '@tersor/backend-ort'
 import type { BlockFile, CachePlan } from '@tersor/core'
 import { openSession, openSessionPool, picoLlama, type Session } from '@tersor/models'
+import { describeSwap } from '@tersor/testing'
 import { mkdtemp, readdir, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -12,6 +13,14 @@ import { fastSwitch } from './fast-switch.js'
 import { h2o } from './h2o.js'
 import { snapKv } from './snap-kv.js'
 import { streamingLlm } from './streaming-llm.js'
+
+describeSwap(() => fastSwitch({ block: 4 }), {
+  file: memoryBlocks,
+  plans: {
+    'heads and layers are ragged': [adaptive({ policy: snapKv({ keep: 12, recent: 3, every: 5 }) })],
+    'positions are compact': [streamingLlm({ sinks: 2, window: 17, slack: 3, positions: 'compact' })],
+  },
+})
 
 const model = picoLlama({ vocabulary: 40, seed: 3, context: 128 }) // two layers of two key heads of 8
 const LANES = 4

@@ -1,6 +1,6 @@
 import type { Native, NativeTensor } from '@tersor/backend-ort/binding'
 import type { CodeScales } from '@tersor/models/graph-model'
-import { channelScales, decodeChannels, encodeChannels, widerScales } from './codes.js'
+import { channelScales, decodeChannels, encodeChannels, recoded, widerScales } from './codes.js'
 import { floatsOf, outputOf } from './graph-tensors.js'
 import type { HeldRows } from './held-rows.js'
 import type { GraphLayer } from './layers.js'
@@ -56,8 +56,12 @@ export const widened = (
   const { keyHeads: heads, size } = layer
   const wider = PARTS.map(part => widerScales(outputOf(behind[part]).data as Int8Array, before.scales![part], { heads, size }, how))
   if (wider.every(scales => scales === undefined)) return undefined
+  const again = (part: 'keys' | 'values', now: Float32Array | undefined): NativeTensor => {
+    if (!now) return before[part]
+    const { data, dims, type } = outputOf(before[part])
+    const codes = recoded(data as Int8Array | Uint8Array, { before: before.scales![part], now }, { heads, size }, how.bits)
+    return native.typed(type as 'int8' | 'uint8', codes, dims)
+  }
   const [keys, values] = PARTS.map((part, i) => wider[i] ?? before.scales![part])
-  const again = (part: 'keys' | 'values', scales: Float32Array): NativeTensor =>
-    codesTensor(native, layerFloats(layer, before, part, how.bits), scales, layer, how.bits)
-  return { rows: before.rows, scales: { keys, values }, keys: again('keys', keys), values: again('values', values) }
+  return { rows: before.rows, scales: { keys, values }, keys: again('keys', wider[0]), values: again('values', wider[1]) }
 }

@@ -1,0 +1,44 @@
+/** Claims about what else than answers a small network can learn from a large one. */
+import { chain, clip, crossEntropy, nesterov, rex, weighted, type Objective } from '@tersor/core'
+import { attentionTransfer, dist, dkd, fitNets, rkd } from '@tersor/distillation'
+import { RIGHT, type Claim, type Side } from './claim.js'
+import { freshResNet8, IMAGES, openResNet, rightOf, stepsIn, trainOnImages } from './images.js'
+
+const EPOCHS = 1
+/** Steps in which the teacher gets used to images that went through JPEG. */
+const TEACHER_STEPS = 60
+
+const PLACES = { student: ['layer1.0', 'layer2.0', 'layer3.0'], teacher: ['layer1.2', 'layer2.2', 'layer3.2'] } as const
+
+/** Beside the labels, each with the weights of its authors where they have trained such images. */
+const OBJECTIVES: Readonly<Record<string, Objective>> = {
+  'no teacher': crossEntropy,
+  FitNets: weighted([1, crossEntropy], [1, fitNets({ student: PLACES.student[1], teacher: PLACES.teacher[1] })]),
+  'attention transfer': weighted([1, crossEntropy], [500, attentionTransfer(PLACES)]),
+  RKD: weighted([1, crossEntropy], [1, rkd({ student: PLACES.student[2], teacher: PLACES.teacher[2], distance: 25, angle: 50 })]),
+  DKD: weighted([1, crossEntropy], [1, dkd({ alpha: 1, beta: 8, temperature: 4 })]),
+  DIST: weighted([1, crossEntropy], [1, dist({ beta: 1, gamma: 1, temperature: 4 })]),
+}
+const TAUGHT = Object.keys(OBJECTIVES).slice(1)
+
+const terms: Claim = {
+  name: 'terms',
+  says: `a fresh ResNet-8 from ResNet-20, ${EPOCHS} epoch: each of FitNets, attention transfer, RKD, DKD and DIST beside the labels, not below labels alone`,
+  data: IMAGES,
+  figures: { right: RIGHT },
+  sides: async () => {
+    const teacher = await trainOnImages(await openResNet('resnet20'), 0, { steps: TEACHER_STEPS })
+    const steps = stepsIn(EPOCHS)
+    const transform = chain(clip({ norm: 5 }), nesterov({ learningRate: rex({ peak: 0.05, steps }) }))
+    return Object.entries(OBJECTIVES).map(([name, objective]): Side => ({
+      name,
+      measure: async seed => {
+        const student = await freshResNet8(seed)
+        return { right: await rightOf(await trainOnImages(student, seed, { objective, teacher, steps, transform })) }
+      },
+    }))
+  },
+  orders: TAUGHT.map(first => ({ figure: 'right', first, than: 'no teacher', orEqual: true })),
+}
+
+export const TERMS: readonly Claim[] = [terms]
