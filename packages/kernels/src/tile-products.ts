@@ -28,13 +28,12 @@ const FEW = 32
 /** Backends whose tensors lie in memory that JavaScript reads at once. */
 const ON_HOST = ['cpu', 'wasm', 'ort']
 
+/** Whether numbers of tensors that are computed cost nothing to read. */
+export const isOnHost = (): boolean => ON_HOST.includes(tf.getBackend())
+
 /** Whether codes are multiplied as they are, packed, on the engine that tfjs uses now. */
 export const multipliesTiles = ({ columns, bits, width }: TiledMatrices, count: number): boolean =>
-  ON_HOST.includes(tf.getBackend()) &&
-  count <= FEW &&
-  PACKED_BITS.includes(bits) &&
-  columns % LANE === 0 &&
-  (width === 1 || width % LANE === 0)
+  isOnHost() && count <= FEW && PACKED_BITS.includes(bits) && columns % LANE === 0 && (width === 1 || width % LANE === 0)
 
 /** Made at the first product; what is in its memory is left over. */
 let instance: WasmKernels | undefined
@@ -62,35 +61,39 @@ const placesOf = (of: TiledMatrices, floats: number) => {
  * For codes of 2, 4 and 8 bits and few queries, see `multipliesTiles`. Cost: 1.5 instructions a code and query, on one thread, and a copy of
  * the codes of one matrix at a time.
  */
-export const queriesTimesCodes = (q: tf.Tensor3D, of: TiledMatrices): tf.Tensor3D => {
+export const queriesTimesTiles = (q: Float32Array, count: number, of: TiledMatrices): Float32Array => {
   const { matrices, lines, columns } = of
-  const count = q.shape[1]
-  const values = q.dataSync<'float32'>()
   const scores = new Float32Array(matrices * count * lines)
   const { kernels, arena, fill, tiles } = placesOf(of, count * (columns + lines))
   const [query, room, result] = [arena.f32(count * columns), arena.f32(columns), arena.f32(count * lines)]
   for (let matrix = 0; matrix < matrices; matrix++) {
     fill(matrix)
-    query.set(values.subarray(matrix * count * columns, (matrix + 1) * count * columns))
+    query.set(q.subarray(matrix * count * columns, (matrix + 1) * count * columns))
     kernels.queriesTimesTiles(query.byteOffset, count, ...tiles, room.byteOffset, result.byteOffset)
     scores.set(result, matrix * count * lines)
   }
-  return tf.tensor3d(scores, [matrices, count, lines])
+  return scores
 }
 
 /** p · W likewise; p: (matrices, count, lines), result (matrices, count, columns). */
-export const sharesTimesCodes = (p: tf.Tensor3D, of: TiledMatrices): tf.Tensor3D => {
+export const sharesTimesTiles = (p: Float32Array, count: number, of: TiledMatrices): Float32Array => {
   const { matrices, lines, columns } = of
-  const count = p.shape[1]
-  const values = p.dataSync<'float32'>()
   const mixed = new Float32Array(matrices * count * columns)
   const { kernels, arena, fill, tiles } = placesOf(of, count * (columns + lines))
   const [share, result] = [arena.f32(count * lines), arena.f32(count * columns)]
   for (let matrix = 0; matrix < matrices; matrix++) {
     fill(matrix)
-    share.set(values.subarray(matrix * count * lines, (matrix + 1) * count * lines))
+    share.set(p.subarray(matrix * count * lines, (matrix + 1) * count * lines))
     kernels.sharesTimesTiles(share.byteOffset, count, ...tiles, result.byteOffset)
     mixed.set(result, matrix * count * columns)
   }
-  return tf.tensor3d(mixed, [matrices, count, columns])
+  return mixed
 }
+
+/** `queriesTimesTiles` of a tensor, (matrices, count, columns). */
+export const queriesTimesCodes = (q: tf.Tensor3D, of: TiledMatrices): tf.Tensor3D =>
+  tf.tensor3d(queriesTimesTiles(q.dataSync<'float32'>(), q.shape[1], of), [of.matrices, q.shape[1], of.lines])
+
+/** `sharesTimesTiles` of a tensor, (matrices, count, lines). */
+export const sharesTimesCodes = (p: tf.Tensor3D, of: TiledMatrices): tf.Tensor3D =>
+  tf.tensor3d(sharesTimesTiles(p.dataSync<'float32'>(), p.shape[1], of), [of.matrices, p.shape[1], of.columns])

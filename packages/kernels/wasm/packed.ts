@@ -1,6 +1,8 @@
 import { sumLanes } from './vectors'
 
 /** 16 codes of `bits` 2, 4 or 8, one a byte. */
+// @ts-ignore: a decorator of the compiler
+@inline
 export function codesAt(from: usize, bits: i32): v128 {
   if (bits == 8) return v128.load(from)
   if (bits == 4) {
@@ -18,11 +20,15 @@ export function codesAt(from: usize, bits: i32): v128 {
   return i8x16.shuffle(evens, odds, 0, 1, 16, 17, 2, 3, 18, 19, 4, 5, 20, 21, 6, 7, 22, 23)
 }
 
+// @ts-ignore: a decorator of the compiler
+@inline
 function times(codes: v128, x: usize): v128 {
   return f32x4.mul(f32x4.convert_i32x4_u(codes), v128.load(x))
 }
 
 /** Σ code · x of 16 neighbours, in four lanes. */
+// @ts-ignore: a decorator of the compiler
+@inline
 export function dotSixteen(codes: v128, x: usize): v128 {
   const low = i16x8.extend_low_i8x16_u(codes)
   const high = i16x8.extend_high_i8x16_u(codes)

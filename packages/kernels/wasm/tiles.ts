@@ -7,6 +7,8 @@ import { sumLanes } from './vectors'
 const FROM_HALF: f32 = 5.192296858534828e33 // 2^112
 
 /** Four numbers from a place on, of float32 or of halves. */
+// @ts-ignore: a decorator of the compiler
+@inline
 function fourAt(from: usize, place: i32, isHalf: bool): v128 {
   if (!isHalf) return v128.load(from + ((<usize>place) << 2))
   const bits = i32x4.extend_low_i16x8_u(v128.load64_zero(from + ((<usize>place) << 1)))
@@ -16,6 +18,8 @@ function fourAt(from: usize, place: i32, isHalf: bool): v128 {
 }
 
 /** One number four times. */
+// @ts-ignore: a decorator of the compiler
+@inline
 function splatAt(from: usize, place: i32, isHalf: bool): v128 {
   if (!isHalf) return v128.load32_splat(from + ((<usize>place) << 2))
   const bits = <u32>load<u16>(from + ((<usize>place) << 1))
@@ -24,11 +28,15 @@ function splatAt(from: usize, place: i32, isHalf: bool): v128 {
 }
 
 /** The scales of four columns of the tiles from a place on. */
+// @ts-ignore: a decorator of the compiler
+@inline
 function scalesOf(scales: usize, place: i32, column: i32, width: i32, isHalf: bool): v128 {
   return width == 1 ? fourAt(scales, place + column, isHalf) : splatAt(scales, place + column / width, isHalf)
 }
 
 /** Their minimums; where there are none, what the code of zero in the middle makes of the scales. */
+// @ts-ignore: a decorator of the compiler
+@inline
 function minimumsOf(minimums: usize, scale: v128, bits: i32, place: i32, column: i32, width: i32, isHalf: bool): v128 {
   if (minimums == 0) return f32x4.mul(scale, f32x4.splat(-(<f32>(1 << (bits - 1)))))
   return scalesOf(minimums, place, column, width, isHalf)
@@ -57,6 +65,47 @@ function scaledQuery(
   return sumLanes(offset)
 }
 
+/** The same where runs of 16 columns at least have one scale: Σ over runs of scale · Σ q · code + minimum · Σ q. */
+function queriesTimesRuns(
+  q: usize,
+  count: i32,
+  codes: usize,
+  bits: i32,
+  lines: i32,
+  columns: i32,
+  height: i32,
+  width: i32,
+  scales: usize,
+  minimums: usize,
+  isHalf: bool,
+  room: usize,
+  y: usize,
+): void {
+  const step = <usize>(2 * bits)
+  const groups = (columns + width - 1) / width
+  const zero = <f32>(1 << (bits - 1))
+  for (let m = 0; m < count; m++, q += (<usize>columns) << 2) {
+    for (let g = 0; g < groups; g++) {
+      let all = f32x4.splat(0)
+      for (let c = g * width; c < min(columns, (g + 1) * width); c += 4) all = f32x4.add(all, v128.load(q + ((<usize>c) << 2)))
+      store<f32>(room + ((<usize>g) << 2), sumLanes(all))
+    }
+    let code = codes
+    for (let line = 0; line < lines; line++, y += 4) {
+      let total: f32 = 0
+      for (let g = 0, place = (line / height) * groups; g < groups; g++, place++) {
+        const scale = f32x4.extract_lane(splatAt(scales, place, isHalf), 0)
+        const minimum = minimums == 0 ? -scale * zero : f32x4.extract_lane(splatAt(minimums, place, isHalf), 0)
+        let sum = f32x4.splat(0)
+        for (let c = g * width; c < min(columns, (g + 1) * width); c += 16, code += step)
+          sum = f32x4.add(sum, dotSixteen(codesAt(code, bits), q + ((<usize>c) << 2)))
+        total += scale * sumLanes(sum) + minimum * load<f32>(room + ((<usize>g) << 2))
+      }
+      store<f32>(y, total)
+    }
+  }
+}
+
 /**
  * y = q · Wᵀ: q (count, columns), codes (lines, columns · bits / 8), scales and minimums (⌈lines / height⌉, ⌈columns / width⌉) in float32
  * or halves, minimums 0 where zero is the middle code, room (columns), y (count, lines); columns are a multiple of 16, width is 1 or one.
@@ -76,6 +125,7 @@ export function queriesTimesTiles(
   room: usize,
   y: usize,
 ): void {
+  if (width > 1) return queriesTimesRuns(q, count, codes, bits, lines, columns, height, width, scales, minimums, isHalf, room, y)
   const step = <usize>(2 * bits)
   const groups = (columns + width - 1) / width
   for (let m = 0; m < count; m++, q += (<usize>columns) << 2) {
@@ -95,12 +145,16 @@ export function queriesTimesTiles(
   }
 }
 
+// @ts-ignore: a decorator of the compiler
+@inline
 function floatsAt(codes: v128, quarter: i32): v128 {
   const words = quarter < 2 ? i16x8.extend_low_i8x16_u(codes) : i16x8.extend_high_i8x16_u(codes)
   return f32x4.convert_i32x4_u(quarter & 1 ? i32x4.extend_high_i16x8_u(words) : i32x4.extend_low_i16x8_u(words))
 }
 
 /** scale · inner + minimum · sum of four columns. */
+// @ts-ignore: a decorator of the compiler
+@inline
 function settled(
   inner: v128,
   sum: f32,
@@ -115,6 +169,55 @@ function settled(
   const scale = scalesOf(scales, place, column, width, isHalf)
   const minimum = minimumsOf(minimums, scale, bits, place, column, width, isHalf)
   return f32x4.add(f32x4.mul(inner, scale), f32x4.mul(minimum, f32x4.splat(sum)))
+}
+
+/** The same where runs of 16 columns at least have one scale: Σ (p · scale) · code + Σ p · minimum. */
+function sharesTimesRuns(
+  p: usize,
+  count: i32,
+  codes: usize,
+  bits: i32,
+  lines: i32,
+  columns: i32,
+  height: i32,
+  width: i32,
+  scales: usize,
+  minimums: usize,
+  isHalf: bool,
+  y: usize,
+): void {
+  const apart = <usize>((columns * bits) >> 3)
+  const groups = (columns + width - 1) / width
+  const zero = <f32>(1 << (bits - 1))
+  for (let m = 0; m < count; m++, p += (<usize>lines) << 2) {
+    for (let c = 0; c < columns; c += 16, y += 64) {
+      let first = f32x4.splat(0)
+      let second = f32x4.splat(0)
+      let third = f32x4.splat(0)
+      let fourth = f32x4.splat(0)
+      let offset: f32 = 0
+      let code = codes + <usize>((c * bits) >> 3)
+      for (let from = 0, place = c / width; from < lines; from += height, place += groups) {
+        const scale = splatAt(scales, place, isHalf)
+        const minimum = minimums == 0 ? -f32x4.extract_lane(scale, 0) * zero : f32x4.extract_lane(splatAt(minimums, place, isHalf), 0)
+        for (let line = from; line < min(lines, from + height); line++, code += apart) {
+          const share = v128.load32_splat(p + ((<usize>line) << 2))
+          const weight = f32x4.mul(share, scale)
+          const sixteen = codesAt(code, bits)
+          first = f32x4.add(first, f32x4.mul(weight, floatsAt(sixteen, 0)))
+          second = f32x4.add(second, f32x4.mul(weight, floatsAt(sixteen, 1)))
+          third = f32x4.add(third, f32x4.mul(weight, floatsAt(sixteen, 2)))
+          fourth = f32x4.add(fourth, f32x4.mul(weight, floatsAt(sixteen, 3)))
+          offset += f32x4.extract_lane(share, 0) * minimum
+        }
+      }
+      const away = f32x4.splat(offset)
+      v128.store(y, f32x4.add(first, away))
+      v128.store(y, f32x4.add(second, away), 16)
+      v128.store(y, f32x4.add(third, away), 32)
+      v128.store(y, f32x4.add(fourth, away), 48)
+    }
+  }
 }
 
 /** y = p · W: p (count, lines), y (count, columns); the rest as of `queriesTimesTiles`. */
@@ -132,6 +235,7 @@ export function sharesTimesTiles(
   isHalf: bool,
   y: usize,
 ): void {
+  if (width > 1) return sharesTimesRuns(p, count, codes, bits, lines, columns, height, width, scales, minimums, isHalf, y)
   const apart = <usize>((columns * bits) >> 3)
   const groups = (columns + width - 1) / width
   for (let m = 0; m < count; m++, p += (<usize>lines) << 2) {

@@ -1,4 +1,6 @@
 /** The sum of four lanes. */
+// @ts-ignore: a decorator of the compiler
+@inline
 export function sumLanes(v: v128): f32 {
   const pair = f32x4.add(v, i8x16.shuffle(v, v, 8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7))
   return f32x4.extract_lane(pair, 0) + f32x4.extract_lane(pair, 1)

@@ -1,6 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { HIDDEN_FROM_SIGHT } from '@tersor/kernels/hidden-from-sight'
 import { softCap } from '@tersor/kernels/soft-cap'
+import { attendCodes } from './attend-codes.js'
 import { spansOf } from './entries.js'
 import { hiddenOf } from './hidden.js'
 import type { Entries } from './layer-cache.js'
@@ -78,6 +79,8 @@ const scoresOf = (q: tf.Tensor3D, segment: Segment, held: Held, cap: number | nu
  * q: (rows, groups · tokens, size), scaled already; scores are kept within ± cap.
  */
 export const attendHeld = (q: tf.Tensor3D, held: Held, cap: number | null): tf.Tensor3D => {
+  const onHost = attendCodes(q, held, cap)
+  if (onHost) return onHost
   const rows = q.shape[0]
   const segments = segmentsOf(held)
   const scores = segments.map(segment => amongAll(scoresOf(q, segment, held, cap), segment, rows, HIDDEN_FROM_SIGHT))

@@ -1,6 +1,8 @@
 import * as tf from '@tensorflow/tfjs-core'
+import { isOnHost } from '@tersor/kernels/tile-products'
+import { grown, joinInEngine, joinOnHost } from './append-entries.js'
 import { attendHeld } from './attend-held.js'
-import { evictedEntries, positionsOf, spansOf, withPositions, type Kept } from './entries.js'
+import { evictedEntries, positionsOf, withPositions, type Kept } from './entries.js'
 import { withPages } from './join-pages.js'
 import { lastQueries, type LastQueries } from './last-queries.js'
 import type { AttentionFacts, Entries, LayerCache } from './layer-cache.js'
@@ -17,6 +19,8 @@ export interface HeldCache extends LayerCache {
   readonly held: readonly Entries[]
   /** Older entries in few bits. */
   readonly pages: readonly Page[]
+  /** As `attend`, whatever form entries have. */
+  readonly attendAll: NonNullable<LayerCache['attend']>
   /** Puts older entries into one more pages and leaves others exact, which the cache owns from now on. */
   encode(pages: readonly Page[], held: readonly Entries[]): void
   /** All entries in full, in tensors of their own. */
@@ -53,54 +57,12 @@ export interface Progress {
   readonly next: number
 }
 
-/** Rows `from` to `to` of a tensor; the tensor itself where those are all. */
-const rowsOf = (x: tf.Tensor, from: number, count: number): tf.Tensor =>
-  from === 0 && count === x.shape[0] ? x : tf.slice(x, [from, 0, 0], [count, -1, -1])
-
 const disposeEntries = (entries: readonly Entries[]): void => entries.forEach(({ keys, values }) => tf.dispose([keys, values]))
-
-/** Counts of each row with those of some more entries behind. */
-const withOnes = (counts: Float32Array, rows: number, tokens: number): Float32Array => {
-  const held = counts.length / rows
-  const all = new Float32Array(rows * (held + tokens)).fill(1)
-  for (let row = 0; row < rows; row++) all.set(counts.subarray(row * held, (row + 1) * held), row * (held + tokens))
-  return all
-}
-
-/** Entries with those of some more positions behind; keys and values (rows, tokens, size). */
-const appended = ({ keys, values, positions, counts }: Entries, newKeys: tf.Tensor, newValues: tf.Tensor, next: number): Entries => {
-  const [rows, held] = keys.shape
-  const tokens = newKeys.shape[1]!
-  const grown = {
-    keys: tf.keep(tf.concat([keys, newKeys], 1)),
-    values: tf.keep(tf.concat([values, newValues], 1)),
-    ...(counts && { counts: withOnes(counts, rows, tokens) }),
-  }
-  if (!positions) return grown
-  const lists = positions.length === held ? 1 : rows
-  const all = new Int32Array(lists * (held + tokens))
-  for (let list = 0; list < lists; list++) {
-    all.set(positions.subarray(list * held, (list + 1) * held), list * (held + tokens))
-    for (let i = 0; i < tokens; i++) all[list * (held + tokens) + held + i] = next + i
-  }
-  return { ...grown, positions: all }
-}
 
 interface State extends Progress {
   readonly held: readonly Entries[]
   readonly pages?: readonly Page[]
   readonly queries: LastQueries
-}
-
-/** All rows with some more positions, keys and values (batch, heads, tokens, size); tensors are kept past a tidy. */
-const grown = (held: readonly Entries[], keys: tf.Tensor, values: tf.Tensor, next: number): readonly Entries[] => {
-  const [batch, heads, tokens, size] = keys.shape as [number, number, number, number]
-  const [newKeys, newValues] = [keys, values].map(t => tf.reshape(t, [batch * heads, tokens, size])) // (rows, tokens, size)
-  if (held.length === 0) return [{ keys: tf.keep(tf.clone(newKeys)), values: tf.keep(tf.clone(newValues)) }]
-  return spansOf(held).map(([from, to], i) => {
-    const [k, v] = [newKeys, newValues].map(t => rowsOf(t, from, to - from))
-    return appended(held[i], k, v, next)
-  })
 }
 
 const shared = (held: readonly Entries[]): readonly Entries[] =>
@@ -146,8 +108,8 @@ const thawed = (state: LayerState): Thawed => {
   }
 }
 
-const append = (state: LayerState, keys: tf.Tensor, values: tf.Tensor): readonly Entries[] => {
-  tf.tidy(() => hold(state, grown(state.held, keys, values, state.next)))
+const append = (state: LayerState, keys: tf.Tensor, values: tf.Tensor, join = joinInEngine): readonly Entries[] => {
+  tf.tidy(() => hold(state, grown(state.held, keys, values, state.next, join)))
   state.seen += keys.shape[2]!
   state.next += keys.shape[2]!
   return state.held
@@ -157,7 +119,7 @@ const append = (state: LayerState, keys: tf.Tensor, values: tf.Tensor): readonly
 const attending = (state: LayerState, { window = null, cap: own = null }: AttentionFacts): NonNullable<LayerCache['attend']> => {
   return (queries, keys, values, cap) => {
     const first = state.next
-    append(state, keys, values)
+    append(state, keys, values, state.pages.length > 0 && keys.shape[2] === 1 && isOnHost() ? joinOnHost : joinInEngine)
     const positions = Int32Array.from({ length: keys.shape[2]! }, (_, i) => first + i)
     return attendHeld(queries as tf.Tensor3D, { pages: state.pages, held: state.held, queries: positions, window }, cap ?? own)
   }
@@ -191,7 +153,7 @@ export const heldCache = (facts: AttentionFacts, begin: State = { held: [], seen
   const state: LayerState = { seen, next, pages, held, away: undefined }
   const attend = attending(state, facts)
   return {
-    ...{ facts, queries },
+    ...{ facts, queries, attendAll: attend },
     get seen() {
       return state.seen
     },

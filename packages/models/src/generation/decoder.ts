@@ -1,6 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { spansOf, type Caches, type Entries, type Env, type HeldCache } from '@tersor/core'
 import { replay, type Replay } from '@tersor/kernels/replay'
+import { cutDecoder } from './cut-decoder.js'
 import { fixedLayerCache, type Added, type FixedRows } from './fixed-cache.js'
 import { roomyRows, type RoomyRows } from './fixed-rows.js'
 import type { LanguageModel } from '../networks/language-model.js'
@@ -71,15 +72,20 @@ const advance = async ({ layers, step }: Held, id: number, position: number): Pr
   }
 }
 
+/** Whether a step depends on nothing but its token, its position and what layers hold. */
+const isRecordable = ({ config: { rope } }: LanguageModel, { layers, next }: Caches): boolean =>
+  !(rope && followsLength(rope)) && layers.every(layer => layer === undefined || layer.next === next)
+
 /**
  * Decodes token by token as one graph on tensors of fixed shape, without JavaScript between its operations. `count` is how many tokens
- * may come. Undefined where the engine cannot replay, for frequencies that follow the length of the text, which a recorded graph keeps
- * as they were, where layers count positions apart, and for plans with a rewrite or an encoding, whose codes the graph could not multiply:
- * those decode by plain steps.
+ * may come. Plans with a rewrite or an encoding, whose codes no graph could multiply, are cut where they attend. Undefined where the engine
+ * cannot replay, for frequencies that follow the length of the text, which a recorded graph keeps as they were, and where layers count
+ * positions apart: those decode by plain steps.
  */
 export const decoder = async (model: LanguageModel, env: Env, caches: Caches, count: number): Promise<Decoder | undefined> => {
-  if ((model.config.rope && followsLength(model.config.rope)) || caches.plan.some(({ kind }) => kind !== 'policy')) return undefined
   const own = caches.layers.filter(layer => layer !== undefined)
+  if (!isRecordable(model, caches)) return undefined
+  if (caches.plan.some(({ kind }) => kind !== 'policy')) return cutDecoder(model, env, caches)
   let left = count
   let held: Held | undefined
 
@@ -109,10 +115,7 @@ export const decoder = async (model: LanguageModel, env: Env, caches: Caches, co
   /** Takes the entries of the caches into tensors with room, those of before where they fit. */
   const take = async (growth: number): Promise<boolean> => {
     const entries = own.map(layer => layer.held)
-    if (held && !fits(entries, 1)) {
-      disposeHeld(held)
-      held = undefined
-    }
+    if (held && !fits(entries, 1)) held = void disposeHeld(held)
     held ??= await record(entries, growth)
     if (!held) return false
     held.layers.forEach(({ rows }, i) => rows.forEach((each, part) => each.fill(entries[i][part])))
@@ -125,7 +128,7 @@ export const decoder = async (model: LanguageModel, env: Env, caches: Caches, co
     held!.layers.forEach(({ cache, rows }) => cache.replace(rows.map(each => each.entries())))
     taken = false
   }
-  if (own.some(layer => layer.next !== caches.next) || !(await take(0))) return undefined
+  if (!(await take(0))) return undefined
   taken = true
   return {
     step: async id => {
