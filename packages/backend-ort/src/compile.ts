@@ -25,6 +25,8 @@ export interface Plan {
   readonly baked: string
   /** Estimate of what the session keeps between runs. */
   readonly bytes: number
+  /** Whether it keeps the memory that it ran in. */
+  readonly arena: boolean
   /** Whether constants of the caller stand in it. */
   readonly embeds: boolean
   /** Held by a captured function: the cache may forget it but not free it. */
@@ -42,7 +44,7 @@ export const feedName = (slot: number) => `x${slot}`
 const SHARING = 4
 const BYTES_PER_ELEMENT = 4
 
-function estimateBytes(nodes: readonly TraceNode[]): number {
+export function estimateBytes(nodes: readonly TraceNode[]): number {
   return (nodes.reduce((sum, node) => sum + sizeOf(node.shape), 0) * BYTES_PER_ELEMENT) / SHARING
 }
 
@@ -75,7 +77,7 @@ export function compile(
     fed,
     outputs: made,
     baked,
-    bytes: estimateBytes(nodes) + embedded,
+    ...{ bytes: (arena ? estimateBytes(nodes) : 0) + embedded, arena },
     embeds: embedded > 0,
     retained: false,
     forgotten: false,

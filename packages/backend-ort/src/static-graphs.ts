@@ -1,6 +1,6 @@
 import { totalmem } from 'node:os'
 import type { Native } from './binding.js'
-import { compile } from './compile.js'
+import { compile, estimateBytes } from './compile.js'
 import type { Embeds, Plan } from './compile.js'
 import { createRecency } from './lru.js'
 import type { Running } from './settings.js'
@@ -33,6 +33,8 @@ interface Entry {
   last: readonly number[] | null
 }
 
+/** A graph that may run once only, such as a piece of a long text, keeps no memory beyond this: another piece would have its own. */
+const ONCE_BYTES = 16 * 1024 * 1024
 /** Structures remembered; each costs some hundred bytes. */
 const STRUCTURES = 8192
 /** Compiled graphs may hold this part of the machine's memory, by estimate. */
@@ -47,18 +49,11 @@ type BuildArguments = [Skeleton, readonly TraceNode[], readonly TraceNode[], var
 /** The numbers that stand in a trace. */
 const literalsOf = ({ literals, inputs }: Skeleton): number[] => literals.map(slot => (inputs[slot].value.values as Float32Array)[0])
 
-/**
- * A trace is compiled when it has been seen more often than it has siblings that differ only in shape:
- * a training step at its second run, the steps of token-by-token decoding, whose shapes grow, practically never.
- */
-export function createPlans(native: Native, settings: () => Running, block: number, capacity: number): Plans {
-  const plans = createRecency<Plan>({ entries: capacity, weight: totalmem() / MEMORY_PART, weigh: plan => plan.bytes }, plan =>
-    plan.retained ? void (plan.forgotten = true) : plan.session.dispose(),
-  )
+/** Traces by structure, and how many there are of each that differ only in shape. */
+const createEntries = () => {
   const entries = createRecency<Entry>({ entries: STRUCTURES }, () => {})
   const families = createRecency<Family>({ entries: STRUCTURES }, () => {})
-  let compiled = 0
-  const entryOf = (skeleton: Skeleton): Entry => {
+  return (skeleton: Skeleton): Entry => {
     const known = entries.get(skeleton.key)
     if (known !== undefined) return known
     const family = families.get(skeleton.family) ?? { members: 0 }
@@ -68,9 +63,21 @@ export function createPlans(native: Native, settings: () => Running, block: numb
     entries.set(skeleton.key, entry)
     return entry
   }
-  const build = (key: string, ...[skeleton, nodes, outputs, varying, baked]: BuildArguments): Plan => {
+}
+
+/**
+ * A trace is compiled when it has been seen more often than it has siblings that differ only in shape:
+ * a training step at its second run, the steps of token-by-token decoding, whose shapes grow, practically never.
+ */
+export function createPlans(native: Native, settings: () => Running, block: number, capacity: number): Plans {
+  const plans = createRecency<Plan>({ entries: capacity, weight: totalmem() / MEMORY_PART, weigh: plan => plan.bytes }, plan =>
+    plan.retained ? void (plan.forgotten = true) : plan.session.dispose(),
+  )
+  const entryOf = createEntries()
+  let compiled = 0
+  const build = (key: string, arena: boolean, ...[skeleton, nodes, outputs, varying, baked]: BuildArguments): Plan => {
     plans.delete(key)
-    const plan = compile(native, { ...settings(), block }, skeleton, nodes, outputs, varying, baked)
+    const plan = compile(native, { ...settings(), arena, block }, skeleton, nodes, outputs, varying, baked)
     plans.set(key, plan)
     compiled++
     return plan
@@ -81,7 +88,17 @@ export function createPlans(native: Native, settings: () => Running, block: numb
       const baked = literalsOf(skeleton).join()
       const key = `${skeleton.key} ${baked}` // apart from the graphs whose literals became inputs
       const known = plans.get(key)
-      return known && !known.retained ? known : build(key, skeleton, nodes, outputs, NOTHING_VARIES, baked)
+      const { arena } = settings()
+      if (known && !known.retained && known.arena === arena) return known
+      return build(
+        key,
+        arena && (known !== undefined || force || estimateBytes(nodes) <= ONCE_BYTES),
+        skeleton,
+        nodes,
+        outputs,
+        NOTHING_VARIES,
+        baked,
+      )
     },
     find(skeleton, nodes, outputs, force) {
       const entry = entryOf(skeleton)
@@ -94,7 +111,7 @@ export function createPlans(native: Native, settings: () => Running, block: numb
       const known = plans.get(skeleton.key)
       if (known?.baked === baked && !known.retained) return known
       if (known === undefined && !force && (nodes.length <= FEW_NODES || entry.sightings <= entry.family.members)) return null
-      return build(skeleton.key, skeleton, nodes, outputs, varying, baked)
+      return build(skeleton.key, settings().arena, skeleton, nodes, outputs, varying, baked)
     },
     apart(skeleton, nodes, outputs, embeds) {
       compiled++

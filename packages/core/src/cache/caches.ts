@@ -178,10 +178,19 @@ const pauseAt = (tokens: number, to: number): Pause => {
   return to === tokens ? 'prompt' : 'within'
 }
 
-/** So many tokens in pieces no longer than the plan wants, which is told before each what to watch and is to be settled behind it. */
+/** A text beyond `LONG` tokens is read in pieces of `PIECE`: scores of all its tokens at once would take memory that grows with their square. */
+const LONG = 2048
+const PIECE = 512
+
+/** Whether tokens may go through one piece after the other: keys are turned by where they stand, and not by how long the text is. */
+const isReadInPieces = ({ layers }: Caches): boolean =>
+  layers.every(layer => layer === undefined || layer.facts.positions !== 'rotated' || layer.facts.frequencies?.() !== undefined)
+
+/** So many tokens in pieces no longer than memory and the plan want, which is told before each what to watch and is to be settled behind it. */
 export function* piecesOf(caches: Caches, tokens: number): Generator<Piece, void> {
+  const most = tokens > LONG && isReadInPieces(caches) ? PIECE : tokens
   for (let from = 0; from < tokens;) {
-    const to = Math.min(tokens, from + caches.room(tokens === 1 ? 'token' : 'within'))
+    const to = Math.min(tokens, from + Math.min(most, caches.room(tokens === 1 ? 'token' : 'within')))
     const pause = pauseAt(tokens, to)
     caches.watch(pause)
     yield { from, to, pause }

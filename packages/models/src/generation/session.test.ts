@@ -245,3 +245,22 @@ describe('generation with a plan', () => {
     session.dispose()
   })
 })
+
+it('reads a long text in pieces, with the logits of all of it at once', async () => {
+  await tf.setBackend('ort')
+  const model = picoLlama({ vocabulary: 40, seed: 3, context: 4096 })
+  const ids = Array.from({ length: 2100 }, (_, i) => (i * 7 + (i >> 3)) % 40)
+  const session = await openSession(model)
+  const pieced = await session.append(ids)
+  const loaded = await loadModel(model)
+  const whole = tf.tidy(() => {
+    const x = tf.tensor2d(ids, [1, ids.length], 'int32')
+    const logits = model.stages.reduce<tf.Tensor>((y, stage) => stage.run(y, loaded), x)
+    return tf.slice(tf.reshape(logits, [ids.length, -1]), [ids.length - 1, 0])
+  })
+  const expected = await whole.data()
+  pieced.forEach((value, i) => expect(value).toBeCloseTo(expected[i], 4))
+  whole.dispose()
+  loaded.dispose()
+  session.dispose()
+})
