@@ -49,7 +49,7 @@ const points: Claim = {
   ],
 }
 
-const FRESH_STEPS = 200
+const FRESH_STEPS = 120
 
 const ternary: Claim = {
   name: 'bit-net',

@@ -3,7 +3,7 @@ import { chain, clip, linearDecay, nesterov, refined, weightCompander, type Mode
 import { RIGHT, type Claim, type Side } from './claim.js'
 import { freshResNet8, IMAGES, rightOf, shiftedImages, stepsIn, trainOnImages } from './images.js'
 
-const EPOCHS = 2
+const EPOCHS = 1
 const STEPS = stepsIn(EPOCHS)
 const PEAK = 0.05
 const learningRate = linearDecay({ peak: PEAK, steps: STEPS })
@@ -33,7 +33,7 @@ const FEW = 500
 
 const ghost: Claim = {
   name: 'ghost-norm',
-  says: `a fresh ResNet-8 after ${EPOCHS} epochs in batches of 50: norms by ghost batches of 10 rows and of 25 not below whole batches`,
+  says: `a fresh ResNet-8 after ${EPOCHS} epoch in batches of 50: norms by ghost batches of 10 rows and of 25 not below whole batches`,
   data: IMAGES,
   figures: { right: RIGHT },
   sides: () => [
@@ -58,7 +58,7 @@ const compander: Claim = {
 
 const schedule: Claim = {
   name: 'refined',
-  says: `a fresh ResNet-8 after ${EPOCHS} epochs: a schedule refined by the norms of an earlier training not below the line that it refines`,
+  says: `a fresh ResNet-8 after ${EPOCHS} epoch: a schedule refined by the norms of an earlier training not below the line that it refines`,
   data: IMAGES,
   figures: { right: RIGHT },
   sides: () => [
