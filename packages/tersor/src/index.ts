@@ -1,12 +1,29 @@
 import { VERSION } from '@tersor/core/version'
-import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
+import { Command, CommanderError, Option } from 'commander'
 import type { CompressFlags } from './commands/compress.js'
 import type { ConvertFlags } from './commands/convert.js'
 import type { EvaluateFlags } from './commands/evaluate.js'
 import type { GenerateFlags } from './commands/generate.js'
 import type { ImatrixFlags } from './commands/imatrix.js'
 import { EXIT, exitCodeOf, writeError } from './errors.js'
-import { CHECKPOINT_FORMATS, DENSE_DTYPES, ONNX_FORMS, OUTPUT_FORMATS } from './format-flags.js'
+import { DENSE_DTYPES } from './format-flags.js'
+import {
+  IMATRIX,
+  MODEL,
+  TYPE,
+  cacheOption,
+  calibrateOption,
+  checkpointOption,
+  collect,
+  dataOption,
+  formOption,
+  formatOption,
+  lengthOption,
+  samplesOption,
+  shuffleOption,
+  temperature,
+  wholeNumber,
+} from './command-options.js'
 import { wantsColors, type Terminal } from './output.js'
 
 /** What the process gives a run; tests give their own. */
@@ -14,28 +31,6 @@ export interface Surroundings {
   readonly out: Terminal['out']
   readonly err: Terminal['err']
 }
-
-const MODEL = 'a Hugging Face folder, a .gguf or .onnx file, or NAME.safetensors with NAME.json beside it'
-
-const wholeNumber = (text: string): number => {
-  const value = Number(text)
-  if (!Number.isInteger(value) || value < 0) throw new InvalidArgumentError('Expected a whole number of at least 0.')
-  return value
-}
-
-const temperature = (text: string): number => {
-  const value = Number(text)
-  if (!Number.isFinite(value) || value < 0) throw new InvalidArgumentError('Expected a number of at least 0.')
-  return value
-}
-
-const TYPE = 'GGUF: what matrices become, a block type such as q4_k or a mixture such as Q4_K_M'
-const IMATRIX = 'GGUF: a file that weighs columns, from `tersor imatrix` or llama-imatrix'
-const formatOption = (): Option =>
-  new Option(
-    '--format <format>',
-    'how the result is stored: by the end of --out where absent, else huggingface, or the format of a graph',
-  ).choices(OUTPUT_FORMATS)
 
 /** The commands, loaded when they run: what stands behind them takes half a second, and help none of it. */
 const COMMANDS = {
@@ -50,24 +45,6 @@ const COMMANDS = {
 
 /** Loaded late, as commands are. */
 const withFormat = async <F extends { readonly out: string }>(flags: F) => (await import('./in-format.js')).inFormat(flags)
-
-const formOption = () => new Option('--form <form>', 'ONNX: how codes of weights are stored; MatMulNBits where absent').choices(ONNX_FORMS)
-
-const checkpointOption = () =>
-  new Option(
-    '--checkpoint-format <format>',
-    'gptq: gptq or gptq_v2, which asymmetric layers get; compressed-tensors: pack-quantized or int-quantized; by the layers where absent',
-  ).choices(CHECKPOINT_FORMATS)
-
-const cacheOption = () =>
-  new Option(
-    '--cache <call>',
-    "keeps the cache small, such as 'snap-kv(keep=0.25)' or 'kivi(bits=2)'; repeat it for more policies, in order, and one encoding at the end",
-  )
-    .argParser(collect)
-    .default([])
-
-const collect = (value: string, list: readonly string[]): readonly string[] => [...list, value]
 
 type Run = (work: (terminal: Terminal, signal: AbortSignal) => Promise<void> | void, flags: Record<string, unknown>) => Promise<void>
 
@@ -95,7 +72,11 @@ const addConversions = (program: Command, run: Run): void => {
   withGlobals(program.command('imatrix'))
     .description("measures how much each weight's columns matter, for GGUF")
     .argument('<model>', MODEL)
-    .requiredOption('--calibrate <file>', 'text to learn from')
+    .addOption(calibrateOption().makeOptionMandatory())
+    .addOption(samplesOption())
+    .addOption(lengthOption())
+    .addOption(shuffleOption())
+    .option('--seed <n>', 'decides the order that --shuffle draws', wholeNumber, 0)
     .requiredOption('--out <file>', 'where the result goes; must not exist')
     .addOption(new Option('--form <form>', 'gguf, or what llama.cpp wrote until 2025').choices(['gguf', 'dat']).default('gguf'))
     .option('--overwrite', 'replaces an output that exists', false)
@@ -145,7 +126,10 @@ const addCommands = (program: Command, run: Run): void => {
     .requiredOption('--out <dir>', 'where the result goes; must not exist')
     .option('--step <call>', "a step, such as 'wanda(sparsity=0.5)' or 'package:method(…)'; repeat it for more", collect, [])
     .option('--config <file>', 'a TypeScript file that exports a pipeline')
-    .option('--calibrate <file>', 'text or images to learn from; for a graph, .safetensors with a batch of its first input in each tensor')
+    .addOption(calibrateOption().default([]))
+    .addOption(samplesOption())
+    .addOption(lengthOption())
+    .addOption(shuffleOption())
     .addOption(formatOption())
     .option('--type <type>', TYPE)
     .option('--imatrix <file>', IMATRIX)
@@ -163,10 +147,11 @@ const addCommands = (program: Command, run: Run): void => {
   withGlobals(program.command('evaluate'))
     .description('measures a model')
     .argument('<model>', MODEL)
-    .requiredOption(
-      '--data <file>',
-      'a text with documents between lines <|endoftext|>, the .json of an image set, or a folder of images, by class for top1',
-    )
+    .addOption(dataOption())
+    .addOption(samplesOption())
+    .addOption(lengthOption())
+    .addOption(shuffleOption())
+    .option('--seed <n>', 'decides the order that --shuffle draws', wholeNumber, 0)
     .addOption(new Option('--metric <metric>', 'what is measured').choices(['perplexity', 'top1', 'kl', 'agreement', 'cosine']))
     .option('--reference <model>', 'the model that kl, agreement and cosine compare with')
     .addOption(cacheOption())
@@ -196,8 +181,8 @@ const untilInterrupted = async (work: (signal: AbortSignal) => Promise<void>): P
 /** Refuses an option that is given twice and holds one value: the last would win without a word. */
 const refuseRepeated = (program: Command, argv: readonly string[]): void => {
   const command = program.commands.find(each => each.name() === argv[0])
-  for (const { long, defaultValue, required } of command?.options ?? []) {
-    if (!required || Array.isArray(defaultValue)) continue
+  for (const { long, parseArg, required } of command?.options ?? []) {
+    if (!required || parseArg === collect) continue
     const given = argv.filter(word => word === long || word.startsWith(`${long}=`))
     if (given.length > 1) command!.error(`error: option '${long}' is given ${given.length} times, and holds one value.`)
   }

@@ -60,6 +60,9 @@ export const tableOf = (
     .join('\n')
 }
 
+/** Columns of what notes go to; 80 where it is no terminal. */
+export const widthOf = ({ err }: Pick<Terminal, 'err'>): number => (err as { readonly columns?: number }).columns ?? 80
+
 const UNITS = ['B', 'kB', 'MB', 'GB', 'TB']
 
 /** 12345678 → "12.3 MB", in powers of 1000. */

@@ -24,7 +24,7 @@ import { teeSink } from '../tee-sink.js'
 import { noteMemory } from '../memory-bound.js'
 import { openOutput, type SavedModel } from '../model-output.js'
 import type { FormatFlags, OutputFormat } from '../format-flags.js'
-import { bytesText, note, paint, tableOf, writeResult, type Terminal } from '../output.js'
+import { bytesText, note, paint, tableOf, widthOf, writeResult, type Terminal } from '../output.js'
 import { refusePlanned } from '../planned-layers.js'
 import { progressOn } from '../progress.js'
 import { withModel } from '../with-model.js'
@@ -36,7 +36,11 @@ export interface CompressFlags extends FormatFlags {
   readonly out: string
   readonly step: readonly string[]
   readonly config?: string
-  readonly calibrate?: string
+  /** Files, folders and patterns. */
+  readonly calibrate: readonly string[]
+  readonly samples?: number
+  readonly length?: number
+  readonly shuffle: boolean
   readonly seed: number
   readonly overwrite: boolean
   readonly resume: boolean
@@ -96,7 +100,7 @@ export const compress = (terminal: Terminal, path: string, given: CompressFlags,
         throw signal.aborted ? await stopped(output.scratch, error) : error
       })
     try {
-      calibration = await learnFrom(terminal, model, path, flags.calibrate)
+      calibration = await learnFrom(terminal, model, path, flags)
       const small = await runSteps()
       const saved = await output.saved(small)
       const verification = kept && (await verify(requestFor(model, saved, flags, kept.in(small), calibration[0])))
@@ -119,16 +123,16 @@ export const compress = (terminal: Terminal, path: string, given: CompressFlags,
   })
 
 const workOf = ({ calibrate, activationMemory }: CompressFlags) => ({
-  calibrated: calibrate !== undefined,
+  calibrated: calibrate.length > 0,
   activationBytes: activationMemory * 2 ** 20,
 })
 
 /** What calibration learns from, said in one line; nothing where none was given. */
-const learnFrom = async (terminal: Terminal, model: OpenedModel, path: string, file: string | undefined): Promise<tf.Tensor[]> => {
-  if (file === undefined) return []
-  const batches = await readCalibration(model, file, path)
-  note(terminal, paint(terminal, calibrationText(model, batches, file), 'dim'))
-  return batches
+const learnFrom = async (terminal: Terminal, model: OpenedModel, path: string, flags: CompressFlags): Promise<tf.Tensor[]> => {
+  if (flags.calibrate.length === 0) return []
+  const learned = await readCalibration(model, flags.calibrate, path, flags)
+  note(terminal, paint(terminal, calibrationText(learned, widthOf(terminal)), 'dim'))
+  return learned.batches
 }
 
 const requestFor = (
