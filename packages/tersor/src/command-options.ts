@@ -1,5 +1,6 @@
 import { InvalidArgumentError, Option } from 'commander'
-import { CHECKPOINT_FORMATS, ONNX_FORMS, OUTPUT_FORMATS } from './format-flags.js'
+import { TARGET_NAMES } from './targets/targets.js'
+import { CHECKPOINT_FORMATS, DENSE_DTYPES, ONNX_FORMS, OUTPUT_FORMATS } from './format-flags.js'
 
 export const MODEL = 'a Hugging Face folder, a .gguf or .onnx file, or NAME.safetensors with NAME.json beside it'
 
@@ -21,13 +22,15 @@ export const temperature = (text: string): number => {
   return value
 }
 
-export const TYPE = 'GGUF: what matrices become, a block type such as q4_k or a mixture such as Q4_K_M'
+export const TYPE = 'GGUF: what matrices become, a block type such as q4_k, f16, or a mixture such as Q4_K_M'
 export const IMATRIX = 'GGUF: a file that weighs columns, from `tersor imatrix` or llama-imatrix'
 export const formatOption = (): Option =>
   new Option(
     '--format <format>',
     'how the result is stored: by the end of --out where absent, else huggingface, or the format of a graph',
   ).choices(OUTPUT_FORMATS)
+
+export const dtypeOption = (is: string) => new Option('--dtype <dtype>', is).choices(DENSE_DTYPES)
 
 export const formOption = () =>
   new Option('--form <form>', 'ONNX: how codes of weights are stored; MatMulNBits where absent').choices(ONNX_FORMS)
@@ -66,3 +69,10 @@ export const samplesOption = () =>
 export const lengthOption = () =>
   new Option('--length <tokens>', 'of a window of text; as the model takes where absent').argParser(countingNumber)
 export const shuffleOption = () => new Option('--shuffle', 'takes texts and images in an order drawn by --seed').default(false)
+
+export const forOption = () =>
+  new Option('--for <runtime>', 'where the result is to run: chooses the format, and the steps where none are given').choices(TARGET_NAMES)
+export const bitsOption = () =>
+  new Option('--bits <n>', 'of the weights, with --for: 2 to 8, or 16 for halves; what its users choose where absent').argParser(
+    countingNumber,
+  )

@@ -8,7 +8,7 @@ const OF_OTHERS = ['.bin', '.pt', '.pth']
 /** Flags with the format that is asked for, by --format or the end of --out; throws BAD_OPTION where the two contradict each other. */
 export const inFormat = async <F extends { readonly format?: OutputFormat; readonly out: string }>(
   flags: F,
-): Promise<F & { readonly format: OutputFormat }> => {
+): Promise<F & { readonly format: OutputFormat; readonly formatIsAsked: boolean }> => {
   const { format, out } = flags
   const formats = await loadFormats()
   const ending = /\.[^./\\]+$/.exec(out.toLowerCase())?.[0] ?? ''
@@ -21,5 +21,5 @@ export const inFormat = async <F extends { readonly format?: OutputFormat; reado
       'Choose an --out that goes with the format.',
       { out },
     )
-  return { ...flags, format: format ?? byEnding ?? 'huggingface' }
+  return { ...flags, format: format ?? byEnding ?? 'huggingface', formatIsAsked: (format ?? byEnding) !== undefined }
 }

@@ -6,7 +6,6 @@ import type { EvaluateFlags } from './commands/evaluate.js'
 import type { GenerateFlags } from './commands/generate.js'
 import type { ImatrixFlags } from './commands/imatrix.js'
 import { EXIT, exitCodeOf, writeError } from './errors.js'
-import { DENSE_DTYPES } from './format-flags.js'
 import {
   IMATRIX,
   MODEL,
@@ -16,8 +15,11 @@ import {
   checkpointOption,
   collect,
   dataOption,
+  dtypeOption,
   formOption,
+  forOption,
   formatOption,
+  bitsOption,
   lengthOption,
   samplesOption,
   shuffleOption,
@@ -59,12 +61,14 @@ const addConversions = (program: Command, run: Run): void => {
     .description('writes a model in another format')
     .argument('<model>', MODEL)
     .requiredOption('--out <path>', 'where the result goes; must not exist')
+    .addOption(forOption())
+    .addOption(bitsOption())
     .addOption(formatOption())
     .option('--type <type>', TYPE)
     .option('--imatrix <file>', IMATRIX)
     .addOption(formOption())
     .addOption(checkpointOption())
-    .addOption(new Option('--dtype <dtype>', 'what all weights become in a Hugging Face folder').choices(DENSE_DTYPES))
+    .addOption(dtypeOption('what all weights become; as they are where absent'))
     .option('--overwrite', 'replaces an output that exists', false)
     .action((model: string, flags: ConvertFlags & Record<string, unknown>) =>
       run(async (terminal, signal) => (await COMMANDS.convert())(terminal, model, await withFormat(flags), signal), flags),
@@ -123,7 +127,9 @@ const addCommands = (program: Command, run: Run): void => {
   withGlobals(program.command('compress'))
     .description('runs steps on a model and saves the result')
     .argument('<model>', MODEL)
-    .requiredOption('--out <dir>', 'where the result goes; must not exist')
+    .requiredOption('--out <path>', 'where the result goes; must not exist')
+    .addOption(forOption())
+    .addOption(bitsOption())
     .option('--step <call>', "a step, such as 'wanda(sparsity=0.5)' or 'package:method(…)'; repeat it for more", collect, [])
     .option('--config <file>', 'a TypeScript file that exports a pipeline')
     .addOption(calibrateOption().default([]))
@@ -135,6 +141,7 @@ const addCommands = (program: Command, run: Run): void => {
     .option('--imatrix <file>', IMATRIX)
     .addOption(formOption())
     .addOption(checkpointOption())
+    .addOption(dtypeOption('what plain weights become that no step made codes of; as they are where absent'))
     .option('--verify', 'runs the result in the runtime it is for, where that is installed, and compares with ours', false)
     .option('--seed <n>', 'decides everything that is random', wholeNumber, 0)
     .option('--overwrite', 'replaces an output that exists, and throws away what a stopped run left', false)
