@@ -1,5 +1,7 @@
 import { InvalidArgumentError, Option } from 'commander'
 import { TARGET_NAMES } from './targets/targets.js'
+import { didYouMean } from './nearest.js'
+import { withChoices } from './with-choices.js'
 import { CHECKPOINT_FORMATS, DENSE_DTYPES, ONNX_FORMS, OUTPUT_FORMATS } from './format-flags.js'
 
 export const MODEL = 'a Hugging Face folder, a .gguf or .onnx file, or NAME.safetensors with NAME.json beside it'
@@ -22,29 +24,41 @@ export const temperature = (text: string): number => {
   return value
 }
 
+export const SHELLS = ['bash', 'zsh', 'fish']
+export const shellName = (given: string): string => {
+  if (SHELLS.includes(given)) return given
+  throw new InvalidArgumentError(`${didYouMean(given, SHELLS)}Shells are ${SHELLS.join(', ')}.`)
+}
+
 export const TYPE = 'GGUF: what matrices become, a block type such as q4_k, f16, or a mixture such as Q4_K_M'
 export const IMATRIX = 'GGUF: a file that weighs columns, from `tersor imatrix` or llama-imatrix'
 export const formatOption = (): Option =>
-  new Option(
-    '--format <format>',
-    'how the result is stored: by the end of --out where absent, else huggingface, or the format of a graph',
-  ).choices(OUTPUT_FORMATS)
+  withChoices(
+    new Option(
+      '--format <format>',
+      'how the result is stored: by the end of --out where absent, else huggingface, or the format of a graph',
+    ),
+    OUTPUT_FORMATS,
+  )
 
-export const dtypeOption = (is: string) => new Option('--dtype <dtype>', is).choices(DENSE_DTYPES)
+export const dtypeOption = (is: string) => withChoices(new Option('--dtype <dtype>', is), DENSE_DTYPES)
 
 export const formOption = () =>
-  new Option('--form <form>', 'ONNX: how codes of weights are stored; MatMulNBits where absent').choices(ONNX_FORMS)
+  withChoices(new Option('--form <form>', 'ONNX: how codes of weights are stored; MatMulNBits where absent'), ONNX_FORMS)
 
 export const checkpointOption = () =>
-  new Option(
-    '--checkpoint-format <format>',
-    'gptq: gptq or gptq_v2, which asymmetric layers get; compressed-tensors: pack-quantized or int-quantized; by the layers where absent',
-  ).choices(CHECKPOINT_FORMATS)
+  withChoices(
+    new Option(
+      '--checkpoint-format <format>',
+      'gptq: gptq or gptq_v2, which asymmetric layers get; compressed-tensors: pack-quantized or int-quantized; by the layers where absent',
+    ),
+    CHECKPOINT_FORMATS,
+  )
 
 export const cacheOption = () =>
   new Option(
     '--cache <call>',
-    "keeps the cache small, such as 'snap-kv(keep=0.25)' or 'kivi(bits=2)'; repeat it for more policies, in order, and one encoding at the end",
+    'keeps the cache small, such as "snap-kv(keep=0.25)" or "kivi(bits=2)"; repeat it for more policies, in order, and one encoding at the end',
   )
     .argParser(collect)
     .default([])
@@ -71,7 +85,10 @@ export const lengthOption = () =>
 export const shuffleOption = () => new Option('--shuffle', 'takes texts and images in an order drawn by --seed').default(false)
 
 export const forOption = () =>
-  new Option('--for <runtime>', 'where the result is to run: chooses the format, and the steps where none are given').choices(TARGET_NAMES)
+  withChoices(
+    new Option('--for <runtime>', 'where the result is to run: chooses the format, and the steps where none are given'),
+    TARGET_NAMES,
+  )
 export const bitsOption = () =>
   new Option('--bits <n>', 'of the weights, with --for: 2 to 8, or 16 for halves; what its users choose where absent').argParser(
     countingNumber,

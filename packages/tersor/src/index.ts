@@ -11,6 +11,8 @@ import {
   MODEL,
   TYPE,
   cacheOption,
+  shellName,
+  SHELLS,
   calibrateOption,
   checkpointOption,
   collect,
@@ -26,6 +28,7 @@ import {
   temperature,
   wholeNumber,
 } from './command-options.js'
+import { withChoices } from './with-choices.js'
 import { wantsColors, type Terminal } from './output.js'
 
 /** What the process gives a run; tests give their own. */
@@ -36,6 +39,7 @@ export interface Surroundings {
 
 /** The commands, loaded when they run: what stands behind them takes half a second, and help none of it. */
 const COMMANDS = {
+  completion: async () => (await import('./commands/completion.js')).completion,
   compress: async () => (await import('./commands/compress.js')).compress,
   convert: async () => (await import('./commands/convert.js')).convert,
   evaluate: async () => (await import('./commands/evaluate.js')).evaluate,
@@ -82,7 +86,7 @@ const addConversions = (program: Command, run: Run): void => {
     .addOption(shuffleOption())
     .option('--seed <n>', 'decides the order that --shuffle draws', wholeNumber, 0)
     .requiredOption('--out <file>', 'where the result goes; must not exist')
-    .addOption(new Option('--form <form>', 'gguf, or what llama.cpp wrote until 2025').choices(['gguf', 'dat']).default('gguf'))
+    .addOption(withChoices(new Option('--form <form>', 'gguf, or what llama.cpp wrote until 2025'), ['gguf', 'dat']).default('gguf'))
     .option('--overwrite', 'replaces an output that exists', false)
     .action((model: string, flags: ImatrixFlags & Record<string, unknown>) =>
       run(async (terminal, signal) => (await COMMANDS.imatrix())(terminal, model, flags, signal), flags),
@@ -96,7 +100,7 @@ const addGeneration = (program: Command, run: Run): void => {
     .requiredOption('--prompt <text>', 'what to continue')
     .addOption(cacheOption())
     .addOption(
-      new Option('--cache-bits <bits>', 'keeps keys and values in so few, in ONNX graphs with fused attention').choices(['8', '4']),
+      withChoices(new Option('--cache-bits <bits>', 'keeps keys and values in so few, in ONNX graphs with fused attention'), ['8', '4']),
     )
     .addOption(new Option('--save-session <file>', 'writes the text and its cache when it ends; replaces the file'))
     .addOption(new Option('--load-session <file>', 'goes on from there: the prompt follows that text, with the same --cache'))
@@ -110,9 +114,10 @@ const addGeneration = (program: Command, run: Run): void => {
     .option('--temperature <t>', '0 takes the likeliest token every time', temperature, 0)
     .option('--seed <n>', 'decides what is drawn', wholeNumber, 0)
     .addOption(
-      new Option('--activations <dtype>', 'int8 rounds the inputs of products with quantized weights, which is faster')
-        .choices(['float32', 'int8'])
-        .default('float32'),
+      withChoices(new Option('--activations <dtype>', 'int8 rounds the inputs of products with quantized weights, which is faster'), [
+        'float32',
+        'int8',
+      ]).default('float32'),
     )
     .action((model: string, flags: GenerateFlags & Record<string, unknown>) =>
       run(async (terminal, signal) => (await COMMANDS.generate())(terminal, model, flags, signal), flags),
@@ -130,7 +135,7 @@ const addCommands = (program: Command, run: Run): void => {
     .requiredOption('--out <path>', 'where the result goes; must not exist')
     .addOption(forOption())
     .addOption(bitsOption())
-    .option('--step <call>', "a step, such as 'wanda(sparsity=0.5)' or 'package:method(…)'; repeat it for more", collect, [])
+    .option('--step <call>', 'a step, such as "wanda(sparsity=0.5)" or "package:method(…)"; repeat it for more', collect, [])
     .option('--config <file>', 'a TypeScript file that exports a pipeline')
     .addOption(calibrateOption().default([]))
     .addOption(samplesOption())
@@ -159,7 +164,7 @@ const addCommands = (program: Command, run: Run): void => {
     .addOption(lengthOption())
     .addOption(shuffleOption())
     .option('--seed <n>', 'decides the order that --shuffle draws', wholeNumber, 0)
-    .addOption(new Option('--metric <metric>', 'what is measured').choices(['perplexity', 'top1', 'kl', 'agreement', 'cosine']))
+    .addOption(withChoices(new Option('--metric <metric>', 'what is measured'), ['perplexity', 'top1', 'kl', 'agreement', 'cosine']))
     .option('--reference <model>', 'the model that kl, agreement and cosine compare with')
     .addOption(cacheOption())
     .action((model: string, flags: EvaluateFlags & Record<string, unknown>) =>
@@ -167,8 +172,13 @@ const addCommands = (program: Command, run: Run): void => {
     )
   addGeneration(program, run)
   withGlobals(program.command('methods'))
-    .description('lists every step and policy with its options and paper')
-    .action(flags => run(async terminal => (await COMMANDS.methods())(terminal), flags))
+    .description('lists every step and policy; with a name, its options, their ranges and an example')
+    .argument('[name]', 'a step or policy, such as gptq')
+    .action((name: string | undefined, flags) => run(async terminal => (await COMMANDS.methods())(terminal, name), flags))
+  withGlobals(program.command('completion'))
+    .description('writes a script that makes a shell complete what is typed: source it in the profile of the shell')
+    .argument('<shell>', SHELLS.join(', '), shellName)
+    .action((shell: string, flags) => run(async terminal => (await COMMANDS.completion())(terminal, shell, program), flags))
 }
 
 /** Aborts on Ctrl-C while the work runs. */

@@ -690,7 +690,7 @@ describe('other formats', () => {
       '--imatrix says nothing to the format huggingface',
     )
     expect((await run('convert', model, '--out', fresh('x.gguf'), '--format', 'gguf', '--type', 'Q9')).err).toContain(
-      'There is no type "Q9" for matrices.',
+      'There is no type "Q9".',
     )
     expect((await run('convert', model, '--out', fresh('whole'))).err).toContain('exists already')
     process.env.TERSOR_ENGINE = 'cpu' // the others may add in another order after another layout of memory

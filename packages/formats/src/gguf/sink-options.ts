@@ -44,10 +44,16 @@ export const decodeWithTfjs = async (parameter: Parameter): Promise<Float32Array
   }
 }
 
+/** What all matrices may become. */
+export const MATRIX_TYPES: readonly string[] = Object.freeze(
+  Object.entries(TENSOR_TYPES).flatMap(([name, row]) => ('format' in row || PLAIN.includes(name) ? [name] : [])),
+)
+
 const checkType = (type: MatrixTypeName | undefined): void => {
-  const types = Object.entries(TENSOR_TYPES).flatMap(([name, row]) => ('format' in row || PLAIN.includes(name) ? [name] : []))
-  if (type === undefined || types.includes(type)) return
-  throw new CompressionError('BAD_OPTION', `There is no type "${String(type)}" for matrices.`, `Types are ${types.join(', ')}.`, { type })
+  if (type === undefined || MATRIX_TYPES.includes(type)) return
+  throw new CompressionError('BAD_OPTION', `There is no type "${String(type)}" for matrices.`, `Types are ${MATRIX_TYPES.join(', ')}.`, {
+    type,
+  })
 }
 
 const checkMixture = ({ mixture, type }: GgufSinkOptions): void => {

@@ -222,5 +222,9 @@ const report = (
     .map(line => `\n${line}`)
     .join('')
   noteGrowth(terminal, bytesBefore, bytesAfter, saved.growth)
-  writeResult(terminal, result, `${rows.length === 0 ? '' : `${tableOf(terminal, ['step', 'options', 'sites', 'error'], rows, [2, 3])}\n\n`}${summary}${notes}`)
+  writeResult(
+    terminal,
+    result,
+    `${rows.length === 0 ? '' : `${tableOf(terminal, ['step', 'options', 'sites', 'error'], rows, [2, 3])}\n\n`}${summary}${notes}`,
+  )
 }
