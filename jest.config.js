@@ -11,6 +11,8 @@ export default {
     ...['Float32Array', 'Float64Array', 'Int8Array', 'Int32Array', 'Uint8Array', 'Uint16Array', 'Uint32Array', 'ArrayBuffer', 'DataView'],
     ...['isNaN', 'Infinity'],
   ],
+  // published as ES modules alone
+  transformIgnorePatterns: ['/node_modules/(?!(@tersor|tersor[^/]*|hyparquet[^/]*|hysnappy)/)'],
   // a README runs the pages of docs/ beside it
   testMatch: ['**/*.test.ts', '**/packages/*/README.md', '**/examples/custom-method/README.md', '<rootDir>/README.md'],
   transform: { ...preset.transform, '\\.md$': '<rootDir>/scripts/pages-transform.cjs' },

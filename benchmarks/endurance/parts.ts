@@ -28,7 +28,7 @@ export const measureParts = async (path: string, text: string, step: string, out
   const [, reading] = await timed(async () => {
     for (const name of model.params.names()) weights[name] = await model.params.read(name)
   })
-  const calibration = text === '-' ? [] : await readCalibration(model, text, path)
+  const calibration = text === '-' ? [] : (await readCalibration(model, [text], path)).batches
   const steps = pipeline(await makeStep(step, process.cwd()), pack())
   const loaded = { ...model, params: memoryStore(weights) }
   const [small, computing] = await timed(() => compress(loaded, steps, calibration.length > 0 ? { calibration } : {}))

@@ -37,6 +37,7 @@ export {
   type PassDefinition,
   type ValueDefinition,
 } from './step/define-method.js'
+export * from './model/patterns.js'
 export * from './model/select-sites.js'
 export * from './run/each-site.js'
 export { collector, type Collector, type SiteStats } from './run/calibrate.js'

@@ -1,7 +1,7 @@
 import { CompressionError } from '@tersor/tensor'
 import { fileSystem } from './read-bytes.js'
 
-const IMAGE = /\.(png|jpe?g|webp)$/i
+export const IMAGE = /\.(png|jpe?g|webp)$/i
 
 /** The part of sharp that is used. */
 interface Picture {
@@ -89,9 +89,23 @@ const pixelsOf = async (decode: Decoder, path: string, size?: readonly [number, 
     .catch(failed)
 }
 
-/** Decodes a folder with a folder of images a class, or with images alone; all images must have one size, or are cropped and scaled to `size`, (height, width). Throws BAD_DATA and UNSUPPORTED. */
-export const readImageFolder = async (folder: string, load: () => Promise<Decoder> = loadSharp, size?: readonly [number, number]) => {
-  const { classes, files } = await list(folder)
+/** Which images are read, of how many there are; all where absent. */
+export type Pick = (count: number) => readonly number[]
+
+/**
+ * Decodes a folder with a folder of images a class, or with images alone, or a list of images; all must have one size, or are cropped and
+ * scaled to `size`, (height, width). Throws BAD_DATA and UNSUPPORTED.
+ */
+export const readImageFolder = async (
+  from: string | readonly string[],
+  load: () => Promise<Decoder> = loadSharp,
+  size?: readonly [number, number],
+  pick?: Pick,
+) => {
+  const folder = typeof from === 'string' ? from : `the list of ${from.length}`
+  const { classes, files: listed } =
+    typeof from === 'string' ? await list(from) : { classes: [], files: from.map(path => ({ path, label: 0 })) }
+  const files = pick ? pick(listed.length).map(index => listed[index]) : listed
   const decode = await load()
   let pixels = new Uint8Array()
   let shape: readonly [number, number, number] | undefined

@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { CompressionError } from '@tersor/tensor'
-import { readImageFolder } from './image-folder.js'
+import { IMAGE, readImageFolder, type Pick } from './image-folder.js'
 import { preprocess, toSize, type Preprocessing } from './preprocessing.js'
 import { fileSystem, readBytes } from './read-bytes.js'
 
@@ -96,20 +96,40 @@ const resized = (images: ImageSet, size?: readonly [number, number]): ImageSet =
   return Object.freeze({ ...images, shape: [...size, channels] as const, batch })
 }
 
-/**
- * Reads images: a NAME.json with NAME.images.u8 and NAME.labels.u8 beside it, or a folder with a folder of PNG, JPEG or WebP
- * files a class, or with such files and no labels. Where `size`, (height, width), is given, images of another one are cropped around their
- * middle and scaled.
- * Throws NOT_FOUND or DISK for files, BAD_DATA for what does not fit together, UNSUPPORTED where a folder needs `sharp` and it is not installed.
- */
-export const readImages = async (path: string, { size }: { readonly size?: readonly [number, number] } = {}): Promise<ImageSet> => {
-  const isFolder = await fileSystem()
+/** Some images of a set, in the order given. */
+const picked = (images: ImageSet, pick?: Pick): ImageSet => {
+  if (!pick) return images
+  const indices = pick(images.count)
+  const labels = Uint16Array.from(indices, index => images.labels[index])
+  const batch = (start: number, end: number): tf.Tensor =>
+    tf.tidy(() => tf.concat(indices.slice(start, end).map(index => images.batch(index, index + 1))))
+  return Object.freeze({ ...images, count: indices.length, labels, batch })
+}
+
+export interface ReadImagesOptions {
+  /** (height, width): images of another size are cropped around their middle and scaled. */
+  readonly size?: readonly [number, number]
+  /** Which images are read, of how many there are; all where absent. */
+  readonly pick?: Pick
+}
+
+const isFolder = (path: string): Promise<boolean> =>
+  fileSystem()
     .stat(path)
     .then(
       stat => stat.isDirectory(),
       () => false,
     )
-  if (!isFolder) return resized(await readTriple(path), size)
-  const { pixels, shape, labels, classes } = await readImageFolder(path, undefined, size)
+
+/**
+ * Reads images: a NAME.json with NAME.images.u8 and NAME.labels.u8 beside it, or a folder with a folder of PNG, JPEG or WebP
+ * files a class, or with such files and no labels; or such files themselves.
+ * Throws NOT_FOUND or DISK for files, BAD_DATA for what does not fit together, UNSUPPORTED where a folder needs `sharp` and it is not installed.
+ */
+export const readImages = async (from: string | readonly string[], { size, pick }: ReadImagesOptions = {}): Promise<ImageSet> => {
+  const path = typeof from !== 'string' && from.length === 1 && !IMAGE.test(from[0]) ? from[0] : from
+  if (typeof path === 'string' && !IMAGE.test(path) && !(await isFolder(path))) return resized(picked(await readTriple(path), pick), size)
+  const files = typeof path === 'string' && IMAGE.test(path) && !(await isFolder(path)) ? [path] : path
+  const { pixels, shape, labels, classes } = await readImageFolder(files, undefined, size, pick)
   return imageSet(pixels, shape, labels, classes)
 }

@@ -310,7 +310,7 @@ describe('a Llama in GGUF', () => {
 
   it('refuses block types that do not exist and importance of another width', async () => {
     expect(await failure(() => save({ [UP]: normals([4, 64]) }, { type: 'q4_9' as never }))).toMatch(
-      /^BAD_OPTION: There is no block type "q4_9"\.\nTypes are q4_0, q4_1, /,
+      /^BAD_OPTION: There is no type "q4_9" for matrices\.\nTypes are f32, f16, bf16, q4_0, q4_1, /,
     )
     const imatrix = { entries: new Map([['blk.0.ffn_up.weight', { sums: new Float32Array(32), calls: [1] }]]) }
     expect(await failure(() => save({ [UP]: normals([4, 64]) }, { type: 'q4_0', imatrix }))).toBe(

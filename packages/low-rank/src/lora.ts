@@ -18,9 +18,14 @@ export const lora = definePass({
   differs: 'weights are what earlier steps made of them, in any form; states of the optimiser are not paged',
   options: { ...ADAPTER, ...TRAINING, rate: { ...TRAINING.rate, default: 1e-3 }, ...ONLY },
   check: checkTraining,
-  run: async (model, context, { rank, alpha, only, ...options }) => {
+  run: async (model, context, { rank, alpha, only, except, ...options }) => {
     refuseItself(context, 'lora', model, options)
-    const weights = loraWeights({ rank, ...(alpha !== undefined && { alpha }), ...(only !== undefined && { only }) })
+    const weights = loraWeights({
+      rank,
+      ...(alpha !== undefined && { alpha }),
+      ...(only !== undefined && { only }),
+      ...(except !== undefined && { except }),
+    })
     return trainIn(context, 'lora', model, { ...trainingOf(options), parametrize: byPlace([() => true, weights], [() => true, frozen]) })
   },
 })

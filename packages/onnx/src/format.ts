@@ -39,16 +39,19 @@ export const onnxFormat: Format = {
   writer: {
     end: '.onnx',
     holds: ['language', 'encoder'],
-    options: ['form'],
+    options: ['form', 'dtype'],
+    dtypes: ['f32', 'f16'],
+    roundsTo: ['f16'],
     ownNames: true,
     refuses: ({ family }, out) =>
       (family === 'language' || family === 'encoder') && out.toLowerCase().endsWith('.onnx') ? isFolder(out) : undefined,
     // weights go back into the graph they came from; a language model or an encoder becomes a graph
-    sink: async ({ form }) => {
+    sink: async ({ form, dtype }) => {
       const { onnxSink } = await import('./file.js')
       const { onnxDecoderSink } = await import('./decoder.js')
       const { onnxEncoderSink } = await import('./encoder.js')
-      const stored = form === undefined ? {} : { form: form as OnnxForm }
+      const float = dtype === 'f16' ? { float: 'f16' as const } : {}
+      const stored = { ...float, ...(form === undefined ? {} : { form: form as OnnxForm }) }
       return (path, model, options) => {
         if (model.family === 'graph') return onnxSink(path, { source: (model as OnnxModel).onnx, ...options, ...stored })
         if (model.family === 'encoder') return onnxEncoderSink(path, model, { ...options, ...stored })

@@ -24,7 +24,7 @@ it('crops and scales images to what the network takes, as evaluate does', async 
   ] as const)
     // prettier-ignore
     await sharp({ create: { width, height, channels: 3, background: name === 'a' ? '#ff8000' : '#0080ff' } }).png().toFile(join(folder, `${name}.png`))
-  const batches = await readCalibration(model, folder, '')
+  const { batches } = await readCalibration(model, [folder], '')
   const expected = (await readImages(folder, { size: [2, 4] })).batch(0, 2)
   expect(batches.map(({ shape }) => shape)).toEqual([[2, 2, 4, 3]])
   expect([...(await batches[0].data())]).toEqual([...(await expected.data())])
@@ -35,7 +35,7 @@ it('does so with images that stand in one file', async () => {
   await writeFile(join(folder, 'set.json'), JSON.stringify({ images: { shape: [1, 2, 6, 3] }, classes: ['x'] }))
   await writeFile(join(folder, 'set.images.u8'), new Uint8Array(36).fill(7))
   await writeFile(join(folder, 'set.labels.u8'), Uint8Array.of(0))
-  const batches = await readCalibration(model, join(folder, 'set.json'), '')
+  const { batches } = await readCalibration(model, [join(folder, 'set.json')], '')
   expect([batches[0].shape, [...(await batches[0].data())]]).toEqual([[1, 2, 4, 3], Array(24).fill(7)])
   tf.dispose(batches)
 })

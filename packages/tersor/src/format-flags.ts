@@ -4,7 +4,7 @@ import type { FormatOptions } from '@tersor/models/internal/formats/format'
 export type OutputFormat = FormatName
 export const OUTPUT_FORMATS = Object.keys(FORMATS) as readonly OutputFormat[]
 
-/** What the weights of a Hugging Face folder may all become. */
+/** What plain weights may become. */
 export const DENSE_DTYPES = ['f32', 'f16', 'bf16'] as const
 
 /** How codes of weights stand in an ONNX graph. */

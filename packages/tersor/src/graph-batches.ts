@@ -1,6 +1,5 @@
 import type * as tf from '@tensorflow/tfjs-core'
 import { decode } from '@tersor/core'
-import { openSafetensors } from '@tersor/formats/safetensors'
 import type { GraphValue } from '@tersor/models'
 import { packInputs } from '@tersor/models/graph-batch'
 import { withUsualInputs } from '@tersor/onnx/model'
@@ -70,10 +69,9 @@ const isUsual = (values: readonly GraphValue[], given: Record<string, tf.Tensor>
 /**
  * What a graph learns from or is measured on: tensors that are called after its inputs, "ids" and "mask" or "ids.0", "mask.0", "ids.1" …
  * for several batches; of a graph that takes one input, or whose others follow from it, tensors of any names, each a batch.
- * Throws BAD_DATA, which says what the graph takes, and what `openSafetensors` throws. The caller disposes the tensors.
+ * Throws BAD_DATA, which says what the graph takes and names the file. The caller disposes the tensors.
  */
-export const graphBatches = async (values: readonly GraphValue[], file: string): Promise<tf.Tensor[]> => {
-  const store = await openSafetensors(file)
+export const graphBatches = async (values: readonly GraphValue[], store: ParameterStore, file: string): Promise<tf.Tensor[]> => {
   const made: tf.Tensor[] = []
   try {
     const names = store.names()
@@ -85,8 +83,6 @@ export const graphBatches = async (values: readonly GraphValue[], file: string):
   } catch (error) {
     made.forEach(tensor => tensor.dispose())
     throw error
-  } finally {
-    await store.close()
   }
 }
 

@@ -1,15 +1,16 @@
 import { loadFormats } from '@tersor/models/formats'
 import { CompressionError } from '@tersor/tensor'
 import type { OutputFormat } from './format-flags.js'
+import { ggufType } from './gguf-type.js'
 
 /** Ends of files of weights besides those that are read here: a folder of that name would be taken for one. */
 const OF_OTHERS = ['.bin', '.pt', '.pth']
 
 /** Flags with the format that is asked for, by --format or the end of --out; throws BAD_OPTION where the two contradict each other. */
-export const inFormat = async <F extends { readonly format?: OutputFormat; readonly out: string }>(
+export const inFormat = async <F extends { readonly format?: OutputFormat; readonly out: string; readonly type?: string }>(
   flags: F,
-): Promise<F & { readonly format: OutputFormat }> => {
-  const { format, out } = flags
+): Promise<F & { readonly format: OutputFormat; readonly formatIsAsked: boolean }> => {
+  const { format, out, type } = flags
   const formats = await loadFormats()
   const ending = /\.[^./\\]+$/.exec(out.toLowerCase())?.[0] ?? ''
   const byEnding = formats.find(({ writer }) => writer?.end === ending)?.name as OutputFormat | undefined
@@ -21,5 +22,6 @@ export const inFormat = async <F extends { readonly format?: OutputFormat; reado
       'Choose an --out that goes with the format.',
       { out },
     )
-  return { ...flags, format: format ?? byEnding ?? 'huggingface' }
+  const named = type === undefined ? {} : { type: await ggufType(type) }
+  return { ...flags, ...named, format: format ?? byEnding ?? 'huggingface', formatIsAsked: (format ?? byEnding) !== undefined }
 }

@@ -1,12 +1,34 @@
 import { VERSION } from '@tersor/core/version'
-import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
+import { Command, CommanderError, Option } from 'commander'
 import type { CompressFlags } from './commands/compress.js'
 import type { ConvertFlags } from './commands/convert.js'
 import type { EvaluateFlags } from './commands/evaluate.js'
 import type { GenerateFlags } from './commands/generate.js'
 import type { ImatrixFlags } from './commands/imatrix.js'
 import { EXIT, exitCodeOf, writeError } from './errors.js'
-import { CHECKPOINT_FORMATS, DENSE_DTYPES, ONNX_FORMS, OUTPUT_FORMATS } from './format-flags.js'
+import {
+  IMATRIX,
+  MODEL,
+  TYPE,
+  cacheOption,
+  shellName,
+  SHELLS,
+  calibrateOption,
+  checkpointOption,
+  collect,
+  dataOption,
+  dtypeOption,
+  formOption,
+  forOption,
+  formatOption,
+  bitsOption,
+  lengthOption,
+  samplesOption,
+  shuffleOption,
+  temperature,
+  wholeNumber,
+} from './command-options.js'
+import { withChoices } from './with-choices.js'
 import { wantsColors, type Terminal } from './output.js'
 
 /** What the process gives a run; tests give their own. */
@@ -15,30 +37,9 @@ export interface Surroundings {
   readonly err: Terminal['err']
 }
 
-const MODEL = 'a Hugging Face folder, a .gguf or .onnx file, or NAME.safetensors with NAME.json beside it'
-
-const wholeNumber = (text: string): number => {
-  const value = Number(text)
-  if (!Number.isInteger(value) || value < 0) throw new InvalidArgumentError('Expected a whole number of at least 0.')
-  return value
-}
-
-const temperature = (text: string): number => {
-  const value = Number(text)
-  if (!Number.isFinite(value) || value < 0) throw new InvalidArgumentError('Expected a number of at least 0.')
-  return value
-}
-
-const TYPE = 'GGUF: what matrices become, a block type such as q4_k or a mixture such as Q4_K_M'
-const IMATRIX = 'GGUF: a file that weighs columns, from `tersor imatrix` or llama-imatrix'
-const formatOption = (): Option =>
-  new Option(
-    '--format <format>',
-    'how the result is stored: by the end of --out where absent, else huggingface, or the format of a graph',
-  ).choices(OUTPUT_FORMATS)
-
 /** The commands, loaded when they run: what stands behind them takes half a second, and help none of it. */
 const COMMANDS = {
+  completion: async () => (await import('./commands/completion.js')).completion,
   compress: async () => (await import('./commands/compress.js')).compress,
   convert: async () => (await import('./commands/convert.js')).convert,
   evaluate: async () => (await import('./commands/evaluate.js')).evaluate,
@@ -50,24 +51,6 @@ const COMMANDS = {
 
 /** Loaded late, as commands are. */
 const withFormat = async <F extends { readonly out: string }>(flags: F) => (await import('./in-format.js')).inFormat(flags)
-
-const formOption = () => new Option('--form <form>', 'ONNX: how codes of weights are stored; MatMulNBits where absent').choices(ONNX_FORMS)
-
-const checkpointOption = () =>
-  new Option(
-    '--checkpoint-format <format>',
-    'gptq: gptq or gptq_v2, which asymmetric layers get; compressed-tensors: pack-quantized or int-quantized; by the layers where absent',
-  ).choices(CHECKPOINT_FORMATS)
-
-const cacheOption = () =>
-  new Option(
-    '--cache <call>',
-    "keeps the cache small, such as 'snap-kv(keep=0.25)' or 'kivi(bits=2)'; repeat it for more policies, in order, and one encoding at the end",
-  )
-    .argParser(collect)
-    .default([])
-
-const collect = (value: string, list: readonly string[]): readonly string[] => [...list, value]
 
 type Run = (work: (terminal: Terminal, signal: AbortSignal) => Promise<void> | void, flags: Record<string, unknown>) => Promise<void>
 
@@ -82,12 +65,14 @@ const addConversions = (program: Command, run: Run): void => {
     .description('writes a model in another format')
     .argument('<model>', MODEL)
     .requiredOption('--out <path>', 'where the result goes; must not exist')
+    .addOption(forOption())
+    .addOption(bitsOption())
     .addOption(formatOption())
     .option('--type <type>', TYPE)
     .option('--imatrix <file>', IMATRIX)
     .addOption(formOption())
     .addOption(checkpointOption())
-    .addOption(new Option('--dtype <dtype>', 'what all weights become in a Hugging Face folder').choices(DENSE_DTYPES))
+    .addOption(dtypeOption('what all weights become; as they are where absent'))
     .option('--overwrite', 'replaces an output that exists', false)
     .action((model: string, flags: ConvertFlags & Record<string, unknown>) =>
       run(async (terminal, signal) => (await COMMANDS.convert())(terminal, model, await withFormat(flags), signal), flags),
@@ -95,9 +80,13 @@ const addConversions = (program: Command, run: Run): void => {
   withGlobals(program.command('imatrix'))
     .description("measures how much each weight's columns matter, for GGUF")
     .argument('<model>', MODEL)
-    .requiredOption('--calibrate <file>', 'text to learn from')
+    .addOption(calibrateOption().makeOptionMandatory())
+    .addOption(samplesOption())
+    .addOption(lengthOption())
+    .addOption(shuffleOption())
+    .option('--seed <n>', 'decides the order that --shuffle draws', wholeNumber, 0)
     .requiredOption('--out <file>', 'where the result goes; must not exist')
-    .addOption(new Option('--form <form>', 'gguf, or what llama.cpp wrote until 2025').choices(['gguf', 'dat']).default('gguf'))
+    .addOption(withChoices(new Option('--form <form>', 'gguf, or what llama.cpp wrote until 2025'), ['gguf', 'dat']).default('gguf'))
     .option('--overwrite', 'replaces an output that exists', false)
     .action((model: string, flags: ImatrixFlags & Record<string, unknown>) =>
       run(async (terminal, signal) => (await COMMANDS.imatrix())(terminal, model, flags, signal), flags),
@@ -111,7 +100,7 @@ const addGeneration = (program: Command, run: Run): void => {
     .requiredOption('--prompt <text>', 'what to continue')
     .addOption(cacheOption())
     .addOption(
-      new Option('--cache-bits <bits>', 'keeps keys and values in so few, in ONNX graphs with fused attention').choices(['8', '4']),
+      withChoices(new Option('--cache-bits <bits>', 'keeps keys and values in so few, in ONNX graphs with fused attention'), ['8', '4']),
     )
     .addOption(new Option('--save-session <file>', 'writes the text and its cache when it ends; replaces the file'))
     .addOption(new Option('--load-session <file>', 'goes on from there: the prompt follows that text, with the same --cache'))
@@ -125,9 +114,10 @@ const addGeneration = (program: Command, run: Run): void => {
     .option('--temperature <t>', '0 takes the likeliest token every time', temperature, 0)
     .option('--seed <n>', 'decides what is drawn', wholeNumber, 0)
     .addOption(
-      new Option('--activations <dtype>', 'int8 rounds the inputs of products with quantized weights, which is faster')
-        .choices(['float32', 'int8'])
-        .default('float32'),
+      withChoices(new Option('--activations <dtype>', 'int8 rounds the inputs of products with quantized weights, which is faster'), [
+        'float32',
+        'int8',
+      ]).default('float32'),
     )
     .action((model: string, flags: GenerateFlags & Record<string, unknown>) =>
       run(async (terminal, signal) => (await COMMANDS.generate())(terminal, model, flags, signal), flags),
@@ -142,15 +132,21 @@ const addCommands = (program: Command, run: Run): void => {
   withGlobals(program.command('compress'))
     .description('runs steps on a model and saves the result')
     .argument('<model>', MODEL)
-    .requiredOption('--out <dir>', 'where the result goes; must not exist')
-    .option('--step <call>', "a step, such as 'wanda(sparsity=0.5)' or 'package:method(…)'; repeat it for more", collect, [])
+    .requiredOption('--out <path>', 'where the result goes; must not exist')
+    .addOption(forOption())
+    .addOption(bitsOption())
+    .option('--step <call>', 'a step, such as "wanda(sparsity=0.5)" or "package:method(…)"; repeat it for more', collect, [])
     .option('--config <file>', 'a TypeScript file that exports a pipeline')
-    .option('--calibrate <file>', 'text or images to learn from; for a graph, .safetensors with a batch of its first input in each tensor')
+    .addOption(calibrateOption().default([]))
+    .addOption(samplesOption())
+    .addOption(lengthOption())
+    .addOption(shuffleOption())
     .addOption(formatOption())
     .option('--type <type>', TYPE)
     .option('--imatrix <file>', IMATRIX)
     .addOption(formOption())
     .addOption(checkpointOption())
+    .addOption(dtypeOption('what plain weights become that no step made codes of; as they are where absent'))
     .option('--verify', 'runs the result in the runtime it is for, where that is installed, and compares with ours', false)
     .option('--seed <n>', 'decides everything that is random', wholeNumber, 0)
     .option('--overwrite', 'replaces an output that exists, and throws away what a stopped run left', false)
@@ -163,11 +159,12 @@ const addCommands = (program: Command, run: Run): void => {
   withGlobals(program.command('evaluate'))
     .description('measures a model')
     .argument('<model>', MODEL)
-    .requiredOption(
-      '--data <file>',
-      'a text with documents between lines <|endoftext|>, the .json of an image set, or a folder of images, by class for top1',
-    )
-    .addOption(new Option('--metric <metric>', 'what is measured').choices(['perplexity', 'top1', 'kl', 'agreement', 'cosine']))
+    .addOption(dataOption())
+    .addOption(samplesOption())
+    .addOption(lengthOption())
+    .addOption(shuffleOption())
+    .option('--seed <n>', 'decides the order that --shuffle draws', wholeNumber, 0)
+    .addOption(withChoices(new Option('--metric <metric>', 'what is measured'), ['perplexity', 'top1', 'kl', 'agreement', 'cosine']))
     .option('--reference <model>', 'the model that kl, agreement and cosine compare with')
     .addOption(cacheOption())
     .action((model: string, flags: EvaluateFlags & Record<string, unknown>) =>
@@ -175,8 +172,13 @@ const addCommands = (program: Command, run: Run): void => {
     )
   addGeneration(program, run)
   withGlobals(program.command('methods'))
-    .description('lists every step and policy with its options and paper')
-    .action(flags => run(async terminal => (await COMMANDS.methods())(terminal), flags))
+    .description('lists every step and policy; with a name, its options, their ranges and an example')
+    .argument('[name]', 'a step or policy, such as gptq')
+    .action((name: string | undefined, flags) => run(async terminal => (await COMMANDS.methods())(terminal, name), flags))
+  withGlobals(program.command('completion'))
+    .description('writes a script that makes a shell complete what is typed: source it in the profile of the shell')
+    .argument('<shell>', SHELLS.join(', '), shellName)
+    .action((shell: string, flags) => run(async terminal => (await COMMANDS.completion())(terminal, shell, program), flags))
 }
 
 /** Aborts on Ctrl-C while the work runs. */
@@ -196,8 +198,8 @@ const untilInterrupted = async (work: (signal: AbortSignal) => Promise<void>): P
 /** Refuses an option that is given twice and holds one value: the last would win without a word. */
 const refuseRepeated = (program: Command, argv: readonly string[]): void => {
   const command = program.commands.find(each => each.name() === argv[0])
-  for (const { long, defaultValue, required } of command?.options ?? []) {
-    if (!required || Array.isArray(defaultValue)) continue
+  for (const { long, parseArg, required } of command?.options ?? []) {
+    if (!required || parseArg === collect) continue
     const given = argv.filter(word => word === long || word.startsWith(`${long}=`))
     if (given.length > 1) command!.error(`error: option '${long}' is given ${given.length} times, and holds one value.`)
   }

@@ -10,6 +10,8 @@ import type { CachePlan, CacheStorage, Description, Made, Step } from '@tersor/c
 import { CompressionError } from '@tersor/tensor'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
+import { forgivenOptions } from './forgiven-options.js'
+import { didYouMean, sameName } from './nearest.js'
 import { parseStep, type StepCall, type StepValue } from './step.js'
 
 /** Makes a step, or a value of an option, and says what it is. */
@@ -43,11 +45,18 @@ const factoriesOf = (name: string, exports: object): ListedMethod[] =>
 /** Tersor's own methods: every export that describes itself. */
 export const listMethods = (): readonly ListedMethod[] => Object.entries(PACKAGES).flatMap(([name, exports]) => factoriesOf(name, exports))
 
+/** Whether a package is one of Tersor's, whose steps need no name of a package before them. */
+export const isOwn = (name: string): boolean => Object.hasOwn(PACKAGES, name)
+
+/** What of a package describes itself, as the user's folder sees it; throws UNKNOWN_METHOD where it cannot be imported. */
+export const methodsOf = async (name: string, folder: string): Promise<readonly ListedMethod[]> =>
+  factoriesOf(name, await importFrom(name, folder))
+
 const unknown = (what: string, name: string, known: readonly string[]): CompressionError =>
   new CompressionError(
     'UNKNOWN_METHOD',
     `No ${what} is called "${name}".`,
-    `Known are ${known.join(', ')}; those of other packages are written package:name(…).`,
+    `${didYouMean(name, known)}Known are ${known.join(', ')}; those of other packages are written package:name(…).`,
     {
       name,
       known,
@@ -77,15 +86,33 @@ const STEPS: Kinds = ['method', 'pass']
 const PARTS_OF_PLANS: Kinds = ['policy', 'rewrite', 'encoding']
 
 /** Options with nested calls made into what they name. Throws UNKNOWN_METHOD or BAD_OPTION. */
-const makeOptions = async (call: StepCall, { options: table }: Description, folder: string): Promise<Record<string, unknown>> => {
+const makeOptions = async (call: StepCall, description: Description, folder: string): Promise<Record<string, unknown>> => {
   const made: Record<string, unknown> = {}
-  for (const [name, given] of Object.entries(call.options)) {
-    const { of, list } = Object.hasOwn(table, name) ? table[name] : {}
+  const options = forgivenOptions(named(call, description), description)
+  for (const [name, given] of Object.entries(options)) {
+    const { of, list } = description.options[name]
     const one = (each: StepValue): unknown => (of === undefined || typeof each === 'number' ? each : makeNested(each, of, folder))
     made[name] = list && Array.isArray(given) ? await Promise.all(given.map(one)) : await one(given)
   }
   return made
 }
+
+/** Calls without a name are the list that the factory takes: `mixed(rtn(bits=8), nf4())`. Throws BAD_OPTION where it takes none. */
+const named = ({ items = [], ...call }: StepCall, { name, options }: Description): StepCall => {
+  if (items.length === 0) return call
+  const [list] = Object.entries(options).find(([, { of, list }]) => of !== undefined && list) ?? []
+  if (list === undefined)
+    throw new CompressionError(
+      'BAD_OPTION',
+      `${name} is given ${items[0].name} without a name.`,
+      'Write options as name=value, such as "gptq(bits=4, group=32)".',
+      { owner: name },
+    )
+  return { ...call, options: { ...call.options, [list]: items } }
+}
+
+/** Other names of steps. */
+const ALIASES: Readonly<Record<string, string>> = { rules: 'mixed' }
 
 /** A name alone is a call without options. */
 const makeNested = async (given: StepValue, kind: string, folder: string): Promise<unknown> => {
@@ -96,13 +123,11 @@ const makeNested = async (given: StepValue, kind: string, folder: string): Promi
 const makeCall = async (call: StepCall, kinds: Kinds, folder: string): Promise<unknown> => {
   const all = call.package ? factoriesOf(call.package, await importFrom(call.package, folder)) : listMethods()
   const listed = all.filter(({ factory }) => kinds.includes(factory.description.kind))
-  const found = listed.find(({ factory }) => factory.description.name === call.name)
+  const names = listed.map(({ factory }) => factory.description.name)
+  const name = sameName(ALIASES[call.name] ?? call.name, names)
+  const found = listed.find(({ factory }) => factory.description.name === name)
   if (found) return found.factory(await makeOptions(call, found.factory.description, folder))
-  throw unknown(
-    kinds === STEPS ? 'step' : kinds.join(', '),
-    call.name,
-    listed.map(({ factory }) => factory.description.name),
-  )
+  throw unknown(kinds === STEPS ? 'step' : kinds.join(', '), call.name, names)
 }
 
 /** Makes the step that a command line names; throws UNKNOWN_METHOD or BAD_OPTION. */

@@ -8,8 +8,10 @@ import { CompressionError, type Outline, type Parameter, type ParameterSink } fr
 import { rmdir } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { FormatFlags, OutputFormat } from './format-flags.js'
+import { growthText } from './growth-text.js'
 import { notesOf } from './output-notes.js'
 import { refuseExisting, refuseSource } from './output-place.js'
+import { handedDtype, plainIn } from './plain-floats.js'
 import { weightBytes } from './weight-bytes.js'
 import { sinkOf, writerOf } from './writer-of.js'
 
@@ -27,6 +29,8 @@ export interface SavedModel {
   readonly bytes: number
   /** What the format could not hold as it was. */
   readonly notes: readonly string[]
+  /** Why it is not smaller than its source, should it be so. */
+  readonly growth: string | undefined
   close(): Promise<void>
 }
 
@@ -126,13 +130,18 @@ export const openOutput = async (model: OpenedModel, source: string, flags: Outp
   return {
     scratch,
     ...(state === 'published' ? { reopen: () => openModel(path) } : {}),
-    sink: small => openSink({ writer, open }, path, small, { provenance: small.provenance ?? [], overwrite, unfinished }),
+    sink: small =>
+      plainIn(
+        openSink({ writer, open }, path, small, { provenance: small.provenance ?? [], overwrite, unfinished }),
+        handedDtype(writer, flags.dtype),
+      ),
     saved: async small => {
       const written = writer.entry === undefined ? path : join(path, writer.entry)
       return {
         path: written,
         bytes: await weightBytes(written),
         notes: notesOf(small.params, flags),
+        growth: growthText(model.params, small.params),
         close: async () => small.params.close?.(),
       }
     },

@@ -60,6 +60,12 @@ export const tableOf = (
     .join('\n')
 }
 
+/** Columns of what results go to; 100 where it is no terminal. */
+export const outWidth = ({ out }: Pick<Terminal, 'out'>): number => (out as { readonly columns?: number }).columns ?? 100
+
+/** Columns of what notes go to; 80 where it is no terminal. */
+export const widthOf = ({ err }: Pick<Terminal, 'err'>): number => (err as { readonly columns?: number }).columns ?? 80
+
 const UNITS = ['B', 'kB', 'MB', 'GB', 'TB']
 
 /** 12345678 → "12.3 MB", in powers of 1000. */

@@ -49,7 +49,7 @@ it.each([
   expect(() => parseStep(source)).toThrow(
     expect.objectContaining({
       code: 'BAD_OPTION',
-      message: `The step ${JSON.stringify(source)} ${what}.\nWrite it as a call with named options, such as 'gptq(bits=4, group=32)'.`,
+      message: `The step ${JSON.stringify(source)} ${what}.\nWrite it as a call with named options, such as "gptq(bits=4, group=32)".`,
     }),
   )
 })

@@ -6,6 +6,8 @@ export interface StepCall {
   readonly package?: string
   readonly name: string
   readonly options: Readonly<Record<string, StepValue>>
+  /** Calls that stand without a name. */
+  readonly items?: readonly StepCall[]
 }
 
 export type StepValue = string | number | boolean | StepCall | readonly StepValue[]
@@ -14,21 +16,30 @@ const badStep = (source: string, what: string): CompressionError =>
   new CompressionError(
     'BAD_OPTION',
     `The step ${JSON.stringify(source)} ${what}.`,
-    "Write it as a call with named options, such as 'gptq(bits=4, group=32)'.",
+    'Write it as a call with named options, such as "gptq(bits=4, group=32)".',
     { step: source },
   )
 
 const NAME = /\s*(?:((?:@[\w.-]+\/)?[\w./-]+):)?([\w-]+)\s*/y
 const CALL = /\s*(?:(?:@[\w.-]+\/)?[\w./-]+:)?[\w-]+\s*\(/y
-const KEY = /\s*([A-Za-z_]\w*)\s*=\s*/y
+const KEY = /\s*([A-Za-z_][\w-]*)\s*=\s*/y
 const QUOTED = /(?:"([^"]*)"|'([^']*)')\s*/y
-/** Up to the next comma or the end of what it stands in. */
-const BARE = /[^,"'()[\]]*(?:\([^,"'()[\]]*\)[^,"'()[\]]*)*/y
+/** A regular expression as a pattern of names. */
+const EXPRESSION = /!?\/(?:[^/\\]|\\.)+\/i?(?=\s*[,)\]])/y
+/** Up to the next comma or the end of what it stands in; braces hold commas. */
+const BARE = /(?:\{[^{}]*\}|[^,"'()[\]{}])*(?:\((?:\{[^{}]*\}|[^,"'()[\]{}])*\)(?:\{[^{}]*\}|[^,"'()[\]{}])*)*/y
 
 const valueOf = (bare: string): string | number | boolean => {
   if (bare === 'true' || bare === 'false') return bare === 'true'
   return bare !== '' && Number.isFinite(Number(bare)) ? Number(bare) : bare
 }
+
+/** What of a call cannot be read. */
+const unread = (source: string, from: number): string =>
+  `has an option that cannot be read at "${source
+    .slice(from)
+    .replace(/\)\s*$/, '')
+    .trim()}"`
 
 /** Reads from the left; `at` is how far it came. */
 const reader = (source: string) => {
@@ -54,14 +65,9 @@ const reader = (source: string) => {
     while (!take(close)) {
       if (at >= source.length) throw badStep(source, 'is not a call')
       item()
-      if (!take(',') && source[at] !== close) throw badStep(source, at >= source.length ? 'is not a call' : unread())
+      if (!take(',') && source[at] !== close) throw badStep(source, at >= source.length ? 'is not a call' : unread(source, at))
     }
   }
-  const unread = (from = at): string =>
-    `has an option that cannot be read at "${source
-      .slice(from)
-      .replace(/\)\s*$/, '')
-      .trim()}"`
   const value = (key: string): StepValue => {
     const quoted = match(QUOTED)
     if (quoted) return quoted[1] ?? quoted[2]
@@ -70,6 +76,8 @@ const reader = (source: string) => {
       items(']', () => list.push(value(key)))
       return list
     }
+    const expression = match(EXPRESSION)
+    if (expression) return expression[0]
     if (looksLike(CALL)) return call()
     const bare = match(BARE)![0].trim()
     if (bare === '') throw badStep(source, `gives ${key} no value`)
@@ -80,14 +88,16 @@ const reader = (source: string) => {
     if (!named) throw badStep(source, 'is not a call')
     const [, from, name] = named
     const options: Record<string, StepValue> = {}
+    const unnamed: StepCall[] = []
     if (take('('))
       items(')', () => {
+        if (looksLike(CALL)) return void unnamed.push(call())
         const key = match(KEY)?.[1]
-        if (key === undefined) throw badStep(source, unread())
+        if (key === undefined) throw badStep(source, unread(source, at))
         if (Object.hasOwn(options, key)) throw badStep(source, `gives ${key} twice`)
         options[key] = value(key)
       })
-    return { name, options, ...(from === undefined ? {} : { package: from }) }
+    return { name, options, ...(unnamed.length === 0 ? {} : { items: unnamed }), ...(from === undefined ? {} : { package: from }) }
   }
   return { call, atEnd: () => at >= source.length }
 }

@@ -15,9 +15,9 @@ export const weightBytes = async (path: string): Promise<number> => {
   return (await Promise.all(files.map(sizeOf))).reduce((sum, size) => sum + size, 0)
 }
 
-/** Says where a result is no smaller than its source: formats hold some numbers wider than others do. */
-export const noteGrowth = (terminal: Terminal, before: number, after: number): void => {
+/** Says where a result is no smaller than its source, and why: formats hold some numbers wider than others do. */
+export const noteGrowth = (terminal: Terminal, before: number, after: number, reason?: string): void => {
   if (after < before) return
   const text = `the result is not smaller than its source: ${bytesText(before)} → ${bytesText(after)}`
-  note(terminal, `${paint(terminal, 'note', 'yellow')} ${text}`)
+  note(terminal, paint(terminal, `note ${text}${reason === undefined ? '' : `: ${reason}`}`, 'yellow'))
 }

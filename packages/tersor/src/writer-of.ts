@@ -26,8 +26,17 @@ export const writerOf = async (format: OutputFormat): Promise<FormatWriter> => {
 
 /** How the sinks of a format are opened; what it reads for that is read now. Throws BAD_OPTION and what the format throws. */
 export const sinkOf = async (flags: FormatFlags): Promise<OpenSink> => {
-  const { options, sink } = await writerOf(flags.format)
+  const { options, dtypes, sink } = await writerOf(flags.format)
   const wrong = OPTIONS.find(option => flags[option] !== undefined && !options.includes(option))
+  if (wrong === undefined && flags.dtype !== undefined && dtypes && !dtypes.includes(flags.dtype))
+    throw new CompressionError(
+      'BAD_OPTION',
+      `The format ${flags.format} holds no ${flags.dtype}.`,
+      `Pass --dtype ${dtypes.join(' or ')}.`,
+      {
+        dtype: flags.dtype,
+      },
+    )
   if (wrong === undefined) return sink(flags)
   const takers = (await loadFormats()).filter(({ writer }) => writer?.options.includes(wrong))
   throw refuse(wrong, flags.format, takers)

@@ -1,26 +1,18 @@
 import type { Method } from '../step/method.js'
+import { matcher, type Patterns } from './patterns.js'
 import { sitesOf, type Model, type OtherWeight, type Site } from './model.js'
 import { CompressionError } from '@tersor/tensor'
 
-/** "*.mlp.*" → a test of names; * stands for any run of characters. */
-export const matcher = (pattern: string): ((name: string) => boolean) => {
-  const source = pattern
-    .split('*')
-    .map(part => part.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'))
-    .join('.*')
-  const expression = new RegExp(`^${source}$`)
-  return name => expression.test(name)
-}
-
 /** What of a method says where it works. */
-export type Selecting = Pick<Method, 'name' | 'only' | 'accepts'>
+export type Selecting = Pick<Method, 'name' | 'only' | 'except' | 'accepts'>
 
-/** Whether a method works on a site: named by `only`, or by default any but embeddings and the head. */
-export const selects = (method: Selecting, also?: (site: Site) => boolean): ((site: Site) => boolean) => {
-  const named = method.only === undefined ? undefined : matcher(method.only)
+/** Whether a method works on a site: named by `only`, or by default any but embeddings and the head; none that `except` names. */
+export const selects = ({ only, except, ...method }: Selecting, also?: (site: Site) => boolean): ((site: Site) => boolean) => {
+  const isNamed = only === undefined ? (_name: string, usual: boolean) => usual : matcher(only)
+  const isLeft = except === undefined ? () => false : matcher(except)
   return site => {
-    const chosen = named ? named(site.name) : site.kind !== 'embedding' && !site.head
-    return chosen && (method.accepts?.(site) ?? true) && (also?.(site) ?? true)
+    const chosen = isNamed(site.name, site.kind !== 'embedding' && !site.head)
+    return chosen && !isLeft(site.name) && (method.accepts?.(site) ?? true) && (also?.(site) ?? true)
   }
 }
 
@@ -33,6 +25,11 @@ export const othersText = (others: readonly OtherWeight[]): string => {
   return `${listed.join(', ')}${others.length > 4 ? ` … (${others.length})` : ''}`
 }
 
+const patternsText = (option: string, patterns: Patterns | undefined): string =>
+  patterns === undefined
+    ? ''
+    : ` with ${option} = ${typeof patterns === 'string' ? JSON.stringify(patterns) : JSON.stringify(patterns).replaceAll(',', ', ')}`
+
 /** The selected sites; throws NOT_FOUND where there is none, since a step that does nothing is a mistake. */
 export const selectedSites = (model: Model, method: Selecting, selected: (site: Site) => boolean): readonly Site[] => {
   const sites = sitesOf(model).filter(selected)
@@ -41,8 +38,8 @@ export const selectedSites = (model: Model, method: Selecting, selected: (site: 
   const known = `${names.slice(0, 4).join(', ')}${names.length > 4 ? ` … (${names.length})` : ''}`
   throw new CompressionError(
     'NOT_FOUND',
-    `${method.name} finds no site to work on${method.only === undefined ? '' : ` with only = "${method.only}"`}.`,
+    `${method.name} finds no site to work on${patternsText('only', method.only)}${patternsText('except', method.except)}.`,
     names.length > 0 ? `The model's sites are ${known}.` : `The model has no sites: ${othersText(model.others ?? [])}.`,
-    { method: method.name, only: method.only },
+    { method: method.name, only: method.only, except: method.except },
   )
 }

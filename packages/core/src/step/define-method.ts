@@ -2,7 +2,7 @@ import type { Tensor2D } from '@tensorflow/tfjs-core'
 import { CompressionError, type Parameter } from '@tersor/tensor'
 import type { Calibration, Job, Method, Pass, Context, Stats } from './method.js'
 import type { Model, Site } from '../model/model.js'
-import { checkOptions, optional, recorded, text, type InputOf, type Made, type OptionTable, type ValuesOf } from './options.js'
+import { checkOptions, optional, patterns, recorded, type InputOf, type Made, type OptionTable, type ValuesOf } from './options.js'
 
 /** Where a method comes from. */
 export interface Paper {
@@ -32,7 +32,10 @@ export interface Description extends DescriptionTexts {
 }
 
 /** The option by which a user says where something works. */
-export const ONLY = { only: optional(text({ doc: 'sites it works on, * for any characters; all but embeddings and the head' })) }
+export const ONLY = {
+  only: optional(patterns({ doc: 'sites it works on; all but embeddings and the head' })),
+  except: optional(patterns({ doc: 'sites that it leaves alone' })),
+}
 
 export interface MethodDefinition<O extends OptionTable, S extends Stats> extends DescriptionTexts {
   readonly name: string
@@ -83,6 +86,7 @@ export const defineMethod = <const O extends OptionTable, S extends Stats = void
       name: definition.name,
       options: recorded(options),
       ...(options.only === undefined ? {} : { only: options.only }),
+      ...(options.except === undefined ? {} : { except: options.except }),
       ...(calibrate ? { calibrate } : {}),
       ...(definition.rewrites ? { rewrites: definition.rewrites } : {}),
       ...(definition.accepts ? { accepts: definition.accepts } : {}),

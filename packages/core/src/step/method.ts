@@ -1,6 +1,7 @@
 import type { Tensor, Tensor2D } from '@tensorflow/tfjs-core'
 import type { DType, Parameter } from '@tersor/tensor'
 import type { Model, Site } from '../model/model.js'
+import type { Patterns } from '../model/patterns.js'
 import type { RecordedOptions } from './options.js'
 import type { ProgressEvent } from '../run/progress-event.js'
 import type { Rng } from '../run/rng.js'
@@ -43,7 +44,9 @@ export interface Method<S extends Stats = any> {
   /** Recorded in the saved file. */
   readonly options?: RecordedOptions
   /** Which sites, by name with * for any run of characters; all but embeddings and the head where absent. */
-  readonly only?: string
+  readonly only?: Patterns
+  /** Sites by name that it leaves alone. */
+  readonly except?: Patterns
   readonly calibrate?: Calibration<S>
   /**
    * 'payload' (the default) hands over the innermost part that may be compressed again and puts the result in its place;

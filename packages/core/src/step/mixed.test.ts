@@ -4,7 +4,8 @@ import { magnitude } from '@tersor/pruning'
 import { rtn } from '@tersor/quantization'
 import { describePass, picoModel } from '@tersor/testing'
 import { compress } from '../run/compress.js'
-import { mixed } from './mixed.js'
+import { mixed, rules } from './mixed.js'
+import type { Encoded } from '@tersor/tensor'
 import { callText } from './options.js'
 
 beforeAll(() => tf.setBackend('cpu'))
@@ -35,4 +36,26 @@ it('refuses what is no list of methods', () => {
     expect(() => mixed({ methods: methods as never })).toThrow(
       expect.objectContaining({ code: 'BAD_OPTION', message: expect.stringContaining(message) }),
     )
+})
+
+it('takes rules one after the other, and says which take nothing', async () => {
+  const warnings: string[] = []
+  const step = rules(rtn({ bits: 8, only: ['*.1', '!*.0'] }), rtn({ bits: 3, only: '*.1' }), rtn({ bits: 2, except: '*.9' }))
+  const small = await compress(picoModel(), step, { onProgress: event => event.type === 'warning' && warnings.push(event.message) })
+  const bits = async (name: string) => ((await small.params.read(name)) as Encoded).attrs.bits
+  expect([await bits('layers.0.weight'), await bits('layers.1.weight')]).toEqual([2, 8])
+  expect(warnings).toEqual([expect.stringMatching(/^rtn\(bits=3, .*only=\*\.1\) takes nothing that those before it leave$/)])
+  expect(small.provenance![0]).toMatchObject({ method: 'mixed', options: { methods: [{ options: { only: ['*.1', '!*.0'] } }, {}, {}] } })
+})
+
+it('says with which patterns no site was found', async () => {
+  await expect(compress(picoModel(), rtn({ only: ['*.x', '!*.1'], except: '*.0' }))).rejects.toMatchObject({
+    code: 'NOT_FOUND',
+    message: expect.stringContaining(
+      'rtn finds no site to work on with only = ["*.x", "!*.1"] with except = "*.0".\nThe model\'s sites are ',
+    ),
+  })
+  expect(() => rtn({ only: '/(/' })).toThrow(
+    expect.objectContaining({ code: 'BAD_OPTION', message: expect.stringContaining('Pass names with *, {a,b}, ! or /…/, or a list: ') }),
+  )
 })

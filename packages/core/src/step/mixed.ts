@@ -1,7 +1,8 @@
 import { definePass } from './define-method.js'
 import { eachSite } from '../run/each-site.js'
-import type { Method } from './method.js'
-import { values, recorded } from './options.js'
+import { sitesOf, type Site } from '../model/model.js'
+import type { Method, Pass } from './method.js'
+import { callText, recorded, values } from './options.js'
 import { selects } from '../model/select-sites.js'
 
 const isMethod = (given: object): given is Method => (given as Partial<Method>).kind === 'method'
@@ -16,8 +17,15 @@ export const mixed = definePass({
   summary: 'gives each site the first of several methods that takes it',
   options: { methods: values<Method>({ of: 'method', is: isMethod, doc: 'tried in order; `only` says where each works' }) },
   run: (model, context, { methods }) => {
-    const rules = methods.map(method => ({ method, takes: selects(method) }))
-    const pass = eachSite(site => rules.find(({ takes }) => takes(site))?.method, { name: 'mixed', options: recorded({ methods }) })
+    const takers = methods.map(method => ({ method, takes: selects(method) }))
+    const chosen = (site: Site) => takers.find(({ takes }) => takes(site))?.method
+    const used = new Set(sitesOf(model).map(chosen))
+    for (const method of methods.filter(each => !used.has(each)))
+      context.emit({ type: 'warning', pass: 'mixed', message: `${callText(method)} takes nothing that those before it leave` })
+    const pass = eachSite(chosen, { name: 'mixed', options: recorded({ methods }) })
     return pass.run(model, context)
   },
 })
+
+/** Rules in order: a site goes to the first that takes it. `rules(a, b)` is `mixed({ methods: [a, b] })`. */
+export const rules = (...methods: readonly Method[]): Pass => mixed({ methods })

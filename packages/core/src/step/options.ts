@@ -1,5 +1,6 @@
 import * as v from 'valibot'
 import { CompressionError } from '@tersor/tensor'
+import { whyNoPattern, type Patterns } from '../model/patterns.js'
 
 /** An option as it is recorded: as it was given, or the name and options of what was given. */
 export type RecordedOption = string | number | boolean | Recorded | readonly RecordedOption[]
@@ -93,6 +94,14 @@ export const choice = <const T extends readonly string[]>(words: T, settings: Se
   option(v.picklist(words), words.join(' | '), settings)
 
 export const text = (settings: Settings<string>): Option<string, false> => option(v.pipe(v.string(), v.nonEmpty()), 'text', settings)
+
+const isText = (given: unknown): given is string => typeof given === 'string' && given !== ''
+const isPatterns = (given: unknown): given is Patterns =>
+  (isText(given) || (Array.isArray(given) && given.length > 0 && given.every(isText))) && whyNoPattern(given) === undefined
+
+/** Names by patterns: see `matcher`. */
+export const patterns = (settings: Settings<Patterns>): Option<Patterns, false> =>
+  option(v.custom<Patterns>(isPatterns), 'names with *, {a,b}, ! or /…/, or a list', settings, { list: true })
 
 /** A number in a closed range. */
 export const number = (settings: Settings<number> & { readonly min: number; readonly max: number }): Option<number, false> =>

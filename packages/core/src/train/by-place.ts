@@ -1,5 +1,6 @@
 import { CompressionError } from '@tersor/tensor'
-import { matcher, selectedSites, selects } from '../model/select-sites.js'
+import { matcher } from '../model/patterns.js'
+import { selectedSites, selects } from '../model/select-sites.js'
 import { sitesOf, type Model, type Site } from '../model/model.js'
 import { frozen } from './frozen.js'
 import type { TrainedName } from './gradient-transform.js'

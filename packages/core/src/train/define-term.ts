@@ -1,4 +1,5 @@
 import { defineValue, ONLY, type ValueDefinition } from '../step/define-method.js'
+import type { Patterns } from '../model/patterns.js'
 import type { Made, OptionTable } from '../step/options.js'
 import type { Term } from './objective.js'
 import type { Parametrization, TrainingState } from './parametrization.js'
@@ -25,8 +26,8 @@ export const defineParametrization = <const O extends OptionTable, S extends Tra
     ...definition,
     options: { ...definition.options, ...ONLY },
     make: (options): ParametrizationBody<S> => {
-      const { only } = options as { readonly only?: string }
-      return { ...definition.make(options as never), ...(only === undefined ? {} : { only }) }
+      const { only, except } = options as { readonly only?: Patterns; readonly except?: Patterns }
+      return { ...definition.make(options as never), ...(only === undefined ? {} : { only }), ...(except === undefined ? {} : { except }) }
     },
   })
 

@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { CompressionError } from '@tersor/tensor'
-import { matcher } from '../model/select-sites.js'
+import { matcher } from '../model/patterns.js'
 import { applied, type GradientTransform, type State, type TrainedName } from './gradient-transform.js'
 
 /** Which of what is trained: by name with * for any characters, or by a test. */

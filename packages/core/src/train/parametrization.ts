@@ -1,6 +1,7 @@
 import type { Scalar, Tensor } from '@tensorflow/tfjs-core'
 import type { DType, Parameter } from '@tersor/tensor'
 import type { Site } from '../model/model.js'
+import type { Patterns } from '../model/patterns.js'
 import type { Rng } from '../run/rng.js'
 import type { Clock, Moment } from './moment.js'
 
@@ -27,7 +28,8 @@ export type Finished = Parameter | { readonly weight: Parameter; readonly beside
 export interface Parametrization<S extends TrainingState = any> {
   readonly name: string
   /** Which sites, by name with * for any run of characters; all but embeddings and the head where absent, as methods have it. */
-  readonly only?: string
+  readonly only?: Patterns
+  readonly except?: Patterns
   /** 'payload' (where absent) takes the place of the payload of whatever tree stands there, so that masks stay; 'whole' that of all of it. */
   readonly rewrites?: 'payload' | 'whole'
   /** Parts of the state without a gradient; whole numbers are among them anyway. */

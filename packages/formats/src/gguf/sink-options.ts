@@ -4,9 +4,9 @@ import type { Json } from '../files/json-text.js'
 import type { Imatrix } from './imatrix/imatrix.js'
 import type { SinkOptions } from '../files/output.js'
 import type { Metadata } from './header.js'
-import type { Fallback } from './store-tensor.js'
+import { PLAIN, type Fallback, type MatrixTypeName } from './store-tensor.js'
 import { MIXTURES, type MixtureName } from './tables/mixtures.js'
-import { TENSOR_TYPES, type BlockTypeName } from './tables/tensor-types.js'
+import { TENSOR_TYPES } from './tables/tensor-types.js'
 
 export interface GgufSinkOptions extends SinkOptions {
   readonly config: Json
@@ -19,7 +19,7 @@ export interface GgufSinkOptions extends SinkOptions {
   /** What trees become that no block type holds without loss; f16 where absent. */
   readonly fallback?: Fallback
   /** What matrices become; plain ones and those that are a block type already stay as they are where absent. */
-  readonly type?: BlockTypeName | undefined
+  readonly type?: MatrixTypeName | undefined
   /** Instead of one type, one of llama.cpp's mixtures, such as Q4_K_M. */
   readonly mixture?: MixtureName | undefined
   /** Weighs the columns of matrices that are quantized; openImatrix of @tersor/formats/imatrix reads one. */
@@ -44,10 +44,16 @@ export const decodeWithTfjs = async (parameter: Parameter): Promise<Float32Array
   }
 }
 
-const checkType = (type: BlockTypeName | undefined): void => {
-  if (type === undefined || (Object.hasOwn(TENSOR_TYPES, type) && 'format' in TENSOR_TYPES[type])) return
-  const types = Object.entries(TENSOR_TYPES).flatMap(([name, row]) => ('format' in row ? [name] : []))
-  throw new CompressionError('BAD_OPTION', `There is no block type "${String(type)}".`, `Types are ${types.join(', ')}.`, { type })
+/** What all matrices may become. */
+export const MATRIX_TYPES: readonly string[] = Object.freeze(
+  Object.entries(TENSOR_TYPES).flatMap(([name, row]) => ('format' in row || PLAIN.includes(name) ? [name] : [])),
+)
+
+const checkType = (type: MatrixTypeName | undefined): void => {
+  if (type === undefined || MATRIX_TYPES.includes(type)) return
+  throw new CompressionError('BAD_OPTION', `There is no type "${String(type)}" for matrices.`, `Types are ${MATRIX_TYPES.join(', ')}.`, {
+    type,
+  })
 }
 
 const checkMixture = ({ mixture, type }: GgufSinkOptions): void => {

@@ -21,11 +21,11 @@ import { toGgufPlace, type GgufPlace } from './names.js'
 import { openGguf, PROVENANCE_KEY } from './open.js'
 import { interleavedOrder, permuteRows } from './rope.js'
 import { checkOptions, decodeWithTfjs, type GgufSinkOptions } from './sink-options.js'
-import { storeAsFloat32, storeTensor, type StoredTensor, type StoreOptions } from './store-tensor.js'
+import { storeAsFloat32, storeTensor, type MatrixTypeName, type StoredTensor, type StoreOptions } from './store-tensor.js'
 import { ROPE_FACTORS } from './tables/architectures.js'
 import { fileTypeOf } from './tables/file-types.js'
 import { MIXTURES, typeInMixture } from './tables/mixtures.js'
-import type { BlockTypeName, TensorTypeName } from './tables/tensor-types.js'
+import type { TensorTypeName } from './tables/tensor-types.js'
 import { tensorData, type TensorData } from './tensor-data.js'
 import { tokenizerWriter } from './write-tokenizer.js'
 
@@ -59,7 +59,7 @@ const decompressedOf = (parameter: Parameter, type: TensorTypeName, bytes: numbe
 const PLAIN_TYPES: ReadonlySet<string> = new Set(['f32', 'f16', 'bf16', 'f64'])
 
 /** What a matrix becomes, by its name in the file. */
-const typeOf = ({ type, mixture, config, imatrix }: GgufSinkOptions, ggufName: string): BlockTypeName | undefined => {
+const typeOf = ({ type, mixture, config, imatrix }: GgufSinkOptions, ggufName: string): MatrixTypeName | undefined => {
   if (mixture === undefined) return type
   const { heads, keyHeads } = attentionOf(config)
   const place = {
@@ -109,6 +109,9 @@ const storeInOrder = async (parameter: Parameter, order: Uint32Array | undefined
 /** Routers: llama.cpp wants them unrounded, since a wrong choice costs more than their bytes. */
 const ROUTER = /\.ffn_gate_inp(_shexp)?\.weight$/
 
+/** Types whose search no importance changes. */
+const UNWEIGHED: ReadonlySet<string> = new Set([...PLAIN_TYPES, 'q8_0', 'mxfp4'])
+
 /** Stores a parameter as the options want it under its name in the file. */
 const storeNamed = (
   name: string,
@@ -120,7 +123,7 @@ const storeNamed = (
   const { config, fallback = 'f16', decode = decodeWithTfjs } = options
   if (ROUTER.test(place.name)) return storeAsFloat32(parameter, { decode })
   const type = typeOf(options, place.name)
-  const weighs = parameter.shape.length > 1 && type !== undefined && type !== 'q8_0' && type !== 'mxfp4'
+  const weighs = parameter.shape.length > 1 && type !== undefined && !UNWEIGHED.has(type)
   return storeInOrder(parameter, rowOrder(name, parameter.shape[0], config), {
     name,
     fallback,
@@ -186,7 +189,7 @@ export const ggufSink = (path: string, options: GgufSinkOptions): GgufSink => {
     const metadataFor = (rows: number | undefined): Metadata => {
       const [name] = architectureOf(config)
       const tokenizer = tokenizerFor(rows)
-      notes = [...tokenizer.notes, ...windowNotes(options), ...importance.notes()]
+      notes = [...tokenizer.notes, ...windowNotes(options)]
       return new Map<string, GgufValue>([
         [MARK, { type: 'string', value: MARK_VALUE }],
         ...fixed,
@@ -217,9 +220,9 @@ export const ggufSink = (path: string, options: GgufSinkOptions): GgufSink => {
           const { bytes } = fromFloat32(factors, 'f32', [factors.length])
           await data.add({ name: ROPE_FACTORS }, [factors.length], { type: 'f32', bytes }, ROPE_FACTORS)
         }
-        return {
-          moves: [{ from: await join(unfinished, encodeGgufHeader(metadataFor(data.rowsOf(EMBEDDINGS)), data.infos()), data), to: path }],
-        }
+        const header = encodeGgufHeader(metadataFor(data.rowsOf(EMBEDDINGS)), data.infos())
+        notes = [...notes, ...importance.notes()] // not before: a table that has no entry comes first
+        return { moves: [{ from: await join(unfinished, header, data), to: path }] }
       },
       close: () => data.close(),
       reopen: async () => {

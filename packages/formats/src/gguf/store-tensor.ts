@@ -23,12 +23,15 @@ import { TENSOR_TYPES, type BlockTypeName, type TensorTypeName } from './tables/
 /** What a tree becomes that no block type holds without loss. */
 export type Fallback = 'f16' | 'f32' | 'q8_0'
 
+/** What all matrices may become: blocks of codes, or floats. */
+export type MatrixTypeName = BlockTypeName | 'f32' | 'f16' | 'bf16'
+
 export interface StoreOptions {
   /** Of the parameter, for errors. */
   readonly name: string
   readonly fallback: Fallback
   /** What all matrices become; where absent, plain ones and trees that a block type holds stay as they are. */
-  readonly type?: BlockTypeName | undefined
+  readonly type?: MatrixTypeName | undefined
   /** A weight for each column. */
   readonly importance?: Float32Array | undefined
   /** The values of a tree, row by row. */
@@ -48,7 +51,7 @@ export interface StoredTensor {
 }
 
 /** Dtypes that are tensor types as they are. */
-const PLAIN: readonly string[] = ['f32', 'f16', 'bf16']
+export const PLAIN: readonly string[] = ['f32', 'f16', 'bf16']
 
 /** A mask over plain values is plain values. */
 const maskedDense = (parameter: Parameter): Dense | undefined => {
@@ -118,7 +121,7 @@ const storeRounded = async (
   if (stored === 'f16' && largest >= BEYOND_HALF)
     return { type: 'f32', bytes: asBytes(floatsOf(values)), lossless: true, insteadOf: wanted }
   const bytes = await encodeAs(stored, values, shape, largest, weighed)
-  return { type: stored, bytes, lossless: false, ...(stored === wanted ? {} : { insteadOf: wanted }) }
+  return { type: stored, bytes, lossless: stored === 'f32', ...(stored === wanted ? {} : { insteadOf: wanted }) }
 }
 
 /** Block types from small to large, with what half the codes count: the first that holds all integers is taken. */
@@ -178,7 +181,7 @@ const storeAsIs = (parameter: Parameter, { type }: StoreOptions): StoredTensor |
   if (codes && (type === undefined || codes.type === type)) return codes
   if (codes && type !== undefined && codes.type === fitting(type, parameter.shape.at(-1)!)) return { ...codes, insteadOf: type }
   const plain = plainOf(parameter)
-  if (!plain || parameter.shape.length < 2 || type !== undefined) return undefined
+  if (!plain || parameter.shape.length < 2 || (type !== undefined && type !== plain.dtype)) return undefined
   return { type: plain.dtype as TensorTypeName, bytes: plain.bytes, lossless: true }
 }
 

@@ -1,6 +1,6 @@
 import { checkpointOf, notInNode } from './checkpoint-format.js'
 import type { Format } from './format.js'
-import { filesOf } from './huggingface.js'
+import { configIn, filesOf } from './huggingface.js'
 
 const NAME = 'compressed-tensors'
 
@@ -9,7 +9,7 @@ export const compressedTensorsFormat: Format = {
   name: NAME,
   writer: {
     holds: ['language'],
-    options: ['checkpointFormat'],
+    options: ['checkpointFormat', 'dtype'],
     takes: ['fp8', 'nvfp4', 'mxfp4'],
     judge: async ({ checkpointFormat }) => {
       const { whyNoCompressedTensors } = await import('@tersor/formats/compressed-tensors')
@@ -20,7 +20,12 @@ export const compressedTensorsFormat: Format = {
       const { compressedTensorsSink } = await import('@tersor/formats/compressed-tensors')
       const format = checkpointOf(NAME, ['pack-quantized', 'int-quantized'], options)
       return (path, model, told) =>
-        compressedTensorsSink(path, { ...told, ...filesOf(model), config: model.rawConfig, ...(format ? { format } : {}) })
+        compressedTensorsSink(path, {
+          ...told,
+          ...filesOf(model),
+          config: configIn(model.rawConfig, options.dtype),
+          ...(format ? { format } : {}),
+        })
     },
     runtime: notInNode(NAME),
   },

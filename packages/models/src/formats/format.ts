@@ -1,21 +1,22 @@
 import type { Refusal } from '@tersor/formats/internal/files/refusal'
 import type { SinkOptions } from '@tersor/formats/internal/files/output'
 import type { PlannedLayer } from '@tersor/formats/gptq'
+import type { Imatrix } from '@tersor/formats/imatrix'
 import type { CompressionError, ParameterSink } from '@tersor/tensor'
 import type { OpenedModel, OpenModelOptions } from '../opening/opened-model.js'
 import type { Runtime } from './runtime.js'
 
 /** What a writer may be told besides the model; each format lists those that it takes. */
 export interface FormatOptions {
-  /** A block type, such as q4_k, or a mixture, such as Q4_K_M. */
+  /** A block type, such as q4_k, a float such as f16, or a mixture, such as Q4_K_M. */
   readonly type?: string
-  /** A file that weighs columns. */
-  readonly imatrix?: string
+  /** What weighs columns: a file, or a matrix that is full when the sink is opened. */
+  readonly imatrix?: string | Pick<Imatrix, 'entries'>
   /** How codes of weights stand in a graph. */
   readonly form?: string
   /** How layers stand in a folder; by what they are where absent. */
   readonly checkpointFormat?: string
-  /** What all floats become. */
+  /** What plain floats become: the caller hands them over so; a format may say it in its settings. */
   readonly dtype?: string
 }
 
@@ -34,6 +35,10 @@ export interface FormatWriter {
   readonly holds: readonly OpenedModel['family'][]
   /** Which options it takes. */
   readonly options: readonly (keyof FormatOptions)[]
+  /** Floats that it holds; f32, f16 and bf16 where absent. */
+  readonly dtypes?: readonly string[]
+  /** Those of them that its sink rounds to by itself. */
+  readonly roundsTo?: readonly string[]
   /** Whether it has names of its own, rather than those of the file that the model came from. */
   readonly ownNames?: boolean
   /** Whether zeros are packed away before it is written: its trees have a place for that. */

@@ -1,4 +1,4 @@
-import type { BlockTypeName, MixtureName } from '@tersor/formats/gguf'
+import type { GgufSinkOptions, MixtureName } from '@tersor/formats/gguf'
 import type { OpenedModel } from '../opening/opened-model.js'
 import type { Format } from './format.js'
 import { filesOf } from './huggingface.js'
@@ -25,7 +25,7 @@ export const ggufFormat: Format = {
     end: '.gguf',
     fileIn: 'model.gguf',
     holds: ['language'],
-    options: ['type', 'imatrix'],
+    options: ['type', 'imatrix', 'dtype'],
     ownNames: true,
     rounds: true,
     // mixtures are in capitals, types are not; the sink refuses what it does not know
@@ -33,8 +33,8 @@ export const ggufFormat: Format = {
       const { ggufSink, MIXTURES } = await import('@tersor/formats/gguf')
       const { openImatrix } = await import('@tersor/formats/imatrix')
       const isMixture = type !== undefined && Object.hasOwn(MIXTURES, type)
-      const rounding = isMixture ? { mixture: type as MixtureName } : { type: type as BlockTypeName | undefined }
-      const weighed = imatrix === undefined ? {} : { imatrix: await openImatrix(imatrix) }
+      const rounding = isMixture ? { mixture: type as MixtureName } : { type: type as GgufSinkOptions['type'] }
+      const weighed = imatrix === undefined ? {} : { imatrix: typeof imatrix === 'string' ? await openImatrix(imatrix) : imatrix }
       return (path, model, options) =>
         ggufSink(path, {
           ...{ ...options, ...filesOf(model), ...carriedBy(model), config: completeOf(model), ...rounding, ...weighed },

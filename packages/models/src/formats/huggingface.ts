@@ -1,4 +1,5 @@
 import { within } from '@tersor/formats/internal/files/file-system'
+import type { RawConfig } from '../networks/raw-config.js'
 import { fileSystem, type Format } from './format.js'
 
 /** What a loader of trees would be. */
@@ -22,9 +23,9 @@ export const huggingFaceFormat: Format = {
     options: ['dtype'],
     packs: true,
     prompts: true,
-    sink: async () => {
+    sink: async ({ dtype }) => {
       const { huggingFaceSink } = await import('@tersor/formats/huggingface')
-      return (path, model, options) => huggingFaceSink(path, { ...options, ...filesOf(model), config: model.rawConfig })
+      return (path, model, options) => huggingFaceSink(path, { ...options, ...filesOf(model), config: configIn(model.rawConfig, dtype) })
     },
     runtime: NO_RUNTIME,
   },
@@ -34,4 +35,14 @@ export const huggingFaceFormat: Format = {
 export const filesOf = (model: object): { readonly files?: Readonly<Record<string, Uint8Array>> } => {
   const { files } = model as { readonly files?: Readonly<Record<string, Uint8Array>> }
   return files ? { files } : {}
+}
+
+/** Names that transformers has for floats. */
+const TORCH: Readonly<Record<string, string>> = { f32: 'float32', f16: 'float16', bf16: 'bfloat16' }
+
+/** A config that says what its floats are now, where it says so at all. */
+export const configIn = (config: RawConfig, dtype: string | undefined): RawConfig => {
+  if (dtype === undefined) return config
+  const keys = ['dtype', 'torch_dtype'].filter(key => typeof config[key] === 'string')
+  return { ...config, ...Object.fromEntries(keys.map(key => [key, TORCH[dtype]])) }
 }

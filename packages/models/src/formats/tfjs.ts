@@ -33,7 +33,8 @@ export const tfjsFormat: Format = {
   writer: {
     entry: MODEL,
     holds: [],
-    options: [],
+    options: ['dtype'],
+    dtypes: ['f32', 'f16'],
     ownNames: true,
     refuses: (model: OpenedModel) => (model.family === 'graph' ? undefined : noGraph(model.architecture)),
     sink: async () => {

@@ -47,8 +47,15 @@ const FILES: Readonly<Record<string, string>> = {
   '8 f16': 'model_quantized.onnx',
 }
 
+/** The bits that most matrices of codes have: tables and heads may have more. */
+const usualBits = (stored: Iterable<Stored>): number => {
+  const counts = new Map<number, number>()
+  for (const { bits } of stored) if (bits !== undefined) counts.set(bits, (counts.get(bits) ?? 0) + 1)
+  return [...counts].reduce((a, b) => (b[1] > a[1] || (b[1] === a[1] && b[0] < a[0]) ? b : a), [0, 0])[0]
+}
+
 const fileFor = (stored: Iterable<Stored>, float: string): string => {
-  const bits = Math.max(0, ...[...stored].map(each => each.bits ?? 0))
+  const bits = usualBits(stored)
   return FILES[bits === 0 ? float : `${bits} ${float}`]
 }
 

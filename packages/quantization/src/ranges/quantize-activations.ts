@@ -5,11 +5,10 @@ import {
   boolean,
   definePass,
   integer,
-  optional,
   lineBetween,
+  ONLY,
   selectedSites,
   selects,
-  text,
   value,
   walkStages,
   withActivationGrids,
@@ -90,11 +89,11 @@ export const quantizeActivations = definePass({
     bits: integer({ min: 2, max: 8, default: 8, doc: 'bits of a code' }),
     symmetric: boolean({ default: false, doc: 'whether zero is the middle code, as in int8 without a zero point' }),
     observer: value<Observer>({ of: 'observer', is: isObserver, default: minMaxObserver(), doc: 'what finds the range' }),
-    only: optional(text({ doc: 'sites it works on, * for any characters; all but embeddings and the head' })),
+    ...ONLY,
   },
   run: async (model, context, options) => {
-    const { only, observer } = options
-    const step = { name: 'quantize-activations', ...(only === undefined ? {} : { only }) }
+    const { only, except, observer } = options
+    const step = { name: 'quantize-activations', ...(only === undefined ? {} : { only }), ...(except === undefined ? {} : { except }) }
     const sites = selectedSites(model, step, selects(step))
     refuseQuantized(model.params, sites)
     const chosen = new Set(sites.map(({ name }) => name))

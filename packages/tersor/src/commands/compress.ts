@@ -9,34 +9,34 @@ import {
   sitesOf,
   type OtherWeight,
   type ProgressEvent,
-  type Step,
 } from '@tersor/core'
 import { sizeOfModel } from '@tersor/evaluation'
-import type { ScratchFolder } from '@tersor/formats/scratch'
 import type { OpenedModel } from '@tersor/models/open-model'
-import { CompressionError } from '@tersor/tensor'
 import { calibrationText, readCalibration } from '../calibration.js'
-import { loadConfig } from '../config.js'
-import { engineFacts } from '../engine-facts.js'
 import { garbageCollector } from '../collect-garbage.js'
-import { makeStep } from '../methods.js'
 import { teeSink } from '../tee-sink.js'
 import { noteMemory } from '../memory-bound.js'
 import { openOutput, type SavedModel } from '../model-output.js'
-import type { FormatFlags, OutputFormat } from '../format-flags.js'
-import { bytesText, note, paint, tableOf, writeResult, type Terminal } from '../output.js'
+import type { OutputFormat } from '../format-flags.js'
+import { bytesText, note, paint, tableOf, widthOf, writeResult, type Terminal } from '../output.js'
 import { refusePlanned } from '../planned-layers.js'
 import { progressOn } from '../progress.js'
+import { runFacts, stopped } from '../run-facts.js'
+import { asItIs } from '../targets/as-it-is.js'
+import { emptyImatrix, fillImatrix } from '../targets/importance.js'
+import { inTarget, type TargetFlags } from '../targets/in-target.js'
+import { withVariants } from '../targets/variants.js'
 import { withModel } from '../with-model.js'
 import { noteGrowth, weightBytes } from '../weight-bytes.js'
 import { writerOf } from '../writer-of.js'
+import { stepsOf } from './compress-steps.js'
 import { requireAgreement, verificationText, verify, type Verification, type VerifyRequest } from '../verify.js'
 
-export interface CompressFlags extends FormatFlags {
+export interface CompressFlags extends TargetFlags {
   readonly out: string
-  readonly step: readonly string[]
-  readonly config?: string
-  readonly calibrate?: string
+  readonly samples?: number
+  readonly length?: number
+  readonly shuffle: boolean
   readonly seed: number
   readonly overwrite: boolean
   readonly resume: boolean
@@ -59,12 +59,14 @@ interface StepReport {
 /** `tersor compress MODEL --out DIR`: runs a pipeline and saves the result. */
 export const compress = (terminal: Terminal, path: string, given: CompressFlags, signal: AbortSignal): Promise<void> =>
   withModel(terminal, path, async (model, engine) => {
-    const flags = inFormatOf(model, given)
+    const { flags: chosen, ...target } = await inTarget(model, given)
+    const flags = inFormatOf(model, chosen)
     const started = Date.now()
-    const steps = await stepsOf(flags)
+    const steps = target.isWritten ? [] : await stepsOf(flags)
+    const importance = target.weighs ? emptyImatrix() : undefined
     await refusePlanned(model, steps, flags)
     noteMemory(terminal, model, workOf(flags))
-    const output = await openOutput(model, path, flags)
+    const output = await openOutput(model, path, importance ? { ...flags, imatrix: importance } : flags)
     const { packs } = await writerOf(flags.format)
     const progress = progressOn(terminal)
     const collectGarbage = garbageCollector()
@@ -73,7 +75,7 @@ export const compress = (terminal: Terminal, path: string, given: CompressFlags,
     const siteOf = sitesByParameter(model)
     const kept = flags.verify ? teeSink(output.sink) : undefined
     const runSteps = async (): Promise<OpenedModel> =>
-      run(model, pipeline(...steps, ...(packs ? [pack()] : [])), {
+      run(model, target.isWritten ? asItIs : pipeline(...steps, ...(packs ? [pack()] : [])), {
         seed: flags.seed,
         signal,
         onProgress: event => {
@@ -86,19 +88,17 @@ export const compress = (terminal: Terminal, path: string, given: CompressFlags,
         resume: flags.resume,
         ...(output.reopen ? { reopen: output.reopen } : {}),
         activationBytes: workOf(flags).activationBytes,
-        facts: {
-          ...(await engineFacts(engine)),
-          config: JSON.stringify(model.rawConfig),
-          format: [flags.format, flags.type, flags.imatrix, flags.form, flags.checkpointFormat].filter(Boolean).join(' '),
-        },
+        facts: await runFacts(engine, model, flags, target.weighs),
         ...(calibration.length > 0 ? { calibration } : {}),
       }).catch(async error => {
         throw signal.aborted ? await stopped(output.scratch, error) : error
       })
     try {
-      calibration = await learnFrom(terminal, model, path, flags.calibrate)
+      calibration = await learnFrom(terminal, model, path, flags)
+      if (importance) await fillImatrix(importance, model, calibration, { signal, onProgress: progress.advance })
       const small = await runSteps()
-      const saved = await output.saved(small)
+      const told = { model, out: flags.out, calibration, seed: flags.seed, signal, onProgress: progress.onProgress }
+      const saved = await withVariants(await output.saved(small), { ...target, ...told })
       const verification = kept && (await verify(requestFor(model, saved, flags, kept.in(small), calibration[0])))
       progress.stop()
       report(
@@ -119,16 +119,16 @@ export const compress = (terminal: Terminal, path: string, given: CompressFlags,
   })
 
 const workOf = ({ calibrate, activationMemory }: CompressFlags) => ({
-  calibrated: calibrate !== undefined,
+  calibrated: calibrate.length > 0,
   activationBytes: activationMemory * 2 ** 20,
 })
 
 /** What calibration learns from, said in one line; nothing where none was given. */
-const learnFrom = async (terminal: Terminal, model: OpenedModel, path: string, file: string | undefined): Promise<tf.Tensor[]> => {
-  if (file === undefined) return []
-  const batches = await readCalibration(model, file, path)
-  note(terminal, paint(terminal, calibrationText(model, batches, file), 'dim'))
-  return batches
+const learnFrom = async (terminal: Terminal, model: OpenedModel, path: string, flags: CompressFlags): Promise<tf.Tensor[]> => {
+  if (flags.calibrate.length === 0) return []
+  const learned = await readCalibration(model, flags.calibrate, path, flags)
+  note(terminal, paint(terminal, calibrationText(learned, widthOf(terminal)), 'dim'))
+  return learned.batches
 }
 
 const requestFor = (
@@ -142,21 +142,6 @@ const requestFor = (
 /** Graphs are written as they came unless another format is asked for. */
 const inFormatOf = (model: OpenedModel, flags: CompressFlags): CompressFlags =>
   model.family === 'graph' && flags.format === 'huggingface' ? { ...flags, format: model.format as OutputFormat } : flags
-
-/** What a user's stop left. */
-const stopped = async (scratch: ScratchFolder, error: unknown): Promise<unknown> => {
-  if ((await scratch.state()) === 'none') return error
-  const remedy = `finished stages are kept in ${scratch.path}: run the command again with --resume to go on.`
-  return new CompressionError('RESUME', 'The run was stopped.', remedy, { resumable: scratch.path }, error)
-}
-
-const stepsOf = async ({ step, config }: CompressFlags): Promise<Step[]> => {
-  const folder = process.cwd()
-  const steps = await Promise.all(step.map(source => makeStep(source, folder)))
-  if (config !== undefined) steps.push(await loadConfig(config))
-  if (steps.length > 0) return steps
-  throw new CompressionError('BAD_OPTION', 'No step was given.', "Pass --step 'gptq(bits=4)' or --config tersor.config.ts.")
-}
 
 /** Sites by the names of their weights, biases and grids of inputs. */
 const sitesByParameter = (model: OpenedModel): ReadonlyMap<string, string> =>
@@ -231,11 +216,15 @@ const report = (
   const summary = `${paint(terminal, saved.path, 'bold')}  ${bytesText(bytesBefore)} → ${bytesText(bytesAfter)}  ${result.bitsPerWeight.toFixed(2)} bits/weight  ${seconds.toFixed(1)} s`
   const notes = [
     ...saved.notes,
-    ...leftNotes(before, new Set(reports.flatMap(({ changed }) => [...changed]))),
+    ...(steps.length === 0 ? [] : leftNotes(before, new Set(reports.flatMap(({ changed }) => [...changed])))),
     ...(saved.verification ? [verificationText(saved.verification)] : []),
   ]
     .map(line => `\n${line}`)
     .join('')
-  noteGrowth(terminal, bytesBefore, bytesAfter)
-  writeResult(terminal, result, `${tableOf(terminal, ['step', 'options', 'sites', 'error'], rows, [2, 3])}\n\n${summary}${notes}`)
+  noteGrowth(terminal, bytesBefore, bytesAfter, saved.growth)
+  writeResult(
+    terminal,
+    result,
+    `${rows.length === 0 ? '' : `${tableOf(terminal, ['step', 'options', 'sites', 'error'], rows, [2, 3])}\n\n`}${summary}${notes}`,
+  )
 }

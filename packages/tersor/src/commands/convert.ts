@@ -1,65 +1,56 @@
-import { decode } from '@tersor/core'
-import { CompressionError, copyStore, DTYPES, fromFloat32, requireFinite, toFloat32, type Parameter } from '@tersor/tensor'
+import { copyStore, type Parameter } from '@tersor/tensor'
 import { garbageCollector } from '../collect-garbage.js'
 import { noteMemory } from '../memory-bound.js'
+import { growthText } from '../growth-text.js'
 import { openDirectOutput } from '../model-output.js'
+import { handedDtype, inDtype, type DenseDtype } from '../plain-floats.js'
 import { bytesText, note, paint, writeResult, type Terminal } from '../output.js'
-import type { DENSE_DTYPES, FormatFlags } from '../format-flags.js'
+import type { FormatFlags } from '../format-flags.js'
 import { progressOn } from '../progress.js'
+import type { TargetName } from '../targets/targets.js'
 import { withModel } from '../with-model.js'
+import { writerOf } from '../writer-of.js'
 import { noteGrowth, weightBytes } from '../weight-bytes.js'
 
 export interface ConvertFlags extends FormatFlags {
   readonly out: string
   readonly overwrite: boolean
-  /** What all floats and compressed weights become in a Hugging Face folder; they stay as they are where absent. */
-  readonly dtype?: (typeof DENSE_DTYPES)[number]
+  /** What all floats and compressed weights become; they stay as they are where absent. */
+  readonly dtype?: DenseDtype
+  readonly for?: TargetName
+  readonly bits?: number
 }
 
-/** The values of a parameter in a float dtype; integers stay. Throws NOT_FINITE, by name, for what the dtype has no room for. */
-const plain = async (name: string, parameter: Parameter, dtype: NonNullable<ConvertFlags['dtype']>): Promise<Parameter> => {
-  if (parameter.kind === 'dense' && (parameter.dtype === dtype || DTYPES[parameter.dtype].kind !== 'float')) return parameter
-  const values = parameter.kind === 'dense' ? toFloat32(parameter) : await valuesOf(parameter)
-  if (dtype === 'f32') return fromFloat32(values, dtype, parameter.shape)
-  const largest = requireFinite(name, values, parameter.shape)
-  if (dtype === 'f16' && largest >= BEYOND_HALF)
-    throw new CompressionError(
-      'NOT_FINITE',
-      `"${name}" holds numbers up to ${largest}, which f16 has no room for.`,
-      'Pass --dtype bf16 or --dtype f32.',
-      { name, largest },
-    )
-  return fromFloat32(values, dtype, parameter.shape)
+/** `tersor convert MODEL --out PATH`: writes a model in another format, or as a runtime wants it, which may take steps. */
+export const convert = async (terminal: Terminal, path: string, flags: ConvertFlags, signal: AbortSignal): Promise<void> => {
+  if (flags.for === undefined && flags.bits === undefined) return copy(terminal, path, flags, signal)
+  const { compress } = await import('./compress.js')
+  return compress(terminal, path, { ...WITHOUT_STEPS, ...flags }, signal)
 }
 
-/** Larger numbers round to infinity in f16. */
-const BEYOND_HALF = 65520
+/** What `compress` may be told besides. */
+const WITHOUT_STEPS = { step: [], calibrate: [], shuffle: false, seed: 0, resume: false, verify: false, activationMemory: 512 } as const
 
-const valuesOf = async (parameter: Parameter): Promise<Float32Array> => {
-  const tensor = decode(parameter)
-  const values = await tensor.data<'float32'>()
-  tensor.dispose()
-  return values
-}
-
-/** `tersor convert MODEL --out PATH --format FORMAT`: writes a model in another format, two parameters in memory at a time. */
-export const convert = (terminal: Terminal, path: string, flags: ConvertFlags, signal: AbortSignal): Promise<void> =>
+/** Two parameters in memory at a time. */
+const copy = (terminal: Terminal, path: string, flags: ConvertFlags, signal: AbortSignal): Promise<void> =>
   withModel(terminal, path, async model => {
     const started = Date.now()
     noteMemory(terminal, model, {})
     const output = await openDirectOutput(model, path, flags)
     const progress = progressOn(terminal)
     const collectGarbage = garbageCollector()
+    let growth: string | undefined
     try {
-      const { dtype } = flags
+      const dtype = handedDtype(await writerOf(flags.format), flags.dtype)
       const store = await copyStore(model.params, output.sink, {
         signal,
-        ...(dtype ? { change: (name: string, parameter: Parameter) => plain(name, parameter, dtype) } : {}),
+        ...(dtype ? { change: (name: string, parameter: Parameter) => inDtype(name, parameter, dtype) } : {}),
         onProgress: (done, of) => {
           progress.advance(done, of, 'convert')
           collectGarbage()
         },
       })
+      growth = growthText(model.params, store)
       await store.close?.()
     } finally {
       progress.stop()
@@ -68,7 +59,7 @@ export const convert = (terminal: Terminal, path: string, flags: ConvertFlags, s
     const bytesAfter = await weightBytes(output.path)
     const seconds = (Date.now() - started) / 1000
     for (const line of output.notes()) note(terminal, line)
-    noteGrowth(terminal, bytesBefore, bytesAfter)
+    noteGrowth(terminal, bytesBefore, bytesAfter, growth)
     writeResult(
       terminal,
       { out: output.path, format: flags.format, bytesBefore, bytesAfter, seconds, notes: output.notes() },

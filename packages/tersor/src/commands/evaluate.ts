@@ -3,7 +3,6 @@ import {
   klDivergence,
   perplexity,
   preparedBatch,
-  readDocuments,
   readImages,
   topOne,
   topOneAgreement,
@@ -12,18 +11,29 @@ import {
 import type { Tokenizer } from '@tersor/models'
 import { openModel, type OpenedModel } from '@tersor/models/open-model'
 import { CompressionError } from '@tersor/tensor'
-import { graphBatches } from '../graph-batches.js'
+import { basename } from 'node:path'
 import { preprocessingBeside } from '../graph-images.js'
 import { imagesPerBatch } from '../images-per-batch.js'
-import { bytesText, writeResult, type Terminal } from '../output.js'
+import { graphInputs, holdsTensors } from '../inputs/graph-inputs.js'
+import { pickedPlaces } from '../inputs/pick-samples.js'
+import { bytesText, note, paint, widthOf, writeResult, type Terminal } from '../output.js'
 import { planFor } from '../plan-for.js'
 import { progressOn } from '../progress.js'
+import { expandPaths } from '../texts/files.js'
+import { readTexts } from '../texts/read-texts.js'
+import { firstIn } from '../texts/shown-text.js'
+import { encoderOf, refuseLength, textModelOf, windowLength } from '../texts/text-model.js'
 import { withModel } from '../with-model.js'
 
 export type Metric = 'perplexity' | 'top1' | 'kl' | 'agreement' | 'cosine'
 
 export interface EvaluateFlags {
-  readonly data: string
+  /** Files, folders and patterns. */
+  readonly data: readonly string[]
+  readonly samples?: number
+  readonly length?: number
+  readonly shuffle: boolean
+  readonly seed: number
   readonly metric?: Metric
   readonly reference?: string
   /** Policies of the cache as calls, in order. */
@@ -64,9 +74,11 @@ export const evaluate = (terminal: Terminal, path: string, flags: EvaluateFlags,
     if (flags.cache.length > 0 && metric !== 'perplexity')
       throw new CompressionError('BAD_OPTION', `${metric} reads no text through a cache.`, 'Leave --cache out, or use --metric perplexity.')
     const progress = progressOn(terminal)
+    const tell = (told: string, first?: string): void =>
+      note(terminal, paint(terminal, firstIn(`data: ${told}`, first, widthOf(terminal)), 'dim'))
     const run = { signal, onProgress: (done: number, of: number) => progress.advance(done, of, metric) }
     try {
-      const result = await MEASURES[metric](model, flags, { ...run, path })
+      const result = await MEASURES[metric](model, flags, { ...run, path, tell })
       progress.stop()
       writeResult(terminal, result, resultText(result))
     } finally {
@@ -75,6 +87,8 @@ export const evaluate = (terminal: Terminal, path: string, flags: EvaluateFlags,
   })
 
 interface Run {
+  /** Says what was read, and the first of it. */
+  readonly tell: (told: string, first?: string) => void
   /** Of the model. */
   readonly path: string
   readonly signal: AbortSignal
@@ -87,28 +101,30 @@ const textOf = (
 ): Parameters<typeof perplexity>[0] & { readonly tokenizer?: Tokenizer | undefined; readonly contextLength: number } =>
   model.family === 'graph' ? { ...model, ...model.text! } : (model as Language)
 
-const windowsFor = async (model: OpenedModel, data: string) => {
-  const { tokenizer, contextLength } = textOf(model)
-  if (!tokenizer)
-    throw new CompressionError(
-      'UNSUPPORTED',
-      'The model has no tokenizer.json, so text cannot be read for it.',
-      'Put its tokenizer.json into the folder.',
-    )
-  return windowsOf(await readDocuments(data), tokenizer, contextLength)
+/** Windows of the texts, and what was read. */
+const windowsFor = async (model: OpenedModel, flags: EvaluateFlags, { tell }: Run) => {
+  const text = textModelOf(model)!
+  const encoder = encoderOf(text)
+  const { texts, files, counted, first } = await readTexts(flags.data, { ...flags, ...(text.files ? { files: text.files } : {}) })
+  const windows = windowsOf(texts, encoder, windowLength(text, flags.length))
+  tell(`${counted} of ${files.length === 1 ? basename(files[0]) : `${files.length} files`}`, first)
+  return flags.samples === undefined ? windows : pickedPlaces(windows.length, { samples: flags.samples }).map(place => windows[place])
 }
 
 /** How a model takes images: a graph as is declared beside it, others in their own size. */
-const imagesFor = async (model: Imaging, data: string, path: string) => {
+const imagesFor = async (model: Imaging, flags: EvaluateFlags, path: string) => {
+  refuseLength(flags.length)
+  const data = await expandPaths(flags.data)
+  const pick = flags.samples === undefined ? {} : { pick: (count: number) => pickedPlaces(count, flags) }
   if (model.family === 'image') {
     const [height, width] = model.imageShape
-    return { images: await readImages(data, { size: [height, width] }), rows: imagesPerBatch(height, width) }
+    return { images: await readImages(data, { size: [height, width], ...pick }), rows: imagesPerBatch(height, width) }
   }
   const preprocessing = await preprocessingBeside(model, path)
   const [rows] = model.inputs[0].shape ?? []
   const [height, width] = preprocessing.size
   return {
-    images: await readImages(data, preprocessing),
+    images: await readImages(data, { size: preprocessing.size, ...pick }),
     preprocessing,
     rows: typeof rows === 'number' ? rows : imagesPerBatch(height, width),
   }
@@ -131,25 +147,28 @@ const withReference = async <T>(metric: Metric, path: string | undefined, work: 
 }
 
 const MEASURES: Readonly<Record<Metric, (model: OpenedModel, flags: EvaluateFlags, run: Run) => Promise<object>>> = {
-  perplexity: async (model, { data, cache: calls }, run) => {
-    const cache = await planFor(calls)
-    return perplexity(textOf(model), await windowsFor(model, data), cache.length > 0 ? { ...run, cache } : run)
+  perplexity: async (model, flags, run) => {
+    const cache = await planFor(flags.cache)
+    return perplexity(textOf(model), await windowsFor(model, flags, run), cache.length > 0 ? { ...run, cache } : run)
   },
-  top1: async (model, { data }, { path, ...run }) => {
-    const { images, ...how } = await imagesFor(model as Imaging, data, path)
+  top1: async (model, flags, { path, ...run }) => {
+    const { images, ...how } = await imagesFor(model as Imaging, flags, path)
     return topOne(model, images, { ...run, ...how })
   },
-  kl: (model, { data, reference }, run) =>
-    withReference('kl', reference, async other => klDivergence(textOf(model), textOf(other), await windowsFor(model, data), run)),
-  cosine: (model, { data, reference }, run) =>
-    withReference('cosine', reference, async other => cosineSimilarity(model, other, await windowsFor(model, data), run)),
-  agreement: (model, { data, reference }, { path, ...run }) =>
-    withReference('agreement', reference, async other => {
-      if (model.family === 'graph' && data.endsWith('.safetensors')) {
-        const batches = await graphBatches(model.inputs, data)
+  kl: (model, flags, run) =>
+    withReference('kl', flags.reference, async other =>
+      klDivergence(textOf(model), textOf(other), await windowsFor(model, flags, run), run),
+    ),
+  cosine: (model, flags, run) =>
+    withReference('cosine', flags.reference, async other => cosineSimilarity(model, other, await windowsFor(model, flags, run), run)),
+  agreement: (model, flags, { path, ...run }) =>
+    withReference('agreement', flags.reference, async other => {
+      const files = await expandPaths(flags.data)
+      if (model.family === 'graph' && (await Promise.all(files.map(holdsTensors))).every(Boolean)) {
+        const batches = await graphInputs(model.inputs, files, flags)
         return topOneAgreement(model, other, { batches: batches.length, batch: index => batches[index] }, run)
       }
-      const { images, preprocessing, rows } = await imagesFor(model as Imaging, data, path)
+      const { images, preprocessing, rows } = await imagesFor(model as Imaging, flags, path)
       const batch = (index: number) => preparedBatch(images, index * rows, Math.min((index + 1) * rows, images.count), preprocessing)
       return topOneAgreement(model, other, { batches: Math.ceil(images.count / rows), batch }, run)
     }),

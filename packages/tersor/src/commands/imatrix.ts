@@ -3,15 +3,19 @@ import { writeImatrix, type ImatrixForm } from '@tersor/formats/imatrix'
 import { collectImatrix } from '@tersor/models/collect-imatrix'
 import { CompressionError } from '@tersor/tensor'
 import { basename } from 'node:path'
-import { readCalibration } from '../calibration.js'
+import { calibrationText, readCalibration } from '../calibration.js'
 import { refuseExisting, refuseSource } from '../output-place.js'
-import { writeResult, type Terminal } from '../output.js'
+import { note, paint, widthOf, writeResult, type Terminal } from '../output.js'
 import { progressOn } from '../progress.js'
 import { withModel } from '../with-model.js'
 
 export interface ImatrixFlags {
   readonly out: string
-  readonly calibrate: string
+  readonly calibrate: readonly string[]
+  readonly samples?: number
+  readonly length?: number
+  readonly shuffle: boolean
+  readonly seed: number
   readonly form: ImatrixForm
   readonly overwrite: boolean
 }
@@ -27,11 +31,13 @@ export const imatrix = (terminal: Terminal, path: string, flags: ImatrixFlags, s
       )
     await refuseSource(path, flags.out)
     await refuseExisting(flags.out, flags.overwrite)
-    const batches = await readCalibration(model, flags.calibrate, path)
+    const learned = await readCalibration(model, flags.calibrate, path, flags)
+    const { batches } = learned
+    note(terminal, paint(terminal, calibrationText(learned, widthOf(terminal)), 'dim'))
     const progress = progressOn(terminal)
     try {
       const onProgress = (done: number, of: number) => progress.advance(done, of, 'imatrix')
-      const made = await collectImatrix(model, batches, { signal, onProgress, datasets: [basename(flags.calibrate)] })
+      const made = await collectImatrix(model, batches, { signal, onProgress, datasets: flags.calibrate.map(file => basename(file)) })
       await writeImatrix(flags.out, made, { form: flags.form, overwrite: flags.overwrite })
       const tokens = batches.reduce((sum, batch) => sum + batch.size, 0)
       writeResult(
