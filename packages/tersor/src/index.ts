@@ -5,6 +5,7 @@ import type { ConvertFlags } from './commands/convert.js'
 import type { EvaluateFlags } from './commands/evaluate.js'
 import type { GenerateFlags } from './commands/generate.js'
 import type { ImatrixFlags } from './commands/imatrix.js'
+import { declareComparisons } from './declared/comparisons.js'
 import { EXIT, exitCodeOf, writeError } from './errors.js'
 import { CHECKPOINT_FORMATS, DENSE_DTYPES, ONNX_FORMS, OUTPUT_FORMATS } from './format-flags.js'
 import { wantsColors, type Terminal } from './output.js'
@@ -160,6 +161,7 @@ const addCommands = (program: Command, run: Run): void => {
       run(async (terminal, signal) => (await COMMANDS.compress())(terminal, model, await withFormat(flags), signal), flags),
     )
   addConversions(program, run)
+  declareComparisons({ program, run, withGlobals, collect, wholeNumber, model: MODEL })
   withGlobals(program.command('evaluate'))
     .description('measures a model')
     .argument('<model>', MODEL)

@@ -1,241 +1,39 @@
-import * as tf from '@tensorflow/tfjs-core'
-import {
-  callText,
-  compress as run,
-  inputNames,
-  othersText,
-  pack,
-  pipeline,
-  sitesOf,
-  type OtherWeight,
-  type ProgressEvent,
-  type Step,
-} from '@tersor/core'
-import { sizeOfModel } from '@tersor/evaluation'
-import type { ScratchFolder } from '@tersor/formats/scratch'
-import type { OpenedModel } from '@tersor/models/open-model'
+import type { Step } from '@tersor/core'
 import { CompressionError } from '@tersor/tensor'
-import { calibrationText, readCalibration } from '../calibration.js'
+import { runCompression, type CompressRequest } from '../compress-model.js'
+import { screenOf } from '../compression-screen.js'
 import { loadConfig } from '../config.js'
-import { engineFacts } from '../engine-facts.js'
-import { garbageCollector } from '../collect-garbage.js'
 import { makeStep } from '../methods.js'
-import { teeSink } from '../tee-sink.js'
-import { noteMemory } from '../memory-bound.js'
-import { openOutput, type SavedModel } from '../model-output.js'
-import type { FormatFlags, OutputFormat } from '../format-flags.js'
-import { bytesText, note, paint, tableOf, writeResult, type Terminal } from '../output.js'
-import { refusePlanned } from '../planned-layers.js'
+import { writeResult, type Terminal } from '../output.js'
 import { progressOn } from '../progress.js'
-import { withModel } from '../with-model.js'
-import { noteGrowth, weightBytes } from '../weight-bytes.js'
-import { writerOf } from '../writer-of.js'
-import { requireAgreement, verificationText, verify, type Verification, type VerifyRequest } from '../verify.js'
+import { requireAgreement } from '../verify.js'
+import { noteGrowth } from '../weight-bytes.js'
 
-export interface CompressFlags extends FormatFlags {
-  readonly out: string
+export interface CompressFlags extends Omit<CompressRequest, 'steps'> {
   readonly step: readonly string[]
   readonly config?: string
-  readonly calibrate?: string
-  readonly seed: number
-  readonly overwrite: boolean
-  readonly resume: boolean
-  /** Whether the result is run where it is meant to run. */
-  readonly verify: boolean
-  /** MiB. */
-  readonly activationMemory: number
-}
-
-interface StepReport {
-  /** Sites that it compressed or of which it changed something. */
-  readonly changed: Set<string>
-  readonly method: string
-  readonly options: object
-  sites: number
-  /** Mean over sites of ‖W − Ŵ‖² / ‖W‖²; absent for steps that round no weight. */
-  error?: number
 }
 
 /** `tersor compress MODEL --out DIR`: runs a pipeline and saves the result. */
-export const compress = (terminal: Terminal, path: string, given: CompressFlags, signal: AbortSignal): Promise<void> =>
-  withModel(terminal, path, async (model, engine) => {
-    const flags = inFormatOf(model, given)
-    const started = Date.now()
+export const compress = async (terminal: Terminal, path: string, flags: CompressFlags, signal: AbortSignal): Promise<void> => {
+  const progress = progressOn(terminal)
+  try {
     const steps = await stepsOf(flags)
-    await refusePlanned(model, steps, flags)
-    noteMemory(terminal, model, workOf(flags))
-    const output = await openOutput(model, path, flags)
-    const { packs } = await writerOf(flags.format)
-    const progress = progressOn(terminal)
-    const collectGarbage = garbageCollector()
-    const reports: StepReport[] = []
-    let calibration: tf.Tensor[] = []
-    const siteOf = sitesByParameter(model)
-    const kept = flags.verify ? teeSink(output.sink) : undefined
-    const runSteps = async (): Promise<OpenedModel> =>
-      run(model, pipeline(...steps, ...(packs ? [pack()] : [])), {
-        seed: flags.seed,
-        signal,
-        onProgress: event => {
-          progress.onProgress(event)
-          record(reports, event, siteOf)
-          collectGarbage()
-        },
-        sink: kept?.sink ?? output.sink,
-        scratch: output.scratch,
-        resume: flags.resume,
-        ...(output.reopen ? { reopen: output.reopen } : {}),
-        activationBytes: workOf(flags).activationBytes,
-        facts: {
-          ...(await engineFacts(engine)),
-          config: JSON.stringify(model.rawConfig),
-          format: [flags.format, flags.type, flags.imatrix, flags.form, flags.checkpointFormat].filter(Boolean).join(' '),
-        },
-        ...(calibration.length > 0 ? { calibration } : {}),
-      }).catch(async error => {
-        throw signal.aborted ? await stopped(output.scratch, error) : error
-      })
-    try {
-      calibration = await learnFrom(terminal, model, path, flags.calibrate)
-      const small = await runSteps()
-      const saved = await output.saved(small)
-      const verification = kept && (await verify(requestFor(model, saved, flags, kept.in(small), calibration[0])))
-      progress.stop()
-      report(
-        terminal,
-        model,
-        { ...saved, bytesBefore: await weightBytes(path), ...(verification ? { verification } : {}) },
-        (small.provenance ?? []).slice(model.provenance?.length ?? 0),
-        reports,
-        (Date.now() - started) / 1000,
-      )
-      await saved.close()
-      requireAgreement(verification)
-    } finally {
-      progress.stop()
-      await output.scratch.close()
-      tf.dispose(calibration)
-    }
-  })
-
-const workOf = ({ calibrate, activationMemory }: CompressFlags) => ({
-  calibrated: calibrate !== undefined,
-  activationBytes: activationMemory * 2 ** 20,
-})
-
-/** What calibration learns from, said in one line; nothing where none was given. */
-const learnFrom = async (terminal: Terminal, model: OpenedModel, path: string, file: string | undefined): Promise<tf.Tensor[]> => {
-  if (file === undefined) return []
-  const batches = await readCalibration(model, file, path)
-  note(terminal, paint(terminal, calibrationText(model, batches, file), 'dim'))
-  return batches
+    const { onProgress, advance: onAdvance, expect: onOpened } = progress
+    const result = await runCompression(terminal, path, { ...flags, steps }, { signal, onProgress, onAdvance, onOpened })
+    progress.stop()
+    noteGrowth(terminal, result.bytesBefore, result.bytesAfter)
+    writeResult(terminal, result, screenOf(terminal, result))
+    requireAgreement(result.verification)
+  } finally {
+    progress.stop()
+  }
 }
 
-const requestFor = (
-  original: OpenedModel,
-  { path }: SavedModel,
-  { format, seed }: CompressFlags,
-  compressed: OpenedModel | undefined,
-  input: tf.Tensor | undefined,
-): VerifyRequest => ({ path, format, seed, original, ...(compressed ? { compressed } : {}), ...(input ? { input } : {}) })
-
-/** Graphs are written as they came unless another format is asked for. */
-const inFormatOf = (model: OpenedModel, flags: CompressFlags): CompressFlags =>
-  model.family === 'graph' && flags.format === 'huggingface' ? { ...flags, format: model.format as OutputFormat } : flags
-
-/** What a user's stop left. */
-const stopped = async (scratch: ScratchFolder, error: unknown): Promise<unknown> => {
-  if ((await scratch.state()) === 'none') return error
-  const remedy = `finished stages are kept in ${scratch.path}: run the command again with --resume to go on.`
-  return new CompressionError('RESUME', 'The run was stopped.', remedy, { resumable: scratch.path }, error)
-}
-
-const stepsOf = async ({ step, config }: CompressFlags): Promise<Step[]> => {
+const stepsOf = async ({ step, config }: Pick<CompressFlags, 'step' | 'config'>): Promise<Step[]> => {
   const folder = process.cwd()
   const steps = await Promise.all(step.map(source => makeStep(source, folder)))
   if (config !== undefined) steps.push(await loadConfig(config))
   if (steps.length > 0) return steps
   throw new CompressionError('BAD_OPTION', 'No step was given.', "Pass --step 'gptq(bits=4)' or --config tersor.config.ts.")
-}
-
-/** Sites by the names of their weights, biases and grids of inputs. */
-const sitesByParameter = (model: OpenedModel): ReadonlyMap<string, string> =>
-  new Map(
-    sitesOf(model).flatMap(site =>
-      [site.weight, site.bias ?? `${site.name}.bias`, ...inputNames(site)].map(name => [name, site.name] as const),
-    ),
-  )
-
-/** Counts what a step did: sites that it compressed, or of which it changed something. */
-const record = (reports: StepReport[], event: ProgressEvent, siteOf: ReadonlyMap<string, string>): void => {
-  if (event.type === 'pass' && event.pass !== 'pipeline') reports.push({ method: event.pass, options: {}, sites: 0, changed: new Set() })
-  const current = reports[reports.length - 1]
-  if (event.type === 'changed') {
-    const site = siteOf.get(event.parameter)
-    if (site === undefined || current.changed.has(site)) return
-    current.changed.add(site)
-    current.sites++
-  }
-  if (event.type !== 'compressed') return
-  current.changed.add(event.site)
-  current.error = ((current.error ?? 0) * current.sites + event.error) / (current.sites + 1)
-  current.sites++
-}
-
-/** What no step touched, said once with its bytes. */
-const leftNotes = (model: OpenedModel, touched: ReadonlySet<string>): readonly string[] => {
-  const weights = new Map(sitesOf(model).map(site => [site.weight, site] as const))
-  const done = new Set(sitesOf(model).flatMap(({ name, weight }) => (touched.has(name) ? [weight] : [])))
-  const left = [...weights].filter(([weight]) => !done.has(weight))
-  const bytes = left.reduce((sum, [weight]) => sum + model.params.info(weight).byteLength, 0)
-  const named = left
-    .slice(0, 3)
-    .map(([, { name, kind, head }]) => `${name}${head ? ', the head' : kind === 'embedding' ? ', a table' : ''}`)
-  const { others = [] } = model as { readonly others?: readonly OtherWeight[] }
-  const otherBytes = others.reduce((sum, each) => sum + each.bytes, 0)
-  return [
-    ...(left.length === 0 ? [] : [`left as they were: ${bytesText(bytes)} of ${left.length} ${left.length === 1 ? "site" : "sites"} that no step chose (${named.join('; ')}${left.length > 3 ? '; …' : ''})`]), // prettier-ignore
-    ...(others.length === 0 ? [] : [`left as they were: ${bytesText(otherBytes)} that are no sites: ${othersText(others)}`]),
-  ]
-}
-
-const report = (
-  terminal: Terminal,
-  before: OpenedModel,
-  saved: SavedModel & { readonly bytesBefore: number; readonly verification?: Verification },
-  provenance: readonly { readonly method: string; readonly options: object }[],
-  reports: readonly StepReport[],
-  seconds: number,
-): void => {
-  const { parameters } = sizeOfModel(before)
-  const { bytes: bytesAfter, bytesBefore } = saved
-  const done = reports.filter(({ method }) => method !== 'pack')
-  const steps = done.map(({ changed: _, ...entry }, i) => ({ ...entry, options: provenance[i]?.options ?? {} }))
-  const result = {
-    out: saved.path,
-    bytesBefore,
-    bytesAfter,
-    bitsPerWeight: (8 * bytesAfter) / parameters,
-    seconds,
-    steps,
-    ...(saved.verification ? { verification: saved.verification } : {}),
-  }
-  const rows = steps.map(({ method, options, sites, error }) => [
-    paint(terminal, method, 'cyan'),
-    Object.entries(options)
-      .map(([name, value]) => callText({ name: '', options: { [name]: value } }).slice(1, -1))
-      .join(' '),
-    sites,
-    error?.toExponential(2) ?? '',
-  ])
-  const summary = `${paint(terminal, saved.path, 'bold')}  ${bytesText(bytesBefore)} → ${bytesText(bytesAfter)}  ${result.bitsPerWeight.toFixed(2)} bits/weight  ${seconds.toFixed(1)} s`
-  const notes = [
-    ...saved.notes,
-    ...leftNotes(before, new Set(reports.flatMap(({ changed }) => [...changed]))),
-    ...(saved.verification ? [verificationText(saved.verification)] : []),
-  ]
-    .map(line => `\n${line}`)
-    .join('')
-  noteGrowth(terminal, bytesBefore, bytesAfter)
-  writeResult(terminal, result, `${tableOf(terminal, ['step', 'options', 'sites', 'error'], rows, [2, 3])}\n\n${summary}${notes}`)
 }

@@ -31,7 +31,7 @@ export interface EvaluateFlags {
 }
 
 type Language = OpenedModel & { readonly family: 'language' }
-type Imaging = Extract<OpenedModel, { family: 'image' | 'graph' }>
+export type Imaging = Extract<OpenedModel, { family: 'image' | 'graph' }>
 
 /** What measures a model of each kind, the usual first. */
 const METRICS: Readonly<Record<OpenedModel['family'], readonly Metric[]>> = {
@@ -51,7 +51,8 @@ const REMEDIES: Readonly<Record<OpenedModel['family'], string>> = {
 const OF_TEXT: readonly Metric[] = ['perplexity', 'kl']
 
 /** Whether a model gives logits of a text's tokens. */
-const hasText = (model: OpenedModel): boolean => model.family === 'language' || (model.family === 'graph' && model.text !== undefined)
+export const hasText = (model: OpenedModel): boolean =>
+  model.family === 'language' || (model.family === 'graph' && model.text !== undefined)
 
 const wrongKind = (metric: Metric, family: OpenedModel['family']): CompressionError =>
   new CompressionError('BAD_OPTION', `${metric} does not measure a model of the kind ${family}.`, REMEDIES[family], { metric, family })
@@ -82,12 +83,12 @@ interface Run {
 }
 
 /** What takes text, and how. */
-const textOf = (
+export const textOf = (
   model: OpenedModel,
 ): Parameters<typeof perplexity>[0] & { readonly tokenizer?: Tokenizer | undefined; readonly contextLength: number } =>
   model.family === 'graph' ? { ...model, ...model.text! } : (model as Language)
 
-const windowsFor = async (model: OpenedModel, data: string) => {
+export const windowsFor = async (model: OpenedModel, data: string) => {
   const { tokenizer, contextLength } = textOf(model)
   if (!tokenizer)
     throw new CompressionError(
@@ -99,7 +100,7 @@ const windowsFor = async (model: OpenedModel, data: string) => {
 }
 
 /** How a model takes images: a graph as is declared beside it, others in their own size. */
-const imagesFor = async (model: Imaging, data: string, path: string) => {
+export const imagesFor = async (model: Imaging, data: string, path: string) => {
   if (model.family === 'image') {
     const [height, width] = model.imageShape
     return { images: await readImages(data, { size: [height, width] }), rows: imagesPerBatch(height, width) }
