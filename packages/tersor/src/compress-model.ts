@@ -5,6 +5,7 @@ import type { OpenedModel } from '@tersor/models/open-model'
 import { CompressionError } from '@tersor/tensor'
 import { calibrationText, readCalibration } from './calibration.js'
 import { garbageCollector } from './collect-garbage.js'
+import { describeRun } from './describe-run.js'
 import { resultOf, type CompressionResult } from './compression-result.js'
 import { engineFacts } from './engine-facts.js'
 import type { FormatFlags, OutputFormat } from './format-flags.js'
@@ -29,6 +30,14 @@ export interface CompressRequest extends FormatFlags {
   readonly evaluate?: string | undefined
   /** Whether quality is measured at all; where absent, on what there is. */
   readonly quality?: boolean
+  /** Steps as they were written, and the model and files as a user named them, for the recipe; made of what they are where absent. */
+  readonly named?: {
+    readonly model?: string | undefined
+    readonly steps?: readonly string[] | undefined
+    readonly calibrate?: string | undefined
+  }
+  /** Whether a recipe and a card are written beside the result; they are where absent. */
+  readonly described?: boolean
   readonly seed: number
   readonly overwrite: boolean
   readonly resume: boolean
@@ -102,6 +111,7 @@ export const runCompression = (
           : await measureQuality({ model, path, saved: saved.path, evaluate: flags.evaluate, calibrate: flags.calibrate }, hearing)
       const bytesBefore = await weightBytes(path)
       const result = await resultOf({ model, path, saved, bytesBefore, provenance, reports, seconds, quality })
+      if (flags.described !== false) await describeRun({ model, path, flags, result, facts: await engineFacts(engine) })
       return { ...result, ...(verification ? { verification } : {}) }
     } finally {
       await output.scratch.close()

@@ -2,6 +2,7 @@ import type { CompressionResult, Share } from './compression-result.js'
 import { leftText } from './compression-result.js'
 import type { Measures } from './measures.js'
 import { bytesText, paint, tableOf, type Terminal } from './output.js'
+import { quoted } from './shell-text.js'
 import { chosenText } from './step-text.js'
 import { wrapped } from './table.js'
 import { verificationText, type Verification } from './verify.js'
@@ -39,9 +40,6 @@ const worstLines = (terminal: Terminal, { layers }: CompressionResult): readonly
     .sort((a, b) => b.error - a.error)
     .slice(0, WORST)
     .map(({ layer, error }) => wrapped(terminal, `  ${error.toExponential(2)}  ${layer}`))
-
-/** A path as shells take it. */
-export const quoted = (text: string): string => (/^[\w./:@=,+-]+$/.test(text) ? text : JSON.stringify(text))
 
 /** What one would type next. */
 const nextCommand = ({ source, out, quality }: CompressionResult): string =>

@@ -6,8 +6,10 @@ import type { EvaluateFlags } from './commands/evaluate.js'
 import type { GenerateFlags } from './commands/generate.js'
 import type { ImatrixFlags } from './commands/imatrix.js'
 import { declareComparisons } from './declared/comparisons.js'
+import { declareRepeat } from './declared/repeat.js'
 import { EXIT, exitCodeOf, writeError } from './errors.js'
 import { CHECKPOINT_FORMATS, DENSE_DTYPES, ONNX_FORMS, OUTPUT_FORMATS } from './format-flags.js'
+import { untilInterrupted } from './until-interrupted.js'
 import { wantsColors, type Terminal } from './output.js'
 
 /** What the process gives a run; tests give their own. */
@@ -142,26 +144,34 @@ const addCommands = (program: Command, run: Run): void => {
     .action((model: string, flags) => run(async terminal => (await COMMANDS.inspect())(terminal, model), flags))
   withGlobals(program.command('compress'))
     .description('runs steps on a model and saves the result')
-    .argument('<model>', MODEL)
-    .requiredOption('--out <dir>', 'where the result goes; must not exist')
+    .argument('[model]', `${MODEL}; that of the config where absent`)
+    .option('--out <dir>', 'where the result goes; must not exist')
     .option('--step <call>', "a step, such as 'wanda(sparsity=0.5)' or 'package:method(…)'; repeat it for more", collect, [])
-    .option('--config <file>', 'a TypeScript file that exports a pipeline')
+    .option(
+      '--config <file>',
+      'a file that exports a pipeline, or defineConfig({ … }); tersor.config.ts, .js, .json or .yaml where no step is given',
+    )
     .option('--calibrate <file>', 'text or images to learn from; for a graph, .safetensors with a batch of its first input in each tensor')
     .addOption(formatOption())
     .option('--type <type>', TYPE)
     .option('--imatrix <file>', IMATRIX)
     .addOption(formOption())
     .addOption(checkpointOption())
+    .option('--evaluate <file>', 'a text or images that quality is measured on before and after')
+    .option('--report <file>', 'writes a page about the run: errors, sizes, quality and recipe')
     .option('--verify', 'runs the result in the runtime it is for, where that is installed, and compares with ours', false)
     .option('--seed <n>', 'decides everything that is random', wholeNumber, 0)
     .option('--overwrite', 'replaces an output that exists, and throws away what a stopped run left', false)
     .option('--resume', 'goes on after the last stage that a stopped run of the same command finished', false)
     .option('--activation-memory <MiB>', 'activations of the calibration beyond this wait on disk', wholeNumber, 512)
-    .action((model: string, flags: CompressFlags & Record<string, unknown>) =>
-      run(async (terminal, signal) => (await COMMANDS.compress())(terminal, model, await withFormat(flags), signal), flags),
-    )
+    .action((model: string | undefined, flags: CompressFlags & Record<string, unknown>, command: Command) => {
+      const isTyped = (flag: string): boolean => command.getOptionValueSource(flag) === 'cli'
+      return run(async (terminal, signal) => (await COMMANDS.compress())(terminal, model, flags, signal, isTyped), flags)
+    })
   addConversions(program, run)
-  declareComparisons({ program, run, withGlobals, collect, wholeNumber, model: MODEL })
+  const declaring = { program, run, withGlobals, collect, wholeNumber, model: MODEL }
+  declareComparisons(declaring)
+  declareRepeat(declaring)
   withGlobals(program.command('evaluate'))
     .description('measures a model')
     .argument('<model>', MODEL)
@@ -181,20 +191,6 @@ const addCommands = (program: Command, run: Run): void => {
     .action(flags => run(async terminal => (await COMMANDS.methods())(terminal), flags))
 }
 
-/** Aborts on Ctrl-C while the work runs. */
-const untilInterrupted = async (work: (signal: AbortSignal) => Promise<void>): Promise<void> => {
-  const controller = new AbortController()
-  const stop = (): void => controller.abort(new Error('Interrupted.'))
-  process.once('SIGINT', stop)
-  process.once('SIGTERM', stop)
-  try {
-    await work(controller.signal)
-  } finally {
-    process.off('SIGINT', stop)
-    process.off('SIGTERM', stop)
-  }
-}
-
 /** Refuses an option that is given twice and holds one value: the last would win without a word. */
 const refuseRepeated = (program: Command, argv: readonly string[]): void => {
   const command = program.commands.find(each => each.name() === argv[0])
@@ -205,6 +201,12 @@ const refuseRepeated = (program: Command, argv: readonly string[]): void => {
   }
 }
 
+/** Says at a terminal what programs do not ask for. */
+const sayOn =
+  (err: Surroundings['err']) =>
+  (text: string): void =>
+    void (err.isTTY === true && err.write(text))
+
 /** Runs one command line and returns its exit code: 0, 1 for a failure, 2 for wrong usage, 130 when interrupted. */
 export const main = async (
   argv: readonly string[],
@@ -212,7 +214,7 @@ export const main = async (
 ): Promise<number> => {
   let code = 0
   const run: Run = (work, flags) =>
-    untilInterrupted(async signal => {
+    untilInterrupted(sayOn(err), async signal => {
       const terminal: Terminal = {
         out,
         err,

@@ -108,7 +108,7 @@ export const measurerFor = async (
   if (hasText(model)) return repeatable(await textMeasurer(model, data, { tokens, longest, ...run }))
   if (model.family === 'encoder') return repeatable(await encoderMeasurer(model, data, { tokens, longest, ...run }))
   if (model.family === 'graph' && data.endsWith('.safetensors')) return repeatable(await tensorMeasurer(model, data, run))
-  return repeatable(await imageMeasurer(model as Imaging, data, path, run))
+  return imageMeasurer(model as Imaging, data, path, run)
 }
 
 /** How far a model is from its reference in one number, and what it is: divergence of text, or the share or cosine that is missing. */

@@ -1,4 +1,4 @@
-import { callText, recorded, type Description, type RecordedOptions } from '@tersor/core'
+import { callText, recorded, type Description, type Recorded, type RecordedOption, type RecordedOptions } from '@tersor/core'
 import { listMethods } from './methods.js'
 
 /** What Tersor's own methods say of themselves, by their names. */
@@ -22,3 +22,18 @@ export const chosenText = (method: string, options: RecordedOptions): string =>
   Object.entries(chosenOptions(method, options))
     .map(([name, value]) => callText({ name: '', options: { [name]: value } }).slice(1, -1))
     .join(' ')
+
+const valueSource = (value: RecordedOption): string => {
+  if (Array.isArray(value)) return `[${(value as readonly RecordedOption[]).map(valueSource).join(', ')}]`
+  if (typeof value === 'object') return stepSource((value as Recorded).name, (value as Recorded).options)
+  const text = String(value)
+  const isWord = /^[^,"'()[\]\s]+$/.test(text) && !Number.isFinite(Number(text)) && text !== 'true' && text !== 'false'
+  if (typeof value !== 'string' || isWord) return text
+  return text.includes('"') ? `'${text}'` : `"${text}"`
+}
+
+/** A step as the command line reads it back, options that stand at their defaults left out. */
+export const stepSource = (method: string, options: RecordedOptions): string => {
+  const given = Object.entries(chosenOptions(method, options)).map(([name, value]) => `${name}=${valueSource(value)}`)
+  return given.length === 0 ? method : `${method}(${given.join(', ')})`
+}

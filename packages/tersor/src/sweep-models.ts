@@ -49,7 +49,7 @@ const sweptModel = async (terminal: Terminal, path: string, steps: readonly stri
       path,
       {
         ...{ out: join(folder, 'model'), steps: made, calibrate, format, seed, ...(type === undefined ? {} : { type }) },
-        ...{ overwrite: false, resume: false, verify: false, activationMemory: 512, quality: false },
+        ...{ overwrite: false, resume: false, verify: false, activationMemory: 512, quality: false, described: false },
       },
       { ...hearing, onAdvance: () => {} },
     )

@@ -40,7 +40,7 @@ const valueSource = (value: StepValue): string => {
 }
 
 /** A call as the command line reads it. */
-const callSource = ({ package: from, name, options }: StepCall): string => {
+export const callSource = ({ package: from, name, options }: StepCall): string => {
   const given = Object.entries(options).map(([option, value]) => `${option}=${valueSource(value)}`)
   return `${from === undefined ? '' : `${from}:`}${name}${given.length > 0 ? `(${given.join(', ')})` : ''}`
 }
