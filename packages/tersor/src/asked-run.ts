@@ -1,6 +1,7 @@
 import type { Step } from '@tersor/core'
 import { CompressionError } from '@tersor/tensor'
-import { configSteps, findConfig, loadConfig, type Config } from './config.js'
+import { configSteps, findConfig, loadConfig } from './config.js'
+import type { Config } from './define-config.js'
 import { makeStep } from './methods.js'
 
 /** Flags of `compress` that a config may hold as well. */
