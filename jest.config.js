@@ -15,6 +15,7 @@ export default {
   transformIgnorePatterns: ['/node_modules/(?!(@tersor|tersor[^/]*|hyparquet[^/]*|hysnappy)/)'],
   // a README runs the pages of docs/ beside it
   testMatch: ['**/*.test.ts', '**/packages/*/README.md', '**/examples/custom-method/README.md', '<rootDir>/README.md'],
+  moduleNameMapper: { ...preset.moduleNameMapper, '^(vega|vega-lite)$': '<rootDir>/scripts/native-$1.cjs' },
   transform: { ...preset.transform, '\\.md$': '<rootDir>/scripts/pages-transform.cjs' },
   // what installs packages takes minutes, and so does what tries all cases: npm run test:packed, npm run test:slow
   testPathIgnorePatterns: ['/node_modules/', '/dist/', '\\.slow\\.test\\.ts$', '<rootDir>/conformance/', '<rootDir>/test/packed/'],

@@ -12,6 +12,7 @@ module.exports = class ClosedFilesEnvironment extends Environment {
       opened.push({ file, path })
       return file
     }
+    this.global.importNatively = new Function('name', 'return import(name)') // for scripts/native-*.cjs; as text, since Jest makes require of it
     this.endFiles = async () => {
       files.open = open
       const left = opened.filter(({ file }) => file.fd >= 0)

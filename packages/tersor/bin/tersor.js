@@ -7,6 +7,6 @@ if (major < 20 || (major === 20 && minor < 19)) {
   process.exit(1)
 }
 nodeModule.enableCompileCache?.() // Node 22 and newer start faster the second time
-const { main } = await import('../dist/index.js')
+const { main } = await import('../dist/command-line.js')
 
 process.exitCode = await main(process.argv.slice(2))

@@ -73,10 +73,10 @@ export const calibrateOption = () =>
     collect,
   )
 
-export const dataOption = () =>
+export const dataOption = (isMandatory = true) =>
   new Option('--data <file>', `${TEXTS}; images, in a folder a class for top1; .npy, .json or .safetensors for a graph. ${FILES}`)
     .argParser(collect)
-    .makeOptionMandatory()
+    .makeOptionMandatory(isMandatory)
 
 export const samplesOption = () =>
   new Option('--samples <n>', 'at most so many windows of text, images or rows, spread over what there is').argParser(countingNumber)

@@ -12,6 +12,13 @@ export const inFormat = async <F extends { readonly format?: OutputFormat; reado
 ): Promise<F & { readonly format: OutputFormat; readonly formatIsAsked: boolean }> => {
   const { format, out, type } = flags
   const formats = await loadFormats()
+  if (format !== undefined && !formats.some(({ name }) => name === format))
+    throw new CompressionError(
+      'BAD_OPTION',
+      `There is no format ${JSON.stringify(format)}.`,
+      `Formats are ${formats.map(({ name }) => name).join(', ')}.`,
+      { format },
+    )
   const ending = /\.[^./\\]+$/.exec(out.toLowerCase())?.[0] ?? ''
   const byEnding = formats.find(({ writer }) => writer?.end === ending)?.name as OutputFormat | undefined
   const isNoFolder = !byEnding && [...OF_OTHERS, ...formats.flatMap(({ ends = [] }) => ends)].includes(ending)

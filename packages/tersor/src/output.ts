@@ -1,5 +1,6 @@
-import Table from 'cli-table3'
 import pc from 'picocolors'
+
+export { tableOf } from './table.js'
 
 /** Where a command writes: results to `out`, progress and warnings to `err`. */
 export interface Terminal {
@@ -19,46 +20,6 @@ export const wantsColors = (out: { readonly isTTY?: boolean }, err: { readonly i
 
 /** Colours text where the terminal has colours. */
 export const paint = ({ colors }: Pick<Terminal, 'colors'>, text: string, color: Color): string => pc.createColors(colors)[color](text)
-
-/** Columns without a frame: names on the left, numbers on the right. */
-export const tableOf = (
-  terminal: Terminal,
-  head: readonly string[],
-  rows: readonly (readonly (string | number)[])[],
-  right: readonly number[] = [],
-): string => {
-  const table = new Table({
-    head: head.map(name => paint(terminal, name, 'dim')),
-    style: { head: [], border: [], 'padding-left': 0, 'padding-right': 2 },
-    colAligns: head.map((_, i) => (right.includes(i) ? 'right' : 'left')),
-    chars: Object.fromEntries(
-      [
-        'top',
-        'top-mid',
-        'top-left',
-        'top-right',
-        'bottom',
-        'bottom-mid',
-        'bottom-left',
-        'bottom-right',
-        'left',
-        'left-mid',
-        'mid',
-        'mid-mid',
-        'right',
-        'right-mid',
-        'middle',
-      ].map(name => [name, '']),
-    ),
-  })
-  table.push(...rows.map(row => row.map(String)))
-  return table
-    .toString()
-    .split('\n')
-    .map(line => line.trimEnd())
-    .filter(line => line !== '')
-    .join('\n')
-}
 
 /** Columns of what results go to; 100 where it is no terminal. */
 export const outWidth = ({ out }: Pick<Terminal, 'out'>): number => (out as { readonly columns?: number }).columns ?? 100

@@ -7,17 +7,23 @@ import { note, paint, type Terminal } from './output.js'
 /** The variable leaves out the CUDA libraries, which come from another place than the registry. */
 const NATIVE = 'ONNXRUNTIME_NODE_INSTALL=skip npm install @tersor/backend-ort'
 
-/** Chooses the engine and says which; then opens the model and closes it after the work. */
-export const withModel = async <T>(
-  terminal: Terminal,
-  path: string,
-  work: (model: OpenedModel, engine: EngineName) => Promise<T>,
-): Promise<T> => {
+/** Chooses the engine and says which. */
+export const startEngine = async (terminal: Terminal): Promise<EngineName> => {
   tf.enableProdMode() // tfjs says nothing of its own among our lines
   const { engine, reason, tried } = await selectEngine()
   note(terminal, paint(terminal, `engine ${engine}: ${reason}`, 'dim'))
   const native = tried.find(attempt => attempt.engine === 'ort' && !attempt.started)
   if (native) note(terminal, paint(terminal, `${native.reason}: native speed comes with \`${NATIVE}\``, 'dim'))
+  return engine
+}
+
+/** Chooses the engine; then opens the model and closes it after the work. */
+export const withModel = async <T>(
+  terminal: Terminal,
+  path: string,
+  work: (model: OpenedModel, engine: EngineName) => Promise<T>,
+): Promise<T> => {
+  const engine = await startEngine(terminal)
   const model = await openModel(path)
   try {
     for (const line of notesOf(model)) note(terminal, line)

@@ -41,7 +41,7 @@ export interface EvaluateFlags {
 }
 
 type Language = OpenedModel & { readonly family: 'language' }
-type Imaging = Extract<OpenedModel, { family: 'image' | 'graph' }>
+export type Imaging = Extract<OpenedModel, { family: 'image' | 'graph' }>
 
 /** What measures a model of each kind, the usual first. */
 const METRICS: Readonly<Record<OpenedModel['family'], readonly Metric[]>> = {
@@ -61,7 +61,8 @@ const REMEDIES: Readonly<Record<OpenedModel['family'], string>> = {
 const OF_TEXT: readonly Metric[] = ['perplexity', 'kl']
 
 /** Whether a model gives logits of a text's tokens. */
-const hasText = (model: OpenedModel): boolean => model.family === 'language' || (model.family === 'graph' && model.text !== undefined)
+export const hasText = (model: OpenedModel): boolean =>
+  model.family === 'language' || (model.family === 'graph' && model.text !== undefined)
 
 const wrongKind = (metric: Metric, family: OpenedModel['family']): CompressionError =>
   new CompressionError('BAD_OPTION', `${metric} does not measure a model of the kind ${family}.`, REMEDIES[family], { metric, family })
@@ -96,13 +97,16 @@ interface Run {
 }
 
 /** What takes text, and how. */
-const textOf = (
+export const textOf = (
   model: OpenedModel,
 ): Parameters<typeof perplexity>[0] & { readonly tokenizer?: Tokenizer | undefined; readonly contextLength: number } =>
   model.family === 'graph' ? { ...model, ...model.text! } : (model as Language)
 
+/** What of data is read, and how. */
+export type DataFlags = Pick<EvaluateFlags, 'data' | 'samples' | 'length' | 'shuffle' | 'seed'>
+
 /** Windows of the texts, and what was read. */
-const windowsFor = async (model: OpenedModel, flags: EvaluateFlags, { tell }: Run) => {
+export const windowsFor = async (model: OpenedModel, flags: DataFlags, { tell }: Pick<Run, 'tell'>) => {
   const text = textModelOf(model)!
   const encoder = encoderOf(text)
   const { texts, files, counted, first } = await readTexts(flags.data, { ...flags, ...(text.files ? { files: text.files } : {}) })
@@ -112,7 +116,7 @@ const windowsFor = async (model: OpenedModel, flags: EvaluateFlags, { tell }: Ru
 }
 
 /** How a model takes images: a graph as is declared beside it, others in their own size. */
-const imagesFor = async (model: Imaging, flags: EvaluateFlags, path: string) => {
+export const imagesFor = async (model: Imaging, flags: DataFlags, path: string) => {
   refuseLength(flags.length)
   const data = await expandPaths(flags.data)
   const pick = flags.samples === undefined ? {} : { pick: (count: number) => pickedPlaces(count, flags) }

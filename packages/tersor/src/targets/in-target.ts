@@ -1,3 +1,4 @@
+import type { Step } from '@tersor/core'
 import type { OpenedModel } from '@tersor/models/open-model'
 import { CompressionError } from '@tersor/tensor'
 import type { FormatFlags, OutputFormat } from '../format-flags.js'
@@ -10,18 +11,18 @@ export interface TargetFlags extends FormatFlags {
   readonly bits?: number
   /** Whether --format or the end of --out says the format. */
   readonly formatIsAsked?: boolean
-  readonly step: readonly string[]
-  readonly config?: string
+  /** None where the target is to choose them. */
+  readonly steps: readonly Step[]
   readonly calibrate: readonly string[]
 }
 
 /** Flags with what a target stands for filled in. */
 export interface Targeted<F> {
   readonly flags: F
+  /** Steps of the target as calls, where it chooses them; none where nothing but the writer changes the weights. */
+  readonly steps?: readonly string[]
   /** Whether columns are to be weighed by what calibration shows. */
   readonly weighs: boolean
-  /** Whether nothing but the writer changes the weights. */
-  readonly isWritten: boolean
   readonly variants: readonly Variant[]
   /** What the runtime calls the file that is written first, where it chooses among several. */
   readonly fileName?: string
@@ -45,15 +46,18 @@ const formatFor = ({ name, formats }: Target, { format, formatIsAsked = false }:
  * Throws BAD_OPTION for bits or a format that the target has not, and for bits without a target.
  */
 export const inTarget = async <F extends TargetFlags>(model: OpenedModel, flags: F): Promise<Targeted<F>> => {
-  const hasSteps = flags.step.length > 0 || flags.config !== undefined
   if (flags.for === undefined) {
-    if (flags.bits === undefined) return { flags, weighs: false, isWritten: false, variants: [] }
+    if (flags.bits === undefined) return { flags, weighs: false, variants: [] }
     throw badOption(
       `--bits ${flags.bits} is given without --for.`,
       'Say where the result is to run, such as --for llama.cpp, or give a step its own bits.',
       { bits: flags.bits },
     )
   }
+  if (!Object.hasOwn(TARGETS, flags.for))
+    throw badOption(`There is no target ${JSON.stringify(flags.for)}.`, `Targets are ${Object.keys(TARGETS).join(', ')}.`, {
+      for: flags.for,
+    })
   const target: Target = await TARGETS[flags.for]()
   const bits = flags.bits ?? target.usualBits(model)
   if (!target.bits.includes(bits))
@@ -61,7 +65,7 @@ export const inTarget = async <F extends TargetFlags>(model: OpenedModel, flags:
       bits,
     })
   const format = formatFor(target, flags, bits)
-  if (hasSteps) return { flags: { ...flags, format }, weighs: false, isWritten: false, variants: [] }
+  if (flags.steps.length > 0) return { flags: { ...flags, format }, weighs: false, variants: [] }
   const request = { model, bits, format, calibrated: flags.calibrate.length > 0 }
   const { steps, options = {}, weighs = false } = target.plan(request)
   const asked = Object.fromEntries(
@@ -70,9 +74,9 @@ export const inTarget = async <F extends TargetFlags>(model: OpenedModel, flags:
     ),
   )
   return {
-    flags: { ...flags, ...options, ...asked, format, step: steps },
+    flags: { ...flags, ...options, ...asked, format },
+    steps,
     weighs: weighs && flags.imatrix === undefined,
-    isWritten: steps.length === 0,
     variants: target.variants?.({ ...request, isAsked: flags.bits !== undefined }) ?? [],
     ...(target.nameOf ? { fileName: target.nameOf(bits) } : {}),
   }

@@ -60,7 +60,9 @@ it('writes all files of transformers.js into one folder, and says which one is u
     'model_q4f16.onnx',
     'model_quantized.onnx',
   ])
-  expect((await readdir(out)).sort()).toEqual(['.tersor.json', 'config.json', 'generation_config.json', 'onnx', 'tokenizer.json'])
+  expect((await readdir(out)).sort()).toEqual([
+    ...['.tersor.json', 'README.md', 'config.json', 'generation_config.json', 'onnx', 'tersor.recipe.json', 'tokenizer.json'],
+  ])
   const { 'transformers.js_config': settings } = JSON.parse(await readFile(join(out, 'config.json'), 'utf8'))
   const halves = { fp16: 'float16', q4f16: 'float16', q2f16: 'float16' }
   expect(settings).toEqual({ dtype: 'q4', device_config: { webgpu: { dtype: 'q4f16' } }, kv_cache_dtype: halves })

@@ -1,0 +1,57 @@
+import { CompressionError } from '@tersor/tensor'
+import { columnsText, type Column } from '../columns.js'
+import { MEASURE_COLUMNS } from '../comparison-columns.js'
+import type { OutputFormat } from '../format-flags.js'
+import { bytesText, note, paint, writeResult, type Terminal } from '../output.js'
+import { progressOn } from '../progress.js'
+import { sweepModels, type SweepRequest } from '../sweep-models.js'
+import type { SweptRow } from '../swept-model.js'
+import { writeTables, type TableFlags } from '../table-outputs.js'
+import { writerOf } from '../writer-of.js'
+
+export interface SweepFlags extends Omit<SweepRequest, 'format'>, TableFlags {
+  readonly format?: OutputFormat
+}
+
+export const SWEEP_COLUMNS: readonly Column<SweptRow>[] = [
+  { key: 'best', head: '', of: row => (row.best ? '*' : '') },
+  { key: 'steps', head: 'steps', of: row => (row.steps.length === 0 ? 'original' : row.steps.join(' + ')) },
+  { key: 'bytes', head: 'size', of: row => row.bytes, text: bytesText },
+  { key: 'bitsPerWeight', head: 'bits/weight', of: row => row.bitsPerWeight, text: (value: number) => value.toFixed(2), minor: 2 },
+  { key: 'error', head: 'error', of: row => row.error, text: (value: number) => value.toExponential(2), minor: 3 },
+  ...MEASURE_COLUMNS,
+  { key: 'failed', head: 'failed', of: row => row.failed },
+]
+
+/** `tersor sweep MODEL --step "rtn(bits=[2,3,4])" --data FILE`: what every choice of options costs, and which are worth it. */
+export const sweep = async (terminal: Terminal, path: string, flags: SweepFlags, signal: AbortSignal): Promise<void> => {
+  const { format = 'huggingface', data, step } = flags
+  if (step.length === 0)
+    throw new CompressionError('BAD_OPTION', 'No step was given to try.', 'Pass --step "rtn(bits=[2,3,4])", and again for a second step.')
+  await writerOf(format)
+  const progress = progressOn(terminal)
+  try {
+    let [done, of, label] = [0, 1, '']
+    const rows = await sweepModels(
+      terminal,
+      path,
+      { ...flags, format },
+      {
+        signal,
+        onProgress: () => progress.advance(done, of, label),
+        onAdvance: (now, all, steps) => {
+          ;[done, of, label] = [now, all, `sweep, ${now + 1} of ${all}`]
+          progress.advance(now, all, label)
+          if (terminal.err.isTTY !== true) note(terminal, paint(terminal, `${now + 1} of ${all}: ${steps}`, 'dim'))
+        },
+      },
+    )
+    progress.stop()
+    const page = async () => (await import('../page/sweep-page.js')).sweepPage(path, data.join(', '), rows)
+    await writeTables(terminal, flags, SWEEP_COLUMNS, rows, page)
+    const legend = paint(terminal, '* no other is as small and better, or as good and smaller', 'dim')
+    writeResult(terminal, { model: path, data, rows }, `${columnsText(terminal, SWEEP_COLUMNS, rows)}\n${legend}`)
+  } finally {
+    progress.stop()
+  }
+}

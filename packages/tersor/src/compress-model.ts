@@ -1,0 +1,149 @@
+import * as tf from '@tensorflow/tfjs-core'
+import { compress as run, pack, pipeline, type ProgressEvent } from '@tersor/core'
+import type { OpenedModel } from '@tersor/models/open-model'
+import { calibrationText, readCalibration, type SampleFlags } from './calibration.js'
+import { garbageCollector } from './collect-garbage.js'
+import { describeRun } from './describe-run.js'
+import { resultOf, type CompressionResult } from './compression-result.js'
+import { engineFacts } from './engine-facts.js'
+import type { OutputFormat } from './format-flags.js'
+import { noteMemory } from './memory-bound.js'
+import { openOutput, type SavedModel } from './model-output.js'
+import { makeStep } from './methods.js'
+import { note, paint, widthOf, type Terminal } from './output.js'
+import { refusePlanned } from './planned-layers.js'
+import { measureQuality } from './quality.js'
+import { runFacts, stopped } from './run-facts.js'
+import { runReports } from './step-reports.js'
+import { asItIs } from './targets/as-it-is.js'
+import { emptyImatrix, fillImatrix } from './targets/importance.js'
+import { inTarget, type TargetFlags } from './targets/in-target.js'
+import { withVariants } from './targets/variants.js'
+import { teeSink } from './tee-sink.js'
+import { verify, type Verification, type VerifyRequest } from './verify.js'
+import { weightBytes } from './weight-bytes.js'
+import { withModel } from './with-model.js'
+import { writerOf } from './writer-of.js'
+
+/** What a run of steps on a model is asked for. */
+export interface CompressRequest extends TargetFlags, SampleFlags {
+  readonly out: string
+  /** A text or images that the model is measured on before and after. */
+  readonly evaluate?: readonly string[] | undefined
+  /** Whether quality is measured at all; where absent, on what there is. */
+  readonly quality?: boolean
+  /** Steps as they were written, and the model and files as a user named them, for the recipe; made of what they are where absent. */
+  readonly named?: {
+    readonly model?: string | undefined
+    readonly steps?: readonly string[] | undefined
+    readonly calibrate?: readonly string[] | undefined
+  }
+  /** Whether a recipe and a card are written beside the result; they are where absent. */
+  readonly described?: boolean
+  readonly seed: number
+  readonly overwrite: boolean
+  readonly resume: boolean
+  /** Whether the result is run where it is meant to run. */
+  readonly verify: boolean
+  /** MiB. */
+  readonly activationMemory: number
+}
+
+/** Who hears of a run, and may stop it. */
+export interface Hearing {
+  readonly signal: AbortSignal
+  readonly onProgress: (event: ProgressEvent) => void
+  /** Of what is counted besides: windows that were measured. */
+  readonly onAdvance: (done: number, of: number, label: string) => void
+  /** Of the model that was opened and the batches that it learns from, before anything is done. */
+  readonly onOpened?: (model: OpenedModel, batches: number) => void
+}
+
+/** Runs steps on the model at a path and saves the result; what the command and `compressModel` do. */
+export const runCompression = (
+  terminal: Terminal,
+  path: string,
+  given: CompressRequest,
+  hearing: Hearing,
+): Promise<CompressionResult & { readonly verification?: Verification }> =>
+  withModel(terminal, path, async (model, engine) => {
+    const { onProgress, signal } = hearing
+    const { flags: chosen, ...target } = await inTarget(model, given)
+    const flags = inFormatOf(model, chosen)
+    const steps = target.steps ? await Promise.all(target.steps.map(text => makeStep(text, process.cwd()))) : flags.steps
+    const importance = target.weighs ? emptyImatrix() : undefined
+    const started = Date.now()
+    await refusePlanned(model, steps, flags)
+    noteMemory(terminal, model, workOf(flags))
+    const output = await openOutput(model, path, importance ? { ...flags, imatrix: importance } : flags)
+    const { packs } = await writerOf(flags.format)
+    const collectGarbage = garbageCollector()
+    const reports = runReports(model)
+    let calibration: tf.Tensor[] = []
+    const kept = flags.verify ? teeSink(output.sink) : undefined
+    const runSteps = async (): Promise<OpenedModel> =>
+      run(model, steps.length === 0 ? asItIs : pipeline(...steps, ...(packs ? [pack()] : [])), {
+        seed: flags.seed,
+        signal,
+        onProgress: event => [reports.onProgress, onProgress, collectGarbage].forEach(tell => tell(event)),
+        sink: kept?.sink ?? output.sink,
+        scratch: output.scratch,
+        resume: flags.resume,
+        ...(output.reopen ? { reopen: output.reopen } : {}),
+        activationBytes: workOf(flags).activationBytes,
+        facts: await runFacts(engine, model, flags, target.weighs),
+        ...(calibration.length > 0 ? { calibration } : {}),
+      }).catch(async error => {
+        throw signal.aborted ? await stopped(output.scratch, error) : error
+      })
+    try {
+      calibration = await learnFrom(terminal, model, path, flags)
+      hearing.onOpened?.(model, calibration.length)
+      if (importance) await fillImatrix(importance, model, calibration, { signal, onProgress: hearing.onAdvance })
+      const small = await runSteps()
+      const told = { model, out: flags.out, calibration, seed: flags.seed, signal, onProgress }
+      const saved = await withVariants(await output.saved(small), { ...target, ...told })
+      const verification = kept && (await verify(requestFor(model, saved, flags, kept.in(small), calibration[0])))
+      tf.dispose(calibration.splice(0))
+      const seconds = (Date.now() - started) / 1000
+      const provenance = (small.provenance ?? []).slice(model.provenance?.length ?? 0)
+      await saved.close()
+      const quality = await qualityOf(model, path, saved, flags, hearing)
+      const result = await resultOf({ model, path, saved, bytesBefore: await weightBytes(path), provenance, reports, seconds, quality })
+      if (flags.described !== false) await describeRun({ model, path, flags, asked: given, result, facts: await engineFacts(engine) })
+      return { ...result, ...(verification ? { verification } : {}) }
+    } finally {
+      await output.scratch.close()
+      tf.dispose(calibration)
+    }
+  })
+
+const qualityOf = async (model: OpenedModel, path: string, saved: SavedModel, flags: CompressRequest, hearing: Hearing) => {
+  const { quality, evaluate, calibrate } = flags
+  return quality === false ? undefined : measureQuality({ model, path, saved: saved.path, evaluate, calibrate }, hearing)
+}
+
+const workOf = ({ calibrate, activationMemory }: CompressRequest) => ({
+  calibrated: calibrate.length > 0,
+  activationBytes: activationMemory * 2 ** 20,
+})
+
+/** What calibration learns from, said in one line; nothing where none was given. */
+const learnFrom = async (terminal: Terminal, model: OpenedModel, path: string, flags: CompressRequest): Promise<tf.Tensor[]> => {
+  if (flags.calibrate.length === 0) return []
+  const learned = await readCalibration(model, flags.calibrate, path, flags)
+  note(terminal, paint(terminal, calibrationText(learned, widthOf(terminal)), 'dim'))
+  return learned.batches
+}
+
+const requestFor = (
+  original: OpenedModel,
+  { path }: SavedModel,
+  { format, seed }: CompressRequest,
+  compressed: OpenedModel | undefined,
+  input: tf.Tensor | undefined,
+): VerifyRequest => ({ path, format, seed, original, ...(compressed ? { compressed } : {}), ...(input ? { input } : {}) })
+
+/** Graphs are written as they came unless another format is asked for. */
+const inFormatOf = (model: OpenedModel, flags: CompressRequest): CompressRequest =>
+  model.family === 'graph' && flags.format === 'huggingface' ? { ...flags, format: model.format as OutputFormat } : flags

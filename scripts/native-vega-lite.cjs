@@ -1,0 +1,2 @@
+/** As vega is loaded. */
+module.exports = Object.assign(globalThis.importNatively('vega-lite'), { __esModule: true })
