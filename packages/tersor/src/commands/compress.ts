@@ -17,7 +17,7 @@ import { garbageCollector } from '../collect-garbage.js'
 import { teeSink } from '../tee-sink.js'
 import { noteMemory } from '../memory-bound.js'
 import { openOutput, type SavedModel } from '../model-output.js'
-import type { OutputFormat } from '../format-flags.js'
+import { inFormatOf } from '../in-format-of.js'
 import { bytesText, note, paint, tableOf, widthOf, writeResult, type Terminal } from '../output.js'
 import { refusePlanned } from '../planned-layers.js'
 import { progressOn } from '../progress.js'
@@ -29,7 +29,7 @@ import { withVariants } from '../targets/variants.js'
 import { withModel } from '../with-model.js'
 import { noteGrowth, weightBytes } from '../weight-bytes.js'
 import { writerOf } from '../writer-of.js'
-import { stepsOf } from './compress-steps.js'
+import { stepsFor } from './compress-steps.js'
 import { requireAgreement, verificationText, verify, type Verification, type VerifyRequest } from '../verify.js'
 
 export interface CompressFlags extends TargetFlags {
@@ -62,7 +62,7 @@ export const compress = (terminal: Terminal, path: string, given: CompressFlags,
     const { flags: chosen, ...target } = await inTarget(model, given)
     const flags = inFormatOf(model, chosen)
     const started = Date.now()
-    const steps = target.isWritten ? [] : await stepsOf(flags)
+    const steps = await stepsFor(terminal, model, flags, target.isWritten)
     const importance = target.weighs ? emptyImatrix() : undefined
     await refusePlanned(model, steps, flags)
     noteMemory(terminal, model, workOf(flags))
@@ -138,10 +138,6 @@ const requestFor = (
   compressed: OpenedModel | undefined,
   input: tf.Tensor | undefined,
 ): VerifyRequest => ({ path, format, seed, original, ...(compressed ? { compressed } : {}), ...(input ? { input } : {}) })
-
-/** Graphs are written as they came unless another format is asked for. */
-const inFormatOf = (model: OpenedModel, flags: CompressFlags): CompressFlags =>
-  model.family === 'graph' && flags.format === 'huggingface' ? { ...flags, format: model.format as OutputFormat } : flags
 
 /** Sites by the names of their weights, biases and grids of inputs. */
 const sitesByParameter = (model: OpenedModel): ReadonlyMap<string, string> =>

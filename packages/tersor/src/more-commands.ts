@@ -1,0 +1,55 @@
+import type { Command } from 'commander'
+import {
+  bitsOption,
+  calibrateOption,
+  collect,
+  dtypeOption,
+  formatOption,
+  forOption,
+  MODEL,
+  shellName,
+  SHELLS,
+  TYPE,
+} from './command-options.js'
+import type { PlanFlags } from './commands/plan.js'
+import type { OutputFormat } from './format-flags.js'
+import type { Run } from './index.js'
+
+/** Adds `plan`. */
+export const addPlan = (
+  command: Command,
+  run: Run,
+  withFormat: (flags: PlanFlags) => Promise<PlanFlags & { readonly format: OutputFormat }>,
+): void => {
+  command
+    .description('says what compress would do with the same options: who gets what, sizes and memory; reads no weight')
+    .argument('<model>', MODEL)
+    .addOption(forOption())
+    .addOption(bitsOption())
+    .option('--step <call>', 'as for compress', collect, [])
+    .option('--config <file>', 'as for compress')
+    .addOption(calibrateOption().default([]))
+    .option('--out <path>', 'its end says the format', '')
+    .addOption(formatOption())
+    .option('--type <type>', TYPE)
+    .addOption(dtypeOption('what plain weights become'))
+    .action((model: string, flags: PlanFlags & Record<string, unknown>) =>
+      run(async terminal => (await import('./commands/plan.js')).plan(terminal, model, await withFormat(flags)), flags),
+    )
+}
+
+/** Adds `methods` and `completion`. */
+export const addLists = (methods: Command, completion: Command, run: Run, program: Command): void => {
+  methods
+    .description('lists every step and policy; with a name, its options, their ranges and an example')
+    .argument('[name]', 'a step or policy, such as gptq')
+    .action((name: string | undefined, flags) =>
+      run(async terminal => (await import('./commands/methods.js')).methods(terminal, name), flags),
+    )
+  completion
+    .description('writes a script that makes a shell complete what is typed: source it in the profile of the shell')
+    .argument('<shell>', SHELLS.join(', '), shellName)
+    .action((shell: string, flags) =>
+      run(async terminal => (await import('./commands/completion.js')).completion(terminal, shell, program), flags),
+    )
+}
