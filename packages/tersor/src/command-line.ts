@@ -13,8 +13,6 @@ import {
   MODEL,
   TYPE,
   cacheOption,
-  shellName,
-  SHELLS,
   calibrateOption,
   checkpointOption,
   collect,
@@ -30,6 +28,7 @@ import {
   temperature,
   wholeNumber,
 } from './command-options.js'
+import { addLists, addPlan } from './more-commands.js'
 import { withChoices } from './with-choices.js'
 import { untilInterrupted } from './until-interrupted.js'
 import { wantsColors, type Terminal } from './output.js'
@@ -42,17 +41,15 @@ export interface Surroundings {
 
 /** The commands, loaded when they run: what stands behind them takes half a second, and help none of it. */
 const COMMANDS = {
-  completion: async () => (await import('./commands/completion.js')).completion,
   compress: async () => (await import('./commands/compress.js')).compress,
   convert: async () => (await import('./commands/convert.js')).convert,
   evaluate: async () => (await import('./commands/evaluate.js')).evaluate,
   generate: async () => (await import('./commands/generate.js')).generate,
   imatrix: async () => (await import('./commands/imatrix.js')).imatrix,
   inspect: async () => (await import('./commands/inspect.js')).inspect,
-  methods: async () => (await import('./commands/methods.js')).methods,
 } as const
 
-type Run = (work: (terminal: Terminal, signal: AbortSignal) => Promise<void> | void, flags: Record<string, unknown>) => Promise<void>
+export type Run = (work: (terminal: Terminal, signal: AbortSignal) => Promise<void> | void, flags: Record<string, unknown>) => Promise<void>
 
 const withGlobals = (command: Command): Command =>
   command
@@ -165,6 +162,8 @@ const addCommands = (program: Command, run: Run): void => {
     .argument('<model>', MODEL)
     .action((model: string, flags) => run(async terminal => (await COMMANDS.inspect())(terminal, model), flags))
   addCompression(program, run)
+  addPlan(withGlobals(program.command('plan')), run)
+  addLists(withGlobals(program.command('methods')), withGlobals(program.command('completion')), run, program)
   addConversions(program, run)
   const declaring = { program, run, withGlobals, collect, wholeNumber, model: MODEL }
   declareComparisons(declaring)
@@ -184,14 +183,6 @@ const addCommands = (program: Command, run: Run): void => {
       run(async (terminal, signal) => (await COMMANDS.evaluate())(terminal, model, flags, signal), flags),
     )
   addGeneration(program, run)
-  withGlobals(program.command('methods'))
-    .description('lists every step and policy; with a name, its options, their ranges and an example')
-    .argument('[name]', 'a step or policy, such as gptq')
-    .action((name: string | undefined, flags) => run(async terminal => (await COMMANDS.methods())(terminal, name), flags))
-  withGlobals(program.command('completion'))
-    .description('writes a script that makes a shell complete what is typed: source it in the profile of the shell')
-    .argument('<shell>', SHELLS.join(', '), shellName)
-    .action((shell: string, flags) => run(async terminal => (await COMMANDS.completion())(terminal, shell, program), flags))
 }
 
 /** Refuses an option that is given twice and holds one value: the last would win without a word. */

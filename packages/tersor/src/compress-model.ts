@@ -6,16 +6,16 @@ import { garbageCollector } from './collect-garbage.js'
 import { describeRun } from './describe-run.js'
 import { resultOf, type CompressionResult } from './compression-result.js'
 import { engineFacts } from './engine-facts.js'
-import type { OutputFormat } from './format-flags.js'
+import { inFormatOf } from './in-format-of.js'
 import { noteMemory } from './memory-bound.js'
 import { openOutput, type SavedModel } from './model-output.js'
-import { makeStep } from './methods.js'
 import { note, paint, widthOf, type Terminal } from './output.js'
 import { refusePlanned } from './planned-layers.js'
 import { measureQuality } from './quality.js'
 import { runFacts, stopped } from './run-facts.js'
 import { runReports } from './step-reports.js'
 import { asItIs } from './targets/as-it-is.js'
+import { chosenSteps } from './targets/chosen-steps.js'
 import { emptyImatrix, fillImatrix } from './targets/importance.js'
 import { inTarget, type TargetFlags } from './targets/in-target.js'
 import { withVariants } from './targets/variants.js'
@@ -70,7 +70,7 @@ export const runCompression = (
     const { onProgress, signal } = hearing
     const { flags: chosen, ...target } = await inTarget(model, given)
     const flags = inFormatOf(model, chosen)
-    const steps = target.steps ? await Promise.all(target.steps.map(text => makeStep(text, process.cwd()))) : flags.steps
+    const steps = await chosenSteps(terminal, model, target.steps, flags.steps)
     const importance = target.weighs ? emptyImatrix() : undefined
     const started = Date.now()
     await refusePlanned(model, steps, flags)
@@ -143,7 +143,3 @@ const requestFor = (
   compressed: OpenedModel | undefined,
   input: tf.Tensor | undefined,
 ): VerifyRequest => ({ path, format, seed, original, ...(compressed ? { compressed } : {}), ...(input ? { input } : {}) })
-
-/** Graphs are written as they came unless another format is asked for. */
-const inFormatOf = (model: OpenedModel, flags: CompressRequest): CompressRequest =>
-  model.family === 'graph' && flags.format === 'huggingface' ? { ...flags, format: model.format as OutputFormat } : flags

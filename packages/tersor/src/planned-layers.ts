@@ -17,7 +17,9 @@ const PROMPTS = 'compress-then-prompt'
 
 /** Steps in order, those of pipelines among them. */
 const eachStep = (steps: readonly Step[]): readonly Step[] =>
-  steps.flatMap(step => (step.kind === 'pass' && step.steps ? eachStep(step.steps) : [step]))
+  steps.flatMap(step =>
+    step.kind === 'pass' && step.steps ? eachStep(step.steps) : step.kind === 'pass' && step.methods ? step.methods : [step],
+  )
 
 const isMethod = (step: Step): step is Method => step.kind === 'method'
 

@@ -102,6 +102,8 @@ export interface PassDefinition<O extends OptionTable> extends DescriptionTexts 
   readonly check?: (options: ValuesOf<O>) => readonly [what: string, remedy: string] | undefined
   /** Whether it only writes the same function in other weights: what it makes is what later steps compare with. */
   readonly exact?: boolean
+  /** Of rules: the methods that a site is given the first of that takes it. */
+  readonly methods?: (options: ValuesOf<O>) => readonly Method[]
   readonly run: (model: Model, context: Context, options: ValuesOf<O>) => Promise<Model>
 }
 
@@ -117,6 +119,7 @@ export const definePass = <const O extends OptionTable>(
       name: definition.name,
       options: recorded(options),
       ...(definition.exact ? { exact: true } : {}),
+      ...(definition.methods ? { methods: definition.methods(options) } : {}),
       run: (model, context) => definition.run(model, context, options),
     })
   }

@@ -82,6 +82,8 @@ export interface Pass {
   readonly options?: RecordedOptions
   /** Of a pipeline. */
   readonly steps?: readonly Step[]
+  /** Of rules: the methods that a site is given the first of that takes it. */
+  readonly methods?: readonly Method[]
   /**
    * Whether it only writes the same function in other weights, as rotations, scalings and folded norms do. What stands behind it is what
    * later steps compare with: their weights have no counterpart in the model before.

@@ -16,6 +16,7 @@ export const mixed = definePass({
   name: 'mixed',
   summary: 'gives each site the first of several methods that takes it',
   options: { methods: values<Method>({ of: 'method', is: isMethod, doc: 'tried in order; `only` says where each works' }) },
+  methods: ({ methods }) => methods,
   run: (model, context, { methods }) => {
     const takers = methods.map(method => ({ method, takes: selects(method) }))
     const chosen = (site: Site) => takers.find(({ takes }) => takes(site))?.method

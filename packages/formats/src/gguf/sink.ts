@@ -21,10 +21,11 @@ import { toGgufPlace, type GgufPlace } from './names.js'
 import { openGguf, PROVENANCE_KEY } from './open.js'
 import { interleavedOrder, permuteRows } from './rope.js'
 import { checkOptions, decodeWithTfjs, type GgufSinkOptions } from './sink-options.js'
-import { storeAsFloat32, storeTensor, type MatrixTypeName, type StoredTensor, type StoreOptions } from './store-tensor.js'
+import { ROUTER, typeOf } from './planned-type.js'
+import { storeAsFloat32, storeTensor, type StoredTensor, type StoreOptions } from './store-tensor.js'
 import { ROPE_FACTORS } from './tables/architectures.js'
 import { fileTypeOf } from './tables/file-types.js'
-import { MIXTURES, typeInMixture } from './tables/mixtures.js'
+import { MIXTURES } from './tables/mixtures.js'
 import type { TensorTypeName } from './tables/tensor-types.js'
 import { tensorData, type TensorData } from './tensor-data.js'
 import { tokenizerWriter } from './write-tokenizer.js'
@@ -57,19 +58,6 @@ const decompressedOf = (parameter: Parameter, type: TensorTypeName, bytes: numbe
 }
 
 const PLAIN_TYPES: ReadonlySet<string> = new Set(['f32', 'f16', 'bf16', 'f64'])
-
-/** What a matrix becomes, by its name in the file. */
-const typeOf = ({ type, mixture, config, imatrix }: GgufSinkOptions, ggufName: string): MatrixTypeName | undefined => {
-  if (mixture === undefined) return type
-  const { heads, keyHeads } = attentionOf(config)
-  const place = {
-    layers: config.num_hidden_layers as number,
-    group: heads / keyHeads,
-    weighed: imatrix !== undefined,
-    experts: expertCount(config),
-  }
-  return typeInMixture(mixture, ggufName, config.tie_word_embeddings === true, place)
-}
 
 /** What another file says that holds of its own bytes only. */
 const OF_THE_OTHER_FILE = /^(GGUF\.|split\.|quantize\.|tersor\.|general\.(alignment|file_type|quantization_version)$)/
@@ -105,9 +93,6 @@ const storeInOrder = async (parameter: Parameter, order: Uint32Array | undefined
     toFloat32(permuteRows(fromFloat32(await options.decode(tree), 'f32', tree.shape), order!) as Dense)
   return storeTensor(parameter, { ...options, decode })
 }
-
-/** Routers: llama.cpp wants them unrounded, since a wrong choice costs more than their bytes. */
-const ROUTER = /\.ffn_gate_inp(_shexp)?\.weight$/
 
 /** Types whose search no importance changes. */
 const UNWEIGHED: ReadonlySet<string> = new Set([...PLAIN_TYPES, 'q8_0', 'mxfp4'])

@@ -73,7 +73,8 @@ const maskedDense = (parameter: Parameter): Dense | undefined => {
 
 const asBytes = (view: ArrayBufferView): Uint8Array => new Uint8Array(view.buffer, view.byteOffset, view.byteLength)
 
-const fitting = (type: TensorTypeName, columns: number): TensorTypeName => {
+/** The type that rows of so many columns fill. */
+export const fitting = (type: TensorTypeName, columns: number): TensorTypeName => {
   const smaller = 'format' in TENSOR_TYPES[type] ? blockTypeFor(type as BlockTypeName, columns) : type
   return columns % TENSOR_TYPES[smaller].block === 0 ? smaller : 'f16'
 }
