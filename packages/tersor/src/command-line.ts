@@ -9,6 +9,7 @@ import { declareComparisons } from './declared/comparisons.js'
 import { declareRepeat } from './declared/repeat.js'
 import { EXIT, exitCodeOf, writeError } from './errors.js'
 import { CHECKPOINT_FORMATS, DENSE_DTYPES, ONNX_FORMS, OUTPUT_FORMATS } from './format-flags.js'
+import { fetchNamed } from './hub/fetch-named.js'
 import { untilInterrupted } from './until-interrupted.js'
 import { wantsColors, type Terminal } from './output.js'
 
@@ -18,7 +19,7 @@ export interface Surroundings {
   readonly err: Terminal['err']
 }
 
-const MODEL = 'a Hugging Face folder, a .gguf or .onnx file, or NAME.safetensors with NAME.json beside it'
+const MODEL = 'a Hugging Face folder, a .gguf or .onnx file, NAME.safetensors with NAME.json beside it, or hf:org/name'
 
 const wholeNumber = (text: string): number => {
   const value = Number(text)
@@ -158,6 +159,7 @@ const addCommands = (program: Command, run: Run): void => {
     .addOption(formOption())
     .addOption(checkpointOption())
     .option('--evaluate <file>', 'a text or images that quality is measured on before and after')
+    .option('--push <name>', 'puts the result on the hub, into org/name, which is made private where it is new')
     .option('--report <file>', 'writes a page about the run: errors, sizes, quality and recipe')
     .option('--verify', 'runs the result in the runtime it is for, where that is installed, and compares with ours', false)
     .option('--seed <n>', 'decides everything that is random', wholeNumber, 0)
@@ -236,12 +238,13 @@ export const main = async (
   program.commands.forEach(command =>
     command.exitOverride().configureOutput({ writeOut: text => out.write(text), writeErr: text => err.write(text) }),
   )
+  fetchNamed(program, run, () => code)
   try {
     refuseRepeated(program, argv)
     await program.parseAsync(argv, { from: 'user' })
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error
-    return error.exitCode === 0 ? 0 : EXIT.usage
+    return error.exitCode === 0 ? 0 : code || EXIT.usage
   }
   return code
 }

@@ -56,7 +56,7 @@ it('compresses a graph and writes it as it came', async () => {
   const { tensors } = await json('inspect', out)
   expect(tensors.map(({ name }: { name: string }) => name).sort()).toEqual(['bias', 'down', 'shift', 'up'])
   expect(tensors.find(({ name }: { name: string }) => name === 'up')).toMatchObject({ shape: [96, 64], bytes: 96 * 32 + 4 * 64 * 3 })
-  expect((await readdir(folder)).sort()).toEqual(['inputs.safetensors', 'mlp.onnx', 'small.onnx'])
+  expect((await readdir(folder)).sort()).toEqual(['inputs.safetensors', 'mlp.onnx', 'small-onnx.recipe.json', 'small.onnx'])
 })
 
 it('sees a compressed graph as one, and converts it to the same values', async () => {
@@ -170,7 +170,7 @@ it('says once, with bytes, what was left as it was', async () => {
     return written
   }
   expect(await text('rtn(bits=8, granularity=row, only=*MatMul*)')).toContain(
-    'left as they were: 12.8 kB of 1 site that no step chose (node_Gather_0, a table)',
+    'left as they were: 12.8 kB of 1 site (node_Gather_0): a table of embeddings, which steps leave alone unless only= names it',
   )
   expect(await text('rtn(bits=8, granularity=row, only=*)')).not.toContain('left as they were')
 })
@@ -197,7 +197,14 @@ it('writes a language model as a folder for transformers.js', async () => {
   await (await sink.finish()).close?.()
   const out = join(folder, 'web')
   await json('compress', join(folder, 'pico'), '--out', out, '--step', 'rtn(bits=4, group=32)', '--format', 'onnx')
-  expect((await readdir(out)).sort()).toEqual(['.tersor.json', 'config.json', 'generation_config.json', 'onnx'])
+  expect((await readdir(out)).sort()).toEqual([
+    '.tersor.json',
+    'README.md',
+    'config.json',
+    'generation_config.json',
+    'onnx',
+    'tersor.recipe.json',
+  ])
   expect(await readdir(join(out, 'onnx'))).toEqual(['model_q4.onnx'])
   expect((await json('convert', join(folder, 'pico'), '--out', join(folder, 'plain'), '--format', 'onnx')).format).toBe('onnx')
   expect(await readdir(join(folder, 'plain/onnx'))).toEqual(['model.onnx'])
@@ -226,7 +233,14 @@ describe('an encoder', () => {
       const { verification } = await json('compress', source, '--out', out, ...quantize, '--verify')
       expect(verification).toMatchObject({ runtime: 'ONNX Runtime', fromOriginal: expect.any(Number) })
       expect(verification.largest).toBeLessThan(1e-4)
-      expect((await readdir(out)).sort()).toEqual(['.tersor.json', 'config.json', 'onnx', 'tokenizer.json'])
+      expect((await readdir(out)).sort()).toEqual([
+        '.tersor.json',
+        'README.md',
+        'config.json',
+        'onnx',
+        'tersor.recipe.json',
+        'tokenizer.json',
+      ])
       expect(await readdir(join(out, 'onnx'))).toEqual(['model_q4.onnx'])
       expect((await json('convert', source, '--out', join(folder, `plain-${architecture}`), '--format', 'onnx')).format).toBe('onnx')
       // what it gives is of no next token, so that no text is measured with it

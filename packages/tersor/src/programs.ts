@@ -51,6 +51,16 @@ const stepsOf = async (given: CompressModelOptions['steps']) => {
   return { steps, ...(written ? { texts: list as readonly string[] } : {}) }
 }
 
+/** Paths of what is named on the hub; others stay as they are. */
+const localSources = async (sources: readonly (string | undefined)[], listening: Listening): Promise<readonly (string | undefined)[]> => {
+  if (!sources.some(each => each?.startsWith('hf:'))) return sources
+  const { localCopy } = await import('./hub/local-copy.js')
+  const { signal, onAdvance } = hearingOf(listening)
+  const found: (string | undefined)[] = []
+  for (const each of sources) found.push(each?.startsWith('hf:') ? await localCopy(each, { signal, onProgress: onAdvance }) : each)
+  return found
+}
+
 /**
  * Runs steps on a model and saves the result: what `tersor compress` does. The engine is chosen by itself.
  * Options are checked before anything is done. Throws BAD_OPTION, UNKNOWN_METHOD, NO_ENGINE (which says what to import), OUTPUT_EXISTS, what
@@ -67,8 +77,12 @@ export const compressModel = async (
   const [{ runCompression }, { inFormat }] = await Promise.all([import('./compress-model.js'), import('./in-format.js')])
   const { steps, texts } = await stepsOf(given)
   const { signal: _signal, onProgress: _onProgress, onAdvance: _onAdvance, onNote: _onNote, ...asked } = options
-  const flags = await inFormat({ ...asked, steps, seed, activationMemory, overwrite, resume, verify, named: { model, steps: texts } })
-  return runCompression(listeningTerminal(options), model, flags, hearingOf(options))
+  const local = await localSources([model, options.calibrate, options.evaluate], options)
+  const [at, calibrate, evaluate] = local
+  const named = { model, steps: texts, calibrate: options.calibrate }
+  const files = { ...(calibrate === undefined ? {} : { calibrate }), ...(evaluate === undefined ? {} : { evaluate }) }
+  const flags = await inFormat({ ...asked, ...files, steps, seed, activationMemory, overwrite, resume, verify, named })
+  return runCompression(listeningTerminal(options), at!, flags, hearingOf(options))
 }
 
 /** Block types of llama.cpp by their bits. */
@@ -120,6 +134,7 @@ export const compare = async (models: readonly string[], options: CompareOptions
   checkWhole('timed', options.timed, 0)
   const [{ compareModels }, { startEngine }] = await Promise.all([import('./compare-models.js'), import('./with-model.js')])
   await startEngine(listeningTerminal(options))
-  const { data, tokens, timed, signal, onAdvance } = options
-  return compareModels(models, { data, tokens, timed, signal, onProgress: onAdvance })
+  const { tokens, timed, signal, onAdvance } = options
+  const [data, ...local] = await localSources([options.data, ...models], options)
+  return compareModels(local as readonly string[], { data, tokens, timed, signal, onProgress: onAdvance })
 }
