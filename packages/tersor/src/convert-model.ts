@@ -3,6 +3,7 @@ import { sizeOfModel } from '@tersor/evaluation/size-of-model'
 import { CompressionError, copyStore, DTYPES, fromFloat32, requireFinite, toFloat32, type Parameter } from '@tersor/tensor'
 import { garbageCollector } from './collect-garbage.js'
 import { hasText } from './commands/evaluate.js'
+import { nameInConfig } from './describe-run.js'
 import { describeOutput } from './describe-output.js'
 import type { DENSE_DTYPES, FormatFlags, OutputFormat } from './format-flags.js'
 import { noteMemory } from './memory-bound.js'
@@ -91,7 +92,7 @@ export const convertModel = (
     await describeOutput(flags.out, {
       recipe: recipeOf({ model: named?.model ?? path, steps: [], format, ...given, seed: 0, facts: {}, sources }),
       ...{ architecture: model.architecture, bytesBefore, bytesAfter },
-      ...{ parameters: sizeOfModel(model).parameters, generates: hasText(model) },
+      ...{ parameters: sizeOfModel(model).parameters, generates: hasText(model), saysItIs: nameInConfig(model) },
     })
     return { out: output.path, format, bytesBefore, bytesAfter, seconds: (Date.now() - started) / 1000, notes: output.notes() }
   })
