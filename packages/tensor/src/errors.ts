@@ -16,6 +16,7 @@ export type ErrorCode =
   | 'OUTPUT_EXISTS'
   | 'IN_USE'
   | 'DISK'
+  | 'NETWORK'
   | 'RESUME'
   | 'COMPOSITION'
   | 'PEER_LOST'

@@ -30,6 +30,7 @@ import {
 } from './command-options.js'
 import { addLists, addPlan } from './more-commands.js'
 import { withChoices } from './with-choices.js'
+import { fetchNamed } from './hub/fetch-named.js'
 import { untilInterrupted } from './until-interrupted.js'
 import { wantsColors, type Terminal } from './output.js'
 
@@ -144,6 +145,7 @@ const addCompression = (program: Command, run: Run): void => {
     .addOption(checkpointOption())
     .addOption(dtypeOption('what plain weights become that no step made codes of; as they are where absent'))
     .option('--evaluate <file>', 'texts or images that quality is measured on before and after', collect)
+    .option('--push <name>', 'puts the result on the hub, into org/name, which is made private where it is new')
     .option('--report <file>', 'writes a page about the run: errors, sizes, quality and recipe')
     .option('--verify', 'runs the result in the runtime it is for, where that is installed, and compares with ours', false)
     .option('--seed <n>', 'decides everything that is random', wholeNumber, 0)
@@ -230,12 +232,13 @@ export const main = async (
   program.commands.forEach(command =>
     command.exitOverride().configureOutput({ writeOut: text => out.write(text), writeErr: text => err.write(text) }),
   )
+  fetchNamed(program, run, () => code)
   try {
     refuseRepeated(program, argv)
     await program.parseAsync(argv, { from: 'user' })
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error
-    return error.exitCode === 0 ? 0 : EXIT.usage
+    return error.exitCode === 0 ? 0 : code || EXIT.usage
   }
   return code
 }

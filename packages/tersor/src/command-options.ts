@@ -4,7 +4,7 @@ import { didYouMean } from './nearest.js'
 import { withChoices } from './with-choices.js'
 import { CHECKPOINT_FORMATS, DENSE_DTYPES, ONNX_FORMS, OUTPUT_FORMATS } from './format-flags.js'
 
-export const MODEL = 'a Hugging Face folder, a .gguf or .onnx file, or NAME.safetensors with NAME.json beside it'
+export const MODEL = 'a Hugging Face folder, a .gguf or .onnx file, NAME.safetensors with NAME.json beside it, or hf:org/name'
 
 export const wholeNumber = (text: string): number => {
   const value = Number(text)

@@ -2,6 +2,7 @@ import { sizeOfModel } from '@tersor/evaluation/size-of-model'
 import { copyStore, type Parameter } from '@tersor/tensor'
 import { garbageCollector } from './collect-garbage.js'
 import { hasText } from './commands/evaluate.js'
+import { nameInConfig } from './describe-run.js'
 import { describeOutput } from './describe-output.js'
 import type { FormatFlags, OutputFormat } from './format-flags.js'
 import { growthText } from './growth-text.js'
@@ -70,7 +71,7 @@ export const convertModel = (
     await describeOutput(flags.out, {
       recipe: recipeOf({ model: named?.model ?? path, steps: [], format, ...given, seed: 0, facts: {}, sources }),
       ...{ architecture: model.architecture, bytesBefore, bytesAfter },
-      ...{ parameters: sizeOfModel(model).parameters, generates: hasText(model) },
+      ...{ parameters: sizeOfModel(model).parameters, generates: hasText(model), saysItIs: nameInConfig(model) },
     })
     return {
       out: output.path,

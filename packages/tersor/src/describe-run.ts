@@ -45,12 +45,15 @@ const recipeOfRun = async ({ path, flags, asked, facts }: Run): Promise<Recipe> 
   return recipeOf({ model: named.model ?? path, steps, format, ...options, seed, facts, sources })
 }
 
+/** What transformers writes into a config of where a model came from. */
+export const nameInConfig = ({ rawConfig }: OpenedModel): unknown => (rawConfig as Readonly<Record<string, unknown>>)._name_or_path
+
 /** Writes beside the result of a run how it was made. Throws DISK. */
 export const describeRun = async (run: Run): Promise<void> => {
   const { model, flags, result } = run
   const { architecture, bytesBefore, bytesAfter, quality } = result
   await describeOutput(flags.out, {
     ...{ recipe: await recipeOfRun(run), architecture, bytesBefore, bytesAfter, quality },
-    ...{ parameters: sizeOfModel(model).parameters, generates: hasText(model) },
+    ...{ parameters: sizeOfModel(model).parameters, generates: hasText(model), saysItIs: nameInConfig(model) },
   })
 }

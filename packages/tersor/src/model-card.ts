@@ -1,6 +1,7 @@
 import { VERSION } from '@tersor/core/version'
 import { cellText } from './columns.js'
 import { MEASURE_COLUMNS } from './comparison-columns.js'
+import { isHubName } from './hub/hub-name.js'
 import type { OutputFormat } from './format-flags.js'
 import { bytesText } from './output.js'
 import type { Quality } from './quality.js'
@@ -13,6 +14,8 @@ export const CARD_MARK = '<!-- tersor.written -->'
 export interface CardFacts {
   readonly recipe: Recipe
   readonly architecture: string
+  /** What the model's own config says that it is: "org/name" where it came from a hub. */
+  readonly saysItIs?: unknown
   readonly bytesBefore: number
   readonly bytesAfter: number
   readonly parameters: number
@@ -62,12 +65,15 @@ const LIBRARIES: Readonly<Record<OutputFormat, Library>> = {
 }
 
 /** A name on the hub, where the model came from there: "org/name". */
-const baseModel = ({ model }: Recipe): string | undefined => /^hf:([\w.-]+\/[\w.-]+)/.exec(model)?.[1]
+const baseModel = ({ recipe, saysItIs }: Pick<CardFacts, 'recipe' | 'saysItIs'>): string | undefined => {
+  const named = /^hf:([\w.-]+\/[\w.-]+)/.exec(recipe.model)?.[1]
+  return named ?? (typeof saysItIs === 'string' ? /^[\w-][\w.-]*\/[\w-][\w.-]*$/.exec(saysItIs)?.[0] : undefined)
+}
 
 /** A path says where it was on one machine only: its last name is what others understand. */
-const sourceName = (recipe: Recipe): string =>
-  baseModel(recipe) ??
-  recipe.model
+const sourceName = (facts: CardFacts): string =>
+  baseModel(facts) ??
+  facts.recipe.model
     .replace(/[/\\]+$/, '')
     .split(/[/\\]/)
     .at(-1)!
@@ -90,7 +96,7 @@ const qualityTable = ({ before, after, data, learned }: Quality): string => {
 const frontMatter = (facts: CardFacts): string => {
   const { recipe } = facts
   const { name, tags } = LIBRARIES[recipe.format]
-  const base = baseModel(recipe)
+  const base = baseModel(facts)
   return [
     '---',
     ...(base === undefined ? [] : [`base_model: ${base}`, 'base_model_relation: quantized']),
@@ -102,17 +108,22 @@ const frontMatter = (facts: CardFacts): string => {
   ].join('\n')
 }
 
+/** Files by their last names, as the model is. */
+const learnedFrom = ({ calibrate }: Recipe): Pick<Recipe, 'calibrate'> =>
+  calibrate === undefined ? {} : { calibrate: [calibrate].flat().map(file => (isHubName(file) ? file : file.split(/[/\\]/).at(-1)!)) }
+
 /** The README.md of a result, as the hub takes it. */
 export const modelCard = (facts: CardFacts): string => {
   const { recipe, bytesBefore, bytesAfter, parameters, quality } = facts
   const [language, code] = LIBRARIES[recipe.format].run(facts)
   const times = bytesAfter < bytesBefore ? `, ${(bytesBefore / bytesAfter).toFixed(1)} times smaller` : ''
-  const shown = { ...recipe, model: baseModel(recipe) === undefined ? sourceName(recipe) : recipe.model }
+  const name = sourceName(facts)
+  const shown = { ...recipe, model: isHubName(recipe.model) ? recipe.model : name, ...learnedFrom(recipe) }
   return `${frontMatter(facts)}
 
-# ${sourceName(recipe)}, compressed
+# ${name}, compressed
 
-${sourceName(recipe)} (${facts.architecture}, ${parameters.toLocaleString('en')} parameters) as [Tersor](https://www.npmjs.com/package/tersor) ${VERSION} wrote it: ${bytesText(bytesBefore)} → ${bytesText(bytesAfter)}${times}, ${((8 * bytesAfter) / Math.max(1, parameters)).toFixed(2)} bits a weight.
+${name} (${facts.architecture}, ${parameters.toLocaleString('en')} parameters) as [Tersor](https://www.npmjs.com/package/tersor) ${VERSION} wrote it: ${bytesText(bytesBefore)} → ${bytesText(bytesAfter)}${times}, ${((8 * bytesAfter) / Math.max(1, parameters)).toFixed(2)} bits a weight.
 
 ## Run it
 

@@ -54,6 +54,16 @@ const stepsOf = async ({ steps: given, for: target }: CompressModelOptions) => {
   return { steps, ...(written ? { texts: list as readonly string[] } : {}) }
 }
 
+/** Paths of what is named on the hub; others stay as they are. */
+const localSources = async (sources: readonly string[], listening: Listening): Promise<readonly string[]> => {
+  if (!sources.some(each => each.startsWith('hf:'))) return sources
+  const { localCopy } = await import('./hub/local-copy.js')
+  const { signal, onAdvance } = hearingOf(listening)
+  const found: string[] = []
+  for (const each of sources) found.push(each.startsWith('hf:') ? await localCopy(each, { signal, onProgress: onAdvance }) : each)
+  return found
+}
+
 /**
  * Runs steps on a model and saves the result: what `tersor compress` does. The engine is chosen by itself.
  * Options are checked before anything is done. Throws BAD_OPTION, UNKNOWN_METHOD, NO_ENGINE (which says what to import), OUTPUT_EXISTS, what
@@ -69,21 +79,13 @@ export const compressModel = async (
   checkWhole('activationMemory', activationMemory, 0)
   const [{ runCompression }, { inFormat }] = await Promise.all([import('./compress-model.js'), import('./in-format.js')])
   const { steps, texts } = await stepsOf(options)
-  const evaluate = options.evaluate === undefined ? undefined : filesIn(options.evaluate)
-  const { signal: _signal, onProgress: _onProgress, onAdvance: _onAdvance, onNote: _onNote, ...asked } = options
-  const files = { calibrate: filesIn(options.calibrate ?? []), evaluate }
-  const flags = await inFormat({
-    ...asked,
-    ...files,
-    steps,
-    seed,
-    activationMemory,
-    overwrite,
-    resume,
-    verify,
-    named: { model, steps: texts },
-  })
-  return runCompression(listeningTerminal(options), model, flags, hearingOf(options))
+  const { signal: _signal, onProgress: _onProgress, onAdvance: _onAdvance, onNote: _onNote, evaluate: measured, ...asked } = options
+  const [at] = await localSources([model], options)
+  const calibrate = await localSources(filesIn(options.calibrate ?? []), options)
+  const evaluate = measured === undefined ? {} : { evaluate: await localSources(filesIn(measured), options) }
+  const named = { model, steps: texts, calibrate: filesIn(options.calibrate ?? []) }
+  const flags = await inFormat({ ...asked, calibrate, ...evaluate, steps, seed, activationMemory, overwrite, resume, verify, named })
+  return runCompression(listeningTerminal(options), at, flags, hearingOf(options))
 }
 
 /** Block types of llama.cpp by their bits. */
@@ -135,6 +137,7 @@ export const compare = async (models: readonly string[], options: CompareOptions
   checkWhole('timed', options.timed, 0)
   const [{ compareModels }, { startEngine }] = await Promise.all([import('./compare-models.js'), import('./with-model.js')])
   await startEngine(listeningTerminal(options))
-  const { data, tokens, timed, signal, onAdvance } = options
-  return compareModels(models, { data: data === undefined ? undefined : filesIn(data), tokens, timed, signal, onProgress: onAdvance })
+  const { tokens, timed, signal, onAdvance } = options
+  const data = options.data === undefined ? undefined : await localSources(filesIn(options.data), options)
+  return compareModels(await localSources(models, options), { data, tokens, timed, signal, onProgress: onAdvance })
 }

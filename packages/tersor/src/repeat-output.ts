@@ -5,6 +5,7 @@ import { dirname, isAbsolute, join, relative, resolve } from 'node:path'
 import { runCompression, type Hearing } from './compress-model.js'
 import { convertModel } from './convert-model.js'
 import { engineFacts } from './engine-facts.js'
+import { isHubName } from './hub/hub-name.js'
 import { makeStep } from './methods.js'
 import type { Terminal } from './output.js'
 import { readRecipe, recipePath, type Recipe } from './recipe.js'
@@ -27,8 +28,9 @@ const stands = (path: string): Promise<boolean> =>
     () => false,
   )
 
-/** A path of a recipe: as it was given, from the working folder or else from where the output stands. */
-const found = async (path: string, beside: string): Promise<string> => {
+/** A path of a recipe: as it was given, from the working folder or else from where the output stands, or a copy of what the hub has. */
+const found = async (path: string, beside: string, { signal, onAdvance }: Hearing): Promise<string> => {
+  if (isHubName(path)) return (await import('./hub/local-copy.js')).localCopy(path, { signal, onProgress: onAdvance })
   if (isAbsolute(path) || (await stands(resolve(path)))) return path
   const near = join(beside, path)
   return (await stands(near)) ? near : path
@@ -98,10 +100,10 @@ export const repeatOutput = async (
   const recipe = await readRecipe(path)
   if (!recipe) throw noRecipe(path, await recipePath(path))
   const beside = dirname(resolve(path))
-  const model = await found(recipe.model, beside)
+  const model = await found(recipe.model, beside, hearing)
   const { calibrate: learned = [], samples, length, shuffle = false } = recipe
-  const calibrate = await Promise.all(learned.map(file => found(file, beside)))
-  const imatrix = recipe.imatrix === undefined ? {} : { imatrix: await found(recipe.imatrix, beside) }
+  const calibrate = await Promise.all(learned.map(file => found(file, beside, hearing)))
+  const imatrix = recipe.imatrix === undefined ? {} : { imatrix: await found(recipe.imatrix, beside, hearing) }
   await requireSame('model', [model], recipe.sources.model, ([path]) => hashOfModel(path))
   if (calibrate.length > 0) await requireSame('calibration', calibrate, recipe.sources.calibrate, hashOfData)
   if (imatrix.imatrix !== undefined) await requireSame('imatrix', [imatrix.imatrix], recipe.sources.imatrix, hashOfData)

@@ -1,3 +1,4 @@
+import type { HubNames } from '../hub/hub-arguments.js'
 import { convertModel, type ConvertRequest } from '../convert-model.js'
 import { inFormat } from '../in-format.js'
 import { bytesText, note, paint, writeResult, type Terminal } from '../output.js'
@@ -9,6 +10,7 @@ export interface ConvertFlags extends Omit<ConvertRequest, 'format'> {
   readonly format?: ConvertRequest['format']
   readonly for?: TargetName
   readonly bits?: number
+  readonly hubNames?: HubNames
 }
 
 /** What `compress` may be told besides. */
@@ -21,8 +23,9 @@ export const convert = async (terminal: Terminal, path: string, flags: ConvertFl
     return compress(terminal, path, { ...WITHOUT_STEPS, ...flags }, signal, () => true)
   }
   const progress = progressOn(terminal)
-  const result = await convertModel(terminal, path, await inFormat(flags), { signal, onAdvance: progress.advance }).finally(() =>
-    progress.stop(),
+  const named = { model: flags.hubNames?.get(path) }
+  const result = await convertModel(terminal, path, { ...(await inFormat(flags)), named }, { signal, onAdvance: progress.advance }).finally(
+    () => progress.stop(),
   )
   const { out, bytesBefore, bytesAfter, seconds, notes, growth } = result
   for (const line of notes) note(terminal, line)

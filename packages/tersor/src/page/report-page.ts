@@ -18,7 +18,7 @@ const errorsPlot = (layers: readonly LayerReport[]): Promise<string> =>
       mark: { type: 'bar', height: { band: 0.7 } },
       encoding: {
         y: { field: 'layer', type: 'nominal', sort: null, title: null, axis: { labelLimit: 320 } },
-        x: { field: 'error', type: 'quantitative', title: '‖W − Ŵ‖² / ‖W‖²', axis: { format: '~e' } },
+        x: { field: 'error', type: 'quantitative', title: '‖W − Ŵ‖² / ‖W‖²' },
         color: { field: 'step', type: 'nominal', title: null, legend: { orient: 'top' } },
       },
     },
