@@ -52,8 +52,7 @@ const sendLargest = async (
   })
   await averageMessages(
     peers,
-    codec,
-    messages.map((message, i) => ({ gradient: large[i], context, message })),
+    messages.map((message, i) => ({ gradient: large[i], codec, context, message })),
   )
 }
 

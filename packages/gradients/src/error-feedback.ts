@@ -4,7 +4,8 @@ import { sizeOf } from '@tersor/tensor'
 import { checkPromise, codecOption, defineExchange } from './define-exchange.js'
 import { exchangeOf, type Rule } from './exchange-of.js'
 
-const RULE: Rule = Object.freeze<Rule>({
+/** p = g + e is encoded, and e ← p − C(p). */
+export const WITH_FEEDBACK: Rule = Object.freeze<Rule>({
   init: shape => ({ error: new Float32Array(sizeOf(shape)) }),
   before: (gradient, { error }) => {
     addInto(error, gradient)
@@ -26,6 +27,6 @@ export const errorFeedback = defineExchange({
   options: { codec: required(codecOption<'exact' | 'contractive'>('what makes gradients small enough to be sent, exact or contractive')) },
   make: (peers, { codec }, name) => {
     checkPromise('error-feedback', codec, ['exact', 'contractive'])
-    return exchangeOf(peers, name, codec, RULE)
+    return exchangeOf(peers, name, codec, WITH_FEEDBACK)
   },
 })

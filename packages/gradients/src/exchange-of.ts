@@ -4,7 +4,7 @@ import { sizeOf, type Shape } from '@tersor/tensor'
 import type { Collective } from './collective/collective.js'
 import type { EncodeContext, MessageCodec } from './define-codec.js'
 import { greet, meetOnLoss } from './greeting.js'
-import { joined, packMessages, unpackMessages, type Message } from './message.js'
+import { joined, packMessages, unpackMessages, type Layout, type Message } from './message.js'
 
 /** Tensors of fewer numbers are joined and sent as they are, as vectors are: their bytes are few, and their numbers matter. */
 const SMALL = 1024
@@ -52,31 +52,44 @@ export const valuesOf = (gradients: readonly ExchangedGradient[]): readonly Floa
 /** A gradient and this worker's message about it. */
 export interface Coded {
   readonly gradient: ExchangedGradient
+  readonly codec: MessageCodec
   readonly context: EncodeContext
   readonly message: Message
 }
 
-/** The mean of what all workers sent about each tensor, in the place of its values. */
-export const averageMessages = async (peers: Collective, codec: MessageCodec, coded: readonly Coded[]): Promise<void> => {
+const layoutOf = ({ codec, gradient: { shape } }: Coded): Layout => codec.layout(shape)
+const decodeInto = (into: Float32Array, message: Message, { codec, gradient: { shape }, context }: Coded): void =>
+  codec.decode(message, shape, into, context)
+
+/** Messages that are added as they are. */
+const sumMessages = async (peers: Collective, coded: readonly Coded[]): Promise<void> => {
+  if (coded.length === 0) return
   const bytes = packMessages(coded.map(({ message }) => message))
-  const layouts = coded.map(({ gradient: { shape } }) => codec.layout(shape))
-  if (codec.reduce === 'sum') {
-    const all = new Float32Array(bytes.buffer)
-    await peers.sum(all)
-    unpackMessages(bytes, layouts).forEach((message, i) =>
-      codec.decode(message, coded[i].gradient.shape, coded[i].gradient.values, coded[i].context),
-    )
-  } else {
-    const messages = (await peers.gather(bytes)).map(each => unpackMessages(each!, layouts))
-    coded.forEach(({ gradient: { shape, values }, context }, i) => {
-      const one = new Float32Array(values.length)
-      values.fill(0)
-      for (const of of messages) {
-        codec.decode(of[i], shape, one, context)
-        addInto(values, one)
-      }
-    })
-  }
+  await peers.sum(new Float32Array(bytes.buffer))
+  unpackMessages(bytes, coded.map(layoutOf)).forEach((message, i) => decodeInto(coded[i].gradient.values, message, coded[i]))
+}
+
+/** Messages that everybody gets and decodes. */
+const gatherMessages = async (peers: Collective, coded: readonly Coded[]): Promise<void> => {
+  if (coded.length === 0) return
+  const layouts = coded.map(layoutOf)
+  const bytes = packMessages(coded.map(({ message }) => message), layouts) // prettier-ignore
+  const messages = (await peers.gather(bytes)).map(each => unpackMessages(each!, layouts))
+  coded.forEach((one, i) => {
+    const { values } = one.gradient
+    const decoded = new Float32Array(values.length)
+    values.fill(0)
+    for (const of of messages) {
+      decodeInto(decoded, of[i], one)
+      addInto(values, decoded)
+    }
+  })
+}
+
+/** The mean of what all workers sent about each tensor, in the place of its values. */
+export const averageMessages = async (peers: Collective, coded: readonly Coded[]): Promise<void> => {
+  await sumMessages(peers, coded.filter(({ codec }) => codec.reduce === 'sum')) // prettier-ignore
+  await gatherMessages(peers, coded.filter(({ codec }) => codec.reduce === 'gather')) // prettier-ignore
   coded.forEach(({ gradient: { values } }) => scale(values, 1 / peers.size))
 }
 
@@ -94,7 +107,21 @@ const encodeOne = async (
   const decoded = new Float32Array(values.length)
   codec.decode(message, shape, decoded, context)
   rule.sent(encoded, decoded, state)
-  return { gradient, context, message }
+  return { gradient, codec, context, message }
+}
+
+/** Gives all workers what all workers' codecs made of some gradients, by a rule. */
+export const exchangeCoded = async (
+  peers: Collective,
+  codecOf: (gradient: ExchangedGradient) => MessageCodec,
+  rule: Rule,
+  gradients: readonly ExchangedGradient[],
+  step: ExchangeStep,
+): Promise<void> => {
+  const coded: Coded[] = []
+  for (const gradient of gradients) coded.push(await encodeOne(peers, codecOf(gradient), rule, gradient, step))
+  await averageMessages(peers, coded)
+  gradients.forEach(({ values, state }) => rule.behind(values, state))
 }
 
 /**
@@ -108,11 +135,7 @@ export const exchangeOf = (peers: Collective, name: string, codec: MessageCodec,
     const loss = await meetOnLoss(peers, step)
     await averagePlainly(peers, valuesOf(step.gradients.filter(({ shape }) => !isCoded(shape))))
     const large = step.gradients.filter(({ shape }) => isCoded(shape))
-    if (large.length === 0) return { loss }
-    const coded: Coded[] = []
-    for (const gradient of large) coded.push(await encodeOne(peers, codec, rule, gradient, step))
-    await averageMessages(peers, codec, coded)
-    large.forEach(({ values, state }) => rule.behind(values, state))
+    if (large.length > 0) await exchangeCoded(peers, () => codec, rule, large, step)
     return { loss }
   },
 })

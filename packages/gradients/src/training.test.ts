@@ -9,6 +9,7 @@ import { eControl } from './e-control.js'
 import { ef21 } from './ef21.js'
 import { errorFeedback } from './error-feedback.js'
 import { exchanged } from './exchanged.js'
+import { lGreco } from './l-greco.js'
 import { oneBitAdam } from './one-bit-adam.js'
 import { plain } from './plain.js'
 import { powerSgd } from './power-sgd.js'
@@ -78,6 +79,15 @@ const EXCHANGES: Readonly<Record<string, (peers: Collective) => Exchange>> = {
   'e-control(top-k)': peers => eControl(peers, { codec: topK({ density: 0.1 }), control: 0.02 }),
   'power-sgd': peers => powerSgd(peers, { rank: 2, start: 1 }),
   dgc: peers => dgc(peers, { density: 0.05, warmup: 3 }),
+  'l-greco(top-k)': peers =>
+    lGreco(peers, {
+      codec: topK({ density: 0.05 }),
+      codecs: [topK({ density: 0.01 }), topK({ density: 0.1 })],
+      start: 0,
+      first: 2,
+      every: 3,
+    }),
+  'l-greco(ranks)': peers => lGreco(peers, { rank: 2, ranks: [1, 3], start: 1, first: 2, every: 3 }),
   'one-bit-adam': peers => oneBitAdam(peers, { freeze: 6 }),
 }
 
