@@ -75,7 +75,7 @@ export const fedZip = defineCodec({
   name: 'fed-zip',
   summary: 'sends the largest numbers as few centres, in Huffman codes',
   paper: { title: 'FEDZIP: A Compression Framework for Communication-Efficient Federated Learning', authors: 'Malekijoo et al.', year: 2021, url: 'https://arxiv.org/abs/2102.01593' }, // prettier-ignore
-  differs: '0 is a centre by itself, so that what was left out stays 0; gaps are Rice codes, which say where they end, and addresses of fixed width, which are never shorter, are left out; gradients of each step travel, and not models.', // prettier-ignore
+  differs: '0 is a centre by itself, so that what was left out stays 0; gaps are Rice codes, which say where they end, and addresses of fixed width, which are never shorter, are left out; gradients of each step travel, and not models', // prettier-ignore
   options: {
     density: fraction({ default: 0.2, doc: 'part of the numbers that is kept, one of each tensor at least', inclusive: true }),
     clusters: integer({ min: 2, max: 24, default: 3, doc: 'centres, 0 included' }),

@@ -76,7 +76,7 @@ export const lGreco = defineExchange({
   name: 'l-greco',
   summary: 'gives each layer the codec or rank with which all bytes are fewest at one error',
   paper: { title: 'L-GreCo: Layerwise-Adaptive Gradient Compression for Efficient and Accurate Deep Learning', authors: 'Alimohammadi et al.', year: 2022, url: 'https://arxiv.org/abs/2210.17357' }, // prettier-ignore
-  differs: 'squared errors are added up, of all gradients since the last choice; the released code adds norms up, of the last ten.',
+  differs: 'squared errors are added up, of all gradients since the last choice; the released code adds norms up, of the last ten',
   options: {
     codec: optional(codecOption('the uniform codec, whose error is the limit')),
     codecs: optional(values<Codec>({ of: 'codec', is: isCodec, doc: 'those that a layer may have in its place' })),
