@@ -11,7 +11,7 @@ const ROOT = fileURLToPath(new URL('..', import.meta.url))
 /** Doors that the index of a package leaves out, since it would load too much or is of use to few. */
 const MORE: Readonly<Record<string, readonly string[]>> = {
   '@tersor/formats': ['reading'],
-  '@tersor/kernels': ['blocks', 'multiple-choice-knapsack', 'thin-products', 'vectors'],
+  '@tersor/kernels': ['blocks', 'least-squares', 'multiple-choice-knapsack', 'thin-products', 'vectors'],
   '@tersor/gradients': ['collective/mpi', 'collective/processes', 'collective/sockets', 'collective/tabs'],
   '@tersor/models': ['opening/formats', 'opening/reading', 'imported/graph-model'],
   '@tersor/onnx': ['file', 'model', 'decoder', 'encoder', 'format', 'reading'],

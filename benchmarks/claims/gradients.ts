@@ -3,9 +3,10 @@
  * Fails where an order does not hold that is not written down as such.
  */
 import { ALLOCATION } from './gradients/allocation.js'
+import { CODING } from './gradients/coding.js'
 import { LANGUAGE } from './gradients/language.js'
 import { QUADRATICS } from './gradients/quadratics.js'
 import { SADDLE_POINTS } from './gradients/saddle-points.js'
 import { runClaims } from './training/run-claims.js'
 
-await runClaims('gradients', [...QUADRATICS, ...LANGUAGE, ...ALLOCATION, ...SADDLE_POINTS])
+await runClaims('gradients', [...QUADRATICS, ...LANGUAGE, ...ALLOCATION, ...SADDLE_POINTS, ...CODING])

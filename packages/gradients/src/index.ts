@@ -25,3 +25,5 @@ export { defineSolver, type SaddleProblem, type Solver, type SolverDefinition } 
 export * from './extragradient.js'
 export { masha1 } from './masha1.js'
 export * from './masha2.js'
+export { gradientCoding, type CodingScheme, type GradientCoding, type Group, type Ledger, type Task } from './gradient-coding.js'
+export * from './coded-rounds.js'
