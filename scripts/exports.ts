@@ -12,7 +12,17 @@ const ROOT = fileURLToPath(new URL('..', import.meta.url))
 const MORE: Readonly<Record<string, readonly string[]>> = {
   '@tersor/formats': ['reading'],
   '@tersor/kernels': ['blocks', 'least-squares', 'multiple-choice-knapsack', 'thin-products', 'vectors'],
-  '@tersor/gradients': ['collective/mpi', 'collective/processes', 'collective/sockets', 'collective/tabs'],
+  '@tersor/gradients': [
+    'channels',
+    'mpi',
+    'processes',
+    'shared-rings',
+    'sockets',
+    'tabs',
+    'threads',
+    'web-socket-relay',
+    'web-sockets',
+  ].map(name => `collective/${name}`),
   '@tersor/models': ['opening/formats', 'opening/reading', 'imported/graph-model'],
   '@tersor/onnx': ['file', 'model', 'decoder', 'encoder', 'format', 'reading'],
 }

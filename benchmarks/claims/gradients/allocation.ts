@@ -53,10 +53,14 @@ const [RANKS, DENSITIES] = [[1, 2, 4, 6, 10, 12, 16], [0.005, 0.01, 0.02, 0.03, 
 const choice = { first: 30, every: 50 }
 
 export const ALLOCATION: readonly Claim[] = [
-  row('l-greco-ranks', 'L-GreCo over ranks 1 to 16 in at most 0.75 of the bytes of PowerSGD of rank 8, within 1 % of its loss', {
-    uniform: peers => powerSgd(peers, { rank: 8 }),
-    chosen: peers => lGreco(peers, { rank: 8, ranks: RANKS, ...choice }),
-  }),
+  {
+    ...row('l-greco-ranks', 'L-GreCo over ranks 1 to 16 in at most 0.75 of the bytes of PowerSGD of rank 8, within 1 % of its loss', {
+      uniform: peers => powerSgd(peers, { rank: 8 }),
+      chosen: peers => lGreco(peers, { rank: 8, ranks: RANKS, ...choice }),
+    }),
+    failing:
+      'at 0.88 of the bytes: the embedding sends most of them and needs its rank, and what the other matrices give away is little; ten steps that are sent as they are count for both',
+  },
   row(
     'l-greco-densities',
     'L-GreCo over densities of 0.5 to 40 % in at most 0.75 of the bytes of top-k of 5 %, within 1 % of its loss, both with error feedback and momentum',

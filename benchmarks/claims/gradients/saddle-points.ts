@@ -98,7 +98,9 @@ export const SADDLE_POINTS: readonly Claim[] = [
     sides: () => [
       side('extragradient', [1], (peers, rate) => extragradient(peers, { rate })),
       side('MASHA1, random-k', [...SPARSE, 0.5], (peers, rate, density) => masha1(peers, { codec: unbiasedRandomK({ density }), rate, refresh: Math.min(1, 2 * density) })), // prettier-ignore
-      side('MASHA2, top-k', [...SPARSE, 0.5], (peers, rate, density) => masha2(peers, { codec: topK({ density }), rate, refresh: Math.min(1, 2 * density) })),
+      side('MASHA2, top-k', [...SPARSE, 0.5], (peers, rate, density) =>
+        masha2(peers, { codec: topK({ density }), rate, refresh: Math.min(1, 2 * density) }),
+      ),
     ],
     orders: ['MASHA1, random-k', 'MASHA2, top-k'].map(first => ({ figure: 'kilobits', first, than: 'extragradient' })),
   },
