@@ -4,6 +4,7 @@ import { sizeOf, type Shape } from '@tersor/tensor'
 import type { Collective } from './collective/collective.js'
 import type { EncodeContext, MessageCodec } from './define-codec.js'
 import { greet, meetOnLoss } from './greeting.js'
+import { exchangeWithin } from './within.js'
 import { joined, packMessages, unpackMessages, type Layout, type Message } from './message.js'
 
 /** Tensors of fewer numbers are joined and sent as they are, as vectors are: their bytes are few, and their numbers matter. */
@@ -21,6 +22,8 @@ export interface Rule {
   sent(encoded: Float32Array, decoded: Float32Array, state: ExchangeState): void
   /** The gradient that all workers apply, in the place of the mean of what they sent. */
   behind(mean: Float32Array, state: ExchangeState): void
+  /** With C(what was encoded), where it came too late and nobody applied it. */
+  missed?(decoded: Float32Array, state: ExchangeState): void
 }
 
 /** g is encoded, and the mean of what was sent is applied. */
@@ -57,7 +60,7 @@ export interface Coded {
   readonly message: Message
 }
 
-const layoutOf = ({ codec, gradient: { shape } }: Coded): Layout => codec.layout(shape)
+export const layoutOf = ({ codec, gradient: { shape } }: Coded): Layout => codec.layout(shape)
 const decodeInto = (into: Float32Array, message: Message, { codec, gradient: { shape }, context }: Coded): void =>
   codec.decode(message, shape, into, context)
 
@@ -93,7 +96,8 @@ export const averageMessages = async (peers: Collective, coded: readonly Coded[]
   coded.forEach(({ gradient: { values } }) => scale(values, 1 / peers.size))
 }
 
-const encodeOne = async (
+/** This worker's message about a gradient, by a rule. */
+export const encodeOne = async (
   peers: Collective,
   codec: MessageCodec,
   rule: Rule,
@@ -128,10 +132,11 @@ export const exchangeCoded = async (
  * Workers give each other their gradients through a codec by a rule. A worker applies what it decoded of its own message, as the others do.
  * Throws PEERS_DIFFER at the first step where workers train something else, NOT_FINITE on all where the loss of one is no number.
  */
-export const exchangeOf = (peers: Collective, name: string, codec: MessageCodec, rule: Rule): Omit<Exchange, 'name'> => ({
+export const exchangeOf = (peers: Collective, name: string, codec: MessageCodec, rule: Rule, within?: number): Omit<Exchange, 'name'> => ({
   init: shape => (isCoded(shape) ? rule.init(shape) : {}),
   run: async step => {
     if (step.step === 0) await greet(peers, name, step)
+    if (within !== undefined) return exchangeWithin(peers, codec, rule, step, within)
     const loss = await meetOnLoss(peers, step)
     await averagePlainly(peers, valuesOf(step.gradients.filter(({ shape }) => !isCoded(shape))))
     const large = step.gradients.filter(({ shape }) => isCoded(shape))

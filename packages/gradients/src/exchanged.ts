@@ -1,5 +1,5 @@
 import { required } from '@tersor/core'
-import { codecOption, defineExchange } from './define-exchange.js'
+import { codecOption, defineExchange, withinOption } from './define-exchange.js'
 import type { Promised } from './define-codec.js'
 import { exchangeOf, WITHOUT_FEEDBACK } from './exchange-of.js'
 
@@ -7,6 +7,6 @@ import { exchangeOf, WITHOUT_FEEDBACK } from './exchange-of.js'
 export const exchanged = defineExchange({
   name: 'exchanged',
   summary: 'applies the mean of what codecs made of gradients',
-  options: { codec: required(codecOption<Promised>('what makes gradients small enough to be sent')) },
-  make: (peers, { codec }, name) => exchangeOf(peers, name, codec, WITHOUT_FEEDBACK),
+  options: { codec: required(codecOption<Promised>('what makes gradients small enough to be sent')), within: withinOption },
+  make: (peers, { codec, within }, name) => exchangeOf(peers, name, codec, WITHOUT_FEEDBACK, within),
 })

@@ -42,6 +42,11 @@ export const meetOnLoss = async (peers: Collective, { step, loss, gradients }: E
   const losses = all.map(bytes => new Float64Array(bytes!.slice().buffer))
   const rank = losses.findIndex(([value, flag]) => !Number.isFinite(value) || Number.isNaN(flag))
   if (rank < 0) return losses.reduce((sum, [value]) => sum + value, 0) / peers.size
-  const what = Number.isFinite(losses[rank][0]) ? 'gradients are no numbers' : `loss is ${losses[rank][0]}`
-  throw new CompressionError('NOT_FINITE', `In step ${step + 1} the ${what} on worker ${rank}.`, 'Lower the learning rate, or look at the data of that worker.', { step, rank }) // prettier-ignore
+  throw notFinite(step, rank, losses[rank][0])
+}
+
+/** Whose loss or gradients are no numbers. */
+export const notFinite = (step: number, rank: number, loss: number): CompressionError => {
+  const what = Number.isFinite(loss) ? 'gradients are no numbers' : `loss is ${loss}`
+  return new CompressionError('NOT_FINITE', `In step ${step + 1} the ${what} on worker ${rank}.`, 'Lower the learning rate, or look at the data of that worker.', { step, rank }) // prettier-ignore
 }

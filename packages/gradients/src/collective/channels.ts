@@ -86,11 +86,11 @@ export const channels = async ({ rank, channels: all, piece = 16_384, timeout = 
     channel.onclose = () => box.lose(from, 'its channel was closed')
   }
   for (const [from, channel] of others as [number, DataChannel][]) await opened(channel, from, timeout)
-  const senders = all.map((channel, to) => channel && sender(channel, to, piece))
+  const senders = all.map((channel, to) => sender(channel as DataChannel, to, piece)) // nobody sends to oneself
   return {
     rank,
     size,
-    send: (to, bytes) => senders[to]!(bytes),
+    send: (to, bytes) => senders[to](bytes),
     receive: (from, within) => box.take(from, within),
     close: async () => {
       await Promise.all(others.map(([, channel]) => drained(channel!)))
