@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core'
 import '@tensorflow/tfjs-backend-cpu'
-import { adam, createRng, fit, sgd, type Exchange, type FitOptions } from '@tersor/core'
+import { adam, createRng, fit, sgd, type Exchange, VERSION, type FitOptions } from '@tersor/core'
 import { memoryScratch } from '@tersor/testing'
 import type { Collective } from './collective/collective.js'
 import { together } from './collective/together.js'
@@ -40,6 +40,7 @@ interface Setup extends Partial<Pick<FitOptions<Batch>, 'checkpoint' | 'signal' 
   readonly seed?: number
   readonly poison?: boolean
   readonly width?: number
+  readonly begin?: number
 }
 
 /** Trains y = W x + b, W (40, 32) and b; the losses and the weights at the end. */
@@ -49,10 +50,11 @@ const run = async ({
   seed = 1,
   poison = false,
   width = 32,
+  begin = 0,
   transform = sgd({ learningRate: 0.05 }),
   ...options
 }: Setup) => {
-  const [w, b] = tf.tidy(() => [tf.variable(tf.zeros([40, width])), tf.variable(tf.zeros([width]))])
+  const [w, b] = tf.tidy(() => [tf.variable(tf.fill([40, width], begin)), tf.variable(tf.zeros([width]))])
   const losses: number[] = []
   try {
     await fit<Batch>({
@@ -165,6 +167,7 @@ it('tells all workers whose loss is no number', async () => {
 
 it.each([
   ['another seed', { seed: 2 }, 'Worker 1 has another seed: '],
+  ['other weights at the beginning, such as those of another dtype', { begin: 0.001 }, 'Worker 1 begins with other weights: w '],
   ['another model', { width: 31 }, 'Worker 1 has another model: w [40,31], where it is w [40,32] here.'],
 ])('finds in its first step a worker with %s', async (_what, odd, text) => {
   const told: string[] = []
@@ -194,4 +197,16 @@ it('says which worker vanished in the middle of a training', async () => {
     await outcome.catch((error: Error) => told.push(error.message))
   })
   expect(told).toEqual([expect.stringContaining('Worker 1 is gone: it has ended.')])
+})
+
+it('finds a worker with another version of the library', async () => {
+  const told: string[] = []
+  await together(WORKERS, peers => {
+    const older: Collective = {
+      ...peers,
+      gather: (bytes, within) => peers.gather(new TextEncoder().encode(new TextDecoder().decode(bytes).replace(`"version":"${VERSION}"`, '"version":"0.0.1"')), within), // prettier-ignore
+    }
+    return run({ exchange: exchanged(peers.rank === 1 ? older : peers, { codec: plain() }), worker: peers.rank }).catch((error: Error) => told.push(error.message)) // prettier-ignore
+  })
+  expect(told.some(message => message.startsWith(`Worker 1 has another version: 0.0.1, where it is ${VERSION} here.`))).toBe(true)
 })
