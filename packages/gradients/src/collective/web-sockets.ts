@@ -23,7 +23,7 @@ export type Notice =
   | { readonly what: 'gone'; readonly rank: number }
 
 /** Before each message: to whom it goes, and behind the relay, from whom it comes. */
-export const ADDRESS = 4
+const ADDRESS = 4
 
 /** Bytes that may wait in a socket before the next message does, and how long it looks again after, in ms. */
 const [WAITING, LOOK] = [2 ** 22, 2]
