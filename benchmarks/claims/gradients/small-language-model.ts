@@ -19,7 +19,7 @@ import { join } from 'node:path'
 import { BUNDLED, openBundled } from '../bundled-model.js'
 import type { Figure, Side } from '../training/claim.js'
 
-export const WORKERS = 4
+const WORKERS = 4
 export const STEPS = 300
 const [ROWS, LENGTH] = [4, 64]
 /** The last losses, whose mean is told. */

@@ -7,21 +7,21 @@ import { join } from 'node:path'
 import { DATA } from '../bundled-model.js'
 import type { Claim, Side } from '../training/claim.js'
 
-const [FIRST, SECOND, LOOK] = [400, 400, 20]
-const [ROWS, LENGTH, CHARACTERS] = [16, 64, 128]
-const CONFIG = { model_type: 'llama', hidden_size: 64, intermediate_size: 160, num_hidden_layers: 2, num_attention_heads: 4, num_key_value_heads: 2, vocab_size: CHARACTERS, max_position_embeddings: LENGTH, tie_word_embeddings: true } // prettier-ignore
-/** The loss of the second task at which all are compared: plain descent has it in some 200 steps. */
-const TARGET = 2.5
-
-/** Characters of a text; its last tenth is measured. */
-const readTask = async (file: string) => {
-  const ids = Int32Array.from(await readFile(join(DATA, 'text', file), 'utf8'), letter => Math.min(letter.charCodeAt(0), CHARACTERS - 1))
+const [FIRST, SECOND, LOOK] = [300, 300, 20]
+const [ROWS, LENGTH, CHARACTERS] = [16, 32, 128]
+const CONFIG = { model_type: 'llama', hidden_size: 32, intermediate_size: 96, num_hidden_layers: 1, num_attention_heads: 4, num_key_value_heads: 2, vocab_size: CHARACTERS, max_position_embeddings: LENGTH, tie_word_embeddings: true } // prettier-ignore
+/** Characters of a text; its last tenth is measured. Turned round, they share nothing with those of another. */
+const readTask = async (file: string, turned: boolean) => {
+  const codeOf = (letter: string): number => Math.min(letter.charCodeAt(0), CHARACTERS - 1)
+  const ids = Int32Array.from(await readFile(join(DATA, 'text', file), 'utf8'), letter =>
+    turned ? CHARACTERS - 1 - codeOf(letter) : codeOf(letter),
+  )
   const cut = Math.floor(0.9 * ids.length)
   const held = windowBatches({ ids: ids.subarray(cut), batch: 4 * ROWS, length: LENGTH })
   return { batches: windowBatches({ ids: ids.subarray(0, cut), batch: ROWS, length: LENGTH }), held: () => held(0, createRng(9)) }
 }
 let read: Promise<readonly Awaited<ReturnType<typeof readTask>>[]> | undefined
-const tasks = () => (read ??= Promise.all([readTask('tinyshakespeare.txt'), readTask('tinystories-train-900.txt')]))
+const tasks = () => (read ??= Promise.all([readTask('tinyshakespeare.txt', false), readTask('tinystories-train-900.txt', true)]))
 
 /** AdaGrad: A ← A + g², update = −η g / (ε + √A). Duchi, Hazan and Singer 2011. */
 const adagrad = (learningRate: number): GradientTransform<tf.Tensor> => ({
@@ -82,35 +82,51 @@ const trained = async (transform: GradientTransform, seed: number): Promise<{ lo
   return { looks, touched: shares.reduce((sum, share) => sum + share, 0) / shares.length }
 }
 
-/** The first task's loss where the second's comes to the target, between two looks. */
-const firstAtTarget = (looks: readonly Look[]): number => {
+/** The first task's loss where the second's comes to a target, between two looks; nothing where it does not. */
+const firstAt = (looks: readonly Look[], target: number): number => {
   const second = looks.filter(({ step }) => step >= FIRST)
-  const after = second.findIndex(({ losses }) => losses[1] <= TARGET)
+  const after = second.findIndex(({ losses }) => losses[1] <= target)
   if (after <= 0) return after === 0 ? second[0].losses[0] : Infinity
   const [a, b] = [second[after - 1].losses, second[after].losses]
-  const share = (a[1] - TARGET) / (a[1] - b[1])
-  return a[0] + share * (b[0] - a[0])
+  return a[0] + ((a[1] - target) / (a[1] - b[1])) * (b[0] - a[0])
 }
 
-/** With that of some settings which forgets least. */
-const side = (name: string, makes: readonly GradientTransform[]): Side => ({
+const METHODS: Readonly<Record<string, readonly GradientTransform[]>> = {
+  SGD: [0.1, 0.3, 0.5].map(learningRate => sgd({ learningRate })),
+  AdaGrad: [0.01, 0.02, 0.05].map(adagrad),
+  CLASSP: [[0.05, 1e-3], [0.1, 1e-2], [0.3, 1e-2]].map(([learningRate, epsilon]) => classp({ learningRate, epsilon, threshold: 1e-8 })), // prettier-ignore
+}
+
+type Run = Awaited<ReturnType<typeof trained>>
+
+/** All runs with one seed; those that diverge are left out. */
+const runsOf = async (seed: number): Promise<Readonly<Record<string, readonly Run[]>>> => {
+  const all: Record<string, Run[]> = {}
+  for (const [name, transforms] of Object.entries(METHODS))
+    for (const transform of transforms) {
+      const run = await trained(transform, seed).catch((error: { readonly code?: string }) => {
+        if (error.code !== 'NOT_FINITE') throw error
+      })
+      if (run) (all[name] ??= []).push(run)
+      const [learned, last] = [run?.looks.find(({ step }) => step === FIRST), run?.looks.at(-1)]
+      console.log(`    ${name}: ${learned?.losses.map(loss => loss.toFixed(3)).join(', ')}, then ${last?.losses.map(loss => loss.toFixed(3)).join(', ')}`) // prettier-ignore
+    }
+  return all
+}
+
+let runs: Promise<Readonly<Record<string, readonly Run[]>>> | undefined
+let seedOfRuns = 0
+
+/** The loss of the second task that every method comes to with the best of its settings, and the setting of a method that forgets least until then. */
+const side = (name: string): Side => ({
   name,
   measure: async seed => {
-    let best = { first: Infinity, forgotten: Infinity, touched: NaN, setting: -1 }
-    for (const [setting, make] of makes.entries()) {
-      const found = await trained(make, seed).catch((error: { readonly code?: string }) => {
-        if (error.code === 'NOT_FINITE') return undefined
-        throw error
-      })
-      console.log(`    ${name} ${setting}: ${found ? 'learns' : 'diverges'}`)
-      if (!found) continue
-      const { looks, touched } = found
-      const learned = looks.find(({ step }) => step === FIRST)!.losses[0]
-      const first = firstAtTarget(looks)
-      console.log(`    ${name} ${setting}: first ${learned.toFixed(3)}, then ${first.toFixed(3)}; second ${looks.at(-1)!.losses[1].toFixed(3)} at the end`) // prettier-ignore
-      if (first < best.first) best = { first, forgotten: first - learned, touched, setting }
-    }
-    return best
+    if (seed !== seedOfRuns) runs = runsOf((seedOfRuns = seed))
+    const all = await runs!
+    const target = Math.max(...Object.values(all).map(each => Math.min(...each.map(({ looks }) => looks.at(-1)!.losses[1]))))
+    const found = all[name].map(({ looks, touched }) => ({ first: firstAt(looks, target), touched, learned: looks.find(({ step }) => step === FIRST)!.losses[0] })) // prettier-ignore
+    const best = found.reduce((a, b) => (b.first < a.first ? b : a))
+    return { first: best.first, second: target, forgotten: best.first - best.learned, touched: best.touched }
   },
 })
 
@@ -119,19 +135,10 @@ const LOSS = { better: 'lower', digits: 3, tie: 0 } as const
 export const TWO_TASKS: readonly Claim[] = [
   {
     name: 'classp',
-    says: `a language model of two layers learns Shakespeare for ${FIRST} steps and then stories, by characters, the best of some rates for each: at the same loss of stories, ${TARGET}, CLASSP has a lower one of Shakespeare than SGD and AdaGrad`, // prettier-ignore
+    says: `a language model of one layer learns Shakespeare for ${FIRST} steps and then stories whose alphabet is turned round, by characters, the best of three settings for each: at the loss of stories that all come to, CLASSP has a lower one of Shakespeare than SGD and AdaGrad`, // prettier-ignore
     data: 'text',
-    figures: {
-      first: LOSS,
-      forgotten: LOSS,
-      touched: { better: 'lower', digits: 3, tie: 0 },
-      setting: { better: 'lower', digits: 0, tie: 0 },
-    },
-    sides: () => [
-      side('SGD', [0.1, 0.3, 1].map(learningRate => sgd({ learningRate }))), // prettier-ignore
-      side('AdaGrad', [0.01, 0.02, 0.05].map(adagrad)), // prettier-ignore
-      side('CLASSP', [[0.03, 1e-8, 1e-3], [0.1, 1e-8, 0.01], [0.1, 1e-7, 0.01]].map(([learningRate, threshold, epsilon]) => classp({ learningRate, threshold, epsilon }))), // prettier-ignore
-    ],
+    figures: { first: LOSS, second: LOSS, forgotten: LOSS, touched: LOSS },
+    sides: () => Object.keys(METHODS).map(side),
     orders: ['SGD', 'AdaGrad'].map(than => ({ figure: 'first', first: 'CLASSP', than })),
   },
 ]
