@@ -4,7 +4,7 @@ import type { Candidates, Measured } from './candidates.js'
 import type { Collective } from './collective/collective.js'
 import type { Codec, EncodeContext } from './define-codec.js'
 import { WITH_FEEDBACK } from './error-feedback.js'
-import { exchangeCoded, isCoded, WITHOUT_FEEDBACK } from './exchange-of.js'
+import { exchangeCoded, isCoded, WITHOUT_FEEDBACK } from './coded-gradients.js'
 import { packMessages } from './message.js'
 
 /** ‖C(x) − x‖² and the bytes of the message. */

@@ -2,7 +2,8 @@ import { required } from '@tersor/core'
 import { addInto, subtractFrom } from '@tersor/kernels/vectors'
 import { sizeOf } from '@tersor/tensor'
 import { checkPromise, codecOption, defineExchange, withinOption } from './define-exchange.js'
-import { exchangeOf, type Rule } from './exchange-of.js'
+import type { Rule } from './coded-gradients.js'
+import { exchangeOf } from './exchange-of.js'
 
 /** p = g + e is encoded, and e ← p − C(p). */
 export const WITH_FEEDBACK: Rule = Object.freeze<Rule>({

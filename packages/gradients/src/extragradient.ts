@@ -7,7 +7,7 @@ import { greet } from './greeting.js'
 /**
  * Extragradient: each step looks where it would go and goes by what it finds there, z½ = prox(z − γ F(z)), z ← prox(z − γ F(z½)), with F the mean over
  * all workers, sent as it is. γ below 1 / L. 2 · 4 n bytes a step around a ring. Throws BAD_OPTION.
- * Korpelevich 1976; Nemirovski 2004, https://doi.org/10.1137/S1052623403425629
+ * Nemirovski 2004, https://doi.org/10.1137/S1052623403425629; first Korpelevich 1976
  */
 export const extragradient = defineSolver({
   name: 'extragradient',

@@ -8,7 +8,7 @@ import type { Candidates, Measured } from './candidates.js'
 import type { Collective } from './collective/collective.js'
 import { isCodec, type Codec } from './define-codec.js'
 import { codecOption, defineExchange } from './define-exchange.js'
-import { averagePlainly, contextOf, valuesOf } from './exchange-of.js'
+import { averagePlainly, contextOf, valuesOf } from './coded-gradients.js'
 import { greet, meetOnLoss } from './greeting.js'
 
 /** What sums of float32 may be off by. */

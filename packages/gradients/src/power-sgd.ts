@@ -1,7 +1,7 @@
 import { integer, type ExchangedGradient } from '@tersor/core'
 import { sizeOf } from '@tersor/tensor'
 import { defineExchange } from './define-exchange.js'
-import { averagePlainly, valuesOf } from './exchange-of.js'
+import { averagePlainly, valuesOf } from './coded-gradients.js'
 import { greet, meetOnLoss } from './greeting.js'
 import { approximate, dimensions, firstFactor, isFactored, type Matrix } from './thin-factors.js'
 

@@ -3,7 +3,7 @@ import { addInto, subtractFrom } from '@tersor/kernels/vectors'
 import { orthonormalize, thinTimesTransposed, timesThin, transposedTimesThin } from '@tersor/kernels/thin-products'
 import { sizeOf, type Shape } from '@tersor/tensor'
 import type { Collective } from './collective/collective.js'
-import { averagePlainly, isCoded } from './exchange-of.js'
+import { averagePlainly, isCoded } from './coded-gradients.js'
 
 /** A gradient that is sent as two factors of so many columns. */
 export interface Matrix {

@@ -3,7 +3,7 @@ import { addInto, scale } from '@tersor/kernels/vectors'
 import { finiteRange } from '@tersor/tensor'
 import type { Collective } from './collective/collective.js'
 import type { MessageCodec } from './define-codec.js'
-import { encodeOne, isCoded, layoutOf, valuesOf, type Coded, type Rule } from './exchange-of.js'
+import { encodeOne, isCoded, layoutOf, valuesOf, type Coded, type Rule } from './coded-gradients.js'
 import { notFinite } from './greeting.js'
 import { floats, floatsOf, joined, packMessages, unpackMessages, type Layout, type Message } from './message.js'
 
