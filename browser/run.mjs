@@ -11,6 +11,7 @@ const TESTS = [
   'core/src/codecs',
   'core/src/pack',
   'core/src/train/train',
+  'gradients/src/collective/tabs',
   'pruning/src/*',
   'quantization/src/*',
   'low-rank/src/*',

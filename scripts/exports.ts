@@ -11,8 +11,18 @@ const ROOT = fileURLToPath(new URL('..', import.meta.url))
 /** Doors that the index of a package leaves out, since it would load too much or is of use to few. */
 const MORE: Readonly<Record<string, readonly string[]>> = {
   '@tersor/formats': ['reading'],
-  '@tersor/kernels': ['blocks', 'thin-products', 'vectors'],
-  '@tersor/gradients': ['collective/mpi', 'collective/processes', 'collective/sockets', 'collective/tabs'],
+  '@tersor/kernels': ['blocks', 'least-squares', 'multiple-choice-knapsack', 'thin-products', 'vectors'],
+  '@tersor/gradients': [
+    'channels',
+    'mpi',
+    'processes',
+    'shared-rings',
+    'sockets',
+    'tabs',
+    'threads',
+    'web-socket-relay',
+    'web-sockets',
+  ].map(name => `collective/${name}`),
   '@tersor/models': ['opening/formats', 'opening/reading', 'imported/graph-model'],
   '@tersor/onnx': ['file', 'model', 'decoder', 'encoder', 'format', 'reading'],
 }

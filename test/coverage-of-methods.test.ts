@@ -31,6 +31,7 @@ it('has a page, a test and a citation for each method, pass and observer', async
   const kinds = new Set(found.flat().map(([, { description }]) => description.kind))
   expect([...kinds].sort()).toEqual([
     'codec',
+    'coding',
     'encoding',
     'exchange',
     'method',
@@ -39,6 +40,7 @@ it('has a page, a test and a citation for each method, pass and observer', async
     'pass',
     'policy',
     'rewrite',
+    'solver',
     'storage',
     'swap',
     'term',

@@ -2,6 +2,8 @@ import {
   callText,
   checkOptions,
   described,
+  integer,
+  optional,
   recorded,
   value,
   type Arguments,
@@ -38,6 +40,11 @@ export const defineExchange = <const O extends OptionTable>(definition: Exchange
 
 /** An option that takes a codec with such a promise. */
 export const codecOption = <P extends Promised>(doc: string) => value<Codec<P>>({ of: 'codec', is: isCodec, doc })
+
+/** The option of exchanges that may leave a late worker out. */
+export const withinOption = optional(
+  integer({ min: 1, doc: 'milliseconds that the first worker waits for the others, whose gradients are left out of the step where they come later; all are waited for where absent' }), // prettier-ignore
+)
 
 const KNOWN: Readonly<Record<Promised, string>> = {
   exact: 'plain',

@@ -3,7 +3,7 @@ import { addInto, scale, sumOfSquares } from '@tersor/kernels/vectors'
 import { CompressionError, sizeOf } from '@tersor/tensor'
 import type { Collective } from './collective/collective.js'
 import { defineExchange } from './define-exchange.js'
-import { averageMessages, averagePlainly, isCoded, valuesOf } from './exchange-of.js'
+import { averageMessages, averagePlainly, isCoded, valuesOf } from './coded-gradients.js'
 import { greet, meetOnLoss } from './greeting.js'
 import { integersOf } from './message.js'
 import { topK } from './top-k.js'
@@ -52,8 +52,7 @@ const sendLargest = async (
   })
   await averageMessages(
     peers,
-    codec,
-    messages.map((message, i) => ({ gradient: large[i], context, message })),
+    messages.map((message, i) => ({ gradient: large[i], codec, context, message })),
   )
 }
 

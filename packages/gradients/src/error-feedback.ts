@@ -1,10 +1,12 @@
 import { required } from '@tersor/core'
 import { addInto, subtractFrom } from '@tersor/kernels/vectors'
 import { sizeOf } from '@tersor/tensor'
-import { checkPromise, codecOption, defineExchange } from './define-exchange.js'
-import { exchangeOf, type Rule } from './exchange-of.js'
+import { checkPromise, codecOption, defineExchange, withinOption } from './define-exchange.js'
+import type { Rule } from './coded-gradients.js'
+import { exchangeOf } from './exchange-of.js'
 
-const RULE: Rule = Object.freeze<Rule>({
+/** p = g + e is encoded, and e ← p − C(p). */
+export const WITH_FEEDBACK: Rule = Object.freeze<Rule>({
   init: shape => ({ error: new Float32Array(sizeOf(shape)) }),
   before: (gradient, { error }) => {
     addInto(error, gradient)
@@ -12,6 +14,7 @@ const RULE: Rule = Object.freeze<Rule>({
   },
   sent: (encoded, decoded) => subtractFrom(encoded, decoded),
   behind: () => {},
+  missed: (decoded, { error }) => addInto(error, decoded),
 })
 
 /**
@@ -23,9 +26,12 @@ export const errorFeedback = defineExchange({
   name: 'error-feedback',
   summary: 'adds what a codec left out to the next gradient',
   paper: { title: 'Error Feedback Fixes SignSGD and other Gradient Compression Schemes', authors: 'Karimireddy et al.', year: 2019, url: 'https://arxiv.org/abs/1901.09847' }, // prettier-ignore
-  options: { codec: required(codecOption<'exact' | 'contractive'>('what makes gradients small enough to be sent, exact or contractive')) },
-  make: (peers, { codec }, name) => {
+  options: {
+    codec: required(codecOption<'exact' | 'contractive'>('what makes gradients small enough to be sent, exact or contractive')),
+    within: withinOption,
+  },
+  make: (peers, { codec, within }, name) => {
     checkPromise('error-feedback', codec, ['exact', 'contractive'])
-    return exchangeOf(peers, name, codec, RULE)
+    return exchangeOf(peers, name, codec, WITH_FEEDBACK, within)
   },
 })

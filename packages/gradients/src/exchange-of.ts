@@ -1,118 +1,23 @@
-import type { Exchange, ExchangedGradient, ExchangeState, ExchangeStep } from '@tersor/core'
-import { addInto, scale } from '@tersor/kernels/vectors'
-import { sizeOf, type Shape } from '@tersor/tensor'
+import type { Exchange } from '@tersor/core'
+import { averagePlainly, exchangeCoded, isCoded, valuesOf, type Rule } from './coded-gradients.js'
 import type { Collective } from './collective/collective.js'
-import type { EncodeContext, MessageCodec } from './define-codec.js'
+import type { MessageCodec } from './define-codec.js'
 import { greet, meetOnLoss } from './greeting.js'
-import { joined, packMessages, unpackMessages, type Message } from './message.js'
-
-/** Tensors of fewer numbers are joined and sent as they are, as vectors are: their bytes are few, and their numbers matter. */
-const SMALL = 1024
-
-/** Whether a gradient is sent through a codec. */
-export const isCoded = (shape: Shape): boolean => shape.length > 1 && sizeOf(shape) >= SMALL
-
-/** What is done with one coded gradient of this worker, before and behind the exchange of messages. */
-export interface Rule {
-  init(shape: Shape): ExchangeState
-  /** What is encoded of g; the array is the rule's. */
-  before(gradient: Float32Array, state: ExchangeState): Float32Array
-  /** With C(what was encoded), this worker's own. */
-  sent(encoded: Float32Array, decoded: Float32Array, state: ExchangeState): void
-  /** The gradient that all workers apply, in the place of the mean of what they sent. */
-  behind(mean: Float32Array, state: ExchangeState): void
-}
-
-/** g is encoded, and the mean of what was sent is applied. */
-export const WITHOUT_FEEDBACK: Rule = Object.freeze<Rule>({
-  init: () => ({}),
-  before: gradient => gradient,
-  sent: () => {},
-  behind: () => {},
-})
-
-/** Random numbers of one tensor in one step: common to all workers, and this one's own. */
-export const contextOf = ({ step, rng }: ExchangeStep, name: string, { rank }: Collective): EncodeContext => {
-  const common = rng.fork(name)
-  return { step, common, own: common.fork(`worker ${rank}`) }
-}
-
-/** The mean over all workers in the place of some numbers, joined into one message. */
-export const averagePlainly = async (peers: Collective, parts: readonly Float32Array[]): Promise<void> => {
-  if (parts.length === 0) return
-  const all = joined(parts)
-  await peers.sum(all)
-  scale(all, 1 / peers.size)
-  parts.reduce((at, part) => (part.set(all.subarray(at, at + part.length)), at + part.length), 0)
-}
-
-/** Of some gradients, their numbers. */
-export const valuesOf = (gradients: readonly ExchangedGradient[]): readonly Float32Array[] => gradients.map(({ values }) => values)
-
-/** A gradient and this worker's message about it. */
-export interface Coded {
-  readonly gradient: ExchangedGradient
-  readonly context: EncodeContext
-  readonly message: Message
-}
-
-/** The mean of what all workers sent about each tensor, in the place of its values. */
-export const averageMessages = async (peers: Collective, codec: MessageCodec, coded: readonly Coded[]): Promise<void> => {
-  const bytes = packMessages(coded.map(({ message }) => message))
-  const layouts = coded.map(({ gradient: { shape } }) => codec.layout(shape))
-  if (codec.reduce === 'sum') {
-    const all = new Float32Array(bytes.buffer)
-    await peers.sum(all)
-    unpackMessages(bytes, layouts).forEach((message, i) =>
-      codec.decode(message, coded[i].gradient.shape, coded[i].gradient.values, coded[i].context),
-    )
-  } else {
-    const messages = (await peers.gather(bytes)).map(each => unpackMessages(each!, layouts))
-    coded.forEach(({ gradient: { shape, values }, context }, i) => {
-      const one = new Float32Array(values.length)
-      values.fill(0)
-      for (const of of messages) {
-        codec.decode(of[i], shape, one, context)
-        addInto(values, one)
-      }
-    })
-  }
-  coded.forEach(({ gradient: { values } }) => scale(values, 1 / peers.size))
-}
-
-const encodeOne = async (
-  peers: Collective,
-  codec: MessageCodec,
-  rule: Rule,
-  gradient: ExchangedGradient,
-  step: ExchangeStep,
-): Promise<Coded> => {
-  const { name, shape, values, state } = gradient
-  const context = contextOf(step, name, peers)
-  const encoded = rule.before(values, state)
-  const message = await codec.encode(encoded, shape, context)
-  const decoded = new Float32Array(values.length)
-  codec.decode(message, shape, decoded, context)
-  rule.sent(encoded, decoded, state)
-  return { gradient, context, message }
-}
+import { exchangeWithin } from './within.js'
 
 /**
  * Workers give each other their gradients through a codec by a rule. A worker applies what it decoded of its own message, as the others do.
  * Throws PEERS_DIFFER at the first step where workers train something else, NOT_FINITE on all where the loss of one is no number.
  */
-export const exchangeOf = (peers: Collective, name: string, codec: MessageCodec, rule: Rule): Omit<Exchange, 'name'> => ({
+export const exchangeOf = (peers: Collective, name: string, codec: MessageCodec, rule: Rule, within?: number): Omit<Exchange, 'name'> => ({
   init: shape => (isCoded(shape) ? rule.init(shape) : {}),
   run: async step => {
     if (step.step === 0) await greet(peers, name, step)
+    if (within !== undefined) return exchangeWithin(peers, codec, rule, step, within)
     const loss = await meetOnLoss(peers, step)
     await averagePlainly(peers, valuesOf(step.gradients.filter(({ shape }) => !isCoded(shape))))
     const large = step.gradients.filter(({ shape }) => isCoded(shape))
-    if (large.length === 0) return { loss }
-    const coded: Coded[] = []
-    for (const gradient of large) coded.push(await encodeOne(peers, codec, rule, gradient, step))
-    await averageMessages(peers, codec, coded)
-    large.forEach(({ values, state }) => rule.behind(values, state))
+    if (large.length > 0) await exchangeCoded(peers, () => codec, rule, large, step)
     return { loss }
   },
 })

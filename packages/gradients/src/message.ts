@@ -3,10 +3,22 @@ import { bytesOf, CompressionError, dense, type Dense, type DType, type Shape } 
 /** Typed bytes by name. */
 export type Message = Readonly<Record<string, Dense>>
 
-/** The form of a message, which both sides know: only the bytes travel. */
-export type Layout = Readonly<Record<string, { readonly dtype: DType; readonly shape: Shape }>>
+/** One part of a message. */
+export interface Part {
+  readonly dtype: DType
+  readonly shape: Shape
+  /** Whether its length hangs on what is sent, so that four bytes before it tell it; the shape is the longest then. */
+  readonly varies?: boolean
+}
 
-export const bytesOfLayout = (layout: Layout): number => Object.values(layout).reduce((sum, { dtype, shape }) => sum + bytesOf(dtype, shape), 0) // prettier-ignore
+/** The form of a message, which both sides know: only the bytes travel. */
+export type Layout = Readonly<Record<string, Part>>
+
+const LENGTH = 4
+
+/** Those of a message, or of the longest where parts vary. */
+export const bytesOfLayout = (layout: Layout): number =>
+  Object.values(layout).reduce((sum, { dtype, shape, varies }) => sum + bytesOf(dtype, shape) + (varies ? LENGTH : 0), 0)
 
 const plain = ({ buffer, byteOffset, byteLength }: ArrayBufferView): Uint8Array => new Uint8Array(buffer, byteOffset, byteLength)
 
@@ -26,22 +38,37 @@ export const joined = <T extends Float32Array | Uint8Array>(parts: readonly T[])
   return all
 }
 
-/** Messages one behind the other. */
-export const packMessages = (messages: readonly Message[]): Uint8Array =>
-  joined(messages.flatMap(message => Object.values(message).map(({ bytes }) => bytes)))
+/** The bytes of one part, behind their number where that varies. */
+const packed = ({ bytes }: Dense, varies: boolean | undefined): readonly Uint8Array[] => {
+  if (!varies) return [bytes]
+  const length = new Uint8Array(LENGTH)
+  new DataView(length.buffer).setUint32(0, bytes.byteLength, true)
+  return [length, bytes]
+}
+
+/** Messages one behind the other; with their layouts where parts vary. */
+export const packMessages = (messages: readonly Message[], layouts: readonly Layout[] = []): Uint8Array =>
+  joined(messages.flatMap((message, i) => Object.entries(message).flatMap(([name, part]) => packed(part, layouts[i]?.[name].varies))))
+
+const otherLength = (got: number, expected: string): CompressionError =>
+  new CompressionError('PEERS_DIFFER', `Messages of ${got} bytes came where ${expected} were expected.`, 'Give all workers the same codec and the same model.', { got, expected }) // prettier-ignore
 
 /** The messages of such forms; throws PEERS_DIFFER where there are more or fewer bytes. */
 export const unpackMessages = (bytes: Uint8Array, layouts: readonly Layout[]): readonly Message[] => {
-  const expected = layouts.reduce((sum, layout) => sum + bytesOfLayout(layout), 0)
-  if (bytes.byteLength !== expected)
-    throw new CompressionError('PEERS_DIFFER', `Messages of ${bytes.byteLength} bytes came where ${expected} were expected.`, 'Give all workers the same codec and the same model.', { got: bytes.byteLength, expected }) // prettier-ignore
   let at = 0
-  return layouts.map(layout =>
-    Object.fromEntries(
-      Object.entries(layout).map(([name, { dtype, shape }]) => {
-        const length = bytesOf(dtype, shape)
-        return [name, dense(dtype, shape, bytes.subarray(at, (at += length)))]
-      }),
-    ),
-  )
+  const take = (length: number): Uint8Array => {
+    if (at + length > bytes.byteLength) throw otherLength(bytes.byteLength, `${at + length} or more`)
+    return bytes.subarray(at, (at += length))
+  }
+  const partOf = ({ dtype, shape, varies }: Part): Dense => {
+    const most = bytesOf(dtype, shape)
+    if (!varies) return dense(dtype, shape, take(most))
+    const told = take(LENGTH)
+    const length = new DataView(told.buffer, told.byteOffset).getUint32(0, true)
+    if (length > most) throw otherLength(length, `${most} or fewer`)
+    return dense(dtype, [length / bytesOf(dtype, [1])], take(length))
+  }
+  const messages = layouts.map(layout => Object.fromEntries(Object.entries(layout).map(([name, part]) => [name, partOf(part)])))
+  if (at < bytes.byteLength) throw otherLength(bytes.byteLength, String(at))
+  return messages
 }

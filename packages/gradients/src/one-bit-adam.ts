@@ -13,7 +13,7 @@ import {
 import { CompressionError, sizeOf } from '@tersor/tensor'
 import type { Collective } from './collective/collective.js'
 import { defineExchange } from './define-exchange.js'
-import { averagePlainly, isCoded, valuesOf } from './exchange-of.js'
+import { averagePlainly, isCoded, valuesOf } from './coded-gradients.js'
 import { greet, meetOnLoss } from './greeting.js'
 import { joined } from './message.js'
 

@@ -1,45 +1,9 @@
-import { createRng, integer, type ExchangedGradient } from '@tersor/core'
-import { addInto, subtractFrom } from '@tersor/kernels/vectors'
-import { orthonormalize, thinTimesTransposed, timesThin, transposedTimesThin } from '@tersor/kernels/thin-products'
-import { sizeOf, type Shape } from '@tersor/tensor'
-import type { Collective } from './collective/collective.js'
+import { integer, type ExchangedGradient } from '@tersor/core'
+import { sizeOf } from '@tersor/tensor'
 import { defineExchange } from './define-exchange.js'
-import { averagePlainly, isCoded, valuesOf } from './exchange-of.js'
+import { averagePlainly, valuesOf } from './coded-gradients.js'
 import { greet, meetOnLoss } from './greeting.js'
-
-interface Matrix {
-  readonly gradient: ExchangedGradient
-  readonly rows: number
-  readonly columns: number
-  readonly rank: number
-}
-
-const dimensions = ([rows, ...others]: Shape): readonly [rows: number, columns: number] => [rows, sizeOf(others)]
-
-/** Whether two factors take less than half of the matrix. */
-const isFactored = (shape: Shape, rank: number): boolean => {
-  if (!isCoded(shape)) return false
-  const [rows, columns] = dimensions(shape)
-  return 2 * (rows + columns) * Math.min(rank, rows, columns) < rows * columns
-}
-
-/** One step of power iteration for all matrices at once: P ← mean M Q, orthonormal; Q ← mean Mᵀ P; M̂ = P Qᵀ. */
-const approximate = async (peers: Collective, matrices: readonly Matrix[]): Promise<void> => {
-  matrices.forEach(({ gradient: { values, state } }) => addInto(values, state.error))
-  const left = matrices.map(({ gradient: { values, state }, rows, columns, rank }) => timesThin(values, state.factor, rows, columns, rank))
-  await averagePlainly(peers, left)
-  matrices.forEach(({ rows, rank }, i) => orthonormalize(left[i], rows, rank))
-  const right = matrices.map(({ gradient: { values }, rows, columns, rank }, i) =>
-    transposedTimesThin(values, left[i], rows, columns, rank),
-  )
-  await averagePlainly(peers, right)
-  matrices.forEach(({ gradient: { values, state }, rank }, i) => {
-    state.error.set(values)
-    state.factor.set(right[i])
-    thinTimesTransposed(left[i], right[i], rank, values)
-    subtractFrom(state.error, values)
-  })
-}
+import { approximate, dimensions, firstFactor, isFactored, type Matrix } from './thin-factors.js'
 
 /**
  * PowerSGD: of each matrix M = g + e travel two thin factors, P = mean M Q made orthonormal and Q = mean Mᵀ P, of which M̂ = P Qᵀ is applied and
@@ -62,13 +26,8 @@ export const powerSgd = defineExchange({
     }
     const isSplit = (step: number, { shape }: ExchangedGradient): boolean => step >= start && isFactored(shape, rank)
     return {
-      init: (shape, { name }) => {
-        if (!isFactored(shape, rank)) return {}
-        const [rows, columns] = dimensions(shape)
-        const rng = createRng(0).fork(`power-sgd ${name}`) // the same on all workers
-        const factor = Float32Array.from({ length: columns * Math.min(rank, rows, columns) }, () => rng.normal())
-        return { error: new Float32Array(rows * columns), factor }
-      },
+      init: (shape, { name }) =>
+        isFactored(shape, rank) ? { error: new Float32Array(sizeOf(shape)), factor: firstFactor(shape, name, rank) } : {},
       run: async step => {
         if (step.step === 0) await greet(peers, name, step)
         const loss = await meetOnLoss(peers, step)

@@ -1,6 +1,6 @@
 import { addInto, addScaled, scale, subtractFrom } from '@tersor/kernels/vectors'
 import { sizeOf } from '@tersor/tensor'
-import type { Rule } from './exchange-of.js'
+import type { Rule } from './coded-gradients.js'
 
 /**
  * Workers tell what their gradient changed by since they told it last, with a part η of what was left out, and all apply the mean of what was told:

@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core'
 import '@tensorflow/tfjs-backend-cpu'
-import { adam, createRng, fit, sgd, type Exchange, type FitOptions } from '@tersor/core'
+import { adam, createRng, fit, sgd, type Exchange, VERSION, type FitOptions } from '@tersor/core'
 import { memoryScratch } from '@tersor/testing'
 import type { Collective } from './collective/collective.js'
 import { together } from './collective/together.js'
@@ -9,6 +9,7 @@ import { eControl } from './e-control.js'
 import { ef21 } from './ef21.js'
 import { errorFeedback } from './error-feedback.js'
 import { exchanged } from './exchanged.js'
+import { lGreco } from './l-greco.js'
 import { oneBitAdam } from './one-bit-adam.js'
 import { plain } from './plain.js'
 import { powerSgd } from './power-sgd.js'
@@ -39,6 +40,7 @@ interface Setup extends Partial<Pick<FitOptions<Batch>, 'checkpoint' | 'signal' 
   readonly seed?: number
   readonly poison?: boolean
   readonly width?: number
+  readonly begin?: number
 }
 
 /** Trains y = W x + b, W (40, 32) and b; the losses and the weights at the end. */
@@ -48,10 +50,11 @@ const run = async ({
   seed = 1,
   poison = false,
   width = 32,
+  begin = 0,
   transform = sgd({ learningRate: 0.05 }),
   ...options
 }: Setup) => {
-  const [w, b] = tf.tidy(() => [tf.variable(tf.zeros([40, width])), tf.variable(tf.zeros([width]))])
+  const [w, b] = tf.tidy(() => [tf.variable(tf.fill([40, width], begin)), tf.variable(tf.zeros([width]))])
   const losses: number[] = []
   try {
     await fit<Batch>({
@@ -78,6 +81,15 @@ const EXCHANGES: Readonly<Record<string, (peers: Collective) => Exchange>> = {
   'e-control(top-k)': peers => eControl(peers, { codec: topK({ density: 0.1 }), control: 0.02 }),
   'power-sgd': peers => powerSgd(peers, { rank: 2, start: 1 }),
   dgc: peers => dgc(peers, { density: 0.05, warmup: 3 }),
+  'l-greco(top-k)': peers =>
+    lGreco(peers, {
+      codec: topK({ density: 0.05 }),
+      codecs: [topK({ density: 0.01 }), topK({ density: 0.1 })],
+      start: 0,
+      first: 2,
+      every: 3,
+    }),
+  'l-greco(ranks)': peers => lGreco(peers, { rank: 2, ranks: [1, 3], start: 1, first: 2, every: 3 }),
   'one-bit-adam': peers => oneBitAdam(peers, { freeze: 6 }),
 }
 
@@ -155,6 +167,7 @@ it('tells all workers whose loss is no number', async () => {
 
 it.each([
   ['another seed', { seed: 2 }, 'Worker 1 has another seed: '],
+  ['other weights at the beginning, such as those of another dtype', { begin: 0.001 }, 'Worker 1 begins with other weights: w '],
   ['another model', { width: 31 }, 'Worker 1 has another model: w [40,31], where it is w [40,32] here.'],
 ])('finds in its first step a worker with %s', async (_what, odd, text) => {
   const told: string[] = []
@@ -184,4 +197,16 @@ it('says which worker vanished in the middle of a training', async () => {
     await outcome.catch((error: Error) => told.push(error.message))
   })
   expect(told).toEqual([expect.stringContaining('Worker 1 is gone: it has ended.')])
+})
+
+it('finds a worker with another version of the library', async () => {
+  const told: string[] = []
+  await together(WORKERS, peers => {
+    const older: Collective = {
+      ...peers,
+      gather: (bytes, within) => peers.gather(new TextEncoder().encode(new TextDecoder().decode(bytes).replace(`"version":"${VERSION}"`, '"version":"0.0.1"')), within), // prettier-ignore
+    }
+    return run({ exchange: exchanged(peers.rank === 1 ? older : peers, { codec: plain() }), worker: peers.rank }).catch((error: Error) => told.push(error.message)) // prettier-ignore
+  })
+  expect(told.some(message => message.startsWith(`Worker 1 has another version: 0.0.1, where it is ${VERSION} here.`))).toBe(true)
 })

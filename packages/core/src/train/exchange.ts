@@ -1,7 +1,11 @@
 import * as tf from '@tensorflow/tfjs-core'
 import type { Shape } from '@tersor/tensor'
+import { sha256Digests } from '../run/digest.js'
 import type { Rng } from '../run/rng.js'
 import type { GradientTransform, TrainedName } from './gradient-transform.js'
+
+/** Hexadecimal digits of a digest that tell weights apart. */
+const DIGITS = 16
 
 /** What an exchange remembers of one variable from step to step: numbers that it changes in place, and that checkpoints keep. */
 export type ExchangeState = Readonly<Record<string, Float32Array>>
@@ -11,6 +15,8 @@ export interface ExchangedGradient extends TrainedName {
   readonly shape: Shape
   readonly values: Float32Array
   readonly state: ExchangeState
+  /** In the first step, a digest of the numbers that training begins with: workers that begin with others are found by it. */
+  readonly begins?: string
 }
 
 export interface ExchangeStep {
@@ -35,6 +41,17 @@ export interface Exchange {
   run(step: ExchangeStep): Promise<{ readonly loss: number }>
 }
 
+/** Of each variable, a digest of its numbers. */
+export const beginningsOf = async (variables: readonly tf.Tensor[]): Promise<readonly string[]> => {
+  const digests = sha256Digests()
+  const all: string[] = []
+  for (const variable of variables) {
+    const { buffer, byteOffset, byteLength } = await variable.data()
+    all.push((await digests.of(new Uint8Array(buffer, byteOffset, byteLength))).slice(0, DIGITS))
+  }
+  return all
+}
+
 /** Gradients behind an exchange, which takes the given ones; the caller frees what it gets. */
 export const exchanged = async (
   exchange: Exchange,
@@ -42,10 +59,18 @@ export const exchanged = async (
   moving: readonly TrainedName[],
   gradients: readonly tf.Tensor[],
   facts: Omit<ExchangeStep, 'gradients'>,
+  begins?: readonly string[],
 ): Promise<{ readonly loss: number; readonly gradients: readonly tf.Tensor[] }> => {
   const shapes = gradients.map(({ shape }) => shape)
   const values = await Promise.all(gradients.map(async gradient => Float32Array.from(await gradient.data<'float32'>())))
-  const each = moving.map(({ name, site }, i) => ({ name, ...(site && { site }), shape: shapes[i], values: values[i], state: states[i] }))
+  const each = moving.map(({ name, site }, i) => ({
+    name,
+    ...(site && { site }),
+    shape: shapes[i],
+    values: values[i],
+    state: states[i],
+    ...(begins && { begins: begins[i] }),
+  }))
   const { loss } = await exchange.run({ ...facts, gradients: each })
   return { loss, gradients: values.map((numbers, i) => tf.tensor(numbers, shapes[i])) }
 }

@@ -4,7 +4,7 @@ import { CompressionError } from '@tersor/tensor'
 import { createRng, type Rng } from '../run/rng.js'
 import { backwardOf, disposeBackward, tensorsOf, type BackwardOf } from './backward.js'
 import { begin, conclude, disposeCourse, resume, save, update, type Course } from './course.js'
-import { exchanged } from './exchange.js'
+import { beginningsOf, exchanged } from './exchange.js'
 import { checkFit, type FitOptions } from './fit-options.js'
 import { jointNorm } from './joint-norm.js'
 import type { Clock } from './moment.js'
@@ -59,7 +59,8 @@ const meet = async <B extends object, G>(
   if (!exchange) return made
   try {
     const facts = { step, loss: made.value, rng: rng.fork('exchange'), signal }
-    const { loss, gradients } = await exchanged(exchange, course.exchange, course.moving, made.gradients, facts)
+    const begins = step === 0 ? await beginningsOf(course.moving.map(({ variable }) => variable)) : undefined
+    const { loss, gradients } = await exchanged(exchange, course.exchange, course.moving, made.gradients, facts, begins)
     tf.dispose([...made.gradients, made.norm])
     return { ...made, value: loss, gradients, norm: jointNorm(gradients) }
   } catch (error) {

@@ -1,40 +1,22 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { collectiveOver, type Collective } from './collective.js'
+import { channels } from './channels.js'
+import { linkOver, sharedRings } from './shared-rings.js'
 import { sockets } from './sockets.js'
 import { tabs } from './tabs.js'
+import { threads } from './threads.js'
 import { throttled } from './throttled.js'
 import { together } from './together.js'
+import { webSocketRelay } from './web-socket-relay.js'
+import { channelPair, open, TRANSPORTS } from './transports.fixture.js'
+import { webSockets } from './web-sockets.js'
 
 const bytes = (...values: number[]): Uint8Array => Uint8Array.from(values)
 
 let folder = ''
-let channels = 0
 beforeAll(async () => void (folder = await mkdtemp(join(tmpdir(), 'sockets-'))))
 afterAll(() => rm(folder, { recursive: true, force: true }))
-
-/** Each transport runs a function on so many workers of this process. */
-const TRANSPORTS: Readonly<Record<string, (size: number, run: (peers: Collective) => Promise<unknown>) => Promise<unknown>>> = {
-  'one process': together,
-  sockets: async (size, run) => {
-    const at = await mkdtemp(join(folder, 's'))
-    const addresses = Array.from({ length: size }, (_, i) => join(at, `${i}`))
-    await Promise.all(addresses.map(async (_, rank) => {
-      const peers = collectiveOver(await sockets({ rank, addresses }))
-      await run(peers)
-      await peers.close()
-    })) // prettier-ignore
-  },
-  tabs: async (size, run) => {
-    const name = `test ${channels++}`
-    await Promise.all(Array.from({ length: size }, async (_, rank) => {
-      const peers = await tabs({ name, rank, size })
-      await run(peers)
-      await peers.close()
-    })) // prettier-ignore
-  },
-}
 
 describe.each(Object.keys(TRANSPORTS))('workers over %s', transport => {
   it.each([1, 2, 3, 4])('sum, gather, spread and broadcast among %d', async size => {
@@ -131,4 +113,61 @@ it('says which worker did not appear', async () => {
   await expect(sockets({ rank: 0, addresses, timeout: 40 })).rejects.toThrow('Worker 1 did not appear within 40 ms.\nStart all workers')
   await expect(sockets({ rank: 1, addresses, timeout: 40 })).rejects.toThrow('Worker 0 does not answer at')
   await expect(tabs({ name: 'alone', rank: 0, size: 2, timeout: 40 })).rejects.toThrow('Tab 1 of "alone" did not appear within 40 ms.')
+})
+
+it('sends long messages in pieces, which wait while a channel holds a mebibyte', async () => {
+  const [a, b] = channelPair()
+  const [left, right] = await Promise.all([channels({ rank: 0, channels: [undefined, a] }), channels({ rank: 1, channels: [b, undefined] })]) // prettier-ignore
+  const long = Uint8Array.from({ length: 3_000_000 }, (_, i) => i * 31)
+  let most = 0
+  const looking = setInterval(() => (most = Math.max(most, a.bufferedAmount)))
+  const [, , got, short] = await Promise.all([left.send(1, long), left.send(1, bytes(7)), right.receive(0), right.receive(0)])
+  clearInterval(looking)
+  expect(Buffer.compare(got!, long)).toBe(0)
+  expect([...short!]).toEqual([7])
+  expect(most).toBeLessThan(2 ** 20 + 16_384 + 1)
+  await left.close()
+  await expect(right.receive(0)).rejects.toThrow('Worker 0 is gone: its channel was closed.')
+})
+
+it('passes messages that are longer than the memory between threads', async () => {
+  const rings = sharedRings({ size: 2, capacity: 64 })
+  const [a, b] = [linkOver(rings, 0), linkOver(rings, 1)]
+  const long = Uint8Array.from({ length: 5000 }, (_, i) => i * 7)
+  const [, got] = await Promise.all([a.send(1, long), b.receive(0)])
+  expect(got).toEqual(long)
+  await a.close()
+  await expect(b.receive(0)).rejects.toThrow('Worker 0 is gone: its thread has ended.')
+  await expect(b.send(0, long)).rejects.toThrow('Worker 0 is gone: its thread has ended.')
+  await b.close()
+})
+
+it('says what a relay refuses, that it is not there, and who left it', async () => {
+  const relay = await webSocketRelay()
+  const join = (rank: number, size: number, more = {}) => webSockets({ url: relay.url, name: 'r', rank, size, open, ...more })
+  const [first, second] = await Promise.all([join(0, 2), join(1, 2)])
+  await expect(join(0, 2)).rejects.toThrow('refused worker 0: "r" has a worker 0 already.\nGive each worker its own rank')
+  await expect(join(2, 3)).rejects.toThrow('refused worker 2: "r" has 2 workers, and not 3.')
+  await expect(join(0, 2, { name: 'alone', timeout: 40 })).rejects.toThrow('Not all 2 workers of "alone" appeared at ws://127.0.0.1')
+  await first.close()
+  await expect(second.receive(0)).rejects.toThrow('Worker 0 is gone: it left the relay.')
+  await relay.close()
+  await expect(second.receive(0)).rejects.toMatchObject({ code: 'PEER_LOST' })
+  await expect(join(0, 1)).rejects.toThrow('The relay at ' + relay.url + ' does not answer.\nStart it first: webSocketRelay({ port }).')
+})
+
+it('refuses places that are none in memory, relays and channels', async () => {
+  expect(() => sharedRings({ size: 0 })).toThrow('sharedRings got a size of 0.\nPass a positive integer')
+  expect(() => sharedRings({ size: 1, capacity: 100 })).toThrow('sharedRings got a capacity of 100.\nPass a power of two')
+  expect(() => linkOver(sharedRings({ size: 1 }), 1)).toThrow('linkOver got rank 1 of 1.\nPass a rank from 0 on')
+  expect(() => threads()).toThrow('This thread was not started by launchThreads.\nStart the threads')
+  await expect(webSockets({ url: 'ws://x', name: 'x', rank: 1, size: 1 })).rejects.toThrow('webSockets got rank 1 of 1.\nPass a rank')
+  await expect(channels({ rank: 0, channels: [undefined, undefined] })).rejects.toThrow('channels got rank 0 and no channel to 1.\nPass a channel') // prettier-ignore
+  await expect(channels({ rank: 0, channels: [undefined], piece: 70_000 })).rejects.toThrow('channels got pieces of 70000 bytes.\nPass an')
+  const [closed, never] = [
+    { ...channelPair()[0], readyState: 'closed' },
+    { ...channelPair()[0], readyState: 'connecting' },
+  ]
+  await expect(channels({ rank: 1, channels: [closed, undefined] })).rejects.toThrow('Worker 0 is gone: its channel was closed.')
+  await expect(channels({ rank: 1, channels: [never, undefined], timeout: 20 })).rejects.toThrow('The channel to worker 0 did not open within 20 ms.') // prettier-ignore
 })

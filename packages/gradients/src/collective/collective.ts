@@ -28,6 +28,8 @@ export interface Collective {
   sum(values: Float32Array): Promise<void>
   /** What each worker gave, by rank; lengths may differ. Who has not given anything when the signal comes is undefined, and what it gives later is dropped. */
   gather(bytes: Uint8Array, within?: AbortSignal): Promise<readonly (Uint8Array | undefined)[]>
+  /** What each worker gave, on one of them alone, by rank, as `gather` does; nothing on the others. */
+  collect(bytes: Uint8Array, to: number, within?: AbortSignal): Promise<readonly (Uint8Array | undefined)[] | undefined>
   /** Part i goes to worker i; what each worker had for this one, by rank. Throws BAD_OPTION for another number of parts. */
   spread(parts: readonly Uint8Array[]): Promise<readonly Uint8Array[]>
   /** What one worker gave, on all. */
@@ -130,6 +132,14 @@ export const collectiveOver = (link: Link): Collective => {
       const all = Array.from<Uint8Array | undefined>({ length: size })
       all[rank] = bytes.slice()
       await Promise.all(others.flatMap(to => [send(to, bytes, at), receive(to, at, within).then(got => (all[to] = got?.slice()))]))
+      return all
+    },
+    collect: async (bytes, to, within) => {
+      const at = post.round()
+      if (rank !== to) return send(to, bytes, at).then(() => undefined)
+      const all = Array.from<Uint8Array | undefined>({ length: size })
+      all[rank] = bytes.slice()
+      await Promise.all(others.map(from => receive(from, at, within).then(got => (all[from] = got?.slice()))))
       return all
     },
     spread: async parts => {

@@ -1,6 +1,6 @@
 import { execFileSync, spawn } from 'node:child_process'
 import { join } from 'node:path'
-import { mpi } from './mpi.js'
+import { handlesOf, mpi } from './mpi.js'
 
 const WORKER = join(__dirname, 'worker.fixture.ts')
 
@@ -44,7 +44,18 @@ tried('MPI ends all where one rank dies', async () => {
   expect((await run(3, 'die')).code).not.toBe(0)
 })
 
-it('says what it tried where there is no MPI, and of which kind one is that it does not know', async () => {
+it('says of which kind an MPI is that it does not know, and that a library is none', async () => {
+  const told = (text: string) => ({
+    func: () => (version: unknown) => ((version as Buffer).write(text), 0),
+    symbol: (name: string) => name,
+  })
+  expect(() => handlesOf(told('Cray MPT 7'))).toThrow('This MPI is of a kind that is not known: Cray MPT 7.\nUse MPICH or Open MPI.')
+  expect(handlesOf(told('MPICH Version: 4.0.2'))).toEqual({ type: 'int', world: 0x44000000, byte: 0x4c00010d })
+  expect(handlesOf(told('Open MPI v4.1.4')).world).toBe('ompi_mpi_comm_world')
+  await expect(mpi({ library: 'libc.so.6' })).rejects.toMatchObject({ code: 'UNSUPPORTED' })
+})
+
+it('says what it tried where there is no MPI', async () => {
   await expect(mpi({ library: 'libnone.so' })).rejects.toThrow(
     'No MPI library was found: tried libnone.so.\nInstall MPICH or Open MPI and koffi',
   )

@@ -57,14 +57,21 @@ const load = async (tried: readonly string[]): Promise<Library> => {
   throw missing(tried, last)
 }
 
-/** Which of the two kinds of handles a library has. Throws UNSUPPORTED for a third. */
-const handlesOf = (library: Library): Handles => {
+const unknown = (what: string, cause?: unknown): CompressionError =>
+  new CompressionError('UNSUPPORTED', `This MPI is of a kind that is not known: ${what}.`, 'Use MPICH or Open MPI.', { version: what }, cause) // prettier-ignore
+
+/** Which of the two kinds of handles a library has. Throws UNSUPPORTED for a third, and a library that is no MPI. */
+export const handlesOf = (library: Library): Handles => {
   const version = Buffer.alloc(8192)
-  library.func('int MPI_Get_library_version(void* text, void* length)')(version, Buffer.alloc(8))
+  try {
+    library.func('int MPI_Get_library_version(void* text, void* length)')(version, Buffer.alloc(8))
+  } catch (cause) {
+    throw unknown('it does not say its version', cause)
+  }
   const text = version.toString('utf8', 0, version.indexOf(0))
   if (/MPICH|Intel|MVAPICH/i.test(text)) return { type: 'int', world: 0x44000000, byte: 0x4c00010d }
   if (/Open MPI/i.test(text)) return { type: 'void*', world: library.symbol('ompi_mpi_comm_world', 'void'), byte: library.symbol('ompi_mpi_byte', 'void') } // prettier-ignore
-  throw new CompressionError('UNSUPPORTED', `This MPI is of a kind that is not known: ${text.slice(0, 80)}.`, 'Use MPICH or Open MPI.', { version: text }) // prettier-ignore
+  throw unknown(text.slice(0, 80))
 }
 
 const callsOf = (library: Library, { type }: Handles) => ({

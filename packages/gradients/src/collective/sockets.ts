@@ -2,6 +2,7 @@ import { CompressionError } from '@tersor/tensor'
 import { createConnection, createServer, type Server, type Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Link } from './collective.js'
+import { framed, frameReader } from './framing.js'
 import { lost, mailbox, type Mailbox } from './mailbox.js'
 
 export interface SocketOptions {
@@ -12,7 +13,6 @@ export interface SocketOptions {
   readonly timeout?: number
 }
 
-const HEADER = 4
 const RETRY = 50
 
 const addressOf = (text: string): { readonly path: string } | { readonly host: string; readonly port: number } => {
@@ -20,30 +20,10 @@ const addressOf = (text: string): { readonly path: string } | { readonly host: s
   return match ? { host: match[1], port: Number(match[2]) } : { path: text }
 }
 
-const frame = (bytes: Uint8Array): Buffer => {
-  const framed = Buffer.allocUnsafe(HEADER + bytes.byteLength)
-  framed.writeUInt32LE(bytes.byteLength, 0)
-  framed.set(bytes, HEADER)
-  return framed
-}
-
 /** Calls back for each whole message of a stream. */
 const unframed = (socket: Socket, take: (bytes: Uint8Array) => void): void => {
-  let [pieces, held]: [Buffer[], number] = [[], 0]
-  socket.on('data', (data: Buffer) => {
-    pieces.push(data)
-    held += data.byteLength
-    for (;;) {
-      if (held < HEADER) return
-      if (pieces[0].byteLength < HEADER) pieces = [Buffer.concat(pieces)]
-      const length = pieces[0].readUInt32LE(0)
-      if (held < HEADER + length) return
-      const all = Buffer.concat(pieces)
-      take(Uint8Array.from(all.subarray(HEADER, HEADER + length)))
-      pieces = [all.subarray(HEADER + length)]
-      held = all.byteLength - HEADER - length
-    }
-  })
+  const read = frameReader(take)
+  socket.on('data', (data: Buffer) => read(new Uint8Array(data.buffer, data.byteOffset, data.byteLength)))
 }
 
 const listen = async (address: string, meet: (socket: Socket) => void): Promise<Server> => {
@@ -105,7 +85,7 @@ export const sockets = async ({ rank, addresses, timeout = 30_000 }: SocketOptio
   }
   for (let other = 0; other < rank; other++) {
     const socket = await connect(other, addresses[other], until).catch(giveUp)
-    socket.write(frame(new Uint8Array(Uint32Array.of(rank).buffer)))
+    socket.write(framed(new Uint8Array(Uint32Array.of(rank).buffer)))
     attend(socket, other, box, () => {})
     join(socket, other)
   }
@@ -118,7 +98,7 @@ export const sockets = async ({ rank, addresses, timeout = 30_000 }: SocketOptio
     size,
     send: (to, bytes) =>
       new Promise<void>((resolve, reject) => {
-        socketTo(to).write(frame(bytes), error => (error ? reject(lost(to, error.message)) : resolve()))
+        socketTo(to).write(framed(bytes), error => (error ? reject(lost(to, error.message)) : resolve()))
       }),
     receive: (from, within) => box.take(from, within),
     close: async () => {

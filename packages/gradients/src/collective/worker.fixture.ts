@@ -1,10 +1,14 @@
 /** What each process of the tests does: sums, gathers large and small, and says so; `die` ends one of them in the middle. */
 import { mpi } from './mpi.js'
+import { workerData } from 'node:worker_threads'
 import { isLaunched, processes } from './processes.js'
+import { threads } from './threads.js'
 
-const peers = isLaunched() ? await processes() : await mpi()
+/** Of a thread, its arguments. */
+const given = (workerData as { readonly data?: readonly string[] } | null)?.data
+const peers = given ? threads() : isLaunched() ? await processes() : await mpi()
 const { rank, size } = peers
-if (process.argv.includes('die') && rank === 1) process.exit(3)
+if ((given ?? process.argv).includes('die') && rank === 1) process.exit(3)
 try {
   const values = new Float32Array(300_000).fill(rank + 1)
   await peers.sum(values)

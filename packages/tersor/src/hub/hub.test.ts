@@ -170,7 +170,7 @@ it('compresses what is named on the hub, says so in recipe and card, and makes i
   const out = fresh('from-hub')
   const data = 'hf:datasets/org/texts/part/text.txt'
   await json('compress', 'hf:org/pico', '--out', out, '--step', 'gptq(bits=4, group=8)', '--calibrate', data)
-  expect(await readRecipe(out)).toMatchObject({ model: 'hf:org/pico', calibrate: data })
+  expect(await readRecipe(out)).toMatchObject({ model: 'hf:org/pico', calibrate: [data] })
   const card = await readFile(join(out, 'README.md'), 'utf8')
   expect(card).toMatch(/^---\nbase_model: org\/pico\nbase_model_relation: quantized\nlibrary_name: tersor\n/)
   expect(card).toContain(`tersor compress hf:org/pico --out OUT --step "gptq(bits=4, group=8)" --calibrate ${data}`)
