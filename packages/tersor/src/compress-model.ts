@@ -1,10 +1,11 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { compress as run, pack, pipeline, type ProgressEvent, type Step } from '@tersor/core'
+import { compress as run, pack, pipeline } from '@tersor/core'
 import type { ScratchFolder } from '@tersor/formats/scratch'
 import type { OpenedModel } from '@tersor/models/open-model'
 import { CompressionError } from '@tersor/tensor'
 import { calibrationText, readCalibration } from './calibration.js'
 import { garbageCollector } from './collect-garbage.js'
+import type { CompressRequest, Hearing } from './compress-request.js'
 import { describeRun } from './describe-run.js'
 import { resultOf, type CompressionResult } from './compression-result.js'
 import { engineFacts } from './engine-facts.js'
@@ -20,42 +21,6 @@ import { verify, type Verification, type VerifyRequest } from './verify.js'
 import { weightBytes } from './weight-bytes.js'
 import { withModel } from './with-model.js'
 import { writerOf } from './writer-of.js'
-
-/** What a run of steps on a model is asked for. */
-export interface CompressRequest extends FormatFlags {
-  readonly out: string
-  readonly steps: readonly Step[]
-  readonly calibrate?: string | undefined
-  /** A text or images that the model is measured on before and after. */
-  readonly evaluate?: string | undefined
-  /** Whether quality is measured at all; where absent, on what there is. */
-  readonly quality?: boolean
-  /** Steps as they were written, and the model and files as a user named them, for the recipe; made of what they are where absent. */
-  readonly named?: {
-    readonly model?: string | undefined
-    readonly steps?: readonly string[] | undefined
-    readonly calibrate?: string | undefined
-  }
-  /** Whether a recipe and a card are written beside the result; they are where absent. */
-  readonly described?: boolean
-  readonly seed: number
-  readonly overwrite: boolean
-  readonly resume: boolean
-  /** Whether the result is run where it is meant to run. */
-  readonly verify: boolean
-  /** MiB. */
-  readonly activationMemory: number
-}
-
-/** Who hears of a run, and may stop it. */
-export interface Hearing {
-  readonly signal: AbortSignal
-  readonly onProgress: (event: ProgressEvent) => void
-  /** Of what is counted besides: windows that were measured. */
-  readonly onAdvance: (done: number, of: number, label: string) => void
-  /** Of the model that was opened and the batches that it learns from, before anything is done. */
-  readonly onOpened?: (model: OpenedModel, batches: number) => void
-}
 
 /** Runs steps on the model at a path and saves the result; what the command and `compressModel` do. */
 export const runCompression = (
