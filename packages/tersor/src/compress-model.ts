@@ -1,8 +1,9 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { compress as run, pack, pipeline, type ProgressEvent } from '@tersor/core'
+import { compress as run, pack, pipeline } from '@tersor/core'
 import type { OpenedModel } from '@tersor/models/open-model'
-import { calibrationText, readCalibration, type SampleFlags } from './calibration.js'
+import { calibrationText, readCalibration } from './calibration.js'
 import { garbageCollector } from './collect-garbage.js'
+import type { CompressRequest, Hearing } from './compress-request.js'
 import { describeRun } from './describe-run.js'
 import { resultOf, type CompressionResult } from './compression-result.js'
 import { engineFacts } from './engine-facts.js'
@@ -17,47 +18,13 @@ import { runReports } from './step-reports.js'
 import { asItIs } from './targets/as-it-is.js'
 import { chosenSteps } from './targets/chosen-steps.js'
 import { emptyImatrix, fillImatrix } from './targets/importance.js'
-import { inTarget, type TargetFlags } from './targets/in-target.js'
+import { inTarget } from './targets/in-target.js'
 import { withVariants } from './targets/variants.js'
 import { teeSink } from './tee-sink.js'
 import { verify, type Verification, type VerifyRequest } from './verify.js'
 import { weightBytes } from './weight-bytes.js'
 import { withModel } from './with-model.js'
 import { writerOf } from './writer-of.js'
-
-/** What a run of steps on a model is asked for. */
-export interface CompressRequest extends TargetFlags, SampleFlags {
-  readonly out: string
-  /** A text or images that the model is measured on before and after. */
-  readonly evaluate?: readonly string[] | undefined
-  /** Whether quality is measured at all; where absent, on what there is. */
-  readonly quality?: boolean
-  /** Steps as they were written, and the model and files as a user named them, for the recipe; made of what they are where absent. */
-  readonly named?: {
-    readonly model?: string | undefined
-    readonly steps?: readonly string[] | undefined
-    readonly calibrate?: readonly string[] | undefined
-  }
-  /** Whether a recipe and a card are written beside the result; they are where absent. */
-  readonly described?: boolean
-  readonly seed: number
-  readonly overwrite: boolean
-  readonly resume: boolean
-  /** Whether the result is run where it is meant to run. */
-  readonly verify: boolean
-  /** MiB. */
-  readonly activationMemory: number
-}
-
-/** Who hears of a run, and may stop it. */
-export interface Hearing {
-  readonly signal: AbortSignal
-  readonly onProgress: (event: ProgressEvent) => void
-  /** Of what is counted besides: windows that were measured. */
-  readonly onAdvance: (done: number, of: number, label: string) => void
-  /** Of the model that was opened and the batches that it learns from, before anything is done. */
-  readonly onOpened?: (model: OpenedModel, batches: number) => void
-}
 
 /** Runs steps on the model at a path and saves the result; what the command and `compressModel` do. */
 export const runCompression = (

@@ -1,10 +1,10 @@
 import type { CompressionResult, Share } from './compression-result.js'
 import { leftText } from './compression-result.js'
 import type { Measures } from './measures.js'
-import { bytesText, paint, tableOf, type Terminal } from './output.js'
+import { bytesText, paint, type Terminal } from './output.js'
 import { quoted } from './shell-text.js'
 import { chosenText } from './step-text.js'
-import { wrapped } from './table.js'
+import { tableOf, wrapped } from './table.js'
 import { verificationText, type Verification } from './verify.js'
 
 const WORST = 3

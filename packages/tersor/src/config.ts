@@ -9,7 +9,7 @@ import type { StepValue } from './step.js'
 import { callSource } from './swept-steps.js'
 
 /** Where a config is looked for, in this order. */
-export const CONFIG_NAMES = ['ts', 'mts', 'js', 'mjs', 'json', 'yaml', 'yml'].map(end => `tersor.config.${end}`)
+const CONFIG_NAMES = ['ts', 'mts', 'js', 'mjs', 'json', 'yaml', 'yml'].map(end => `tersor.config.${end}`)
 
 const TYPES: Readonly<Record<keyof Config, string>> = {
   ...{ model: 'string', calibrate: 'object', steps: 'object', for: 'string', out: 'string', seed: 'number', evaluate: 'object' },

@@ -1,7 +1,5 @@
 import pc from 'picocolors'
 
-export { tableOf } from './table.js'
-
 /** Where a command writes: results to `out`, progress and warnings to `err`. */
 export interface Terminal {
   readonly out: NodeJS.WritableStream & { readonly isTTY?: boolean }

@@ -2,7 +2,7 @@ import type { OpenedModel } from '@tersor/models/open-model'
 import { openModel } from '@tersor/models/open-model'
 import { hasCode, sizeOf } from '@tersor/tensor'
 import { hasText } from './commands/evaluate.js'
-import type { Hearing } from './compress-model.js'
+import type { Hearing } from './compress-request.js'
 import { measurerFor, type Measures } from './measures.js'
 
 /** What a result is worth, beside the model that it came from. */

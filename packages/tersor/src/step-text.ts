@@ -7,7 +7,7 @@ const descriptionOf = (method: string): Description | undefined =>
     .description
 
 /** The options of a step that are not what it does by itself. */
-export const chosenOptions = (method: string, options: RecordedOptions): RecordedOptions => {
+const chosenOptions = (method: string, options: RecordedOptions): RecordedOptions => {
   const table = descriptionOf(method)?.options ?? {}
   const defaults = recorded(Object.fromEntries(Object.entries(table).map(([name, { default: initial }]) => [name, initial])))
   return Object.fromEntries(Object.entries(options).filter(([name, value]) => JSON.stringify(value) !== JSON.stringify(defaults[name])))

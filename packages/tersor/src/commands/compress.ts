@@ -1,5 +1,6 @@
 import { askedRun } from '../asked-run.js'
-import { runCompression, type CompressRequest } from '../compress-model.js'
+import { runCompression } from '../compress-model.js'
+import type { CompressRequest } from '../compress-request.js'
 import { screenOf } from '../compression-screen.js'
 import { withLocalCopies, type HubNames } from '../hub/hub-arguments.js'
 import { inFormat } from '../in-format.js'

@@ -1,10 +1,10 @@
 import { sizeOfModel } from '@tersor/evaluation/size-of-model'
 import { openModel } from '@tersor/models/open-model'
 import { oneLine } from '@tersor/tensor'
-import { bytesText, note, paint, tableOf, writeResult, type Terminal } from '../output.js'
+import { bytesText, note, paint, writeResult, type Terminal } from '../output.js'
 import type { Provenance } from '@tersor/core'
 import { commandOf, readRecipe } from '../recipe.js'
-import { wrapped } from '../table.js'
+import { tableOf, wrapped } from '../table.js'
 import { notesOf } from '../with-model.js'
 
 /** Names are those of the file, which may be of any length and hold what steers a terminal. */

@@ -1,13 +1,13 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { CompressionError } from '@tersor/tensor'
 import { readCalibration } from '../calibration.js'
-import { columnsText, type Column } from '../columns.js'
-import { MEASURE_COLUMNS } from '../comparison-columns.js'
-import { layerSensitivity, type LayerSensitivity } from '../layer-sensitivity.js'
+import { columnsText } from '../columns.js'
+import { layerSensitivity } from '../layer-sensitivity.js'
 import { distanceOf, measurerFor } from '../measures.js'
 import { makeStep } from '../methods.js'
-import { bytesText, writeResult, type Terminal } from '../output.js'
+import { writeResult, type Terminal } from '../output.js'
 import { progressOn } from '../progress.js'
+import { SENSITIVITY_COLUMNS } from '../sensitivity-columns.js'
 import { writeTables, type TableFlags } from '../table-outputs.js'
 import { withModel } from '../with-model.js'
 
@@ -21,15 +21,6 @@ export interface SensitivityFlags extends TableFlags {
 
 /** Rows that a terminal shows. */
 const SHOWN = 20
-
-export const SENSITIVITY_COLUMNS: readonly Column<LayerSensitivity>[] = [
-  { key: 'layer', head: 'layer', of: row => row.layer },
-  { key: 'step', head: 'step', of: row => row.step },
-  { key: 'before', head: 'before', of: row => row.before, text: bytesText, minor: 4 },
-  { key: 'after', head: 'after', of: row => row.after, text: bytesText, minor: 3 },
-  { key: 'error', head: 'error', of: row => row.error, text: (value: number) => value.toExponential(2) },
-  ...MEASURE_COLUMNS,
-]
 
 /** The steps that a command line names; throws BAD_OPTION where there is none. */
 const candidatesOf = async (steps: readonly string[]) => {

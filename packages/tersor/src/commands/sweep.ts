@@ -1,27 +1,16 @@
 import { CompressionError } from '@tersor/tensor'
-import { columnsText, type Column } from '../columns.js'
-import { MEASURE_COLUMNS } from '../comparison-columns.js'
+import { columnsText } from '../columns.js'
 import type { OutputFormat } from '../format-flags.js'
-import { bytesText, note, paint, writeResult, type Terminal } from '../output.js'
+import { note, paint, writeResult, type Terminal } from '../output.js'
 import { progressOn } from '../progress.js'
 import { sweepModels, type SweepRequest } from '../sweep-models.js'
-import type { SweptRow } from '../swept-model.js'
+import { SWEEP_COLUMNS } from '../sweep-columns.js'
 import { writeTables, type TableFlags } from '../table-outputs.js'
 import { writerOf } from '../writer-of.js'
 
 export interface SweepFlags extends Omit<SweepRequest, 'format'>, TableFlags {
   readonly format?: OutputFormat
 }
-
-export const SWEEP_COLUMNS: readonly Column<SweptRow>[] = [
-  { key: 'best', head: '', of: row => (row.best ? '*' : '') },
-  { key: 'steps', head: 'steps', of: row => (row.steps.length === 0 ? 'original' : row.steps.join(' + ')) },
-  { key: 'bytes', head: 'size', of: row => row.bytes, text: bytesText },
-  { key: 'bitsPerWeight', head: 'bits/weight', of: row => row.bitsPerWeight, text: (value: number) => value.toFixed(2), minor: 2 },
-  { key: 'error', head: 'error', of: row => row.error, text: (value: number) => value.toExponential(2), minor: 3 },
-  ...MEASURE_COLUMNS,
-  { key: 'failed', head: 'failed', of: row => row.failed },
-]
 
 /** `tersor sweep MODEL --step "rtn(bits=[2,3,4])" --data FILE`: what every choice of options costs, and which are worth it. */
 export const sweep = async (terminal: Terminal, path: string, flags: SweepFlags, signal: AbortSignal): Promise<void> => {

@@ -9,7 +9,7 @@ import { plotOf } from './plot.js'
 export const FOOTER = `Made by Tersor ${VERSION}.`
 
 /** The end of a path: what tells models apart in a plot. */
-export const nameOfPath = (path: string): string =>
+const nameOfPath = (path: string): string =>
   path
     .replace(/[/\\]+$/, '')
     .split(/[/\\]/)

@@ -1,4 +1,4 @@
-import { SENSITIVITY_COLUMNS } from '../commands/sensitivity.js'
+import { SENSITIVITY_COLUMNS } from '../sensitivity-columns.js'
 import type { LayerSensitivity } from '../layer-sensitivity.js'
 import { distanceOf } from '../measures.js'
 import { FOOTER } from './comparison-page.js'

@@ -1,4 +1,4 @@
-import { SWEEP_COLUMNS } from '../commands/sweep.js'
+import { SWEEP_COLUMNS } from '../sweep-columns.js'
 import { distanceOf } from '../measures.js'
 import type { SweptRow } from '../swept-model.js'
 import { FOOTER, tradePlot } from './comparison-page.js'
