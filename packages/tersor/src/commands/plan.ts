@@ -1,4 +1,5 @@
-import { bytesText, note, outWidth, paint, tableOf, writeResult, type Terminal } from '../output.js'
+import { bytesText, note, outWidth, paint, writeResult, type Terminal } from '../output.js'
+import { tableOf } from '../table.js'
 import { memoryBound } from '../memory-bound.js'
 import { plannedTensors, unforeseen, type PlannedTensor } from '../plan/planned-tensors.js'
 import { chosenSteps } from '../targets/chosen-steps.js'
