@@ -18,7 +18,14 @@ const loadedBy = (file: string, seen = new Set<string>()): ReadonlySet<string> =
 const loaded = (path: string): string[] => [...loadedBy(join(ROOT, 'packages', path))].sort()
 
 it('starts the command line without an engine, a format or a method', () => {
-  expect(loaded('tersor/src/index.ts')).toEqual(['@tersor/core/version', '@tersor/models/formats', 'cli-table3', 'commander', 'picocolors'])
+  expect(loaded('tersor/src/index.ts')).toEqual([
+    '@tersor/core/version',
+    '@tersor/models/formats',
+    'cli-table3',
+    'commander',
+    'fastest-levenshtein',
+    'picocolors',
+  ])
   expect(['core/src/version.ts', 'models/src/opening/formats.ts'].flatMap(loaded)).toEqual([])
 })
 

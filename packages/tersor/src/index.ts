@@ -26,7 +26,7 @@ import {
   temperature,
   wholeNumber,
 } from './command-options.js'
-import { addLists, addPlan } from './more-commands.js'
+import { addLists, addPlan, type Run } from './more-commands.js'
 import { withChoices } from './with-choices.js'
 import { wantsColors, type Terminal } from './output.js'
 
@@ -48,8 +48,6 @@ const COMMANDS = {
 
 /** Loaded late, as commands are. */
 const withFormat = async <F extends { readonly out: string }>(flags: F) => (await import('./in-format.js')).inFormat(flags)
-
-export type Run = (work: (terminal: Terminal, signal: AbortSignal) => Promise<void> | void, flags: Record<string, unknown>) => Promise<void>
 
 const withGlobals = (command: Command): Command =>
   command

@@ -13,7 +13,10 @@ import {
 } from './command-options.js'
 import type { PlanFlags } from './commands/plan.js'
 import type { OutputFormat } from './format-flags.js'
-import type { Run } from './index.js'
+import type { Terminal } from './output.js'
+
+/** Does the work of a command and says what comes of it. */
+export type Run = (work: (terminal: Terminal, signal: AbortSignal) => Promise<void> | void, flags: Record<string, unknown>) => Promise<void>
 
 /** Adds `plan`. */
 export const addPlan = (
