@@ -129,7 +129,9 @@ it('keeps the cache small where it is told how', async () => {
   const coded = await json('evaluate', model, '--data', text, '--cache', 'rotated(encoding=int4(recent=2, block=2))')
   expect(coded.cacheBytes).toBeLessThan(whole.cacheBytes)
   const { err } = await run('generate', model, '--prompt', 'the', '--cache', 'snap(keep=4)')
-  expect(err).toContain('No policy, rewrite, encoding is called "snap".\nKnown are streaming-llm, h2o, tova, snap-kv,')
+  expect(err).toContain(
+    'No policy, rewrite, encoding is called "snap".\nDid you mean snap-kv? Known are streaming-llm, h2o, tova, snap-kv,',
+  )
   expect((await run('evaluate', model, '--data', text, '--metric', 'kl', '--reference', model, '--cache', 'random(keep=4)')).err).toContain(
     'kl reads no text through a cache.',
   )
@@ -192,7 +194,10 @@ describe('wrong usage exits with 2', () => {
     [['compress', 'MODEL', '--out', 'OUT'], 'error BAD_OPTION No step was given.\nPass --for RUNTIME'],
     [['compress', 'MODEL', '--out', 'OUT', '--step', 'prune(x=1)'], 'error UNKNOWN_METHOD No step is called "prune".\nKnown are '],
     [['compress', 'MODEL', '--out', 'OUT', '--step', 'rtn(bits=99)'], 'error BAD_OPTION rtn got bits = 99.\nPass an integer from 1 to 8'],
-    [['compress', 'MODEL', '--out', 'OUT', '--step', 'rtn(bitz=4)'], 'error BAD_OPTION rtn has no option "bitz".\nIts options are bits'],
+    [
+      ['compress', 'MODEL', '--out', 'OUT', '--step', 'rtn(bitz=4)'],
+      'error BAD_OPTION rtn has no option "bitz".\nDid you mean bits? Its options are bits',
+    ],
     [['compress', 'MODEL', '--out', 'OUT', '--step', 'rtn', '--format', 'tflite'], 'Allowed choices are huggingface, gguf'],
     [['compress', 'MODEL', '--out', 'OUT', '--step', 'rtn', '--seed', 'x'], 'Expected a whole number of at least 0'],
     [['evaluate', 'MODEL', '--data', 'TEXT', '--metric', 'top1'], 'error BAD_OPTION top1 does not measure a model of the kind language.'],
