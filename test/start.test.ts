@@ -23,6 +23,7 @@ it('starts the command line without an engine, a format or a method', () => {
     '@tersor/models/formats',
     'cli-table3',
     'commander',
+    'fastest-levenshtein',
     'node:util',
     'picocolors',
   ])

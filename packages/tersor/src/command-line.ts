@@ -28,7 +28,7 @@ import {
   temperature,
   wholeNumber,
 } from './command-options.js'
-import { addLists, addPlan } from './more-commands.js'
+import { addLists, addPlan, type Run } from './more-commands.js'
 import { withChoices } from './with-choices.js'
 import { fetchNamed } from './hub/fetch-named.js'
 import { untilInterrupted } from './until-interrupted.js'
@@ -49,8 +49,6 @@ const COMMANDS = {
   imatrix: async () => (await import('./commands/imatrix.js')).imatrix,
   inspect: async () => (await import('./commands/inspect.js')).inspect,
 } as const
-
-export type Run = (work: (terminal: Terminal, signal: AbortSignal) => Promise<void> | void, flags: Record<string, unknown>) => Promise<void>
 
 const withGlobals = (command: Command): Command =>
   command

@@ -12,7 +12,10 @@ import {
   TYPE,
 } from './command-options.js'
 import type { PlanFlags } from './commands/plan.js'
-import type { Run } from './command-line.js'
+import type { Terminal } from './output.js'
+
+/** Does the work of a command and says what comes of it. */
+export type Run = (work: (terminal: Terminal, signal: AbortSignal) => Promise<void> | void, flags: Record<string, unknown>) => Promise<void>
 
 /** Adds `plan`. */
 export const addPlan = (command: Command, run: Run): void => {

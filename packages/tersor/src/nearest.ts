@@ -1,7 +1,7 @@
 import { distance } from 'fastest-levenshtein'
 
 /** A name without what people write in different ways: case, dashes, dots, underscores, spaces. */
-export const plainName = (name: string): string => name.toLowerCase().replace(/[-_.\s]/g, '')
+const plainName = (name: string): string => name.toLowerCase().replace(/[-_.\s]/g, '')
 
 /** The name that is meant: itself, or the one that differs in case, dashes and underscores alone; undefined where there is none, or several. */
 export const sameName = <T extends string>(given: string, names: readonly T[]): T | undefined => {

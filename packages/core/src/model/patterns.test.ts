@@ -1,4 +1,5 @@
-import { matcher, whyNoPattern } from './patterns.js'
+import { whyNoPattern } from './pattern-text.js'
+import { matcher } from './patterns.js'
 
 const NAMES = [
   'model.layers.0.mlp.up_proj',

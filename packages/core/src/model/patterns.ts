@@ -1,39 +1,16 @@
 import picomatch from 'picomatch'
+import { expressionIn, isNegated, patternList, type Patterns } from './pattern-text.js'
 
-/** Names by a pattern, or by a list of them. */
-export type Patterns = string | readonly string[]
+export type { Patterns } from './pattern-text.js'
 
-/** `/…/` or `/…/i`. */
-const EXPRESSION = /^\/(.+)\/(i?)$/
 /** Names are no paths: * stands for dots and slashes too. */
 const OPTIONS = { bash: true, dot: true, noextglob: true, windows: false } as const
 
-const listOf = (patterns: Patterns): readonly string[] => (typeof patterns === 'string' ? [patterns] : patterns)
-
-const isNegated = (pattern: string): boolean => pattern.startsWith('!')
-
 const testOf = (pattern: string): ((name: string) => boolean) => {
-  const expression = EXPRESSION.exec(pattern)
-  if (expression) {
-    const regular = new RegExp(expression[1], expression[2])
-    return name => name === pattern || regular.test(name)
-  }
+  const expression = expressionIn(pattern)
+  if (expression) return name => name === pattern || expression.test(name)
   const glob = picomatch(pattern, OPTIONS)
   return name => name === pattern || glob(name) // brackets in a name stand for themselves
-}
-
-/** Why a pattern cannot be read; undefined where it can. */
-export const whyNoPattern = (patterns: Patterns): string | undefined => {
-  for (const pattern of listOf(patterns)) {
-    const text = isNegated(pattern) ? pattern.slice(1) : pattern
-    if (text === '') return `"${pattern}" names nothing`
-    try {
-      testOf(text)
-    } catch (cause) {
-      return (cause as Error).message
-    }
-  }
-  return undefined
 }
 
 /**
@@ -42,7 +19,7 @@ export const whyNoPattern = (patterns: Patterns): string | undefined => {
  * left out of what is `usual`.
  */
 export const matcher = (patterns: Patterns): ((name: string, usual?: boolean) => boolean) => {
-  const list = listOf(patterns)
+  const list = patternList(patterns)
   const taken = list.filter(each => !isNegated(each)).map(testOf)
   const left = list.filter(isNegated).map(each => testOf(each.slice(1)))
   return (name, usual = true) => (taken.length === 0 ? usual : taken.some(test => test(name))) && !left.some(test => test(name))

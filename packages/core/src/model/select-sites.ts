@@ -1,5 +1,6 @@
 import type { Method } from '../step/method.js'
-import { matcher, type Patterns } from './patterns.js'
+import { matcher } from './patterns.js'
+import type { Patterns } from './pattern-text.js'
 import { sitesOf, type Model, type OtherWeight, type Site } from './model.js'
 import { CompressionError } from '@tersor/tensor'
 

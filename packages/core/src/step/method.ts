@@ -1,7 +1,7 @@
 import type { Tensor, Tensor2D } from '@tensorflow/tfjs-core'
 import type { DType, Parameter } from '@tersor/tensor'
 import type { Model, Site } from '../model/model.js'
-import type { Patterns } from '../model/patterns.js'
+import type { Patterns } from '../model/pattern-text.js'
 import type { RecordedOptions } from './options.js'
 import type { ProgressEvent } from '../run/progress-event.js'
 import type { Rng } from '../run/rng.js'

@@ -1,6 +1,6 @@
 import * as v from 'valibot'
 import { CompressionError } from '@tersor/tensor'
-import { whyNoPattern, type Patterns } from '../model/patterns.js'
+import { whyNoPattern, type Patterns } from '../model/pattern-text.js'
 
 /** An option as it is recorded: as it was given, or the name and options of what was given. */
 export type RecordedOption = string | number | boolean | Recorded | readonly RecordedOption[]

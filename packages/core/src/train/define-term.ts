@@ -1,5 +1,5 @@
 import { defineValue, ONLY, type ValueDefinition } from '../step/define-method.js'
-import type { Patterns } from '../model/patterns.js'
+import type { Patterns } from '../model/pattern-text.js'
 import type { Made, OptionTable } from '../step/options.js'
 import type { Term } from './objective.js'
 import type { Parametrization, TrainingState } from './parametrization.js'

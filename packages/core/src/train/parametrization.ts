@@ -1,7 +1,7 @@
 import type { Scalar, Tensor } from '@tensorflow/tfjs-core'
 import type { DType, Parameter } from '@tersor/tensor'
 import type { Site } from '../model/model.js'
-import type { Patterns } from '../model/patterns.js'
+import type { Patterns } from '../model/pattern-text.js'
 import type { Rng } from '../run/rng.js'
 import type { Clock, Moment } from './moment.js'
 
