@@ -21,10 +21,8 @@ it('starts the command line without an engine, a format or a method', () => {
   expect(loaded('tersor/src/command-line.ts')).toEqual([
     '@tersor/core/version',
     '@tersor/models/formats',
-    'cli-table3',
     'commander',
     'fastest-levenshtein',
-    'node:util',
     'picocolors',
   ])
   expect(loaded('tersor/src/programs.ts')).toEqual(['@tersor/tensor', 'node:stream'])

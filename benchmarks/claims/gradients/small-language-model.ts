@@ -33,7 +33,7 @@ const windowsOfText = () =>
     return windowsOf(documents, model.tokenizer!, LENGTH + 1).filter(({ length }) => length === LENGTH + 1)
   }))
 
-export const PEAK = 3e-3
+const PEAK = 3e-3
 export const rate = (peak: number) => warmupCosine({ peak, warmup: 20, steps: STEPS })
 
 const trained = async (

@@ -41,6 +41,8 @@ const ghost: Claim = {
     rightAfter('ghosts of 25', () => ({ statistics: { ghost: 25 } })),
     rightAfter('ghosts of 10', () => ({ statistics: { ghost: 10 } })),
   ],
+  failing:
+    'ghosts of 25 rows hold (16 more right of 2,000), those of 10 are 14 behind, over three seeds of one epoch. Not tried: longer trainings',
   orders: ['ghosts of 25', 'ghosts of 10'].map(first => ({ figure: 'right', first, than: 'whole batches', orEqual: true })),
 }
 
@@ -68,6 +70,7 @@ const schedule: Claim = {
       return { transform: chain(clip({ norm: 5 }), nesterov({ learningRate: rates })) }
     }),
   ],
+  failing: 'behind by 35 of 2,000 images, with one seed. Not tried: longer trainings, another power of the norms, less smoothing',
   orders: [{ figure: 'right', first: 'refined', than: 'linear', orEqual: true }],
 }
 

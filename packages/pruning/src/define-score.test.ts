@@ -30,7 +30,7 @@ it('compares where its options say, and in runs for a pattern', async () => {
 })
 
 it('describes all its options, and checks them when the method is made', () => {
-  expect(Object.keys(squares.description.options)).toEqual(['sparsity', 'pattern', 'among', 'power', 'only'])
+  expect(Object.keys(squares.description.options)).toEqual(['sparsity', 'pattern', 'among', 'power', 'only', 'except'])
   expect(() => squares({ power: 0 })).toThrow('squares got power = 0.\nPass a number above 0: exponent.')
   expect(() => squares({ sparsity: 1 })).toThrow('squares got sparsity = 1.\nPass at least 0, below 1: fraction of weights removed.')
 })

@@ -2,10 +2,20 @@ import * as tf from '@tensorflow/tfjs-core'
 import { multipliesTiles, queriesTimesTiles, sharesTimesTiles, type TiledMatrices } from '@tersor/kernels/tile-products'
 import type { Parameter } from '@tersor/tensor'
 import { tiledMatrices } from '../codecs/tiled.js'
-import type { Held } from './attend-held.js'
 import { spansOf } from './entries.js'
 import { hiddenOf } from './hidden.js'
-import { entriesOf } from './page.js'
+import type { Entries } from './layer-cache.js'
+import { entriesOf, type Page } from './page.js'
+
+/** What attention goes over. */
+export interface Held {
+  readonly pages: readonly Page[]
+  /** Exact entries, the last of which are the queries' own. */
+  readonly held: readonly Entries[]
+  /** Positions of the queries. */
+  readonly queries: Int32Array
+  readonly window: number | null
+}
 
 /** Entries of some rows, with products of `count` queries a row. */
 interface Part {

@@ -1,22 +1,11 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { HIDDEN_FROM_SIGHT } from '@tersor/kernels/hidden-from-sight'
 import { softCap } from '@tersor/kernels/soft-cap'
-import { attendCodes } from './attend-codes.js'
+import { attendCodes, type Held } from './attend-codes.js'
 import { spansOf } from './entries.js'
 import { hiddenOf } from './hidden.js'
-import type { Entries } from './layer-cache.js'
-import { entriesOf, type Page } from './page.js'
+import { entriesOf } from './page.js'
 import { queriesTimes, sharesTimes } from './tree-products.js'
-
-/** What attention goes over. */
-export interface Held {
-  readonly pages: readonly Page[]
-  /** Exact entries, the last of which are the queries' own. */
-  readonly held: readonly Entries[]
-  /** Positions of the queries. */
-  readonly queries: Int32Array
-  readonly window: number | null
-}
 
 /** Entries of some rows, and products with them. */
 interface Segment {

@@ -2,7 +2,14 @@ import * as tf from '@tensorflow/tfjs-core'
 import type { Caches, Env, HeldCache, LayerCache } from '@tersor/core'
 import { replay, type Replay } from '@tersor/kernels/replay'
 import type { LanguageModel } from '../networks/language-model.js'
-import type { Decoder } from './decoder.js'
+
+/** Gives the logits after one more token, of caches whose entries it holds meanwhile. */
+export interface Decoder {
+  step(id: number): Promise<Float32Array>
+  /** Gives the entries back to the caches; the next step takes them again. */
+  release(): void
+  dispose(): void
+}
 
 /** What attention is asked for one more position. */
 interface Asked {

@@ -1,20 +1,12 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { spansOf, type Caches, type Entries, type Env, type HeldCache } from '@tersor/core'
 import { replay, type Replay } from '@tersor/kernels/replay'
-import { cutDecoder } from './cut-decoder.js'
+import { cutDecoder, type Decoder } from './cut-decoder.js'
 import { fixedLayerCache, type Added, type FixedRows } from './fixed-cache.js'
 import { roomyRows, type RoomyRows } from './fixed-rows.js'
 import type { LanguageModel } from '../networks/language-model.js'
 import { part } from '../networks/part.js'
 import { followsLength } from '../networks/rope.js'
-
-/** Gives the logits after one more token, of caches whose entries it holds meanwhile. */
-export interface Decoder {
-  step(id: number): Promise<Float32Array>
-  /** Gives the entries back to the caches; the next step takes them again. */
-  release(): void
-  dispose(): void
-}
 
 /** A layer has room for this many entries first; each time it is full, for four times as many, which is compiled anew. */
 const FIRST_ROOM = 256

@@ -1,6 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { piecesOf, type Caches, type Env, type Pause } from '@tersor/core'
-import { decoder, type Decoder } from './decoder.js'
+import type { Decoder } from './cut-decoder.js'
+import { decoder } from './decoder.js'
 import type { Dense } from '@tersor/tensor'
 import type { LanguageModel } from '../networks/language-model.js'
 
