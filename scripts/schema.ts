@@ -1,9 +1,6 @@
 /** `npm run schema`: writes the JSON schema of configs, which editors complete by, from what steps say of themselves. */
-import { writeFileSync } from 'node:fs'
+import { writeFormatted } from '../benchmarks/speed/write-formatted.js'
 import { fileURLToPath } from 'node:url'
 import { configSchema } from '../packages/tersor/src/config-schema.js'
 
-writeFileSync(
-  fileURLToPath(new URL('../packages/tersor/config.schema.json', import.meta.url)),
-  `${JSON.stringify(configSchema(), null, 2)}\n`,
-)
+await writeFormatted(fileURLToPath(new URL('../packages/tersor/config.schema.json', import.meta.url)), JSON.stringify(configSchema()))
