@@ -19,7 +19,11 @@ const run = async (
   ...args: string[]
 ): Promise<{ readonly lines: readonly Record<string, unknown>[]; readonly code: number }> => {
   const node = [process.execPath, '--conditions=@tersor/source', '--import', 'tsx', WORKER, ...args]
-  const child = spawn('mpirun', ['-n', String(size), ...node], { stdio: ['ignore', 'pipe', 'ignore'] })
+  const child = spawn('mpirun', ['-n', String(size), ...node], {
+    stdio: ['ignore', 'pipe', 'ignore'],
+    timeout: 60_000,
+    killSignal: 'SIGKILL',
+  })
   const pieces: Buffer[] = []
   child.stdout.on('data', (piece: Buffer) => pieces.push(piece))
   const code = await new Promise<number>(resolve => child.once('close', resolve))

@@ -121,6 +121,16 @@ export const mpi = async ({
       await wait()
     }
   }
+  /** What MPI reads from or writes to: nothing else would keep the bytes of a message that is under way. */
+  const underWay = new Set<Buffer>()
+  const kept = async (bytes: Buffer, work: () => Promise<void>): Promise<void> => {
+    underWay.add(bytes)
+    try {
+      await work()
+    } finally {
+      underWay.delete(bytes)
+    }
+  }
   /** One after the other for each worker: two that wait for the same message must not both take it. */
   const queues = Array.from({ length: size }, () => Promise.resolve() as Promise<unknown>)
   const receive = async (from: number, within?: AbortSignal): Promise<Uint8Array | undefined> => {
@@ -133,8 +143,10 @@ export const mpi = async ({
     }
     const length = number(into => calls.count(status, byte, into))
     const [bytes, request] = [Buffer.alloc(length), Buffer.alloc(STATUS)]
-    check('receive', calls.receive(bytes, length, byte, from, TAG, world, request))
-    await finished('receive', request)
+    await kept(bytes, () => {
+      check('receive', calls.receive(bytes, length, byte, from, TAG, world, request))
+      return finished('receive', request)
+    })
     return Uint8Array.from(bytes)
   }
   return collectiveOver(
@@ -143,8 +155,10 @@ export const mpi = async ({
       size,
       send: async (to, bytes) => {
         const [copy, request] = [Buffer.from(bytes), Buffer.alloc(STATUS)]
-        check('send', calls.send(copy, copy.byteLength, byte, to, TAG, world, request))
-        await finished('send', request)
+        await kept(copy, () => {
+          check('send', calls.send(copy, copy.byteLength, byte, to, TAG, world, request))
+          return finished('send', request)
+        })
       },
       receive: (from, within) => {
         const next = queues[from].then(() => receive(from, within))
