@@ -44,7 +44,13 @@ const loadKoffi = async (tried: readonly string[]): Promise<Koffi> => {
   }
 }
 
+/** UCX, over which MPICH sends, patches how memory is mapped and freed, and V8 crashed with that in one run of ten. It looks once, when it is loaded. */
+const leaveMemoryAlone = (): void => {
+  process.env.UCX_MEM_EVENTS ??= 'n'
+}
+
 const load = async (tried: readonly string[]): Promise<Library> => {
+  leaveMemoryAlone()
   const koffi = await loadKoffi(tried)
   let last: unknown
   for (const name of tried) {
@@ -90,6 +96,19 @@ const check = (what: string, code: number): void => {
   if (code !== 0) throw new CompressionError('PEER_LOST', `${what} of MPI answered ${code}.`, 'A worker is gone: start them again; a training with a checkpoint goes on from there.', { what, code }) // prettier-ignore
 }
 
+/** Holds what MPI reads from or writes to: nothing else would keep the bytes of a message that is under way. */
+const keeper = () => {
+  const underWay = new Set<Buffer>()
+  return async (bytes: Buffer, work: () => Promise<void>): Promise<void> => {
+    underWay.add(bytes)
+    try {
+      await work()
+    } finally {
+      underWay.delete(bytes)
+    }
+  }
+}
+
 /**
  * The workers that `mpirun` started: `mpirun -n 4 node train.js`. Where one of them dies, MPI ends all; start them again, and a training with
  * checkpoints goes on to the same weights. What is under way is looked at by a timer, so that waiting workers leave the cores to computing ones.
@@ -121,16 +140,7 @@ export const mpi = async ({
       await wait()
     }
   }
-  /** What MPI reads from or writes to: nothing else would keep the bytes of a message that is under way. */
-  const underWay = new Set<Buffer>()
-  const kept = async (bytes: Buffer, work: () => Promise<void>): Promise<void> => {
-    underWay.add(bytes)
-    try {
-      await work()
-    } finally {
-      underWay.delete(bytes)
-    }
-  }
+  const kept = keeper()
   /** One after the other for each worker: two that wait for the same message must not both take it. */
   const queues = Array.from({ length: size }, () => Promise.resolve() as Promise<unknown>)
   const receive = async (from: number, within?: AbortSignal): Promise<Uint8Array | undefined> => {
