@@ -96,6 +96,13 @@ const check = (what: string, code: number): void => {
   if (code !== 0) throw new CompressionError('PEER_LOST', `${what} of MPI answered ${code}.`, 'A worker is gone: start them again; a training with a checkpoint goes on from there.', { what, code }) // prettier-ignore
 }
 
+/** What a call puts into the room that it is given. */
+const number = (fill: (into: Buffer) => number): number => {
+  const into = Buffer.alloc(8)
+  check('a question', fill(into))
+  return into.readInt32LE(0)
+}
+
 /** Holds what MPI reads from or writes to: nothing else would keep the bytes of a message that is under way. */
 const keeper = () => {
   const underWay = new Set<Buffer>()
@@ -124,11 +131,6 @@ export const mpi = async ({
   const calls = callsOf(library, handles)
   const { world, byte } = handles
   const wait = (): Promise<void> => new Promise(resolve => setTimeout(resolve, poll))
-  const number = (fill: (into: Buffer) => number): number => {
-    const into = Buffer.alloc(8)
-    check('a question', fill(into))
-    return into.readInt32LE(0)
-  }
   check('init', calls.init(null, null))
   const rank = number(into => calls.rank(world, into))
   const size = number(into => calls.size(world, into))
