@@ -16,6 +16,8 @@ const OUTPUTS: Readonly<Record<string, readonly string[]>> = {
   gptq: ['--step', 'rtn(bits=4, group=32)', '--format', 'gptq'],
   packed: ['--step', 'rtn(bits=4, group=32)', '--format', 'compressed-tensors'],
   graph: ['--step', 'rtn(bits=4, group=16)', '--format', 'onnx'],
+  'files for transformers.js': ['--for', 'transformers.js'],
+  'files with halves': ['--for', 'onnxruntime', '--bits', '4', '--dtype', 'f16'],
 }
 
 it.each(Object.keys(OUTPUTS))('makes %s again, byte by byte, in the place and under the name that is asked for', async name => {
