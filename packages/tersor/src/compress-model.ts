@@ -54,7 +54,7 @@ export const runCompression = (
         signal,
         onProgress: event => [reports.onProgress, onProgress, collectGarbage].forEach(tell => tell(event)),
         sink: kept?.sink ?? output.sink,
-        scratch: output.scratch,
+        scratch: { ...output.scratch, remove: async () => {} }, // until all is said of the result: a run that is killed before goes on from there
         resume: flags.resume,
         ...(output.reopen ? { reopen: output.reopen } : {}),
         activationBytes: workOf(flags).activationBytes,
@@ -78,6 +78,7 @@ export const runCompression = (
       const quality = await qualityOf(model, path, saved, flags, hearing)
       const result = await resultOf({ model, path, saved, bytesBefore: await weightBytes(path), provenance, reports, seconds, quality })
       if (flags.described !== false) await describeRun({ model, path, flags, asked: given, result, facts: await engineFacts(engine) })
+      await output.scratch.remove()
       return { ...result, ...(verification ? { verification } : {}) }
     } finally {
       await output.scratch.close()
