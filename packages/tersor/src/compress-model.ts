@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { compress as run, pack, pipeline } from '@tersor/core'
+import type { ScratchFolder } from '@tersor/formats/scratch'
 import type { OpenedModel } from '@tersor/models/open-model'
 import { calibrationText, readCalibration } from './calibration.js'
 import { garbageCollector } from './collect-garbage.js'
@@ -9,7 +10,7 @@ import { resultOf, type CompressionResult } from './compression-result.js'
 import { engineFacts } from './engine-facts.js'
 import { inFormatOf } from './in-format-of.js'
 import { noteMemory } from './memory-bound.js'
-import { openOutput, type SavedModel } from './model-output.js'
+import { openOutput, type ModelOutput, type SavedModel } from './model-output.js'
 import { note, paint, widthOf, type Terminal } from './output.js'
 import { refusePlanned } from './planned-layers.js'
 import { measureQuality } from './quality.js'
@@ -54,7 +55,7 @@ export const runCompression = (
         signal,
         onProgress: event => [reports.onProgress, onProgress, collectGarbage].forEach(tell => tell(event)),
         sink: kept?.sink ?? output.sink,
-        scratch: { ...output.scratch, remove: async () => {} }, // until all is said of the result: a run that is killed before goes on from there
+        scratch: keptWhilePublished(output),
         resume: flags.resume,
         ...(output.reopen ? { reopen: output.reopen } : {}),
         activationBytes: workOf(flags).activationBytes,
@@ -85,6 +86,21 @@ export const runCompression = (
       tf.dispose(calibration)
     }
   })
+
+/** What a run leaves stays until all is said of a result that stands: one that is killed before goes on from there. */
+const keptWhilePublished = ({ scratch, reopen }: Pick<ModelOutput, 'scratch' | 'reopen'>): ScratchFolder => {
+  let stands = reopen !== undefined
+  return {
+    ...scratch,
+    publish: async kind => {
+      await scratch.publish(kind)
+      stands = kind === 'published'
+    },
+    remove: async () => {
+      if (!stands) await scratch.remove()
+    },
+  }
+}
 
 const qualityOf = async (model: OpenedModel, path: string, saved: SavedModel, flags: CompressRequest, hearing: Hearing) => {
   const { quality, evaluate, calibrate } = flags
