@@ -74,14 +74,14 @@ it('writes all files of transformers.js into one folder, and says which one is u
   expect((await readdir(folder)).filter(name => name.includes('partial'))).toEqual([])
 })
 
-it('leaves nothing beside the first file when it is stopped at another', async () => {
+it('leaves no half-written file when it is stopped at another than the first, and can go on', async () => {
   const events: string[] = []
   const err = new Writable({ write: (chunk, _encoding, done) => (events.push(String(chunk)), done()) })
   const stopped = main(['compress', model, '--out', at('stopped'), '--for', 'transformers.js'], { out: err, err })
   while (!(await readdir(folder)).some(name => name.startsWith('stopped.partial-'))) await new Promise(resolve => setTimeout(resolve, 1))
   process.emit('SIGINT')
   expect(await stopped).toBe(130)
-  expect((await readdir(folder)).filter(name => name.startsWith('stopped.partial'))).toEqual([])
+  expect((await readdir(folder)).filter(name => name.startsWith('stopped.partial-'))).toEqual([])
 })
 
 it.each([
