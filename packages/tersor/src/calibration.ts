@@ -4,7 +4,7 @@ import type { OpenedModel } from '@tersor/models'
 import { CompressionError } from '@tersor/tensor'
 import { basename } from 'node:path'
 import { preprocessingBeside } from './graph-images.js'
-import { graphInputs, holdsTensors } from './inputs/graph-inputs.js'
+import { graphInputs, holdTensors } from './inputs/graph-inputs.js'
 import { imageInputs } from './inputs/image-inputs.js'
 import { pickSpread } from './inputs/pick-samples.js'
 import { expandPaths } from './texts/files.js'
@@ -55,7 +55,7 @@ export const readCalibration = async (
   if (text && !(model.family === 'graph' && given.every(file => TENSORS.test(file)))) return textWindows(text, given, flags)
   refuseLength(flags.length)
   const files = await expandPaths(given)
-  if (model.family === 'graph' && (await allOf(files, holdsTensors))) {
+  if (model.family === 'graph' && (await holdTensors(files))) {
     const batches = await graphInputs(model.inputs, files, flags)
     return { batches, told: `${batches.length} batch${batches.length === 1 ? '' : 'es'} of ${nameOf(files)}`, ...shapesIn(batches) }
   }
@@ -69,9 +69,6 @@ export const readCalibration = async (
 
 /** Tensors by themselves: a graph of text takes them too, besides texts. */
 const TENSORS = /\.(safetensors|npy)$/i
-
-const allOf = async <T>(items: readonly T[], holds: (item: T) => Promise<boolean>): Promise<boolean> =>
-  (await Promise.all(items.map(holds))).every(Boolean)
 
 const nameOf = (files: readonly string[]): string => (files.length === 1 ? basename(files[0]) : `${files.length} files`)
 

@@ -1,5 +1,5 @@
 import type { Terminal } from './output.js'
-import { tableOf, widthOf } from './table.js'
+import { tableOf, tableWidth } from './table.js'
 
 /** A column of a table that goes to a terminal, into CSV, JSON or a page. */
 export interface Column<T> {
@@ -44,7 +44,7 @@ const fittingColumns = <T>(columns: readonly Column<T>[], rows: readonly T[], wi
 
 /** The table on a terminal; numbers stand on the right. */
 export const columnsText = <T>(terminal: Terminal, given: readonly Column<T>[], rows: readonly T[]): string => {
-  const columns = fittingColumns(filledColumns(given, rows), rows, widthOf(terminal))
+  const columns = fittingColumns(filledColumns(given, rows), rows, tableWidth(terminal))
   const right = columns.flatMap(({ of }, i) => (rows.some(row => typeof of(row) === 'number') ? [i] : []))
   return tableOf(
     terminal,

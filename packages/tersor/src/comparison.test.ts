@@ -5,7 +5,8 @@ import { toFloat32, type Dense } from '@tersor/tensor'
 import { compress, decode } from '@tersor/core'
 import { readFile } from 'node:fs/promises'
 import { stripVTControlCharacters } from 'node:util'
-import { json, run, scene } from './command.fixture.js'
+import { json, run } from './command.fixture.js'
+import { scene } from './scene.fixture.js'
 
 const { at, fresh } = scene({ layers: 2 })
 const small = () => fresh('small')

@@ -1,12 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { Writable } from 'node:stream'
-import { main } from './index.js'
-
-const run = async (...argv: string[]) => {
-  const texts = { out: '', err: '' }
-  const stream = (name: 'out' | 'err') => new Writable({ write: (chunk, _encoding, done) => ((texts[name] += String(chunk)), done()) })
-  return { code: await main(argv, { out: stream('out'), err: stream('err') }), ...texts }
-}
+import { runWords as run } from './command.fixture.js'
 
 it('completes commands, options, their words and names of steps in bash', async () => {
   const { out: script } = await run('completion', 'bash')

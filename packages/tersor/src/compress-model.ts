@@ -11,7 +11,7 @@ import { engineFacts } from './engine-facts.js'
 import { inFormatOf } from './in-format-of.js'
 import { noteMemory } from './memory-bound.js'
 import { openOutput, type ModelOutput, type SavedModel } from './model-output.js'
-import { note, paint, widthOf, type Terminal } from './output.js'
+import { note, paint, noteWidth, type Terminal } from './output.js'
 import { refusePlanned } from './planned-layers.js'
 import { measureQuality } from './quality.js'
 import { runFacts, stopped } from './run-facts.js'
@@ -116,7 +116,7 @@ const workOf = ({ calibrate, activationMemory }: CompressRequest) => ({
 const learnFrom = async (terminal: Terminal, model: OpenedModel, path: string, flags: CompressRequest): Promise<tf.Tensor[]> => {
   if (flags.calibrate.length === 0) return []
   const learned = await readCalibration(model, flags.calibrate, path, flags)
-  note(terminal, paint(terminal, calibrationText(learned, widthOf(terminal)), 'dim'))
+  note(terminal, paint(terminal, calibrationText(learned, noteWidth(terminal)), 'dim'))
   return learned.batches
 }
 

@@ -4,7 +4,7 @@ import type { Measures } from './measures.js'
 import { bytesText, paint, type Terminal } from './output.js'
 import { quoted } from './shell-text.js'
 import { chosenText } from './step-text.js'
-import { tableOf, wrapped } from './table.js'
+import { tableOf, inLines } from './table.js'
 import { verificationText, type Verification } from './verify.js'
 
 const WORST = 3
@@ -39,7 +39,7 @@ const worstLines = (terminal: Terminal, { layers }: CompressionResult): readonly
   [...layers]
     .sort((a, b) => b.error - a.error)
     .slice(0, WORST)
-    .map(({ layer, error }) => wrapped(terminal, `  ${error.toExponential(2)}  ${layer}`))
+    .map(({ layer, error }) => inLines(terminal, `  ${error.toExponential(2)}  ${layer}`))
 
 /** What one would type next. */
 const nextCommand = ({ source, out, quality }: CompressionResult): string =>
@@ -56,12 +56,12 @@ export const screenOf = (terminal: Terminal, result: CompressionResult & { reado
     sites,
     error?.toExponential(2) ?? '',
   ])
-  const line = (text: string | undefined): readonly string[] => (text === undefined ? [] : [wrapped(terminal, text)])
+  const line = (text: string | undefined): readonly string[] => (text === undefined ? [] : [inLines(terminal, text)])
   const times = bytesAfter < bytesBefore ? `${timesSmaller.toFixed(1)} times smaller` : 'not smaller'
   const worst = worstLines(terminal, result)
   return [
     ...(rows.length === 0 ? [] : [tableOf(terminal, ['step', 'options', 'sites', 'error'], rows, [2, 3]), '']),
-    wrapped(
+    inLines(
       terminal,
       `${paint(terminal, out, 'bold')}  ${bytesText(bytesBefore)} → ${bytesText(bytesAfter)}  ${paint(terminal, times, 'green')}  ${bitsPerWeight.toFixed(2)} bits/weight  ${seconds.toFixed(1)} s`,
     ),

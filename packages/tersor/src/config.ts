@@ -4,6 +4,7 @@ import { access, readFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import type { Config, ConfigStep } from './define-config.js'
+import { stands } from './kind-of.js'
 import { makeStep } from './methods.js'
 import type { StepValue } from './step.js'
 import { callSource } from './swept-steps.js'
@@ -29,11 +30,7 @@ const refuse = (path: string, what: string, remedy: string, cause?: unknown): Co
 export const findConfig = async (folder: string): Promise<string | undefined> => {
   for (const name of CONFIG_NAMES) {
     const path = join(folder, name)
-    const found = await access(path).then(
-      () => true,
-      () => false,
-    )
-    if (found) return path
+    if (await stands(path)) return path
   }
   return undefined
 }

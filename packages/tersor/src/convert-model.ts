@@ -1,7 +1,8 @@
 import { sizeOfModel } from '@tersor/evaluation/size-of-model'
 import { copyStore, type Parameter } from '@tersor/tensor'
 import { garbageCollector } from './collect-garbage.js'
-import { hasText } from './commands/evaluate.js'
+import { hasText } from './inputs/measured-inputs.js'
+import { defined } from './defined.js'
 import { nameInConfig } from './describe-run.js'
 import { describeOutput } from './describe-output.js'
 import type { FormatFlags, OutputFormat } from './format-flags.js'
@@ -30,7 +31,6 @@ export interface ConvertRequest extends Omit<FormatFlags, 'imatrix'> {
 export interface Converted {
   readonly out: string
   readonly format: OutputFormat
-  readonly imatrix?: string
   readonly bytesBefore: number
   readonly bytesAfter: number
   readonly seconds: number
@@ -64,22 +64,13 @@ export const convertModel = (
     await store.close?.()
     const [bytesBefore, bytesAfter] = [await weightBytes(path), await weightBytes(output.path)]
     const { format, type, imatrix, form, checkpointFormat, named } = flags
-    const given = Object.fromEntries(
-      Object.entries({ type, imatrix, form, checkpointFormat, dtype: flags.dtype }).filter(([, value]) => value !== undefined),
-    )
+    const given = defined({ type, imatrix, form, checkpointFormat, dtype: flags.dtype })
     const sources = { model: await hashOfModel(path), ...(imatrix === undefined ? {} : { imatrix: await hashOfData([imatrix]) }) }
     await describeOutput(flags.out, {
       recipe: recipeOf({ model: named?.model ?? path, steps: [], format, ...given, seed: 0, facts: {}, sources }),
       ...{ architecture: model.architecture, bytesBefore, bytesAfter },
       ...{ parameters: sizeOfModel(model).parameters, generates: hasText(model), saysItIs: nameInConfig(model) },
     })
-    return {
-      out: output.path,
-      format,
-      bytesBefore,
-      bytesAfter,
-      seconds: (Date.now() - started) / 1000,
-      notes: output.notes(),
-      ...(growth === undefined ? {} : { growth }),
-    }
+    const seconds = (Date.now() - started) / 1000
+    return { out: output.path, format, bytesBefore, bytesAfter, seconds, notes: output.notes(), ...defined({ growth }) }
   })

@@ -1,9 +1,10 @@
 import type { Step } from '@tersor/core'
 import { sizeOfModel } from '@tersor/evaluation/size-of-model'
 import type { OpenedModel } from '@tersor/models/open-model'
-import { hasText } from './commands/evaluate.js'
+import { hasText } from './inputs/measured-inputs.js'
 import type { CompressRequest } from './compress-request.js'
 import type { CompressionResult } from './compression-result.js'
+import { defined } from './defined.js'
 import { describeOutput } from './describe-output.js'
 import { stepSources } from './provenance-command.js'
 import { recipeOf, type Recipe } from './recipe.js'
@@ -36,11 +37,10 @@ const recipeOfRun = async ({ path, flags, asked, facts }: Run): Promise<Recipe> 
   const steps = named.steps ?? stepSources(eachStep(asked.steps))
   const { type, form, checkpointFormat, dtype, bits } = asked
   const learned = named.calibrate ?? calibrate
-  const given = {
+  const options = defined({
     ...{ type, imatrix: typeof imatrix === 'string' ? imatrix : undefined, form, checkpointFormat, dtype, for: asked.for, bits },
     ...{ calibrate: learned.length > 0 ? learned : undefined, samples, length, shuffle: shuffle || undefined },
-  }
-  const options = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined))
+  })
   const sources = await sourcesOf(path, { calibrate, imatrix: typeof imatrix === 'string' ? [imatrix] : [] })
   return recipeOf({ model: named.model ?? path, steps, format, ...options, seed, facts, sources })
 }

@@ -6,10 +6,11 @@ import { openModel, type GraphModel } from '@tersor/models'
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { Writable } from 'node:stream'
 import sharp from 'sharp'
 import { writeConvolution, writeMlp } from '../../onnx/src/file/toy-graph.fixture.js'
-import { main } from './index.js'
+import { json, runWords } from './command.fixture.js'
+
+const run = (...argv: string[]) => runWords(...argv, '--json', '--quiet')
 
 /** A photograph's stand-in: colours in quarters of an image twice as large as the networks take, and wider. */
 const COLOURS = [
@@ -93,18 +94,6 @@ const answersOf = async (path: string, images: string, nchw: boolean, [mean, dev
   dispose()
   await model.close?.()
   return answers
-}
-
-const run = async (...argv: string[]) => {
-  const texts = { out: '', err: '' }
-  const stream = (name: 'out' | 'err') => new Writable({ write: (chunk, _encoding, done) => ((texts[name] += String(chunk)), done()) })
-  const code = await main([...argv, '--json', '--quiet'], { out: stream('out'), err: stream('err') })
-  return { code, ...texts }
-}
-const json = async (...argv: string[]): Promise<object> => {
-  const { code, out, err } = await run(...argv)
-  expect({ code, err }).toEqual({ code: 0, err: '' })
-  return JSON.parse(out) as object
 }
 
 describe.each([

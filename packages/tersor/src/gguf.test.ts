@@ -6,9 +6,8 @@ import { fromFloat32, type Dense, type Parameter } from '@tersor/tensor'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { Writable } from 'node:stream'
 import { byteTokenizerJson } from './byte-tokenizer.fixture.js'
-import { main } from './index.js'
+import { json, runWords as run } from './command.fixture.js'
 
 let folder = ''
 beforeAll(async () => {
@@ -32,18 +31,6 @@ const save = async (
   for (const each of pico.params.names()) await sink.write(each, edit(each, (await pico.params.read(each)) as Dense))
   await (await sink.finish()).close?.()
   return at(name)
-}
-
-const run = async (...argv: string[]) => {
-  const texts = { out: '', err: '' }
-  const stream = (name: 'out' | 'err') => new Writable({ write: (chunk, _encoding, done) => ((texts[name] += String(chunk)), done()) })
-  const code = await main(argv, { out: stream('out'), err: stream('err') })
-  return { code, ...texts }
-}
-const json = async (...argv: string[]): Promise<any> => {
-  const { code, out, err } = await run(...argv, '--json', '--quiet')
-  expect({ code, err }).toEqual({ code: 0, err: '' })
-  return JSON.parse(out)
 }
 
 it.each([

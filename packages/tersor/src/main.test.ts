@@ -7,12 +7,11 @@ import { fromFloat32, type Dense, type Parameter } from '@tersor/tensor'
 import { cp, mkdir, mkdtemp, readdir, readFile, rename, rm, stat, symlink, truncate, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { Writable } from 'node:stream'
 import { setTimeout } from 'node:timers/promises'
 import { identityOf, movesToText } from '../../formats/src/files/moves.js'
 import { encodeRecord, parseJournal } from '../../formats/src/scratch/journal.js'
 import { byteTokenizerJson } from './byte-tokenizer.fixture.js'
-import { main } from './index.js'
+import { json, runWords as run, type Result } from './command.fixture.js'
 
 let folder = ''
 let model = ''
@@ -41,25 +40,6 @@ beforeAll(async () => {
   await writeFile(text, `${words.slice(0, 80).join(' ')}\n<|endoftext|>\n${words.slice(80).join(' ')}\n`)
 })
 afterAll(() => rm(folder, { recursive: true, force: true }))
-
-interface Result {
-  readonly code: number
-  readonly out: string
-  readonly err: string
-}
-
-const run = async (...argv: string[]): Promise<Result> => {
-  const texts = { out: '', err: '' }
-  const stream = (name: 'out' | 'err') => new Writable({ write: (chunk, _encoding, done) => ((texts[name] += String(chunk)), done()) })
-  const code = await main(argv, { out: stream('out'), err: stream('err') })
-  return { code, ...texts }
-}
-
-const json = async (...argv: string[]): Promise<any> => {
-  const { code, out, err } = await run(...argv, '--json', '--quiet')
-  expect({ code, err }).toEqual({ code: 0, err: '' })
-  return JSON.parse(out)
-}
 
 const fresh = (name: string): string => join(folder, name)
 const entries = () => readdir(folder)

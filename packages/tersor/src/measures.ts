@@ -2,9 +2,9 @@ import { comparePredictions, cosineSimilarity, perplexity, preparedBatch, topOne
 import type { EvaluationOptions } from '@tersor/evaluation/internal/each-output'
 import { repeatably } from '@tersor/kernels/repeatably'
 import type { OpenedModel } from '@tersor/models/open-model'
-import { graphInputs, holdsTensors } from './inputs/graph-inputs.js'
+import { graphInputs, holdTensors } from './inputs/graph-inputs.js'
+import { hasText, imagesFor, textOf, windowsFor, type Imaging } from './inputs/measured-inputs.js'
 import { expandPaths } from './texts/files.js'
-import { hasText, imagesFor, textOf, windowsFor, type Imaging } from './commands/evaluate.js'
 
 /** What is measured of a model; which depends on its kind and on what stands before it. */
 export interface Measures {
@@ -51,34 +51,20 @@ const spread = (windows: readonly Window[], most = Infinity, longest = Infinity)
 
 /** All of the data as it comes, without a word. */
 const IN_ORDER = { shuffle: false, seed: 0 }
-const SILENT = { tell: () => {} }
+const SILENT = (): void => {}
 
-const textMeasurer = async (
-  model: OpenedModel,
-  data: readonly string[],
-  { tokens, longest, ...run }: MeasureOptions,
-): Promise<Measurer> => {
-  const windows = spread(await windowsFor(model, { data, ...IN_ORDER }, SILENT), tokens, longest)
-  return {
-    alone: async each => ({ perplexity: (await perplexity(textOf(each), windows, run)).perplexity }),
-    against: async (each, reference) => {
-      const { perplexity: own, kl, flips } = await comparePredictions(textOf(each), textOf(reference), windows, run)
-      return { perplexity: own, kl, flips }
-    },
-  }
-}
+const textMeasurer = (windows: readonly Window[], run: EvaluationOptions): Measurer => ({
+  alone: async each => ({ perplexity: (await perplexity(textOf(each), windows, run)).perplexity }),
+  against: async (each, reference) => {
+    const { perplexity: own, kl, flips } = await comparePredictions(textOf(each), textOf(reference), windows, run)
+    return { perplexity: own, kl, flips }
+  },
+})
 
-const encoderMeasurer = async (
-  model: OpenedModel,
-  data: readonly string[],
-  { tokens, longest, ...run }: MeasureOptions,
-): Promise<Measurer> => {
-  const windows = spread(await windowsFor(model, { data, ...IN_ORDER }, SILENT), tokens, longest)
-  return {
-    alone: async () => ({}),
-    against: async (each, reference) => ({ cosine: (await cosineSimilarity(each, reference, windows, run)).cosine }),
-  }
-}
+const encoderMeasurer = (windows: readonly Window[], run: EvaluationOptions): Measurer => ({
+  alone: async () => ({}),
+  against: async (each, reference) => ({ cosine: (await cosineSimilarity(each, reference, windows, run)).cosine }),
+})
 
 const tensorMeasurer = async (
   model: OpenedModel & { family: 'graph' },
@@ -122,11 +108,12 @@ export const measurerFor = async (
   data: readonly string[],
   { tokens, longest, ...run }: MeasureOptions,
 ): Promise<Measurer> => {
-  if (hasText(model)) return repeatable(await textMeasurer(model, data, { tokens, longest, ...run }))
-  if (model.family === 'encoder') return repeatable(await encoderMeasurer(model, data, { tokens, longest, ...run }))
+  if (hasText(model) || model.family === 'encoder') {
+    const windows = spread(await windowsFor(model, { data, ...IN_ORDER }, SILENT), tokens, longest)
+    return repeatable(hasText(model) ? textMeasurer(windows, run) : encoderMeasurer(windows, run))
+  }
   const files = await expandPaths(data)
-  if (model.family === 'graph' && (await Promise.all(files.map(holdsTensors))).every(Boolean))
-    return repeatable(await tensorMeasurer(model, files, run))
+  if (model.family === 'graph' && (await holdTensors(files))) return repeatable(await tensorMeasurer(model, files, run))
   return imageMeasurer(model as Imaging, data, path, run)
 }
 

@@ -14,6 +14,9 @@ import { initializer, values, writeMlp } from '../../onnx/src/file/toy-graph.fix
 import { tinyBert } from '../../models/src/networks/tiny-bert.fixture.js'
 import { ONNX_FORMS } from './format-flags.js'
 import { main } from './index.js'
+import { json, runWords } from './command.fixture.js'
+
+const run = (...argv: string[]) => runWords(...argv, '--json', '--quiet')
 
 let folder = ''
 beforeAll(async () => {
@@ -25,19 +28,6 @@ beforeAll(async () => {
   await (await sink.finish()).close?.()
 })
 afterAll(() => rm(folder, { recursive: true, force: true }))
-
-const run = async (...argv: string[]): Promise<{ readonly code: number; readonly out: string; readonly err: string }> => {
-  const texts = { out: '', err: '' }
-  const stream = (name: 'out' | 'err') => new Writable({ write: (chunk, _encoding, done) => ((texts[name] += String(chunk)), done()) })
-  const code = await main([...argv, '--json', '--quiet'], { out: stream('out'), err: stream('err') })
-  return { code, ...texts }
-}
-
-const json = async (...argv: string[]): Promise<any> => {
-  const { code, out, err } = await run(...argv)
-  expect({ code, err }).toEqual({ code: 0, err: '' })
-  return JSON.parse(out)
-}
 
 it('compresses a graph and writes it as it came', async () => {
   const out = join(folder, 'small.onnx')

@@ -19,11 +19,11 @@ export const wantsColors = (out: { readonly isTTY?: boolean }, err: { readonly i
 /** Colours text where the terminal has colours. */
 export const paint = ({ colors }: Pick<Terminal, 'colors'>, text: string, color: Color): string => pc.createColors(colors)[color](text)
 
-/** Columns of what results go to; 100 where it is no terminal. */
-export const outWidth = ({ out }: Pick<Terminal, 'out'>): number => (out as { readonly columns?: number }).columns ?? 100
+/** Columns of texts among results; 100 where they go to no terminal. */
+export const textWidth = ({ out }: Pick<Terminal, 'out'>): number => (out as { readonly columns?: number }).columns ?? 100
 
-/** Columns of what notes go to; 80 where it is no terminal. */
-export const widthOf = ({ err }: Pick<Terminal, 'err'>): number => (err as { readonly columns?: number }).columns ?? 80
+/** Columns of notes and progress; 80 where they go to no terminal. */
+export const noteWidth = ({ err }: Pick<Terminal, 'err'>): number => (err as { readonly columns?: number }).columns ?? 80
 
 const UNITS = ['B', 'kB', 'MB', 'GB', 'TB']
 

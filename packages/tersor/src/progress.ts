@@ -1,7 +1,7 @@
 import { SingleBar } from 'cli-progress'
 import type { Model, ProgressEvent } from '@tersor/core'
-import { note, paint, type Terminal } from './output.js'
-import { shortened, wrapped } from './table.js'
+import { note, noteWidth, paint, type Terminal } from './output.js'
+import { inLines, shortened } from './table.js'
 
 export interface Progress {
   readonly onProgress: (event: ProgressEvent) => void
@@ -37,7 +37,7 @@ export const durationText = (seconds: number): string => {
 
 /** What is shown: a bar on a terminal, a line a stage elsewhere. */
 const shower = (terminal: Terminal) => {
-  const columns = (terminal.err as { readonly columns?: number }).columns ?? 80
+  const columns = noteWidth(terminal)
   const isBar = terminal.err.isTTY === true && !terminal.quiet
   const bar = isBar
     ? new SingleBar({
@@ -88,7 +88,7 @@ export const progressOn = (terminal: Terminal): Progress => {
     if (waiting.size === 0) return
     stop()
     for (const [text, sites] of waiting)
-      note(terminal, wrapped(terminal, `${paint(terminal, 'warning', 'yellow')} ${placesText(sites)}${text}`))
+      note(terminal, inLines(terminal, `${paint(terminal, 'warning', 'yellow')} ${placesText(sites)}${text}`))
     waiting.clear()
   }
   let sites = new Map<string, number>()

@@ -1,8 +1,9 @@
 import { VERSION } from '@tersor/core/version'
 import { CompressionError } from '@tersor/tensor'
-import { readFile, stat } from 'node:fs/promises'
+import { readFile } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import type { FormatFlags } from './format-flags.js'
+import { kindOf } from './kind-of.js'
 import { quoted } from './shell-text.js'
 import type { TargetName } from './targets/targets.js'
 
@@ -32,15 +33,9 @@ export interface Recipe extends Omit<FormatFlags, 'imatrix'> {
 /** Its name in a folder. */
 const IN_FOLDER = 'tersor.recipe.json'
 
-const isFolder = (path: string): Promise<boolean> =>
-  stat(path).then(
-    found => found.isDirectory(),
-    () => false,
-  )
-
 /** Where the recipe of an output is: in its folder, or beside its file under a name that no reader of weights takes for a part of it. */
 export const recipePath = async (out: string): Promise<string> =>
-  (await isFolder(out)) ? join(out, IN_FOLDER) : join(dirname(out), `${basename(out).replaceAll('.', '-')}.recipe.json`)
+  (await kindOf(out)) === 'folder' ? join(out, IN_FOLDER) : join(dirname(out), `${basename(out).replaceAll('.', '-')}.recipe.json`)
 
 const isRecipe = (value: unknown): value is Recipe => {
   const { tersor, model, steps, format, seed, sources, facts } = (value ?? {}) as Partial<Recipe>

@@ -1,7 +1,8 @@
 import '@tensorflow/tfjs-backend-cpu'
 import { cp, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
-import { json, run, scene } from './command.fixture.js'
+import { json, run } from './command.fixture.js'
+import { scene } from './scene.fixture.js'
 import { commandOf, readRecipe } from './recipe.js'
 
 const { at, fresh } = scene({ layers: 1, hidden: 64 })

@@ -1,12 +1,14 @@
 import type { Step } from '@tersor/core'
 import { CompressionError } from '@tersor/tensor'
-import { access, readdir, readFile, stat } from 'node:fs/promises'
+import { readdir, readFile, stat } from 'node:fs/promises'
 import { dirname, isAbsolute, join, relative, resolve } from 'node:path'
 import { runCompression } from './compress-model.js'
 import type { Hearing } from './compress-request.js'
 import { convertModel } from './convert-model.js'
+import { defined } from './defined.js'
 import { engineFacts } from './engine-facts.js'
 import { isHubName } from './hub/hub-name.js'
+import { stands } from './kind-of.js'
 import { makeStep } from './methods.js'
 import type { Terminal } from './output.js'
 import { readRecipe, recipePath, type Recipe } from './recipe.js'
@@ -22,12 +24,6 @@ export interface Repeated {
   /** What decides bytes and is another here: engine, threads or version. */
   readonly otherFacts: readonly string[]
 }
-
-const stands = (path: string): Promise<boolean> =>
-  access(path).then(
-    () => true,
-    () => false,
-  )
 
 /** A path of a recipe: as it was given, from the working folder or else from where the output stands, or a copy of what the hub has. */
 const found = async (path: string, beside: string, { signal, onAdvance }: Hearing): Promise<string> => {
@@ -87,6 +83,9 @@ const differences = async (was: string, is: string): Promise<readonly string[]> 
   return names.filter((_, i) => !same[i])
 }
 
+/** What decides no bytes. */
+const AS_RECORDED = { resume: false, verify: false, activationMemory: 512, quality: false } as const
+
 /**
  * Runs the recipe of an output again, into another place, and compares byte by byte.
  * Throws NOT_FOUND without a recipe, BAD_DATA where a source has changed since, and what the run throws.
@@ -104,45 +103,21 @@ export const repeatOutput = async (
   const model = await found(recipe.model, beside, hearing)
   const { calibrate: learned = [], samples, length, shuffle = false } = recipe
   const calibrate = await Promise.all(learned.map(file => found(file, beside, hearing)))
-  const imatrix = recipe.imatrix === undefined ? {} : { imatrix: await found(recipe.imatrix, beside, hearing) }
+  const imatrix = recipe.imatrix === undefined ? undefined : await found(recipe.imatrix, beside, hearing)
   await requireSame('model', [model], recipe.sources.model, ([path]) => hashOfModel(path))
   if (calibrate.length > 0) await requireSame('calibration', calibrate, recipe.sources.calibrate, hashOfData)
-  if (imatrix.imatrix !== undefined) await requireSame('imatrix', [imatrix.imatrix], recipe.sources.imatrix, hashOfData)
+  if (imatrix !== undefined) await requireSame('imatrix', [imatrix], recipe.sources.imatrix, hashOfData)
   const steps: readonly Step[] = await Promise.all(recipe.steps.map(text => makeStep(text, process.cwd())))
+  const { format, type, form, checkpointFormat, dtype, seed, bits, for: target } = recipe
+  const written = { format, ...defined({ type, form, checkpointFormat, dtype, imatrix }), out, overwrite }
   const named = { model: recipe.model, steps: recipe.steps, calibrate: learned }
-  const request = { ...formatOf(recipe), ...imatrix, out, overwrite, named }
-  const drawn = { ...(samples === undefined ? {} : { samples }), ...(length === undefined ? {} : { length }), shuffle }
-  if (steps.length === 0 && recipe.for === undefined) await convertModel(terminal, model, request, hearing)
-  else
-    await runCompression(
-      terminal,
-      model,
-      {
-        ...{
-          ...request,
-          ...drawn,
-          steps,
-          calibrate,
-          seed: recipe.seed,
-          resume: false,
-          verify: false,
-          activationMemory: 512,
-          quality: false,
-        },
-        ...(recipe.for === undefined ? {} : { for: recipe.for, formatIsAsked: true }),
-        ...(recipe.bits === undefined ? {} : { bits: recipe.bits }),
-      },
-      hearing,
-    )
+  if (steps.length === 0 && target === undefined) await convertModel(terminal, model, { ...written, named }, hearing)
+  else {
+    const read = { calibrate, ...defined({ samples, length }), shuffle }
+    const chosen = { steps, seed, ...defined({ for: target, bits }), formatIsAsked: true }
+    await runCompression(terminal, model, { ...written, ...read, ...chosen, named, ...AS_RECORDED }, hearing)
+  }
   const facts = await engineFacts(await startEngine({ ...terminal, quiet: true }))
   const otherFacts = Object.keys({ ...facts, ...recipe.facts }).filter(name => facts[name] !== recipe.facts[name])
   return { out, recipe, different: await differences(path, out), otherFacts }
 }
-
-const formatOf = ({ format, type, form, checkpointFormat, dtype }: Recipe) => ({
-  format,
-  ...(type === undefined ? {} : { type }),
-  ...(form === undefined ? {} : { form }),
-  ...(checkpointFormat === undefined ? {} : { checkpointFormat }),
-  ...(dtype === undefined ? {} : { dtype }),
-})

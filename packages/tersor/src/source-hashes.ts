@@ -18,7 +18,7 @@ const filesIn = async (folder: string): Promise<readonly string[]> => {
 }
 
 /** SHA-256 of files, with their names where they are several. */
-const hashOf = async (files: readonly string[], folder?: string): Promise<string> => {
+export const hashOf = async (files: readonly string[], folder?: string): Promise<string> => {
   const hash = createHash('sha256')
   for (const file of files) {
     if (folder !== undefined) hash.update(`${relative(folder, file).replaceAll('\\', '/')}\n`)

@@ -23,13 +23,18 @@ export const chosenText = (method: string, options: RecordedOptions): string =>
     .map(([name, value]) => callText({ name: '', options: { [name]: value } }).slice(1, -1))
     .join(' ')
 
-const valueSource = (value: RecordedOption): string => {
-  if (Array.isArray(value)) return `[${(value as readonly RecordedOption[]).map(valueSource).join(', ')}]`
-  if (typeof value === 'object') return stepSource((value as Recorded).name, (value as Recorded).options)
+/** A word, number or truth as the command line reads it back: words that look like another are quoted. */
+export const scalarSource = (value: string | number | boolean): string => {
   const text = String(value)
   const isWord = /^[^,"'()[\]\s]+$/.test(text) && !Number.isFinite(Number(text)) && text !== 'true' && text !== 'false'
   if (typeof value !== 'string' || isWord) return text
   return text.includes('"') ? `'${text}'` : `"${text}"`
+}
+
+const valueSource = (value: RecordedOption): string => {
+  if (Array.isArray(value)) return `[${(value as readonly RecordedOption[]).map(valueSource).join(', ')}]`
+  if (typeof value === 'object') return stepSource((value as Recorded).name, (value as Recorded).options)
+  return scalarSource(value)
 }
 
 /** A step as the command line reads it back, options that stand at their defaults left out. */

@@ -1,19 +1,13 @@
 import { VERSION } from '@tersor/core/version'
 import { CompressionError } from '@tersor/tensor'
 import { createHash } from 'node:crypto'
-import { createReadStream } from 'node:fs'
 import { appendFile, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
+import { hashOf } from './source-hashes.js'
 import { isSwept, type SweptModel } from './swept-model.js'
 
 /** What decides the rows of a sweep, in one hash. */
 export type SweepFacts = Readonly<Record<string, unknown>>
-
-const hashOfFile = async (path: string): Promise<string> => {
-  const hash = createHash('sha256')
-  for await (const piece of createReadStream(path)) hash.update(piece as Buffer)
-  return hash.digest('hex')
-}
 
 /** Of a file its bytes; of a folder names, sizes and times: models are large. */
 export const contentsOf = async (path: string): Promise<unknown> => {
@@ -27,7 +21,7 @@ export const contentsOf = async (path: string): Promise<unknown> => {
     const names = (await readdir(path)).sort()
     return Promise.all(names.map(async name => [name, ...(await stat(join(path, name)).then(found => [found.size, found.mtimeMs]))]))
   }
-  return size < 2 ** 28 ? hashOfFile(path) : [size, mtimeMs]
+  return size < 2 ** 28 ? hashOf([path]) : [size, mtimeMs]
 }
 
 export const fingerprintOf = (facts: SweepFacts): string =>

@@ -3,7 +3,8 @@ import { once } from 'node:events'
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
-import { json, scene } from './command.fixture.js'
+import { json } from './command.fixture.js'
+import { scene } from './scene.fixture.js'
 
 const { at, fresh } = scene({ layers: 1 })
 const MAIN = join(__dirname, 'command-line.ts')

@@ -1,6 +1,7 @@
 import '@tensorflow/tfjs-backend-cpu'
 import { appendFile, readdir, readFile, writeFile } from 'node:fs/promises'
-import { json, run, scene } from './command.fixture.js'
+import { json, run } from './command.fixture.js'
+import { scene } from './scene.fixture.js'
 import { sweepModels, type SweepRequest } from './sweep-models.js'
 import { withBest } from './swept-model.js'
 import { sweptSteps } from './swept-steps.js'

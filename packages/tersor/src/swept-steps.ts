@@ -1,6 +1,7 @@
 import type { StepCall, StepValue } from './step.js'
 import { parseStep } from './step.js'
 import { listMethods } from './methods.js'
+import { scalarSource } from './step-text.js'
 
 /** Whether an option of a step takes a list by itself, so that a list of it is one value. */
 const takesList = (name: string, option: string): boolean =>
@@ -34,9 +35,7 @@ const callsOf = (call: StepCall): readonly StepCall[] => {
 const valueSource = (value: StepValue): string => {
   if (Array.isArray(value)) return `[${(value as readonly StepValue[]).map(valueSource).join(', ')}]`
   if (isCall(value)) return callSource(value)
-  const text = String(value)
-  if (typeof value !== 'string' || /^[^,"'()[\]\s]+$/.test(text)) return text
-  return text.includes('"') ? `'${text}'` : `"${text}"`
+  return scalarSource(value as string | number | boolean)
 }
 
 /** A call as the command line reads it. */

@@ -1,7 +1,7 @@
 import { PassThrough } from 'node:stream'
 import { stripVTControlCharacters } from 'node:util'
 import type { Terminal } from './output.js'
-import { shortened, tableOf, wrapped } from './table.js'
+import { shortened, tableOf, inLines } from './table.js'
 
 const terminalOf = (columns: number | undefined, colors = false): Terminal => ({
   out: Object.assign(new PassThrough(), columns === undefined ? {} : { columns }),
@@ -26,7 +26,7 @@ it.each([60, 61, 72, 80, 100, 160])('never goes beyond %i columns, with colours 
     const many = ['name', ...Array.from({ length: 12 }, (_, i) => `measure ${i}`)]
     const numbers = [[ROWS[1][0], ...Array.from({ length: 12 }, () => '1234.5678')]]
     expect(longest(tableOf(terminal, many, numbers, [...many.keys()].slice(1)))).toBeLessThanOrEqual(columns)
-    expect(longest(wrapped(terminal, `${ROWS[1][0]} is stored as f16, since its numbers go beyond what it was`))).toBeLessThanOrEqual(
+    expect(longest(inLines(terminal, `${ROWS[1][0]} is stored as f16, since its numbers go beyond what it was`))).toBeLessThanOrEqual(
       columns,
     )
   }

@@ -13,7 +13,7 @@ const NO_FRAME = Object.fromEntries(
 )
 
 /** Columns of characters that a line may take; no end where results go into a file. */
-export const widthOf = ({ out }: Pick<Terminal, 'out'>): number => {
+export const tableWidth = ({ out }: Pick<Terminal, 'out'>): number => {
   const { columns } = out as { readonly columns?: number }
   return columns || Number(process.env.COLUMNS) || Infinity
 }
@@ -73,7 +73,7 @@ export const tableOf = (
 ): string => {
   const texts = rows.map(row => row.map(String))
   const natural = head.map((name, i) => texts.reduce((most, row) => Math.max(most, lengthOf(row[i] ?? '')), name.length))
-  const width = widthOf(terminal)
+  const width = tableWidth(terminal)
   const widths = fitted(natural, right, width)
   if (!widths) return stacked(terminal, head, texts, width)
   const table = new Table({
@@ -93,8 +93,8 @@ export const tableOf = (
 }
 
 /** Breaks a text between words where the terminal ends; later lines are indented by two. */
-export const wrapped = (terminal: Pick<Terminal, 'out'>, text: string): string => {
-  const width = widthOf(terminal)
+export const inLines = (terminal: Pick<Terminal, 'out'>, text: string): string => {
+  const width = tableWidth(terminal)
   const [first, ...words] = text.split(' ')
   const lines = [first]
   for (const word of words) {

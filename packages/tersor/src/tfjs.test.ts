@@ -2,9 +2,8 @@ import { openModel, picoLlama } from '@tersor/models'
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { Writable } from 'node:stream'
-import { main } from './index.js'
 import { openOutput } from './model-output.js'
+import { runWords as run } from './command.fixture.js'
 
 let folder = ''
 beforeAll(async () => {
@@ -12,13 +11,6 @@ beforeAll(async () => {
   await mkdir(join(folder, 'model'))
 })
 afterAll(() => rm(folder, { recursive: true, force: true }))
-
-const run = async (...argv: string[]) => {
-  const chunks = { out: '', err: '' }
-  const stream = (into: 'out' | 'err') => new Writable({ write: (chunk, _encoding, done) => ((chunks[into] += String(chunk)), done()) })
-  const code = await main(argv, { out: stream('out'), err: stream('err') })
-  return { code, ...chunks }
-}
 
 /** A dense layer of 3 × 2 codes and two plain biases, as tensorflowjs_converter writes them: 6 + 8 bytes. No engine has been loaded to make it. */
 const placeDense = async (): Promise<string> => {

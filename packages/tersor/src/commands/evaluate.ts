@@ -1,47 +1,23 @@
-import {
-  cosineSimilarity,
-  klDivergence,
-  perplexity,
-  preparedBatch,
-  readImages,
-  topOne,
-  topOneAgreement,
-  windowsOf,
-} from '@tersor/evaluation'
-import type { Tokenizer } from '@tersor/models'
+import { cosineSimilarity, klDivergence, perplexity, preparedBatch, topOne, topOneAgreement } from '@tersor/evaluation'
 import { openModel, type OpenedModel } from '@tersor/models/open-model'
 import { CompressionError } from '@tersor/tensor'
-import { basename } from 'node:path'
-import { preprocessingBeside } from '../graph-images.js'
-import { imagesPerBatch } from '../images-per-batch.js'
-import { graphInputs, holdsTensors } from '../inputs/graph-inputs.js'
-import { pickedPlaces } from '../inputs/pick-samples.js'
-import { bytesText, note, paint, widthOf, writeResult, type Terminal } from '../output.js'
+import { graphInputs, holdTensors } from '../inputs/graph-inputs.js'
+import { hasText, imagesFor, textOf, windowsFor, type DataFlags, type Imaging, type Tell } from '../inputs/measured-inputs.js'
+import { bytesText, note, paint, noteWidth, writeResult, type Terminal } from '../output.js'
 import { planFor } from '../plan-for.js'
 import { progressOn } from '../progress.js'
 import { expandPaths } from '../texts/files.js'
-import { readTexts } from '../texts/read-texts.js'
 import { firstIn } from '../texts/shown-text.js'
-import { encoderOf, refuseLength, textModelOf, windowLength } from '../texts/text-model.js'
 import { withModel } from '../with-model.js'
 
 export type Metric = 'perplexity' | 'top1' | 'kl' | 'agreement' | 'cosine'
 
-export interface EvaluateFlags {
-  /** Files, folders and patterns. */
-  readonly data: readonly string[]
-  readonly samples?: number
-  readonly length?: number
-  readonly shuffle: boolean
-  readonly seed: number
+export interface EvaluateFlags extends DataFlags {
   readonly metric?: Metric
   readonly reference?: string
   /** Policies of the cache as calls, in order. */
   readonly cache: readonly string[]
 }
-
-type Language = OpenedModel & { readonly family: 'language' }
-export type Imaging = Extract<OpenedModel, { family: 'image' | 'graph' }>
 
 /** What measures a model of each kind, the usual first. */
 const METRICS: Readonly<Record<OpenedModel['family'], readonly Metric[]>> = {
@@ -60,10 +36,6 @@ const REMEDIES: Readonly<Record<OpenedModel['family'], string>> = {
 
 const OF_TEXT: readonly Metric[] = ['perplexity', 'kl']
 
-/** Whether a model gives logits of a text's tokens. */
-export const hasText = (model: OpenedModel): boolean =>
-  model.family === 'language' || (model.family === 'graph' && model.text !== undefined)
-
 const wrongKind = (metric: Metric, family: OpenedModel['family']): CompressionError =>
   new CompressionError('BAD_OPTION', `${metric} does not measure a model of the kind ${family}.`, REMEDIES[family], { metric, family })
 
@@ -75,8 +47,7 @@ export const evaluate = (terminal: Terminal, path: string, flags: EvaluateFlags,
     if (flags.cache.length > 0 && metric !== 'perplexity')
       throw new CompressionError('BAD_OPTION', `${metric} reads no text through a cache.`, 'Leave --cache out, or use --metric perplexity.')
     const progress = progressOn(terminal)
-    const tell = (told: string, first?: string): void =>
-      note(terminal, paint(terminal, firstIn(`data: ${told}`, first, widthOf(terminal)), 'dim'))
+    const tell: Tell = (told, first) => note(terminal, paint(terminal, firstIn(`data: ${told}`, first, noteWidth(terminal)), 'dim'))
     const run = { signal, onProgress: (done: number, of: number) => progress.advance(done, of, metric) }
     try {
       const result = await MEASURES[metric](model, flags, { ...run, path, tell })
@@ -88,50 +59,11 @@ export const evaluate = (terminal: Terminal, path: string, flags: EvaluateFlags,
   })
 
 interface Run {
-  /** Says what was read, and the first of it. */
-  readonly tell: (told: string, first?: string) => void
+  readonly tell: Tell
   /** Of the model. */
   readonly path: string
   readonly signal: AbortSignal
   readonly onProgress: (done: number, of: number) => void
-}
-
-/** What takes text, and how. */
-export const textOf = (
-  model: OpenedModel,
-): Parameters<typeof perplexity>[0] & { readonly tokenizer?: Tokenizer | undefined; readonly contextLength: number } =>
-  model.family === 'graph' ? { ...model, ...model.text! } : (model as Language)
-
-/** What of data is read, and how. */
-export type DataFlags = Pick<EvaluateFlags, 'data' | 'samples' | 'length' | 'shuffle' | 'seed'>
-
-/** Windows of the texts, and what was read. */
-export const windowsFor = async (model: OpenedModel, flags: DataFlags, { tell }: Pick<Run, 'tell'>) => {
-  const text = textModelOf(model)!
-  const encoder = encoderOf(text)
-  const { texts, files, counted, first } = await readTexts(flags.data, { ...flags, ...(text.files ? { files: text.files } : {}) })
-  const windows = windowsOf(texts, encoder, windowLength(text, flags.length))
-  tell(`${counted} of ${files.length === 1 ? basename(files[0]) : `${files.length} files`}`, first)
-  return flags.samples === undefined ? windows : pickedPlaces(windows.length, { samples: flags.samples }).map(place => windows[place])
-}
-
-/** How a model takes images: a graph as is declared beside it, others in their own size. */
-export const imagesFor = async (model: Imaging, flags: DataFlags, path: string) => {
-  refuseLength(flags.length)
-  const data = await expandPaths(flags.data)
-  const pick = flags.samples === undefined ? {} : { pick: (count: number) => pickedPlaces(count, flags) }
-  if (model.family === 'image') {
-    const [height, width] = model.imageShape
-    return { images: await readImages(data, { size: [height, width], ...pick }), rows: imagesPerBatch(height, width) }
-  }
-  const preprocessing = await preprocessingBeside(model, path)
-  const [rows] = model.inputs[0].shape ?? []
-  const [height, width] = preprocessing.size
-  return {
-    images: await readImages(data, { size: preprocessing.size, ...pick }),
-    preprocessing,
-    rows: typeof rows === 'number' ? rows : imagesPerBatch(height, width),
-  }
 }
 
 /** Opens what a metric compares with, for as long as the work takes. */
@@ -153,7 +85,7 @@ const withReference = async <T>(metric: Metric, path: string | undefined, work: 
 const MEASURES: Readonly<Record<Metric, (model: OpenedModel, flags: EvaluateFlags, run: Run) => Promise<object>>> = {
   perplexity: async (model, flags, run) => {
     const cache = await planFor(flags.cache)
-    return perplexity(textOf(model), await windowsFor(model, flags, run), cache.length > 0 ? { ...run, cache } : run)
+    return perplexity(textOf(model), await windowsFor(model, flags, run.tell), cache.length > 0 ? { ...run, cache } : run)
   },
   top1: async (model, flags, { path, ...run }) => {
     const { images, ...how } = await imagesFor(model as Imaging, flags, path)
@@ -161,14 +93,14 @@ const MEASURES: Readonly<Record<Metric, (model: OpenedModel, flags: EvaluateFlag
   },
   kl: (model, flags, run) =>
     withReference('kl', flags.reference, async other =>
-      klDivergence(textOf(model), textOf(other), await windowsFor(model, flags, run), run),
+      klDivergence(textOf(model), textOf(other), await windowsFor(model, flags, run.tell), run),
     ),
   cosine: (model, flags, run) =>
-    withReference('cosine', flags.reference, async other => cosineSimilarity(model, other, await windowsFor(model, flags, run), run)),
+    withReference('cosine', flags.reference, async other => cosineSimilarity(model, other, await windowsFor(model, flags, run.tell), run)),
   agreement: (model, flags, { path, ...run }) =>
     withReference('agreement', flags.reference, async other => {
       const files = await expandPaths(flags.data)
-      if (model.family === 'graph' && (await Promise.all(files.map(holdsTensors))).every(Boolean)) {
+      if (model.family === 'graph' && (await holdTensors(files))) {
         const batches = await graphInputs(model.inputs, files, flags)
         return topOneAgreement(model, other, { batches: batches.length, batch: index => batches[index] }, run)
       }

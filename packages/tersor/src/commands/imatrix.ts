@@ -5,7 +5,7 @@ import { CompressionError } from '@tersor/tensor'
 import { basename } from 'node:path'
 import { calibrationText, readCalibration } from '../calibration.js'
 import { refuseExisting, refuseSource } from '../output-place.js'
-import { note, paint, widthOf, writeResult, type Terminal } from '../output.js'
+import { note, paint, noteWidth, writeResult, type Terminal } from '../output.js'
 import { progressOn } from '../progress.js'
 import { withModel } from '../with-model.js'
 
@@ -33,7 +33,7 @@ export const imatrix = (terminal: Terminal, path: string, flags: ImatrixFlags, s
     await refuseExisting(flags.out, flags.overwrite)
     const learned = await readCalibration(model, flags.calibrate, path, flags)
     const { batches } = learned
-    note(terminal, paint(terminal, calibrationText(learned, widthOf(terminal)), 'dim'))
+    note(terminal, paint(terminal, calibrationText(learned, noteWidth(terminal)), 'dim'))
     const progress = progressOn(terminal)
     try {
       const onProgress = (done: number, of: number) => progress.advance(done, of, 'imatrix')

@@ -4,7 +4,7 @@ import { oneLine } from '@tersor/tensor'
 import { bytesText, note, paint, writeResult, type Terminal } from '../output.js'
 import type { Provenance } from '@tersor/core'
 import { commandOf, readRecipe } from '../recipe.js'
-import { tableOf, wrapped } from '../table.js'
+import { tableOf, inLines } from '../table.js'
 import { notesOf } from '../with-model.js'
 
 /** Names are those of the file, which may be of any length and hold what steers a terminal. */
@@ -40,7 +40,7 @@ export const inspect = async (terminal: Terminal, path: string): Promise<void> =
       bytesText(size),
       bitsPerWeight.toFixed(2),
     ])
-    const title = `${paint(terminal, oneLine(model.architecture, LONGEST_NAME), 'bold')}  ${parameters.toLocaleString('en')} parameters  ${bytesText(bytes)}${made === undefined ? '' : `\n${wrapped(terminal, `made by: ${made}`)}`}`
+    const title = `${paint(terminal, oneLine(model.architecture, LONGEST_NAME), 'bold')}  ${parameters.toLocaleString('en')} parameters  ${bytesText(bytes)}${made === undefined ? '' : `\n${inLines(terminal, `made by: ${made}`)}`}`
     for (const line of notesOf(model)) note(terminal, line)
     writeResult(
       terminal,

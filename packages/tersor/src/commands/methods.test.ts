@@ -1,18 +1,10 @@
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { Writable } from 'node:stream'
 import { installedMethods } from '../installed-methods.js'
-import { main } from '../index.js'
 import { listMethods, makeStep } from '../methods.js'
 import { parseStep } from '../step.js'
-
-const run = async (argv: readonly string[], columns?: number) => {
-  const texts = { out: '', err: '' }
-  const stream = (name: 'out' | 'err') =>
-    Object.assign(new Writable({ write: (chunk, _encoding, done) => ((texts[name] += String(chunk)), done()) }), columns ? { columns } : {})
-  return { code: await main(argv, { out: stream('out'), err: stream('err') }), ...texts }
-}
+import { run } from '../command.fixture.js'
 
 it('shows one in full: options with text, default and range, and an example in double quotes', async () => {
   const { out } = await run(['methods', 'gptq'], 80)

@@ -3,7 +3,7 @@ import { CompressionError } from '@tersor/tensor'
 import { installedMethods } from '../installed-methods.js'
 import { isOwn, listMethods, type ListedMethod } from '../methods.js'
 import { didYouMean, sameName } from '../nearest.js'
-import { note, outWidth, paint, writeResult, type Terminal } from '../output.js'
+import { note, textWidth, paint, writeResult, type Terminal } from '../output.js'
 import { wrapped } from '../wrapped.js'
 
 const defaultText = (initial: unknown): string => (typeof initial === 'object' ? callText(initial as Made) : String(initial))
@@ -124,7 +124,7 @@ const namesOf = (listed: readonly ListedMethod[]): readonly string[] => [
 
 /** `tersor methods`: every step and policy, those of installed packages too; `tersor methods NAME`: one in full. Throws UNKNOWN_METHOD. */
 export const methods = async (terminal: Terminal, name?: string): Promise<void> => {
-  const width = outWidth(terminal)
+  const width = textWidth(terminal)
   const own = listMethods()
   const known = name === undefined ? [] : meantBy(name, own)
   if (known.length > 0)

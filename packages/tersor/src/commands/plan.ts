@@ -1,4 +1,4 @@
-import { bytesText, note, outWidth, paint, writeResult, type Terminal } from '../output.js'
+import { bytesText, note, textWidth, paint, writeResult, type Terminal } from '../output.js'
 import { tableOf } from '../table.js'
 import { memoryBound } from '../memory-bound.js'
 import { plannedTensors, unforeseen, type PlannedTensor } from '../plan/planned-tensors.js'
@@ -93,7 +93,7 @@ export const plan = async (
     const seconds = tensors.reduce((total, each) => total + (each.seconds ?? 0), 0)
     const needs = `at most ${bytesText(memory)} of memory${seconds > 0 ? `, about ${timeText(seconds)} of rounding, reading and writing aside` : ''}`
     const runs = runsOf(tensors)
-    const width = outWidth(terminal)
+    const width = textWidth(terminal)
     const head = ['tensor', ...(width < NARROW ? [] : ['count']), 'becomes', 'now', 'then']
     const right = head.map((_, i) => i).filter(i => head[i] !== 'tensor' && head[i] !== 'becomes')
     const total = `${paint(terminal, flags.format, 'bold')}  ${bytesText(bytesBefore)} → ${bytesText(bytes)}  ${((8 * bytes) / parameters).toFixed(2)} bits/weight\n${wrapped(needs, width)}`

@@ -1,8 +1,9 @@
 import { CompressionError } from '@tersor/tensor'
 import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
-import { access, mkdir, open, rename, rm, stat, symlink } from 'node:fs/promises'
+import { mkdir, open, rename, rm, stat, symlink } from 'node:fs/promises'
 import { dirname, join, relative } from 'node:path'
+import { stands } from '../kind-of.js'
 
 /** A file of a repository. */
 export interface HubFile {
@@ -27,12 +28,6 @@ export interface DownloadRequest {
 
 /** A connection that breaks is taken up again so often. */
 const ATTEMPTS = 3
-
-const stands = (path: string): Promise<boolean> =>
-  access(path).then(
-    () => true,
-    () => false,
-  )
 
 const sizeOfFile = (path: string): Promise<number> =>
   stat(path).then(

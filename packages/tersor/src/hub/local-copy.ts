@@ -1,6 +1,7 @@
 import { CompressionError } from '@tersor/tensor'
-import { access, mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
+import { stands } from '../kind-of.js'
 import { downloadInto, type HubFile } from './download.js'
 import { filesOfModel } from './files-of-model.js'
 import { hubFetch } from './hub-fetch.js'
@@ -14,12 +15,6 @@ export interface LocalCopyOptions {
 }
 
 const COMMIT = /^[0-9a-f]{40}$/
-
-const stands = (path: string): Promise<boolean> =>
-  access(path).then(
-    () => true,
-    () => false,
-  )
 
 const folderOf = ({ cache }: HubSettings, { type, name }: HubName): string => join(cache, [`${type}s`, ...name.split('/')].join('--'))
 

@@ -20,6 +20,9 @@ export const holdsTensors = async (path: string): Promise<boolean> => {
   return !(isRecord(value) && isRecord(value.images))
 }
 
+/** Whether all of some files do. */
+export const holdTensors = async (files: readonly string[]): Promise<boolean> => (await Promise.all(files.map(holdsTensors))).every(Boolean)
+
 /** Some rows of an array. */
 const rowsOf = ({ dtype, shape, bytes }: Dense, places: readonly number[]): Dense => {
   const size = bytes.length / shape[0]

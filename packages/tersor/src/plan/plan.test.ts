@@ -6,9 +6,8 @@ import { rtn } from '@tersor/quantization'
 import { cp, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { Writable } from 'node:stream'
-import { main } from '../index.js'
 import { ruleNotes } from './rule-notes.js'
+import { json, run } from '../command.fixture.js'
 
 let folder = ''
 let model = ''
@@ -22,18 +21,6 @@ beforeAll(async () => {
   await (await sink.finish()).close?.()
 })
 afterAll(() => rm(folder, { recursive: true, force: true }))
-
-const run = async (argv: readonly string[], columns?: number) => {
-  const texts = { out: '', err: '' }
-  const stream = (name: 'out' | 'err') =>
-    Object.assign(new Writable({ write: (chunk, _encoding, done) => ((texts[name] += String(chunk)), done()) }), columns ? { columns } : {})
-  return { code: await main(argv, { out: stream('out'), err: stream('err') }), ...texts }
-}
-const json = async (...argv: string[]): Promise<any> => {
-  const { code, out, err } = await run([...argv, '--json', '--quiet'])
-  expect({ code, err }).toEqual({ code: 0, err: '' })
-  return JSON.parse(out)
-}
 
 it.each([
   [['--step', 'rtn(bits=4, group=16)']],

@@ -1,6 +1,7 @@
 import type { Step } from '@tersor/core'
 import type { OpenedModel } from '@tersor/models/open-model'
 import { CompressionError } from '@tersor/tensor'
+import { defined } from '../defined.js'
 import type { FormatFlags, OutputFormat } from '../format-flags.js'
 import type { Target, Variant } from './target.js'
 import { TARGETS, type TargetName } from './targets.js'
@@ -68,11 +69,8 @@ export const inTarget = async <F extends TargetFlags>(model: OpenedModel, flags:
   if (flags.steps.length > 0) return { flags: { ...flags, format }, weighs: false, variants: [] }
   const request = { model, bits, format, calibrated: flags.calibrate.length > 0 }
   const { steps, options = {}, weighs = false } = target.plan(request)
-  const asked = Object.fromEntries(
-    ['type', 'form', 'dtype', 'checkpointFormat'].flatMap(key =>
-      flags[key as keyof F] === undefined ? [] : [[key, flags[key as keyof F]]],
-    ),
-  )
+  const { type, form, dtype, checkpointFormat } = flags
+  const asked = defined({ type, form, dtype, checkpointFormat })
   return {
     flags: { ...flags, ...options, ...asked, format },
     steps,

@@ -10,6 +10,7 @@ import { initializer, values, writeMlp } from '../../../onnx/src/file/toy-graph.
 import { encodeModel, graphBuilder, modelOf } from '@tersor/onnx/file'
 import { byteTokenizerJson } from '../byte-tokenizer.fixture.js'
 import { main } from '../index.js'
+import { json, runWords as run } from '../command.fixture.js'
 
 let folder = ''
 const at = (name: string): string => join(folder, name)
@@ -31,18 +32,6 @@ beforeAll(async () => {
   await writeFile(at('x.json'), JSON.stringify({ x: Array.from({ length: 8 }, (_, i) => [...values(96, i)]) }))
 })
 afterAll(() => rm(folder, { recursive: true, force: true }))
-
-const run = async (...argv: string[]) => {
-  const texts = { out: '', err: '' }
-  const stream = (name: 'out' | 'err') => new Writable({ write: (chunk, _encoding, done) => ((texts[name] += String(chunk)), done()) })
-  const code = await main(argv, { out: stream('out'), err: stream('err') })
-  return { code, ...texts }
-}
-const json = async (...argv: string[]): Promise<any> => {
-  const { code, out, err } = await run(...argv, '--json', '--quiet')
-  expect({ code, err }).toEqual({ code: 0, err: '' })
-  return JSON.parse(out)
-}
 /** What a result holds, by the names of its tensors. */
 const storedIn = async (path: string): Promise<Record<string, string>> => {
   const { tensors } = await json('inspect', path)

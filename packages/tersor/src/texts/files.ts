@@ -1,14 +1,10 @@
 import { CompressionError } from '@tersor/tensor'
-import { readdir, stat } from 'node:fs/promises'
+import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
+import { stands } from '../kind-of.js'
 
 /** What a shell would have expanded; a path that exists is never taken for one. */
 const PATTERN = /[*?[{]/
-
-const kindOf = async (path: string): Promise<'file' | 'folder' | undefined> => {
-  const found = await stat(path).catch(() => undefined)
-  return found && (found.isDirectory() ? 'folder' : 'file')
-}
 
 /** Files whose paths match, in the order of their names; links to folders are not followed. */
 const matching = async (pattern: string): Promise<readonly string[]> => {
@@ -28,7 +24,7 @@ const nothing = (given: string, what: string, remedy: string): CompressionError 
 
 /** The files that a path or a pattern stands for. */
 const filesFor = async (given: string): Promise<readonly string[]> => {
-  if ((await kindOf(given)) !== undefined) return [given]
+  if (await stands(given)) return [given]
   if (!PATTERN.test(given)) throw nothing(given, `There is nothing at ${given}.`, 'Check the path.')
   const found = await matching(given)
   if (found.length > 0) return found
@@ -48,5 +44,3 @@ export const filesIn = async (folder: string, ends: readonly string[]): Promise<
     .map(entry => join(entry.parentPath, entry.name))
     .sort()
 }
-
-export { kindOf }
