@@ -1,9 +1,8 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { forward, loadModel } from '@tersor/core'
-import { CompressionError } from '@tersor/tensor'
-import { eachOutput, type EvaluationOptions } from './each-output.js'
+import type { EvaluationOptions } from './each-output.js'
+import { eachPair } from './each-pair.js'
 import { checkFinite } from './log-softmax.js'
-import { batchWindows, inputOf, predicts, targetsOf, type TokenModel, type WindowBatch } from './window-batches.js'
+import { predicts, targetsOf, type TokenModel, type WindowBatch } from './window-batches.js'
 import type { Window } from './windows.js'
 
 /** What a text says of a model and of the reference that it is held against. */
@@ -25,13 +24,6 @@ const SUMS = ['loss', 'referenceLoss', 'kl', 'flips'] as const
 /** Four numbers of each position, computed on the engine: (positions, 4). */
 const rowsOf = (logits: tf.Tensor, expected: tf.Tensor, batch: WindowBatch): tf.Tensor => {
   const vocabulary = expected.shape[2]!
-  if (logits.shape[2] !== vocabulary)
-    throw new CompressionError(
-      'BAD_DATA',
-      `The model predicts ${logits.shape[2]} tokens, the reference ${vocabulary}.`,
-      'Compare models that share a vocabulary, such as a model and its compressed self.',
-      { got: logits.shape[2], expected: vocabulary },
-    )
   const [q, p] = [logits, expected].map(each => tf.logSoftmax(tf.reshape(each, [-1, vocabulary]))) // (positions, vocabulary)
   const targets = targetsOf(batch) as tf.Tensor2D
   const losses = [q, p].map(each => tf.neg(tf.gather(each, targets, 1, 1))) // (positions, 1)
@@ -55,26 +47,15 @@ export const comparePredictions = async (
 ): Promise<ComparedPredictions> => {
   const sums = new Float64Array(SUMS.length)
   let tokens = 0
-  const { weights, dispose } = await loadModel(reference, options.signal)
-  const batches = batchWindows(windows, model).map(batch => ({
-    size: batch.windows.length,
-    shape: [batch.rows, batch.positions],
-    input: () => inputOf(batch),
-    visit: async (logits: tf.Tensor) => {
-      const rows = tf.tidy(() => rowsOf(logits, forward(reference, inputOf(batch), { weights }), batch))
-      const values = await rows.data<'float32'>().finally(() => rows.dispose())
-      predicts(batch).forEach((counts, row) => {
-        if (!counts) return
-        tokens++
-        SUMS.forEach((_, column) => (sums[column] += values[row * SUMS.length + column]))
-      })
-    },
-  }))
-  try {
-    await eachOutput(model, batches, options)
-  } finally {
-    dispose()
-  }
+  await eachPair(model, reference, windows, options, async (logits, expected, batch) => {
+    const rows = tf.tidy(() => rowsOf(logits, expected, batch))
+    const values = await rows.data<'float32'>().finally(() => rows.dispose())
+    predicts(batch).forEach((counts, row) => {
+      if (!counts) return
+      tokens++
+      SUMS.forEach((_, column) => (sums[column] += values[row * SUMS.length + column]))
+    })
+  })
   sums.forEach(checkFinite)
   const [loss, referenceLoss, kl, flips] = [...sums].map(sum => sum / tokens)
   return { perplexity: Math.exp(loss), referencePerplexity: Math.exp(referenceLoss), kl: Math.max(0, kl), flips, tokens }

@@ -62,6 +62,13 @@ export const layoutOf = ({ codec, gradient: { shape } }: Coded): Layout => codec
 const decodeInto = (into: Float32Array, message: Message, { codec, gradient: { shape }, context }: Coded): void =>
   codec.decode(message, shape, into, context)
 
+/** What a message about a gradient says. */
+export const decodedOf = (message: Message, one: Coded): Float32Array => {
+  const decoded = new Float32Array(one.gradient.values.length)
+  decodeInto(decoded, message, one)
+  return decoded
+}
+
 /** Messages that are added as they are. */
 const sumMessages = async (peers: Collective, coded: readonly Coded[]): Promise<void> => {
   if (coded.length === 0) return
@@ -106,10 +113,9 @@ export const encodeOne = async (
   const context = contextOf(step, name, peers)
   const encoded = rule.before(values, state)
   const message = await codec.encode(encoded, shape, context)
-  const decoded = new Float32Array(values.length)
-  codec.decode(message, shape, decoded, context)
-  rule.sent(encoded, decoded, state)
-  return { gradient, codec, context, message }
+  const coded = { gradient, codec, context, message }
+  rule.sent(encoded, decodedOf(message, coded), state)
+  return coded
 }
 
 /** Gives all workers what all workers' codecs made of some gradients, by a rule. */

@@ -1,5 +1,15 @@
 import { fraction, integer } from '@tersor/core'
-import { bestRice, decodeHuffman, decodeRice, encodeHuffman, encodeRice, huffmanLengths, kMeans } from '@tersor/kernels'
+import {
+  bestRice,
+  decodeHuffman,
+  decodeRice,
+  encodeHuffman,
+  encodeRice,
+  gapsOf,
+  huffmanLengths,
+  kMeans,
+  spreadByGaps,
+} from '@tersor/kernels'
 import { placesOfLargest } from '@tersor/kernels/vectors'
 import { CompressionError, sizeOf } from '@tersor/tensor'
 import { countOf, defineCodec } from './define-codec.js'
@@ -27,12 +37,7 @@ const HEADER = 9
 /** Where symbols above 0 are, as gaps, and which they are. */
 const writtenAsGaps = (symbols: Uint8Array, clusters: number): Uint8Array => {
   const others = symbols.filter(symbol => symbol > 0)
-  const gaps = new Int32Array(others.length)
-  for (let i = 0, at = 0, last = -1; i < symbols.length; i++)
-    if (symbols[i] > 0) {
-      gaps[at++] = i - last - 1
-      last = i
-    }
+  const gaps = gapsOf(symbols)
   const parameter = bestRice(gaps)
   const codes = encodeRice(gaps, parameter)
   const header = new Uint8Array(HEADER)
@@ -57,10 +62,8 @@ const readGaps = (bytes: Uint8Array, clusters: number, n: number): Int32Array =>
   if (count > n) throw damaged(n)
   const gaps = decodeRice(bytes.subarray(HEADER, HEADER + length), view.getUint8(8), count)
   const others = readWhole(bytes.subarray(HEADER + length), clusters, count)
-  const symbols = new Int32Array(n)
-  let at = -1
-  gaps.forEach((gap, i) => (symbols[(at += gap + 1)] = others[i]))
-  if (at >= n) throw damaged(n)
+  const symbols = spreadByGaps(gaps, others, n)
+  if (!symbols) throw damaged(n)
   return symbols
 }
 

@@ -14,7 +14,7 @@ export interface Part {
 /** The form of a message, which both sides know: only the bytes travel. */
 export type Layout = Readonly<Record<string, Part>>
 
-const LENGTH = 4
+export const LENGTH = 4
 
 /** Those of a message, or of the longest where parts vary. */
 export const bytesOfLayout = (layout: Layout): number =>
@@ -38,13 +38,18 @@ export const joined = <T extends Float32Array | Uint8Array>(parts: readonly T[])
   return all
 }
 
-/** The bytes of one part, behind their number where that varies. */
-const packed = ({ bytes }: Dense, varies: boolean | undefined): readonly Uint8Array[] => {
-  if (!varies) return [bytes]
-  const length = new Uint8Array(LENGTH)
-  new DataView(length.buffer).setUint32(0, bytes.byteLength, true)
-  return [length, bytes]
+/** A length before what it is of. */
+export const lengthBytes = (length: number): Uint8Array => {
+  const bytes = new Uint8Array(LENGTH)
+  new DataView(bytes.buffer).setUint32(0, length, true)
+  return bytes
 }
+
+export const lengthAt = ({ buffer, byteOffset }: Uint8Array, at = 0): number => new DataView(buffer, byteOffset + at).getUint32(0, true)
+
+/** The bytes of one part, behind their number where that varies. */
+const packed = ({ bytes }: Dense, varies: boolean | undefined): readonly Uint8Array[] =>
+  varies ? [lengthBytes(bytes.byteLength), bytes] : [bytes]
 
 /** Messages one behind the other; with their layouts where parts vary. */
 export const packMessages = (messages: readonly Message[], layouts: readonly Layout[] = []): Uint8Array =>
@@ -63,8 +68,7 @@ export const unpackMessages = (bytes: Uint8Array, layouts: readonly Layout[]): r
   const partOf = ({ dtype, shape, varies }: Part): Dense => {
     const most = bytesOf(dtype, shape)
     if (!varies) return dense(dtype, shape, take(most))
-    const told = take(LENGTH)
-    const length = new DataView(told.buffer, told.byteOffset).getUint32(0, true)
+    const length = lengthAt(take(LENGTH))
     if (length > most) throw otherLength(length, `${most} or fewer`)
     return dense(dtype, [length / bytesOf(dtype, [1])], take(length))
   }

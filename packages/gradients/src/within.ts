@@ -3,27 +3,30 @@ import { addInto, scale } from '@tersor/kernels/vectors'
 import { finiteRange } from '@tersor/tensor'
 import type { Collective } from './collective/collective.js'
 import type { MessageCodec } from './define-codec.js'
-import { encodeOne, isCoded, layoutOf, valuesOf, type Coded, type Rule } from './coded-gradients.js'
+import { decodedOf, encodeOne, isCoded, layoutOf, valuesOf, type Coded, type Rule } from './coded-gradients.js'
 import { notFinite } from './greeting.js'
-import { floats, floatsOf, joined, packMessages, unpackMessages, type Layout, type Message } from './message.js'
-
-const HEADER = 4
+import {
+  floats,
+  floatsOf,
+  joined,
+  LENGTH,
+  lengthAt,
+  lengthBytes,
+  packMessages,
+  unpackMessages,
+  type Layout,
+  type Message,
+} from './message.js'
 
 /** Packets one behind the other, each behind its length; one byte less than nothing, 0, stands for one that did not come. */
 const packed = (packets: readonly (Uint8Array | undefined)[]): Uint8Array =>
-  joined(
-    packets.flatMap(packet => {
-      const length = new Uint8Array(HEADER)
-      new DataView(length.buffer).setUint32(0, packet ? packet.byteLength + 1 : 0, true)
-      return packet ? [length, packet] : [length]
-    }),
-  )
+  joined(packets.flatMap(packet => (packet ? [lengthBytes(packet.byteLength + 1), packet] : [lengthBytes(0)])))
 
 const unpacked = (bytes: Uint8Array, size: number): readonly (Uint8Array | undefined)[] => {
   let at = 0
   return Array.from({ length: size }, () => {
-    const length = new DataView(bytes.buffer, bytes.byteOffset + at).getUint32(0, true)
-    at += HEADER
+    const length = lengthAt(bytes, at)
+    at += LENGTH
     return length === 0 ? undefined : bytes.subarray(at, (at += length - 1))
   })
 }
@@ -41,17 +44,14 @@ const own = (loss: number, bad: boolean, small: readonly Float32Array[], coded: 
 
 /** The mean of what came, in the place of the gradients. */
 const average = (small: readonly Float32Array[], coded: readonly Coded[], came: readonly (readonly Message[])[]): void => {
-  ;[...small, ...coded.map(({ gradient }) => gradient.values)].forEach(values => values.fill(0))
+  const all = [...small, ...valuesOf(coded.map(({ gradient }) => gradient))]
+  all.forEach(values => values.fill(0))
   for (const [plain, ...messages] of came) {
     const joint = floatsOf(plain.small)
     small.reduce((at, values) => (addInto(values, joint.subarray(at, at + values.length)), at + values.length), 0)
-    coded.forEach(({ codec, gradient: { shape, values }, context }, i) => {
-      const decoded = new Float32Array(values.length)
-      codec.decode(messages[i], shape, decoded, context)
-      addInto(values, decoded)
-    })
+    coded.forEach((one, i) => addInto(one.gradient.values, decodedOf(messages[i], one)))
   }
-  ;[...small, ...coded.map(({ gradient }) => gradient.values)].forEach(values => scale(values, 1 / came.length))
+  all.forEach(values => scale(values, 1 / came.length))
 }
 
 /**
@@ -80,12 +80,7 @@ export const exchangeWithin = async (
   if (rank >= 0) throw notFinite(step.step, rank, (losses[rank] as Float32Array)[0])
   const there = came.filter(bytes => bytes !== undefined)
   average(small, coded, there.map(bytes => unpackMessages(bytes, layouts))) // prettier-ignore
-  if (!came[peers.rank])
-    coded.forEach(({ gradient: { shape, state }, context, message }) => {
-      const decoded = new Float32Array(shape.reduce((product, extent) => product * extent, 1))
-      codec.decode(message, shape, decoded, context)
-      rule.missed?.(decoded, state)
-    })
+  if (!came[peers.rank]) coded.forEach(one => rule.missed?.(decodedOf(one.message, one), one.gradient.state))
   coded.forEach(({ gradient: { values, state } }) => rule.behind(values, state))
   const told = losses.filter(loss => loss !== undefined)
   return { loss: told.reduce((sum, [loss]) => sum + loss, 0) / told.length }

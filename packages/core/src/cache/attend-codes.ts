@@ -1,4 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core'
+import { queriesTimesRows, sharesTimesRows, softmaxOver } from '@tersor/kernels/row-products'
 import { multipliesTiles, queriesTimesTiles, sharesTimesTiles, type TiledMatrices } from '@tersor/kernels/tile-products'
 import type { Parameter } from '@tersor/tensor'
 import { tiledMatrices } from '../codecs/tiled.js'
@@ -37,30 +38,6 @@ const codesIn = (tree: Parameter, count: number): TiledMatrices | undefined => {
   return multipliesTiles(codes, count) ? codes : undefined
 }
 
-/** Products with exact entries, (rows, width, size), of which there are few. */
-const exactProducts = (keys: Float32Array, values: Float32Array, [rows, width, size]: readonly number[], count: number) => ({
-  scores: (q: Float32Array): Float32Array => {
-    const scores = new Float32Array(rows * count * width)
-    for (let line = 0, at = 0; line < rows * count; line++)
-      for (let entry = 0; entry < width; entry++, at++) {
-        const key = (Math.floor(line / count) * width + entry) * size
-        let sum = 0
-        for (let i = 0; i < size; i++) sum += q[line * size + i] * keys[key + i]
-        scores[at] = sum
-      }
-    return scores
-  },
-  mix: (shares: Float32Array): Float32Array => {
-    const mixed = new Float32Array(rows * count * size)
-    for (let line = 0, at = 0; line < rows * count; line++)
-      for (let entry = 0; entry < width; entry++, at++) {
-        const value = (Math.floor(line / count) * width + entry) * size
-        for (let i = 0; i < size; i++) mixed[line * size + i] += shares[at] * values[value + i]
-      }
-    return mixed
-  },
-})
-
 /** All that is held, as parts; undefined where a page has codes that are not multiplied as they are. */
 const partsOf = ({ pages, held }: Held, count: number): readonly Part[] | undefined => {
   const parts: Part[] = []
@@ -73,9 +50,10 @@ const partsOf = ({ pages, held }: Held, count: number): readonly Part[] | undefi
   }
   spansOf(held).forEach(([from, to], i) => {
     const { keys, values, positions, counts } = held[i]
-    const width = keys.shape[1]!
-    const products = exactProducts(keys.dataSync<'float32'>(), values.dataSync<'float32'>(), keys.shape, count)
-    parts.push({ from, to, width, positions, counts, ...products })
+    const extents = keys.shape as [number, number, number]
+    const [k, v] = [keys, values].map(x => x.dataSync<'float32'>())
+    const products = { scores: (q: Float32Array) => queriesTimesRows(q, k, extents, count), mix: (p: Float32Array) => sharesTimesRows(p, v, extents, count) } // prettier-ignore
+    parts.push({ from, to, width: extents[1], positions, counts, ...products })
   })
   return parts
 }
@@ -108,11 +86,7 @@ const toShares = (parts: readonly Part[], scores: readonly Float32Array[], rows:
   for (let line = 0; line < rows * count; line++) {
     const row = Math.floor(line / count)
     const spans = parts.flatMap(({ from, to, width }, i) => (row < from || row >= to ? [] : [scores[i].subarray((line - from * count) * width, (line - from * count + 1) * width)])) // prettier-ignore
-    let most = -Infinity
-    for (const span of spans) for (let i = 0; i < span.length; i++) if (span[i] > most) most = span[i]
-    let sum = 0
-    for (const span of spans) for (let i = 0; i < span.length; i++) sum += span[i] = Math.exp(span[i] - most)
-    for (const span of spans) for (let i = 0; i < span.length; i++) span[i] /= sum
+    softmaxOver(spans)
   }
 }
 
