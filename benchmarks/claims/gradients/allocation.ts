@@ -1,8 +1,8 @@
 /** Choices by layer against one setting for all, at the error of that setting. */
 import type { Exchange, GradientTransform } from '@tersor/core'
 import { errorFeedback, lGreco, powerSgd, topK, type Collective } from '@tersor/gradients'
-import type { Claim, Side } from '../training/claim.js'
-import { figures, momentum, side, STEPS } from './small-language-model.js'
+import type { Claim } from '../training/claim.js'
+import { besideFirst, figures, momentum, side, STEPS } from './small-language-model.js'
 
 const [MOST_BYTES, WITHIN] = [0.75, 1.01]
 
@@ -12,6 +12,8 @@ interface Setting {
   readonly transform?: GradientTransform
 }
 
+const PARTS = { 'bytes against uniform': 'kilobytes a step', 'loss against uniform': 'loss' } as const
+
 const row = (name: string, says: string, { uniform, chosen, transform }: Setting): Claim => ({
   name,
   says: `a language model of two layers, four workers, ${STEPS} steps: ${says}`,
@@ -20,29 +22,7 @@ const row = (name: string, says: string, { uniform, chosen, transform }: Setting
     'bytes against uniform': { better: 'lower', digits: 3, tie: 0 },
     'loss against uniform': { better: 'lower', digits: 4, tie: 0 },
   },
-  sides: () => {
-    let base: Awaited<ReturnType<Side['measure']>>
-    return [
-      {
-        name: 'uniform',
-        measure: async seed => {
-          base = await side('uniform', uniform, transform).measure(seed)
-          return { ...base, 'bytes against uniform': 1, 'loss against uniform': 1 }
-        },
-      },
-      {
-        name: 'L-GreCo',
-        measure: async seed => {
-          const found = await side('L-GreCo', chosen, transform).measure(seed)
-          return {
-            ...found,
-            'bytes against uniform': found['kilobytes a step'] / base['kilobytes a step'],
-            'loss against uniform': found.loss / base.loss,
-          }
-        },
-      },
-    ]
-  },
+  sides: () => besideFirst([side('uniform', uniform, transform), side('L-GreCo', chosen, transform)], PARTS),
   orders: [
     { figure: 'bytes against uniform', first: 'L-GreCo', than: MOST_BYTES },
     { figure: 'loss against uniform', first: 'L-GreCo', than: WITHIN },

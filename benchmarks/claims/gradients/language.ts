@@ -2,13 +2,15 @@
 import { chain, clip, nesterov, sgd } from '@tersor/core'
 import { dgc, errorFeedback, exchanged, fedZip, half, oneBitAdam, plain, powerSgd, qsgd, sign, topK } from '@tersor/gradients'
 import type { Claim, Side } from '../training/claim.js'
-import { figures, momentum, rate, side, STEPS, uncompressed } from './small-language-model.js'
+import { besideFirst, figures, momentum, rate, side, STEPS, uncompressed } from './small-language-model.js'
 
 /** Within so many parts of the loss of what is sent as it is. */
 const WITHIN = 0.01
 
 /** `failing`: why it does not hold here. */
 const failing = (why: string, claim: Claim): Claim => ({ ...claim, failing: why })
+
+const PARTS = { 'against uncompressed': 'loss', 'bytes against uncompressed': 'kilobytes a step' } as const
 
 const row = (name: string, says: string, dense: Side, ...others: readonly Side[]): Claim => ({
   name,
@@ -18,30 +20,7 @@ const row = (name: string, says: string, dense: Side, ...others: readonly Side[]
     'against uncompressed': { better: 'lower', digits: 4, tie: 0 },
     'bytes against uncompressed': { better: 'lower', digits: 4, tie: 0 },
   },
-  sides: () => {
-    let base: Awaited<ReturnType<typeof dense.measure>>
-    return [
-      {
-        ...dense,
-        measure: async seed => {
-          const found = await dense.measure(seed)
-          base = found
-          return { ...found, 'against uncompressed': 1, 'bytes against uncompressed': 1 }
-        },
-      },
-      ...others.map(other => ({
-        ...other,
-        measure: async (seed: number) => {
-          const found = await other.measure(seed)
-          return {
-            ...found,
-            'against uncompressed': found.loss / base.loss,
-            'bytes against uncompressed': found['kilobytes a step'] / base['kilobytes a step'],
-          }
-        },
-      })),
-    ]
-  },
+  sides: () => besideFirst([dense, ...others], PARTS),
   orders: others.slice(0, 1).map(({ name }) => ({ figure: 'against uncompressed', first: name, than: 1 + WITHIN })),
 })
 

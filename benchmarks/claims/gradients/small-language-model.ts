@@ -17,7 +17,7 @@ import { freshModel } from '@tersor/models'
 import { readDocuments, windowsOf } from '@tersor/evaluation'
 import { join } from 'node:path'
 import { BUNDLED, openBundled } from '../bundled-model.js'
-import type { Figure, Side } from '../training/claim.js'
+import type { Figure, Figures, Side } from '../training/claim.js'
 
 const WORKERS = 4
 export const STEPS = 300
@@ -71,3 +71,16 @@ export const figures: Readonly<Record<string, Figure>> = {
 }
 export const momentum = chain(clip({ norm: 1 }), nesterov({ learningRate: rate(0.3), momentum: 0.9 }))
 export const uncompressed = side('uncompressed', peers => exchanged(peers, { codec: plain() }))
+
+/** Sides in order, with figures as parts of the first one's: of "against it" its figure. */
+export const besideFirst = ([first, ...others]: readonly Side[], parts: Readonly<Record<string, string>>): readonly Side[] => {
+  let base: Figures
+  const beside = (found: Figures): Figures => ({
+    ...found,
+    ...Object.fromEntries(Object.entries(parts).map(([name, of]) => [name, found[of] / base[of]])),
+  })
+  return [
+    { ...first, measure: async seed => beside((base = await first.measure(seed))) },
+    ...others.map(other => ({ ...other, measure: async (seed: number) => beside(await other.measure(seed)) })),
+  ]
+}

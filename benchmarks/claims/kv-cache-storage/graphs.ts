@@ -7,6 +7,7 @@ import { onnxDecoderSink } from '@tersor/onnx/decoder'
 import { mkdtemp } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { below, FIGURES, timed, WIDE } from '../kv-cache/step-after.js'
 import type { Claim, Side } from '../training/claim.js'
 import { bundledTexts } from './sessions.js'
 
@@ -119,45 +120,23 @@ const codes: Claim = {
   ],
 }
 
-const WIDE = {
-  ...{ architectures: ['LlamaForCausalLM'], model_type: 'llama', hidden_size: 512, intermediate_size: 1024, num_hidden_layers: 4 },
-  ...{ num_attention_heads: 8, num_key_value_heads: 8, vocab_size: 4096, max_position_embeddings: 8192 },
-}
-const STEPS = 24
-const LENGTHS = [1024, 4096]
-const figure = (length: number): string => `ms at ${length}`
-
-/** The median of some steps behind a text of so many tokens, in milliseconds. */
-const stepAfter = async (graph: TextGraph, tokens: number, options: SessionOptions): Promise<number> => {
-  const session = await openSession(graph, options)
-  await session.append(Array.from({ length: tokens }, (_, i) => (7 * i) % WIDE.vocab_size))
-  const times: number[] = []
-  for (let i = 0; i < STEPS; i++) {
-    const from = performance.now()
-    await session.append([i])
-    times.push(performance.now() - from)
-  }
-  session.dispose()
-  return times.slice(STEPS / 4).sort((a, b) => a - b)[Math.floor((STEPS * 3) / 8)]
-}
-
 const stepTimes: Claim = {
   name: 'step-time',
   says: 'a step of a graph of 4 layers of 8 heads of 64 with fused attention behind 1,024 and 4,096 entries: a cache of 8 and of 4 bits below floats',
   alone: true,
-  figures: Object.fromEntries(LENGTHS.map(length => [figure(length), { better: 'lower', digits: 2, tie: 0 } as const])),
+  figures: FIGURES,
   sides: () => {
     const graph = bundledTexts().then(({ model: { files = {} } }) =>
-      asGraph({ ...(freshModel(WIDE, { seed: 1 }) as LanguageModel), files }, 'fused'),
+      asGraph({ ...(freshModel({ ...WIDE, vocab_size: 4096 }, { seed: 1 }) as LanguageModel), files }, 'fused'),
     )
-    const timed = async (options: SessionOptions) => {
-      const found: Record<string, number> = {}
-      for (const length of LENGTHS) found[figure(length)] = await stepAfter(await graph, length, options)
-      return found
-    }
-    return [side('float', () => timed({})), side('8 bits', () => timed({ cacheBits: 8 })), side('4 bits', () => timed({ cacheBits: 4 }))]
+    const stepsWith = (options: SessionOptions) => timed(async () => openSession(await graph, options))
+    return [
+      side('float', () => stepsWith({})),
+      side('8 bits', () => stepsWith({ cacheBits: 8 })),
+      side('4 bits', () => stepsWith({ cacheBits: 4 })),
+    ]
   },
-  orders: LENGTHS.flatMap(length => ['8 bits', '4 bits'].map(first => ({ figure: figure(length), first, than: 'float' }))),
+  orders: below(['8 bits', '4 bits'], 'float'),
 }
 
 export const GRAPHS: readonly Claim[] = [exact, codes, stepTimes]

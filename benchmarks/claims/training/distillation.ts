@@ -1,15 +1,11 @@
 /** Claims about what a small network learns from a large one. */
 import {
   byPlace,
-  chain,
-  clip,
   compress,
   crossEntropy,
   frozen,
   leaves,
-  nesterov,
   pipeline,
-  rex,
   weighted,
   type Objective,
   type Pass,
@@ -18,7 +14,7 @@ import {
 import { ernieTiny, gkd, miniLm, onPolicy, pld, softLabels, type Blocks } from '@tersor/distillation'
 import type { LanguageModel } from '@tersor/models'
 import { PERPLEXITY, RIGHT, type Claim, type Side } from './claim.js'
-import { freshResNet8, IMAGES, openResNet, rightOf, stepsIn, trainOnImages } from './images.js'
+import { IMAGES, taughtOnImages } from './images.js'
 import { adamOnCosine } from './recipe.js'
 import { apartOnOwnTexts, givenTexts, ownTexts } from './sampler.js'
 import { bundled, perplexityOf, perplexityOfStories, storyBatches, textBatches, trainOnText, truncated } from './texts.js'
@@ -31,26 +27,12 @@ const OBJECTIVES: Readonly<Record<string, Objective>> = {
   PLD: pld({ temperature: 4 }), // as its authors take it for such images; at 1 the weights are those of the target alone
 }
 
-/** Steps in which the teacher gets used to images that went through JPEG. */
-const TEACHER_STEPS = 60
-
 const classes: Claim = {
   name: 'soft-labels',
   says: `a fresh ResNet-8 from ResNet-20, ${EPOCHS} epochs: soft labels above no teacher, PLD at least soft labels`,
   data: IMAGES,
   figures: { right: RIGHT },
-  sides: async () => {
-    const teacher = await trainOnImages(await openResNet('resnet20'), 0, { steps: TEACHER_STEPS })
-    const steps = stepsIn(EPOCHS)
-    const transform = chain(clip({ norm: 5 }), nesterov({ learningRate: rex({ peak: 0.05, steps }) }))
-    return Object.entries(OBJECTIVES).map(([name, objective]): Side => ({
-      name,
-      measure: async seed => {
-        const student = await freshResNet8(seed)
-        return { right: await rightOf(await trainOnImages(student, seed, { objective, teacher, steps, transform })) }
-      },
-    }))
-  },
+  sides: () => taughtOnImages(OBJECTIVES, EPOCHS),
   orders: [
     { figure: 'right', first: 'soft labels', than: 'no teacher' },
     { figure: 'right', first: 'PLD', than: 'no teacher' },

@@ -1,11 +1,26 @@
 /** The images that claims about training learn from and are measured on, and the networks that learn. */
-import { createRng, crossEntropy, crop, flip, imageBatches, train, type Model, type TrainOptions } from '@tersor/core'
+import {
+  chain,
+  clip,
+  createRng,
+  crossEntropy,
+  crop,
+  flip,
+  imageBatches,
+  nesterov,
+  rex,
+  train,
+  type Model,
+  type Objective,
+  type TrainOptions,
+} from '@tersor/core'
 import { readImages, topOne } from '@tersor/evaluation'
 import { freshModel, openModel, type ImageClassifier, type RawConfig } from '@tersor/models'
 import { copyStore, memorySink } from '@tersor/tensor'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { DATA } from '../bundled-model.js'
+import type { Side } from './claim.js'
 import { adamOnCosine } from './recipe.js'
 
 export const IMAGES = 'cifar10-resnet'
@@ -58,4 +73,21 @@ export const freshResNet8 = async (seed: number): Promise<Model> => {
   const config = JSON.parse(await readFile(join(DATA, `${IMAGES}/resnet20.json`), 'utf8')) as RawConfig
   const stages = (config.stages as RawConfig[]).map(stage => ({ ...stage, blocks: 1 }))
   return freshModel({ ...config, name: 'resnet8', stages }, { seed })
+}
+
+/** Steps in which a teacher gets used to images that went through JPEG. */
+const TEACHER_STEPS = 60
+
+/** A fresh ResNet-8 that learns by each objective, some of them from ResNet-20. */
+export const taughtOnImages = async (objectives: Readonly<Record<string, Objective>>, epochs: number): Promise<readonly Side[]> => {
+  const teacher = await trainOnImages(await openResNet('resnet20'), 0, { steps: TEACHER_STEPS })
+  const steps = stepsIn(epochs)
+  const transform = chain(clip({ norm: 5 }), nesterov({ learningRate: rex({ peak: 0.05, steps }) }))
+  return Object.entries(objectives).map(([name, objective]) => ({
+    name,
+    measure: async seed => {
+      const student = await freshResNet8(seed)
+      return { right: await rightOf(await trainOnImages(student, seed, { objective, teacher, steps, transform })) }
+    },
+  }))
 }
