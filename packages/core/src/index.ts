@@ -1,4 +1,6 @@
 export * from './model/model.js'
+export type * from './model/coupling.js'
+export { unitsAlong } from './shrink/spans.js'
 export * from './run/provenance.js'
 export * from './step/method.js'
 export type * from './run/progress-event.js'

@@ -2,6 +2,7 @@ import type { Tensor } from '@tensorflow/tfjs-core'
 import type { ParameterStore } from '@tersor/tensor'
 import type { AttentionFacts, LayerCache } from '../cache/layer-cache.js'
 import type { Provenance } from '../run/provenance.js'
+import type { Block, Change, Coupling, Remade } from './coupling.js'
 
 /** How a convolution walks its input: what the runner needs to unfold patches. */
 export interface ConvolutionGeometry {
@@ -157,16 +158,6 @@ export interface Stage {
   run(x: Tensor, env: Env): Tensor
 }
 
-/** Axes that must shrink together when neurons go. */
-export interface Coupling {
-  readonly members: readonly { readonly weight: string; readonly axis: number }[]
-  /**
-   * Whether only functions f with f(s · x) = s · f(x) for s > 0, such as ReLU, lie between its members: then the first members (those on
-   * output axes, biases included) may be divided by a factor a channel and the last one, on an input axis, multiplied by it.
-   */
-  readonly homogeneous?: boolean
-}
-
 /** Numbers that methods cannot compress where they stand, and what meets them there. */
 export interface OtherWeight {
   readonly name: string
@@ -178,12 +169,17 @@ export interface OtherWeight {
 export interface Model {
   readonly params: ParameterStore
   readonly stages: readonly Stage[]
+  /** Axes that shrink together. */
   readonly couplings?: readonly Coupling[]
+  /** Parts that can be left out. */
+  readonly blocks?: readonly Block[]
   readonly residual?: Residual
   /** Of an imported graph: weights that are no sites, largest first. */
   readonly others?: readonly OtherWeight[]
   /** The same network over other parameters, which decide what of it there is: a head of its own, batch norms folded or not, grids of inputs. */
   with?(params: ParameterStore): Model
+  /** The same kind of network with fewer units and blocks; asked by `shrink`, which has checked the change. */
+  remake?(change: Change): Remade
   /** What was done to the parameters so far, in order. */
   readonly provenance?: readonly Provenance[]
   /** What an imported graph computes with its parameters: a run goes on only over the same. */

@@ -182,11 +182,14 @@ export const resNetStages = (config: ResNetConfig, folded: boolean): readonly St
 
 /** Between the two convolutions of a block, once their norms are folded, lies a ReLU alone. */
 export const resNetCouplings = ({ groups }: ResNetConfig): readonly Coupling[] =>
-  groups.flatMap(blocksOf).map(({ first, second }) => ({
+  groups.flatMap(blocksOf).map(({ name, first, second }) => ({
+    name: `${name}.channels`,
+    kind: 'channels',
+    units: first.outputs,
     members: [
-      { weight: first.site.weight, axis: 0 },
-      { weight: `${first.site.name}.bias`, axis: 0 },
-      { weight: second.site.weight, axis: 1 },
+      { parameter: first.site.weight, axis: 0, role: 'writes' },
+      { parameter: `${first.site.name}.bias`, axis: 0, role: 'writes' },
+      { parameter: second.site.weight, axis: 1, role: 'reads' },
     ],
     homogeneous: true,
   }))

@@ -25,10 +25,13 @@ export const biasedModel = (parameters: Readonly<Record<string, Parameter>>): Mo
   stages: [stage('first', true), stage('second', false)],
   couplings: [
     {
+      name: 'first.channels',
+      kind: 'channels',
+      units: parameters['first.bias'].shape[0],
       members: [
-        { weight: 'first.weight', axis: 0 },
-        { weight: 'first.bias', axis: 0 },
-        { weight: 'second.weight', axis: 1 },
+        { parameter: 'first.weight', axis: 0, role: 'writes' },
+        { parameter: 'first.bias', axis: 0, role: 'writes' },
+        { parameter: 'second.weight', axis: 1, role: 'reads' },
       ],
       homogeneous: true,
     },

@@ -1,19 +1,14 @@
-import { definePass, walkStages, type Coupling, type Context, type Model } from '@tersor/core'
+import { definePass, unitsAlong, walkStages, type Coupling, type Context, type Model, type Span } from '@tersor/core'
 import { CompressionError, fromFloat32, sizeOf, toFloat32, type Dense, type Shape } from '@tersor/tensor'
 import { refuseActivationGrids } from './activation-grids.js'
 
 const NAME = 'cross-layer-equalization'
 
-/** A tensor whose channels along an axis share one factor. */
-interface Member {
-  readonly name: string
-  readonly axis: number
-}
-
-/** What is divided (outputs and their bias) and what is multiplied (the inputs of the layer behind). */
+/** What is divided (all that makes the units and goes with them) and what is multiplied (what reads them). */
 interface Pair {
-  readonly divided: readonly Member[]
-  readonly multiplied: Member
+  readonly units: number
+  readonly divided: readonly Span[]
+  readonly multiplied: readonly Span[]
 }
 
 interface Weight {
@@ -22,21 +17,29 @@ interface Weight {
   readonly source: Dense
 }
 
-const pairOf = ({ members }: Coupling): Pair => {
-  const all = members.map(({ weight, axis }) => ({ name: weight, axis }))
-  return { divided: all.slice(0, -1), multiplied: all[all.length - 1] }
+const pairOf = ({ members, units }: Coupling): Pair => ({
+  units,
+  divided: members.filter(({ role }) => role !== 'reads'),
+  multiplied: members.filter(({ role }) => role === 'reads'),
+})
+
+/** Calls back with each number of a span and the unit that it belongs to. */
+const eachOf = ({ values, shape }: Weight, span: Span, units: number, visit: (index: number, unit: number) => void): void => {
+  const unitAt = unitsAlong(span, units, shape[span.axis])
+  const inner = sizeOf(shape.slice(span.axis + 1))
+  for (let i = 0; i < values.length; i++) {
+    const unit = unitAt[Math.floor(i / inner) % unitAt.length]
+    if (unit >= 0) visit(i, unit)
+  }
 }
 
-/** Calls back with the channel of each number. */
-const eachOf = ({ values, shape }: Weight, axis: number, visit: (index: number, channel: number) => void): void => {
-  const inner = sizeOf(shape.slice(axis + 1))
-  for (let i = 0; i < values.length; i++) visit(i, Math.floor(i / inner) % shape[axis])
-}
-
-/** max |w| of each channel. */
-const rangesOf = (weight: Weight, axis: number): Float64Array => {
-  const ranges = new Float64Array(weight.shape[axis])
-  eachOf(weight, axis, (i, channel) => (ranges[channel] = Math.max(ranges[channel], Math.abs(weight.values[i]))))
+/** max |w| of each unit. */
+const rangesOf = (spans: readonly Span[], units: number, weights: ReadonlyMap<string, Weight>): Float64Array => {
+  const ranges = new Float64Array(units)
+  for (const span of spans) {
+    const weight = weights.get(span.parameter)!
+    eachOf(weight, span, units, (i, unit) => (ranges[unit] = Math.max(ranges[unit], Math.abs(weight.values[i]))))
+  }
   return ranges
 }
 
@@ -52,15 +55,18 @@ const load = async (model: Model, name: string, { signal }: Context): Promise<We
 }
 
 /** Moves the factors of one pair; gives the largest of |log s|, 0 where the ranges agree. */
-const equalize = ({ divided, multiplied }: Pair, weights: ReadonlyMap<string, Weight>): number => {
-  const [first, second] = [weights.get(divided[0].name)!, weights.get(multiplied.name)!]
-  const [outputs, inputs] = [rangesOf(first, divided[0].axis), rangesOf(second, multiplied.axis)]
-  const factors = outputs.map((range, channel) => (range > 0 && inputs[channel] > 0 ? Math.sqrt(range / inputs[channel]) : 1))
-  for (const { name, axis } of divided) {
-    const weight = weights.get(name)!
-    eachOf(weight, axis, (i, channel) => (weight.values[i] /= factors[channel]))
+const equalize = ({ divided, multiplied, units }: Pair, weights: ReadonlyMap<string, Weight>): number => {
+  const outputs = rangesOf(divided.slice(0, 1), units, weights) // of the weight alone: its bias has no range to equalize
+  const inputs = rangesOf(multiplied, units, weights)
+  const factors = outputs.map((range, unit) => (range > 0 && inputs[unit] > 0 ? Math.sqrt(range / inputs[unit]) : 1))
+  const scale = (spans: readonly Span[], by: (factor: number) => number): void => {
+    for (const span of spans) {
+      const weight = weights.get(span.parameter)!
+      eachOf(weight, span, units, (i, unit) => (weight.values[i] *= by(factors[unit])))
+    }
   }
-  eachOf(second, multiplied.axis, (i, channel) => (second.values[i] *= factors[channel]))
+  scale(divided, factor => 1 / factor)
+  scale(multiplied, factor => factor)
   return factors.reduce((most, factor) => Math.max(most, Math.abs(Math.log(factor))), 0)
 }
 
@@ -89,7 +95,7 @@ export const crossLayerEqualization = definePass({
   options: {},
   run: async (model, context) => {
     refuseActivationGrids(NAME, model)
-    const pairs = (model.couplings ?? []).filter(({ homogeneous, members }) => homogeneous && members.length > 1).map(pairOf)
+    const pairs = (model.couplings ?? []).filter(({ homogeneous }) => homogeneous).map(pairOf)
     if (pairs.length === 0)
       throw new CompressionError(
         'COMPOSITION',
@@ -97,7 +103,7 @@ export const crossLayerEqualization = definePass({
         'Use it on a network of convolutions whose batch norms are folded (fold-batch-norm).',
       )
     const weights = new Map<string, Weight>()
-    for (const { name } of pairs.flatMap(({ divided, multiplied }) => [...divided, multiplied]))
+    for (const { parameter: name } of pairs.flatMap(({ divided, multiplied }) => [...divided, ...multiplied]))
       if (!weights.has(name)) weights.set(name, await load(model, name, context))
     for (let round = 0; round < MOST_ROUNDS; round++) {
       context.signal.throwIfAborted()

@@ -1,0 +1,85 @@
+import type { ParameterStore } from '@tersor/tensor'
+import type { Channels, Model } from './model.js'
+
+/**
+ * Where units stand on an axis of a parameter: unit u owns start + r · stride + u · size + i for all r < repeats and i < size. Heads, flattened
+ * images, parts of fused weights and what every head has one of are all told so.
+ */
+export interface Span {
+  readonly parameter: string
+  readonly axis: number
+  /** Of the first unit; 0 where absent. */
+  readonly start?: number
+  /** Positions of a unit, side by side; 1 where absent. */
+  readonly size?: number
+  /** How often all units stand there; 1 where absent. */
+  readonly repeats?: number
+  /** From one of these to the next; units · size where absent. */
+  readonly stride?: number
+}
+
+/** A span of a coupling: `writes` makes the units (rows and their biases), `carries` goes with them (norms over them, kernels of one channel each), `reads` takes them in (columns). */
+export interface Member extends Span {
+  readonly role: 'writes' | 'carries' | 'reads'
+}
+
+/** Channels that are multiplied by (new / old)^power where so many of the old units stay, so that the function does: weights of root-mean-square norms by −½. */
+export interface Rescaling extends Channels {
+  readonly power: number
+}
+
+/** Units that stand on several axes at once and go from all of them together. */
+export interface Coupling {
+  /** Such as "model.layers.0.mlp.neurons", "stream". */
+  readonly name: string
+  /**
+   * neurons: the inner width of a feed-forward network; heads: key heads with the query heads that look at them; queries: query heads within
+   * these; sizes: the channels of a head, the same of every head of a block; stream: what blocks read and add to; experts; channels of a convolution.
+   */
+  readonly kind: 'neurons' | 'heads' | 'queries' | 'sizes' | 'stream' | 'experts' | 'channels'
+  readonly units: number
+  /** What stands on its axes; of experts what the router has for each: the weights of each go by `Model.remake`. */
+  readonly members: readonly Member[]
+  /** Units of a group stand side by side and each group keeps as many: query heads of a key head. */
+  readonly perGroup?: number
+  /** The coupling whose units these groups are. */
+  readonly within?: string
+  readonly rescaled?: readonly Rescaling[]
+  /** Whether layer norms run over the units: their mean would count the zeros of a mask, so `masked` refuses. */
+  readonly centred?: boolean
+  /**
+   * Whether only functions f with f(s · x) = s · f(x) for s > 0, such as ReLU, lie between its members: then what writes and carries may be
+   * divided by a factor a unit and what reads multiplied by it.
+   */
+  readonly homogeneous?: boolean
+}
+
+/** A part of a network that adds to a stream and can be left out; `whole` is all that a stage adds. */
+export interface Block {
+  /** Such as "model.layers.0.self_attn"; of a whole stage the stage's. */
+  readonly name: string
+  readonly stage: string
+  readonly kind: 'attention' | 'feedForward' | 'whole'
+  /** What goes with it. */
+  readonly parameters: readonly string[]
+  /** Those whose zeros make it add nothing; absent where no zeros do, as where a norm stands behind a sum. */
+  readonly silencedBy?: readonly string[]
+}
+
+/** What stays of couplings by their names, as units in their new order; those that are not named stay whole. */
+export type Selection = ReadonlyMap<string, readonly number[]>
+
+/** What of a network goes. */
+export interface Change {
+  readonly keep?: Selection
+  /** Blocks by name that are left out. */
+  readonly without?: ReadonlySet<string>
+}
+
+/** How a network is made again. */
+export interface Remade {
+  /** What a parameter is called in the new network; undefined where it is gone. */
+  rename(name: string): string | undefined
+  /** The new network over parameters that are cut and renamed. */
+  over(params: ParameterStore): Model
+}
