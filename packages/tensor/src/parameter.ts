@@ -28,6 +28,16 @@ export interface Codec {
    * "the scale is [3], expected [2]"; undefined where nothing does. Asked of what comes from files; reads bytes and makes no tensors.
    */
   check?(parts: Readonly<Record<string, Parameter>>, attrs: Attrs, shape: Shape): string | undefined
+  /**
+   * The same where only the positions `kept` of an axis stay, in that order, or words for why not that end no sentence, such as "32 columns share a scale"; absent where
+   * nothing of it can be cut. `take` does it to a part, and throws where that one cannot.
+   */
+  cut?(
+    tree: Encoded,
+    axis: number,
+    kept: Int32Array,
+    take: (part: Parameter, axis: number, kept: Int32Array) => Parameter,
+  ): Encoded | string
   /** Turns decoded parts into the tensor; the caller owns parts and result. */
   decode(parts: Readonly<Record<string, Tensor>>, attrs: Attrs, shape: Shape): Tensor
 }

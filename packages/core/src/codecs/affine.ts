@@ -2,6 +2,7 @@ import * as tf from '@tensorflow/tfjs-core'
 import {
   CompressionError,
   decodeF16,
+  dense,
   encodeF16,
   encoded,
   fromFloat32,
@@ -13,10 +14,38 @@ import {
   type Parameter,
 } from '@tersor/tensor'
 import { codesAre, firstOf, floatsAre, partsAre, runsAre, shapeIs, sizeIs, wholeIs, type Finding } from './checks.js'
-import { forGroups, inGroups, matrixShape } from './groups.js'
+import { forGroups, inGroups, matrixShape, positionsOver } from './groups.js'
 
 const zerosAre = (zero: Parameter, bits: number): Finding =>
   zero.kind === 'dense' && zero.dtype === 'f16' ? undefined : codesAre('zero', zero, [bits])
+
+/** The runs of columns that stay; undefined where one is not whole or leaves another place than the last to a shorter one. */
+const keptRuns = (kept: Int32Array, columns: number, group: number): Int32Array | undefined => {
+  const runs: number[] = []
+  for (let at = 0; at < kept.length; at += Math.min(group, columns - kept[at])) {
+    const width = Math.min(group, columns - kept[at])
+    const isWhole = kept[at] % group === 0 && kept.subarray(at, at + width).every((column, i) => column === kept[at] + i)
+    if (!isWhole || at + width > kept.length || (width < group && at + width < kept.length)) return undefined
+    runs.push(kept[at] / group)
+  }
+  return Int32Array.from(runs)
+}
+
+/** Rows of codes go with their scales; columns in whole runs alone, unless one scale serves the row. */
+const cutAffine: NonNullable<Codec['cut']> = ({ parts, attrs, shape }, axis, kept, take) => {
+  const { data, scale, zero } = parts
+  const group = attrs.group as number
+  const isRow = axis < shape.length - 1
+  const columns = shape[shape.length - 1]
+  const runs = isRow || group >= columns ? undefined : keptRuns(kept, columns, group)
+  if (!isRow && group < columns && !runs) return `${group} columns share a scale, and not all of them stay or go`
+  const rows = isRow && scale.shape[0] > 1 ? positionsOver(shape.slice(0, -1), axis, kept) : undefined
+  const along = (part: Parameter): Parameter => (rows ? take(part, 0, rows) : runs ? take(part, 1, runs) : part)
+  const codes = dense((data as Dense).dtype, shape, (data as Dense).bytes)
+  const cut = shape.map((extent, at) => (at === axis ? kept.length : extent))
+  const scales = { scale: along(scale), ...(zero ? { zero: along(zero) } : {}) }
+  return encoded(affine, cut, { data: take(codes, axis, kept), ...scales }, attrs)
+}
 
 /**
  * Codes on a regular grid: value = scale · (code − zero), one scale per tensor, row or run of columns.
@@ -33,6 +62,7 @@ export const affine: Codec = Object.freeze<Codec>({
       () => floatsAre('scale', parts.scale) ?? runsAre('scale', parts.scale, shape, group as number),
       () => (parts.zero ? (zerosAre(parts.zero, bits as number) ?? shapeIs('zero', parts.zero, parts.scale.shape)) : undefined),
     ),
+  cut: cutAffine,
   decode: ({ data, scale, zero }: Readonly<Record<string, tf.Tensor>>, attrs, shape) =>
     tf.tidy(() =>
       inGroups(data, shape, attrs.group as number, codes => {

@@ -15,6 +15,10 @@ export const factored: Codec = Object.freeze<Codec>({
       () => shapeIs('u', parts.u, [...shape.slice(0, -1), parts.u.shape.at(-1) ?? 0]),
       () => shapeIs('v', parts.v, [...shape.slice(0, -2), parts.u.shape.at(-1) ?? 0, shape[shape.length - 1]]),
     ),
+  cut: ({ parts: { u, v }, shape }, axis, kept, take) => {
+    const last = shape.length - 1
+    return factoredOf(axis === last ? u : take(u, axis, kept), axis === last - 1 ? v : take(v, axis, kept))
+  },
   decode: ({ u, v }: Readonly<Record<string, tf.Tensor>>) => tf.matMul(u as tf.Tensor2D, v as tf.Tensor2D),
 })
 

@@ -27,3 +27,13 @@ export const inGroups = (
 
 /** (rows or 1, groups) → (rows or 1, groups, 1), as each group's codes are met by it. */
 export const forGroups = (perGroup: tf.Tensor): tf.Tensor => tf.reshape(tf.cast(perGroup, 'float32'), [-1, perGroup.shape[1]!, 1])
+
+/** Where numbers stand among all of a tensor, row by row, of which some positions of an axis stay. */
+export const positionsOver = (shape: readonly number[], axis: number, kept: ArrayLike<number>): Int32Array => {
+  const inner = shape.slice(axis + 1).reduce((product, extent) => product * extent, 1)
+  const outer = shape.slice(0, axis).reduce((product, extent) => product * extent, 1)
+  const positions = new Int32Array(outer * kept.length * inner)
+  for (let row = 0, at = 0; row < outer; row++)
+    for (let i = 0; i < kept.length; i++) for (let j = 0; j < inner; j++) positions[at++] = (row * shape[axis] + kept[i]) * inner + j
+  return positions
+}

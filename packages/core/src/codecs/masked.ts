@@ -16,6 +16,7 @@ export const masked: Codec = Object.freeze<Codec>({
       () => codesAre('mask', parts.mask, [1]) ?? floatsAre('values', parts.values),
       () => shapeIs('mask', parts.mask, shape) ?? shapeIs('values', parts.values, shape),
     ),
+  cut: ({ parts }, axis, kept, take) => maskedOf(take(parts.mask, axis, kept) as Dense, take(parts.values, axis, kept)),
   // where, not a product: a removed NaN stays removed
   decode: ({ mask, values }: Readonly<Record<string, tf.Tensor>>) => tf.where(tf.cast(mask, 'bool'), values, tf.zerosLike(values)),
 })

@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { dense, encoded, fromFloat32, sizeOf, toFloat32, type Codec, type Encoded, type Parameter, type Shape } from '@tersor/tensor'
+import { positionsOver } from './groups.js'
 import { firstOf, floatsAre, partsAre, shapeIs, wholeIs } from './checks.js'
 
 /**
@@ -16,6 +17,14 @@ export const matrix: Codec = Object.freeze<Codec>({
       () => floatsAre('values', parts.values) ?? wholeIs('outAxis', outAxis, 0, shape.length - 1),
       () => shapeIs('values', parts.values, [shape[outAxis as number], sizeOf(shape.filter((_, axis) => axis !== outAxis))]),
     ),
+  cut: ({ parts: { values }, attrs, shape }, axis, kept, take) => {
+    const outAxis = attrs.outAxis as number
+    const cut = shape.map((extent, at) => (at === axis ? kept.length : extent))
+    if (axis === outAxis) return encoded(matrix, cut, { values: take(values, 0, kept) }, attrs)
+    const rest = shape.filter((_, at) => at !== outAxis)
+    const columns = positionsOver(rest, axis < outAxis ? axis : axis - 1, kept)
+    return encoded(matrix, cut, { values: take(values, 1, columns) }, attrs)
+  },
   decode: ({ values }: Readonly<Record<string, tf.Tensor>>, attrs, shape) => fromMatrix(values, attrs.outAxis as number, shape),
 })
 

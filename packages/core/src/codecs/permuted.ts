@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { CompressionError, encoded, fromIntegers, type Codec, type Encoded, type Parameter } from '@tersor/tensor'
+import { CompressionError, encoded, fromIntegers, toInt32, type Codec, type Dense, type Encoded, type Parameter } from '@tersor/tensor'
 import { firstOf, floatsAre, partsAre, permutationIs, shapeIs } from './checks.js'
 
 /**
@@ -16,6 +16,14 @@ export const permuted: Codec = Object.freeze<Codec>({
       () => floatsAre('values', parts.values) ?? shapeIs('values', parts.values, shape) ?? shapeIs('order', parts.order, [shape[1]]),
       () => permutationIs('order', parts.order, shape[1]),
     ),
+  cut: ({ parts: { order, values } }, axis, kept, take) => {
+    const stored = toInt32(order as Dense)
+    if (axis === 0) return permutedOf(stored, take(values, 0, kept))
+    const places = new Map(Array.from(kept, (column, place) => [column, place]))
+    const staying = Int32Array.from(stored.keys()).filter(at => places.has(stored[at])) // in the order they are stored in, so that runs stay whole
+    const moved = Array.from(staying, at => places.get(stored[at])!)
+    return permutedOf(moved, take(values, 1, staying))
+  },
   decode: ({ order, values }: Readonly<Record<string, tf.Tensor>>) =>
     tf.tidy(() => {
       const columns = values.shape[1]!

@@ -13,6 +13,7 @@ export const sum: Codec = Object.freeze<Codec>({
       () => floatsAre('base', parts.base) ?? floatsAre('update', parts.update),
       () => shapeIs('base', parts.base, shape) ?? shapeIs('update', parts.update, shape),
     ),
+  cut: ({ parts }, axis, kept, take) => sumOf(take(parts.base, axis, kept), take(parts.update, axis, kept)),
   decode: ({ base, update }: Readonly<Record<string, tf.Tensor>>) => tf.add(base, update),
 })
 
