@@ -2,10 +2,6 @@ import js from '@eslint/js'
 import ts from 'typescript-eslint'
 
 const noHiddenRandomness = [
-    object: 'tf',
-    property: 'addN',
-    message: 'Use sumOf of @tersor/kernels: with more than seven tensors WebGPU drops what stands beside it.',
-  },
   { object: 'Math', property: 'random', message: 'Use the Rng of the context: one seed decides everything.' },
   { object: 'tf', property: 'randomNormal', message: 'Use the Rng of the context: one seed decides everything.' },
   { object: 'tf', property: 'randomUniform', message: 'Use the Rng of the context: one seed decides everything.' },
@@ -14,6 +10,10 @@ const noHiddenRandomness = [
 /** What an engine answers wrongly and without a word. */
 const noTraps = [
   {
+    object: 'tf',
+    property: 'addN',
+    message: 'Use sumOf of @tersor/kernels: with more than seven tensors WebGPU drops what stands beside it.',
+  },
 ]
 
 /** Words that are gone, and what is said in their place (docs/design.md, "Words"). */
@@ -70,7 +70,9 @@ export default ts.config(
     files: ['packages/*/src/**/*.ts'],
     ignores: ['**/*.test.ts', '**/*.reference.ts', '**/*.fixture.ts', '**/tables/*.ts'],
     rules: {
-'no-restricted-properties': ['error', ...noHiddenRandomness, ...noTraps], 'max-lines': ['error', 250], 'max-lines-per-function': ['error', { max: 60, skipComments: true, skipBlankLines: true }],
+      'no-restricted-properties': ['error', ...noHiddenRandomness, ...noTraps],
+      'max-lines': ['error', 250],
+      'max-lines-per-function': ['error', { max: 60, skipComments: true, skipBlankLines: true }],
     },
   },
   // a suite is a list of tests, which reads best in one piece
