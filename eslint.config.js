@@ -7,6 +7,15 @@ const noHiddenRandomness = [
   { object: 'tf', property: 'randomUniform', message: 'Use the Rng of the context: one seed decides everything.' },
 ]
 
+/** What an engine answers wrongly and without a word. */
+const noTraps = [
+  {
+    object: 'tf',
+    property: 'addN',
+    message: 'Use sumOf of @tersor/kernels: with more than seven tensors WebGPU drops what stands beside it.',
+  },
+]
+
 /** Words that are gone, and what is said in their place (docs/design.md, "Words"). */
 const GONE = {
   Turning: 'Rotation',
@@ -60,7 +69,11 @@ export default ts.config(
   {
     files: ['packages/*/src/**/*.ts'],
     ignores: ['**/*.test.ts', '**/*.reference.ts', '**/*.fixture.ts', '**/tables/*.ts'],
-    rules: { 'max-lines': ['error', 250], 'max-lines-per-function': ['error', { max: 60, skipComments: true, skipBlankLines: true }] },
+    rules: {
+      'no-restricted-properties': ['error', ...noHiddenRandomness, ...noTraps],
+      'max-lines': ['error', 250],
+      'max-lines-per-function': ['error', { max: 60, skipComments: true, skipBlankLines: true }],
+    },
   },
   // a suite is a list of tests, which reads best in one piece
   { files: ['packages/testing/src/describe-*.ts'], rules: { 'max-lines-per-function': 'off' } },

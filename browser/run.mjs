@@ -1,4 +1,4 @@
-/** Installs what is missing and runs the kernel and method tests in Chromium on WebGPU: `npm run test:browser [-- files]`. */
+/** Installs what is missing and runs the kernel and method tests in Chromium on WebGPU: `npm run test:browser [-- files | two-tabs]`. */
 import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { dirname, join } from 'node:path'
@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url'
 
 const here = dirname(fileURLToPath(import.meta.url))
 const CHROMIUM = process.env['TERSOR_CHROMIUM'] ?? '/usr/bin/chromium'
-const KERNELS = ['linear-algebra', 'hadamard', 'k-means', 'blocks', 'sparse-mat-mul']
+const KERNELS = ['linear-algebra', 'hadamard', 'k-means', 'blocks', 'sparse-mat-mul', 'sum-of']
 const TESTS = [
   'core/src/codecs',
   'core/src/pack',
@@ -30,5 +30,7 @@ if (!existsSync(CHROMIUM)) {
 if (!existsSync(join(here, 'node_modules', 'vitest', 'package.json')))
   run('npm', ['install', '--no-package-lock', '--ignore-scripts', '--no-audit', '--no-fund'])
 const chosen = process.argv.slice(2)
-const files = chosen.length > 0 ? chosen : TESTS.map(name => `packages/${name}.test.ts`)
+const files = chosen.length > 0 ? chosen.filter(name => name !== 'two-tabs') : TESTS.map(name => `packages/${name}.test.ts`)
+if (chosen.length === 0 || chosen.includes('two-tabs')) await (await import('./two-tabs/run.mjs')).twoTabs(CHROMIUM)
+if (chosen.length === 1 && chosen[0] === 'two-tabs') process.exit(0)
 run('npx', ['vitest', 'run', '--config', 'vitest.config.ts'], { ...process.env, TERSOR_BROWSER_TESTS: files.join() })

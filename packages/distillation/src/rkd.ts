@@ -1,4 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core'
+import { sumOf } from '@tersor/kernels/sum-of'
 import { defineTerm, number } from '@tersor/core'
 import { askingFor, embedded, normalized, pairAt, PLACES, rootOf } from './places.js'
 
@@ -44,7 +45,7 @@ export const rkd = defineTerm({
       const [s, t] = pairAt(scene, places).map(embedded)
       const distances = distance > 0 ? [tf.mul(huber(tf.sub(distancesOf(s), distancesOf(t))), distance)] : []
       const angles = angle > 0 ? [tf.mul(huber(tf.sub(anglesOf(s), anglesOf(t))), angle)] : []
-      return tf.addN([...distances, ...angles, tf.scalar(0)]) as tf.Scalar
+      return sumOf([...distances, ...angles, tf.scalar(0)]) as tf.Scalar
     },
   }),
 })

@@ -1,7 +1,5 @@
-import { mkdtemp, readdir, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { fromFloat32, type Parameter, type ParameterSink, type ParameterStore } from '@tersor/tensor'
+import { temporaryFolder, type TemporaryFolder } from './temporary-folder.js'
 import { valuesOfTree } from './trees.js'
 import { useEngine } from './use-engine.js'
 
@@ -39,13 +37,13 @@ export const describeSink = (name: string, { make, open, parameters = SMALL, end
 
   describe(`${name} as a sink`, () => {
     useEngine()
-    let folder = ''
+    let folder: TemporaryFolder
     let path = ''
     beforeEach(async () => {
-      folder = await mkdtemp(join(tmpdir(), 'tersor-sink-'))
-      path = join(folder, `out${ends}`)
+      folder = await temporaryFolder('tersor-sink-')
+      path = folder.fileAt(`out${ends}`)
     })
-    afterEach(() => rm(folder, { recursive: true, force: true }))
+    afterEach(() => folder.remove())
 
     const write = async (sink: ParameterSink, chosen: readonly string[] = names): Promise<void> => {
       for (const each of chosen) await sink.write(each, parameters[each])
@@ -86,16 +84,16 @@ export const describeSink = (name: string, { make, open, parameters = SMALL, end
       }
       await expect(twice()).rejects.toMatchObject({ code: 'BAD_DATA', message: expect.stringContaining('is taken already') })
       await sink.abort()
-      expect(await readdir(folder)).toEqual([])
+      expect(await folder.files()).toEqual([])
     })
 
     it('leaves alone what stands at its place, unless it is told to replace it', async () => {
       await (await finished()).close?.()
-      const files = await readdir(folder)
+      const files = await folder.files()
       await expect(finished()).rejects.toMatchObject({ code: 'OUTPUT_EXISTS' })
       expect(await valuesIn(await open(path))).toEqual(await expected())
       expect(await valuesIn(await finished({ overwrite: true }))).toEqual(await expected())
-      expect(await readdir(folder)).toEqual(files)
+      expect(await folder.files()).toEqual(files)
     })
 
     it('leaves nothing behind, whenever it is aborted', async () => {
@@ -103,10 +101,10 @@ export const describeSink = (name: string, { make, open, parameters = SMALL, end
         const sink = await make(path, {})
         await write(sink, names.slice(0, written))
         await sink.abort()
-        expect([written, await readdir(folder)]).toEqual([written, []])
+        expect([written, await folder.files()]).toEqual([written, []])
         await expect(write(sink, names.slice(0, 1)).then(() => sink.finish())).rejects.toThrow('is finished or was aborted')
         await sink.abort()
-        expect([written, await readdir(folder)]).toEqual([written, []])
+        expect([written, await folder.files()]).toEqual([written, []])
       }
     })
 
@@ -122,11 +120,11 @@ export const describeSink = (name: string, { make, open, parameters = SMALL, end
           break
         }
         expect([capacity, outcome]).toEqual([capacity, 'DISK'])
-        expect([capacity, await readdir(folder)]).toEqual([capacity, []])
+        expect([capacity, await folder.files()]).toEqual([capacity, []])
         full.push(capacity)
       }
       expect(full.length).toBeGreaterThan(2)
-      expect((await readdir(folder)).filter(file => file.includes('.partial'))).toEqual([])
+      expect((await folder.files()).filter(file => file.includes('.partial'))).toEqual([])
     })
   })
 }

@@ -5,7 +5,7 @@ import * as tf from '@tensorflow/tfjs-core'
 /** Every byte of a tree in order, with the names of its parts between them. */
 export const bytesOfTree = (parameter: Parameter): string =>
   parameter.kind === 'dense'
-    ? Buffer.from(parameter.bytes).toString('base64')
+    ? parameter.bytes.join()
     : Object.entries(parameter.parts)
         .map(([name, part]) => `${name}{${bytesOfTree(part)}}`)
         .join('')

@@ -1,4 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core'
+import { sumOf } from '@tersor/kernels/sum-of'
 import type { Env, Site } from '@tersor/core'
 import { project } from './attention.js'
 import type { Experts } from './llama-architectures.js'
@@ -50,7 +51,7 @@ const mixture = (x: tf.Tensor, sites: Extract<FeedForwardSites, { router: string
     const y = gated(tf.mul(x, column(taken, index)), expert, chosen.feedForward, env, config)
     return tf.mul(y, column(shares, index))
   })
-  return tf.addN(outputs)
+  return sumOf(outputs)
 }
 
 /** The feed-forward network of a block of the Llama family; x: (rows, hidden). */
