@@ -1,0 +1,64 @@
+import type { Coupling, Selection } from '@tersor/core'
+
+export interface Share {
+  /** Of the units of each coupling, or of all of them together. */
+  readonly keep: number
+  /** Units are compared with those of their coupling, or with those of all couplings of their kind, each divided by its own mean. */
+  readonly among: 'coupling' | 'kind'
+  /** Counts are multiples of this, rounded down. */
+  readonly multiple: number
+}
+
+/** The units with the largest scores, ascending; of equal ones the first. */
+const largest = (scores: ArrayLike<number>, units: readonly number[], count: number): readonly number[] =>
+  [...units]
+    .sort((a, b) => scores[b] - scores[a] || a - b)
+    .slice(0, count)
+    .sort((a, b) => a - b)
+
+const upTo = (count: number): readonly number[] => Array.from({ length: count }, (_, i) => i)
+
+/** So many units stay of so many: a multiple where one is asked for, and never fewer than there must be. */
+const countOf = (wanted: number, units: number, least: number, multiple: number): number =>
+  Math.min(units, Math.max(least, multiple, Math.floor(wanted / multiple) * multiple))
+
+/** A hair, so that 0.7 · 10 is 7. */
+const EPSILON = 1e-9
+
+const within = ({ units, perGroup = units, least = 1 }: Coupling, scores: Float64Array, { keep, multiple }: Share): readonly number[] => {
+  const count = countOf(keep * perGroup + EPSILON, perGroup, perGroup === units ? least : 1, multiple)
+  return upTo(units / perGroup).flatMap(group => largest(scores, upTo(perGroup).map(unit => group * perGroup + unit), count)) // prettier-ignore
+}
+
+/** The score at which as many stay as are asked for, among all couplings of a kind. */
+const thresholdOf = (scores: readonly Float64Array[], keep: number): number => {
+  const all = scores.flatMap(each => [...each]).sort((a, b) => b - a)
+  return all[Math.max(0, Math.ceil(keep * all.length - EPSILON) - 1)]
+}
+
+const divided = (scores: Float64Array): Float64Array => {
+  const mean = scores.reduce((sum, score) => sum + score, 0) / scores.length
+  return mean === 0 ? scores : scores.map(score => score / mean)
+}
+
+/**
+ * Which units stay of each coupling, by scores in the order of the couplings. Units in groups, such as query heads, are compared within their
+ * group, each of which keeps as many.
+ */
+export const selectUnits = (couplings: readonly Coupling[], scores: readonly Float64Array[], share: Share): Selection => {
+  const keep = new Map<string, readonly number[]>()
+  for (const kind of new Set(couplings.map(coupling => coupling.kind))) {
+    const of = upTo(couplings.length).filter(i => couplings[i].kind === kind)
+    const compared = share.among === 'kind' ? of.filter(i => couplings[i].perGroup === undefined) : []
+    const relative = new Map(compared.map(i => [i, divided(scores[i])]))
+    const threshold = compared.length === 0 ? 0 : thresholdOf([...relative.values()], share.keep)
+    for (const i of of) {
+      const { name, units, least = 1 } = couplings[i]
+      const above = relative.get(i)
+      if (!above) keep.set(name, within(couplings[i], scores[i], share))
+      else
+        keep.set(name, largest(above, upTo(units), countOf(above.filter(score => score >= threshold).length, units, least, share.multiple)))
+    }
+  }
+  return keep
+}

@@ -1,0 +1,48 @@
+import { choice, definePass, fraction, integer, shrink, texts, value, type Coupling, type Made, type Model } from '@tersor/core'
+import { CompressionError } from '@tersor/tensor'
+import { selectUnits } from './selection.js'
+import { unitNorm } from './unit-norm.js'
+import { isUnitScore, type UnitScore } from './unit-score.js'
+
+/** The couplings of some kinds. Throws UNSUPPORTED where a network has none of a kind, with those that it has. */
+export const couplingsOf = (step: string, { couplings = [] }: Model, kinds: readonly string[]): readonly Coupling[] => {
+  const own = [...new Set(couplings.map(({ kind }) => kind))]
+  const missing = kinds.find(kind => !own.some(each => each === kind))
+  if (missing === undefined) return couplings.filter(({ kind }) => kinds.includes(kind))
+  throw new CompressionError(
+    'UNSUPPORTED',
+    `${step} finds no ${missing} in this network.`,
+    own.length === 0 ? 'Use it on a network of @tersor/models.' : `Ask for units that it has: ${own.join(', ')}.`,
+    { step, missing, own },
+  )
+}
+
+/**
+ * Structured pruning: leaves out whole units, such as neurons, heads and channels, so that a smaller network of the same kind remains.
+ * Of each coupling the units with the largest scores stay; `shrink` cuts every weight that writes, carries or reads the others.
+ * Throws BAD_OPTION; UNSUPPORTED for a network without such units; COMPOSITION for compressed weights that cannot be cut; what the score throws.
+ * Fang et al. 2023, https://arxiv.org/abs/2301.12900
+ */
+export const structured = definePass({
+  name: 'structured',
+  summary: 'leaves out whole units, such as neurons, heads and channels, so that a smaller network of the same kind remains',
+  paper: {
+    title: 'DepGraph: Towards Any Structural Pruning',
+    authors: 'Fang et al.',
+    year: 2023,
+    url: 'https://arxiv.org/abs/2301.12900',
+  },
+  differs: 'couplings are told by the networks instead of being found from their gradients; nothing is trained to be sparse',
+  options: {
+    score: value<UnitScore & Made>({ of: 'unit-score', is: isUnitScore, default: unitNorm(), doc: 'how much a unit matters' }),
+    keep: fraction({ default: 0.75, doc: 'share of the units that stays' }),
+    units: texts({ default: ['neurons'], doc: 'kinds of units: neurons, heads, queries, sizes, stream, experts, channels' }),
+    among: choice(['coupling', 'kind'], { default: 'coupling', doc: 'whether units are compared within their block or with those of all blocks, whose widths then differ' }), // prettier-ignore
+    multiple: integer({ min: 1, default: 1, doc: 'counts of units are multiples of this' }),
+  },
+  run: async (model, context, { score, keep, units, among, multiple }) => {
+    const couplings = couplingsOf('structured', model, units)
+    const scores = await score.of({ step: 'structured', model, couplings, context })
+    return shrink(model, { keep: selectUnits(couplings, scores, { keep, among, multiple }) }, context)
+  },
+})

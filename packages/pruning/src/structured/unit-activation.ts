@@ -1,0 +1,50 @@
+import { followStages, collectBatches, type Site } from '@tersor/core'
+import { CompressionError } from '@tersor/tensor'
+import { inputNorms, normsAlong, readingsAt, readingsOf } from './input-norms.js'
+import { meanOfMembers, toUnits } from './summed-scores.js'
+import { defineUnitScore } from './unit-score.js'
+
+/**
+ * Scores units by what is read of them: √ Σ over batches of (mean over tokens of ‖x_u‖₂)², the mean over the layers that read them.
+ * X: (tokens, in). Takes no options. Throws NO_CALIBRATION; UNSUPPORTED for units that no layer reads, such as experts.
+ * Muralidharan et al. 2024, https://arxiv.org/abs/2407.14679
+ */
+export const unitActivation = defineUnitScore({
+  name: 'unit-activation',
+  summary: 'scores units by the norm of what is read of them over calibration',
+  paper: {
+    title: 'Compact Language Models via Pruning and Knowledge Distillation',
+    authors: 'Muralidharan et al.',
+    year: 2024,
+    url: 'https://arxiv.org/abs/2407.14679',
+  },
+  differs:
+    'a batch of calibration stands for a sequence; channels of the stream are judged where they are read behind norms, each layer equally',
+  options: {},
+  make: () => ({
+    of: async ({ step, model, couplings, context }) => {
+      const readings = readingsOf(couplings)
+      const unread = couplings.find((_, i) => !model.stages.some(({ sites }) => sites.some(site => readingsAt(readings, site).some(({ coupling }) => coupling === i)))) // prettier-ignore
+      if (unread)
+        throw new CompressionError('UNSUPPORTED', `No layer reads "${unread.name}", so its inputs tell nothing.`, 'Score such units by unit-norm or unit-taylor.', { coupling: unread.name }) // prettier-ignore
+      const mean = meanOfMembers(couplings)
+      const inputs = context.activations(await collectBatches(step, context.calibration))
+      const chosen = (site: Site): boolean => readingsAt(readings, site).length > 0
+      try {
+        await followStages(model, inputs, { signal: context.signal }, async view => {
+          const sites = view.stage.sites.filter(chosen)
+          if (sites.length === 0) return
+          const collected = await view.statistics(inputNorms(readings), chosen)
+          for (const site of sites)
+            for (const { coupling, member, size } of readingsAt(readings, site)) {
+              const norms = await normsAlong(collected.of(site).stats as Readonly<Record<string, never>>, size)
+              mean.add(coupling, toUnits(norms, member, couplings[coupling].units))
+            }
+        })
+        return mean.all()
+      } finally {
+        await inputs.dispose()
+      }
+    },
+  }),
+})

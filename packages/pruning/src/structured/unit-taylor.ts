@@ -1,0 +1,31 @@
+import * as tf from '@tensorflow/tfjs-core'
+import { walkGradients } from '@tersor/core'
+import { scoresByParameter } from './summed-scores.js'
+import { defineUnitScore } from './unit-score.js'
+
+/**
+ * Scores units by what the loss would change to first order without them: mean over members of Σ |w · ∂L/∂w|, over what writes and reads a
+ * unit; L is the cross-entropy over calibration, of next tokens or of the network's own answers. Takes no options.
+ * W: any shape that has the units on an axis. Throws NO_CALIBRATION, UNSUPPORTED where no gradients pass.
+ * Molchanov et al. 2019, https://arxiv.org/abs/1906.10771
+ */
+export const unitTaylor = defineUnitScore({
+  name: 'unit-taylor',
+  summary: 'scores units by what the loss would change to first order without the weights that write and read them',
+  paper: {
+    title: 'Importance Estimation for Neural Network Pruning',
+    authors: 'Molchanov et al.',
+    year: 2019,
+    url: 'https://arxiv.org/abs/1906.10771',
+  },
+  differs:
+    'magnitudes of w · g are summed over what a unit owns, as LLM-Pruner does, with the mean gradient over calibration; no labels are needed',
+  options: {},
+  make: () => ({
+    of: async ({ step, model, couplings, context }) => {
+      const scores = scoresByParameter(couplings)
+      await walkGradients(model, step, context, (name, gradient, weight) => scores.add(name, () => tf.abs(tf.mul(weight, gradient))))
+      return scores.all()
+    },
+  }),
+})
