@@ -57,9 +57,10 @@ const run = async (
   const config = parseLlamaConfig(rawConfig)
   const session = await InferenceSession.create(path, { graphOptimizationLevel: 'basic', intraOpNumThreads: 1, logSeverityLevel: 3 })
   const batch = rows.length
-  const empty = () =>
-    new Tensor(type, type === 'float32' ? new Float32Array(0) : new Uint16Array(0), [batch, config.keyValueHeads, 0, config.headSize])
-  let past = Object.fromEntries(Array.from({ length: config.layers }, (_, i) => [[`${i}.key`, empty()], [`${i}.value`, empty()]]).flat()) as Record<string, Tensor> // prettier-ignore
+  const empty = (heads: number) =>
+    new Tensor(type, type === 'float32' ? new Float32Array(0) : new Uint16Array(0), [batch, heads, 0, config.headSize])
+  const attending = config.widths.flatMap(({ keyValueHeads }, layer) => (keyValueHeads > 0 ? [{ keyValueHeads, layer }] : []))
+  let past = Object.fromEntries(attending.flatMap(({ keyValueHeads, layer }) => ['key', 'value'].map(part => [`${layer}.${part}`, empty(keyValueHeads)]))) as Record<string, Tensor> // prettier-ignore
   const logits: Float32Array[] = []
   let from = 0
   for (const count of pieces ?? [rows[0].length]) {

@@ -9,6 +9,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { bertModel } from '@tersor/models/bert'
 import { llamaEncoder } from '@tersor/models/llama'
+import type { LlamaConfig } from '@tersor/models/llama-config'
 import { onnxEncoderSink, type OnnxEncoderOptions } from './encoder.js'
 import { openModel } from '@tersor/models/open-model'
 import { picoLlama } from '@tersor/models/pico-llama'
@@ -162,7 +163,8 @@ it('of the Llama family without a head gives normalised hidden states and takes 
   const base = Object.fromEntries(await Promise.all(names.map(async name => [name, await whole.params.read(name)] as const)))
   const model = llamaEncoder(whole.rawConfig, memoryStore(base))
   const path = await save(model)
-  const { keyValueHeads, headSize, layers } = model.config as { keyValueHeads: number; headSize: number; layers: number }
+  const { widths, headSize, layers } = model.config as LlamaConfig
+  const [{ keyValueHeads }] = widths
   const none = () => new Tensor('float32', new Float32Array(0), [2, keyValueHeads, 0, headSize])
   const past = Object.fromEntries(
     Array.from({ length: layers }, (_, i) => ['key', 'value'].map(part => [`past_key_values.${i}.${part}`, none()] as const)).flat(),

@@ -2,7 +2,7 @@ import type { ParameterStore } from '@tersor/tensor'
 import type { Channels, Model } from './model.js'
 
 /**
- * Where units stand on an axis of a parameter: unit u owns start + r · stride + u · size + i for all r < repeats and i < size. Heads, flattened
+ * Where units stand on an axis of a parameter: unit u owns start + r · stride + (u − first) · size + i for all r < repeats and i < size. Heads, flattened
  * images, parts of fused weights and what every head has one of are all told so.
  */
 export interface Span {
@@ -12,9 +12,12 @@ export interface Span {
   readonly start?: number
   /** Positions of a unit, side by side; 1 where absent. */
   readonly size?: number
-  /** How often all units stand there; 1 where absent. */
+  /** The first of the units that stand there, and how many do: all of them where absent. */
+  readonly first?: number
+  readonly count?: number
+  /** How often they stand there; 1 where absent. */
   readonly repeats?: number
-  /** From one of these to the next; units · size where absent. */
+  /** From one of these to the next; count · size where absent. */
   readonly stride?: number
 }
 
@@ -44,8 +47,12 @@ export interface Coupling {
   readonly perGroup?: number
   /** The coupling whose units these groups are. */
   readonly within?: string
+  /** So many units stay at least, such as the experts that a token is given; 1 where absent. */
+  readonly least?: number
+  /** Of experts: the bias of their router, which `switchedOff` adds; `Model.with` makes the network that has one. */
+  readonly silencer?: string
   readonly rescaled?: readonly Rescaling[]
-  /** Whether layer norms run over the units: their mean would count the zeros of a mask, so `masked` refuses. */
+  /** Whether layer norms run over the units: their mean would count the zeros of a mask, so `switchedOff` refuses. */
   readonly centred?: boolean
   /**
    * Whether only functions f with f(s · x) = s · f(x) for s > 0, such as ReLU, lie between its members: then what writes and carries may be

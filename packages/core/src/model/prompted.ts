@@ -87,8 +87,16 @@ const beside = (params: ParameterStore, added: Dense): ParameterStore =>
   })
 
 /** The stream between blocks, which the prompt writes to as well. */
-const withWriter = ({ residual }: Model): Pick<Model, 'residual'> =>
-  residual ? { residual: { ...residual, writers: [...residual.writers, { parameter: PROMPT, axis: 1, count: residual.size }] } } : {}
+const withWriter = ({ residual, couplings }: Model): Pick<Model, 'residual' | 'couplings'> => ({
+  ...(residual && { residual: { ...residual, writers: [...residual.writers, { parameter: PROMPT, axis: 1, count: residual.size }] } }),
+  ...(couplings && {
+    couplings: couplings.map(coupling =>
+      coupling.kind === 'stream' && coupling.name === 'stream'
+        ? { ...coupling, members: [...coupling.members, { parameter: PROMPT, axis: 1, role: 'writes' as const }] }
+        : coupling,
+    ),
+  }),
+})
 
 /**
  * A language model whose texts begin with the prompt that its store holds, which takes positions of its context; without one it stays as it

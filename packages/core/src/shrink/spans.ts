@@ -1,11 +1,11 @@
 import type { Coupling, Span } from '../model/coupling.js'
 
 /** The unit that stands at each position of an axis, −1 where none does. */
-export const unitsAlong = ({ start = 0, size = 1, repeats = 1, stride }: Span, units: number, extent: number): Int32Array => {
+export const unitsAlong = (span: Span, units: number, extent: number): Int32Array => {
+  const { start = 0, size = 1, repeats = 1, first = 0, count = units, stride = count * size } = span
   const at = new Int32Array(extent).fill(-1)
-  const step = stride ?? units * size
-  for (let repeat = 0; repeat < repeats; repeat++)
-    for (let unit = 0; unit < units; unit++) at.fill(unit, start + repeat * step + unit * size, start + repeat * step + (unit + 1) * size)
+  for (let repeat = 0, from = start; repeat < repeats; repeat++, from += stride)
+    for (let unit = 0; unit < count; unit++) at.fill(first + unit, from + unit * size, from + (unit + 1) * size)
   return at
 }
 
@@ -49,7 +49,7 @@ const reorder = (
 /** One coupling alone: within each repeat, and within each group where it has groups, its units come in their new order. */
 const applied = (positions: readonly number[], { coupling, span, kept }: Cut, extent: number): readonly number[] => {
   const { units, perGroup = units } = coupling
-  const { start = 0, size = 1, stride = units * size } = span
+  const { start = 0, size = 1, count = units, stride = count * size } = span
   const unit = unitsAlong(span, units, extent)
   const groups = units / perGroup
   const ofGroup = Array.from({ length: groups }, (_, group) => kept.filter(each => Math.floor(each / perGroup) === group))

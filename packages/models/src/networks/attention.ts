@@ -6,7 +6,7 @@ import { softCap } from '@tersor/kernels/soft-cap'
 import { bandsOver, everything, type Band, type CausalBands } from './bands.js'
 import { part } from './part.js'
 import { linear, rmsNorm } from './layers.js'
-import type { LlamaConfig } from './llama-config.js'
+import type { BlockWidths, LlamaConfig } from './llama-config.js'
 import { rotate, type Rotation } from './rope.js'
 
 /** What `attend` does besides the plain softmax. */
@@ -140,6 +140,7 @@ export const multiHeadAttention = (
 
 export interface AttentionOptions {
   readonly config: LlamaConfig
+  readonly widths: BlockWidths
   readonly sites: AttentionSites
   readonly batch: number
   readonly tokens: number
@@ -151,8 +152,9 @@ export interface AttentionOptions {
 
 /** Grouped-query attention of the Llama family, with the output projection; x: (batch · tokens, hidden). */
 export const attention = (x: tf.Tensor, env: Env, options: AttentionOptions): tf.Tensor => {
-  const { config, sites, batch, tokens, rotation, bands, window } = options
-  const { heads, keyValueHeads, headSize, biases, epsilon, scoreScale, scoreCap } = config
+  const { config, widths, sites, batch, tokens, rotation, bands, window } = options
+  const { heads, keyValueHeads } = widths
+  const { headSize, biases, epsilon, scoreScale, scoreCap } = config
   const normed = (t: tf.Tensor, norm?: string): tf.Tensor => (norm ? rmsNorm(t, env.weights(norm), epsilon) : t)
   const turn = (t: tf.Tensor): tf.Tensor => (rotation ? rotate(t, rotation) : t)
   const sizes = [heads, keyValueHeads, keyValueHeads].map(count => count * headSize)

@@ -58,6 +58,25 @@ export const perLayer = (raw: RawConfig, field: string, layers: number): readonl
   return value
 }
 
+/**
+ * A whole number for all blocks, or a list with one for each, where 0 says that a block has none; the fallback stands for an absent or null field.
+ * Throws BAD_FILE.
+ */
+export const perBlock = (raw: RawConfig, field: string, layers: number, fallback?: number | readonly number[]): readonly number[] => {
+  const value = present(raw[field]) ? raw[field] : fallback
+  if (!Array.isArray(value)) {
+    const all = extent({ [field]: value }, field)
+    return Array.from({ length: layers }, () => all)
+  }
+  const fits = value.length === layers && value.every(each => Number.isInteger(each) && each >= 0 && each <= LARGEST_EXTENT)
+  if (!fits) throw badField(field, value, `a list of ${layers} whole numbers from 0 on, one a block`)
+  return value as readonly number[]
+}
+
+/** The same as it stands in a config: one number where all blocks have the same. */
+export const uniform = (values: readonly number[]): number | readonly number[] =>
+  values.every(value => value === values[0]) ? values[0] : values
+
 /** One token id, several or none; throws BAD_FILE. */
 export const tokenIds = (raw: RawConfig, field: string): readonly number[] => {
   if (!present(raw[field])) return []

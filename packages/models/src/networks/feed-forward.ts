@@ -40,8 +40,9 @@ const moduleOf = (router: string): string => router.replace(/\.weight$/, '')
  * and a tap sees of an expert's input just what reaches it.
  */
 const mixture = (x: tf.Tensor, sites: Extract<FeedForwardSites, { router: string }>, env: Env, config: LlamaConfig): tf.Tensor => {
-  const { router, experts, chosen } = sites
-  const logits = tf.matMul(x, env.weights(router), false, true)
+  const { router, bias, experts, chosen } = sites
+  const plain = tf.matMul(x, env.weights(router), false, true)
+  const logits = bias === undefined ? plain : tf.add(plain, env.weights(bias))
   const shares = sharesOf(logits, chosen)
   env.probe?.(`${moduleOf(router)}.logits`, () => logits)
   env.probe?.(`${moduleOf(router)}.shares`, () => shares)
@@ -54,6 +55,6 @@ const mixture = (x: tf.Tensor, sites: Extract<FeedForwardSites, { router: string
   return sumOf(outputs)
 }
 
-/** The feed-forward network of a block of the Llama family; x: (rows, hidden). */
-export const feedForward = (x: tf.Tensor, sites: FeedForwardSites, env: Env, config: LlamaConfig): tf.Tensor =>
-  'router' in sites ? mixture(x, sites, env, config) : gated(x, sites, config.feedForward, env, config)
+/** The feed-forward network of a block of the Llama family, so wide where it has no experts; x: (rows, hidden). */
+export const feedForward = (x: tf.Tensor, sites: FeedForwardSites, env: Env, config: LlamaConfig, width: number): tf.Tensor =>
+  'router' in sites ? mixture(x, sites, env, config) : gated(x, sites, width, env, config)

@@ -1,4 +1,4 @@
-import { extent, flag, perLayer } from './config-fields.js'
+import { extent, flag, perBlock, perLayer } from './config-fields.js'
 import type { RawConfig } from './raw-config.js'
 
 /** Which linear layers have biases. */
@@ -64,33 +64,33 @@ const smolRotations = (raw: RawConfig, layers: number): readonly boolean[] => {
   return Array.from({ length: layers }, (_, layer) => (list ? list[layer] === 1 : (layer + 1) % interval !== 0))
 }
 
+/** How many experts each block has and how many a token is given; the width of each is none where a block has no feed-forward network. */
+const expertsOf = (raw: RawConfig, layers: number, fields: { count: string; width: string; usual: number }) => {
+  const counts = perBlock(raw, fields.count, layers)
+  const widths = perBlock(raw, fields.width, layers)
+  const present = counts.filter((count, layer) => count > 0 && widths[layer] > 0)
+  const most = Math.min(...present)
+  const perToken = present.length === 0 ? 0 : extent(raw, 'num_experts_per_tok', Math.min(fields.usual, most), most)
+  return counts.map((count, layer) => (count > 0 && widths[layer] > 0 ? { count, perToken, feedForward: widths[layer] } : null))
+}
+
 /** Mixtral has experts in every layer. */
-const mixtralExperts = (raw: RawConfig, layers: number): readonly Experts[] =>
-  everywhere(layers, {
-    ...expertCounts(raw, 'num_local_experts', 2),
-    feedForward: extent(raw, 'intermediate_size'),
-    normalised: true,
-    place: 'block_sparse_moe',
-    names: ['w1', 'w3', 'w2'],
-  })
+const mixtralExperts = (raw: RawConfig, layers: number): readonly (Experts | null)[] =>
+  expertsOf(raw, layers, { count: 'num_local_experts', width: 'intermediate_size', usual: 2 }).map(
+    experts => experts && { ...experts, normalised: true, place: 'block_sparse_moe', names: ['w1', 'w3', 'w2'] },
+  )
 
 /** Qwen has experts in every `decoder_sparse_step`-th layer but those of `mlp_only_layers`. */
 const qwenExperts = (raw: RawConfig, layers: number): readonly (Experts | null)[] => {
   const step = extent(raw, 'decoder_sparse_step', 1)
   const plain = Array.isArray(raw.mlp_only_layers) ? raw.mlp_only_layers : []
-  const experts: Experts = {
-    ...expertCounts(raw, raw.num_experts === undefined ? 'num_local_experts' : 'num_experts', 8),
-    feedForward: extent(raw, 'moe_intermediate_size'),
-    normalised: flag(raw, 'norm_topk_prob', false),
-    place: 'mlp',
-    names: ['gate_proj', 'up_proj', 'down_proj'],
-  }
-  return Array.from({ length: layers }, (_, layer) => ((layer + 1) % step === 0 && !plain.includes(layer) ? experts : null))
-}
-
-const expertCounts = (raw: RawConfig, field: string, usual: number) => {
-  const count = extent(raw, field)
-  return { count, perToken: extent(raw, 'num_experts_per_tok', Math.min(usual, count), count) }
+  const normalised = flag(raw, 'norm_topk_prob', false)
+  const count = raw.num_experts === undefined ? 'num_local_experts' : 'num_experts'
+  return expertsOf(raw, layers, { count, width: 'moe_intermediate_size', usual: 8 }).map((experts, layer) =>
+    experts && (layer + 1) % step === 0 && !plain.includes(layer)
+      ? { ...experts, normalised, place: 'mlp', names: ['gate_proj', 'up_proj', 'down_proj'] }
+      : null,
+  )
 }
 
 /** Gemma 2 slides in every second layer from the first on, unless `layer_types` says otherwise. */

@@ -1,12 +1,12 @@
-import type { Channels, Residual, Scaling, Rotation } from '@tersor/core'
+import type { Channels, Residual, Rotation, Scaling, Site } from '@tersor/core'
 import { inputsOf, linearScaling, normScaling, outputsOf, valueRotation, type Rows } from './free-channels.js'
-import type { LlamaConfig } from './llama-config.js'
-import { blockNames, EMBEDDING, FINAL_NORM, headSite, type FeedForwardSites, type GatedSites } from './llama-parameters.js'
+import type { BlockWidths, LlamaConfig } from './llama-config.js'
+import { blockNames, EMBEDDING, FINAL_NORM, headSite, partsOf, type FeedForwardSites, type GatedSites } from './llama-parameters.js'
 
 type Names = ReturnType<typeof blockNames>
 
 /** The value projection: a weight of its own, or the last rows of the fused one. */
-const valuesOf = ({ attention: { inputs } }: Names, { heads, keyValueHeads, headSize, biases }: LlamaConfig): Rows => {
+const valuesOf = ({ attention: { inputs } }: Names, { heads, keyValueHeads }: BlockWidths, { headSize, biases }: LlamaConfig): Rows => {
   const before = inputs.length === 1 ? (heads + keyValueHeads) * headSize : 0
   return { site: inputs[inputs.length - 1], start: before, count: keyValueHeads * headSize, bias: biases.queryKeyValue }
 }
@@ -20,18 +20,21 @@ const routerOf = (sites: FeedForwardSites, hidden: number): readonly Channels[] 
 /** Channels of a block whose scale is free: behind both norms, from values to the output where each head has its own, from up to down. */
 export const blockScalings = (layer: number, config: LlamaConfig): readonly Scaling[] => {
   const names = blockNames(layer, config)
-  const { hidden, heads, keyValueHeads, normOffset, biases, feedForward, experts } = config
+  const { hidden, normOffset, biases, experts } = config
+  const { heads, keyValueHeads, feedForward } = config.widths[layer]
+  const { attends, feeds } = partsOf(layer, config)
   const width = experts[layer]?.feedForward ?? feedForward
   const gated = expertsOf(names.feedForward)
-  return [
-    normScaling([names.attentionNorm], hidden, names.attention.inputs, normOffset),
-    ...(heads === keyValueHeads ? [linearScaling(valuesOf(names, config), names.attention.output)] : []),
+  const behind = (norm: string, sites: readonly Site[]): Scaling => normScaling([norm], hidden, sites, normOffset)
+  const attention = (): readonly Scaling[] => [
+    behind(names.attentionNorm, names.attention.inputs),
+    ...(heads === keyValueHeads ? [linearScaling(valuesOf(names, config.widths[layer], config), names.attention.output)] : []),
+  ]
+  const network = (): readonly Scaling[] => [
     {
-      ...normScaling(
-        [names.feedForwardNorm],
-        hidden,
+      ...behind(
+        names.feedForwardNorm,
         gated.flatMap(({ inputs }) => inputs),
-        normOffset,
       ),
       readers: routerOf(names.feedForward, hidden),
     },
@@ -40,12 +43,15 @@ export const blockScalings = (layer: number, config: LlamaConfig): readonly Scal
       return linearScaling({ site: inputs[inputs.length - 1], start: fused ? width : 0, count: width, bias: biases.feedForward }, down)
     }),
   ]
+  return [...(attends ? attention() : []), ...(feeds ? network() : [])]
 }
 
 /** The values of each head. */
 export const blockRotations = (layer: number, config: LlamaConfig): readonly Rotation[] => {
   const names = blockNames(layer, config)
-  return [valueRotation(config.headSize, valuesOf(names, config), names.attention.output, config.heads * config.headSize)]
+  const widths = config.widths[layer]
+  if (!partsOf(layer, config).attends) return []
+  return [valueRotation(config.headSize, valuesOf(names, widths, config), names.attention.output, widths.heads * config.headSize)]
 }
 
 /** The residual stream; undefined where what is added to it is normalised first, since weights of those norms cannot move. */
@@ -54,27 +60,31 @@ export const residualOf = (config: LlamaConfig): Residual | undefined => {
   const { hidden, layers, biases, normOffset, tied } = config
   const norm = (parameter: string): Channels => ({ parameter, axis: 0, count: hidden, offset: normOffset })
   const written = (site: GatedSites['down'], bias: boolean) => outputsOf({ site, start: 0, count: hidden, bias })
-  const blocks = Array.from({ length: layers }, (_, layer) => blockNames(layer, config))
+  const blocks = Array.from({ length: layers }, (_, layer) => ({ ...blockNames(layer, config), ...partsOf(layer, config) }))
   const head = tied ? 'lm_head.weight' : headSite(config).weight
   return {
     size: hidden,
     writers: [
       { parameter: EMBEDDING.weight, axis: 1, count: hidden },
-      ...blocks.flatMap(({ attention, feedForward }) => [
-        ...written(attention.output, biases.output),
-        ...expertsOf(feedForward).flatMap(({ down }) => written(down, biases.feedForward)),
+      ...blocks.flatMap(({ attention, feedForward, attends, feeds }) => [
+        ...(attends ? written(attention.output, biases.output) : []),
+        ...(feeds ? expertsOf(feedForward).flatMap(({ down }) => written(down, biases.feedForward)) : []),
       ]),
     ],
     norms: [
-      ...blocks.flatMap(({ attentionNorm, feedForwardNorm, attention, feedForward }) => [
-        { weight: norm(attentionNorm), readers: attention.inputs.map(site => inputsOf(site, hidden)) },
-        {
-          weight: norm(feedForwardNorm),
-          readers: [
-            ...expertsOf(feedForward).flatMap(({ inputs }) => inputs.map(site => inputsOf(site, hidden))),
-            ...routerOf(feedForward, hidden),
-          ],
-        },
+      ...blocks.flatMap(({ attentionNorm, feedForwardNorm, attention, feedForward, attends, feeds }) => [
+        ...(attends ? [{ weight: norm(attentionNorm), readers: attention.inputs.map(site => inputsOf(site, hidden)) }] : []),
+        ...(feeds
+          ? [
+              {
+                weight: norm(feedForwardNorm),
+                readers: [
+                  ...expertsOf(feedForward).flatMap(({ inputs }) => inputs.map(site => inputsOf(site, hidden))),
+                  ...routerOf(feedForward, hidden),
+                ],
+              },
+            ]
+          : []),
       ]),
       { weight: norm(FINAL_NORM), readers: [{ parameter: head, axis: 1, count: hidden }] },
     ],

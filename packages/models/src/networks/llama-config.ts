@@ -1,21 +1,27 @@
 import { CompressionError } from '@tersor/tensor'
-import { badField, DEEPEST, extent, flag, positive, record, tokenIds } from './config-fields.js'
+import { badField, DEEPEST, extent, flag, perBlock, positive, record, tokenIds, uniform } from './config-fields.js'
 import { ACTIVATIONS } from './layers.js'
 import { ARCHITECTURES, type Architecture, type Biases, type Experts } from './llama-architectures.js'
 import type { RawConfig } from './raw-config.js'
 import { parseRope, type Rope } from './rope.js'
+
+/** What a block is made of; it has no attention where there are no heads, and no feed-forward network where that has no width. */
+export interface BlockWidths {
+  readonly heads: number
+  /** Each serves heads / keyValueHeads query heads. */
+  readonly keyValueHeads: number
+  /** Between gate/up and down, where there are no experts. */
+  readonly feedForward: number
+}
 
 /** The config of a network of the Llama family, whoever wrote it. */
 export interface LlamaConfig {
   readonly architecture: string
   readonly vocabularySize: number
   readonly hidden: number
-  /** Width between gate/up and down. */
-  readonly feedForward: number
   readonly layers: number
-  readonly heads: number
-  /** Each serves heads / keyValueHeads query heads. */
-  readonly keyValueHeads: number
+  /** Per layer, what it is made of. */
+  readonly widths: readonly BlockWidths[]
   readonly headSize: number
   readonly contextLength: number
   /** Added to the mean square in RMS norms. */
@@ -36,6 +42,8 @@ export interface LlamaConfig {
   readonly fused: boolean
   /** Per layer, the experts its feed-forward is chosen from; null for a single one. */
   readonly experts: readonly (Experts | null)[]
+  /** Whether routers have biases, which `switchedOff` adds. */
+  readonly routerBias: boolean
   /** Added to the weights of all norms but those of queries and keys. */
   readonly normOffset: number
   /** Whether what attention and feed-forward give is normalised before it is added. */
@@ -84,13 +92,22 @@ const scalesOf = (raw: RawConfig, gemma: boolean, hidden: number, headSize: numb
   logitCap: gemma ? limit(raw, 'final_logit_softcapping') : null,
 })
 
-const headsOf = (raw: RawConfig, hidden: number, headSize?: number) => {
-  const heads = extent(raw, 'num_attention_heads')
-  const keyValueHeads = extent(raw, 'num_key_value_heads', heads)
-  if (heads % keyValueHeads !== 0) throw badField('num_key_value_heads', keyValueHeads, `a divisor of the ${heads} attention heads`)
-  const size = extent(raw, 'head_dim', headSize ?? hidden / heads)
+const checkHeads = (heads: number, keyValueHeads: number): void => {
+  const fits = keyValueHeads === 0 ? heads === 0 : heads > 0 && heads % keyValueHeads === 0
+  if (!fits) throw badField('num_key_value_heads', keyValueHeads, `a divisor of the ${heads} attention heads`)
+}
+
+const headsOf = (raw: RawConfig, { hidden, layers, headSize }: { hidden: number; layers: number; headSize?: number }) => {
+  const heads = perBlock(raw, 'num_attention_heads', layers)
+  const keyValueHeads = perBlock(raw, 'num_key_value_heads', layers, heads)
+  heads.forEach((count, layer) => checkHeads(count, keyValueHeads[layer]))
+  const most = Math.max(...heads)
+  const usual = headSize ?? (typeof raw.num_attention_heads === 'number' ? hidden / most : undefined) // lists do not say what a head's size was
+  const size = extent(raw, 'head_dim', usual)
   if (size % 2 !== 0) throw badField('head_dim', size, 'an even number, since halves are rotated')
-  return { heads, keyValueHeads, headSize: size }
+  const feedForward = perBlock(raw, 'intermediate_size', layers)
+  const widths = heads.map((count, layer) => ({ heads: count, keyValueHeads: keyValueHeads[layer], feedForward: feedForward[layer] }))
+  return { widths, headSize: size }
 }
 
 /** The config with what it leaves out as transformers fills it; heads for keys and values are those of queries where its number does not divide these. */
@@ -106,7 +123,8 @@ const withDefaults = (raw: RawConfig, { defaults }: Architecture): RawConfig => 
  * Throws UNSUPPORTED and BAD_FILE as `parseLlamaConfig` does.
  */
 export const completeLlamaConfig = (raw: RawConfig): RawConfig => {
-  const { contextLength, epsilon, keyValueHeads, headSize, rope, tied, activation } = parseLlamaConfig(raw)
+  const { contextLength, epsilon, widths, headSize, rope, tied, activation } = parseLlamaConfig(raw)
+  const keyValueHeads = uniform(widths.map(width => width.keyValueHeads))
   return Object.freeze({
     ...withDefaults(raw, architectureOf(raw)[1]),
     ...{ num_key_value_heads: keyValueHeads, head_dim: headSize, rms_norm_eps: epsilon, rope_theta: rope.theta },
@@ -125,15 +143,19 @@ export const parseLlamaConfig = (given: RawConfig): LlamaConfig => {
   const layers = extent(raw, 'num_hidden_layers', undefined, DEEPEST)
   const rotation = { rope_theta: raw.rope_theta, ...(record(raw, 'rope_parameters') ?? record(raw, 'rope_scaling')) }
   const contextLength = extent(raw, 'max_position_embeddings', 2048)
-  const heads = headsOf(raw, hidden, architecture.headSize)
+  const { headSize, widths } = headsOf(raw, {
+    hidden,
+    layers,
+    ...(architecture.headSize === undefined ? {} : { headSize: architecture.headSize }),
+  })
   const [bos] = tokenIds(raw, 'bos_token_id')
   return Object.freeze({
     architecture: name,
     vocabularySize: extent(raw, 'vocab_size'),
     hidden,
-    feedForward: extent(raw, 'intermediate_size'),
     layers,
-    ...heads,
+    widths,
+    headSize,
     contextLength,
     epsilon: positive(raw, 'rms_norm_eps', 1e-6),
     rope: parseRope(rotation, {
@@ -148,7 +170,8 @@ export const parseLlamaConfig = (given: RawConfig): LlamaConfig => {
     activation: activationOf(raw),
     fused: architecture.fused,
     experts: architecture.experts(raw, layers),
-    ...scalesOf(raw, architecture.gemma, hidden, heads.headSize),
+    routerBias: false,
+    ...scalesOf(raw, architecture.gemma, hidden, headSize),
     ...(bos === undefined ? {} : { bos }),
     eos: tokenIds(raw, 'eos_token_id'),
   })

@@ -18,9 +18,11 @@ export interface GatedSites {
 }
 
 /** A feed-forward network, or the experts that a router chooses from. */
-export type FeedForwardSites = GatedSites | { readonly router: string; readonly experts: readonly GatedSites[]; readonly chosen: Experts }
+export type FeedForwardSites =
+  | GatedSites
+  | { readonly router: string; readonly bias: string | undefined; readonly experts: readonly GatedSites[]; readonly chosen: Experts }
 
-const feedForwardNames = (block: string, experts: Experts | null, fused: boolean): FeedForwardSites => {
+const feedForwardNames = (block: string, experts: Experts | null, { fused, routerBias }: LlamaConfig): FeedForwardSites => {
   const gated = (place: string, [gate, up, down]: readonly [string, string, string]): GatedSites => ({
     inputs: fused ? [site(`${place}.gate_up_proj`)] : [site(`${place}.${gate}`), site(`${place}.${up}`)],
     down: site(`${place}.${down}`),
@@ -28,11 +30,12 @@ const feedForwardNames = (block: string, experts: Experts | null, fused: boolean
   if (experts === null) return gated(`${block}.mlp`, ['gate_proj', 'up_proj', 'down_proj'])
   const place = `${block}.${experts.place}`
   const each = Array.from({ length: experts.count }, (_, expert) => gated(`${place}.experts.${expert}`, experts.names))
-  return { router: `${place}.gate.weight`, experts: each, chosen: experts }
+  return { router: `${place}.gate.weight`, bias: routerBias ? `${place}.gate.bias` : undefined, experts: each, chosen: experts }
 }
 
 /** The names of one block. */
-export const blockNames = (layer: number, { queryKeyNorm, fused, experts, normsAfter }: LlamaConfig) => {
+export const blockNames = (layer: number, config: LlamaConfig) => {
+  const { queryKeyNorm, fused, experts, normsAfter } = config
   const block = `model.layers.${layer}`
   const norm = (name: string): string => `${block}.${name}.weight`
   const projections = fused ? ['qkv_proj'] : ['q_proj', 'k_proj', 'v_proj']
@@ -46,7 +49,7 @@ export const blockNames = (layer: number, { queryKeyNorm, fused, experts, normsA
       output: site(`${block}.self_attn.o_proj`),
       ...(queryKeyNorm ? { norms: { query: norm('self_attn.q_norm'), key: norm('self_attn.k_norm') } } : {}),
     },
-    feedForward: feedForwardNames(block, experts[layer], fused),
+    feedForward: feedForwardNames(block, experts[layer], config),
   }
 }
 
@@ -68,26 +71,39 @@ const side = (sites: readonly Site[], widths: readonly number[], columns: number
 
 const feedForwardParameters = (
   sites: FeedForwardSites,
-  { hidden, feedForward, biases, layers }: LlamaConfig,
+  { hidden, biases, layers }: LlamaConfig,
+  feedForward: number,
 ): readonly NetworkParameter[] => {
   const gated = ({ inputs, down }: GatedSites, width: number): readonly NetworkParameter[] => [
     ...side(inputs, [width, width], hidden, biases.feedForward),
     ...weight(down, hidden, width, biases.feedForward, residualStart(layers)),
   ]
   if (!('router' in sites)) return gated(sites, feedForward)
-  const { router, experts, chosen } = sites
-  return [{ name: router, shape: [chosen.count, hidden], start: NORMAL }, ...experts.flatMap(expert => gated(expert, chosen.feedForward))]
+  const { router, bias, experts, chosen } = sites
+  return [
+    { name: router, shape: [chosen.count, hidden], start: NORMAL },
+    ...(bias === undefined ? [] : [{ name: bias, shape: [chosen.count], start: ZEROS }]),
+    ...experts.flatMap(expert => gated(expert, chosen.feedForward)),
+  ]
 }
+
+/** Whether a block has attention, and whether it has a feed-forward network. */
+export const partsOf = (layer: number, { widths, experts }: LlamaConfig) => ({
+  attends: widths[layer].heads > 0,
+  feeds: experts[layer] !== null || widths[layer].feedForward > 0,
+})
 
 /** The parameters of one block, in the order of the forward pass. */
 export const blockParameters = (layer: number, config: LlamaConfig): readonly NetworkParameter[] => {
-  const { hidden, heads, keyValueHeads, headSize, biases, normOffset } = config
+  const { hidden, widths, headSize, biases, normOffset } = config
+  const { heads, keyValueHeads, feedForward } = widths[layer]
+  const { attends, feeds } = partsOf(layer, config)
   const names = blockNames(layer, config)
   const { inputs, output, norms } = names.attention
   const norm = (name: string | undefined): readonly NetworkParameter[] =>
     name === undefined ? [] : [{ name, shape: [hidden], start: normOffset === 0 ? ONES : ZEROS }]
   const headNorm = (name: string): NetworkParameter => ({ name, shape: [headSize], start: ONES })
-  return [
+  const attention = (): readonly NetworkParameter[] => [
     ...norm(names.attentionNorm),
     ...side(
       inputs,
@@ -98,10 +114,13 @@ export const blockParameters = (layer: number, config: LlamaConfig): readonly Ne
     ...(norms ? [headNorm(norms.query), headNorm(norms.key)] : []),
     ...weight(output, hidden, heads * headSize, biases.output, residualStart(config.layers)),
     ...norm(names.attentionAfter),
+  ]
+  const network = (): readonly NetworkParameter[] => [
     ...norm(names.feedForwardNorm),
-    ...feedForwardParameters(names.feedForward, config),
+    ...feedForwardParameters(names.feedForward, config, feedForward),
     ...norm(names.feedForwardAfter),
   ]
+  return [...(attends ? attention() : []), ...(feeds ? network() : [])]
 }
 
 /**

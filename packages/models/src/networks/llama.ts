@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core'
-import type { AttentionFacts, Env, Stage } from '@tersor/core'
+import type { AttentionFacts, Env, Model, Stage } from '@tersor/core'
 import { softCap } from '@tersor/kernels/soft-cap'
 import { attention } from './attention.js'
 import { causalBands, type CausalBands } from './bands.js'
@@ -13,7 +13,18 @@ import { feedForward, feedForwardSites } from './feed-forward.js'
 import { embed, linear, rmsNorm } from './layers.js'
 import { completeLlamaConfig, parseLlamaConfig, type LlamaConfig } from './llama-config.js'
 import { blockScalings, blockRotations, residualOf } from './llama-channels.js'
-import { blockNames, blockParameters, EMBEDDING, FINAL_NORM, eachBaseParameter, eachParameter, headSite } from './llama-parameters.js'
+import { llamaBlocks, llamaCouplings } from './llama-couplings.js'
+import {
+  blockNames,
+  blockParameters,
+  EMBEDDING,
+  FINAL_NORM,
+  eachBaseParameter,
+  eachParameter,
+  headSite,
+  partsOf,
+} from './llama-parameters.js'
+import { remadeLlama } from './remake-llama.js'
 import { rotations, turnsOf } from './rope.js'
 import type { TextEncoder } from './text-encoder.js'
 
@@ -45,8 +56,8 @@ const normalise = (x: tf.Tensor, name: string | undefined, env: Env, { epsilon, 
 
 /** What a cache must know of a block. */
 export const attentionFacts = (layer: number, config: LlamaConfig): AttentionFacts => ({
-  heads: config.heads,
-  keyHeads: config.keyValueHeads,
+  heads: config.widths[layer].heads,
+  keyHeads: config.widths[layer].keyValueHeads,
   size: config.headSize,
   scale: config.scoreScale,
   cap: config.scoreCap,
@@ -58,27 +69,30 @@ export const attentionFacts = (layer: number, config: LlamaConfig): AttentionFac
 const blockStage = (layer: number, { config, rotation, bands }: Shared): Stage => {
   const names = blockNames(layer, config)
   const { name, attention: sites, feedForward: feedForwardNames } = names
-  const window = config.windows[layer]
+  const { attends, feeds } = partsOf(layer, config)
+  const [window, widths] = [config.windows[layer], config.widths[layer]]
   return {
     name,
     parameters: blockParameters(layer, config).map(parameter => parameter.name),
-    sites: [...sites.inputs, sites.output, ...feedForwardSites(feedForwardNames)],
-    attention: attentionFacts(layer, config),
+    sites: [...(attends ? [...sites.inputs, sites.output] : []), ...(feeds ? feedForwardSites(feedForwardNames) : [])],
+    ...(attends ? { attention: attentionFacts(layer, config) } : {}),
     scalings: blockScalings(layer, config),
     rotations: blockRotations(layer, config),
     run: (x, env) => {
       const [batch, tokens] = x.shape
-      const rows = tf.reshape(x, [batch * tokens, config.hidden])
-      const attended = tf.tidy(() => {
+      const attend = (rows: tf.Tensor): tf.Tensor => {
         const y = normalise(rows, names.attentionNorm, env, config)
         const turned = config.rotated[layer] ? { rotation: rotation(env.cache?.next ?? env.past ?? 0, tokens, env.positions) } : {}
-        const mixed = attention(y, env, { config, sites, batch, tokens, bands, window, ...turned })
+        const mixed = attention(y, env, { config, widths, sites, batch, tokens, bands, window, ...turned })
         return tf.add(rows, normalise(mixed, names.attentionAfter, env, config))
-      })
-      const fed = tf.tidy(() => {
-        const y = feedForward(normalise(attended, names.feedForwardNorm, env, config), feedForwardNames, env, config)
-        return tf.add(attended, normalise(y, names.feedForwardAfter, env, config))
-      })
+      }
+      const feed = (rows: tf.Tensor): tf.Tensor => {
+        const y = feedForward(normalise(rows, names.feedForwardNorm, env, config), feedForwardNames, env, config, widths.feedForward)
+        return tf.add(rows, normalise(y, names.feedForwardAfter, env, config))
+      }
+      const rows = tf.reshape(x, [batch * tokens, config.hidden])
+      const attended = attends ? tf.tidy(() => attend(rows)) : rows
+      const fed = feeds ? tf.tidy(() => feed(attended)) : attended
       return tf.reshape(fed, [batch, tokens, config.hidden])
     },
   }
@@ -115,6 +129,28 @@ const stagesOf = (config: LlamaConfig, last: (config: LlamaConfig) => Stage): re
   return Object.freeze([embedStage(config), ...blocks, last(config)])
 }
 
+/** A config with what the names of the parameters say besides: whether routers have biases. */
+const besides = (config: LlamaConfig, params: ParameterStore): LlamaConfig => {
+  const biases = new Set(
+    Array.from({ length: config.layers }, (_, layer) => {
+      const { feedForward: sites } = blockNames(layer, { ...config, routerBias: true })
+      return 'router' in sites ? sites.bias : undefined
+    }),
+  )
+  return params.names().some(name => biases.has(name)) ? { ...config, routerBias: true } : config
+}
+
+/** What of a network can shrink, and how it is made again. */
+const shrinking = (
+  config: LlamaConfig,
+  rawConfig: RawConfig,
+  headless: boolean,
+  build: (rawConfig: RawConfig, params: ParameterStore) => Model,
+): Pick<Model, 'couplings' | 'blocks' | 'remake'> => {
+  const blocks = llamaBlocks(config)
+  return { couplings: llamaCouplings(config, headless), blocks, remake: remadeLlama({ config, rawConfig, blocks }, build) }
+}
+
 const hasOwnHead = (params: ParameterStore): boolean => params.names().includes('lm_head.weight')
 
 /** The stages of a network: embedding, blocks, head. */
@@ -128,13 +164,13 @@ export const llamaStages = (config: LlamaConfig): readonly Stage[] => stagesOf(c
 export const llamaModel = (rawConfig: RawConfig, params: ParameterStore, extras: LanguageModelExtras = {}): LanguageModel<LlamaConfig> => {
   const { generationConfig = {}, notes = [], ...rest } = extras
   checkCounts(rawConfig, params)
-  const parsed = parseLlamaConfig(rawConfig)
+  const parsed = besides(parseLlamaConfig(rawConfig), params)
   const eos = tokenIds(generationConfig, 'eos_token_id')
   const config = eos.length > 0 ? { ...parsed, eos } : parsed
   const unclaimed = checkParameters(eachParameter(config), params)
   const residual = residualOf(config)
-  const over = (next: ParameterStore): LanguageModel<LlamaConfig> =>
-    llamaModel(hasOwnHead(next) ? { ...rawConfig, tie_word_embeddings: false } : rawConfig, next, extras)
+  const build = (raw: RawConfig, next: ParameterStore): LanguageModel<LlamaConfig> =>
+    llamaModel(hasOwnHead(next) ? { ...raw, tie_word_embeddings: false } : raw, next, extras)
   return Object.freeze({
     ...rest,
     family: 'language' as const,
@@ -147,7 +183,8 @@ export const llamaModel = (rawConfig: RawConfig, params: ParameterStore, extras:
     vocabularySize: config.vocabularySize,
     params,
     stages: llamaStages(config),
-    with: over,
+    with: (next: ParameterStore) => build(rawConfig, next),
+    ...shrinking(config, rawConfig, false, build),
     ...(residual ? { residual } : {}),
   })
 }
@@ -159,7 +196,7 @@ export const llamaModel = (rawConfig: RawConfig, params: ParameterStore, extras:
 export const llamaEncoder = (rawConfig: RawConfig, params: ParameterStore, extras: LanguageModelExtras = {}): TextEncoder<LlamaConfig> => {
   const { generationConfig: _unused, notes = [], ...rest } = extras
   checkCounts(rawConfig, params)
-  const config = parseLlamaConfig(rawConfig)
+  const config = besides(parseLlamaConfig(rawConfig), params)
   const unclaimed = checkParameters(eachBaseParameter(config), params)
   return Object.freeze({
     ...rest,
@@ -167,6 +204,7 @@ export const llamaEncoder = (rawConfig: RawConfig, params: ParameterStore, extra
     ...{ notes: [...notes, ...unclaimed], contextLength: config.contextLength, vocabularySize: config.vocabularySize },
     params,
     stages: stagesOf(config, normStage),
+    ...shrinking(config, rawConfig, true, (raw, next) => llamaEncoder(raw, next, extras)),
   })
 }
 

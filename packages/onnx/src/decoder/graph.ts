@@ -1,11 +1,19 @@
 import type { Site } from '@tersor/core'
-import type { ValueInfo } from '../file.js'
 import type { LlamaConfig } from '@tersor/models/llama-config'
-import { blockNames, EMBEDDING, FINAL_NORM, headSite, type FeedForwardSites, type GatedSites } from '@tersor/models/llama-parameters'
+import {
+  blockNames,
+  EMBEDDING,
+  FINAL_NORM,
+  headSite,
+  partsOf,
+  type FeedForwardSites,
+  type GatedSites,
+} from '@tersor/models/llama-parameters'
 import { frequenciesOf } from '@tersor/models/rope'
 import { FUSED } from '../cache/attention-nodes.js'
 import { MICROSOFT } from '../file.js'
-import { giveOut, idsValue, linear as linearIn, type GraphEnds, type Values } from '../folder/network.js'
+import { giveOut, linear as linearIn, type GraphEnds, type Values } from '../folder/network.js'
+import { ATTENDED, endsOf, IDS, POSITIONS, type DecoderForm } from './ends.js'
 import { HIDDEN_FROM_SIGHT, type Operators } from '../folder/operators.js'
 
 /** What all blocks use. */
@@ -23,10 +31,6 @@ interface Shared {
   /** Of ONNX Runtime's own attention: how many entries each text holds, less one, and how many the longest does; absent for plain operators. */
   readonly fused?: { readonly lengths: string; readonly total: string }
 }
-
-const IDS = 'input_ids'
-const ATTENDED = 'attention_mask'
-const POSITIONS = 'position_ids'
 
 const linear = ({ ops, values }: Shared, x: string, site: Site, bias: boolean): string => linearIn(ops, values, x, site, bias)
 
@@ -50,12 +54,13 @@ const rotate = ({ ops, config, rotation: { cos, sin } }: Shared, x: string): str
 }
 
 /** softmax(q · kᵀ + mask) · v, query heads that share keys as rows of one product; q: (batch, heads, tokens, size). */
-const attend = ({ config, ops, mask, tokens, keys }: Shared, q: string, k: string, v: string, window: number | null): string => {
-  const { heads, keyValueHeads, headSize } = config
+const attend = ({ config, ops, mask, tokens, keys }: Shared, q: string, k: string, v: string, layer: number): string => {
+  const { headSize } = config
+  const { heads, keyValueHeads } = config.widths[layer]
   const rows = ops.reshape(ops.scale(q, config.scoreScale), [0, keyValueHeads, -1, headSize]) // (batch, key heads, groups · tokens, size)
   const scores = ops.softCap(ops.matMul(rows, ops.transpose(k, [0, 1, 3, 2])), config.scoreCap)
   const grid = ops.reshapeTo(scores, [0, keyValueHeads, heads / keyValueHeads, tokens, keys])
-  const shares = ops.graph.op('Softmax', [ops.add(grid, mask(window))], { attributes: { axis: -1 } })
+  const shares = ops.graph.op('Softmax', [ops.add(grid, mask(config.windows[layer]))], { attributes: { axis: -1 } })
   const mixed = ops.matMul(ops.reshapeTo(shares, [0, keyValueHeads, -1, keys]), v)
   const byToken = ops.transpose(ops.reshape(mixed, [0, heads, -1, headSize]), [0, 2, 1, 3]) // (batch, tokens, heads, size)
   return ops.reshape(byToken, [0, 0, heads * headSize])
@@ -68,7 +73,7 @@ const attendFused = (shared: Shared, layer: number, [q, k, v]: readonly string[]
   const rotated = config.rotated[layer]
   const inputs = [q, k, v, past('key'), past('value'), fused!.lengths, fused!.total, ...(rotated ? [rotation.cos, rotation.sin] : [])]
   const attributes = {
-    ...{ num_heads: config.heads, kv_num_heads: config.keyValueHeads, scale: { float: config.scoreScale } },
+    ...{ num_heads: config.widths[layer].heads, kv_num_heads: config.widths[layer].keyValueHeads, scale: { float: config.scoreScale } },
     ...(rotated ? { do_rotary: 1 } : {}),
     ...(config.scoreCap === null ? {} : { softcap: { float: config.scoreCap } }),
     ...(config.windows[layer] === null ? {} : { local_window_size: config.windows[layer] }),
@@ -80,7 +85,8 @@ const attendFused = (shared: Shared, layer: number, [q, k, v]: readonly string[]
 
 const attention = (shared: Shared, x: string, layer: number): string => {
   const { config, ops } = shared
-  const { heads, keyValueHeads, headSize, biases } = config
+  const { headSize, biases } = config
+  const { heads, keyValueHeads } = config.widths[layer]
   const { inputs, output, norms } = blockNames(layer, config).attention
   const sizes = [heads, keyValueHeads, keyValueHeads].map(count => count * headSize)
   const [query, key, value] = project(shared, x, inputs, sizes, biases.queryKeyValue)
@@ -104,7 +110,7 @@ const attention = (shared: Shared, x: string, layer: number): string => {
   const q = turn(split(query, heads, norms?.query))
   const k = remembered('key', turn(split(key, keyValueHeads, norms?.key)))
   const v = remembered('value', split(value, keyValueHeads))
-  return linear(shared, attend(shared, q, k, v, config.windows[layer]), output, biases.output)
+  return linear(shared, attend(shared, q, k, v, layer), output, biases.output)
 }
 
 const gated = (shared: Shared, x: string, { inputs, down }: GatedSites, width: number): string => {
@@ -132,12 +138,19 @@ const mixture = (shared: Shared, x: string, sites: Extract<FeedForwardSites, { r
 const block = (shared: Shared, x: string, layer: number): string => {
   const { config, ops } = shared
   const names = blockNames(layer, config)
-  const mixed = attention(shared, normalise(shared, x, names.attentionNorm), layer)
-  const attended = ops.add(x, normalise(shared, mixed, names.attentionAfter))
-  const inner = normalise(shared, attended, names.feedForwardNorm)
-  const sites = names.feedForward
-  const fed = 'router' in sites ? mixture(shared, inner, sites) : gated(shared, inner, sites, config.feedForward)
-  return ops.add(attended, normalise(shared, fed, names.feedForwardAfter))
+  const { attends, feeds } = partsOf(layer, config)
+  const attend = (rows: string): string => {
+    const mixed = attention(shared, normalise(shared, rows, names.attentionNorm), layer)
+    return ops.add(rows, normalise(shared, mixed, names.attentionAfter))
+  }
+  const feed = (rows: string): string => {
+    const inner = normalise(shared, rows, names.feedForwardNorm)
+    const sites = names.feedForward
+    const fed = 'router' in sites ? mixture(shared, inner, sites) : gated(shared, inner, sites, config.widths[layer].feedForward)
+    return ops.add(rows, normalise(shared, fed, names.feedForwardAfter))
+  }
+  const attended = attends ? attend(x) : x
+  return feeds ? feed(attended) : attended
 }
 
 /** The angles of the positions given. */
@@ -189,12 +202,6 @@ const masks = (ops: Operators, tokens: string, keys: string): Shared['mask'] => 
   }
 }
 
-export interface DecoderForm {
-  readonly head: boolean
-  /** Whether attention is written in plain operators of ONNX, the default, or as GroupQueryAttention of ONNX Runtime. */
-  readonly attention?: 'plain' | 'fused'
-}
-
 /** Builds the network: token ids, mask, positions and past keys and values in; logits, or without a head its hidden states, and present ones out. */
 export const decoderGraph = (config: LlamaConfig, ops: Operators, values: Values, how: DecoderForm): GraphEnds => {
   const { graph } = ops
@@ -213,28 +220,4 @@ export const decoderGraph = (config: LlamaConfig, ops: Operators, values: Values
   if (head) giveOut(ops, ops.softCap(linear(shared, last, headSite(config), false), config.logitCap), 'logits')
   else giveOut(ops, last, 'last_hidden_state')
   return endsOf(config, ops.float, { head, attention: form })
-}
-
-/** Inputs and outputs as transformers.js asks for them. */
-const endsOf = (
-  { layers, keyValueHeads, headSize, ...config }: LlamaConfig,
-  float: 'f32' | 'f16',
-  { head, attention }: DecoderForm,
-): GraphEnds => {
-  const cached = (start: string, length: string): ValueInfo[] =>
-    Array.from({ length: layers }, (_, layer) => ['key', 'value'].map(part => `${start}.${layer}.${part}`))
-      .flat()
-      .map(name => ({ name, dtype: float, shape: ['batch_size', keyValueHeads, length, headSize] }))
-  const given = (name: string, width: number): ValueInfo => ({ name, dtype: 'f32', shape: ['batch_size', 'sequence_length', width] })
-  return {
-    inputs: [
-      ...[idsValue(IDS), idsValue(ATTENDED, 'total_sequence_length')],
-      ...(attention === 'plain' ? [idsValue(POSITIONS)] : []),
-      ...cached('past_key_values', 'past_sequence_length'),
-    ],
-    outputs: [
-      head ? given('logits', config.vocabularySize) : given('last_hidden_state', config.hidden),
-      ...cached('present', 'total_sequence_length'),
-    ],
-  }
 }

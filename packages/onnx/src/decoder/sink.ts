@@ -6,7 +6,8 @@ import { EMBEDDING, eachBaseParameter, eachParameter } from '@tersor/models/llam
 import { encodeJson, onnxFolderSink, type OnnxFolderOptions } from '../folder/sink.js'
 import type { GraphNetwork } from '../folder/network.js'
 import type { ModelFiles, RawConfig } from '@tersor/models/raw-config'
-import { decoderGraph, type DecoderForm } from './graph.js'
+import type { DecoderForm } from './ends.js'
+import { decoderGraph } from './graph.js'
 
 export interface OnnxDecoderOptions extends OnnxFolderOptions {
   /**
