@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { createRng, siteInput, type Model, type Site, type Stage } from '@tersor/core'
-import { fromFloat32, memoryStore, type DType } from '@tersor/tensor'
+import { createRng, siteInput, type Coupling, type Model, type Site, type Stage } from '@tersor/core'
+import { fromFloat32, memoryStore, type DType, type ParameterStore } from '@tersor/tensor'
 
 /** Widths of the two layers of the smallest model that every method can work on. */
 const WIDTHS = [16, 32, 8] as const
@@ -26,6 +26,20 @@ const stage = (layer: number): Stage => ({
     }),
 })
 
+const weightOf = (layer: number): string => `layers.${layer}.weight`
+
+/** Two linear layers over any store of their weights, with the neurons between them. */
+const layersOver = (params: ParameterStore): Model => {
+  const neurons: Coupling = {
+    ...{ name: 'neurons', kind: 'neurons', units: params.info(weightOf(0)).shape[0], homogeneous: true },
+    members: [
+      { parameter: weightOf(0), axis: 0, role: 'writes' },
+      { parameter: weightOf(1), axis: 1, role: 'reads' },
+    ],
+  }
+  return { params, stages: [stage(0), stage(1)], couplings: [neurons], remake: () => ({ rename: name => name, over: layersOver }) }
+}
+
 /** A network of two linear layers, 16 → 32 → 8, over (rows, 16). */
 export const picoModel = ({ seed = 1, dtype = 'f32', edit }: PicoOptions = {}): Model => {
   const rng = createRng(seed)
@@ -33,9 +47,9 @@ export const picoModel = ({ seed = 1, dtype = 'f32', edit }: PicoOptions = {}): 
     const shape = [WIDTHS[index + 1], WIDTHS[index]]
     const values = Float32Array.from({ length: shape[0] * shape[1] }, () => rng.normal() / Math.sqrt(WIDTHS[index]))
     if (index === 0) edit?.(values)
-    return [`layers.${index}.weight`, fromFloat32(values, dtype, shape)]
+    return [weightOf(index), fromFloat32(values, dtype, shape)]
   }
-  return { params: memoryStore(Object.fromEntries([layer(0), layer(1)])), stages: [stage(0), stage(1)] }
+  return layersOver(memoryStore(Object.fromEntries([layer(0), layer(1)])))
 }
 
 /** Correlated inputs for it: `batches` tensors of (rows, 16), owned by the caller. */
