@@ -178,6 +178,8 @@ export interface Model {
   readonly others?: readonly OtherWeight[]
   /** The same network over other parameters, which decide what of it there is: a head of its own, batch norms folded or not, grids of inputs. */
   with?(params: ParameterStore): Model
+  /** The same network with biases of zero on the layers that can have some and have none; absent where there are no such layers. */
+  withBiases?(): Model
   /** The same kind of network with fewer units and blocks; asked by `shrink`, which has checked the change. */
   remake?(change: Change): Remade
   /** What was done to the parameters so far, in order. */

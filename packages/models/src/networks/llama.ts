@@ -8,6 +8,7 @@ import { checkParameters } from './check-parameters.js'
 import { checkCounts } from './config-counts.js'
 import { tokenIds } from './config-fields.js'
 import type { LanguageModel, LanguageModelExtras } from './language-model.js'
+import { biasedLlama } from './llama-biases.js'
 import type { RawConfig } from './raw-config.js'
 import { feedForward, feedForwardSites } from './feed-forward.js'
 import { embed, linear, rmsNorm } from './layers.js'
@@ -171,6 +172,7 @@ export const llamaModel = (rawConfig: RawConfig, params: ParameterStore, extras:
   const residual = residualOf(config)
   const build = (raw: RawConfig, next: ParameterStore): LanguageModel<LlamaConfig> =>
     llamaModel(hasOwnHead(next) ? { ...raw, tie_word_embeddings: false } : raw, next, extras)
+  const withBiases = biasedLlama(rawConfig, params, build)
   return Object.freeze({
     ...rest,
     family: 'language' as const,
@@ -185,6 +187,7 @@ export const llamaModel = (rawConfig: RawConfig, params: ParameterStore, extras:
     stages: llamaStages(config),
     with: (next: ParameterStore) => build(rawConfig, next),
     ...shrinking(config, rawConfig, false, build),
+    ...(withBiases ? { withBiases } : {}),
     ...(residual ? { residual } : {}),
   })
 }
