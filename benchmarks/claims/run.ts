@@ -1,6 +1,6 @@
 /**
  * `npm run claims [-- NAME …] [--rows TEXT]`: every claim in turn, or those named, each in its own process; those whose data is missing are
- * skipped with a message. `--rows` is for `roundings`, `training`, `kv-cache`, `stored-caches` and `gradients`: only rows whose names hold the text, or begin so, are measured
+ * skipped with a message. `--rows` is for `roundings`, `training`, `kv-cache`, `stored-caches`, `gradients` and `structured`: only rows whose names hold the text, or begin so, are measured
  * anew;
  * `training/lsq` is short for `training --rows lsq`.
  */
@@ -24,6 +24,7 @@ const CLAIMS: readonly (readonly [script: string, data?: string])[] = [
   ['stored-caches.ts'],
   ['gradients.ts'],
   ['kv-cache.ts'],
+  ['structured.ts'],
 ]
 
 const { values: flags, positionals: named } = parseArgs({ allowPositionals: true, options: { rows: { type: 'string' } } })

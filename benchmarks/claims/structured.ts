@@ -1,0 +1,5 @@
+/** What networks that really shrink are to show: `npm run claims -- structured`, or `structured/flap` for the rows whose names begin so. */
+import { CUTS } from './structured/cuts.js'
+import { runClaims } from './training/run-claims.js'
+
+await runClaims('structured', [...CUTS])

@@ -1,0 +1,41 @@
+/** Claims about what is left of the bundled language model without training. */
+import { compress, type Model, type Step } from '@tersor/core'
+import { perplexity } from '@tersor/evaluation'
+import { flap, structured, unitActivation, unitNorm, unitRandom, unitTaylor } from '@tersor/pruning'
+import { openBundled } from '../bundled-model.js'
+import { PERPLEXITY, type Claim, type Side } from '../training/claim.js'
+
+const KEEP = 0.6
+
+let opened: ReturnType<typeof openBundled> | undefined
+const bundled = () => (opened ??= openBundled())
+
+const parametersOf = ({ params }: Model): number =>
+  params.names().reduce((sum, name) => sum + params.info(name).shape.reduce((a, b) => a * b, 1), 0)
+
+const cutBy = (name: string, step: Step | undefined, fixed = true): Side => ({
+  name,
+  fixed,
+  measure: async seed => {
+    const { model, calibration, validation } = await bundled()
+    const small = step ? await compress(model, step, { calibration, seed }) : model
+    return { perplexity: (await perplexity(small, validation)).perplexity, thousands: parametersOf(small) / 1000 }
+  },
+})
+
+const cuts: Claim = {
+  name: 'cuts',
+  says: `the bundled model with ${KEEP * 100} % of its neurons, nothing trained: FLAP below the sum of squares`,
+  figures: { perplexity: PERPLEXITY, thousands: { better: 'lower', digits: 0, tie: 0 } },
+  sides: () => [
+    cutBy('whole', undefined),
+    cutBy('sum of squares', structured({ score: unitNorm(), keep: KEEP })),
+    cutBy('activations', structured({ score: unitActivation(), keep: KEEP })),
+    cutBy('Taylor', structured({ score: unitTaylor(), keep: KEEP })),
+    cutBy('FLAP', flap({ keep: KEEP, units: ['neurons'] })),
+    cutBy('chance', structured({ score: unitRandom(), keep: KEEP }), false),
+  ],
+  orders: [{ figure: 'perplexity', first: 'FLAP', than: 'sum of squares' }],
+}
+
+export const CUTS: readonly Claim[] = [cuts]
