@@ -1,5 +1,5 @@
 /**
- * Trains the bundled model: `npm run train -w @tersor/bundled-model -- --steps 3000`.
+ * Trains the bundled model: `npm run train -w @tersor/bundled-model -- --steps 3000`; with `--shape deep --steps 1200` the one of 12 blocks.
  * Everything follows from the corpus, the constants below and the seed.
  */
 import * as tf from '@tensorflow/tfjs-core'
@@ -37,15 +37,30 @@ const BATCH = 8
 const SEED = 7
 const VALIDATION_WINDOWS = 32
 
+const { values: flags } = parseArgs({
+  options: {
+    steps: { type: 'string', default: '3000' },
+    peak: { type: 'string', default: '0.0015' },
+    shape: { type: 'string', default: 'model' },
+    out: { type: 'string' },
+  },
+})
+const steps = Number(flags.steps)
+
+/** The bundled model, and one of as many parameters whose depth can be measured. */
+const SHAPES = {
+  model: { hidden_size: 256, intermediate_size: 512, num_hidden_layers: 4, head_dim: 64 },
+  deep: { hidden_size: 128, intermediate_size: 384, num_hidden_layers: 12, head_dim: 32 },
+}
+const shape = flags.shape === 'deep' ? 'deep' : 'model'
+const out = flags.out ?? join(FOLDER, shape)
+
 const config = {
   architectures: ['LlamaForCausalLM'],
   model_type: 'llama',
-  hidden_size: 256,
-  intermediate_size: 512,
-  num_hidden_layers: 4,
+  ...SHAPES[shape],
   num_attention_heads: 4,
   num_key_value_heads: 2,
-  head_dim: 64,
   vocab_size: VOCABULARY,
   max_position_embeddings: CONTEXT,
   rms_norm_eps: 1e-5,
@@ -58,16 +73,6 @@ const config = {
   eos_token_id: 0,
   torch_dtype: 'bfloat16',
 }
-
-const { values: flags } = parseArgs({
-  options: {
-    steps: { type: 'string', default: '3000' },
-    peak: { type: 'string', default: '0.0015' },
-    out: { type: 'string', default: join(FOLDER, 'model') },
-  },
-})
-const steps = Number(flags.steps)
-const out = flags.out
 
 const engine = await selectEngine()
 console.log(`engine: ${engine.engine} (${engine.reason})`)

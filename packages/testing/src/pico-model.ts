@@ -31,7 +31,7 @@ const weightOf = (layer: number): string => `layers.${layer}.weight`
 /** Two linear layers over any store of their weights, with the neurons between them. */
 const layersOver = (params: ParameterStore): Model => {
   const neurons: Coupling = {
-    ...{ name: 'neurons', kind: 'neurons', units: params.info(weightOf(0)).shape[0], homogeneous: true },
+    ...{ name: 'neurons', kind: 'neurons', units: params.info(weightOf(0)).shape[0] },
     members: [
       { parameter: weightOf(0), axis: 0, role: 'writes' },
       { parameter: weightOf(1), axis: 1, role: 'reads' },

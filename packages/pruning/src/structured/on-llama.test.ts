@@ -1,11 +1,12 @@
 import * as tf from '@tensorflow/tfjs-core'
 import '@tersor/backend-ort'
-import { compress, createRng, type Model, type Pass } from '@tersor/core'
+import { compress, createRng, switchedOff, type Model, type Pass } from '@tersor/core'
 import { freshModel } from '@tersor/models'
-import { describePass, outputOf } from '@tersor/testing'
+import { describePass, outputOf, relativeError } from '@tersor/testing'
 import { flap } from './flap.js'
 import { minitron } from './minitron.js'
 import { shortGpt } from './short-gpt.js'
+import { sliceGpt } from './slice-gpt.js'
 import { structured } from './structured.js'
 import { unitTaylor } from './unit-taylor.js'
 
@@ -28,6 +29,8 @@ const calibration = (): tf.Tensor[] => {
 const suite = { model, calibration, calibrated: true }
 describePass(() => shortGpt({ keep: 0.5 }), suite)
 describePass(() => minitron({ neurons: 0.5, heads: 0.5, stream: 0.75, depth: 0.75 }), suite)
+
+describePass(() => sliceGpt({ keep: 0.75 }), suite)
 
 describe('networks that are cut', () => {
   beforeAll(() => tf.setBackend('ort'))
@@ -55,6 +58,22 @@ describe('networks that are cut', () => {
     const { config, params } = await shapesBehind(flap({ keep: 0.6 }))
     expect(config).toMatchObject({ attention_bias: true, mlp_bias: true })
     expect(params.names()).toContain('model.layers.0.mlp.down_proj.bias')
+  })
+
+  it('have a stream of the axes along which it varies most, and a head of their own', async () => {
+    const { config, params } = await shapesBehind(sliceGpt({ keep: 0.8, multiple: 4 }))
+    expect(config).toMatchObject({ hidden_size: 12, tie_word_embeddings: false })
+    expect(params.info('lm_head.weight').shape).toEqual([32, 12])
+  })
+
+  it('answer as before where the stream stands in a plane and its axes stay', async () => {
+    // the stream is written in the first half of its channels only, so half of its axes carry nothing
+    const flat = switchedOff(model(), { keep: new Map([['stream', [0, 1, 2, 3, 4, 5, 6, 7]]]) })
+    const batches = calibration()
+    const small = await compress(flat, sliceGpt({ keep: 0.5 }), { calibration: batches, seed: 1 })
+    const [ours, whole] = [await outputOf(small, batches[0]), await outputOf(flat, batches[0])]
+    expect(relativeError(whole, ours)).toBeLessThan(1e-3)
+    tf.dispose(batches)
   })
 
   it('lose the block that turns its inputs least', async () => {

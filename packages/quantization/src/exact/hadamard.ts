@@ -1,83 +1,36 @@
-import * as tf from '@tensorflow/tfjs-core'
-import { boolean, definePass, readDense, walkStages, type Channels, type Context, type Model, type Rng } from '@tersor/core'
+import {
+  applyRotation,
+  boolean,
+  definePass,
+  planResidual,
+  planRotation,
+  type Context,
+  type Model,
+  type Rng,
+  type RotateRows,
+  type RotationPlan,
+} from '@tersor/core'
 import { rotateColumns, type HadamardMatrix } from '@tersor/kernels'
-import { CompressionError, fromFloat32, toFloat32, type Dense } from '@tersor/tensor'
+import { CompressionError } from '@tersor/tensor'
 import { refuseActivationGrids } from './activation-grids.js'
 import { randomHadamard } from './hadamard-matrix.js'
-import { scaleChannels } from './scale-channels.js'
 
-/** What is done to one parameter. */
-type Change = (parameter: Dense) => Dense | Promise<Dense>
-type Plan = Map<string, Change[]>
-
-const plan = (changes: Plan, name: string, change: Change): void => void changes.set(name, [...(changes.get(name) ?? []), change])
-
-/** The values of a tensor that is made in a tidy. */
-const valuesOf = async (make: () => tf.Tensor): Promise<Float32Array> => {
-  const tensor = tf.tidy(make)
-  try {
-    return await tensor.data<'float32'>()
-  } finally {
-    tensor.dispose()
-  }
-}
-
-/** Multiplies each run of as many channels as the rotation has by it from the right. */
-const rotateChannels = async (parameter: Dense, { axis, start = 0, count }: Channels, rotation: HadamardMatrix): Promise<Dense> => {
-  const { shape } = parameter
-  const last = [...shape.keys()].filter(each => each !== axis).concat(axis)
-  const moved = last.map(each => shape[each]) // (…, channels)
-  const rows = await valuesOf(() => tf.transpose(tf.tensor(toFloat32(parameter), [...shape]), last))
-  const turned = await rotateColumns(rows, shape[axis], { start, count }, rotation)
-  const back = [...shape.keys()].map(each => last.indexOf(each))
-  return fromFloat32(await valuesOf(() => tf.transpose(tf.tensor(turned, moved), back)), 'f32', shape)
-}
+/** Multiplies by the rotation from the right. */
+const by =
+  (rotation: HadamardMatrix): RotateRows =>
+  (rows, width, run) =>
+    rotateColumns(rows, width, run, rotation)
 
 const signsOf = (rng: Rng) => (): 1 | -1 => (rng.uniform() < 0.5 ? 1 : -1)
 
-/** Puts the norms' weights into their readers, then turns the stream. */
-const planResidual = async (model: Model, changes: Plan, { rng, signal }: Context): Promise<void> => {
-  if (!model.residual) return
-  const { size, writers, norms } = model.residual
-  const rotation = randomHadamard(size, signsOf(rng.fork('residual')))
-  for (const { weight, readers } of norms) {
-    const { offset = 0, parameter } = weight
-    const values = toFloat32(await readDense('hadamard', model.params, parameter, signal))
-    plan(changes, parameter, dense => scaleChannels(dense, weight, channel => 1 / (values[channel] + offset)))
-    for (const reader of readers)
-      plan(changes, reader.parameter, dense => scaleChannels(dense, reader, channel => values[channel] + offset))
-  }
-  for (const channels of [...writers, ...norms.flatMap(({ readers }) => readers)])
-    plan(changes, channels.parameter, dense => rotateChannels(dense, channels, rotation))
-}
-
 /** Turns the vectors of each head. */
-const planHeads = ({ stages }: Model, changes: Plan, { rng }: Context): void => {
+const planHeads = ({ stages }: Model, changes: RotationPlan, { rng }: Context): void => {
   for (const stage of stages) {
     for (const [index, { size, from, to }] of (stage.rotations ?? []).entries()) {
       const rotation = randomHadamard(size, signsOf(rng.fork(`${stage.name}:${index}`)))
-      for (const channels of [...from, ...to]) plan(changes, channels.parameter, dense => rotateChannels(dense, channels, rotation))
+      planRotation(changes, [...from, ...to], by(rotation))
     }
   }
-}
-
-/** Changes every parameter that the plan names; a tied head becomes a parameter of its own. */
-const write = async (model: Model, changes: Plan, context: Context, untie: boolean): Promise<Model> => {
-  const untied = untie ? model.residual?.untied : undefined
-  const changed = async (name: string, parameter: Dense): Promise<Dense> => {
-    let current = parameter
-    for (const change of changes.get(name) ?? []) current = await change(current)
-    return current
-  }
-  const walked = await walkStages(model, context, { pass: 'hadamard', others: true }, async ({ stage, owned, dense, replace }) => {
-    for (const name of owned) {
-      context.signal.throwIfAborted()
-      if (changes.has(name)) replace(name, await changed(name, await dense(name)))
-    }
-    if (untied && stage.sites.some(({ head }) => head))
-      replace(untied.head, await changed(untied.head, await readDense('hadamard', model.params, untied.embedding, context.signal)))
-  })
-  return untied && model.with ? model.with(walked.params) : walked
 }
 
 /**
@@ -105,8 +58,15 @@ export const hadamard = definePass({
     residual || heads ? undefined : ['with neither residual nor heads it does nothing.', 'Leave one of them true.'],
   run: async (model, context, { residual, heads }) => {
     refuseActivationGrids('hadamard', model)
-    const changes: Plan = new Map()
-    if (residual) await planResidual(model, changes, context)
+    const changes: RotationPlan = new Map()
+    const { rng, signal } = context
+    if (residual && model.residual)
+      await planResidual(
+        model,
+        changes,
+        { pass: 'hadamard', signal },
+        by(randomHadamard(model.residual.size, signsOf(rng.fork('residual')))),
+      )
     if (heads) planHeads(model, changes, context)
     if (residual && !model.residual && changes.size > 0)
       context.emit({
@@ -114,7 +74,7 @@ export const hadamard = definePass({
         pass: 'hadamard',
         message: 'the stream between blocks of this network cannot be turned (its norms subtract a mean); only values of heads are',
       })
-    if (changes.size > 0) return write(model, changes, context, residual)
+    if (changes.size > 0) return applyRotation(model, changes, context, { pass: 'hadamard', untie: residual })
     throw new CompressionError(
       'UNSUPPORTED',
       'hadamard finds nothing in this model that can be turned.',

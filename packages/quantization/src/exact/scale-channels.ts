@@ -1,21 +1,6 @@
-import type { Channels, Collector, Model, Scaling, Site, Stage, Visit } from '@tersor/core'
-import { CompressionError, fromFloat32, sizeOf, toFloat32, type Dense } from '@tersor/tensor'
+import { scaleChannels, type Collector, type Model, type Scaling, type Site, type Stage, type Visit } from '@tersor/core'
+import { CompressionError } from '@tersor/tensor'
 import { refuseActivationGrids } from './activation-grids.js'
-
-/** Multiplies channels, (value + offset) · factor − offset; the result is f32, so that nothing is rounded to fewer bits. */
-export const scaleChannels = (
-  parameter: Dense,
-  { axis, start = 0, count, offset = 0 }: Channels,
-  factor: (channel: number) => number,
-): Dense => {
-  const { shape } = parameter
-  const values = toFloat32(parameter)
-  const after = sizeOf(shape.slice(axis + 1))
-  const factors = Float64Array.from({ length: shape[axis] }, (_, at) => (at >= start && at < start + count ? factor(at - start) : 1))
-  for (let from = 0, at = 0; from < values.length; from += after, at = (at + 1) % factors.length)
-    if (at >= start && at < start + count) for (let i = from; i < from + after; i++) values[i] = (values[i] + offset) * factors[at] - offset
-  return fromFloat32(values, 'f32', shape)
-}
 
 /** Divides the channels of a scaling where they are made and multiplies them where they are read. */
 export const applyScaling = async (
