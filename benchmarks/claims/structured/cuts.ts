@@ -1,11 +1,12 @@
 /** Claims about what is left of the bundled language model without training. */
 import { compress, type Model, type Step } from '@tersor/core'
 import { perplexity } from '@tersor/evaluation'
-import { flap, structured, unitActivation, unitNorm, unitRandom, unitTaylor } from '@tersor/pruning'
+import { flap, sliceGpt, structured, unitActivation, unitNorm, unitRandom, unitTaylor } from '@tersor/pruning'
 import { openBundled } from '../bundled-model.js'
 import { PERPLEXITY, type Claim, type Side } from '../training/claim.js'
 
 const KEEP = 0.6
+const KEEP_STREAM = 0.75
 
 let opened: ReturnType<typeof openBundled> | undefined
 const bundled = () => (opened ??= openBundled())
@@ -38,4 +39,21 @@ const cuts: Claim = {
   orders: [{ figure: 'perplexity', first: 'FLAP', than: 'sum of squares' }],
 }
 
-export const CUTS: readonly Claim[] = [cuts]
+const STREAM = ['stream']
+
+const stream: Claim = {
+  name: 'stream',
+  says: `the bundled model with ${KEEP_STREAM * 100} % of the channels between its blocks, nothing trained: SliceGPT below the sum of squares`,
+  figures: { perplexity: PERPLEXITY, thousands: { better: 'lower', digits: 0, tie: 0 } },
+  sides: () => [
+    cutBy('whole', undefined),
+    cutBy('sum of squares', structured({ score: unitNorm(), keep: KEEP_STREAM, units: STREAM })),
+    cutBy('activations', structured({ score: unitActivation(), keep: KEEP_STREAM, units: STREAM })),
+    cutBy('Taylor', structured({ score: unitTaylor(), keep: KEEP_STREAM, units: STREAM })),
+    cutBy('SliceGPT', sliceGpt({ keep: KEEP_STREAM })),
+    cutBy('chance', structured({ score: unitRandom(), keep: KEEP_STREAM, units: STREAM }), false),
+  ],
+  orders: [{ figure: 'perplexity', first: 'SliceGPT', than: 'sum of squares' }],
+}
+
+export const CUTS: readonly Claim[] = [cuts, stream]
