@@ -44,6 +44,7 @@ it('has a page, a test and a citation for each method, pass and observer', async
     'storage',
     'swap',
     'term',
+    'unit-score',
   ])
   expect(found.flat().flatMap(([path, each]) => missingOf(path, each))).toEqual([])
 })

@@ -4,6 +4,7 @@ import { compress, type ProgressEvent } from '@tersor/core'
 import { describePass, useEngine } from '@tersor/testing'
 import { fromFloat32, overlay } from '@tersor/tensor'
 import { fillShare, flap, standardised } from './flap.js'
+import { cutBy } from './small-llama.fixture.js'
 import { rowsOf, twoLayers } from './two-layers.fixture.js'
 
 useEngine()
@@ -52,4 +53,11 @@ it('refuses units that stand in groups', async () => {
   const model = twoLayers(UP, DOWN)
   const grouped = { ...model, couplings: [{ ...model.couplings![0], kind: 'queries' as const, perGroup: 3 }] }
   await expect(compress(grouped, flap({ units: ['queries'] }))).rejects.toMatchObject({ code: 'UNSUPPORTED', message: expect.stringContaining('stand in groups') }) // prettier-ignore
+})
+
+it('gives a Llama biases, which its config tells', async () => {
+  const { config, params } = await cutBy(flap({ keep: 0.6 }))
+  expect(config).toMatchObject({ attention_bias: true, mlp_bias: true })
+  expect(params.names()).toContain('model.layers.0.mlp.down_proj.bias')
+  expect(() => flap({ keep: 2 })).toThrow(expect.objectContaining({ code: 'BAD_OPTION', message: expect.stringContaining('keep') }))
 })

@@ -1,12 +1,12 @@
 import * as tf from '@tensorflow/tfjs-core'
 import '@tensorflow/tfjs-backend-cpu'
-import { compress } from '@tersor/core'
-import { describePass, useEngine } from '@tersor/testing'
+import { compress, switchedOff } from '@tersor/core'
+import { describePass, outputOf, useEngine } from '@tersor/testing'
 import { structured } from './structured.js'
-import { rowsOf, twoLayers } from './two-layers.fixture.js'
+import { DOWN, UP } from './kept-rows.fixture.js'
+import { cutBy } from './small-llama.fixture.js'
+import { twoLayers } from './two-layers.fixture.js'
 import { unitActivation } from './unit-activation.js'
-import { unitNorm } from './unit-norm.js'
-import { unitRandom } from './unit-random.js'
 import { unitTaylor } from './unit-taylor.js'
 
 useEngine()
@@ -14,42 +14,13 @@ describePass(() => structured({ keep: 0.5 }))
 describePass(() => structured({ score: unitActivation(), keep: 0.5 }), { calibrated: true })
 describePass(() => structured({ score: unitTaylor(), keep: 0.5 }), { calibrated: true })
 
-// up · x with x = (1, 2): 1, 2, 4 and −1, which relu makes 0; what goes on to down · h = (9, −3)
-const UP = [[1, 0], [0, 1], [2, 1], [-3, 1]] // prettier-ignore
-const DOWN = [[5, 2, 0, 9], [-1, -1, 0, 9]] // prettier-ignore
-const kept = async (score: ReturnType<typeof unitNorm>, keep = 0.25) => {
-  const x = tf.tensor2d([[1, 2]])
-  const small = await compress(twoLayers(UP, DOWN), structured({ score, keep }), { calibration: [x], seed: 1 })
-  x.dispose()
-  return { up: await rowsOf(small, 'up.weight'), down: await rowsOf(small, 'down.weight'), small }
-}
-
-it('cuts rows that write and columns that read, by weights', async () => {
-  // squares of rows 1, 1, 5, 10 and of columns 26, 5, 0, 162: means 13.5, 3, 2.5, 86
-  expect(await kept(unitNorm(), 0.5)).toMatchObject({ up: [[1, 0], [-3, 1]], down: [[5, 9], [-1, 9]] }) // prettier-ignore
-  // magnitudes 1, 1, 3, 4 and 6, 3, 0, 18: means 3.5, 2, 1.5, 11
-  expect(await kept(unitNorm({ power: 1 }), 0.75)).toMatchObject({ up: [UP[0], UP[1], UP[3]] })
-})
-
-it('judges by what is read of units', async () => {
-  expect((await kept(unitActivation())).up).toEqual([UP[2]]) // of 1, 2, 4 and 0
-})
-
-it('judges by what the loss would change', async () => {
-  // own answer: the first; dy = (−1, 1) · p of the second, e⁻¹² / (1 + e⁻¹²). Through down: columns (5, −1), (2, −1), (0, 0) and a silent one.
-  // Σ |w · g|: down |−5 − 1| · 1 and |−2 − 1| · 2, up the same again: both 6; the others 0, as relu is shut or nothing is read
-  expect((await kept(unitTaylor(), 0.5)).up).toEqual([UP[0], UP[1]])
-})
-
-it('judges by chance from the seed', async () => {
-  const [one, two] = [await kept(unitRandom(), 0.5), await kept(unitRandom(), 0.5)]
-  expect(one.up).toHaveLength(2)
-  expect(one.up).toEqual(two.up)
-})
-
 it('gives what the large network gives without those neurons', async () => {
-  const { small } = await kept(unitNorm(), 0.5)
+  const [model, change] = [twoLayers(UP, DOWN), { keep: new Map([['neurons', [0, 3]]]) }]
+  const small = await compress(model, structured({ keep: 0.5 })) // 13.5, 3, 2.5, 86: the first and the last
   expect(small.couplings?.[0].units).toBe(2)
+  const x = tf.tensor2d([[1, 2], [-4, 0.5]]) // prettier-ignore
+  expect(await outputOf(small, x)).toEqual(await outputOf(switchedOff(model, change), x))
+  x.dispose()
 })
 
 it.each([
@@ -66,4 +37,10 @@ it('refuses units that a network has not, with those that it has', async () => {
     code: 'UNSUPPORTED',
     message: expect.stringMatching(/finds no heads[^]*neurons/),
   })
+})
+
+it('gives blocks widths of their own where they are compared with each other', async () => {
+  const { config } = await cutBy(structured({ score: unitTaylor(), keep: 0.5, among: 'kind' }))
+  const widths = [(config as { readonly intermediate_size: readonly number[] | number }).intermediate_size].flat()
+  expect(widths.reduce((sum, width) => sum + width, 0)).toBe(widths.length === 1 ? 12 : 48)
 })
