@@ -54,6 +54,8 @@ export interface Coupling {
   readonly rescaled?: readonly Rescaling[]
   /** Whether layer norms run over the units: their mean would count the zeros of a mask, so `switchedOff` refuses. */
   readonly centred?: boolean
+  /** Whether they are what the network gives, as of an encoder without a head: its outputs then have as many numbers as units stay. */
+  readonly exposed?: boolean
   /**
    * Whether only functions f with f(s · x) = s · f(x) for s > 0, such as ReLU, lie between its members: then what writes and carries may be
    * divided by a factor a unit and what reads multiplied by it.
