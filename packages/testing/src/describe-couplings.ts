@@ -122,7 +122,6 @@ export const describeCouplings = (name: string, { make, input, tolerance = 1e-5 
       const [{ name: first, units }] = model.couplings!
       const keep = (coupling: string, kept: readonly number[]): Change => ({ keep: new Map([[coupling, kept]]) })
       const grouped = model.couplings!.find(({ perGroup = 1 }) => perGroup > 1)
-      const whole = (model.blocks ?? []).filter(({ kind }) => kind === 'whole').map(block => block.name)
       const bad: readonly Change[] = [
         ...[keep('nothing', [0]), keep(first, [units]), keep(first, [-1]), keep(first, [0.5]), keep(first, [0, 0]), keep(first, [])],
         ...(grouped
@@ -133,7 +132,6 @@ export const describeCouplings = (name: string, { make, input, tolerance = 1e-5 
               ),
             ]
           : []),
-        ...(whole.length > 0 ? [{ without: new Set(whole) }] : []),
         { without: new Set(['nothing']) },
       ]
       for (const change of bad) expect(await refusal(model, change)).toEqual(['BAD_OPTION', 2, 0])
