@@ -1,5 +1,4 @@
-import type { ParameterStore } from '@tersor/tensor'
-import type { Channels, Model } from './model.js'
+import type { Channels } from './channels.js'
 
 /**
  * Where units stand on an axis of a parameter: unit u owns start + r · stride + (u − first) · size + i for all r < repeats and i < size. Heads, flattened
@@ -83,12 +82,4 @@ export interface Change {
   readonly keep?: Selection
   /** Blocks by name that are left out. */
   readonly without?: ReadonlySet<string>
-}
-
-/** How a network is made again. */
-export interface Remade {
-  /** What a parameter is called in the new network; undefined where it is gone. */
-  rename(name: string): string | undefined
-  /** The new network over parameters that are cut and renamed. */
-  over(params: ParameterStore): Model
 }
