@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core'
 import '@tensorflow/tfjs-backend-cpu'
-import { compress, forward, loadModel, pipeline } from '@tersor/core'
+import { compress, forward, loadModel, pipeline, shrink, type Change } from '@tersor/core'
 import { rtn } from '@tersor/quantization'
 import { hasCode } from '@tersor/tensor'
 import { InferenceSession, Tensor } from 'onnxruntime-node'
@@ -124,6 +124,23 @@ const rows = [
   [5, 9, 100, 7, 20, 3],
   [8, 1, 2, 3, 50, 60],
 ]
+
+it('gives the logits of a network whose blocks differ, one of them without attention', async () => {
+  const large = picoLlama({ layers: 3, seed: 7, hidden: 64 })
+  const change: Change = {
+    keep: new Map([
+      ['model.layers.0.self_attn.heads', [1]],
+      ['model.layers.2.self_attn.queries', [0, 3]],
+      ['model.layers.2.mlp.neurons', Array.from({ length: 24 }, (_, unit) => 2 * unit)],
+      ['stream', Array.from({ length: 40 }, (_, channel) => channel)],
+    ]),
+    without: new Set(['model.layers.1.self_attn']),
+  }
+  const small = await shrink(large, change)
+  const path = await save(small)
+  const [logits] = await run(path, small, { rows })
+  expect(largestDifference(logits, await ours(small, rows))).toBeLessThan(1e-4)
+})
 
 it('gives the same logits behind padding', async () => {
   const path = await save(model)

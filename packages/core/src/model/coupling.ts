@@ -1,5 +1,4 @@
-import type { ParameterStore } from '@tersor/tensor'
-import type { Channels, Model } from './model.js'
+import type { Channels } from './channels.js'
 
 /**
  * Where units stand on an axis of a parameter: unit u owns start + r · stride + (u − first) · size + i for all r < repeats and i < size. Heads, flattened
@@ -54,6 +53,8 @@ export interface Coupling {
   readonly rescaled?: readonly Rescaling[]
   /** Whether layer norms run over the units: their mean would count the zeros of a mask, so `switchedOff` refuses. */
   readonly centred?: boolean
+  /** Whether they are what the network gives, as of an encoder without a head: its outputs then have as many numbers as units stay. */
+  readonly exposed?: boolean
   /**
    * Whether only functions f with f(s · x) = s · f(x) for s > 0, such as ReLU, lie between its members: then what writes and carries may be
    * divided by a factor a unit and what reads multiplied by it.
@@ -81,12 +82,4 @@ export interface Change {
   readonly keep?: Selection
   /** Blocks by name that are left out. */
   readonly without?: ReadonlySet<string>
-}
-
-/** How a network is made again. */
-export interface Remade {
-  /** What a parameter is called in the new network; undefined where it is gone. */
-  rename(name: string): string | undefined
-  /** The new network over parameters that are cut and renamed. */
-  over(params: ParameterStore): Model
 }

@@ -2,7 +2,10 @@ import type { Tensor } from '@tensorflow/tfjs-core'
 import type { ParameterStore } from '@tersor/tensor'
 import type { AttentionFacts, LayerCache } from '../cache/layer-cache.js'
 import type { Provenance } from '../run/provenance.js'
-import type { Block, Change, Coupling, Remade } from './coupling.js'
+import type { Channels } from './channels.js'
+import type { Block, Change, Coupling } from './coupling.js'
+
+export type { Channels }
 
 /** How a convolution walks its input: what the runner needs to unfold patches. */
 export interface ConvolutionGeometry {
@@ -98,17 +101,6 @@ export interface Env {
   readonly attended?: Tensor
 }
 
-/** A run of channels along one axis of a parameter. */
-export interface Channels {
-  readonly parameter: string
-  readonly axis: number
-  readonly count: number
-  /** Where they begin; 0 where absent. */
-  readonly start?: number
-  /** What the network adds to the stored values before it uses them, such as 1 in Gemma's norms; 0 where absent. */
-  readonly offset?: number
-}
-
 /** Channels that can be divided where they are made and multiplied where they are read, and nothing else changes. */
 export interface Scaling {
   readonly source: 'norm' | 'linear'
@@ -163,6 +155,14 @@ export interface OtherWeight {
   readonly name: string
   readonly operator: string
   readonly bytes: number
+}
+
+/** How a network is made again. */
+export interface Remade {
+  /** What a parameter is called in the new network; undefined where it is gone. */
+  rename(name: string): string | undefined
+  /** The new network over parameters that are cut and renamed. */
+  over(params: ParameterStore): Model
 }
 
 /** A network: stages in order over a store of parameters. */

@@ -55,13 +55,10 @@ const checkLeast = ({ name, least = 1 }: Coupling, kept: readonly number[]): voi
   })
 }
 
-const checkBlocks = ({ blocks = [], stages }: Model, without: ReadonlySet<string>): void => {
+const checkBlocks = ({ blocks = [] }: Model, without: ReadonlySet<string>): void => {
   const names = blocks.map(({ name }) => name)
   for (const name of without)
     if (!names.includes(name)) throw bad(`There is no block "${name}".`, `Blocks are ${listOf(names)}.`, { block: name, names })
-  const whole = blocks.filter(({ kind, stage }) => kind === 'whole' && stages.some(each => each.name === stage))
-  if (whole.length > 0 && whole.every(({ name }) => without.has(name)))
-    throw bad(`All ${whole.length} blocks would be left out.`, 'Keep one block at least.', { without: [...without] })
 }
 
 /** Throws BAD_OPTION for couplings, units and blocks that there are not, units named twice, groups of another count, and what leaves nothing. */

@@ -1,6 +1,7 @@
 import { CompressionError } from '@tersor/tensor'
 import { oneLine } from '../files/bad-file.js'
 import type { Json } from '../files/json-text.js'
+import { BY_BLOCK, blockLists, differsByBlock, ofBlock } from './block-widths.js'
 import type { GgufValue, Metadata } from './header.js'
 import { ropeOf, scalingToEntries } from './rope-scaling.js'
 import { ARCHITECTURES, COMMON_DEFAULTS, CONFIG_DEFAULTS, type Architecture } from './tables/architectures.js'
@@ -40,19 +41,23 @@ export const withDefaults = (config: Json): Json => {
   return { ...COMMON_DEFAULTS, ...CONFIG_DEFAULTS[String(config.model_type)], ...Object.fromEntries(given) }
 }
 
-/** Sizes of the attention, with the defaults that config.json leaves out. */
-export const attentionOf = (given: Json): { readonly heads: number; readonly keyHeads: number; readonly size: number } => {
+/** Sizes of the attention, with the defaults that config.json leaves out; of a block, or of the first one that has any. */
+export const attentionOf = (given: Json, layer?: number): { readonly heads: number; readonly keyHeads: number; readonly size: number } => {
   const config = withDefaults(given)
-  const heads = numberOf(config, 'num_attention_heads')
-  const keyHeads = typeof config.num_key_value_heads === 'number' ? config.num_key_value_heads : heads
+  const all = { ...config, num_attention_heads: ofBlock(config.num_attention_heads, layer) }
+  const heads = numberOf(all, 'num_attention_heads')
+  const keys = ofBlock(config.num_key_value_heads, layer)
+  const keyHeads = typeof keys === 'number' ? keys : heads
   return { heads, keyHeads, size: typeof config.head_dim === 'number' ? config.head_dim : numberOf(config, 'hidden_size') / heads }
 }
 
 /** The architecture of a config; throws UNSUPPORTED for one that is not known. */
 export const architectureOf = (config: Json): readonly [name: string, architecture: Architecture] => {
-  const found = Object.entries(ARCHITECTURES).find(([, { modelTypes }]) => modelTypes.includes(config.model_type as string))
+  const found = differsByBlock(config)
+    ? ([BY_BLOCK, ARCHITECTURES[BY_BLOCK]] as const)
+    : Object.entries(ARCHITECTURES).find(([, { modelTypes }]) => modelTypes.includes(config.model_type as string))
   if (found) return found
-  const known = Object.values(ARCHITECTURES).flatMap(({ modelTypes }) => modelTypes)
+  const known = [...new Set(Object.values(ARCHITECTURES).flatMap(({ modelTypes }) => modelTypes))]
   throw new CompressionError(
     'UNSUPPORTED',
     oneLine(`No GGUF is written for model_type ${JSON.stringify(config.model_type)}.`),
@@ -95,6 +100,10 @@ const expertEntries = (config: Json): readonly (readonly [string, GgufValue])[] 
   })
 }
 
+/** A number for all blocks, or a list of one for each. */
+const entryOf = (config: Json, type: ValueType, field: string, lists: Readonly<Record<string, readonly number[]>>): GgufValue =>
+  field in lists ? { type: 'list', of: type, value: lists[field] } : { type, value: numberOf(config, field) }
+
 /** The keys of a config, as llama.cpp reads them. Throws UNSUPPORTED (architecture, rope scaling, experts) and BAD_OPTION (a missing field). */
 export const configToMetadata = (given: Json): Metadata => {
   const [name, { experts }] = architectureOf(given)
@@ -102,16 +111,17 @@ export const configToMetadata = (given: Json): Metadata => {
   const { keyHeads, size } = attentionOf(config)
   const full: Json = {
     ...config,
-    num_key_value_heads: keyHeads,
+    num_key_value_heads: differsByBlock(config) ? (config.num_key_value_heads ?? config.num_attention_heads) : keyHeads,
     head_dim: size,
     rope_theta: ropeOf(config).theta,
     // Networks with experts in all layers need not say how wide a layer without would be.
     ...(experts && config.intermediate_size === undefined ? { intermediate_size: config.moe_intermediate_size } : {}),
   }
+  const lists = differsByBlock(full) ? blockLists(full) : {}
   const window = name === 'llama' ? windowOf(config) : null
   return new Map<string, GgufValue>([
     ['general.architecture', { type: 'string', value: name }],
-    ...FIELDS.map(([key, type, field]) => [`${name}.${key}`, { type, value: numberOf(full, field) } as GgufValue] as const),
+    ...FIELDS.map(([key, type, field]) => [`${name}.${key}`, entryOf(full, type, field, lists)] as const),
     [`${name}.attention.value_length`, { type: 'u32', value: size }],
     [`${name}.rope.dimension_count`, { type: 'u32', value: size }],
     ...(window === null ? [] : [[`${name}.attention.sliding_window`, { type: 'u32', value: window } as GgufValue] as const]),

@@ -5,6 +5,7 @@ import { openSource, type ByteSource } from '../files/byte-source.js'
 import type { FileSystem } from '../files/file-system.js'
 import type { Json } from '../files/json-text.js'
 import { parseProvenance } from '../files/provenance.js'
+import { blockOf } from './block-widths.js'
 import { attentionOf, expertCount } from './config.js'
 import { MAX_GGUF_HEADER_BYTES, parseGgufHeader, type GgufHeader, type GgufTensor, type Metadata } from './header.js'
 import { expertNames, toHubName } from './names.js'
@@ -61,10 +62,10 @@ type RowOrder = (name: string, rows: number) => Uint32Array | undefined
 
 const rowOrderOf = (architecture: unknown, config: Json | undefined): RowOrder => {
   if (!config || !ARCHITECTURES[architecture as string]?.interleaved) return () => undefined
-  const { heads, keyHeads } = attentionOf(config)
   return (name, rows) => {
     const projection = /\.self_attn\.([qk])_proj\./.exec(name)?.[1]
     if (projection === undefined) return undefined
+    const { heads, keyHeads } = attentionOf(config, blockOf(name))
     const count = projection === 'q' ? heads : keyHeads
     if (rows % (2 * count) !== 0)
       throw badFile(`Tensor "${name}" has ${rows} rows, which ${count} heads do not divide.`, undefined, { name })

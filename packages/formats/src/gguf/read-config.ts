@@ -1,6 +1,7 @@
 import { CompressionError } from '@tersor/tensor'
 import { badFile, oneLine } from '../files/bad-file.js'
 import type { Json } from '../files/json-text.js'
+import { BLOCK_FIELDS, BY_BLOCK, ofBlock } from './block-widths.js'
 import { EXPERT_FIELDS, FIELDS } from './config.js'
 import type { Metadata } from './header.js'
 import { entriesToScaling, SCALING_KEYS } from './rope-scaling.js'
@@ -65,11 +66,19 @@ const numberIn = (value: unknown, what: string): number => {
 
 type Field = readonly [key: string, type: ValueType, field: string]
 
+/** A list with a number for each block, or one number where all are equal. */
+const listIn = (value: readonly unknown[], key: string): number | readonly number[] => {
+  const numbers = value.map(each => numberIn(each, key))
+  return numbers.every(each => each === numbers[0]) ? numbers[0] : numbers
+}
+
 const readFields = (metadata: Metadata, name: string, fields: readonly Field[]): Json =>
   Object.fromEntries(
     fields.flatMap(([key, type, field]) => {
       const entry = metadata.get(`${name}.${key}`)
       if (entry === undefined) return []
+      if (name === BY_BLOCK && BLOCK_FIELDS.includes(field) && Array.isArray(entry.value))
+        return [[field, listIn(entry.value, key)] as const]
       const number = numberIn(entry.value, key)
       return [[field, type === 'f32' ? shortest(number) : number] as const]
     }),
@@ -124,7 +133,7 @@ export const metadataToConfig = (metadata: Metadata, tensors: Iterable<string>):
     if (!config[field])
       throw badFile(`The metadata of this ${name} model has no ${FIELDS.find(entry => entry[2] === field)![0]}.`, undefined, { field })
   const tokens = metadata.get('tokenizer.ggml.tokens')?.value
-  const size = config.head_dim ?? (config.hidden_size as number) / (config.num_attention_heads as number)
+  const size = config.head_dim ?? (config.hidden_size as number) / (ofBlock(config.num_attention_heads) as number)
   checkHead(metadata, name, size as number)
   return {
     hidden_act: 'silu',

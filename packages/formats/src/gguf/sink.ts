@@ -13,6 +13,7 @@ import type { Json } from '../files/json-text.js'
 import { MARK, MARK_VALUE } from '../files/mark.js'
 import { fileSink, type Unfinished } from '../files/output.js'
 import { architectureOf, attentionOf, configToMetadata, expertCount, windowOf } from './config.js'
+import { blockOf } from './block-widths.js'
 import { encodeGgufHeader } from './encode-header.js'
 import { EMBEDDINGS, factorsOf, foreseenInfos, isDerived, shapeInFile } from './foreseen.js'
 import type { GgufValue, Metadata } from './header.js'
@@ -77,7 +78,7 @@ const fixedMetadata = ({ config, carried, metadata }: GgufSinkOptions): Metadata
 const rowOrder = (name: string, rows: number, config: Json): Uint32Array | undefined => {
   const projection = /\.self_attn\.([qk])_proj\./.exec(name)?.[1]
   if (projection === undefined || !architectureOf(config)[1].interleaved) return undefined
-  const { heads, keyHeads } = attentionOf(config)
+  const { heads, keyHeads } = attentionOf(config, blockOf(name))
   const count = projection === 'q' ? heads : keyHeads
   if (rows % (2 * count) === 0) return interleavedOrder(rows, count)
   throw new CompressionError('SHAPE', `"${name}" has ${rows} rows, which ${count} heads do not divide.`, 'Pass the config of this model.', {

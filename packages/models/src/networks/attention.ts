@@ -127,14 +127,19 @@ export const multiHeadAttention = (
   {
     sites,
     batch,
-    heads,
+    widths: { heads, size },
     bands,
-  }: { sites: Pick<AttentionSites, 'inputs' | 'output'>; batch: number; heads: number; bands?: AttendOptions['bands'] },
+  }: {
+    sites: Pick<AttentionSites, 'inputs' | 'output'>
+    batch: number
+    widths: { readonly heads: number; readonly size: number }
+    bands?: AttendOptions['bands']
+  },
 ): tf.Tensor => {
-  const [rows, hidden] = x.shape as [number, number]
-  const split = (t: tf.Tensor) => splitHeads(t, batch, rows / batch, heads)
-  const [q, k, v] = project(x, sites.inputs, [hidden, hidden, hidden], env, true).map(split)
-  const mixed = attend(q, k, v, env, { module: moduleOf(sites), scale: 1 / Math.sqrt(hidden / heads), ...(bands ? { bands } : {}) })
+  const split = (t: tf.Tensor) => splitHeads(t, batch, x.shape[0] / batch, heads)
+  const width = heads * size
+  const [q, k, v] = project(x, sites.inputs, [width, width, width], env, true).map(split)
+  const mixed = attend(q, k, v, env, { module: moduleOf(sites), scale: 1 / Math.sqrt(size), ...(bands ? { bands } : {}) })
   return linear(mixed, sites.output, env, true)
 }
 

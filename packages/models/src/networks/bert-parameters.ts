@@ -1,8 +1,10 @@
-import type { Site } from '@tersor/core'
+import type { Member, Site } from '@tersor/core'
 import { CompressionError } from '@tersor/tensor'
 import { extent, flag } from './config-fields.js'
-import { encoderNames, encoderParameters, type EncoderConfig } from './encoder-block.js'
+import { encoderNames, encoderParameters, type EncoderBlock, type EncoderConfig } from './encoder-block.js'
 import { parseEncoderConfig } from './encoder-config.js'
+import { axisMembers } from './coupled-axes.js'
+import { carried } from './encoder-couplings.js'
 import { biased, NORMAL, normed, ZEROS, type NetworkParameter } from './fresh-weights.js'
 import { biasOf, linearSite } from './layers.js'
 import type { RawConfig } from './raw-config.js'
@@ -38,8 +40,13 @@ export const decoderSite = ({ tied, decoderBias }: Pick<BertConfig, 'tied' | 'de
   return Object.freeze({ ...site, weight: tied ? WORDS.weight : DECODER_WEIGHT, head: true })
 }
 
-export const namesOf = (layer: number) =>
-  encoderNames(`bert.encoder.layer.${layer}`, 'attention.self', ['attention.output.LayerNorm', 'output.LayerNorm'])
+/** Stands before the number of a block. */
+export const BLOCKS = 'bert.encoder.layer.'
+
+export const blockOf = (layer: number, { widths }: EncoderConfig): EncoderBlock => ({
+  ...encoderNames(`${BLOCKS}${layer}`, 'attention.self', ['attention.output.LayerNorm', 'output.LayerNorm']),
+  widths: widths[layer],
+})
 
 type Parameters = readonly NetworkParameter[]
 
@@ -63,7 +70,7 @@ export const bertParameters = (config: BertConfig): Parameters => {
     { name: POSITIONS, shape: [contextLength, hidden], start: NORMAL },
     { name: TYPES, shape: [tokenTypes, hidden], start: NORMAL },
     ...normed(EMBEDDING_NORM, hidden),
-    ...Array.from({ length: layers }, (_, layer) => encoderParameters(namesOf(layer), config)).flat(),
+    ...Array.from({ length: layers }, (_, layer) => encoderParameters(blockOf(layer, config), config, false)).flat(),
     ...HEAD_PARAMETERS[task](config),
   ]
 }
@@ -98,4 +105,26 @@ export const parseBertConfig = (rawConfig: RawConfig, names: readonly string[]):
     contextLength: extent(rawConfig, 'max_position_embeddings', 512),
     tokenTypes: extent(rawConfig, 'type_vocab_size', 2),
   })
+}
+
+/** What writes the stream outside of blocks and reads it there; the channels of pooler and transform are as many, and go with it. */
+export const bertStream = ({ task, tied }: BertConfig, names: readonly string[]): readonly Member[] => {
+  const has = new Set(names)
+  const written = (parameter: string, axis: number): Member => ({ parameter, axis, role: 'writes' })
+  const square = (site: Site): readonly Member[] => [
+    ...axisMembers({ site, start: 0, bias: true }, 'writes'),
+    { parameter: site.weight, axis: site.inAxis, role: 'reads' },
+  ]
+  const read = (parameter: string): Member => ({ parameter, axis: 1, role: 'reads' })
+  const heads: Readonly<Record<TextEncoder['task'], readonly Member[]>> = {
+    classification: [read(CLASSIFIER.weight)],
+    'masked-language': [...square(TRANSFORM), ...carried(TRANSFORM_NORM), ...(tied ? [] : [read(DECODER_WEIGHT)])],
+    'hidden-states': [],
+  }
+  return [
+    ...[WORDS.weight, POSITIONS, TYPES].map(name => written(name, 1)),
+    ...carried(EMBEDDING_NORM),
+    ...(has.has(POOLER.weight) ? square(POOLER) : []),
+    ...heads[task],
+  ]
 }

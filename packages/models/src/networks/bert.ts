@@ -5,10 +5,12 @@ import { paddedBand } from './bands.js'
 import { checkCounts } from './config-counts.js'
 import {
   bertParameters,
+  bertStream,
+  blockOf,
+  BLOCKS,
   CLASSIFIER,
   decoderSite,
   EMBEDDING_NORM,
-  namesOf,
   parseBertConfig,
   POOLER,
   POSITIONS,
@@ -19,7 +21,9 @@ import {
   type BertConfig,
 } from './bert-parameters.js'
 import { checkParameters } from './check-parameters.js'
-import { encoderBlock, encoderChannels, encoderParameters, encoderSites } from './encoder-block.js'
+import { coupledBlock, encoderBlock, encoderChannels, encoderParameters, encoderSites } from './encoder-block.js'
+import { ENCODER_FIELDS } from './encoder-config.js'
+import { shrinkingEncoder } from './encoder-couplings.js'
 import { ACTIVATIONS, biasOf, embed, layerNorm, linear } from './layers.js'
 import type { LanguageModelExtras } from './language-model.js'
 import type { RawConfig } from './raw-config.js'
@@ -46,16 +50,16 @@ const embedStage = ({ epsilon }: BertConfig): Stage => ({
 })
 
 const blockStage = (layer: number, config: BertConfig): Stage => {
-  const names = namesOf(layer)
+  const block = blockOf(layer, config)
   return {
-    name: names.name,
-    parameters: encoderParameters(names, config).map(({ name }) => name),
-    sites: encoderSites(names),
-    ...encoderChannels(names, config, false),
+    name: block.name,
+    parameters: encoderParameters(block, config, false).map(({ name }) => name),
+    sites: encoderSites(block),
+    ...encoderChannels(block, config, false),
     run: (x, env) =>
       tf.tidy(() => {
-        const padded = env.attended ? { band: paddedBand(env.attended, config.heads) } : {}
-        return encoderBlock(x, env, names, config, { before: false, ...padded })
+        const padded = env.attended && block.widths.heads > 0 ? { band: paddedBand(env.attended, block.widths.heads) } : {}
+        return encoderBlock(x, env, block, config, { before: false, ...padded })
       }),
   }
 }
@@ -129,5 +133,13 @@ export const bertModel = (
     vocabularySize: config.vocabularySize,
     params,
     stages: Object.freeze([embedStage(config), ...blocks, ...HEAD_STAGES[task](config)]),
+    ...shrinkingEncoder(
+      {
+        ...{ rawConfig, fields: ENCODER_FIELDS, hidden: config.hidden, normsStay: true, prefix: BLOCKS, exposed: task === 'hidden-states' },
+        blocks: blocks.map((_, layer) => coupledBlock(blockOf(layer, config))),
+        around: bertStream(config, params.names()),
+      },
+      (raw, next) => bertModel(raw, next, extras),
+    ),
   })
 }

@@ -1,4 +1,5 @@
 import type { Block, Change, Member, Site, Span } from '@tersor/core'
+import { CompressionError } from '@tersor/tensor'
 import { biasOf } from './layers.js'
 
 /** Where a linear layer stands among the rows of its weight. */
@@ -26,6 +27,9 @@ export const goneWith = (blocks: readonly Block[], without: ReadonlySet<string>)
   return name => modules.has(moduleOf(name))
 }
 
-/** Counts the blocks that stay anew: the old index of each. */
-export const stayingLayers = (layers: number, nameOf: (layer: number) => string, { without }: Change): readonly number[] =>
-  Array.from({ length: layers }, (_, layer) => layer).filter(layer => !without?.has(nameOf(layer)))
+/** Counts the blocks that stay anew: the old index of each. Throws BAD_OPTION where none does. */
+export const stayingLayers = (layers: number, nameOf: (layer: number) => string, { without }: Change): readonly number[] => {
+  const staying = Array.from({ length: layers }, (_, layer) => layer).filter(layer => !without?.has(nameOf(layer)))
+  if (staying.length > 0) return staying
+  throw new CompressionError('BAD_OPTION', `All ${layers} blocks would be left out.`, 'Keep one block at least.', { layers })
+}

@@ -2,7 +2,8 @@ import { inputNames, definePass, quantizedActivations, walkStages, type Model, t
 import { CompressionError, fromFloat32, toFloat32 } from '@tersor/tensor'
 import type { ImageClassifier } from './image-classifier.js'
 import type { ResNetConfig } from './resnet-config.js'
-import { convolutionsOf, isFolded, resNetModel, resNetStages, type NormedConvolution } from './resnet.js'
+import { convolutionsOf, type NormedConvolution } from './resnet-parameters.js'
+import { isFolded, resNetModel, resNetStages } from './resnet.js'
 
 const classifierOf = (model: Model): ImageClassifier<ResNetConfig> => {
   const candidate = model as Partial<ImageClassifier<ResNetConfig>>

@@ -133,7 +133,7 @@ export const llamaCouplings = (config: LlamaConfig, headless = false): readonly 
   const each = Array.from({ length: config.layers }, (_, layer) => layer)
   const own = !headless && !config.tied
   const stream: Coupling = {
-    ...{ name: 'stream', kind: 'stream', units: config.hidden, rescaled: streamRescaled(config) },
+    ...{ name: 'stream', kind: 'stream', units: config.hidden, rescaled: streamRescaled(config), ...(headless ? { exposed: true } : {}) },
     members: [
       { parameter: EMBEDDING.weight, axis: 1, role: 'writes' },
       ...each.flatMap(layer => streamMembers(layer, config)),

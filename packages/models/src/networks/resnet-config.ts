@@ -1,6 +1,12 @@
 import { CompressionError } from '@tersor/tensor'
-import { badField, extent, LARGEST_IMAGE, positive, record } from './config-fields.js'
+import { badField, extent, LARGEST_IMAGE, perBlock, positive, record } from './config-fields.js'
 import type { RawConfig } from './raw-config.js'
+
+/**
+ * The way around the first block of a group: nothing is done (`identity`), a convolution of one pixel with a norm (`projection`), or no parameters,
+ * and for each channel the one that it comes from, −1 where it begins with zeros.
+ */
+export type Shortcut = 'identity' | 'projection' | readonly number[]
 
 /** Blocks of one width; the first may halve the image. */
 export interface ResNetGroup {
@@ -9,6 +15,9 @@ export interface ResNetGroup {
   readonly inputs: number
   readonly outputs: number
   readonly stride: number
+  /** Of each block, the channels between its two convolutions. */
+  readonly inner: readonly number[]
+  readonly shortcut: Shortcut
 }
 
 /** A ResNet for small images, as He et al. 2016 (https://arxiv.org/abs/1512.03385, section 4.2) built it for CIFAR-10. */
@@ -38,18 +47,41 @@ const isObject = (value: unknown): value is RawConfig => typeof value === 'objec
 /** More blocks than any of the paper's networks has in a group, and not so many that naming them takes memory. */
 const MOST_BLOCKS = 1000
 
+/** Channels between two halves of zeros, as the paper's option A has it. */
+export const paddedShortcut = (inputs: number, outputs: number): readonly number[] => {
+  const beside = (outputs - inputs) / 2
+  return Array.from({ length: outputs }, (_, channel) => (channel >= beside && channel < beside + inputs ? channel - beside : -1))
+}
+
+type Extents = Pick<ResNetGroup, 'inputs' | 'outputs' | 'stride'>
+
+const shortcutOf = (raw: RawConfig, { inputs, outputs, stride }: Extents): Shortcut => {
+  const { shortcut } = raw
+  if (shortcut === 'projection') return shortcut
+  if (shortcut !== undefined) {
+    const isSource = (value: unknown): value is number => Number.isInteger(value) && (value as number) >= -1 && (value as number) < inputs
+    const expected = `"projection", or for each of ${outputs} channels the one of ${inputs} that it comes from, -1 for none`
+    return list(raw, 'shortcut', isSource, expected, outputs)
+  }
+  if (stride === 1 && inputs === outputs) return 'identity'
+  const padded = outputs - inputs
+  if (padded < 0 || padded % 2 !== 0) throw badField('planes', outputs, `${inputs} and an even number more, to pad both sides`)
+  return paddedShortcut(inputs, outputs)
+}
+
 const groupOf = (raw: RawConfig): ResNetGroup => {
   const [name] = list({ name: [raw.name] }, 'name', isText, 'the name of a group of blocks')
-  const group = {
-    name,
-    blocks: extent(raw, 'blocks', undefined, MOST_BLOCKS),
-    inputs: extent(raw, 'in'),
-    outputs: extent(raw, 'planes'),
-    stride: extent(raw, 'stride'),
-  }
-  const padded = group.outputs - group.inputs
-  if (padded < 0 || padded % 2 !== 0) throw badField('planes', group.outputs, `${group.inputs} and an even number more, to pad both sides`)
-  return group
+  const extents = { inputs: extent(raw, 'in'), outputs: extent(raw, 'planes'), stride: extent(raw, 'stride') }
+  const shortcut = shortcutOf(raw, extents)
+  const blocks = raw.blocks === 0 && shortcut === 'identity' ? 0 : extent(raw, 'blocks', undefined, MOST_BLOCKS) // what changes nothing may go
+  return { name, blocks, ...extents, shortcut, inner: blocks === 0 ? [] : innerOf(raw, blocks, extents.outputs) }
+}
+
+/** Channels between the two convolutions of each block, as many as behind them where nothing is said. */
+const innerOf = (raw: RawConfig, blocks: number, outputs: number): readonly number[] => {
+  const inner = perBlock(raw, 'inner', blocks, outputs)
+  if (inner.includes(0)) throw badField('inner', raw.inner, 'numbers of channels from 1 on, one a block')
+  return inner
 }
 
 const checkChain = (groups: readonly ResNetGroup[]): void =>

@@ -1,6 +1,8 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { createRng, shrink, switchedOff, type Change } from '@tersor/core'
+import { compress, createRng, pack, pipeline, shrink, switchedOff, type Change } from '@tersor/core'
 import '@tersor/backend-ort'
+import { magnitude } from '@tersor/pruning'
+import { rtn } from '@tersor/quantization'
 import { FRESH_CONFIGS } from './fresh-configs.fixture.js'
 import { freshModel } from './fresh-model.js'
 import type { LanguageModel } from './language-model.js'
@@ -36,6 +38,65 @@ const gapOf = async (model: LanguageModel, change: Change): Promise<number> => {
   if (!(moved > 1e-3)) throw new Error(`the change shows nowhere: ${moved}`)
   return largestGap(ours, expected)
 }
+
+it.each([
+  ['llama', { without: new Set(['model.layers.0', 'model.layers.1']) }, 'All 2 blocks would be left out.\nKeep one block at least.'],
+  ['gpt2', { without: new Set(['transformer.h.0', 'transformer.h.1']) }, 'All 2 blocks would be left out.\nKeep one block at least.'],
+  [
+    'llama',
+    { keep: new Map([['streams', [0]]]) },
+    'There is no coupling "streams".\nCouplings are stream, model.layers.0.self_attn.heads, model.layers.0.self_attn.queries, model.layers.0.mlp.neurons and 3 more.',
+  ],
+  ['llama', { keep: new Map([['stream', [0, 32]]]) }, '"stream" has no unit 32: it has 32, from 0 on.\nName units from 0 to 31.'],
+  ['llama', { keep: new Map([['stream', [3, 3]]]) }, '"stream" is to keep unit 3 twice.\nName each unit once.'],
+  ['llama', { keep: new Map([['stream', []]]) }, '"stream" is to keep none of its 32 units.\nKeep one channel of the stream at least.'],
+  [
+    'llama',
+    { keep: new Map([['model.layers.0.mlp.neurons', []]]) },
+    '"model.layers.0.mlp.neurons" is to keep none of its 48 units.\nKeep one unit at least, or leave the block out (without).',
+  ],
+  [
+    'llama',
+    { keep: new Map([['model.layers.0.self_attn.queries', [0, 1, 2]]]) },
+    'A group of "model.layers.0.self_attn.queries" keeps 1 of its 2 units, another one 2.\nKeep as many units in every group, one at least.',
+  ],
+  [
+    'mixtral',
+    { keep: new Map([['model.layers.0.block_sparse_moe.experts', [1]]]) },
+    '"model.layers.0.block_sparse_moe.experts" is to keep 1 units, and 2 are used at once.\nKeep 2 units at least.',
+  ],
+  [
+    'llama',
+    { without: new Set(['model.layers.7']) },
+    'There is no block "model.layers.7".\nBlocks are model.layers.0, model.layers.0.self_attn, model.layers.0.mlp, model.layers.1 and 2 more.',
+  ],
+] as const)('%s refuses a change that makes no sense: %j', async (name, change, message) => {
+  const opened = jest.fn()
+  const error = (await shrink(freshModel(FRESH_CONFIGS[name]), change as Change, { sink: opened }).catch(
+    (thrown: unknown) => thrown,
+  )) as Error
+  expect([error.message, (error as { code?: string }).code, opened.mock.calls.length]).toEqual([message, 'BAD_OPTION', 0])
+})
+
+it('refuses a network that cannot be made again, and one whose weights are stored in a form that cannot be cut', async () => {
+  const { remake: _none, ...fixed } = freshModel(FRESH_CONFIGS.llama)
+  const opened = jest.fn()
+  await expect(shrink(fixed, {}, { sink: opened })).rejects.toMatchObject({ code: 'UNSUPPORTED', message: expect.stringMatching(/^This network cannot be made again with fewer units\.\nUse it on/) }) // prettier-ignore
+  const rounded = await compress(freshModel(FRESH_CONFIGS.llama), rtn({ bits: 4, group: 16 }))
+  const keep = (units: readonly number[]): Change => ({ keep: new Map([['model.layers.1.mlp.neurons', units]]) })
+  await expect(shrink(rounded, keep([0, 1, 2]), { sink: opened })).rejects.toMatchObject({ code: 'COMPOSITION', message: '"model.layers.1.mlp.down_proj.weight" is compressed (affine) and cannot be cut so: 16 columns share a scale, and not all of them stay or go.\nCut the network before the step that compressed it, or keep what its form can be cut to.' }) // prettier-ignore
+  const packed = await compress(freshModel(FRESH_CONFIGS.llama), pipeline(magnitude({ pattern: '2:4' }), pack()))
+  await expect(shrink(packed, keep([0]), { sink: opened })).rejects.toMatchObject({ code: 'COMPOSITION', message: expect.stringMatching(/cannot be cut so: its parts stand for all of it together\./) }) // prettier-ignore
+  expect(opened).not.toHaveBeenCalled()
+})
+
+it('cuts masks and codes at whole groups, rows and runs of columns alike', async () => {
+  const model = await compress(await network('llama'), pipeline(magnitude({ sparsity: 0.5 }), rtn({ bits: 4, group: 16 })))
+  const change: Change = { keep: new Map([['model.layers.0.mlp.neurons', Array.from({ length: 32 }, (_, i) => (i + 16) % 48)], ['model.layers.1.self_attn.heads', [1]]]) } // prettier-ignore
+  const small = await shrink(model, change)
+  expect(small.params.info('model.layers.0.mlp.down_proj.weight')).toMatchObject({ codec: 'masked', shape: [32, 32] })
+  expect(largestGap(await outputsOf(small, someIds), await outputsOf(switchedOff(model, change), someIds))).toBeLessThan(1e-5)
+})
 
 describe('a network of the Llama family that is shrunk', () => {
   beforeAll(() => tf.setBackend('ort'))

@@ -2,7 +2,7 @@ import * as tf from '@tensorflow/tfjs-core'
 import { createRng } from '@tersor/core'
 import { fromFloat32, memoryStore, sizeOf, type ParameterStore } from '@tersor/tensor'
 import { parseResNetConfig } from './resnet-config.js'
-import { resNetParameters } from './resnet.js'
+import { resNetParameters } from './resnet-parameters.js'
 
 /** A ResNet-8 over images of 8 by 8, as its description says it. */
 export const tiny = {

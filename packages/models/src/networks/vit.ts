@@ -1,13 +1,23 @@
 import * as tf from '@tensorflow/tfjs-core'
-import type { ConvolutionGeometry, Site, Stage } from '@tersor/core'
+import type { ConvolutionGeometry, Member, Site, Stage } from '@tersor/core'
 import { siteInput } from '@tersor/core/model'
 import type { ParameterStore } from '@tersor/tensor'
 import { checkParameters } from './check-parameters.js'
 import { checkCounts } from './config-counts.js'
 import { badField, extent, LARGEST_IMAGE } from './config-fields.js'
 import { convolution } from './convolution.js'
-import { parseEncoderConfig } from './encoder-config.js'
-import { encoderBlock, encoderChannels, encoderNames, encoderParameters, encoderSites, type EncoderConfig } from './encoder-block.js'
+import { ENCODER_FIELDS, parseEncoderConfig } from './encoder-config.js'
+import {
+  coupledBlock,
+  encoderBlock,
+  encoderChannels,
+  encoderNames,
+  encoderParameters,
+  encoderSites,
+  type EncoderBlock,
+  type EncoderConfig,
+} from './encoder-block.js'
+import { carried, shrinkingEncoder } from './encoder-couplings.js'
 import { biased, NORMAL, normed, type NetworkParameter } from './fresh-weights.js'
 import type { ImageClassifier } from './image-classifier.js'
 import type { LanguageModelExtras } from './language-model.js'
@@ -31,8 +41,12 @@ const PATCHES = 'vit.embeddings.patch_embeddings.projection'
 const FINAL_NORM = 'vit.layernorm'
 const HEAD: Site = Object.freeze({ ...linearSite('classifier'), head: true })
 
-const namesOf = (layer: number) =>
-  encoderNames(`vit.encoder.layer.${layer}`, 'attention.attention', ['layernorm_before', 'layernorm_after'])
+const BLOCKS = 'vit.encoder.layer.'
+
+const blockOf = (layer: number, { widths }: VitConfig): EncoderBlock => ({
+  ...encoderNames(`${BLOCKS}${layer}`, 'attention.attention', ['layernorm_before', 'layernorm_after']),
+  widths: widths[layer],
+})
 
 const perChannel = (raw: RawConfig, field: string): readonly number[] => {
   const value = raw[field] ?? [0.5, 0.5, 0.5]
@@ -77,13 +91,13 @@ const embedStage = ({ hidden, patchSize, mean, deviation }: VitConfig): Stage =>
 }
 
 const blockStage = (layer: number, config: VitConfig): Stage => {
-  const names = namesOf(layer)
+  const block = blockOf(layer, config)
   return {
-    name: names.name,
-    parameters: encoderParameters(names, config).map(({ name }) => name),
-    sites: encoderSites(names),
-    ...encoderChannels(names, config, true),
-    run: (x, env) => tf.tidy(() => encoderBlock(x, env, names, config, { before: true })),
+    name: block.name,
+    parameters: encoderParameters(block, config, true).map(({ name }) => name),
+    sites: encoderSites(block),
+    ...encoderChannels(block, config, true),
+    run: (x, env) => tf.tidy(() => encoderBlock(x, env, block, config, { before: true })),
   }
 }
 
@@ -99,6 +113,14 @@ const headStage = ({ hidden, epsilon }: VitConfig): Stage => ({
     }),
 })
 
+/** What writes the stream before the blocks and reads it behind them. */
+const streamOf = (): readonly Member[] => [
+  ...[FIRST, POSITIONS].map(parameter => ({ parameter, axis: 2, role: 'writes' as const })),
+  ...[`${PATCHES}.weight`, `${PATCHES}.bias`].map(parameter => ({ parameter, axis: 0, role: 'writes' as const })),
+  ...carried(FINAL_NORM),
+  { parameter: HEAD.weight, axis: 1, role: 'reads' },
+]
+
 /** Every parameter with its shape, in the order of the forward pass. */
 export const vitParameters = (config: VitConfig): readonly NetworkParameter[] => {
   const { hidden, imageSize, patchSize, layers, classes } = config
@@ -106,7 +128,7 @@ export const vitParameters = (config: VitConfig): readonly NetworkParameter[] =>
     { name: FIRST, shape: [1, 1, hidden], start: NORMAL },
     { name: POSITIONS, shape: [1, 1 + (imageSize / patchSize) ** 2, hidden], start: NORMAL },
     ...biased(PATCHES, [hidden, CHANNELS, patchSize, patchSize]),
-    ...Array.from({ length: layers }, (_, layer) => encoderParameters(namesOf(layer), config)).flat(),
+    ...Array.from({ length: layers }, (_, layer) => encoderParameters(blockOf(layer, config), config, true)).flat(),
     ...normed(FINAL_NORM, hidden),
     ...biased(HEAD.name, [classes.length, hidden]),
   ]
@@ -137,5 +159,12 @@ export const vitModel = (
     imageShape: [config.imageSize, config.imageSize, CHANNELS] as const,
     params,
     stages: Object.freeze([embedStage(config), ...blocks, headStage(config)]),
+    ...shrinkingEncoder(
+      {
+        ...{ rawConfig, fields: ENCODER_FIELDS, hidden: config.hidden, normsStay: false, prefix: BLOCKS, around: streamOf() },
+        blocks: blocks.map((_, layer) => coupledBlock(blockOf(layer, config))),
+      },
+      (raw, next) => vitModel(raw, next, extras),
+    ),
   })
 }

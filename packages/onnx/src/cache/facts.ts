@@ -22,7 +22,8 @@ const unknownRotation = (architecture: unknown): CompressionError =>
 const configured = (rawConfig: RawConfig, layers: number): readonly AttentionFacts[] | undefined => {
   try {
     const config = parseLlamaConfig(rawConfig)
-    return config.layers === layers ? Array.from({ length: layers }, (_, layer) => attentionFacts(layer, config)) : undefined
+    const attending = config.widths.flatMap(({ heads }, layer) => (heads > 0 ? [layer] : []))
+    return attending.length === layers ? attending.map(layer => attentionFacts(layer, config)) : undefined
   } catch {
     return undefined // the graph runs by what it is; only what policies turn wants more
   }

@@ -4,7 +4,7 @@ import {
   CLASSIFIER,
   decoderSite,
   EMBEDDING_NORM,
-  namesOf,
+  blockOf,
   POOLER,
   POSITIONS,
   TRANSFORM,
@@ -57,24 +57,24 @@ const maskOf = ({ graph, float, unsqueeze }: Operators): string => {
 /** softmax(q · kᵀ / √size + mask) · v over all heads; (batch, tokens, hidden) → (batch, tokens, hidden). */
 const attention = (shared: Shared, x: string, layer: number, mask: string): string => {
   const { ops, config } = shared
-  const { hidden, heads } = config
-  const { inputs, output } = namesOf(layer)
+  const { inputs, output, widths } = blockOf(layer, config)
+  const { heads, size } = widths
   const [q, k, v] = inputs.map((site, index) => {
-    const each = ops.reshape(linear(shared, x, site), [0, 0, heads, hidden / heads])
+    const each = ops.reshape(linear(shared, x, site), [0, 0, heads, size])
     return ops.transpose(each, index === 1 ? [0, 2, 3, 1] : [0, 2, 1, 3]) // (batch, heads, tokens, size), keys with their size before
   })
-  const scores = ops.add(ops.matMul(ops.scale(q, 1 / Math.sqrt(hidden / heads)), k), mask)
+  const scores = ops.add(ops.matMul(ops.scale(q, 1 / Math.sqrt(size)), k), mask)
   const mixed = ops.matMul(ops.graph.op('Softmax', [scores], { attributes: { axis: -1 } }), v)
-  return linear(shared, ops.reshape(ops.transpose(mixed, [0, 2, 1, 3]), [0, 0, hidden]), output)
+  return linear(shared, ops.reshape(ops.transpose(mixed, [0, 2, 1, 3]), [0, 0, heads * size]), output)
 }
 
-/** y = norm(x + attention(x)), then norm(y + feedForward(y)). */
+/** y = norm(x + attention(x)), then norm(y + feedForward(y)); norms stay where a block has only one of the two. */
 const block = (shared: Shared, x: string, layer: number, mask: string): string => {
   const { ops, config } = shared
-  const { up, down, norms } = namesOf(layer)
-  const attended = normalise(shared, ops.add(x, attention(shared, x, layer, mask)), norms[0])
-  const fed = linear(shared, ops.activation(config.activation, linear(shared, attended, up)), down)
-  return normalise(shared, ops.add(attended, fed), norms[1])
+  const { up, down, norms, widths } = blockOf(layer, config)
+  const attended = normalise(shared, widths.heads > 0 ? ops.add(x, attention(shared, x, layer, mask)) : x, norms[0])
+  const feed = (): string => linear(shared, ops.activation(config.activation, linear(shared, attended, up)), down)
+  return normalise(shared, widths.feedForward > 0 ? ops.add(attended, feed()) : attended, norms[1])
 }
 
 /** tanh(pooler(first token)); (batch, tokens, hidden) → (batch, hidden). */

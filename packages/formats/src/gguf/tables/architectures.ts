@@ -51,6 +51,7 @@ export const ARCHITECTURES: Readonly<Record<string, Architecture>> = {
     experts: MIXTRAL_EXPERTS,
     normalised: true,
   },
+  deci: { modelTypes: ['llama'], className: 'LlamaForCausalLM', interleaved: true }, // a Llama whose blocks differ
   qwen2: { modelTypes: ['qwen2'], className: 'Qwen2ForCausalLM', interleaved: false },
   qwen3: { modelTypes: ['qwen3'], className: 'Qwen3ForCausalLM', interleaved: false },
   qwen2moe: {

@@ -52,11 +52,27 @@ const refusalOf = (name: string): Refusal | undefined => {
 const isPlainMatrix = (name: string, { dtype, shape }: Dense): boolean =>
   name.endsWith(WEIGHT) && shape.length === 2 && DTYPES[dtype].kind === 'float' && !isEmbedding(name)
 
+/** Fields that are one number wherever another program reads these folders. */
+const NUMBERS = ['num_attention_heads', 'num_key_value_heads', 'intermediate_size', 'head_dim', 'n_head', 'n_inner']
+
+/** Loaders of these folders make all blocks alike. */
+const checkUniform = (title: string, config: HuggingFaceSinkOptions['config']): void => {
+  const field = typeof config === 'function' ? undefined : NUMBERS.find(name => Array.isArray(config[name]))
+  if (field === undefined) return
+  throw new CompressionError(
+    'UNSUPPORTED',
+    `Blocks of this network differ in their "${field}", and ${title} has no place for that.`,
+    "Cut all blocks alike, or save it as a Hugging Face folder of Tersor's own.",
+    { format: title, field },
+  )
+}
+
 /**
  * A sink for folders whose quantized linear layers follow a layout; dense tensors go through unchanged.
- * What has no place is told at the end, all of it at once, and nothing is written.
+ * What has no place is told at the end, all of it at once, and nothing is written; throws UNSUPPORTED at once where blocks differ in heads or width.
  */
 export const quantizedSink = (path: string, layout: Layout, options: HuggingFaceSinkOptions): ParameterSink => {
+  checkUniform(layout.title, options.config)
   const layers = new Map<string, Scheme>()
   const refused: Refused[] = []
   const plain: string[] = []
