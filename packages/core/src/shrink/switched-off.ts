@@ -1,4 +1,4 @@
-import { clearAlong, CompressionError, fromFloat32, infoOf, sizeOf, type Parameter, type ParameterStore } from '@tersor/tensor'
+import { clearAlong, CompressionError, fromFloat32, overlay, sizeOf, type Parameter, type ParameterStore } from '@tersor/tensor'
 import { maskedOf } from '../codecs/masked.js'
 import { quantizedActivations } from '../model/activation-grid.js'
 import { positionsOver } from '../codecs/groups.js'
@@ -84,15 +84,6 @@ const silencersOf = ({ couplings = [] }: Model, change: Change): ReadonlyMap<str
 const isRouted = ({ couplings = [] }: Model, name: string): boolean =>
   couplings.some(coupling => coupling.name === name && coupling.silencer !== undefined)
 
-/** A store with some parameters besides. */
-const withAdded = (params: ParameterStore, added: ReadonlyMap<string, Parameter>): ParameterStore => ({
-  ...params,
-  names: () => [...new Set([...params.names(), ...added.keys()])],
-  info: name => (added.has(name) ? infoOf(added.get(name)!) : params.info(name)),
-  read: async (name, options) => added.get(name) ?? params.read(name, options),
-  ...(params.outline && { outline: (name: string) => (added.has(name) ? undefined : params.outline!(name)) }),
-})
-
 /**
  * The large network with the outputs of the one that `shrink` makes: units that go are zeros where they are read, a stream's where it is written
  * as well, and blocks that are left out add nothing. Weights are read and changed when they are asked for.
@@ -116,6 +107,6 @@ export const switchedOff = <M extends Model>(model: M, change: Change): M => {
   }
   const silencers = change.keep && [...change.keep.keys()].some(name => isRouted(model, name)) ? silencersOf(model, change) : undefined
   if (!silencers) return { ...model, params }
-  const routed = withAdded(params, silencers)
+  const routed = overlay(params, silencers)
   return quantizedActivations({ ...model, ...model.with?.(routed), params: routed })
 }
