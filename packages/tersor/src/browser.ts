@@ -1,0 +1,7 @@
+export { compressInMemory, type InMemoryRequest, type InMemoryResult } from './browser/compress-in-memory.js'
+export { filesAt, modelAmong, openInMemory } from './browser/model-in.js'
+export { errorsOfLayers, type LayerError } from './layer-errors.js'
+export { windowBatches, type SampleFlags, type WindowBatches } from './calibration-windows.js'
+export { bytesText } from './output.js'
+export { TARGET_NAMES, TARGETS, type TargetName } from './targets/targets.js'
+export type { Target } from './targets/target.js'
