@@ -2,7 +2,7 @@ import { compress, pack, pipeline, type Batches, type ProgressEvent } from '@ter
 import type { MemoryFileSystem } from '@tersor/formats/memory'
 import type { FormatWriter, OpenSink } from '@tersor/models/internal/formats/format'
 import type { OpenedModel } from '@tersor/models/open-model'
-import { CompressionError } from '@tersor/tensor'
+import { CompressionError, type ParameterSink } from '@tersor/tensor'
 import { defined } from '../defined.js'
 import type { FormatFlags, OutputFormat } from '../format-flags.js'
 import { inFormatOf } from '../in-format-of.js'
@@ -35,7 +35,7 @@ export interface InMemoryRequest {
   readonly seed?: number
   readonly signal?: AbortSignal
   readonly onProgress?: (event: ProgressEvent) => void
-  /** Called while columns are weighed. */
+  /** Called while columns are weighed and weights are written. */
   readonly onAdvance?: (done: number, of: number, label: string) => void
 }
 
@@ -63,6 +63,20 @@ const writerIn = (format: OutputFormat) => {
 const pathFor = ({ end = '', fileIn }: FormatWriter, { family }: OpenedModel, name: string): string =>
   fileIn !== undefined || family === 'graph' ? name + end : name
 
+/** Tells how many parameters were written, of how many. */
+const countWrites = (sink: ParameterSink, { params }: OpenedModel, tell: NonNullable<InMemoryRequest['onAdvance']>): ParameterSink => {
+  const { copy: _bytes, ...rest } = sink // nothing is gained by copying pieces within memory
+  const of = params.names().length
+  let done = 0
+  return {
+    ...rest,
+    write: async (name, parameter) => {
+      await sink.write(name, parameter)
+      tell(++done, of, 'write')
+    },
+  }
+}
+
 const sinkOf = ({ format, ...options }: FormatFlags): Promise<OpenSink> => writerIn(format).sink(options)
 
 /**
@@ -86,13 +100,13 @@ export const compressInMemory = async (request: InMemoryRequest): Promise<InMemo
   const open = await sinkOf(importance ? { ...flags, imatrix: importance } : flags)
   const steps = await Promise.all((target.steps ?? []).map(makePageStep))
   const reports = runReports(model)
-  const sink = (made: OpenedModel) =>
-    plainIn(
-      withStoredNames(open(path, made, { provenance: made.provenance ?? [], fileSystem }), writer, made),
-      handedDtype(writer, flags.dtype),
-    )
+  const { onAdvance = () => {} } = request
+  const sink = (made: OpenedModel) => {
+    const counted = countWrites(open(path, made, { provenance: made.provenance ?? [], fileSystem }), made, onAdvance)
+    return plainIn(withStoredNames(counted, writer, made), handedDtype(writer, flags.dtype))
+  }
   const kept = model.family === 'language' && !writer.rounds ? teeSink(sink) : undefined
-  if (importance) await fillImatrix(importance, model, calibration as never, { signal, onProgress: request.onAdvance ?? (() => {}) })
+  if (importance) await fillImatrix(importance, model, calibration as never, { signal, onProgress: onAdvance })
   const hear = (event: ProgressEvent): void => [reports.onProgress, onProgress].forEach(tell => tell(event))
   const small = await compress(model, steps.length === 0 ? asItIs : pipeline(...steps, ...(writer.packs ? [pack()] : [])), {
     ...{ seed, signal, onProgress: hear, ...(calibrated ? { calibration } : {}) },
