@@ -35,6 +35,7 @@ export const listenForFiles = (take: (files: readonly DroppedFile[]) => void): v
   window.addEventListener('drop', event => {
     mark(false)(event)
     const entries = [...(event.dataTransfer?.items ?? [])].flatMap(item => item.webkitGetAsEntry() ?? [])
+    if (entries.length === 0) return take(chosenFiles(event.dataTransfer?.files ?? null)) // a browser without entries has no folders
     void Promise.all(entries.map(filesIn)).then(found => take(found.flat()))
   })
   for (const id of ['files', 'folder']) {
