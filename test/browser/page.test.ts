@@ -197,11 +197,56 @@ suite('the page in Chromium', () => {
   )
 
   it(
+    'fits into wide and narrow windows, in light and in dark',
+    async () => {
+      const page = await openPage()
+      await open(page, '#folder', BUNDLED)
+      await compress(page, 'llama.cpp', 4)
+      await page.fill('#prompt', 'The king of')
+      await page.click('#prompt-form button')
+      await idle(page, '#sides:not([hidden])')
+      const wider: string[] = []
+      for (const colorScheme of ['light', 'dark'] as const)
+        for (const [name, width] of [
+          ['wide', 1100],
+          ['narrow', 390],
+          ['narrowest', 320],
+        ] as const) {
+          await page.emulateMedia({ colorScheme })
+          await page.setViewportSize({ width, height: 800 })
+          if (await page.evaluate(() => document.documentElement.scrollWidth > window.innerWidth)) wider.push(name)
+          if (name === 'narrowest') continue
+          const picture = await page.screenshot({ fullPage: true })
+          expect(picture.length).toBeLessThan(150_000)
+          if (process.env.TERSOR_PICTURES === '1') await writeFile(join(ROOT, `docs/pictures/browser-${colorScheme}-${name}.png`), picture)
+        }
+      expect(wider).toEqual([])
+      await page.close()
+    },
+    3 * MINUTES,
+  )
+
+  it(
+    'runs on WebGPU where there is one',
+    async () => {
+      const own = await startChromium({ gpu: true })
+      const page = await own.newPage()
+      await page.goto(server.address)
+      await page.waitForFunction(() => document.getElementById('engine')!.textContent !== 'Starting …', undefined, { timeout: MINUTES })
+      expect(await text(page, '#engine')).toBe('WebGPU')
+      await open(page, '#files', join(folder, 'small.onnx'))
+      await compress(page, 'onnxruntime', 4)
+      await own.close()
+    },
+    3 * MINUTES,
+  )
+
+  it(
     'says that a page without shared memory runs on one thread, and compresses',
     async () => {
       const plain = await servePage({ shared: false })
       const page = await openPage(plain.address)
-      expect(await text(page, '#engine')).toBe('WebAssembly, one thread: the page has no shared memory; this browser shows no WebGPU')
+      expect(await text(page, '#engine')).toBe('WebAssembly on one thread: this browser shows no WebGPU, and the page has no shared memory')
       await open(page, '#files', join(folder, 'small.onnx'))
       await compress(page, 'onnxruntime', 4)
       await page.close()
