@@ -20,13 +20,17 @@ interface Process {
   readonly type: string
 }
 
-/** The most memory that the browser and each process of pages ever held, in MB, by VmHWM of Linux. */
+/**
+ * The most memory that the browser and each process of pages ever held, in MB: VmHWM of Linux, less the pages of Chromium's own files, which
+ * all of its processes share.
+ */
 export const peakMemory = async (browser: Browser): Promise<{ readonly browser: number; readonly renderer: number }> => {
   const session = await browser.newBrowserCDPSession()
   const { processInfo } = (await session.send('SystemInfo.getProcessInfo')) as { processInfo: readonly Process[] }
   const peakOf = async ({ id }: Process): Promise<number> => {
     const status = await readFile(`/proc/${id}/status`, 'utf8').catch(() => '')
-    return Number(/VmHWM:\s+(\d+) kB/.exec(status)?.[1] ?? 0) / 1024
+    const valueOf = (name: string): number => Number(new RegExp(`${name}:\\s+(\\d+) kB`).exec(status)?.[1] ?? 0) / 1024
+    return valueOf('VmHWM') - valueOf('RssFile')
   }
   const peaks = async (type: string): Promise<number> =>
     Math.max(0, ...(await Promise.all(processInfo.filter(each => each.type === type).map(peakOf))))

@@ -5,6 +5,7 @@ import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Browser, Page } from 'playwright-core'
+import sharp from 'sharp'
 import { compressModel } from 'tersor'
 import { ROOT } from '../workspace.js'
 import { buildPage, servePage } from './built-page.js'
@@ -216,7 +217,9 @@ suite('the page in Chromium', () => {
           await page.setViewportSize({ width, height: 800 })
           if (await page.evaluate(() => document.documentElement.scrollWidth > window.innerWidth)) wider.push(name)
           if (name === 'narrowest') continue
-          const picture = await page.screenshot({ fullPage: true })
+          const picture = await sharp(await page.screenshot({ fullPage: true }))
+            .png({ palette: true })
+            .toBuffer()
           expect(picture.length).toBeLessThan(150_000)
           if (process.env.TERSOR_PICTURES === '1') await writeFile(join(ROOT, `docs/pictures/browser-${colorScheme}-${name}.png`), picture)
         }

@@ -1,5 +1,6 @@
 import { createRng } from '@tersor/core'
 import { generate } from '@tersor/models/generate'
+import { setImmediate as immediate } from 'node:timers/promises'
 import type { CompletionRequest } from './completion-request.js'
 import type { ServedModel } from './served-models.js'
 import { untilStop } from './until-stop.js'
@@ -35,6 +36,7 @@ export async function* complete(
     for await (const { text } of generate(served.model, how)) {
       made++
       yield text
+      await immediate() // engines that compute at once never let go: clients that leave and Ctrl-C would not be heard
     }
   }
   const isStopped = yield* untilStop(pieces(), stop)
