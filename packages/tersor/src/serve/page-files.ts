@@ -2,8 +2,8 @@ import { readFile } from 'node:fs/promises'
 import { extname, join, normalize } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
-/** Where the build puts the page of examples/browser. */
-export const PAGE_FOLDER = fileURLToPath(new URL('../browser-page', import.meta.url))
+/** Where the build puts the page of examples/browser, as seen from sources and from what is built. */
+export const PAGE_FOLDER = fileURLToPath(new URL('../../page', import.meta.url))
 
 const TYPES: Readonly<Record<string, string>> = {
   '.html': 'text/html; charset=utf-8',
