@@ -1,3 +1,4 @@
+import { selectEngine } from '@tersor/kernels'
 import { openGguf } from '@tersor/formats/gguf'
 import { openModel } from '@tersor/models/open-model'
 import { onnxRuntime } from '@tersor/onnx/internal/runtime'
@@ -7,6 +8,9 @@ import { join } from 'node:path'
 import type { Browser, Page } from 'playwright-core'
 import sharp from 'sharp'
 import { compressModel } from 'tersor'
+import { listen } from '../../packages/tersor/src/serve/listen.js'
+import { openServed } from '../../packages/tersor/src/serve/served-models.js'
+import { serverApp } from '../../packages/tersor/src/serve/server-app.js'
 import { ROOT } from '../workspace.js'
 import { buildPage, servePage } from './built-page.js'
 import { CHROMIUM, HAS_CHROMIUM, peakMemory, startChromium } from './chromium.js'
@@ -25,6 +29,7 @@ suite('the page in Chromium', () => {
   let browser: Browser
   let server: Awaited<ReturnType<typeof servePage>>
   beforeAll(async () => {
+    await selectEngine()
     folder = await mkdtemp(join(tmpdir(), 'tersor-page-'))
     await buildPage()
     server = await servePage({ shared: true })
@@ -108,6 +113,9 @@ suite('the page in Chromium', () => {
       await compress(page, 'llama.cpp', 4)
       const [name] = await page.locator('#downloads a').allTextContents()
       const path = await download(page, name)
+      const onDisk = join(folder, 'on-disk.gguf')
+      await compressModel({ model: source, out: onDisk, for: 'llama.cpp', bits: 4 })
+      expect(new Uint8Array(await readFile(path))).toEqual(new Uint8Array(await readFile(onDisk)))
       const { metadata, params, close } = await openGguf(path)
       expect(metadata.get('general.file_type')?.value).toBe(15) // Q4_K_M
       expect(params.names()).toContain('model.layers.0.mlp.up_proj.weight')
@@ -225,6 +233,33 @@ suite('the page in Chromium', () => {
         }
       expect(wider).toEqual([])
       await page.close()
+    },
+    3 * MINUTES,
+  )
+
+  it(
+    'chats with two models of a server',
+    async () => {
+      const stop = new AbortController()
+      const { signal } = stop
+      const models = await openServed([BUNDLED, BUNDLED])
+      const app = serverApp({ models, host: '127.0.0.1', page: join(ROOT, 'examples/browser/dist'), signal })
+      let ended: Promise<void> | undefined
+      const address = await new Promise<string>(resolve => (ended = listen(app, { port: 0, host: '127.0.0.1', signal }, resolve)))
+      const page = await openPage(address)
+      await page.waitForSelector('#chat:not([hidden])')
+      await page.fill('#message', 'The king of')
+      await page.click('#chat-form button')
+      await page.waitForFunction(() => ['left', 'right'].every(side => document.getElementById(`${side}-text`)!.textContent!.length > 40))
+      const [left, right] = [await text(page, '#left-text'), await text(page, '#right-text')]
+      expect(left).toMatch(/^› The king of\n.{20}/s)
+      expect(left.slice(0, 40)).toBe(right.slice(0, 40))
+      expect([await text(page, '#left-name'), await text(page, '#right-name')]).toEqual(['model', 'model-2'])
+      if (process.env.TERSOR_PICTURES === '1') await page.screenshot({ path: '/tmp/chat.png', fullPage: true })
+      await page.close()
+      stop.abort()
+      await ended
+      await models.close()
     },
     3 * MINUTES,
   )
