@@ -180,6 +180,46 @@ suite('the page in Chromium', () => {
   )
 
   it(
+    'takes files and folders that are dropped',
+    async () => {
+      const page = await openPage()
+      const input = await page.context().newCDPSession(page)
+      const drop = async (path: string, name: string): Promise<void> => {
+        const data = { items: [], files: [path], dragOperationsMask: 1 }
+        for (const type of ['dragEnter', 'dragOver', 'drop'] as const)
+          await input.send('Input.dispatchDragEvent', { type, x: 500, y: 300, data })
+        await page.waitForFunction(wanted => document.getElementById('model-name')!.textContent === wanted, name)
+      }
+      await drop(BUNDLED, 'model')
+      expect(await text(page, '#model-facts')).toBe('llama · 3.4 million weights · 6.8 MB')
+      await writeChain(join(folder, 'dropped.onnx'), 32, 2)
+      await drop(join(folder, 'dropped.onnx'), 'dropped.onnx')
+      await page.close()
+    },
+    2 * MINUTES,
+  )
+
+  it(
+    'stops when it is told to, leaves no result, and compresses the next time',
+    async () => {
+      const source = join(folder, 'stopped.onnx')
+      await writeChain(source, 1024, 12)
+      const page = await openPage()
+      await open(page, '#files', source)
+      await page.selectOption('#target', 'onnxruntime')
+      await page.click('#options button[type=submit]')
+      await page.waitForSelector('#chart li')
+      await page.click('#stop')
+      await idle(page, '#choose')
+      expect([await page.isVisible('#result'), await page.isVisible('#failure')]).toEqual([false, false])
+      await compress(page, 'onnxruntime', 16)
+      expect(await page.locator('#downloads a').count()).toBe(1)
+      await page.close()
+    },
+    3 * MINUTES,
+  )
+
+  it(
     'says in two lines what is no model and what is broken, and goes on',
     async () => {
       const page = await openPage()

@@ -28,7 +28,7 @@ const refusal = (place: Place, cause: Error & { readonly code?: string }): Compr
   )
 
 /** An address as it stands in a link; those of IPv6 have brackets there. */
-export const linkTo = (host: string, port: number): string => `http://${host.includes(':') ? `[${host}]` : host}:${port}/`
+const linkTo = (host: string, port: number): string => `http://${host.includes(':') ? `[${host}]` : host}:${port}/`
 
 /** Serves until the signal; then connections end at once. Throws IN_USE and BAD_OPTION. */
 export const listen = async (app: Hono, place: Place, onListening: (address: string) => void): Promise<void> => {
