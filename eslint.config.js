@@ -49,7 +49,7 @@ const noNeedlessBang = [
 ]
 
 export default ts.config(
-  { ignores: ['**/dist/**', '**/node_modules/**', '**/.turbo/**', 'out/**', 'packages/*/wasm/**'] },
+  { ignores: ['**/dist/**', '**/node_modules/**', '**/.turbo/**', 'out/**', 'packages/*/wasm/**', 'packages/tersor/page/**'] },
   js.configs.recommended,
   ...ts.configs.recommended,
   {

@@ -17,8 +17,15 @@ export default {
   testMatch: ['**/*.test.ts', '**/packages/*/README.md', '**/examples/custom-method/README.md', '<rootDir>/README.md'],
   moduleNameMapper: { ...preset.moduleNameMapper, '^(vega|vega-lite)$': '<rootDir>/scripts/native-$1.cjs' },
   transform: { ...preset.transform, '\\.md$': '<rootDir>/scripts/pages-transform.cjs' },
-  // what installs packages takes minutes, and so does what tries all cases: npm run test:packed, npm run test:slow
-  testPathIgnorePatterns: ['/node_modules/', '/dist/', '\\.slow\\.test\\.ts$', '<rootDir>/conformance/', '<rootDir>/test/packed/'],
+  // what installs packages or takes a browser takes minutes, and so does what tries all cases: npm run test:packed, test:page, test:slow
+  testPathIgnorePatterns: [
+    '/node_modules/',
+    '/dist/',
+    '\\.slow\\.test\\.ts$',
+    '<rootDir>/conformance/',
+    '<rootDir>/test/packed/',
+    '<rootDir>/test/browser/',
+  ],
   modulePathIgnorePatterns: ['/dist/'],
   testEnvironment: '<rootDir>/scripts/jest-environment.cjs',
   testEnvironmentOptions: { customExportConditions: ['@tersor/source', 'node', 'require', 'default'] },

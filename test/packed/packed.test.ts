@@ -82,6 +82,7 @@ it('packs what each package needs and nothing that only tests need', () => {
       expect.arrayContaining(['LICENSE', 'README.md', 'package.json', 'dist/index.js', 'dist/index.d.ts', 'src/index.ts']),
     ])
     expect([name, paths.filter(path => /\.(test|test-d|testing|reference)\.|tsbuildinfo|node_modules/.test(path))]).toEqual([name, []])
+    if (name === 'tersor') expect(paths).toEqual(expect.arrayContaining(['page/index.html'])) // what tersor serve serves
     // every file that was built comes from one that is shipped, so that source maps lead somewhere
     const stale = paths.filter(path => /^dist\/.*\.js$/.test(path) && !paths.includes(path.replace(/^dist(.*)\.js$/, 'src$1.ts')))
     expect([name, stale]).toEqual([name, []])

@@ -22,9 +22,9 @@ export interface Pool {
 
 /**
  * Shared memory that helpers may have seen, in bytes, before others take their place: what a thread has seen stays until it collects its own
- * garbage, and one that only runs kernels makes next to none.
+ * garbage, and one that only runs kernels makes next to none. A page has less to spare.
  */
-const MOST_SEEN = 256 * 2 ** 20
+const MOST_SEEN = (globalThis.process?.versions?.node ? 256 : 64) * 2 ** 20
 
 /** How long this thread works before it lets messages and signals through, in ms. */
 const TURN = 20

@@ -1,14 +1,11 @@
-import { folderOf, nameOf, within } from '@tersor/formats/internal/files/file-system'
+import { folderOf, nameOf, nodeFileSystem, within, type FileSystem } from '@tersor/formats/internal/files/file-system'
 import { filesOf } from '@tersor/models/internal/formats/huggingface'
-import { fileSystem, type Format } from '@tersor/models/internal/formats/format'
+import type { Format } from '@tersor/models/internal/formats/format'
 import { CompressionError } from '@tersor/tensor'
 import type { OnnxForm } from './file/forms/stored.js'
 import type { OnnxModel } from './model.js'
 
-const list = (folder: string): Promise<string[]> =>
-  fileSystem()
-    .readdir(folder)
-    .catch(() => [])
+const list = (folder: string, fs: FileSystem = nodeFileSystem()): Promise<string[]> => fs.readdir(folder).catch(() => [])
 
 const isFolder = (out: string): CompressionError =>
   new CompressionError(
@@ -22,15 +19,15 @@ const isFolder = (out: string): CompressionError =>
 export const onnxFormat: Format = {
   name: 'onnx',
   ends: ['.onnx'],
-  find: async (folder, names) => {
+  find: async (folder, names, fs) => {
     if (names.some(name => name.endsWith('.safetensors') || name.endsWith('.safetensors.index.json'))) return undefined
-    const [first] = (await list(within(folder, 'onnx'))).filter(name => name.endsWith('.onnx')).sort()
+    const [first] = (await list(within(folder, 'onnx'), fs)).filter(name => name.endsWith('.onnx')).sort()
     return first && within(folder, `onnx/${first}`)
   },
-  open: async (path, _options, folder) =>
+  open: async (path, { fileSystem: fs }, folder) =>
     folder === undefined
-      ? (await import('./model.js')).openOnnxModel(path)
-      : (await import('./folder/open.js')).openOnnxFolder(path, folder),
+      ? (await import('./model.js')).openOnnxModel(path, fs ? { fileSystem: fs } : {})
+      : (await import('./folder/open.js')).openOnnxFolder(path, folder, fs),
   // files beside it that are named after it hold its data
   weightFiles: async path => {
     const others = (await list(folderOf(path))).filter(other => other !== nameOf(path) && other.startsWith(nameOf(path)))

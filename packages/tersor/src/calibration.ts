@@ -1,37 +1,16 @@
-import * as tf from '@tensorflow/tfjs-core'
-import { windowsOf, type Window } from '@tersor/evaluation'
+import type * as tf from '@tensorflow/tfjs-core'
 import type { OpenedModel } from '@tersor/models'
-import { CompressionError } from '@tersor/tensor'
 import { basename } from 'node:path'
+import { windowBatches, type SampleFlags } from './calibration-windows.js'
 import { preprocessingBeside } from './graph-images.js'
 import { graphInputs, holdTensors } from './inputs/graph-inputs.js'
 import { imageInputs } from './inputs/image-inputs.js'
-import { pickSpread } from './inputs/pick-samples.js'
 import { expandPaths } from './texts/files.js'
 import { readTexts } from './texts/read-texts.js'
-import { encoderOf, refuseLength, textModelOf, windowLength, type TextModel } from './texts/text-model.js'
+import { encoderOf, refuseLength, textModelOf, type TextModel } from './texts/text-model.js'
 import { firstIn } from './texts/shown-text.js'
 
-/** Enough for the methods of this repository on layers of up to 8,192 columns. */
-const MOST_TOKENS = 32_768
-/** Windows are no longer than this, however long the model's context. */
-const LONGEST_WINDOW = 2048
-/** Fewer tokens than this say nothing about a model. */
-const FEWEST_TOKENS = 32
-/** What a batch takes grows with its tokens: a layer of 5,632 columns makes 23 MB of each of its tensors from so many. Products of fewer rows are slower. */
-const TOKENS_PER_BATCH = 1024
-const MOST_ROWS = 8
-
-/** How much is learned from. */
-export interface SampleFlags {
-  /** Windows of text, images or batches of a graph, at most; spread evenly over what there is. */
-  readonly samples?: number
-  /** Tokens of a window; as many as fit into the context, up to 2,048, where absent. */
-  readonly length?: number
-  /** Draws the order in which texts and images are taken, rather than that of the files. */
-  readonly shuffle?: boolean
-  readonly seed?: number
-}
+export type { SampleFlags } from './calibration-windows.js'
 
 /** Inputs to learn from; the caller disposes the batches. */
 export interface Calibration {
@@ -77,58 +56,16 @@ const shapesIn = ([first]: readonly tf.Tensor[]): { readonly first?: string } =>
   first && first.rank > 1 ? { first: `${first.dtype} ${first.shape.join(' × ')}` } : {}
 
 const textWindows = async (model: TextModel, given: readonly string[], flags: SampleFlags): Promise<Calibration> => {
-  const encoder = encoderOf(model)
+  encoderOf(model) // a model without a tokenizer is refused before anything is read
   const { texts, files, counted, first } = await readTexts(given, { ...flags, ...(model.files ? { files: model.files } : {}) })
-  const length = windowLength(model, flags.length, LONGEST_WINDOW)
-  const windows = joined(windowsOf(texts, encoder, length), length)
   const from = nameOf(files)
-  refuseFew(windows, from)
-  const full = windows.filter(window => window.length === length)
-  const most = flags.samples ?? Math.max(1, Math.floor(MOST_TOKENS / length))
-  const spread = flags.shuffle ? full.slice(0, most) : pickSpread(full, most)
-  const short = windows.filter(window => window.length < length)
-  const rest = flags.samples === undefined ? short : short.slice(0, Math.max(0, most - spread.length))
-  const rowsPerBatch = Math.max(1, Math.min(MOST_ROWS, Math.floor(TOKENS_PER_BATCH / length)))
-  const batches = [...inBatches(spread, rowsPerBatch), ...rest.map(window => [window])].map(rows =>
-    tf.tensor2d(Int32Array.from(rows.flatMap(row => [...row])), [rows.length, rows[0].length], 'int32'),
-  )
-  const tokens = batches.reduce((sum, batch) => sum + batch.size, 0)
-  const count = spread.length + rest.length
+  const { batches, tokens, windows } = windowBatches(model, texts, from, flags)
   return {
     batches,
-    told: `${tokens.toLocaleString('en')} tokens of ${from} (${counted}) in ${count} window${count === 1 ? '' : 's'}`,
+    told: `${tokens.toLocaleString('en')} tokens of ${from} (${counted}) in ${windows} window${windows === 1 ? '' : 's'}`,
     first,
   }
 }
-
-/**
- * Windows of one length, as far as the tokens go: what does not fill one is joined with what comes after, each document with the special
- * tokens at its ends. The last window may be shorter.
- */
-const joined = (windows: readonly Window[], length: number): readonly Window[] => {
-  const full = windows.filter(window => window.length === length)
-  const rest = windows.filter(window => window.length < length).flat()
-  const count = Math.ceil(rest.length / length)
-  return [...full, ...Array.from({ length: count }, (_, i) => rest.slice(i * length, (i + 1) * length))]
-}
-
-const refuseFew = (windows: readonly Window[], file: string): void => {
-  const tokens = windows.reduce((sum, window) => sum + window.length, 0)
-  if (tokens < FEWEST_TOKENS) {
-    throw new CompressionError(
-      'NO_CALIBRATION',
-      `${file} has ${tokens} tokens, and fewer than ${FEWEST_TOKENS} teach nothing.`,
-      'Give a longer text to learn from.',
-      {
-        file,
-        tokens,
-      },
-    )
-  }
-}
-
-const inBatches = <T>(list: readonly T[], size: number): T[][] =>
-  Array.from({ length: Math.ceil(list.length / size) }, (_, i) => list.slice(i * size, (i + 1) * size))
 
 /** What calibration learns from, in one line that fits into the terminal where it can. */
 export const calibrationText = ({ told, first }: Calibration, width: number): string => firstIn(`calibration: ${told}`, first, width)

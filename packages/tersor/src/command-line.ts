@@ -7,6 +7,7 @@ import type { GenerateFlags } from './commands/generate.js'
 import type { ImatrixFlags } from './commands/imatrix.js'
 import { declareComparisons } from './declared/comparisons.js'
 import { declareRepeat } from './declared/repeat.js'
+import { declareServe } from './declared/serve.js'
 import { EXIT, exitCodeOf, writeError } from './errors.js'
 import {
   IMATRIX,
@@ -168,6 +169,7 @@ const addCommands = (program: Command, run: Run): void => {
   const declaring = { program, run, withGlobals, collect, wholeNumber, model: MODEL }
   declareComparisons(declaring)
   declareRepeat(declaring)
+  declareServe(declaring)
   withGlobals(program.command('evaluate'))
     .description('measures a model')
     .argument('<model>', MODEL)

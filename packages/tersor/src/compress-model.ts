@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { compress as run, pack, pipeline } from '@tersor/core'
+import { nodeFileSystem } from '@tersor/formats/internal/files/file-system'
 import type { ScratchFolder } from '@tersor/formats/scratch'
 import type { OpenedModel } from '@tersor/models/open-model'
 import { calibrationText, readCalibration } from './calibration.js'
@@ -9,6 +10,7 @@ import { describeRun } from './describe-run.js'
 import { resultOf, type CompressionResult } from './compression-result.js'
 import { engineFacts } from './engine-facts.js'
 import { inFormatOf } from './in-format-of.js'
+import { makeStep } from './methods.js'
 import { noteMemory } from './memory-bound.js'
 import { openOutput, type ModelOutput, type SavedModel } from './model-output.js'
 import { note, paint, noteWidth, type Terminal } from './output.js'
@@ -20,12 +22,12 @@ import { asItIs } from './targets/as-it-is.js'
 import { chosenSteps } from './targets/chosen-steps.js'
 import { emptyImatrix, fillImatrix } from './targets/importance.js'
 import { inTarget } from './targets/in-target.js'
-import { withVariants } from './targets/variants.js'
+import { withVariants, type VariantTools } from './targets/variants.js'
 import { teeSink } from './tee-sink.js'
 import { verify, type Verification, type VerifyRequest } from './verify.js'
 import { weightBytes } from './weight-bytes.js'
 import { withModel } from './with-model.js'
-import { writerOf } from './writer-of.js'
+import { sinkOf, writerOf } from './writer-of.js'
 
 /** Runs steps on the model at a path and saves the result; what the command and `compressModel` do. */
 export const runCompression = (
@@ -69,7 +71,7 @@ export const runCompression = (
       hearing.onOpened?.(model, calibration.length)
       if (importance) await fillImatrix(importance, model, calibration, { signal, onProgress: hearing.onAdvance })
       const small = await runSteps()
-      const told = { model, out: flags.out, calibration, seed: flags.seed, signal, onProgress }
+      const told = { ...variantTools(), model, out: flags.out, calibration, seed: flags.seed, signal, onProgress }
       const saved = await withVariants(await output.saved(small), { ...target, ...told })
       const verification = kept && (await verify(requestFor(model, saved, flags, kept.in(small), calibration[0])))
       tf.dispose(calibration.splice(0))
@@ -86,6 +88,9 @@ export const runCompression = (
       tf.dispose(calibration)
     }
   })
+
+/** Variants are written beside the first file. */
+const variantTools = (): VariantTools => ({ fs: nodeFileSystem(), makeStep: text => makeStep(text, process.cwd()), sinkOf })
 
 /** What a run leaves stays until all is said of a result that stands: one that is killed before goes on from there. */
 const keptWhilePublished = ({ scratch, reopen }: Pick<ModelOutput, 'scratch' | 'reopen'>): ScratchFolder => {

@@ -1,16 +1,17 @@
-import { PROMPT, type RunOptions } from '@tersor/core'
+import type { RunOptions } from '@tersor/core'
 import type { SinkOptions } from '@tersor/formats/internal/files/output'
 import { scratchFolder, type ScratchFolder } from '@tersor/formats/scratch'
 import { loadFormats } from '@tersor/models/formats'
 import type { FormatWriter, OpenSink } from '@tersor/models/internal/formats/format'
 import { openModel, type OpenedModel } from '@tersor/models/open-model'
-import { CompressionError, type Outline, type Parameter, type ParameterSink } from '@tersor/tensor'
+import type { ParameterSink } from '@tersor/tensor'
 import { rmdir } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import type { FormatFlags, OutputFormat } from './format-flags.js'
+import type { FormatFlags } from './format-flags.js'
 import { growthText } from './growth-text.js'
 import { notesOf } from './output-notes.js'
 import { refuseExisting, refuseSource } from './output-place.js'
+import { placeOf, refuseMisplaced, withStoredNames } from './place-in-format.js'
 import { handedDtype, plainIn } from './plain-floats.js'
 import { weightBytes } from './weight-bytes.js'
 import { sinkOf, writerOf } from './writer-of.js'
@@ -46,42 +47,7 @@ export interface ModelOutput {
 /** A sink for a finished model: files get a folder of their own where none is there. */
 const openSink = ({ open, writer }: Place, path: string, model: OpenedModel, rest: SinkOptions): ParameterSink => {
   const make = () => open(path, model, rest)
-  const sink = writer.fileIn === undefined ? make() : inFolder(dirname(path), make)
-  const nameIn = !writer.ownNames && 'storedName' in model && model.storedName ? model.storedName : (name: string) => name
-  return {
-    ...sink,
-    write: (name: string, parameter: Parameter) => sink.write(nameIn(name), parameter),
-    ...(sink.copy ? { copy: (name: string, outline: Outline) => sink.copy!(nameIn(name), outline) } : {}),
-  }
-}
-
-/** Where the result stands: a file, or a folder. */
-const placeOf = ({ end, fileIn }: FormatWriter, out: string): string =>
-  fileIn === undefined || out.endsWith(end!) ? out : join(out, fileIn)
-
-const noPlace = (format: OutputFormat, what: string, others: readonly string[], fields: object): CompressionError =>
-  new CompressionError('UNSUPPORTED', `The format ${format} has no place for ${what}.`, `Use --format ${others.join(' or ')}.`, {
-    ...fields,
-  })
-
-/** The error for a prompt of vectors in a format that would lose it. */
-export const noPrompts = async (format: OutputFormat): Promise<CompressionError> => {
-  const others = (await loadFormats()).filter(each => each.writer?.prompts).map(({ name }) => name)
-  return noPlace(format, 'a prompt of vectors', others, {})
-}
-
-/** Throws UNSUPPORTED or BAD_OPTION where the model has no place in the format. Graphs are written as they came: other formats hold no operators. */
-const refuseMisplaced = async (writer: FormatWriter, model: OpenedModel, format: OutputFormat, out: string): Promise<void> => {
-  if (model.family === 'graph') {
-    if (format !== model.format) throw noPlace(format, 'a graph', [model.format], { format })
-    return
-  }
-  const refusal = writer.refuses?.(model, out)
-  if (refusal) throw refusal
-  if (!writer.prompts && model.params.names().includes(PROMPT)) throw await noPrompts(format)
-  if (writer.holds.includes(model.family)) return
-  const others = (await loadFormats()).filter(each => each.writer?.holds.includes(model.family)).map(({ name }) => name)
-  throw noPlace(format, model.architecture, others, { architecture: model.architecture })
+  return withStoredNames(writer.fileIn === undefined ? make() : inFolder(dirname(path), make), writer, model)
 }
 
 /** Takes the folder that was made for a file away again where nothing came of it. */
@@ -124,7 +90,7 @@ export const openOutput = async (model: OpenedModel, source: string, flags: Outp
   const path = placeOf(writer, flags.out)
   const scratch = scratchFolder(`${flags.out.replace(/(?<=.)[/\\]+$/, '')}.partial`, { overwrite: flags.overwrite })
   const { overwrite, state } = await standOf(scratch, flags, path)
-  await refuseMisplaced(writer, model, flags.format, flags.out)
+  refuseMisplaced(model, { ...flags, writer, formats: await loadFormats() })
   const open = await sinkOf(flags)
   const unfinished = join(scratch.path, 'output')
   return {
@@ -164,7 +130,7 @@ export const openDirectOutput = async (model: OpenedModel, source: string, flags
   const path = placeOf(writer, flags.out)
   await refuseSource(source, flags.out)
   await refuseExisting(flags.out, flags.overwrite, path)
-  await refuseMisplaced(writer, model, flags.format, flags.out)
+  refuseMisplaced(model, { ...flags, writer, formats: await loadFormats() })
   const open = await sinkOf(flags)
   const sink = openSink({ writer, open }, path, model, { provenance: model.provenance ?? [], overwrite: flags.overwrite })
   let notes: readonly string[] = []

@@ -1,9 +1,10 @@
 import { selects, sitesOf, type Method, type Site, type Step } from '@tersor/core'
 import type { PlannedLayer } from '@tersor/formats/gptq'
 import type { OpenedModel } from '@tersor/models'
+import { loadFormats } from '@tersor/models/formats'
 import { CompressionError } from '@tersor/tensor'
 import type { FormatFlags, OutputFormat } from './format-flags.js'
-import { noPrompts } from './model-output.js'
+import { noPrompts } from './place-in-format.js'
 import { writerOf } from './writer-of.js'
 
 /** Steps whose codes lie on no grid of integers with integer zeros. */
@@ -40,7 +41,8 @@ const plannedLayer = ({ options = {} }: Method, site: Site, model: OpenedModel):
 export const refusePlanned = async (model: OpenedModel, steps: readonly Step[], flags: FormatFlags): Promise<void> => {
   const { format } = flags
   const { judge, takes = [], prompts } = await writerOf(format)
-  if (!prompts && eachStep(steps).some(({ name, options }) => name === PROMPTS && options?.vectors !== 0)) throw await noPrompts(format)
+  if (!prompts && eachStep(steps).some(({ name, options }) => name === PROMPTS && options?.vectors !== 0))
+    throw noPrompts(format, await loadFormats())
   const why = await judge?.(flags)
   if (why === undefined) return
   const { isEmbedding } = await import('@tersor/formats/huggingface')

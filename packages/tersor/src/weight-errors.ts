@@ -1,13 +1,9 @@
-import { relativeError } from '@tersor/core/internal/run/relative-error'
-import { sitesOf, type Provenance } from '@tersor/core'
+import type { Provenance } from '@tersor/core'
 import type { OpenedModel } from '@tersor/models/open-model'
+import { errorsOfLayers, type LayerError } from './layer-errors.js'
 import { listMethods } from './methods.js'
 
-/** How far a layer's weight is from the one that it came from: ‖W − Ŵ‖² / ‖W‖². */
-export interface WeightError {
-  readonly layer: string
-  readonly error: number
-}
+export type { LayerError as WeightError } from './layer-errors.js'
 
 /** Steps that write the same function in other weights: behind them weights say nothing of errors. */
 const movesWeights = ({ method }: Provenance): boolean => {
@@ -21,22 +17,10 @@ const movesWeights = ({ method }: Provenance): boolean => {
 }
 
 /** Errors of the layers that two models have in common, in the order of the network; none where a step moved weights about. */
-export const weightErrors = async (model: OpenedModel, reference: OpenedModel, signal?: AbortSignal): Promise<readonly WeightError[]> => {
+export const weightErrors = async (model: OpenedModel, reference: OpenedModel, signal?: AbortSignal): Promise<readonly LayerError[]> => {
   const own = (model.provenance ?? []).slice(reference.provenance?.length ?? 0)
   if (own.some(movesWeights)) return []
-  const others = new Map(sitesOf(reference).map(site => [site.name, site] as const))
-  const names = new Set(model.params.names())
-  const seen = new Set<string>()
-  const errors: WeightError[] = []
-  for (const { name: layer, weight } of sitesOf(model)) {
-    const other = others.get(layer)
-    if (!other || !names.has(weight) || seen.has(weight)) continue
-    seen.add(weight)
-    signal?.throwIfAborted()
-    const [now, before] = [model.params.info(weight).shape, reference.params.info(other.weight).shape]
-    if (`${now}` !== `${before}`) continue // another form of the layer, such as fewer neurons
-    const [was, is] = [await reference.params.read(other.weight), await model.params.read(weight)]
-    errors.push({ layer, error: await relativeError(was, is, signal ? { signal } : {}) })
-  }
+  const errors: LayerError[] = []
+  for await (const each of errorsOfLayers(model, reference, signal)) errors.push(each)
   return errors
 }

@@ -1,3 +1,4 @@
+import type { FileSystem } from '@tersor/formats/internal/files/file-system'
 import type { Refusal } from '@tersor/formats/internal/files/refusal'
 import type { SinkOptions } from '@tersor/formats/internal/files/output'
 import type { PlannedLayer } from '@tersor/formats/gptq'
@@ -65,7 +66,7 @@ export interface Format {
   /** How names of its files end, in lower case. */
   readonly ends?: readonly string[]
   /** What to open in a folder with these entries; undefined where it is another format's. */
-  find?(folder: string, names: readonly string[]): Promise<string | undefined>
+  find?(folder: string, names: readonly string[], fs: FileSystem): Promise<string | undefined>
   /** Opens a file, or what was found in a folder. */
   open?(path: string, options: OpenModelOptions, folder?: string): Promise<OpenedModel>
   /** The files that hold the weights of what stands at a path. */

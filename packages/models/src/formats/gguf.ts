@@ -15,7 +15,7 @@ const completeOf = (model: OpenedModel) => ('completeConfig' in model && model.c
 export const ggufFormat: Format = {
   name: 'gguf',
   ends: ['.gguf'],
-  open: async path => (await import('../opening/open-gguf.js')).openGgufModel(path),
+  open: async (path, options) => (await import('../opening/open-gguf.js')).openGgufModel(path, options),
   weightFiles: async path => {
     const count = PART.exec(path)?.[1]
     if (count === undefined) return [path]

@@ -23,7 +23,8 @@ export const tfjsFormat: Format = {
   name: 'tfjs',
   ends: ['.json'],
   find: async (folder, names) => (names.includes(MODEL) && !names.includes('config.json') ? within(folder, MODEL) : undefined),
-  open: async (path, { parametersOnly = false }) => (await import('../imported/tfjs/model.js')).openTfjsModel(path, { parametersOnly }),
+  open: async (path, { parametersOnly = false, fileSystem: fs }) =>
+    (await import('../imported/tfjs/model.js')).openTfjsModel(path, { parametersOnly, ...(fs ? { fileSystem: fs } : {}) }),
   // the shards that the manifest names
   weightFiles: async path => {
     const json = JSON.parse(await fileSystem().readFile(path, 'utf8')) as { weightsManifest?: readonly Group[] }

@@ -1,10 +1,11 @@
 import { openHuggingFace } from '@tersor/formats/huggingface'
+import { fileSource } from '@tersor/formats/internal/files/byte-source'
 import { isRecord, parseJson } from '@tersor/formats/internal/files/json-text'
 import { openSafetensors } from '@tersor/formats/safetensors'
 import { CompressionError, type ParameterStore } from '@tersor/tensor'
 import { bertModel } from '../networks/bert.js'
 import { badField } from '../networks/config-fields.js'
-import { ACCEPTED, fileSystem } from '../formats/format.js'
+import { ACCEPTED } from '../formats/format.js'
 import { gpt2Model } from '../networks/gpt2.js'
 import type { ImageClassifier } from '../networks/image-classifier.js'
 import type { LanguageModelExtras } from '../networks/language-model.js'
@@ -48,8 +49,8 @@ const builderOf = (config: RawConfig): Build => {
 }
 
 /** Opens a Hugging Face folder as the network that its config names. */
-export const openFolder = async (path: string, { codecs = [] }: OpenModelOptions): Promise<OpenedModel> => {
-  const folder = await openHuggingFace(path, { codecs })
+export const openFolder = async (path: string, { codecs = [], fileSystem: fs }: OpenModelOptions): Promise<OpenedModel> => {
+  const folder = await openHuggingFace(path, { codecs, ...(fs ? { fileSystem: fs } : {}) })
   const { generationConfig, files, provenance, close } = folder
   return over({ close }, async () => {
     if (folder.config.model_type === undefined && folder.config.stages !== undefined)
@@ -69,31 +70,35 @@ export const openFolder = async (path: string, { codecs = [] }: OpenModelOptions
 const MAX_DESCRIPTION_BYTES = 1 << 20
 
 /** Reads the description beside a file of weights; throws NOT_FOUND where there is none and BAD_FILE where it cannot be read. */
-const readDescription = async (weights: string): Promise<RawConfig> => {
+const readDescription = async (weights: string, fs: OpenModelOptions['fileSystem']): Promise<RawConfig> => {
   const path = weights.replace(/\.safetensors$/, '.json')
-  const fs = fileSystem()
-  const size = await fs.stat(path).then(
-    stat => stat.size,
-    (cause: unknown) => {
-      throw new CompressionError('NOT_FOUND', `${weights} has no ${path} beside it.`, ACCEPTED, { path }, cause)
-    },
-  )
+  const source = await fileSource(path, fs).catch((cause: unknown) => {
+    throw new CompressionError('NOT_FOUND', `${weights} has no ${path} beside it.`, ACCEPTED, { path }, cause)
+  })
   const bad = (what: string, cause?: unknown): CompressionError =>
     new CompressionError('BAD_FILE', `${path} ${what}.`, 'Take the description that was saved with these weights.', { path }, cause)
-  if (size > MAX_DESCRIPTION_BYTES) throw bad(`has ${size} bytes, too many for a description`)
+  const parsed = (text: string): unknown => {
+    try {
+      return parseJson(text, path, MAX_SETTINGS_DEPTH)
+    } catch (cause) {
+      throw bad('is no JSON', cause)
+    }
+  }
   try {
-    const value = parseJson(await fs.readFile(path, 'utf8'), path, MAX_SETTINGS_DEPTH)
+    const { size } = source
+    if (size > MAX_DESCRIPTION_BYTES) throw bad(`has ${size} bytes, too many for a description`)
+    const value = parsed(new TextDecoder().decode(await source.read(0, size)))
     if (isRecord(value)) return value
-  } catch (cause) {
-    throw bad('is no JSON', cause)
+  } finally {
+    await source.close()
   }
   throw bad('is not an object')
 }
 
 /** Opens weights with their description beside them. */
-export const openDescribed = async (path: string, { codecs = [] }: OpenModelOptions): Promise<ImageClassifier> => {
-  const description = await readDescription(path)
+export const openDescribed = async (path: string, { codecs = [], fileSystem: fs }: OpenModelOptions): Promise<ImageClassifier> => {
+  const description = await readDescription(path, fs)
   if (typeof description.name !== 'string') throw badField('name', description.name, 'the name of a network, such as "resnet20"')
-  const params = await openSafetensors(path, { codecs })
+  const params = await openSafetensors(path, { codecs, ...(fs ? { fileSystem: fs } : {}) })
   return over(params, () => resNetModel(description, params, { provenance: params.provenance, close: () => params.close() }))
 }

@@ -1,3 +1,4 @@
+import type { FileSystem } from '@tersor/formats/internal/files/file-system'
 import type { Codec } from '@tersor/tensor'
 import type { GraphModel } from '../imported/graph-model.js'
 import type { ImageClassifier } from '../networks/image-classifier.js'
@@ -12,4 +13,6 @@ export interface OpenModelOptions {
   readonly codecs?: readonly Codec[]
   /** Whether only parameters will be asked for: what takes an engine to be put together, as layers of tfjs do, is left alone then. */
   readonly parametersOnly?: boolean
+  /** Where the path is, instead of Node's file system: `memoryFileSystem` of @tersor/formats in a page. */
+  readonly fileSystem?: FileSystem
 }

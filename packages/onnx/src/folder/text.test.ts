@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { byteTokenizerJson } from '../../../tersor/src/byte-tokenizer.fixture.js'
 import type { GraphValue } from '@tersor/models/graph-model'
+import { nodeFileSystem } from '@tersor/formats/internal/files/file-system'
 import { textOfGraph } from './text.js'
 
 let folder = ''
@@ -17,7 +18,7 @@ const logits = (...shape: (string | number)[]): GraphValue => ({ name: 'logits',
 
 const textOf = async (inputs: readonly string[], output: GraphValue, architecture: string) => {
   await writeFile(join(folder, 'config.json'), JSON.stringify({ architectures: [architecture], max_position_embeddings: 24 }))
-  return textOfGraph(folder, { inputs: inputs.map(ids), outputs: [output] })
+  return textOfGraph(folder, { inputs: inputs.map(ids), outputs: [output] }, nodeFileSystem())
 }
 
 it('is there for logits of the next token', async () => {
@@ -33,7 +34,7 @@ it.each([
   const own = await mkdtemp(join(folder, 'ends-'))
   const files = { 'tokenizer.json': byteTokenizerJson(), 'config.json': config, 'generation_config.json': generation }
   for (const [name, content] of Object.entries(files)) await writeFile(join(own, name), JSON.stringify(content))
-  const text = await textOfGraph(own, { inputs: [ids('input_ids')], outputs: [logits('batch', 'tokens', 259)] })
+  const text = await textOfGraph(own, { inputs: [ids('input_ids')], outputs: [logits('batch', 'tokens', 259)] }, nodeFileSystem())
   expect(text!.config.eos).toEqual(eos)
 })
 

@@ -1,3 +1,6 @@
+import { readSmallFile } from '@tersor/formats/internal/files/byte-source'
+import { within, type FileSystem } from '@tersor/formats/internal/files/file-system'
+import { hasCode } from '@tersor/tensor'
 import type { GraphModel, GraphText } from '@tersor/models/graph-model'
 import { openTokenizer } from '@tersor/models/tokenizer'
 
@@ -11,16 +14,11 @@ const USUAL_LENGTH = 2048
 /** A tokenizer or config is smaller; beyond it the file is something else. */
 const MAX_BYTES = 256 << 20
 
-const fileSystem = () => globalThis.process.getBuiltinModule('node:fs/promises')
-
-const readSmall = async (path: string): Promise<Uint8Array | undefined> => {
-  const fs = fileSystem()
-  const size = await fs.stat(path).then(
-    stat => stat.size,
-    () => Infinity,
-  )
-  return size > MAX_BYTES ? undefined : fs.readFile(path)
-}
+const readSmall = (path: string, fs: FileSystem): Promise<Uint8Array | undefined> =>
+  readSmallFile(path, MAX_BYTES, fs).catch((error: unknown) => {
+    if (hasCode(error, 'NOT_FOUND') || hasCode(error, 'BAD_FILE')) return undefined
+    throw error
+  })
 
 const positive = (value: unknown, otherwise: number): number =>
   typeof value === 'number' && Number.isSafeInteger(value) && value > 0 ? value : otherwise
@@ -34,8 +32,8 @@ const parsed = (bytes: Uint8Array | undefined): Readonly<Record<string, unknown>
 }
 
 /** What the config.json beside a graph says; nothing where there is none. */
-export const configOf = async (folder: string): Promise<Readonly<Record<string, unknown>>> =>
-  parsed(await readSmall(`${folder}/config.json`))
+export const configOf = async (folder: string, fs: FileSystem): Promise<Readonly<Record<string, unknown>>> =>
+  parsed(await readSmall(within(folder, 'config.json'), fs))
 
 /** The tokens that end a text, where a config says so: one, or a list of them. */
 const endsIn = ({ eos_token_id: ends }: Readonly<Record<string, unknown>>): readonly number[] | undefined => {
@@ -51,10 +49,14 @@ const mayContinue = ({ inputs, outputs: [{ name, shape }] }: Pick<GraphModel, 'i
  * What makes text of a graph that gives logits of the token after each: the tokenizer beside it and how many tokens fit; undefined where the
  * graph takes or gives something else, as encoders do, or has no tokenizer. Throws BAD_FILE for a tokenizer that is none.
  */
-export const textOfGraph = async (folder: string, model: Pick<GraphModel, 'inputs' | 'outputs'>): Promise<GraphText | undefined> => {
+export const textOfGraph = async (
+  folder: string,
+  model: Pick<GraphModel, 'inputs' | 'outputs'>,
+  fs: FileSystem,
+): Promise<GraphText | undefined> => {
   if (!mayContinue(model)) return undefined
   const [tokenizer, tokenizerConfig, config, generation] = await Promise.all(
-    ['tokenizer.json', 'tokenizer_config.json', 'config.json', 'generation_config.json'].map(name => readSmall(`${folder}/${name}`)),
+    ['tokenizer.json', 'tokenizer_config.json', 'config.json', 'generation_config.json'].map(name => readSmall(within(folder, name), fs)),
   )
   const described = parsed(config)
   if (!tokenizer || MASKED.test(String((described.architectures as readonly unknown[] | undefined)?.[0]))) return undefined

@@ -107,17 +107,17 @@ const compile = (source: string): Template => {
 }
 
 /**
- * How the chats of a model become text, as `apply_chat_template` of transformers does it without a prompt for an answer; undefined where the
- * model has no template. The day is always 26 July 2024. Throws BAD_FILE.
+ * How the chats of a model become text, as `apply_chat_template` of transformers does it, with what begins an answer at the end where `answers`
+ * is true; undefined where the model has no template. The day is always 26 July 2024. Throws BAD_FILE.
  */
-export const chatTemplate = (files: Files): RenderChat | undefined => {
+export const chatTemplate = (files: Files, { answers = false } = {}): RenderChat | undefined => {
   const source = templateOf(files)
   if (source === undefined) return undefined
   const template = compile(source)
   const specials = specialsOf(files)
   return (messages, where) => {
     try {
-      return rendered(template, { ...specials, messages })
+      return rendered(template, { ...specials, messages, add_generation_prompt: answers })
     } catch (cause) {
       throw failed(where, cause)
     }

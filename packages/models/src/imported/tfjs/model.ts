@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core'
 import type { Env, Stage } from '@tersor/core'
+import type { FileSystem } from '@tersor/formats/internal/files/file-system'
 import { openTfjs, type TfjsModel } from '@tersor/formats/tfjs'
 import { CompressionError, hasCode } from '@tersor/tensor'
 import { inputsOfBatch } from '../graph-batch.js'
@@ -71,6 +72,7 @@ const coded = (path: string, cause: unknown): unknown =>
 export interface TfjsOpenOptions {
   /** Leaves the topology alone, which takes no engine and no library of tfjs: the model has parameters and no stages. */
   readonly parametersOnly?: boolean
+  readonly fileSystem?: FileSystem
 }
 
 /** Stands for a topology that nobody runs. */
@@ -87,8 +89,11 @@ const UNREAD: TfjsRunner = {
  * with constant weights. Takes @tensorflow/tfjs-converter for graphs and @tensorflow/tfjs-layers for layers.
  * Throws what `openTfjs` throws, BAD_FILE for a topology that tfjs refuses, UNSUPPORTED for control flow and for weights without a topology.
  */
-export const openTfjsModel = async (path: string, { parametersOnly = false }: TfjsOpenOptions = {}): Promise<TfjsGraphModel> => {
-  const file = await openTfjs(path)
+export const openTfjsModel = async (
+  path: string,
+  { parametersOnly = false, fileSystem }: TfjsOpenOptions = {},
+): Promise<TfjsGraphModel> => {
+  const file = await openTfjs(path, fileSystem ? { fileSystem } : {})
   try {
     const runner = parametersOnly ? UNREAD : await runnerOf(path, file)
     if (!parametersOnly && (runner.inputs.length === 0 || runner.outputs.length === 0)) throw badFile(`${path} has no input or no output.`)

@@ -1,0 +1,1 @@
+export { memoryFileSystem, type FileContent, type MemoryFileSystem } from './files/memory-file-system.js'

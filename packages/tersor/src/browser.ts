@@ -1,0 +1,7 @@
+export { compressInMemory, type InMemoryRequest, type InMemoryResult } from './browser/compress-in-memory.js'
+export { filesAt, modelAmong, openInMemory } from './browser/model-in.js'
+export { targetsFor, type OfferedTarget } from './browser/targets-for.js'
+export { errorsOfLayers, type LayerError } from './layer-errors.js'
+export { windowBatches, type SampleFlags, type WindowBatches } from './calibration-windows.js'
+export type { TargetName } from './targets/targets.js'
+export { bytesText } from './output.js'
