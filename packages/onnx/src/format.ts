@@ -24,8 +24,10 @@ export const onnxFormat: Format = {
   ends: ['.onnx'],
   find: async (folder, names) => {
     if (names.some(name => name.endsWith('.safetensors') || name.endsWith('.safetensors.index.json'))) return undefined
-    const [first] = (await list(within(folder, 'onnx'))).filter(name => name.endsWith('.onnx')).sort()
-    return first && within(folder, `onnx/${first}`)
+    const graphs = (await list(within(folder, 'onnx'))).filter(name => name.endsWith('.onnx'))
+    if (graphs.length === 0) return undefined
+    const chosen = await (await import('./folder/usual-graph.js')).usualGraph(folder, graphs)
+    return chosen && within(folder, `onnx/${chosen}`)
   },
   open: async (path, _options, folder) =>
     folder === undefined
