@@ -27,7 +27,7 @@ const MORE: Readonly<Record<string, readonly string[]>> = {
   '@tersor/onnx': ['file', 'model', 'decoder', 'encoder', 'format', 'reading'],
 }
 /** Packages that are entered by one door, or write their own. */
-const LEFT_ALONE = ['tersor', '@tersor/testing']
+const LEFT_ALONE = ['tersor', '@tersor/testing', 'create-tersor-method']
 
 const doorTo = (path: string) => ({ '@tersor/source': `./src/${path}.ts`, types: `./dist/${path}.d.ts`, default: `./dist/${path}.js` })
 

@@ -1,9 +1,10 @@
+import { method } from '../../packages/create-tersor-method/src/kinds/method.js'
+import { pass } from '../../packages/create-tersor-method/src/kinds/pass.js'
+import type { Kind } from '../../packages/create-tersor-method/src/kinds/kind.js'
 import { camel, type Written } from './names.js'
 
-/** What is written for a step, before it does anything of its own: it keeps what it is given, and its test says so. */
-interface Kind {
-  readonly source: (name: string) => string
-  readonly test: (name: string) => string
+/** What is written for a step: what a package of its own begins with, and a page. */
+interface PagedKind extends Pick<Kind, 'source' | 'test'> {
   readonly page: (name: string, from: string) => string
 }
 
@@ -11,41 +12,8 @@ const lines = (...text: readonly string[]): string => `${text.join('\n')}\n`
 const fence = (...text: readonly string[]): readonly string[] => ['```ts', ...text, '```']
 const marks = (name: string): readonly string[] => [`<!-- ${name} -->`, '', `<!-- /${name} -->`, '']
 
-const method: Kind = {
-  source: name =>
-    lines(
-      "import { defineMethod } from '@tersor/core'",
-      '',
-      '/**',
-      ' * Keeps each weight as it is, until it does something of its own.',
-      ' * ŵ = w, W: (out, in). Throws BAD_OPTION.',
-      ' */',
-      `export const ${camel(name)} = defineMethod({`,
-      `  name: '${name}',`,
-      "  summary: 'keeps each weight as it is',",
-      '  options: {},',
-      '  apply: (_weight, { current }) => current,',
-      '})',
-    ),
-  test: name =>
-    lines(
-      "import '@tensorflow/tfjs-backend-cpu'",
-      "import { describeMethod, randomRows, applyMethod, useEngine, valuesOf } from '@tersor/testing'",
-      `import { ${camel(name)} } from './${name}.js'`,
-      '',
-      `describeMethod(() => ${camel(name)}(), { neutral: () => ${camel(name)}(), smaller: false })`,
-      '',
-      'useEngine()',
-      '',
-      "it('keeps each weight as it is', async () => {",
-      '  const weight = randomRows(3, 4, 1).map(row => row.map(Math.fround))',
-      `  expect(await valuesOf(await applyMethod(${camel(name)}(), { weight }))).toEqual(weight)`,
-      '})',
-      '',
-      "it('checks its options when it is made', () => {",
-      `  expect(() => ${camel(name)}({ no: 1 } as object)).toThrow('${name} has no option "no".\\nIts options are')`,
-      '})',
-    ),
+const pagedMethod: PagedKind = {
+  ...method,
   page: (name, from) =>
     lines(
       `# ${camel(name)}`,
@@ -70,39 +38,8 @@ const method: Kind = {
     ),
 }
 
-const pass: Kind = {
-  source: name =>
-    lines(
-      "import { definePass } from '@tersor/core'",
-      '',
-      '/**',
-      ' * Keeps the model as it is, until it does something of its own.',
-      ' * ŵ = w, all weights. Throws BAD_OPTION.',
-      ' */',
-      `export const ${camel(name)} = definePass({`,
-      `  name: '${name}',`,
-      "  summary: 'keeps the model as it is',",
-      '  exact: true,',
-      '  options: {},',
-      '  run: async model => model,',
-      '})',
-    ),
-  test: name =>
-    lines(
-      "import '@tensorflow/tfjs-backend-cpu'",
-      "import { compress } from '@tersor/core'",
-      "import { describeExact, describePass, picoModel } from '@tersor/testing'",
-      `import { ${camel(name)} } from './${name}.js'`,
-      '',
-      `describePass(() => ${camel(name)}())`,
-      `describeExact(() => ${camel(name)}())`,
-      '',
-      "it('keeps the model as it is', async () => {",
-      '  const model = picoModel()',
-      `  const same = await compress(model, ${camel(name)}())`,
-      "  expect(await same.params.read('layers.0.weight')).toEqual(await model.params.read('layers.0.weight'))",
-      '})',
-    ),
+const pagedPass: PagedKind = {
+  ...pass,
   page: (name, from) =>
     lines(
       `# ${camel(name)}`,
@@ -127,7 +64,7 @@ const pass: Kind = {
     ),
 }
 
-const KINDS = { method, pass } as const
+const KINDS = { method: pagedMethod, pass: pagedPass } as const
 
 /** The files of a new step that are its own alone. */
 export const filesOf = (kind: keyof typeof KINDS, folder: string, room: string, name: string): readonly Written[] => {

@@ -1,32 +1,17 @@
 import { execFile } from 'node:child_process'
-import { cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { cp, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import ts from 'typescript'
-import { readPackages, ROOT, type Manifest } from '../workspace.js'
+import { ROOT, type Manifest } from '../workspace.js'
+import { INSTALL, pack, packages, packed, project, run, runBoth, type Tarball } from './pack.js'
 
 const MINUTES = 60_000
 const TFJS = '4.22.0'
 
-const packages = readPackages().filter(({ manifest }) => !manifest.private)
 let folder = ''
 let tarballs: readonly Tarball[] = []
-
-interface Tarball {
-  readonly name: string
-  readonly filename: string
-  readonly files: readonly { readonly path: string }[]
-}
-
-/** npm tells its scripts its own settings; a project of a user has none of them, nor our export condition. */
-const cleanEnvironment = (): NodeJS.ProcessEnv => {
-  const kept = Object.entries(process.env).filter(([name]) => !/^(npm_|NODE_OPTIONS$|NODE_ENV$|JEST_|TERSOR_)/i.test(name))
-  return { ...Object.fromEntries(kept), NO_COLOR: '1' }
-}
-
-const run = async (cwd: string, command: string, args: readonly string[]): Promise<string> =>
-  (await promisify(execFile)(command, [...args], { cwd, env: cleanEnvironment(), maxBuffer: 2 ** 26 })).stdout
 
 /** The library example of the README, as it stands there. */
 const example = async (): Promise<string> => {
@@ -37,38 +22,13 @@ const example = async (): Promise<string> => {
 const asserted = (text: string): string =>
   ["import assert from 'node:assert/strict'", text.replace(/^(.+?);?\s*\/\/ => (.+)$/gm, 'assert.deepEqual($1, $2)')].join('\n')
 
-const pack = async (into: string): Promise<readonly Tarball[]> => {
-  const chosen = packages.flatMap(each => ['-w', `packages/${each.folder}`])
-  return JSON.parse(await run(ROOT, 'npm', ['pack', '--json', '--ignore-scripts', '--pack-destination', into, ...chosen])) as Tarball[]
-}
-
-const install = async (project: string): Promise<void> => {
-  const ours = Object.fromEntries(tarballs.map(({ name, filename }) => [name, `file:../${filename}`]))
-  const dependencies = { '@tensorflow/tfjs-backend-cpu': TFJS, '@tensorflow/tfjs-core': TFJS, ...ours }
-  await mkdir(project)
-  await writeFile(join(project, 'package.json'), JSON.stringify({ name: 'project', private: true, type: 'module', dependencies }))
-  await run(project, 'npm', ['install', '--prefer-offline', '--no-audit', '--no-fund', '--ignore-scripts', '--loglevel=error'])
-}
-
-const project = (): string => join(folder, 'project')
-
-/** Everything but the native runtime, which is an optional peer. */
-const installCommandLine = async (into: string): Promise<void> => {
-  const ours = Object.fromEntries(
-    tarballs
-      .filter(({ name }) => !['@tersor/backend-ort', '@tersor/testing'].includes(name))
-      .map(({ name, filename }) => [name, `file:../${filename}`]),
-  )
-  await mkdir(into)
-  await writeFile(join(into, 'package.json'), JSON.stringify({ name: 'user', private: true, dependencies: ours }))
-  await run(into, 'npm', ['install', '--prefer-offline', '--no-audit', '--no-fund', '--loglevel=error'])
-}
+const user = (): string => join(folder, 'project')
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'tersor-packed-'))
-  await run(ROOT, 'npm', ['run', 'build', '--', '--output-logs=errors-only'])
   tarballs = await pack(folder)
-  await install(project())
+  const dependencies = { '@tensorflow/tfjs-backend-cpu': TFJS, '@tensorflow/tfjs-core': TFJS, ...packed(tarballs) }
+  await project(user(), { type: 'module', dependencies })
 }, 10 * MINUTES)
 
 afterAll(() => rm(folder, { recursive: true, force: true }))
@@ -92,12 +52,18 @@ it('packs what each package needs and nothing that only tests need', () => {
 it(
   'installs and runs the command line without the native runtime, and says in one line how to get it',
   async () => {
-    const user = join(folder, 'user')
-    await installCommandLine(user)
-    expect(await readdir(join(user, 'node_modules'))).not.toContain('onnxruntime-node')
+    const bare = join(folder, 'user')
+    // everything but the native runtime, which is an optional peer
+    const dependencies = packed(tarballs, ['@tersor/backend-ort', '@tersor/testing'])
+    await project(
+      bare,
+      { dependencies },
+      INSTALL.filter(word => word !== '--ignore-scripts'),
+    )
+    expect(await readdir(join(bare, 'node_modules'))).not.toContain('onnxruntime-node')
     const model = join(ROOT, 'examples/bundled-model/model')
     const argv = ['node_modules/.bin/tersor', 'compress', model, '--out', 'out', '--step', 'rtn(bits=4, group=32)']
-    const { stdout, stderr } = await promisify(execFile)(process.execPath, argv, { cwd: user, env: { ...process.env, NO_COLOR: '1' } })
+    const { stdout, stderr } = await promisify(execFile)(process.execPath, argv, { cwd: bare, env: { ...process.env, NO_COLOR: '1' } })
     expect(stdout).toMatch(/out {2}6\.8 MB → 3\.\d MB/)
     // besides, a line for each stage that is done
     expect(stderr.split('\n').filter(line => !/ \(\d of \d\): .*, \d of \d$/.test(line))).toEqual([
@@ -117,8 +83,8 @@ it(
     const { outputText } = ts.transpileModule(asserted(text), {
       compilerOptions: { target: ts.ScriptTarget.ES2022, module: ts.ModuleKind.ESNext },
     })
-    await writeFile(join(project(), 'example.js'), `${outputText}\nconsole.log('done')\n`)
-    expect(await run(project(), process.execPath, ['example.js'])).toContain('done')
+    await writeFile(join(user(), 'example.js'), `${outputText}\nconsole.log('done')\n`)
+    expect(await run(user(), process.execPath, ['example.js'])).toContain('done')
   },
   MINUTES,
 )
@@ -126,13 +92,10 @@ it(
 it(
   'types the library example of the README from the declarations shipped',
   async () => {
-    await writeFile(
-      join(project(), 'typed.ts'),
-      `${await example()}\n// @ts-expect-error there is no such option\nwanda({ sparsty: 0.5 })\n`,
-    )
+    await writeFile(join(user(), 'typed.ts'), `${await example()}\n// @ts-expect-error there is no such option\nwanda({ sparsty: 0.5 })\n`)
     const compilerOptions = { noEmit: true, strict: true, skipLibCheck: true, module: 'nodenext', target: 'es2022', types: [] }
-    await writeFile(join(project(), 'tsconfig.json'), JSON.stringify({ compilerOptions, files: ['typed.ts'] }))
-    const checked = run(project(), process.execPath, [join(ROOT, 'node_modules/typescript/bin/tsc'), '-p', '.'])
+    await writeFile(join(user(), 'tsconfig.json'), JSON.stringify({ compilerOptions, files: ['typed.ts'] }))
+    const checked = run(user(), process.execPath, [join(ROOT, 'node_modules/typescript/bin/tsc'), '-p', '.'])
     await expect(checked.catch((error: { stdout: string }) => error.stdout)).resolves.toBe('')
   },
   MINUTES,
@@ -142,8 +105,8 @@ it(
   'has a command line that starts and lists every method',
   async () => {
     const version = packages.find(({ manifest }) => manifest.name === 'tersor')!.manifest.version
-    expect((await run(project(), 'npx', ['--no-install', 'tersor', '--version'])).trim()).toBe(version)
-    const listed = JSON.parse(await run(project(), 'npx', ['--no-install', 'tersor', 'methods', '--json'])) as { name: string }[]
+    expect((await run(user(), 'npx', ['--no-install', 'tersor', '--version'])).trim()).toBe(version)
+    const listed = JSON.parse(await run(user(), 'npx', ['--no-install', 'tersor', 'methods', '--json'])) as { name: string }[]
     expect(listed.map(({ name }) => name)).toEqual(
       expect.arrayContaining(['magnitude', 'wanda', 'sparse-gpt', 'rtn', 'gptq', 'svd', 'eora', 'pack', 'fold-batch-norm']),
     )
@@ -153,22 +116,21 @@ it(
 
 describe('the folder of a third party, copied out as it stands', () => {
   const copy = (): string => join(folder, 'custom-method')
-  const installed = ['install', '--prefer-offline', '--no-audit', '--no-fund', '--ignore-scripts', '--loglevel=error']
 
   beforeAll(async () => {
     const source = join(ROOT, 'examples/custom-method')
     await cp(source, copy(), { recursive: true, filter: path => !/\/(dist|node_modules)$/.test(path) })
     const manifest = JSON.parse(await readFile(join(copy(), 'package.json'), 'utf8')) as Manifest
     // what npm would find under these names, once it is published
-    const ours = Object.fromEntries(tarballs.map(({ name, filename }) => [name, `file:../${filename}`]))
+    const ours = packed(tarballs)
     const withOurs = { ...manifest, dependencies: { ...manifest.dependencies, ...ours }, devDependencies: { ...manifest.devDependencies } }
     for (const name of Object.keys(ours)) delete withOurs.devDependencies[name]
     await writeFile(join(copy(), 'package.json'), JSON.stringify(withOurs))
-    await run(copy(), 'npm', installed)
+    await run(copy(), 'npm', INSTALL)
   }, 5 * MINUTES)
 
   const counted = async (command: string, args: readonly string[]): Promise<string> => {
-    const { stdout, stderr } = await promisify(execFile)(command, [...args], { cwd: copy(), env: cleanEnvironment(), maxBuffer: 2 ** 26 })
+    const { stdout, stderr } = await runBoth(copy(), command, args)
     return `${stdout}\n${stderr}`
   }
 
@@ -184,7 +146,7 @@ describe('the folder of a third party, copied out as it stands', () => {
   it(
     'passes them with Vitest',
     async () => {
-      await run(copy(), 'npm', [...installed, '--save-dev', 'vitest'])
+      await run(copy(), 'npm', [...INSTALL, '--save-dev', 'vitest'])
       expect(await counted('npx', ['vitest', 'run'])).toMatch(/Tests +1\d passed \(1\d\)/)
     },
     5 * MINUTES,

@@ -1,6 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { CompressionError } from '@tersor/tensor'
 import { registerGradients } from './gradients.js'
+import { registerWasmGather } from './wasm-gather.js'
 import { registerWasmMatMul } from './wasm-mat-mul.js'
 
 export type EngineName = 'node-gpu' | 'webgpu' | 'ort' | 'wasm' | 'cpu'
@@ -64,7 +65,7 @@ async function start(engine: EngineName): Promise<EngineAttempt> {
     const accepted = await tf.setBackend(backend)
     await tf.ready()
     if (!accepted || tf.getBackend() !== backend) return failed(`tfjs went to "${tf.getBackend()}" instead of "${backend}"`)
-    if (engine === 'wasm') registerWasmMatMul()
+    if (engine === 'wasm') [registerWasmMatMul, registerWasmGather].forEach(mend => mend())
     return { engine, started: true, reason: about }
   } catch (error) {
     const missing = /cannot find (module|package)/i.test(firstLine(error)) && firstLine(error).includes(packageName)

@@ -21,8 +21,10 @@ export const onnxFormat: Format = {
   ends: ['.onnx'],
   find: async (folder, names, fs) => {
     if (names.some(name => name.endsWith('.safetensors') || name.endsWith('.safetensors.index.json'))) return undefined
-    const [first] = (await list(within(folder, 'onnx'), fs)).filter(name => name.endsWith('.onnx')).sort()
-    return first && within(folder, `onnx/${first}`)
+    const graphs = (await list(within(folder, 'onnx'), fs)).filter(name => name.endsWith('.onnx'))
+    if (graphs.length === 0) return undefined
+    const chosen = await (await import('./folder/usual-graph.js')).usualGraph(folder, graphs, fs)
+    return chosen && within(folder, `onnx/${chosen}`)
   },
   open: async (path, { fileSystem: fs }, folder) =>
     folder === undefined

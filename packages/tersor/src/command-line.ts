@@ -6,6 +6,7 @@ import type { EvaluateFlags } from './commands/evaluate.js'
 import type { GenerateFlags } from './commands/generate.js'
 import type { ImatrixFlags } from './commands/imatrix.js'
 import { declareComparisons } from './declared/comparisons.js'
+import { declareBench } from './declared/bench.js'
 import { declareRepeat } from './declared/repeat.js'
 import { declareServe } from './declared/serve.js'
 import { EXIT, exitCodeOf, writeError } from './errors.js'
@@ -168,6 +169,7 @@ const addCommands = (program: Command, run: Run): void => {
   addConversions(program, run)
   const declaring = { program, run, withGlobals, collect, wholeNumber, model: MODEL }
   declareComparisons(declaring)
+  declareBench(declaring)
   declareRepeat(declaring)
   declareServe(declaring)
   withGlobals(program.command('evaluate'))

@@ -9,6 +9,10 @@ import { verificationText, type Verification } from './verify.js'
 
 const WORST = 3
 
+/** Bits a weight say nothing of a few weights: there it is headers that count. */
+const restText = (rest: Share, compressed: Share): string =>
+  100 * rest.weights < compressed.weights ? bytesText(rest.bytes) : shareText(rest)
+
 const shareText = ({ bitsPerWeight, bytes }: Share): string => `${bitsPerWeight.toFixed(2)} bits (${bytesText(bytes)})`
 
 /** What numbers of a model are called and how they are written. */
@@ -65,7 +69,9 @@ export const screenOf = (terminal: Terminal, result: CompressionResult & { reado
       terminal,
       `${paint(terminal, out, 'bold')}  ${bytesText(bytesBefore)} → ${bytesText(bytesAfter)}  ${paint(terminal, times, 'green')}  ${bitsPerWeight.toFixed(2)} bits/weight  ${seconds.toFixed(1)} s`,
     ),
-    ...(compressed.weights > 0 ? line(`bits a weight: ${shareText(compressed)} in compressed layers, ${shareText(rest)} in the rest`) : []),
+    ...(compressed.weights > 0
+      ? line(`bits a weight: ${shareText(compressed)} in compressed layers, ${restText(rest, compressed)} in the rest`)
+      : []),
     ...line(qualityText(result)),
     ...(worst.length > 0 ? ['largest errors:', ...worst] : []),
     ...notes.flatMap(line),

@@ -46,8 +46,8 @@ const importFrom = async (specifier: string, folder: string): Promise<object> =>
     const reason = (cause as Error).message.split('\n')[0]
     throw new CompressionError(
       'UNKNOWN_METHOD',
-      `The package "${specifier}" cannot be imported: ${reason}.`,
-      `Install it: npm install ${specifier}.`,
+      `The ${/^[./]/.test(specifier) ? 'file' : 'package'} "${specifier}" cannot be imported: ${reason}.`,
+      /^[./]/.test(specifier) ? 'Pass its path from this folder; node shows where it fails.' : `Install it: npm install ${specifier}.`,
       { package: specifier },
       cause,
     )

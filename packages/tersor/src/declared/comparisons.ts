@@ -19,7 +19,8 @@ export interface Declaring {
   readonly model: string
 }
 
-const withTables = (command: Command): Command =>
+/** Where a table goes besides the screen. */
+export const withTables = (command: Command): Command =>
   command
     .option('--csv <file>', 'writes the table with all digits, for spreadsheets')
     .option('--html <file>', 'writes a page with the table and a plot')

@@ -63,6 +63,19 @@ it('writes all files of transformers.js into one folder, and says which one is u
   expect((await readdir(folder)).filter(name => name.includes('partial'))).toEqual([])
 })
 
+it('measures and shows the file that transformers.js takes, of several', async () => {
+  const out = at('usual')
+  const shown = await json('compress', model, '--out', out, '--for', 'transformers.js')
+  const q4 = (await readFile(join(out, 'onnx/model_q4.onnx'))).length
+  expect(shown.bytesAfter).toBe(q4)
+  expect(shown.compressed.bytes + shown.rest.bytes).toBe(q4)
+  const { models } = await json('compare', model, out, '--timed', '0')
+  expect(models[1].bytes).toBe(q4)
+  await writeFile(join(out, 'config.json'), (await readFile(join(out, 'config.json'), 'utf8')).replace('"dtype": "q4",', '"dtype": "q8",'))
+  const eight = await json('compare', model, out, '--timed', '0')
+  expect(eight.models[1].bytes).toBe((await readFile(join(out, 'onnx/model_quantized.onnx'))).length)
+})
+
 it('leaves no half-written file when it is stopped at another than the first, and can go on', async () => {
   const events: string[] = []
   const err = new Writable({ write: (chunk, _encoding, done) => (events.push(String(chunk)), done()) })

@@ -1,0 +1,3 @@
+export * from './main.js'
+export * from './project.js'
+export * from './project-request.js'
