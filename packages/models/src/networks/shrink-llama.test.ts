@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { compress, createRng, pack, pipeline, shrink, switchedOff, type Change } from '@tersor/core'
+import { compress, createRng, pack, pipeline, PROMPT, shrink, switchedOff, withPrompt, type Change } from '@tersor/core'
+import { fromFloat32 } from '@tersor/tensor'
 import '@tersor/backend-ort'
 import { magnitude } from '@tersor/pruning'
 import { rtn } from '@tersor/quantization'
@@ -95,6 +96,15 @@ it('cuts masks and codes at whole groups, rows and runs of columns alike', async
   const change: Change = { keep: new Map([['model.layers.0.mlp.neurons', Array.from({ length: 32 }, (_, i) => (i + 16) % 48)], ['model.layers.1.self_attn.heads', [1]]]) } // prettier-ignore
   const small = await shrink(model, change)
   expect(small.params.info('model.layers.0.mlp.down_proj.weight')).toMatchObject({ codec: 'masked', shape: [32, 32] })
+  expect(largestGap(await outputsOf(small, someIds), await outputsOf(switchedOff(model, change), someIds))).toBeLessThan(1e-5)
+})
+
+it('cuts a prompt of vectors with the stream that it writes', async () => {
+  const rng = createRng(2)
+  const model = withPrompt(await network('llama'), fromFloat32(Float32Array.from({ length: 64 }, () => rng.normal()), 'f32', [2, 32])) // prettier-ignore
+  const change = half(model, ['stream', 'heads'])
+  const small = await shrink(model, change)
+  expect([small.params.info(PROMPT).shape, small.contextLength]).toEqual([[2, 16], model.contextLength])
   expect(largestGap(await outputsOf(small, someIds), await outputsOf(switchedOff(model, change), someIds))).toBeLessThan(1e-5)
 })
 

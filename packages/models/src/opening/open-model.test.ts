@@ -82,7 +82,7 @@ describe('openModel', () => {
     expect(await refusal(path)).toEqual([
       'UNSUPPORTED',
       '/model.gguf holds the architecture "rwkv", which this package does not run.',
-      'Known are llama, qwen2, qwen3, qwen2moe, qwen3moe.',
+      'Known are llama, deci, qwen2, qwen3, qwen2moe, qwen3moe.',
     ])
   })
 
