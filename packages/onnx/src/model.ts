@@ -6,6 +6,7 @@ import {
   encodeModel,
   openOnnx,
   otherWeights,
+  takenAsAny,
   typeName,
   withTrees,
   type Onnx,
@@ -17,7 +18,10 @@ import { inputsOfBatch } from '@tersor/models/graph-batch'
 import { CompressionError } from '@tersor/tensor'
 import type { GraphModel, GraphTensors, GraphValue } from '@tersor/models/graph-model'
 import { withUsualInputs } from './model/inputs.js'
-import { graphSessions, stopped } from './model/session.js'
+import { couplingsOf } from './couplings/couplings.js'
+import { labelGraph } from './couplings/label-graph.js'
+import { newShapes, resizeGraph } from './couplings/resize.js'
+import { graphSessions, openRuntime, stopped, type Runtime } from './model/session.js'
 import { sitesOfGraph, type GraphSite } from './model/sites.js'
 import { feed, fetched, isFed } from './model/values.js'
 
@@ -43,23 +47,10 @@ const graphValue = ({ name, type }: ValueInfoProto): GraphValue => {
   return { name, dtype: tensor ? nameOfType(tensor.elemType) : 'unknown', shape }
 }
 
-/** Operators that take a weight as they take any value: others may want a constant. */
-const TAKES_ANY: ReadonlySet<string> = new Set([
-  ...['MatMul', 'Gemm', 'Conv', 'ConvTranspose', 'Add', 'Sub', 'Mul', 'Div', 'Gather', 'PRelu'],
-  ...['BatchNormalization', 'LayerNormalization', 'InstanceNormalization', 'GroupNormalization'],
-])
-
 /** Float weights that are given to the graph anew each time it runs, so that what methods make of them is what runs. */
 const fedTensors = ({ graph, tensors }: Onnx, sites: readonly GraphSite[]): readonly OnnxTensor[] => {
-  const weights = new Set(sites.map(({ site }) => site.weight))
-  const constants = new Set(graph.node.filter(({ opType }) => !TAKES_ANY.has(opType)).flatMap(({ input }) => input))
-  const asked = new Set(graph.node.flatMap(({ input }) => input))
-  return tensors.filter(
-    ({ name, dtype, shape, stored }) =>
-      stored !== undefined ||
-      weights.has(name) ||
-      ((dtype === 'f32' || dtype === 'f16') && shape.length > 0 && asked.has(name) && !constants.has(name)),
-  )
+  const names = new Set([...sites.map(({ site }) => site.weight), ...takenAsAny(graph, tensors).map(({ name }) => name)])
+  return tensors.filter(({ name, stored }) => stored !== undefined || names.has(name))
 }
 
 /** How the input of a site is shown: images with their channels last, lines as images of height 1, columns as rows. */
@@ -142,28 +133,34 @@ const fetchAll = (
   }
 }
 
-/**
- * Opens an ONNX graph as a model of one stage that ONNX Runtime runs: its sites are the initializers that products, convolutions,
- * recurrences and look-ups use, and `others` names the weights that are none. Weights are fed at each run, so that compressed ones are what runs, and so are grids of inputs. Needs @tersor/backend-ort
- * to run, not to open.
- * Throws as `openOnnx` does, and UNSUPPORTED for a graph without inputs; `run` throws NO_ENGINE, UNSUPPORTED (a graph that the runtime
- * refuses), BAD_DATA (where it stops) and BAD_OPTION (a missing input).
- */
-export const openOnnxModel = async (from: string | Blob, options: OpenOnnxOptions = {}): Promise<OnnxModel> => {
-  const onnx = withTrees(await openOnnx(from, options))
+/** The same graph over weights of which units went. */
+const remakeOf =
+  (onnx: Onnx, runtime: Runtime): NonNullable<OnnxModel['remake']> =>
+  () => ({
+    rename: name => name,
+    over: params =>
+      graphModel(
+        resizeGraph(
+          onnx,
+          newShapes(onnx, name => params.info(name).shape),
+          params,
+        ),
+        runtime,
+      ),
+  })
+
+/** A graph as a model of one stage. */
+const graphModel = (onnx: Onnx, runtime: Runtime, graphSites = sitesOfGraph(onnx)): OnnxModel => {
   const { graph, model, params, tensors } = onnx
   const constants = new Set(tensors.map(({ name }) => name))
   const inputs = graph.input.filter(({ name }) => !constants.has(name)).map(graphValue)
   const outputs = graph.output.map(graphValue)
-  if (inputs.length === 0) {
-    await onnx.close()
-    throw new CompressionError('UNSUPPORTED', 'The graph takes no input.', 'Give the one that computes from inputs.')
-  }
-  const graphSites = sitesOfGraph(onnx)
   const fed = fedTensors(onnx, graphSites)
   const shownSites = graphSites.filter(({ unseen }) => unseen === undefined)
   const others = otherWeights(graph, tensors)
-  const sessions = await graphSessions(onnx, new Set(fed.map(({ name }) => name)), [...new Set(shownSites.map(({ input }) => input))])
+  const { couplings, whole } = couplingsOf(labelGraph(onnx))
+  const taps = [...new Set(shownSites.map(({ input }) => input))]
+  const sessions = graphSessions(onnx, new Set(fed.map(({ name }) => name)), taps, runtime)
 
   const { griddedBy, constantFeeds } = feedsBesides(shownSites, fed)
   const load: OnnxModel['load'] = (env, edit = bytes => bytes) => {
@@ -204,11 +201,32 @@ export const openOnnxModel = async (from: string | Blob, options: OpenOnnxOption
     rawConfig: { model_type: 'onnx', producer: model.producerName, opset: opsetText(onnx) },
     ...{ inputs, outputs, onnx, params, stages: [stage], provenance: onnx.provenance, run, load },
     ...{ topology: () => encodeModel(model), ...(others.length > 0 ? { others } : {}) },
+    ...(couplings.length > 0 ? { couplings, remake: remakeOf(onnx, runtime) } : {}),
+    ...(whole.length > 0 ? { whole } : {}),
     close: async () => {
       sessions.dispose()
       await onnx.close()
     },
   })
+}
+
+/**
+ * Opens an ONNX graph as a model of one stage that ONNX Runtime runs: its sites are the initializers that products, convolutions,
+ * recurrences and look-ups use, and `others` names the weights that are none. Weights are fed at each run, so that compressed ones are what runs, and so are grids of inputs. Needs @tersor/backend-ort
+ * to run, not to open.
+ * Throws as `openOnnx` does, and UNSUPPORTED for a graph without inputs; `run` throws NO_ENGINE, UNSUPPORTED (a graph that the runtime
+ * refuses), BAD_DATA (where it stops) and BAD_OPTION (a missing input).
+ */
+export const openOnnxModel = async (from: string | Blob, options: OpenOnnxOptions = {}): Promise<OnnxModel> => {
+  const onnx = withTrees(await openOnnx(from, options))
+  const { graph, tensors } = onnx
+  const constants = new Set(tensors.map(({ name }) => name))
+  if (graph.input.every(({ name }) => constants.has(name))) {
+    await onnx.close()
+    throw new CompressionError('UNSUPPORTED', 'The graph takes no input.', 'Give the one that computes from inputs.')
+  }
+  const sites = sitesOfGraph(onnx)
+  return graphModel(onnx, await openRuntime(onnx, new Set(fedTensors(onnx, sites).map(({ name }) => name))), sites)
 }
 
 const opsetText = ({ model }: Onnx): string => model.opsetImport.map(({ domain, version }) => `${domain || 'onnx'} ${version}`).join(', ')

@@ -157,6 +157,13 @@ export interface OtherWeight {
   readonly bytes: number
 }
 
+/** Units of an imported graph that stay whole, by the weight that makes them, and why. */
+export interface WholeUnits {
+  readonly weight: string
+  readonly units: number
+  readonly reason: string
+}
+
 /** How a network is made again. */
 export interface Remade {
   /** What a parameter is called in the new network; undefined where it is gone. */
@@ -171,6 +178,8 @@ export interface Model {
   readonly stages: readonly Stage[]
   /** Axes that shrink together. */
   readonly couplings?: readonly Coupling[]
+  /** Of an imported graph: units that no coupling names, since it is not known what happens to them. */
+  readonly whole?: readonly WholeUnits[]
   /** Parts that can be left out. */
   readonly blocks?: readonly Block[]
   readonly residual?: Residual

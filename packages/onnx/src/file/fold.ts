@@ -187,7 +187,7 @@ const fold = ({ graph, tensors }: Pick<Onnx, 'graph' | 'tensors'>): Folding => {
 }
 
 /** What Constant nodes hold that are no weights. */
-const smallConstants = ({ node }: GraphProto): ReadonlyMap<string, OnnxTensor> =>
+export const smallConstants = ({ node }: GraphProto): ReadonlyMap<string, OnnxTensor> =>
   new Map(
     node.flatMap(each => {
       const constant = constantOf(each)
@@ -196,7 +196,7 @@ const smallConstants = ({ node }: GraphProto): ReadonlyMap<string, OnnxTensor> =
   )
 
 /** The elements of a small tensor of whole numbers. */
-const wholeNumbers = (tensor: OnnxTensor | undefined): readonly number[] | undefined => {
+export const wholeNumbers = (tensor: OnnxTensor | undefined): readonly number[] | undefined => {
   if (!tensor || tensor.range || (tensor.dtype !== 'i64' && tensor.dtype !== 'i32')) return undefined
   const bytes = inlineBytes(tensor)
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)

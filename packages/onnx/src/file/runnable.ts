@@ -50,14 +50,22 @@ const roundFed =
 
 const PREFIX = 'tersor_rounded_'
 
+/** Initializers that a runtime is not fed, with their data, by name. */
+export const heldTensors = async (onnx: Onnx, fed: ReadonlySet<string>): Promise<ReadonlyMap<string, TensorProto>> =>
+  new Map(
+    await Promise.all(
+      onnx.tensors.filter(({ name }) => !fed.has(name)).map(async tensor => [tensor.name, await whole(onnx, tensor)] as const),
+    ),
+  )
+
 /**
  * The graph for a runtime, whose `fed` initializers become inputs: gives it as bytes in which the values of `taps` are outputs, and the
- * inputs of some sites are rounded. Data of the other initializers is read now.
+ * inputs of some sites are rounded. Data of the other initializers is in `held`, or in their messages.
  */
-export const runnableModel = async (onnx: Onnx, fed: ReadonlySet<string>) => {
+export const runnableModel = (onnx: Onnx, fed: ReadonlySet<string>, held: ReadonlyMap<string, TensorProto>) => {
   const constants = new Set(onnx.tensors.map(({ name }) => name))
   const given = onnx.tensors.filter(({ name }) => fed.has(name)).map(({ name, dtype, shape }) => ({ name, dtype: dtype!, shape }))
-  const kept = await Promise.all(onnx.tensors.filter(({ name }) => !fed.has(name)).map(tensor => whole(onnx, tensor)))
+  const kept = onnx.tensors.filter(({ name }) => !fed.has(name)).map(({ name, proto }) => held.get(name) ?? proto)
   const halves = new Set(onnx.tensors.filter(({ dtype }) => dtype === 'f16').map(({ name }) => name))
   return (taps: readonly string[], rounded: readonly RoundedInput[] = []): Runnable => {
     const model = clone(ModelProtoSchema, onnx.model)

@@ -1,4 +1,4 @@
-import { CompressionError, fromFloat32, toFloat32, type Dense, type Parameter } from '@tersor/tensor'
+import { CompressionError, fromFloat32, toFloat32, type Dense, type Parameter, type Shape } from '@tersor/tensor'
 import { isRefusal, type Refused } from './forms/refusal.js'
 import { storeMatrix } from './forms/store.js'
 import type { OnnxForm, Stored, Target } from './forms/stored.js'
@@ -35,6 +35,8 @@ export interface WeightWriter {
   write(name: string, parameter: Parameter): Promise<void>
   /** Names whose initializers are not the source's any more. */
   readonly replaced: ReadonlySet<string>
+  /** What shapes they have now. */
+  readonly shapes: ReadonlyMap<string, Shape>
   /** Those that the graph must compute or use in another way. */
   readonly replacements: ReadonlyMap<string, Replacement>
   readonly refused: readonly Refused[]
@@ -48,6 +50,7 @@ export const weightWriter = ({ source, form, float }: WeightWriterOptions, spool
   const tensors = new Map(source.tensors.map(tensor => [tensor.name, tensor]))
   const replaceable = replaceableWeights(source.graph, weightUses(source.graph, source.tensors))
   const replaced = new Set<string>()
+  const shapes = new Map<string, Shape>()
   const replacements = new Map<string, Replacement>()
   const refused: Refused[] = []
   const grids = inputGrids(source)
@@ -73,7 +76,7 @@ export const weightWriter = ({ source, form, float }: WeightWriterOptions, spool
       ...(tensor.attributes ? { attributes: tensor.attributes } : {}),
       write: (wanted, values) => spool.write(wanted === name && values.dtype !== tensor.dtype ? `${name}_${values.dtype}` : wanted, values),
     }
-    const stored = await storeMatrix(tree, { name, shape: tensor.shape, outAxis }, target)
+    const stored = await storeMatrix(tree, { name, shape: parameter.shape, outAxis }, target)
     if (isRefusal(stored)) return void refused.push({ name, ...stored })
     if (stored.value || isProduct) return keep(name, stored, !stored.value)
     refused.push({ name, reason: 'is asked for by other nodes than products', step: 'Leave it out with only.' })
@@ -84,6 +87,7 @@ export const weightWriter = ({ source, form, float }: WeightWriterOptions, spool
     if (!tensor)
       throw new CompressionError('NOT_FOUND', `The graph has no initializer "${name}".`, 'Write the parameters of its own store.', { name })
     replaced.add(name)
+    shapes.set(name, parameter.shape)
     spool.names.delete(name)
     if (parameter.kind === 'dense') {
       const half = float === 'f16' && tensor.dtype === 'f32' && parameter.shape.length > 1
@@ -93,5 +97,5 @@ export const weightWriter = ({ source, form, float }: WeightWriterOptions, spool
       ? writeTree(name, tensor, parameter)
       : void refused.push({ name, reason: `is ${tensor.dtype}`, step: 'Leave it out with only.' })
   }
-  return { write, replaced, replacements, refused, grids, floatOf }
+  return { write, replaced, shapes, replacements, refused, grids, floatOf }
 }

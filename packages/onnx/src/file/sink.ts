@@ -3,6 +3,7 @@ import type { Provenance } from '@tersor/core'
 import { CompressionError, type ParameterSink, type ParameterStore } from '@tersor/tensor'
 import { exists, nameOf, within } from '@tersor/formats/internal/files/file-system'
 import { fileSink, type FileWriter, type SinkOptions, type Unfinished } from '@tersor/formats/internal/files/output'
+import { newShapes, resizeGraph } from '../couplings/resize.js'
 import { graphBuilder, MICROSOFT } from './build.js'
 import { refusal } from './forms/refusal.js'
 import { ONNX_FORMS } from './forms/store.js'
@@ -83,7 +84,8 @@ const namesOf = ({ graph }: Onnx): Set<string> =>
  * Streams a graph whose weights were compressed into an ONNX file; what is not written, and all that is no weight, stays as it was.
  * Grids of codes become MatMulNBits, DequantizeLinear or MatMulInteger; factors become two products, sums two products and their sum;
  * grids of inputs (`SITE.input_scale`, `SITE.input_zero_point`) become QuantizeLinear and DequantizeLinear before their nodes.
- * The end throws UNSUPPORTED with all tensors that have no place; steps throw OUTPUT_EXISTS, DISK, NOT_FOUND (a name that the graph lacks).
+ * Weights of which units went, as `shrink` cuts them, are written with the constants and groups of the graph that hold their extents.
+ * The end throws BAD_DATA for weights of other shapes, UNSUPPORTED with all tensors that have no place; steps throw OUTPUT_EXISTS, DISK, NOT_FOUND (a name that the graph lacks).
  */
 export const onnxSink = (path: string, options: OnnxSinkOptions): ParameterSink => {
   const { source, form, ranges = {} } = options
@@ -113,16 +115,20 @@ const graphWriter = (
         if (stored && !replaced.has(name)) await weights.write(name, await source.params.read(name))
       const refused = [...weights.refused, ...weights.grids.halves()]
       if (refused.length > 0) throw refusal(refused, 'Or leave them out with only.')
-      const model = clone(ModelProtoSchema, source.model)
+      const cut = resizeGraph(
+        source,
+        newShapes(source, name => weights.shapes.get(name)),
+      )
+      const model = clone(ModelProtoSchema, cut.model)
       const graph = model.graph!
       const builder = graphBuilder(freePrefix(spool.names))
       const opset = opsetOf(source.model)
       const rounded = roundsOf(source, weights.grids.grids(), ranges, { opset, floatOf })
-      graph.node = replaceNodes(graph, source.tensors, builder, { replacements, rounded, opset })
+      graph.node = replaceNodes(graph, cut.tensors, builder, { replacements, rounded, opset })
       graph.input = graph.input.filter(({ name }) => !replacements.has(name))
       declare(model, Math.max(0, ...[...replacements.values()].map(({ stored }) => stored.ir ?? 0)), provenance)
       const all = [
-        ...source.tensors.filter(({ name }) => !replaced.has(name)).map(tensor => kept(source, tensor)),
+        ...cut.tensors.filter(({ name }) => !replaced.has(name)).map(tensor => kept(source, tensor)),
         ...builder.constants.map(proto => ({ proto, length: 0 })),
         ...spool.tensors,
       ]

@@ -1,6 +1,6 @@
 import type * as Binding from '@tersor/backend-ort/binding'
 import type { Native, NativeSession } from '@tersor/backend-ort/binding'
-import { runnableModel, type Onnx, type RoundedInput } from '../file.js'
+import { heldTensors, runnableModel, type Onnx, type RoundedInput, type TensorProto } from '../file.js'
 import { oneLine } from '@tersor/formats/internal/files/bad-file'
 import { CompressionError } from '@tersor/tensor'
 
@@ -51,13 +51,25 @@ export const stopped = (cause: unknown, inputs: string): CompressionError =>
     cause,
   )
 
+/** The runtime, and the data that it is not fed; or why there is no runtime. */
+export interface Runtime {
+  readonly native?: Native
+  readonly problem?: string
+  readonly held: ReadonlyMap<string, TensorProto>
+}
+
+/** Loads the runtime, and reads what it holds of a graph besides the weights that are fed. */
+export const openRuntime = async (onnx: Onnx, fed: ReadonlySet<string>): Promise<Runtime> => {
+  const loaded = await loadRuntime()
+  return { ...loaded, held: loaded.native ? await heldTensors(onnx, fed) : new Map() }
+}
+
 /**
  * Sessions that are made at the first run, from what is read now: one for the graph as it is, and one for the inputs that are rounded now.
  * `get` throws NO_ENGINE, and UNSUPPORTED for a graph that the runtime refuses.
  */
-export const graphSessions = async (onnx: Onnx, fed: ReadonlySet<string>, taps: readonly string[]) => {
-  const { native, problem } = await loadRuntime()
-  const make = native && (await runnableModel(onnx, fed))
+export const graphSessions = (onnx: Onnx, fed: ReadonlySet<string>, taps: readonly string[], { native, problem, held }: Runtime) => {
+  const make = native && runnableModel(onnx, fed, held)
   const kept = new Map<boolean, GraphSession & { readonly key: string }>()
   const get = (rounded: readonly RoundedInput[]): GraphSession => {
     if (!native || !make) throw noEngine(problem ?? 'There is no runtime for ONNX graphs.')

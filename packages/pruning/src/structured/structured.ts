@@ -5,14 +5,19 @@ import { unitNorm } from './unit-norm.js'
 import { isUnitScore, type UnitScore } from './unit-score.js'
 
 /** The couplings of some kinds. Throws UNSUPPORTED where a network has none of a kind, with those that it has. */
-export const couplingsOf = (step: string, { couplings = [] }: Model, kinds: readonly string[]): readonly Coupling[] => {
+export const couplingsOf = (step: string, { couplings = [], whole = [] }: Model, kinds: readonly string[]): readonly Coupling[] => {
   const own = [...new Set(couplings.map(({ kind }) => kind))]
+  const first = whole.at(0)
   const missing = kinds.find(kind => !own.some(each => each === kind))
   if (missing === undefined) return couplings.filter(({ kind }) => kinds.includes(kind))
   throw new CompressionError(
     'UNSUPPORTED',
     `${step} finds no ${missing} in this network.`,
-    own.length === 0 ? 'Use it on a network of @tersor/models.' : `Ask for units that it has: ${own.join(', ')}.`,
+    own.length === 0
+      ? first
+        ? `All of its units stay whole, those of "${first.weight}" first: ${first.reason}.`
+        : 'Use it on a network of @tersor/models, or a graph whose weights are no grids of codes.'
+      : `Ask for units that it has: ${own.join(', ')}.`,
     { step, missing, own },
   )
 }
@@ -42,6 +47,8 @@ export const structured = definePass({
   },
   run: async (model, context, { score, keep, units, among, multiple }) => {
     const couplings = couplingsOf('structured', model, units)
+    for (const { weight, reason } of model.whole ?? [])
+      context.emit({ type: 'warning', pass: 'structured', message: `units of "${weight}" stay whole: ${reason}.` })
     const scores = await score.of({ step: 'structured', model, couplings, context })
     return shrink(model, { keep: selectUnits(couplings, scores, { keep, among, multiple }) }, context)
   },

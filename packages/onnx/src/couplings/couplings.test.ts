@@ -1,0 +1,146 @@
+import type { Coupling } from '@tersor/core'
+import { openOnnx, withTrees } from '../file.js'
+import { couplingsOf, type GraphCouplings } from './couplings.js'
+import { IMAGE_NETWORK, smallGraph, type SmallGraph } from './coupled-graphs.fixture.js'
+import { between, THROUGH } from './coupled-operators.fixture.js'
+import { labelGraph } from './label-graph.js'
+import { COUPLED_OPERATORS } from './rules/table.js'
+
+const foundIn = async (graph: SmallGraph): Promise<GraphCouplings> => {
+  const onnx = withTrees(await openOnnx(new Blob([smallGraph(graph) as Uint8Array<ArrayBuffer>])))
+  const found = couplingsOf(labelGraph(onnx))
+  await onnx.close()
+  return found
+}
+
+/** Members as "writes w axis 0 start 2 size 3 repeats 4". */
+const told = ({ members }: Coupling): readonly string[] =>
+  members.map(
+    ({ role, parameter, axis, start = 0, size = 1, repeats = 1 }) =>
+    [`${role} ${parameter} axis ${axis}`, start && `start ${start}`, size > 1 && `size ${size}`, repeats > 1 && `repeats ${repeats}`].filter(Boolean).join(' '), // prettier-ignore
+  )
+
+const ofAll = async (graph: SmallGraph) => Object.fromEntries((await foundIn(graph)).couplings.map(each => [each.name, told(each)]))
+
+const wholeOf = async (graph: SmallGraph) => (await foundIn(graph)).whole.map(({ weight, reason }) => `${weight}: ${reason}`)
+
+describe('labels go through', () => {
+  it.each(THROUGH)('%s', async (_what, graph, members) => {
+    const { couplings, whole } = await foundIn(graph)
+    expect(whole.filter(({ weight }) => weight === 'w')).toEqual([])
+    expect(couplings.map(told)).toContainEqual(members)
+  })
+})
+
+describe('units stay whole', () => {
+  it.each<readonly [string, SmallGraph, string]>([
+    ['that the graph gives', between(g => g.node('Conv', ['x', 'w'])), 'they are what the graph gives'],
+    [
+      'that reach an operator without a rule',
+      between(g => g.node('Conv', [g.node('LRN', [g.node('Conv', ['x', 'w'])], { size: 3 }), 'read'])),
+      'LRN ("node_LRN_1"): there is no rule for it',
+    ],
+    [
+      'in groups of several channels',
+      between(g => g.node('Conv', [g.node('Conv', [g.node('Conv', ['x', 'w']), 'd'], { group: 2 }), 'read']), { d: [4, 2, 1, 1] }),
+      'Conv has 2 groups',
+    ],
+    [
+      'whose shape is computed when the graph runs',
+      between(
+        g => {
+          const shape = g.node('Concat', [g.node('Slice', [g.node('Shape', ['x']), g.int64([0]), g.int64([1])]), g.int64([256])], {
+            axis: 0,
+          })
+          return g.node('MatMul', [g.node('Reshape', [g.node('Conv', ['x', 'w']), shape]), 'read'])
+        },
+        { read: [256, 2] },
+      ),
+      'Reshape ("node_Reshape_4"): its shape shows when the graph runs',
+    ],
+    [
+      'of which a shape is taken',
+      between(g => {
+        const made = g.node('Conv', ['x', 'w'])
+        return g.node('Conv', [g.node('Resize', [made, '', '', g.node('Shape', [made])]), 'read'])
+      }),
+      'Shape ("node_Shape_1"): there is no rule for it',
+    ],
+    [
+      'over which a mean is taken',
+      between(g => g.node('Conv', [g.node('Mul', [g.node('Conv', ['x', 'w']), g.node('ReduceMean', [g.node('Conv', ['x', 'w'])], { axes: [1] })]), 'read'])), // prettier-ignore
+      'ReduceMean takes them together',
+    ],
+    [
+      'that shares are made of',
+      between(g => g.node('Conv', [g.node('Softmax', [g.node('Conv', ['x', 'w'])], { axis: 1 }), 'read'])),
+      'Softmax takes them together',
+    ],
+    ['beside zeros', between(g => g.node('Conv', [g.node('Pad', [g.node('Conv', ['x', 'w']), g.int64([0, 1, 0, 0, 0, 0, 0, 0])]), 'read']), { read: [2, 5, 1, 1] }), 'Pad adds others beside them'], // prettier-ignore
+    [
+      'that meet what comes in from outside',
+      between(g => g.node('Conv', [g.node('Add', ['x', g.node('Conv', ['x', 'w'])]), 'read']), {}, { inputs: { x: [1, 4, 8, 8] } }),
+      'Add meets them with others',
+    ],
+    [
+      'that two values are summed over',
+      between(g => {
+        const a = g.node('Transpose', [g.node('Conv', ['x', 'w'])], { perm: [0, 2, 3, 1] })
+        return g.node('MatMul', [a, g.node('Transpose', [a], { perm: [0, 1, 3, 2] })])
+      }),
+      'a product of two values sums over them without a weight',
+    ],
+    [
+      'that a shape mixes with others',
+      between(g => g.node('MatMul', [g.node('Reshape', [g.node('Conv', ['x', 'w']), g.int64([0, 2, 128])]), 'read']), { read: [128, 2] }),
+      'Reshape mixes them with other axes',
+    ],
+  ])('%s', async (_what, graph, reason) => {
+    const { couplings, whole } = await foundIn(graph)
+    expect(couplings.flatMap(told).filter(member => / w axis 0/.test(member))).toEqual([])
+    expect(whole.filter(({ weight }) => weight === 'w')).toEqual([{ weight: 'w', units: 4, reason }])
+  })
+})
+
+it('finds what goes together in a network of images', async () => {
+  expect(await ofAll(IMAGE_NETWORK)).toEqual({
+    'stem.channels': [
+      ...['writes stem axis 0', 'writes project axis 0'],
+      ...['carries scale axis 0', 'carries shift axis 0', 'carries mean axis 0', 'carries variance axis 0'],
+      ...['reads expand axis 1', 'reads beside axis 1', 'reads hidden axis 1 size 16'],
+    ],
+    'expand.channels': [
+      ...['writes expand axis 0', 'writes expand.bias axis 0', 'writes excite axis 0'],
+      ...['carries depth axis 0', 'carries depth.bias axis 0', 'reads squeeze axis 1', 'reads project axis 1'],
+    ],
+    'squeeze.channels': ['writes squeeze axis 0', 'reads excite axis 1'],
+    'beside.channels': ['writes beside axis 0', 'carries slope axis 0', 'reads hidden axis 1 start 96 size 16'],
+    'hidden.neurons': ['writes hidden axis 0', 'writes hidden.bias axis 0', 'reads head axis 0'],
+  })
+  expect(await wholeOf(IMAGE_NETWORK)).toEqual(['head: they are what the graph gives'])
+})
+
+it('leaves a weight alone that is a value elsewhere', async () => {
+  const graph = between(g =>
+    g.node('Conv', [g.node('Add', [g.node('Conv', ['x', 'w']), g.node('ReduceSum', ['w'], { keepdims: 0 })]), 'read']),
+  )
+  expect((await foundIn(graph)).couplings).toEqual([])
+})
+
+it('takes nodes in whatever order a file has them', async () => {
+  const turned: SmallGraph = {
+    ...IMAGE_NETWORK,
+    build: graph => {
+      const name = IMAGE_NETWORK.build(graph)
+      ;(graph.nodes as unknown[]).reverse()
+      return name
+    },
+  }
+  const { couplings } = await foundIn(turned)
+  expect(couplings).toHaveLength(5)
+})
+
+it('names the operators that have rules', () => {
+  expect(COUPLED_OPERATORS).toContain('Conv')
+  expect(COUPLED_OPERATORS).not.toContain('LRN')
+})

@@ -1,0 +1,45 @@
+import { join, plain, type Axes, type Axis } from '../axes.js'
+import type { Role, Rule, Scope } from '../scope.js'
+
+/** One axis of two values: one of extent 1 is repeated along the other. */
+const meet = (a: Axis | undefined, b: Axis | undefined, what: string): Axis => {
+  if (!a || a.extent === 1) return b ?? a!
+  if (!b || b.extent === 1) return a
+  return join(a, b, what)
+}
+
+/** Axes of two values that meet element by element, from the last one on. */
+export const broadcast = (a: Axes, b: Axes, what: string): Axes => {
+  const rank = Math.max(a.length, b.length)
+  return Array.from({ length: rank }, (_, i) => meet(a[i - rank + a.length], b[i - rank + b.length], what))
+}
+
+/** A value and a weight that meet element by element: the weight has what stands on the value. */
+const withWeight = (scope: Scope, axes: Axes, weight: string, role: Role): Axes => {
+  const shape = scope.shapeOf(weight)!
+  const rank = Math.max(axes.length, shape.length)
+  return Array.from({ length: rank }, (_, i) => {
+    const [axis, at] = [axes[i - rank + axes.length] as Axis | undefined, i - rank + shape.length]
+    const extent = at < 0 ? 1 : shape[at]
+    if (extent === 1) return axis ?? plain(1)
+    scope.bind(weight, at, axis ?? plain(extent), role)
+    return axis && axis.extent !== 1 ? axis : plain(extent)
+  })
+}
+
+/** Operators of two or more values, element by element. */
+export const elementwise =
+  (role: Role): Rule =>
+  ({ opType, input }, scope) => {
+    const weights = input.filter(name => scope.shapeOf(name))
+    const values = input.filter(name => !scope.shapeOf(name)).map(scope.value)
+    if (values.length === 0 || values.some(axes => axes === undefined)) return 'its inputs have no known axes'
+    const all = (values as readonly Axes[]).reduce((a, b) => broadcast(a, b, opType))
+    return [weights.reduce<Axes>((axes, weight) => withWeight(scope, axes, weight, role), all)]
+  }
+
+/** Operators of one value, element by element; what they take besides are single numbers. */
+export const unary: Rule = ({ input: [x], output }, scope) => {
+  const axes = scope.value(x)
+  return output.map(() => axes)
+}
