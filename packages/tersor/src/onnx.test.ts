@@ -49,6 +49,20 @@ it('compresses a graph and writes it as it came', async () => {
   expect((await readdir(folder)).sort()).toEqual(['inputs.safetensors', 'mlp.onnx', 'small-onnx.recipe.json', 'small.onnx'])
 })
 
+it('leaves out neurons of a graph', async () => {
+  const out = join(folder, 'narrow.onnx')
+  const report = await json('compress', join(folder, 'mlp.onnx'), '--out', out, '--step', 'structured(keep=0.5, units=[neurons])')
+  expect(report.bytesAfter).toBeLessThan(0.7 * report.bytesBefore)
+  const { tensors } = await json('inspect', out)
+  expect(Object.fromEntries(tensors.map(({ name, shape }: { name: string; shape: number[] }) => [name, shape]))).toEqual({
+    ...{ up: [96, 32], shift: [32], down: [24, 32], bias: [24] },
+  })
+  const { code, err } = await run('compress', join(folder, 'mlp.onnx'), '--out', `${out}.2`, '--step', 'structured(units=[heads])')
+  expect(code).toBe(1)
+  expect(err).toContain('structured finds no heads in this network.')
+  await rm(out)
+})
+
 it('sees a compressed graph as one, and converts it to the same values', async () => {
   const [small, again] = [join(folder, 'small.onnx'), join(folder, 'again.onnx')]
   const { bytesBefore, bytesAfter } = await json('convert', small, '--out', again, '--format', 'onnx')

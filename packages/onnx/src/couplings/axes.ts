@@ -24,6 +24,12 @@ export type Axes = readonly Axis[]
 
 export const plain = (extent?: number): Axis => ({ extent, runs: [] })
 
+/** The place of an axis that may be counted from the end; undefined where there is none. */
+export const placeOf = (axis: number, rank: number): number | undefined => {
+  const at = axis < 0 ? axis + rank : axis
+  return at >= 0 && at < rank ? at : undefined
+}
+
 export const plainAxes = (rank: number): Axes => Array.from({ length: rank }, () => plain())
 
 export const rootOf = (units: Units): Units => {

@@ -102,4 +102,18 @@ export const THROUGH: readonly (readonly [what: string, graph: SmallGraph, membe
     between(g => g.node('Conv', [g.node('Add', [conv(g), g.node('Relu', [conv(g)])]), 'read'])),
     W,
   ],
+  [
+    'parts of other axes, and places of them',
+    between(g => {
+      const [left] = g.ops('Split', [conv(g)], { attributes: { axis: 3 }, outputs: 2 })
+      const sliced = g.node('Slice', [left, g.int64([1]), g.int64([3]), g.int64([2])])
+      return g.node('Conv', [g.node('Gather', [sliced, g.int64([1, 0])], { axis: -1 }), 'read'])
+    }),
+    W,
+  ],
+  [
+    'norms over other axes',
+    between(g => g.node('Conv', [g.node('LayerNormalization', [conv(g), 's'], { axis: -1 }), 'read']), { s: [8] }),
+    W,
+  ],
 ]

@@ -72,6 +72,37 @@ describe('units stay whole', () => {
       'ReduceMean takes them together',
     ],
     [
+      'that are parted',
+      between(g => g.node('Conv', [g.ops('Split', [g.node('Conv', ['x', 'w'])], { attributes: { axis: 1 }, outputs: 2 })[1], 'read']), { read: [2, 2, 1, 1] }), // prettier-ignore
+      'Split takes parts of them',
+    ],
+    [
+      'of which some are chosen',
+      between(g => g.node('Conv', [g.node('Gather', [g.node('Conv', ['x', 'w']), g.int64([1, 3])], { axis: 1 }), 'read']), { read: [2, 2, 1, 1] }), // prettier-ignore
+      'Gather takes parts of them',
+    ],
+    [
+      'of which some are left out',
+      between(g => g.node('Conv', [g.node('Slice', [g.node('Conv', ['x', 'w']), g.int64([1]), g.int64([3]), g.int64([1])]), 'read']), { read: [2, 2, 1, 1] }), // prettier-ignore
+      'Slice takes parts of them',
+    ],
+    [
+      'that a layer norm runs over',
+      between(g => g.node('Conv', [g.node('LayerNormalization', [g.node('Conv', ['x', 'w']), 's'], { axis: 1 }), 'read']), {
+        s: [4, 8, 8],
+      }),
+      'LayerNormalization takes them together',
+    ],
+    [
+      'on grids of inputs',
+      between(g => {
+        const grid = [g.constant('f32', [], [0.1]), g.constant('u8', [], [128])]
+        const rounded = g.node('QuantizeLinear', [g.node('Conv', ['x', 'w']), ...grid])
+        return g.node('Conv', [g.node('DequantizeLinear', [rounded, ...grid]), 'read'])
+      }),
+      'QuantizeLinear ("node_QuantizeLinear_1"): there is no rule for it',
+    ],
+    [
       'that shares are made of',
       between(g => g.node('Conv', [g.node('Softmax', [g.node('Conv', ['x', 'w'])], { axis: 1 }), 'read'])),
       'Softmax takes them together',
@@ -138,6 +169,48 @@ it('takes nodes in whatever order a file has them', async () => {
   }
   const { couplings } = await foundIn(turned)
   expect(couplings).toHaveLength(5)
+})
+
+it('finds the neurons of a network of words, behind a table', async () => {
+  const graph: SmallGraph = {
+    weights: { table: [9, 6], up: [6, 5], gate: [6, 5], down: [5, 2] },
+    inputs: { x: ['batch', 3] },
+    build: g => {
+      const rows = g.node('Gather', ['table', g.node('Cast', ['x'], { to: 7 })])
+      return g.node('MatMul', [g.node('Mul', [g.node('MatMul', [rows, 'up']), g.node('MatMul', [rows, 'gate'])]), 'down'])
+    },
+  }
+  expect(await ofAll(graph)).toEqual({
+    'table.neurons': ['writes table axis 1', 'reads up axis 0', 'reads gate axis 0'],
+    'up.neurons': ['writes up axis 1', 'writes gate axis 1', 'reads down axis 0'],
+  })
+})
+
+it('has an end where a value stands beside itself again and again', async () => {
+  const graph = between(
+    g => {
+      let value = g.node('Conv', ['x', 'w'])
+      for (let i = 0; i < 20; i++) value = g.node('Concat', [value, value], { axis: 1 })
+      return g.node('Conv', [value, 'read'])
+    },
+    { read: [1, 2, 1, 1] },
+  )
+  expect(await wholeOf(graph)).toContain('w: Concat puts them beside what shows when the graph runs')
+})
+
+it('does not trip over axes that there are not', async () => {
+  const at = { axis: 7, axes: [9] }
+  const types = ['Split', 'Gather', 'Concat', 'ReduceMean', 'Squeeze', 'Unsqueeze', 'Flatten', 'Softmax', 'LayerNormalization', 'Slice']
+  for (const type of types) {
+    const { axis, axes } = at
+    const one = ['ReduceMean', 'Squeeze', 'Unsqueeze'].includes(type) ? { axes } : type === 'Slice' ? {} : { axis }
+    const more = type === 'Slice' ? ['int64', 'int64', 'axes'] : type === 'Gather' || type === 'LayerNormalization' ? ['int64'] : []
+    const graph = between(g => {
+      const names: Readonly<Record<string, string>> = { int64: g.int64([1]), axes: g.int64([9]) }
+      return g.node('Conv', [g.node(type, [g.node('Conv', ['x', 'w']), ...more.map(name => names[name])], one), 'read'])
+    })
+    expect((await foundIn(graph)).whole.length).toBeGreaterThan(0)
+  }
 })
 
 it('names the operators that have rules', () => {

@@ -1,14 +1,20 @@
 import { create } from '@bufbuild/protobuf'
 import { TensorProto_DataType, TensorProtoSchema, type GraphProto, type NodeProto, type TensorProto } from './schema/onnx-ml_pb.js'
 
-/** Tensors of fewer axes are shapes, bounds and biases. */
+/** Tensors of fewer axes are shapes and bounds, or numbers of units. */
 const AXES = 2
 
 /** Operators that make a matrix of a list. */
 const SHAPES: readonly string[] = ['Reshape', 'Unsqueeze']
 
-/** Operators whose vectors have a number for each channel. */
-const PER_CHANNEL: readonly string[] = ['BatchNormalization', 'InstanceNormalization', 'Conv', 'ConvTranspose', 'Gemm']
+/** Operators whose vectors of floats have a number for each channel or neuron. */
+const PER_UNIT: readonly string[] = [
+  ...['BatchNormalization', 'InstanceNormalization', 'LayerNormalization', 'Conv', 'ConvTranspose', 'Gemm'],
+  ...['Add', 'Sub', 'Mul', 'Div', 'PRelu'],
+]
+
+const isVector = ({ dims, dataType }: TensorProto): boolean =>
+  dims.length === 1 && dims[0] > 1n && (dataType === TensorProto_DataType.FLOAT || dataType === TensorProto_DataType.FLOAT16)
 
 /** What a Constant node holds, whichever of its attributes it stands in; undefined for texts and for other nodes. */
 export const constantOf = ({ opType, domain, attribute }: NodeProto): TensorProto | undefined => {
@@ -22,15 +28,16 @@ export const constantOf = ({ opType, domain, attribute }: NodeProto): TensorProt
   return find('value')?.t
 }
 
-/** Makes initializers of the matrices, filters and numbers of channels that Constant nodes hold, as some exporters write all weights; changes the graph. */
+/** Makes initializers of the matrices, filters, biases and factors that Constant nodes hold, as some exporters write all weights; changes the graph. */
 export const hoistConstants = (graph: GraphProto): void => {
   const outputs = new Set(graph.output.map(({ name }) => name))
   const shaped = new Set(graph.node.flatMap(({ opType, input }) => (SHAPES.includes(opType) ? [input[0]] : [])))
-  const vectors = new Set(graph.node.flatMap(({ opType, input }) => (PER_CHANNEL.includes(opType) ? input.slice(1) : [])))
+  const taken = new Set(graph.node.flatMap(({ opType, input }) => (PER_UNIT.includes(opType) ? input : [])))
   graph.node = graph.node.filter(node => {
     const tensor = constantOf(node)
     const [name] = node.output
-    if (!tensor || (tensor.dims.length < AXES && !shaped.has(name) && !vectors.has(name)) || outputs.has(name)) return true
+    if (!tensor || (tensor.dims.length < AXES && !shaped.has(name) && !(isVector(tensor) && taken.has(name))) || outputs.has(name))
+      return true
     tensor.name = name
     graph.initializer.push(tensor)
     return false

@@ -1,6 +1,6 @@
 import { numberOf, numbersOf } from '../../file/attributes.js'
 import type { NodeProto } from '../../file/schema/onnx-ml_pb.js'
-import { join, merged, parted, plain, protect, runsOf, type Axes, type Axis } from '../axes.js'
+import { join, merged, parted, placeOf, plain, protect, runsOf, type Axes, type Axis } from '../axes.js'
 import type { Rule, Scope } from '../scope.js'
 
 const UNKNOWN = 'its input has no known axes'
@@ -36,6 +36,7 @@ export const unsqueeze: Rule = (node, scope) => {
   if (!axes || !given) return 'its axes show when the graph runs'
   const rank = axes.length + given.length
   const [added, rest] = [given.map(axis => from(axis, rank)), [...axes]]
+  if (new Set(added).size !== given.length || added.some(axis => !(axis >= 0 && axis < rank))) return UNKNOWN
   return [Array.from({ length: rank }, (_, i) => (added.includes(i) ? plain(1) : rest.shift()!))]
 }
 
@@ -44,7 +45,7 @@ export const reduce: Rule = (node, scope) => {
   const axes = scope.value(node.input[0])
   const given = axesOf(node, scope)
   if (!axes || (!given && node.input[1])) return 'its axes show when the graph runs'
-  const over = given?.map(axis => from(axis, axes.length)) ?? axes.map((_, i) => i)
+  const over = given?.flatMap(axis => placeOf(axis, axes.length) ?? []) ?? axes.map((_, i) => i)
   over.forEach(axis => protect(axes[axis], `${node.opType} takes them together`))
   return [numberOf(node, 'keepdims', 1) === 1 ? axes.map((axis, i) => (over.includes(i) ? plain(1) : axis)) : axes.filter((_, i) => !over.includes(i))] // prettier-ignore
 }
@@ -59,15 +60,20 @@ export const softmax: Rule = (node, scope) => {
   return [axes]
 }
 
+/** Graphs that put a value beside itself again and again would have runs without end. */
+const MOST_RUNS = 4096
+
 /** Runs side by side; other axes are the same ones. */
 export const concat: Rule = (node, scope) => {
   const all = node.input.map(scope.value)
-  if (all.some(axes => axes?.length !== all[0]?.length || !axes)) return UNKNOWN
+  if (all.length === 0 || all.some(axes => axes?.length !== all[0]?.length || !axes)) return UNKNOWN
   const values = all as readonly Axes[]
-  const at = from(numberOf(node, 'axis', 1), values[0].length)
+  const at = placeOf(numberOf(node, 'axis', 1), values[0].length)
+  if (at === undefined) return UNKNOWN
   const together = (): Axis => {
     const parts = values.map(axes => runsOf(axes[at]))
-    if (parts.every(runs => runs !== undefined) && values.some(axes => axes[at].runs.length > 0))
+    const isKnown = parts.every(runs => runs !== undefined) && parts.flat().length <= MOST_RUNS
+    if (isKnown && values.some(axes => axes[at].runs.length > 0))
       return { extent: values.reduce((sum, axes) => sum + axes[at].extent!, 0), runs: parts.flat() }
     values.forEach(axes => protect(axes[at], 'Concat puts them beside what shows when the graph runs'))
     const extents = values.map(axes => axes[at].extent)
@@ -114,8 +120,8 @@ const aligned = (before: readonly number[], after: readonly number[]): readonly 
 export const reshape: Rule = (node, scope) => {
   const axes = scope.value(node.input[0])
   const shape = scope.numbers(node.input[1])
-  if (!axes) return UNKNOWN
   if (!shape) return 'its shape shows when the graph runs'
+  if (!axes) return [shape.map(extent => plain(extent > 0 ? extent : undefined))]
   const firstGiven = shape.findIndex(extent => extent !== 0)
   const copied = numberOf(node, 'allowzero', 0) === 1 ? 0 : firstGiven < 0 ? shape.length : firstGiven
   if (copied > axes.length || shape.slice(copied).includes(0)) return 'its shape copies extents from other places'

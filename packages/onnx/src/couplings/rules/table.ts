@@ -1,6 +1,7 @@
 import type { Rule } from '../scope.js'
 import { elementwise, unary } from './elementwise.js'
 import { convolution, globalPooling, pad, pooling, resize, transposedConvolution } from './images.js'
+import { gather, layerNorm, slice, split } from './parts.js'
 import { gemm, matMul, perChannel } from './products.js'
 import { concat, flatten, reduce, reshape, softmax, squeeze, transpose, unsqueeze } from './shapes.js'
 
@@ -20,6 +21,7 @@ export const RULES: Readonly<Record<string, Rule>> = {
   ...all(reduce, 'ReduceMean', 'ReduceSum', 'ReduceMax', 'ReduceMin', 'ReduceL1', 'ReduceL2', 'ReduceSumSquare', 'ReduceProd'),
   ...all(softmax, 'Softmax', 'LogSoftmax'),
   ...{ Flatten: flatten, Reshape: reshape, Transpose: transpose, Squeeze: squeeze, Unsqueeze: unsqueeze, Concat: concat },
+  ...{ Split: split, Slice: slice, Gather: gather, LayerNormalization: layerNorm },
   ...{ Pad: pad, Resize: resize, Upsample: resize },
 }
 
