@@ -17,6 +17,5 @@ export { heldTensors, runnableModel, type RoundedInput, type Runnable } from './
 export { dtypeOf, typeName, typeOf } from './file/data-types.js'
 export type { InputRange } from './file/input-grids.js'
 export type { OnnxTensor } from './file/tensors.js'
-export { takenAsAny } from './file/takes-any.js'
 export { encodeModel, modelOf, OPSET, valueInfo, type ValueInfo } from './file/model.js'
 export type { GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto } from './file/schema/onnx-ml_pb.js'

@@ -6,7 +6,6 @@ import {
   encodeModel,
   openOnnx,
   otherWeights,
-  takenAsAny,
   typeName,
   withTrees,
   type Onnx,
@@ -19,6 +18,7 @@ import { CompressionError } from '@tersor/tensor'
 import type { GraphModel, GraphTensors, GraphValue } from '@tersor/models/graph-model'
 import { withUsualInputs } from './model/inputs.js'
 import { couplingsOf } from './couplings/couplings.js'
+import { takenAsAny } from './file/takes-any.js'
 import { labelGraph } from './couplings/label-graph.js'
 import { newShapes, resizeGraph } from './couplings/resize.js'
 import { graphSessions, openRuntime, stopped, type Runtime } from './model/session.js'

@@ -1,10 +1,12 @@
 import type { Coupling } from '@tersor/core'
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { openOnnx, withTrees } from '../file.js'
 import { couplingsOf, type GraphCouplings } from './couplings.js'
 import { IMAGE_NETWORK, smallGraph, type SmallGraph } from './coupled-graphs.fixture.js'
 import { between, THROUGH } from './coupled-operators.fixture.js'
 import { labelGraph } from './label-graph.js'
-import { COUPLED_OPERATORS } from './rules/table.js'
+import { RULES } from './rules/table.js'
 
 const foundIn = async (graph: SmallGraph): Promise<GraphCouplings> => {
   const onnx = withTrees(await openOnnx(new Blob([smallGraph(graph) as Uint8Array<ArrayBuffer>])))
@@ -103,6 +105,15 @@ describe('units stay whole', () => {
       'QuantizeLinear ("node_QuantizeLinear_1"): there is no rule for it',
     ],
     [
+      'that met by attributes in old versions',
+      between(
+        g => g.node('Conv', [g.node('Add', [g.node('Conv', ['x', 'w']), 'b'], { broadcast: 1, axis: 1 }), 'read']),
+        { b: [4] },
+        { opset: 6 },
+      ),
+      'Add ("node_Add_1"): attributes say how its inputs meet',
+    ],
+    [
       'that shares are made of',
       between(g => g.node('Conv', [g.node('Softmax', [g.node('Conv', ['x', 'w'])], { axis: 1 }), 'read'])),
       'Softmax takes them together',
@@ -149,6 +160,16 @@ it('finds what goes together in a network of images', async () => {
     'hidden.neurons': ['writes hidden axis 0', 'writes hidden.bias axis 0', 'reads head axis 0'],
   })
   expect(await wholeOf(IMAGE_NETWORK)).toEqual(['head: they are what the graph gives'])
+})
+
+it('takes a sum over no axes for what it is', async () => {
+  const graph = (more: Readonly<Record<string, number>>) =>
+    between(g => {
+      const made = g.node('Conv', ['x', 'w'])
+      return g.node('Conv', [g.node('Mul', [made, g.node('ReduceSum', [made], { keepdims: 1, ...more })]), 'read'])
+    })
+  expect(await wholeOf(graph({}))).toContain('w: ReduceSum takes them together')
+  expect(Object.keys(await ofAll(graph({ noop_with_empty_axes: 1 })))).toEqual(['w.channels'])
 })
 
 it('leaves a weight alone that is a value elsewhere', async () => {
@@ -213,7 +234,8 @@ it('does not trip over axes that there are not', async () => {
   }
 })
 
-it('names the operators that have rules', () => {
-  expect(COUPLED_OPERATORS).toContain('Conv')
-  expect(COUPLED_OPERATORS).not.toContain('LRN')
+it('has a page that names the operators with rules', async () => {
+  const page = await readFile(join(import.meta.dirname, '../../docs/model.md'), 'utf8')
+  const [, named] = /<!-- operators -->([^]*)<!-- \/operators -->/.exec(page)!
+  expect([...named.matchAll(/`(\w+)`/g)].map(([, operator]) => operator)).toEqual(Object.keys(RULES))
 })

@@ -37,7 +37,8 @@ export const structured = definePass({
     year: 2023,
     url: 'https://arxiv.org/abs/2301.12900',
   },
-  differs: 'couplings are told by the networks instead of being found from their gradients; nothing is trained to be sparse',
+  differs:
+    'couplings are told by the networks, of imported graphs found by rules over operators, instead of being found from their gradients; nothing is trained to be sparse',
   options: {
     score: value<UnitScore & Made>({ of: 'unit-score', is: isUnitScore, default: unitNorm(), doc: 'how much a unit matters' }),
     keep: fraction({ default: 0.75, doc: 'share of the units that stays' }),

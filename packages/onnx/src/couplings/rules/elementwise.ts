@@ -27,10 +27,14 @@ const withWeight = (scope: Scope, axes: Axes, weight: string, role: Role): Axes 
   })
 }
 
+/** Before this version axes met as attributes said. */
+const NUMPY_BROADCASTS = 7
+
 /** Operators of two or more values, element by element. */
 export const elementwise =
   (role: Role): Rule =>
   ({ opType, input }, scope) => {
+    if (scope.opset < NUMPY_BROADCASTS) return 'attributes say how its inputs meet'
     const weights = input.filter(name => scope.shapeOf(name))
     const values = input.filter(name => !scope.shapeOf(name)).map(scope.value)
     if (values.length === 0 || values.some(axes => axes === undefined)) return 'its inputs have no known axes'

@@ -45,7 +45,9 @@ export const reduce: Rule = (node, scope) => {
   const axes = scope.value(node.input[0])
   const given = axesOf(node, scope)
   if (!axes || (!given && node.input[1])) return 'its axes show when the graph runs'
-  const over = given?.flatMap(axis => placeOf(axis, axes.length) ?? []) ?? axes.map((_, i) => i)
+  const isAll = !given || given.length === 0
+  if (isAll && numberOf(node, 'noop_with_empty_axes', 0) === 1) return [axes]
+  const over = isAll ? axes.map((_, i) => i) : given.flatMap(axis => placeOf(axis, axes.length) ?? [])
   over.forEach(axis => protect(axes[axis], `${node.opType} takes them together`))
   return [numberOf(node, 'keepdims', 1) === 1 ? axes.map((axis, i) => (over.includes(i) ? plain(1) : axis)) : axes.filter((_, i) => !over.includes(i))] // prettier-ignore
 }

@@ -24,6 +24,3 @@ export const RULES: Readonly<Record<string, Rule>> = {
   ...{ Split: split, Slice: slice, Gather: gather, LayerNormalization: layerNorm },
   ...{ Pad: pad, Resize: resize, Upsample: resize },
 }
-
-/** Operators with a rule, for docs. */
-export const COUPLED_OPERATORS: readonly string[] = Object.freeze(Object.keys(RULES).sort())
