@@ -54,7 +54,7 @@ const write = async (model: OnnxModel, small: Model, path: string): Promise<numb
 
 const NETWORKS = [
   { file: 'ch_PP-OCRv4_det_infer.onnx', shape: [1, 3, 160, 160], couplings: 36, whole: 0 },
-  { file: 'ch_PP-OCRv4_rec_infer.onnx', shape: [2, 3, 48, 160], couplings: 21, whole: 2 },
+  { file: 'ch_PP-OCRv4_rec_infer.onnx', shape: [2, 3, 48, 160], couplings: 21, whole: 3 },
   { file: 'ch_ppocr_mobile_v2.0_cls_infer.onnx', shape: [2, 3, 48, 192], couplings: 25, whole: 1 },
 ] as const
 

@@ -116,4 +116,29 @@ export const THROUGH: readonly (readonly [what: string, graph: SmallGraph, membe
     between(g => g.node('Conv', [g.node('LayerNormalization', [conv(g), 's'], { axis: -1 }), 'read']), { s: [8] }),
     W,
   ],
+  [
+    'views of as many rows as there were, as PyTorch writes them',
+    between(
+      g => {
+        const made = conv(g)
+        const rows = g.node('Unsqueeze', [g.node('Gather', [g.node('Shape', [made]), g.constant('i64', [], [0])]), g.int64([0])])
+        return g.node('MatMul', [g.node('Reshape', [made, g.node('Concat', [rows, g.int64([-1])], { axis: 0 })]), 'read'])
+      },
+      { read: [256, 2] },
+    ),
+    ['writes w axis 0', 'reads read axis 0 size 64'],
+  ],
+  [
+    'views that copy the number of units too',
+    between(
+      g => {
+        const made = conv(g)
+        const two = g.node('Slice', [g.node('Shape', [made]), g.int64([0]), g.int64([2])])
+        const flat = g.node('Reshape', [made, g.node('Concat', [two, g.int64([-1])], { axis: 0 })])
+        return g.node('MatMul', [g.node('ReduceMax', [flat], { axes: [2], keepdims: 0 }), 'read'])
+      },
+      { read: [4, 2] },
+    ),
+    ['writes w axis 0', 'reads read axis 0'],
+  ],
 ]

@@ -51,14 +51,30 @@ describe('units stay whole', () => {
       'whose shape is computed when the graph runs',
       between(
         g => {
-          const shape = g.node('Concat', [g.node('Slice', [g.node('Shape', ['x']), g.int64([0]), g.int64([1])]), g.int64([256])], {
-            axis: 0,
-          })
+          const shape = g.node(
+            'Concat',
+            [g.node('Div', [g.node('Slice', [g.node('Shape', ['x']), g.int64([0]), g.int64([1])]), g.int64([1])]), g.int64([256])],
+            {
+              axis: 0,
+            },
+          )
           return g.node('MatMul', [g.node('Reshape', [g.node('Conv', ['x', 'w']), shape]), 'read'])
         },
         { read: [256, 2] },
       ),
-      'Reshape ("node_Reshape_4"): its shape shows when the graph runs',
+      'Reshape ("node_Reshape_5"): its shape shows when the graph runs',
+    ],
+    [
+      'whose number stands in a shape that is put together when the graph runs',
+      between(
+        g => {
+          const rows = g.node('Slice', [g.node('Shape', ['x']), g.int64([0]), g.int64([1])])
+          const shape = g.node('Concat', [rows, g.int64([4, 64])], { axis: 0 })
+          return g.node('MatMul', [g.node('ReduceMax', [g.node('Reshape', [g.node('Conv', ['x', 'w']), shape])], { axes: [2], keepdims: 0 }), 'read']) // prettier-ignore
+        },
+        { read: [4, 2] },
+      ),
+      'Reshape is told their number when the graph runs',
     ],
     [
       'of which a shape is taken',
@@ -66,7 +82,7 @@ describe('units stay whole', () => {
         const made = g.node('Conv', ['x', 'w'])
         return g.node('Conv', [g.node('Resize', [made, '', '', g.node('Shape', [made])]), 'read'])
       }),
-      'Shape ("node_Shape_1"): there is no rule for it',
+      'Resize ("node_Resize_2"): its sizes show when the graph runs',
     ],
     [
       'over which a mean is taken',

@@ -7,6 +7,7 @@ import { namesInside } from '../file/subgraphs.js'
 import { takenAsAny } from '../file/takes-any.js'
 import { inlineBytes, parameterOf, type OnnxTensor } from '../file/tensors.js'
 import { plain, protect, type Axes } from './axes.js'
+import { EXTENTS, type Extent } from './rules/extents.js'
 import { RULES } from './rules/table.js'
 import { weightLabels, type Scope, type WeightLabels } from './scope.js'
 
@@ -63,17 +64,36 @@ export const labelGraph = ({ graph, tensors, model }: Pick<Onnx, 'graph' | 'tens
     ...graph.input.map(each => [each.name, axesOfInput(each)] as const),
     ...[...constants.values()].map(({ name, shape, dtype }) => [name, dtype && shape.map(plain)] as const),
   ])
+  const extents = new Map<string, readonly Extent[]>()
+  const keepExtents = (name: string, reason: string): void =>
+    extents.get(name)?.forEach(each => typeof each === 'object' && protect(each, reason))
   const keep = (name: string, reason: string): void => {
     weights.keep(name, reason)
+    keepExtents(name, reason)
     values.get(name)?.forEach(axis => protect(axis, reason))
   }
   const value: Scope['value'] = name => {
     if (weights.shapeOf(name)) weights.keep(name, `"${name}" is used as a value too`)
+    keepExtents(name, 'the graph computes with their number')
     return values.get(name)
   }
-  const scope: Scope = { opset: opsetOf(model), value, numbers, shapeOf: weights.shapeOf, write: weights.write, bind: weights.bind }
+  const scope: Scope = {
+    opset: opsetOf(model),
+    value,
+    numbers,
+    extents: name => extents.get(name ?? ''),
+    shapeOf: weights.shapeOf,
+    write: weights.write,
+    bind: weights.bind,
+  }
   for (const node of ordered(graph, new Set(values.keys()))) {
     if (node.domain === '' && node.opType === 'Constant') continue
+    const moved = node.domain === '' && Object.hasOwn(EXTENTS, node.opType) ? EXTENTS[node.opType](node, scope) : undefined
+    if (moved) {
+      extents.set(node.output[0], moved)
+      values.set(node.output[0], undefined)
+      continue
+    }
     const isRuled = node.domain === '' && Object.hasOwn(RULES, node.opType)
     const made = isRuled ? RULES[node.opType](node, scope) : 'there is no rule for it'
     const reason = `${nameOf(node)}: ${typeof made === 'string' ? made : 'its inner graph asks for them'}`

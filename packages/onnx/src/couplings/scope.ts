@@ -1,6 +1,7 @@
 import type { Member } from '@tersor/core'
 import type { OnnxTensor } from '../file/tensors.js'
 import type { NodeProto } from '../file/schema/onnx-ml_pb.js'
+import type { Extent } from './rules/extents.js'
 import { join, plain, protect, type Axes, type Axis, type Units } from './axes.js'
 
 export type Role = Member['role']
@@ -21,6 +22,8 @@ export interface Scope {
   shapeOf(name: string): readonly number[] | undefined
   /** Elements of a small constant. */
   numbers(name: string | undefined): readonly number[] | undefined
+  /** The extents that a value holds which was computed from shapes; asked for in any other way, the units on their axes stay whole. */
+  extents(name: string | undefined): readonly Extent[] | undefined
   /** The units that an axis of a weight makes: new ones, or those of the weight's other uses. */
   write(weight: string, axis: number): Axis
   /** Units that stand on an axis of a weight too; they stay whole where that cannot be cut. */

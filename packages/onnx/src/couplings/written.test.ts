@@ -145,7 +145,11 @@ it('refuses graphs all of whose units stay whole, and says why', async () => {
   const model = await open(
     between(
       g => {
-        const shape = g.node('Concat', [g.node('Slice', [g.node('Shape', ['x']), g.int64([0]), g.int64([1])]), g.int64([256])], { axis: 0 })
+        const shape = g.node(
+          'Concat',
+          [g.node('Div', [g.node('Slice', [g.node('Shape', ['x']), g.int64([0]), g.int64([1])]), g.int64([1])]), g.int64([256])],
+          { axis: 0 },
+        )
         return g.node('MatMul', [g.node('Reshape', [g.node('Conv', ['x', 'w']), shape]), 'read'])
       },
       { read: [256, 2] },
@@ -155,7 +159,7 @@ it('refuses graphs all of whose units stay whole, and says why', async () => {
     code: 'UNSUPPORTED',
     lines: [
       'structured finds no channels in this network.',
-      'All of its units stay whole, those of "w" first: Reshape ("node_Reshape_4"): its shape shows when the graph runs.',
+      'All of its units stay whole, those of "w" first: Reshape ("node_Reshape_5"): its shape shows when the graph runs.',
     ],
   })
   await model.close!()

@@ -2,6 +2,7 @@ import { numberOf, numbersOf } from '../../file/attributes.js'
 import type { NodeProto } from '../../file/schema/onnx-ml_pb.js'
 import { join, merged, parted, placeOf, plain, protect, runsOf, type Axes, type Axis } from '../axes.js'
 import type { Rule, Scope } from '../scope.js'
+import type { Extent } from './extents.js'
 
 const UNKNOWN = 'its input has no known axes'
 
@@ -118,10 +119,17 @@ const aligned = (before: readonly number[], after: readonly number[]): readonly 
   return pairs
 }
 
+/** Extents that a graph copies from the axes that it reshapes, as 0, between numbers; undefined where it copies any other. */
+const copiedExtents = (axes: Axes | undefined, extents: readonly Extent[] | undefined): readonly number[] | undefined => {
+  const shape = extents?.map((extent, i) => (typeof extent === 'number' ? extent : axes && extent === axes[i] ? 0 : undefined))
+  return shape?.every(extent => extent !== undefined) ? (shape as readonly number[]) : undefined
+}
+
 /** The same elements in a shape that is known: axes that are taken together, parted or left as they are. */
 export const reshape: Rule = (node, scope) => {
   const axes = scope.value(node.input[0])
-  const shape = scope.numbers(node.input[1])
+  const given = scope.numbers(node.input[1])
+  const shape = given ?? copiedExtents(axes, scope.extents(node.input[1]))
   if (!shape) return 'its shape shows when the graph runs'
   if (!axes) return [shape.map(extent => plain(extent > 0 ? extent : undefined))]
   const firstGiven = shape.findIndex(extent => extent !== 0)
@@ -139,5 +147,7 @@ export const reshape: Rule = (node, scope) => {
       parted(rest[a[0]], b.map(i => both[1][i]), 'Reshape').forEach((axis, i) => (result[b[i]] = axis)) // prettier-ignore
     else a.forEach(i => protect(rest[i], 'Reshape mixes them with other axes'))
   }
-  return [[...axes.slice(0, copied), ...result]]
+  const made = [...axes.slice(0, copied), ...result]
+  if (!given) shape.forEach((extent, i) => extent > 0 && protect(made[i], 'Reshape is told their number when the graph runs'))
+  return [made]
 }
