@@ -115,7 +115,7 @@ try {
     const site = await serve(join(here, 'dist'))
     await ofPage('site', site.url, 900)
     await ofPage('recipes', `${site.url}recipes`, 900)
-    await ofPage('guide', `${site.url}guides/transformers.js`, 900)
+    await ofPage('guide', `${site.url}guides/transformers.js`, 820)
     site.close()
   }
 } finally {
