@@ -76,6 +76,7 @@ const leftAlone = (model: OpenedModel, touched: ReadonlySet<string>): readonly L
   const left = new Map<string, Map<string, Site>>()
   for (const site of sites) {
     if (done.has(site.weight)) continue
+    done.add(site.weight) // a head that is the embedding is told once
     const why = whyLeft(site)
     left.set(why, (left.get(why) ?? new Map<string, Site>()).set(site.weight, site))
   }
