@@ -25,6 +25,7 @@ export default {
     '<rootDir>/conformance/',
     '<rootDir>/test/packed/',
     '<rootDir>/test/browser/',
+    '<rootDir>/test/first-hour/',
   ],
   modulePathIgnorePatterns: ['/dist/'],
   testEnvironment: '<rootDir>/scripts/jest-environment.cjs',

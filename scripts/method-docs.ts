@@ -1,4 +1,4 @@
-import { callText, type Description, type OptionTable } from '@tersor/core'
+import { argumentText, type Description, type OptionTable } from '@tersor/core'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 
@@ -48,7 +48,7 @@ const sentence = (text: string): string => `${text[0].toUpperCase()}${text.slice
 
 const defaultOf = ({ default: value, required }: OptionTable[string]): string => {
   if (value === undefined) return required ? 'required' : ''
-  if (typeof value === 'object') return `\`${callText(value)}\``
+  if (typeof value === 'object') return `\`${argumentText(value)}\``
   return typeof value === 'string' ? `\`${value}\`` : String(value)
 }
 

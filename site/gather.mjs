@@ -58,6 +58,16 @@ const included = text =>
     .replace(/<!-- readme: (.+?) -->/g, (_, heading) => sectionOf(read('README.md'), heading))
     .replace(/<!-- measured: (.+?) -->/g, (_, runtime) => measuredFor(runtime))
 
+/** What is to be released, package by package: what no release has taken up yet. */
+const changes = () => {
+  const waiting = readdirSync(join(root, '.changeset')).filter(name => name.endsWith('.md') && name !== 'README.md')
+  const entries = waiting.sort().map(name => {
+    const [, names, text] = /^---\n([\s\S]*?)\n---\n([\s\S]*)$/.exec(read(`.changeset/${name}`))
+    return `${text.trim()}\n\n<small>${[...names.matchAll(/'([^']+)': (\w+)/g)].map(([, of, size]) => `${of} (${size})`).join(', ')}</small>`
+  })
+  return `${read('CHANGELOG.md').trim()}\n\n## Not released yet\n\n${entries.join('\n\n---\n\n')}\n`
+}
+
 /** A page as VitePress takes it: angle brackets and braces of text are no templates. */
 const turned = (source, text, missing) => {
   const linked = included(text).replace(
@@ -65,7 +75,7 @@ const turned = (source, text, missing) => {
     (_, open, link, close) => `${open}${linkFrom(source, link, missing)}${close}`,
   )
   return outsideCode(linked.replace(/<!--[\s\S]*?-->\n?/g, ''), part =>
-    part.replace(/<(?!\/?(br|div|span|svg|img)\b)/g, '&lt;').replaceAll('{{', '&#123;&#123;'),
+    part.replace(/<(?!\/?(br|div|span|svg|img|small)\b)/g, '&lt;').replaceAll('{{', '&#123;&#123;'),
   )
 }
 
@@ -160,7 +170,7 @@ export const gather = async () => {
     write(place, page)
     pages.push({ place, title: titleOf(text, place).replace(/`/g, ''), summary: summaryOf(turned(source, text, missing)) })
   }
-  for (const source of SOURCES) add(source, PLACES.get(source), read(source))
+  for (const source of SOURCES) add(source, PLACES.get(source), source === 'CHANGELOG.md' ? changes() : read(source))
   const { text, withPlot } = await gallery()
   add('README.md', 'recipes.md', text, withPlot)
   const readme = read('README.md')

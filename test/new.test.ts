@@ -21,7 +21,7 @@ it('plans a method as a file, a test, a page, an export line and a changeset', (
   expect(Object.keys(inRoom)[0]).toBe('packages/quantization/src/exact/level-out.ts')
   expect(inRoom['packages/quantization/src/index.ts']).toContain("export * from './exact/level-out.js'")
   expect(files['packages/pruning/src/weight-watcher.ts']).toContain('export const weightWatcher = defineMethod({')
-  expect(files['packages/pruning/src/index.ts']).toMatch(/wanda\.js'\nexport \* from '\.\/weight-watcher\.js'\n$/)
+  expect(files['packages/pruning/src/index.ts']).toMatch(/wanda\.js'\n[^]*export \* from '\.\/weight-watcher\.js'\n$/)
   expect(Object.values(files).join('')).not.toMatch(/TODO|undefined/)
 })
 

@@ -1,6 +1,7 @@
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { ROOT } from '../workspace.js'
 import { INSTALL, pack, packed, project, run, runBoth } from './pack.js'
 
 const MINUTES = 60_000
@@ -56,6 +57,19 @@ it.each(MADE)(
     expect(Number(passed.exec(told)![1])).toBeGreaterThan(5)
   },
   3 * MINUTES,
+)
+
+it(
+  'has a bench that sets its step beside those of its kind',
+  async () => {
+    const model = join(ROOT, 'examples/bundled-model/model')
+    const said = await run(made('score'), 'npm', ['run', '--silent', 'bench', '--', '--model', model, '--json', '--quiet'])
+    const { rows } = JSON.parse(said) as { rows: { steps: string[]; own: boolean }[] }
+    expect(rows.map(({ steps, own }) => [own, steps.join()]).sort()).toEqual([
+      ...[[false, ''], [false, 'magnitude(sparsity=0.5)'], [true, './src/my-score.ts:my-score()']], // prettier-ignore
+    ])
+  },
+  MINUTES,
 )
 
 it(

@@ -71,6 +71,13 @@ it(
       '@tersor/backend-ort is not installed: native speed comes with `ONNXRUNTIME_NODE_INSTALL=skip npm install @tersor/backend-ort`',
       '',
     ])
+    // what native engines say of the same text, to which WebAssembly comes as close as its sums allow
+    await writeFile(
+      join(bare, 'text.txt'),
+      (await readFile(join(ROOT, 'examples/bundled-model/text/validation.txt'), 'utf8')).slice(0, 6000),
+    )
+    const measured = await run(bare, process.execPath, ['node_modules/.bin/tersor', 'evaluate', model, '--data', 'text.txt', '--json'])
+    expect((JSON.parse(measured) as { perplexity: number }).perplexity).toBeCloseTo(71.62, 1)
   },
   5 * MINUTES,
 )

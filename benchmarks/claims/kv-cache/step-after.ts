@@ -13,7 +13,7 @@ const ROUNDS = 5
 /** Tokens before the steps. */
 const LENGTHS = [1024, 4096]
 
-export const figureOf = (length: number): string => `ms at ${length}`
+const figureOf = (length: number): string => `ms at ${length}`
 export const FIGURES: Claim['figures'] = Object.fromEntries(
   LENGTHS.map(length => [figureOf(length), { better: 'lower', digits: 2, tie: 0 } as const]),
 )

@@ -14,6 +14,7 @@ describe('selectEngine', () => {
     expect(tf.getBackend()).toBe('ort')
     expect(choice.tried).toEqual(reports)
     expect(choice.tried[0]).toEqual({ engine: 'node-gpu', started: false, reason: '@tensorflow/tfjs-node-gpu is not installed' })
+    expect(choice.tried[1]).toEqual({ engine: 'webgpu', started: false, reason: 'there is no WebGPU here' })
   })
 
   it('takes the engine asked for', async () => {

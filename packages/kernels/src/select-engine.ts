@@ -33,12 +33,17 @@ interface Candidate {
   readonly backend: string
   readonly packageName: string
   readonly about: string
+  /** Why it cannot start here whatever is installed; known before its package is loaded, which takes a while. */
+  absent?(): string | undefined
 }
 
 /** From the fastest to the one that is always there. */
 const CANDIDATES: Readonly<Record<EngineName, Candidate>> = {
   'node-gpu': { backend: 'tensorflow', packageName: '@tensorflow/tfjs-node-gpu', about: 'TensorFlow with CUDA' },
-  webgpu: { backend: 'webgpu', packageName: '@tensorflow/tfjs-backend-webgpu', about: 'WebGPU' },
+  webgpu: {
+    ...{ backend: 'webgpu', packageName: '@tensorflow/tfjs-backend-webgpu', about: 'WebGPU' },
+    absent: () => ((globalThis.navigator as { readonly gpu?: unknown } | undefined)?.gpu ? undefined : 'there is no WebGPU here'),
+  },
   ort: { backend: 'ort', packageName: '@tersor/backend-ort', about: 'native kernels of ONNX Runtime on the CPU' },
   wasm: { backend: 'wasm', packageName: '@tensorflow/tfjs-backend-wasm', about: 'WebAssembly on the CPU' },
   cpu: { backend: 'cpu', packageName: '@tensorflow/tfjs-backend-cpu', about: 'plain JavaScript on the CPU, which is slow' },
@@ -57,10 +62,10 @@ async function register(backend: string, packageName: string): Promise<string | 
 
 /** Switches tfjs to the engine's backend; the reason tells what happened. */
 async function start(engine: EngineName): Promise<EngineAttempt> {
-  const { backend, packageName, about } = CANDIDATES[engine]
+  const { backend, packageName, about, absent } = CANDIDATES[engine]
   const failed = (reason: string): EngineAttempt => ({ engine, started: false, reason })
   try {
-    const problem = tf.findBackendFactory(backend) == null ? await register(backend, packageName) : undefined
+    const problem = absent?.() ?? (tf.findBackendFactory(backend) == null ? await register(backend, packageName) : undefined)
     if (problem !== undefined) return failed(problem)
     const accepted = await tf.setBackend(backend)
     await tf.ready()

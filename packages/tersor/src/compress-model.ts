@@ -79,7 +79,17 @@ export const runCompression = (
       const provenance = (small.provenance ?? []).slice(model.provenance?.length ?? 0)
       await saved.close()
       const quality = await qualityOf(model, path, saved, flags, hearing)
-      const result = await resultOf({ model, path, saved, bytesBefore: await weightBytes(path), provenance, reports, seconds, quality })
+      const result = await resultOf({
+        model,
+        small,
+        path,
+        saved,
+        bytesBefore: await weightBytes(path),
+        provenance,
+        reports,
+        seconds,
+        quality,
+      })
       if (flags.described !== false) await describeRun({ model, path, flags, asked: given, result, facts: await engineFacts(engine) })
       await output.scratch.remove()
       return { ...result, ...(verification ? { verification } : {}) }

@@ -1,7 +1,8 @@
-import { othersText, sitesOf, type OtherWeight, type Provenance, type Site } from '@tersor/core'
+import { othersText, sitesOf, type Model, type OtherWeight, type Provenance, type Site } from '@tersor/core'
 import { sizeOfModel } from '@tersor/evaluation/size-of-model'
 import { openModel, type OpenedModel } from '@tersor/models/open-model'
 import type { SavedModel } from './model-output.js'
+import { cutSites, networkCut, type NetworkCut } from './network-cut.js'
 import { bytesText } from './output.js'
 import type { Quality } from './quality.js'
 import type { LayerReport, RunReports, StepReport } from './step-reports.js'
@@ -38,6 +39,8 @@ export interface CompressionResult {
   readonly rest: Share
   readonly layers: readonly LayerReport[]
   readonly left: readonly LeftAlone[]
+  /** Where steps left out units or blocks. */
+  readonly cut?: NetworkCut
   readonly quality?: Quality
   /** What the format could not hold as it was. */
   readonly notes: readonly string[]
@@ -47,6 +50,8 @@ export interface CompressionResult {
 
 interface Run {
   readonly model: OpenedModel
+  /** What the steps made of it. */
+  readonly small: Model
   readonly path: string
   readonly saved: SavedModel
   readonly bytesBefore: number
@@ -71,6 +76,7 @@ const leftAlone = (model: OpenedModel, touched: ReadonlySet<string>): readonly L
   const left = new Map<string, Map<string, Site>>()
   for (const site of sites) {
     if (done.has(site.weight)) continue
+    done.add(site.weight) // a head that is the embedding is told once
     const why = whyLeft(site)
     left.set(why, (left.get(why) ?? new Map<string, Site>()).set(site.weight, site))
   }
@@ -92,8 +98,10 @@ export const leftText = ({ why, names, bytes }: LeftAlone): string =>
 
 /** Puts together what is said of a run. */
 export const resultOf = async (run: Run): Promise<CompressionResult> => {
-  const { model, path, saved, bytesBefore, provenance, reports, seconds, quality } = run
-  const { parameters } = sizeOfModel(model)
+  const { model, small, path, saved, bytesBefore, provenance, reports, seconds, quality } = run
+  const cut = networkCut(model, small)
+  const { parameters } = sizeOfModel(cut ? small : model)
+  const touched = new Set([...reports.touched(), ...cutSites(model, small)])
   const { path: out, bytes: bytesAfter, notes } = saved
   const layers = reports.layers()
   const steps = reports.steps().map((step, i) => ({ ...step, options: provenance[i]?.options ?? {} }))
@@ -112,9 +120,10 @@ export const resultOf = async (run: Run): Promise<CompressionResult> => {
     },
     ...{ bitsPerWeight: (8 * bytesAfter) / parameters, seconds },
     steps,
+    ...(cut ? { cut } : {}),
     compressed: shareOf(weights, compressedBytes),
     rest: shareOf(Math.max(0, parameters - weights), Math.max(0, bytesAfter - compressedBytes)),
-    ...{ layers, left: steps.length === 0 ? [] : leftAlone(model, reports.touched()), notes, ...(quality ? { quality } : {}) },
+    ...{ layers, left: steps.length === 0 ? [] : leftAlone(model, touched), notes, ...(quality ? { quality } : {}) },
     ...(saved.growth === undefined ? {} : { growth: saved.growth }),
   }
 }

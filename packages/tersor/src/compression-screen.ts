@@ -1,6 +1,7 @@
 import type { CompressionResult, Share } from './compression-result.js'
 import { leftText } from './compression-result.js'
 import type { Measures } from './measures.js'
+import { cutText } from './network-cut.js'
 import { bytesText, paint, type Terminal } from './output.js'
 import { quoted } from './shell-text.js'
 import { chosenText } from './step-text.js'
@@ -69,6 +70,7 @@ export const screenOf = (terminal: Terminal, result: CompressionResult & { reado
       terminal,
       `${paint(terminal, out, 'bold')}  ${bytesText(bytesBefore)} → ${bytesText(bytesAfter)}  ${paint(terminal, times, 'green')}  ${bitsPerWeight.toFixed(2)} bits/weight  ${seconds.toFixed(1)} s`,
     ),
+    ...line(result.cut && cutText(result.cut)),
     ...(compressed.weights > 0
       ? line(`bits a weight: ${shareText(compressed)} in compressed layers, ${restText(rest, compressed)} in the rest`)
       : []),

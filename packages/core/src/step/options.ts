@@ -114,7 +114,7 @@ export const number = (settings: Settings<number> & { readonly min: number; read
 const isMade = (given: unknown): given is Made =>
   (typeof given === 'object' || typeof given === 'function') && given !== null && typeof (given as Partial<Made>).name === 'string'
 
-const article = (word: string): string => (/^[aeiou]/.test(word) ? 'an' : 'a')
+const article = (word: string): string => (/^(?!uni)[aeiou]/.test(word) ? 'an' : 'a')
 const plural = (word: string): string => (word.endsWith('s') ? `${word}es` : `${word}s`)
 
 interface ValueSettings<T> extends Settings<T> {
@@ -215,7 +215,8 @@ export const recorded = (given: Readonly<Record<string, unknown>>): RecordedOpti
       .map(([name, each]) => [name, recordedOne(each)]),
   )
 
-const argumentText = (given: RecordedOption): string => {
+/** The value of an option as the command line writes it: lists in brackets, what factories made as calls. */
+export const argumentText = (given: RecordedOption): string => {
   if (Array.isArray(given)) return `[${given.map(argumentText).join(', ')}]`
   return typeof given === 'object' ? callText(given as Recorded) : String(given)
 }

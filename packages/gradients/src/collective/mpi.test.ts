@@ -1,6 +1,6 @@
 import { execFileSync, spawn } from 'node:child_process'
 import { join } from 'node:path'
-import { handlesOf, mpi } from './mpi.js'
+import { handlesOf, libraryNames, mpi } from './mpi.js'
 
 const WORKER = join(__dirname, 'worker.fixture.ts')
 
@@ -19,7 +19,10 @@ const run = async (
   ...args: string[]
 ): Promise<{ readonly lines: readonly Record<string, unknown>[]; readonly code: number }> => {
   const node = [process.execPath, '--conditions=@tersor/source', '--import', 'tsx', WORKER, ...args]
+  // Open MPI starts no ranks as root and none beyond the cores unless it is told to; MPICH asks for neither
+  const allowed = { OMPI_ALLOW_RUN_AS_ROOT: '1', OMPI_ALLOW_RUN_AS_ROOT_CONFIRM: '1', OMPI_MCA_rmaps_base_oversubscribe: '1' }
   const child = spawn('mpirun', ['-n', String(size), ...node], {
+    env: { ...process.env, ...allowed },
     stdio: ['ignore', 'pipe', 'ignore'],
     timeout: 60_000,
     killSignal: 'SIGKILL',
@@ -57,6 +60,11 @@ it('says of which kind an MPI is that it does not know, and that a library is no
   expect(handlesOf(told('MPICH Version: 4.0.2'))).toEqual({ type: 'int', world: 0x44000000, byte: 0x4c00010d })
   expect(handlesOf(told('Open MPI v4.1.4')).world).toBe('ompi_mpi_comm_world')
   await expect(mpi({ library: 'libc.so.6' })).rejects.toMatchObject({ code: 'UNSUPPORTED' })
+})
+
+it('takes the library of the launcher', () => {
+  expect(libraryNames({})[0]).toBe('libmpich.so.12')
+  expect(libraryNames({ OMPI_COMM_WORLD_SIZE: '4' })[0]).toBe('libmpi.so.40')
 })
 
 it('says what it tried where there is no MPI', async () => {

@@ -27,7 +27,14 @@ interface Handles {
   readonly byte: unknown
 }
 
-const NAMES = ['libmpich.so.12', 'libmpi.so.12', 'libmpi.so.40', 'libmpi.so', 'libmpi.dylib']
+const MPICH = ['libmpich.so.12', 'libmpi.so.12']
+const OPEN_MPI = ['libmpi.so.40']
+const OTHERS = ['libmpi.so', 'libmpi.dylib']
+
+/** The libraries to try: that of the `mpirun` which started this rank first, as the other's would take each rank for the only one. */
+export const libraryNames = (env: Readonly<Record<string, string | undefined>> = process.env): readonly string[] =>
+  env.OMPI_COMM_WORLD_SIZE === undefined ? [...MPICH, ...OPEN_MPI, ...OTHERS] : [...OPEN_MPI, ...OTHERS, ...MPICH]
+
 const TAG = 77
 /** As large as any MPI's status and request. */
 const STATUS = 64
@@ -126,7 +133,7 @@ export const mpi = async ({
   poll = 1,
   through = link => link,
 }: MpiOptions = {}): Promise<Collective> => {
-  const library = await load(path === undefined ? NAMES : [path])
+  const library = await load(path === undefined ? libraryNames() : [path])
   const handles = handlesOf(library)
   const calls = callsOf(library, handles)
   const { world, byte } = handles

@@ -132,13 +132,13 @@ const stagesOf = (config: LlamaConfig, last: (config: LlamaConfig) => Stage): re
 
 /** A config with what the names of the parameters say besides: whether routers have biases. */
 const besides = (config: LlamaConfig, params: ParameterStore): LlamaConfig => {
-  const biases = new Set(
-    Array.from({ length: config.layers }, (_, layer) => {
-      const { feedForward: sites } = blockNames(layer, { ...config, routerBias: true })
-      return 'router' in sites ? sites.bias : undefined
-    }),
-  )
-  return params.names().some(name => biases.has(name)) ? { ...config, routerBias: true } : config
+  const biases = new Set(params.names().filter(name => name.endsWith('.bias')))
+  if (biases.size === 0) return config // without names of millions of experts
+  const isBiased = (_: unknown, layer: number): boolean => {
+    const { feedForward: sites } = blockNames(layer, { ...config, routerBias: true })
+    return 'router' in sites && sites.bias !== undefined && biases.has(sites.bias)
+  }
+  return Array.from({ length: config.layers }).some(isBiased) ? { ...config, routerBias: true } : config
 }
 
 /** What of a network can shrink, and how it is made again. */

@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { collectBatches, decode, followStages, type Calibration, type Context, type Model, type Site } from '@tersor/core'
+import { decode, eachSiteStatistics, type Calibration, type Context, type Model, type Site } from '@tersor/core'
 
 /** What a site that reads units saw and is: per input channel the mean, the sample variance, and ‖W_:,j‖²; (in) each. */
 export interface ReadChannels {
@@ -26,33 +26,22 @@ const read = async (tensors: readonly tf.Tensor[]): Promise<readonly Float32Arra
 export const readChannels = async (
   model: Model,
   step: string,
-  { calibration, activations, signal }: Pick<Context, 'calibration' | 'activations' | 'signal'>,
+  context: Pick<Context, 'calibration' | 'activations' | 'signal'>,
   chosen: (site: Site) => boolean,
 ): Promise<readonly ReadChannels[]> => {
-  const inputs = activations(await collectBatches(step, calibration))
   const found: ReadChannels[] = []
-  try {
-    await followStages(model, inputs, { signal }, async view => {
-      const sites = view.stage.sites.filter(chosen)
-      if (sites.length === 0) return
-      const collected = await view.statistics(sums, chosen)
-      for (const site of sites) {
-        const { stats, rows } = collected.of(site)
-        const { sum, squares } = stats as { readonly sum: tf.Tensor; readonly squares: tf.Tensor }
-        const weight = decode(await view.read(site.weight))
-        const made = tf.tidy(() => {
-          const mean = tf.div(sum, rows)
-          const variance = tf.div(tf.relu(tf.sub(squares, tf.mul(rows, tf.square(mean)))), Math.max(1, rows - 1))
-          const others = weight.shape.map((_, axis) => axis).filter(axis => axis !== site.inAxis)
-          return [mean, variance, tf.sum(tf.square(weight), others)]
-        })
-        weight.dispose()
-        const [mean, variance, columns] = await read(made)
-        found.push({ site, mean, variance, squares: columns })
-      }
+  await eachSiteStatistics(model, context, { step, calibration: sums, chosen }, async (site, { stats, rows }, view) => {
+    const { sum, squares } = stats as { readonly sum: tf.Tensor; readonly squares: tf.Tensor }
+    const weight = decode(await view.read(site.weight))
+    const made = tf.tidy(() => {
+      const mean = tf.div(sum, rows)
+      const variance = tf.div(tf.relu(tf.sub(squares, tf.mul(rows, tf.square(mean)))), Math.max(1, rows - 1))
+      const others = weight.shape.map((_, axis) => axis).filter(axis => axis !== site.inAxis)
+      return [mean, variance, tf.sum(tf.square(weight), others)]
     })
-    return found
-  } finally {
-    await inputs.dispose()
-  }
+    weight.dispose()
+    const [mean, variance, columns] = await read(made)
+    found.push({ site, mean, variance, squares: columns })
+  })
+  return found
 }

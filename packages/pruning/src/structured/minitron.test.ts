@@ -13,7 +13,7 @@ it('cuts widths, heads, the stream and depth, each by its share', async () => {
 })
 
 it.each([
-  [() => minitron({}), 'does nothing'],
+  [() => minitron({ neurons: 1 }), 'does nothing'],
   [() => minitron({ depth: 1.5 }), 'depth'],
 ])('options are checked: %#', (make, word) => {
   expect(make).toThrow(expect.objectContaining({ code: 'BAD_OPTION', message: expect.stringContaining(word) }))

@@ -5,7 +5,7 @@ import { couplingsOf } from './structured.js'
 import { unitActivation } from './unit-activation.js'
 
 const NAME = 'minitron'
-const share = (doc: string) => fraction({ inclusive: true, default: 1, doc: `share of ${doc} that stays` })
+const share = (doc: string, initial = 1) => fraction({ inclusive: true, default: initial, doc: `share of ${doc} that stays` })
 
 /**
  * Minitron: cuts width and depth in one go by what units give over calibration; distillation is to follow.
@@ -26,7 +26,7 @@ export const minitron = definePass({
     'a batch of calibration stands for a sequence; importance is estimated once for all axes; the heads that are left take over nothing of those that go',
   options: {
     stream: share('the channels between blocks'),
-    neurons: share('the neurons of feed-forward networks'),
+    neurons: share('the neurons of feed-forward networks', 0.75),
     heads: share('key heads, each with its query heads,'),
     queries: share('the query heads of each key head'),
     depth: share('blocks'),

@@ -1,13 +1,13 @@
 import * as tf from '@tensorflow/tfjs-core'
 import {
-  collectBatches,
   decode,
-  followStages,
+  eachSiteStatistics,
   type Calibration,
   type Context,
   type Model,
   type Residual,
   type RotateRows,
+  type Site,
 } from '@tersor/core'
 import { symmetricEigen } from '@tersor/kernels'
 
@@ -22,33 +22,25 @@ const streamMoments = async (
   model: Model,
   { size, norms }: Residual,
   step: string,
-  { calibration, activations, signal }: Pick<Context, 'calibration' | 'activations' | 'signal'>,
+  context: Pick<Context, 'calibration' | 'activations' | 'signal'>,
 ): Promise<Float32Array> => {
   const normBefore = new Map(norms.flatMap(({ weight, readers }) => readers.slice(0, 1).map(reader => [reader.parameter, weight] as const)))
-  const chosen = ({ weight }: { readonly weight: string }): boolean => normBefore.has(weight)
-  const inputs = activations(await collectBatches(step, calibration))
+  const chosen = ({ weight }: Site): boolean => normBefore.has(weight)
   let total: tf.Tensor = tf.zeros([size, size])
   try {
-    await followStages(model, inputs, { signal }, async view => {
-      const sites = view.stage.sites.filter(chosen)
-      if (sites.length === 0) return
-      const collected = await view.statistics(moments, chosen)
-      for (const site of sites) {
-        const { parameter, offset = 0 } = normBefore.get(site.weight)!
-        const norm = await view.read(parameter)
-        const { stats, rows } = collected.of(site)
-        const next = tf.tidy(() => {
-          const w = tf.reshape(tf.add(decode(norm), offset), [size, 1])
-          return tf.add(total, tf.divNoNan(stats as tf.Tensor, tf.mul(tf.matMul(w, w, false, true), rows)))
-        })
-        total.dispose()
-        total = next
-      }
+    await eachSiteStatistics(model, context, { step, calibration: moments, chosen }, async (site, { stats, rows }, view) => {
+      const { parameter, offset = 0 } = normBefore.get(site.weight)!
+      const norm = await view.read(parameter)
+      const next = tf.tidy(() => {
+        const w = tf.reshape(tf.add(decode(norm), offset), [size, 1])
+        return tf.add(total, tf.divNoNan(stats as tf.Tensor, tf.mul(tf.matMul(w, w, false, true), rows)))
+      })
+      total.dispose()
+      total = next
     })
     return await total.data<'float32'>()
   } finally {
     total.dispose()
-    await inputs.dispose()
   }
 }
 

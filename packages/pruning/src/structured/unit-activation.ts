@@ -1,4 +1,5 @@
-import { followStages, collectBatches, type Site } from '@tersor/core'
+import type { Tensor } from '@tensorflow/tfjs-core'
+import { eachSiteStatistics, type Site } from '@tersor/core'
 import { CompressionError } from '@tersor/tensor'
 import { inputNorms, normsAlong, readingsAt, readingsOf } from './input-norms.js'
 import { meanOfMembers, toUnits } from './summed-scores.js'
@@ -28,23 +29,14 @@ export const unitActivation = defineUnitScore({
       if (unread)
         throw new CompressionError('UNSUPPORTED', `No layer reads "${unread.name}", so its inputs tell nothing.`, 'Score such units by unit-norm or unit-taylor.', { coupling: unread.name }) // prettier-ignore
       const mean = meanOfMembers(couplings)
-      const inputs = context.activations(await collectBatches(step, context.calibration))
       const chosen = (site: Site): boolean => readingsAt(readings, site).length > 0
-      try {
-        await followStages(model, inputs, { signal: context.signal }, async view => {
-          const sites = view.stage.sites.filter(chosen)
-          if (sites.length === 0) return
-          const collected = await view.statistics(inputNorms(readings), chosen)
-          for (const site of sites)
-            for (const { coupling, member, size } of readingsAt(readings, site)) {
-              const norms = await normsAlong(collected.of(site).stats as Readonly<Record<string, never>>, size)
-              mean.add(coupling, toUnits(norms, member, couplings[coupling].units))
-            }
-        })
-        return mean.all()
-      } finally {
-        await inputs.dispose()
-      }
+      await eachSiteStatistics(model, context, { step, calibration: inputNorms(readings), chosen }, async (site, { stats }) => {
+        for (const { coupling, member, size } of readingsAt(readings, site)) {
+          const norms = await normsAlong(stats as Readonly<Record<string, Tensor>>, size)
+          mean.add(coupling, toUnits(norms, member, couplings[coupling].units))
+        }
+      })
+      return mean.all()
     },
   }),
 })

@@ -1,3 +1,4 @@
+import { multiplyAddsOf } from '@tersor/evaluation/multiply-adds'
 import { sizeOfModel } from '@tersor/evaluation/size-of-model'
 import { openModel } from '@tersor/models/open-model'
 import { oneLine } from '@tersor/tensor'
@@ -24,11 +25,13 @@ export const inspect = async (terminal: Terminal, path: string): Promise<void> =
   const model = await openModel(path, { parametersOnly: true })
   try {
     const { parameters, bytes, tensors } = sizeOfModel(model)
+    const multiplyAdds = multiplyAddsOf(model)
     const made = await madeBy(path, model)
     const result = {
       architecture: model.architecture,
       parameters,
       bytes,
+      ...(multiplyAdds === undefined ? {} : { multiplyAdds }),
       ...(made === undefined ? {} : { madeBy: made }),
       notes: notesOf(model),
       tensors: tensors.map(tensor => ({ ...tensor, dtype: tensor.dtype ?? null, codec: tensor.codec ?? null })),
@@ -40,7 +43,7 @@ export const inspect = async (terminal: Terminal, path: string): Promise<void> =
       bytesText(size),
       bitsPerWeight.toFixed(2),
     ])
-    const title = `${paint(terminal, oneLine(model.architecture, LONGEST_NAME), 'bold')}  ${parameters.toLocaleString('en')} parameters  ${bytesText(bytes)}${made === undefined ? '' : `\n${inLines(terminal, `made by: ${made}`)}`}`
+    const title = `${paint(terminal, oneLine(model.architecture, LONGEST_NAME), 'bold')}  ${parameters.toLocaleString('en')} parameters  ${multiplyAdds === undefined ? '' : `${multiplyAdds.toLocaleString('en')} multiply-adds a position  `}${bytesText(bytes)}${made === undefined ? '' : `\n${inLines(terminal, `made by: ${made}`)}`}`
     for (const line of notesOf(model)) note(terminal, line)
     writeResult(
       terminal,

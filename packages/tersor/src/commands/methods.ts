@@ -1,4 +1,4 @@
-import { callText, recorded, type Made, type Option } from '@tersor/core'
+import { argumentText, recorded, type Option, type RecordedOption } from '@tersor/core'
 import { CompressionError } from '@tersor/tensor'
 import { installedMethods } from '../installed-methods.js'
 import { isOwn, listMethods, type ListedMethod } from '../methods.js'
@@ -6,7 +6,7 @@ import { didYouMean, sameName } from '../nearest.js'
 import { note, textWidth, paint, writeResult, type Terminal } from '../output.js'
 import { wrapped } from '../wrapped.js'
 
-const defaultText = (initial: unknown): string => (typeof initial === 'object' ? callText(initial as Made) : String(initial))
+const defaultText = (initial: unknown): string => argumentText(initial as RecordedOption)
 
 /** As a step is written: of packages of others with their name before. */
 const callName = ({ package: from, factory: { description } }: ListedMethod): string =>
