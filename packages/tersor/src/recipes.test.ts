@@ -5,7 +5,7 @@ import { json, run } from './command.fixture.js'
 import { scene } from './scene.fixture.js'
 import { commandOf, readRecipe } from './recipe.js'
 
-const { at, fresh } = scene({ layers: 1, hidden: 64 })
+const { at, fresh } = scene({ layers: 1, hidden: 64, feedForward: 128, keyValueHeads: 4 })
 
 /** Outputs of several formats by several steps; those that learn from inputs are given a text. */
 const OUTPUTS: Readonly<Record<string, readonly string[]>> = {
@@ -15,6 +15,8 @@ const OUTPUTS: Readonly<Record<string, readonly string[]>> = {
   'file.gguf': ['--step', 'rtn(bits=8, group=32)'],
   gguf: ['--step', 'k-quant(type=q4_0)', '--format', 'gguf'],
   gptq: ['--step', 'rtn(bits=4, group=32)', '--format', 'gptq'],
+  awq: ['--step', 'rtn(bits=4, group=32, symmetric=false)', '--format', 'awq'],
+  cut: ['--step', 'structured(score=unit-taylor, keep=0.5, units=[neurons, heads])', '--calibrate'],
   packed: ['--step', 'rtn(bits=4, group=32)', '--format', 'compressed-tensors'],
   graph: ['--step', 'rtn(bits=4, group=16)', '--format', 'onnx'],
   'files for transformers.js': ['--for', 'transformers.js'],
@@ -27,6 +29,23 @@ it.each(Object.keys(OUTPUTS))('makes %s again, byte by byte, in the place and un
   const again = fresh(`again-${name}`)
   expect(await json('repeat', fresh(name), '--out', again)).toMatchObject({ out: again, same: true, different: [] })
   expect((await run(['inspect', out])).out.replace(/\n {2}/g, ' ')).toContain(`made by: ${commandOf((await readRecipe(fresh(name)))!)}`)
+})
+
+it('makes what came of a graph again: an ONNX file, and a model of tfjs', async () => {
+  const graph = fresh('graph-source')
+  await json('convert', at.model, '--out', graph, '--format', 'onnx')
+  const [file] = (await readdir(join(graph, 'onnx'))).filter(name => name.endsWith('.onnx'))
+  await json('compress', join(graph, 'onnx', file), '--out', fresh('small.onnx'), '--step', 'rtn(bits=8, group=16)')
+  expect(await json('repeat', fresh('small.onnx'), '--out', fresh('again.onnx'))).toMatchObject({ same: true, different: [] })
+  await mkdir(fresh('dense'))
+  const initializer = { class_name: 'Zeros', config: {} }
+  const config = { name: 'd', units: 4, batch_input_shape: [null, 8], kernel_initializer: initializer, bias_initializer: initializer }
+  const modelTopology = { class_name: 'Sequential', config: { name: 's', layers: [{ class_name: 'Dense', config }] } }
+  const weights = [{ name: 'd/kernel', shape: [8, 4], dtype: 'float32' }, { name: 'd/bias', shape: [4], dtype: 'float32' }] // prettier-ignore
+  await writeFile(join(fresh('dense'), 'w.bin'), new Uint8Array(Float32Array.from({ length: 36 }, (_, i) => Math.sin(i)).buffer))
+  await writeFile(join(fresh('dense'), 'model.json'), JSON.stringify({ format: 'layers-model', modelTopology, weightsManifest: [{ paths: ['w.bin'], weights }] })) // prettier-ignore
+  await json('compress', join(fresh('dense'), 'model.json'), '--out', fresh('small-tfjs'), '--step', 'rtn(bits=8, granularity=tensor)')
+  expect(await json('repeat', fresh('small-tfjs'), '--out', fresh('again-tfjs'))).toMatchObject({ same: true, different: [] })
 })
 
 it('makes a conversion again', async () => {
