@@ -25,7 +25,6 @@ import { inTarget } from './targets/in-target.js'
 import { withVariants, type VariantTools } from './targets/variants.js'
 import { teeSink } from './tee-sink.js'
 import { verify, type Verification, type VerifyRequest } from './verify.js'
-import { weightBytes } from './weight-bytes.js'
 import { withModel } from './with-model.js'
 import { sinkOf, writerOf } from './writer-of.js'
 
@@ -76,20 +75,9 @@ export const runCompression = (
       const verification = kept && (await verify(requestFor(model, saved, flags, kept.in(small), calibration[0])))
       tf.dispose(calibration.splice(0))
       const seconds = (Date.now() - started) / 1000
-      const provenance = (small.provenance ?? []).slice(model.provenance?.length ?? 0)
       await saved.close()
       const quality = await qualityOf(model, path, saved, flags, hearing)
-      const result = await resultOf({
-        model,
-        small,
-        path,
-        saved,
-        bytesBefore: await weightBytes(path),
-        provenance,
-        reports,
-        seconds,
-        quality,
-      })
+      const result = await resultOf({ model, small, path, saved, reports, seconds, quality })
       if (flags.described !== false) await describeRun({ model, path, flags, asked: given, result, facts: await engineFacts(engine) })
       await output.scratch.remove()
       return { ...result, ...(verification ? { verification } : {}) }

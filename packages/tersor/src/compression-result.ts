@@ -6,6 +6,7 @@ import { cutSites, networkCut, type NetworkCut } from './network-cut.js'
 import { bytesText } from './output.js'
 import type { Quality } from './quality.js'
 import type { LayerReport, RunReports, StepReport } from './step-reports.js'
+import { weightBytes } from './weight-bytes.js'
 
 /** A part of a result, in weights and bytes. */
 export interface Share {
@@ -54,8 +55,6 @@ interface Run {
   readonly small: Model
   readonly path: string
   readonly saved: SavedModel
-  readonly bytesBefore: number
-  readonly provenance: readonly Provenance[]
   readonly reports: RunReports
   readonly seconds: number
   readonly quality: Quality | undefined
@@ -98,7 +97,9 @@ export const leftText = ({ why, names, bytes }: LeftAlone): string =>
 
 /** Puts together what is said of a run. */
 export const resultOf = async (run: Run): Promise<CompressionResult> => {
-  const { model, small, path, saved, bytesBefore, provenance, reports, seconds, quality } = run
+  const { model, small, path, saved, reports, seconds, quality } = run
+  const bytesBefore = await weightBytes(path)
+  const provenance = (small.provenance ?? []).slice(model.provenance?.length ?? 0)
   const cut = networkCut(model, small)
   const { parameters } = sizeOfModel(cut ? small : model)
   const touched = new Set([...reports.touched(), ...cutSites(model, small)])
