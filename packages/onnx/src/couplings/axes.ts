@@ -20,6 +20,9 @@ export interface Axis {
   readonly runs: readonly Run[]
 }
 
+/** An extent that a graph asks for when it runs: a number, or the axis that has it. */
+export type Extent = number | Axis
+
 export type Axes = readonly Axis[]
 
 export const plain = (extent?: number): Axis => ({ extent, runs: [] })

@@ -1,8 +1,7 @@
 import type { Member } from '@tersor/core'
 import type { OnnxTensor } from '../file/tensors.js'
 import type { NodeProto } from '../file/schema/onnx-ml_pb.js'
-import type { Extent } from './rules/extents.js'
-import { join, plain, protect, type Axes, type Axis, type Units } from './axes.js'
+import { join, plain, protect, type Axes, type Axis, type Extent, type Units } from './axes.js'
 
 export type Role = Member['role']
 

@@ -1,10 +1,7 @@
 import { numberOf, numbersOf } from '../../file/attributes.js'
 import type { NodeProto } from '../../file/schema/onnx-ml_pb.js'
-import { placeOf, type Axis } from '../axes.js'
+import { placeOf, type Extent } from '../axes.js'
 import type { Scope } from '../scope.js'
-
-/** An extent that a graph asks for when it runs: a number, or the axis that has it. */
-export type Extent = number | Axis
 
 /** How an operator moves extents; undefined where it does anything else with them. */
 type ExtentRule = (node: NodeProto, scope: Scope) => readonly Extent[] | undefined

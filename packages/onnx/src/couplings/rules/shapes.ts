@@ -1,8 +1,7 @@
 import { numberOf, numbersOf } from '../../file/attributes.js'
 import type { NodeProto } from '../../file/schema/onnx-ml_pb.js'
-import { join, merged, parted, placeOf, plain, protect, runsOf, type Axes, type Axis } from '../axes.js'
+import { join, merged, parted, placeOf, plain, protect, runsOf, type Axes, type Axis, type Extent } from '../axes.js'
 import type { Rule, Scope } from '../scope.js'
-import type { Extent } from './extents.js'
 
 const UNKNOWN = 'its input has no known axes'
 
