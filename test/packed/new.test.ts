@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { cp, mkdir, mkdtemp, readdir, readFile, readlink, rm, symlink } from 'node:fs/promises'
+import { cp, mkdir, mkdtemp, readdir, readFile, readlink, rm, stat, symlink } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { promisify } from 'node:util'
@@ -36,6 +36,11 @@ const linkModules = async (): Promise<void> => {
     if (name === '@tersor' || name === '.cache') continue
     const link = await readlink(join(from, name)).catch(() => undefined)
     await symlink(link ?? join(from, name), join(copy, 'node_modules', name))
+  }
+  // and what npm installed beside a package alone
+  for (const name of await readdir(join(ROOT, 'packages'))) {
+    const own = join(ROOT, 'packages', name, 'node_modules')
+    if (await stat(own).catch(() => undefined)) await symlink(own, join(copy, 'packages', name, 'node_modules'))
   }
 }
 
