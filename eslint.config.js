@@ -12,7 +12,7 @@ const noTraps = [
   {
     object: 'tf',
     property: 'addN',
-    message: 'Use sumOf of @tersor/kernels: with more than seven tensors WebGPU drops what stands beside it.',
+    message: 'Use addTensors of @tersor/kernels: with more than seven tensors WebGPU drops what stands beside it.',
   },
 ]
 

@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url'
 
 const here = dirname(fileURLToPath(import.meta.url))
 const CHROMIUM = process.env['TERSOR_CHROMIUM'] ?? '/usr/bin/chromium'
-const KERNELS = ['linear-algebra', 'hadamard', 'k-means', 'blocks', 'sparse-mat-mul', 'sum-of']
+const KERNELS = ['linear-algebra', 'hadamard', 'k-means', 'blocks', 'sparse-mat-mul', 'add-tensors']
 const TESTS = [
   'core/src/codecs',
   'core/src/pack',

@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { sumOf } from '@tersor/kernels/sum-of'
+import { addTensors } from '@tersor/kernels/add-tensors'
 import { defineTerm, required, texts } from '@tersor/core'
 import { embedded, normalized, sameButChannels } from './places.js'
 
@@ -32,7 +32,7 @@ export const attentionTransfer = defineTerm({
   make: ({ student: own, teacher: taught }) => ({
     places: { student: own, teacher: taught },
     loss: ({ student, teacher }) =>
-      sumOf(
+      addTensors(
         own.map((place, i) => {
           const [s, t] = [student.at(place), teacher.at(taught[i])]
           sameButChannels('attention-transfer', s, t)

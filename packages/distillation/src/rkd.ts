@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { sumOf } from '@tersor/kernels/sum-of'
+import { addTensors } from '@tersor/kernels/add-tensors'
 import { defineTerm, number } from '@tersor/core'
 import { askingFor, embedded, normalized, pairAt, PLACES, rootOf } from './places.js'
 
@@ -45,7 +45,7 @@ export const rkd = defineTerm({
       const [s, t] = pairAt(scene, places).map(embedded)
       const distances = distance > 0 ? [tf.mul(huber(tf.sub(distancesOf(s), distancesOf(t))), distance)] : []
       const angles = angle > 0 ? [tf.mul(huber(tf.sub(anglesOf(s), anglesOf(t))), angle)] : []
-      return sumOf([...distances, ...angles, tf.scalar(0)]) as tf.Scalar
+      return addTensors([...distances, ...angles, tf.scalar(0)]) as tf.Scalar
     },
   }),
 })

@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { sumOf } from './sum-of.js'
+import { addTensors } from './add-tensors.js'
 
 /** Columns of a panel, more or less: narrower ones save little and make small products. */
 const WIDTH = 512
@@ -44,7 +44,7 @@ export const quadraticForm = (matrix: tf.Tensor2D, width = WIDTH): QuadraticForm
         const sums = panels.map(({ start, end, values }) =>
           tf.sum<tf.Scalar>(tf.mul(tf.matMul(columns(0, end), values), columns(start, end))),
         )
-        return sumOf(sums)
+        return addTensors(sums)
       }),
     dispose: () => tf.dispose(panels.map(({ values }) => values)),
   }

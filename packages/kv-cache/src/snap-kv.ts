@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { sumOf } from '@tersor/kernels/sum-of'
+import { addTensors } from '@tersor/kernels/add-tensors'
 import { definePolicy, integer } from '@tersor/core'
 import { budgetOptions, refusedBudget } from './budget.js'
 import { scored } from './scored.js'
@@ -10,7 +10,7 @@ const pooled = (x: tf.Tensor, kernel: number): tf.Tensor => {
   const before = Math.floor((kernel - 1) / 2)
   const padded = tf.pad(x, [[0, 0], [before, kernel - 1 - before]]) // prettier-ignore
   const shifted = Array.from({ length: kernel }, (_, shift) => tf.slice(padded, [0, shift], [-1, entries]))
-  return tf.div(sumOf(shifted), kernel)
+  return tf.div(addTensors(shifted), kernel)
 }
 
 /**

@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { sumOf } from '@tersor/kernels/sum-of'
+import { addTensors } from '@tersor/kernels/add-tensors'
 import { HIDDEN_FROM_SIGHT } from '@tersor/kernels/hidden-from-sight'
 import { softCap } from '@tersor/kernels/soft-cap'
 import { attendCodes, type Held } from './attend-codes.js'
@@ -78,5 +78,5 @@ export const attendHeld = (q: tf.Tensor3D, held: Held, cap: number | null): tf.T
   const widths = segments.map(({ width }) => width)
   const each = segments.length === 1 ? [shares] : (tf.split(shares, widths, 2) as tf.Tensor3D[])
   const mixed = segments.map((segment, i) => amongAll(segment.mix(rowsOf(each[i], segment)), segment, rows, 0))
-  return mixed.length === 1 ? mixed[0] : sumOf(mixed)
+  return mixed.length === 1 ? mixed[0] : addTensors(mixed)
 }

@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { sumOf } from '@tersor/kernels/sum-of'
+import { addTensors } from '@tersor/kernels/add-tensors'
 import { DTYPES, encoded, fromFloat32, type Dense, type Encoded, type Parameter } from '@tersor/tensor'
 import { decode } from '../model/decode.js'
 import type { Clock, Moment } from './moment.js'
@@ -52,7 +52,7 @@ export const leaf = (name: string, parameter: Dense): TrainedNode => {
 /** Where several nodes add to the loss. */
 const penalties = (nodes: readonly TrainedNode[]): Pick<TrainedNode, 'penalty'> => {
   const own = nodes.flatMap(node => (node.penalty ? [node.penalty] : []))
-  return own.length === 0 ? {} : { penalty: moment => sumOf(own.map(penalty => penalty(moment))) as tf.Scalar }
+  return own.length === 0 ? {} : { penalty: moment => addTensors(own.map(penalty => penalty(moment))) as tf.Scalar }
 }
 
 /** A tree over nodes: what they are is decoded by its codec, and stored under it. */

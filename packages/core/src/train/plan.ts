@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { sumOf } from '@tersor/kernels/sum-of'
+import { addTensors } from '@tersor/kernels/add-tensors'
 import { CompressionError } from '@tersor/tensor'
 import { disposeBackward, tensorsOf, type Backward } from './backward.js'
 import { jointNorm } from './joint-norm.js'
@@ -32,7 +32,7 @@ export const once: Plan = Object.freeze<Plan>({ name: 'once', step: run => run.o
 
 /** Means of losses and gradients of parts of the same size; what they were made of is freed. */
 const meanOf = (parts: readonly Backward[]): Backward => {
-  const mean = (tensors: readonly tf.Tensor[]): tf.Tensor => tf.tidy(() => tf.div(sumOf(tensors), tensors.length))
+  const mean = (tensors: readonly tf.Tensor[]): tf.Tensor => tf.tidy(() => tf.div(addTensors(tensors), tensors.length))
   const loss = mean(parts.map(part => part.loss)) as tf.Scalar
   const gradients = parts[0].gradients.map((_, i) => mean(parts.map(part => part.gradients[i])))
   parts.forEach(part => disposeBackward({ ...part, told: [] }))

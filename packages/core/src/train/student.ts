@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { sumOf } from '@tersor/kernels/sum-of'
+import { addTensors } from '@tersor/kernels/add-tensors'
 import type { Env, Model, Statistics, Weights } from '../model/model.js'
 import { loadModel, type LoadedWeights } from '../model/load.js'
 import type { Rng } from '../run/rng.js'
@@ -167,7 +167,7 @@ const methodsOf = (stage: Stage, owned: readonly OwnedTerm[]): Omit<Student, 'pa
   return {
     given,
     weights: moment => weightsIn(parameters, moment),
-    loss: (batch, moment, teacher) => sumOf(partsOf(stage, owned, batch, moment, teacher).map(({ value }) => value)) as tf.Scalar,
+    loss: (batch, moment, teacher) => addTensors(partsOf(stage, owned, batch, moment, teacher).map(({ value }) => value)) as tf.Scalar,
     between: (clock, told) => {
       followStatistics(norms, variables, told)
       for (const { constrain } of parameters) constrain?.(clock)

@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { sumOf } from '@tersor/kernels/sum-of'
+import { addTensors } from '@tersor/kernels/add-tensors'
 import type { Env, Site } from '@tersor/core'
 import { project } from './attention.js'
 import type { Experts } from './llama-architectures.js'
@@ -52,7 +52,7 @@ const mixture = (x: tf.Tensor, sites: Extract<FeedForwardSites, { router: string
     const y = gated(tf.mul(x, column(taken, index)), expert, chosen.feedForward, env, config)
     return tf.mul(y, column(shares, index))
   })
-  return sumOf(outputs)
+  return addTensors(outputs)
 }
 
 /** The feed-forward network of a block of the Llama family, so wide where it has no experts; x: (rows, hidden). */

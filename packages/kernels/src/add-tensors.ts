@@ -7,7 +7,7 @@ const AT_ONCE = 7
  * a + b + c + …, in this order, of tensors of one shape. tfjs's addN makes one program of all: with more than seven WebGPU refuses it, and with
  * it, without a word, all that was submitted beside it.
  */
-export const sumOf = <T extends tf.Tensor>(tensors: readonly T[]): T =>
+export const addTensors = <T extends tf.Tensor>(tensors: readonly T[]): T =>
   tf.tidy(() => {
     /* eslint-disable no-restricted-properties -- the one place that may */
     let sum = tf.addN(tensors.slice(0, AT_ONCE))
