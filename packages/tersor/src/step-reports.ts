@@ -1,4 +1,4 @@
-import { inputNames, sitesOf, type ProgressEvent } from '@tersor/core'
+import { biasNameOf, inputNames, sitesOf, type ProgressEvent } from '@tersor/core'
 import type { OpenedModel } from '@tersor/models/open-model'
 
 /** What a step did of a run. */
@@ -43,11 +43,7 @@ export interface RunReports {
 
 /** Sites by the names of their weights, biases and grids of inputs. */
 const sitesByParameter = (model: OpenedModel): ReadonlyMap<string, string> =>
-  new Map(
-    sitesOf(model).flatMap(site =>
-      [site.weight, site.bias ?? `${site.name}.bias`, ...inputNames(site)].map(name => [name, site.name] as const),
-    ),
-  )
+  new Map(sitesOf(model).flatMap(site => [site.weight, biasNameOf(site), ...inputNames(site)].map(name => [name, site.name] as const)))
 
 /** Gathers what the steps of a run on a model do. */
 export const runReports = (model: OpenedModel): RunReports => {

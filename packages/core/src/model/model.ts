@@ -204,5 +204,8 @@ export const siteInput = (site: Site, input: Tensor, env: Env): Tensor => {
   return x
 }
 
+/** The name of a site's bias, where it has one. */
+export const biasNameOf = ({ name, bias }: Site): string => bias ?? `${name}.bias`
+
 /** All sites of a model, in order. */
 export const sitesOf = (model: Model): readonly Site[] => model.stages.flatMap(stage => stage.sites)

@@ -1,6 +1,7 @@
 import { CompressionError } from '@tersor/tensor'
 import type { Change, Coupling, Selection } from '../model/coupling.js'
 import type { Model } from '../model/model.js'
+import { inTheirGroups } from './spans.js'
 
 /** Enough to see what is meant. */
 const LISTED = 4
@@ -35,9 +36,10 @@ export const groupsOf = ({ units, perGroup = units, within }: Coupling, keep: Se
 
 /** Each group that stays keeps as many as the others. */
 const checkGroups = (coupling: Coupling, kept: readonly number[], keep: Selection): void => {
-  const { name, perGroup } = coupling
+  const { name, units, perGroup } = coupling
   if (perGroup === undefined) return
-  const counts = groupsOf(coupling, keep).map(group => kept.filter(unit => Math.floor(unit / perGroup) === group).length)
+  const ofGroup = inTheirGroups(kept, perGroup, units / perGroup)
+  const counts = groupsOf(coupling, keep).map(group => ofGroup[group].length)
   const other = counts.findIndex(count => count !== counts[0])
   if (other < 0 && counts[0] > 0) return
   const what =

@@ -1,5 +1,6 @@
-import { CompressionError, fromFloat32, sizeOf, takeAlong, toFloat32, type Parameter } from '@tersor/tensor'
+import { CompressionError, takeAlong, type Parameter } from '@tersor/tensor'
 import type { Change, Coupling, Rescaling } from '../model/coupling.js'
+import { scaleChannels } from '../model/scale-channels.js'
 import { groupsOf } from './check-change.js'
 import { keptAlong, type Cut } from './spans.js'
 
@@ -56,17 +57,9 @@ const take = (name: string, parameter: Parameter, axis: number, kept: Int32Array
   throw refusal(name, codec.name, cut ?? 'its parts stand for all of it together')
 }
 
-/** (w + offset) · factor − offset at some channels of an axis. */
 const rescale = (name: string, parameter: Parameter, { channels, factor }: Cuts['rescaled'][number]): Parameter => {
   if (parameter.kind === 'encoded') throw refusal(name, parameter.codec.name, 'its channels would be multiplied')
-  const { axis, start = 0, count, offset = 0 } = channels
-  const { shape, dtype } = parameter
-  const values = toFloat32(parameter)
-  const inner = sizeOf(shape.slice(axis + 1))
-  const step = shape[axis] * inner
-  for (let row = start * inner; row < values.length; row += step)
-    for (let i = row; i < row + count * inner; i++) values[i] = (values[i] + offset) * factor - offset
-  return fromFloat32(values, dtype, shape)
+  return scaleChannels(parameter, channels, () => factor, parameter.dtype)
 }
 
 /** What a change makes of a parameter. Throws COMPOSITION for a tree whose codec cannot be cut there. */

@@ -46,13 +46,20 @@ const reorder = (
   )
 }
 
+/** Units in the order that they are given in, group by group, where so many stand side by side. */
+export const inTheirGroups = (units: readonly number[], perGroup: number, groups: number): readonly (readonly number[])[] => {
+  const all = Array.from({ length: groups }, (): number[] => [])
+  for (const unit of units) all[Math.floor(unit / perGroup)].push(unit)
+  return all
+}
+
 /** One coupling alone: within each repeat, and within each group where it has groups, its units come in their new order. */
 const applied = (positions: readonly number[], { coupling, span, kept }: Cut, extent: number): readonly number[] => {
   const { units, perGroup = units } = coupling
   const { start = 0, size = 1, count = units, stride = count * size } = span
   const unit = unitsAlong(span, units, extent)
   const groups = units / perGroup
-  const ofGroup = Array.from({ length: groups }, (_, group) => kept.filter(each => Math.floor(each / perGroup) === group))
+  const ofGroup = inTheirGroups(kept, perGroup, groups)
   const place = (position: number): number =>
     unit[position] < 0 ? -1 : Math.floor((position - start) / stride) * groups + Math.floor(unit[position] / perGroup)
   return reorder(positions, place, unit, at => ofGroup[at % groups])

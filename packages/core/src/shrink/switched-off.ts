@@ -20,7 +20,10 @@ const isSwitched = ({ kind }: Coupling, { role }: Member): boolean => role === '
 /** The units of a coupling that go: those that are not kept, and those of groups that go. */
 const goneOf = (coupling: Coupling, change: Change): ReadonlySet<number> => {
   const kept = keptUnits(coupling, change)
-  return new Set(kept ? Array.from({ length: coupling.units }, (_, unit) => unit).filter(unit => !kept.includes(unit)) : [])
+  if (!kept) return new Set()
+  const gone = new Set(Array.from({ length: coupling.units }, (_, unit) => unit))
+  kept.forEach(unit => gone.delete(unit))
+  return gone
 }
 
 const clearedOf = ({ params, couplings = [] }: Model, change: Change): ReadonlyMap<string, readonly Cleared[]> => {

@@ -1,9 +1,11 @@
 import * as tf from '@tensorflow/tfjs-core'
 import {
+  biasNameOf,
   decode,
   definePass,
   fraction,
   shrink,
+  sitesOf,
   texts,
   unitsAlong,
   type Context,
@@ -77,10 +79,11 @@ const compensated = async (
   seen: readonly ReadChannels[],
 ): Promise<ReadonlyMap<string, Parameter>> => {
   const readings = readingsOf(couplings)
+  const own = new Set(params.names())
   const changed = new Map<string, Parameter>()
   for (const { site, mean } of seen) {
-    const bias = site.bias ?? `${site.name}.bias`
-    if (!params.names().includes(bias)) continue
+    const bias = biasNameOf(site)
+    if (!own.has(bias)) continue
     const lost = Float32Array.from(mean, () => 0)
     for (const { coupling, member } of readingsAt(readings, site)) {
       const stays = new Set(keep.get(couplings[coupling].name))
@@ -103,7 +106,8 @@ const compensated = async (
 
 const withBiases = (model: Model, { emit }: Context): Model => {
   if (model.withBiases) return model.withBiases()
-  const hasBias = model.stages.some(({ sites }) => sites.some(({ name, bias }) => model.params.names().includes(bias ?? `${name}.bias`)))
+  const own = new Set(model.params.names())
+  const hasBias = sitesOf(model).some(site => own.has(biasNameOf(site)))
   if (!hasBias)
     emit({ type: 'warning', pass: NAME, message: 'layers of this network can have no biases, so what is cut is not made up for' })
   return model

@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core'
 import {
+  biasNameOf,
   decode,
   definePass,
   sitesOf,
@@ -38,7 +39,7 @@ interface Biased {
 const correctable = (model: Model, { source }: Context): readonly Biased[] => {
   const [names, before] = [new Set(model.params.names()), new Set(source.params.names())]
   const compressed = sitesOf(model).filter(({ kind, weight }) => kind !== 'embedding' && model.params.info(weight).codec !== undefined)
-  const found = compressed.map(site => ({ site, bias: site.bias ?? `${site.name}.bias` })).filter(({ bias }) => names.has(bias))
+  const found = compressed.map(site => ({ site, bias: biasNameOf(site) })).filter(({ bias }) => names.has(bias))
   if (found.length === 0)
     throw refuse(
       `${NAME} found no compressed weight with a bias.`,
