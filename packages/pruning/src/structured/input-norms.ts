@@ -1,6 +1,14 @@
 import * as tf from '@tensorflow/tfjs-core'
 import type { Calibration, Coupling, Member, Site } from '@tersor/core'
 
+/** Where importance by what is read of units comes from. */
+export const MURALIDHARAN = {
+  title: 'Compact Language Models via Pruning and Knowledge Distillation',
+  authors: 'Muralidharan et al.',
+  year: 2024,
+  url: 'https://arxiv.org/abs/2407.14679',
+} as const
+
 /** A site that reads units, and how many channels side by side make one of them. */
 export interface Reading {
   readonly coupling: number

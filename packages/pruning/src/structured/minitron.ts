@@ -1,5 +1,6 @@
 import { definePass, fraction, shrink, type Coupling, type Selection } from '@tersor/core'
 import { blockInfluence, leastInfluential } from './block-influence.js'
+import { MURALIDHARAN } from './input-norms.js'
 import { selectUnits } from './selection.js'
 import { couplingsOf } from './structured.js'
 import { unitActivation } from './unit-activation.js'
@@ -16,12 +17,7 @@ const share = (doc: string, initial = 1) => fraction({ inclusive: true, default:
 export const minitron = definePass({
   name: NAME,
   summary: 'cuts width and depth in one go by what units give over calibration',
-  paper: {
-    title: 'Compact Language Models via Pruning and Knowledge Distillation',
-    authors: 'Muralidharan et al.',
-    year: 2024,
-    url: 'https://arxiv.org/abs/2407.14679',
-  },
+  paper: MURALIDHARAN,
   differs:
     'a batch of calibration stands for a sequence; importance is estimated once for all axes; the heads that are left take over nothing of those that go',
   options: {

@@ -1,7 +1,7 @@
 import type { Tensor } from '@tensorflow/tfjs-core'
 import { eachSiteStatistics, type Site } from '@tersor/core'
 import { CompressionError } from '@tersor/tensor'
-import { inputNorms, normsAlong, readingsAt, readingsOf } from './input-norms.js'
+import { inputNorms, MURALIDHARAN, normsAlong, readingsAt, readingsOf } from './input-norms.js'
 import { meanOfMembers, toUnits } from './summed-scores.js'
 import { defineUnitScore } from './unit-score.js'
 
@@ -13,12 +13,7 @@ import { defineUnitScore } from './unit-score.js'
 export const unitActivation = defineUnitScore({
   name: 'unit-activation',
   summary: 'scores units by the norm of what is read of them over calibration',
-  paper: {
-    title: 'Compact Language Models via Pruning and Knowledge Distillation',
-    authors: 'Muralidharan et al.',
-    year: 2024,
-    url: 'https://arxiv.org/abs/2407.14679',
-  },
+  paper: MURALIDHARAN,
   differs:
     'a batch of calibration stands for a sequence; channels of the stream are judged where they are read behind norms, each layer equally',
   options: {},
