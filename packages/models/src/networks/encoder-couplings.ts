@@ -1,7 +1,8 @@
 import type { Block, Change, Coupling, Member, Model, Remade, Rescaling, Site } from '@tersor/core'
 import type { ParameterStore } from '@tersor/tensor'
 import { badField, extent, perBlock, uniform } from './config-fields.js'
-import { axisMembers, goneWith, stayingLayers, type Place } from './coupled-axes.js'
+import { axisMembers, goneWith, leftOf, stayingLayers, type Place } from './coupled-axes.js'
+import { outputsOf } from './free-channels.js'
 import { biasOf } from './layers.js'
 import type { RawConfig } from './raw-config.js'
 
@@ -52,9 +53,8 @@ const reads = (site: Site, span: object = {}): Member => ({ parameter: site.weig
 /** Whole heads, and the channels that all heads of a block have: these are read by queries as far as keys go, by the output as far as values do. */
 const attentionCouplings = ({ name, widths: { heads, size }, query, key, value, output }: CoupledBlock): readonly Coupling[] => {
   const each = { repeats: heads, stride: size }
-  const rescaled: readonly Rescaling[] = rows(query, 'reads', {}).map(({ parameter, axis, start = 0 }) => ({
-    ...{ parameter, axis, start, count: heads * size, power: 1 / 2 },
-  }))
+  const queries = outputsOf({ ...query, count: heads * size, bias: true })
+  const rescaled: readonly Rescaling[] = queries.map(channels => ({ ...channels, power: 1 / 2 }))
   return [
     {
       ...{ name: `${name}.attention.heads`, kind: 'heads', units: heads },
@@ -127,8 +127,6 @@ export const encoderBlocks = (blocks: readonly CoupledBlock[], normsStay: boolea
         : []),
     ]
   })
-
-const leftOf = (name: string, all: number, { keep }: Change): number => keep?.get(name)?.length ?? all
 
 /** A config behind a change: lists where blocks differ, and `head_dim` where heads times their size is no more the width of the stream. */
 const changedConfig = (

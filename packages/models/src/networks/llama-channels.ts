@@ -1,17 +1,25 @@
 import type { Channels, Residual, Rotation, Scaling, Site } from '@tersor/core'
 import { inputsOf, linearScaling, normScaling, outputsOf, valueRotation, type Rows } from './free-channels.js'
-import type { BlockWidths, LlamaConfig } from './llama-config.js'
+import type { LlamaConfig } from './llama-config.js'
 import { blockNames, EMBEDDING, FINAL_NORM, headSite, partsOf, type FeedForwardSites, type GatedSites } from './llama-parameters.js'
 
-type Names = ReturnType<typeof blockNames>
-
-/** The value projection: a weight of its own, or the last rows of the fused one. */
-const valuesOf = ({ attention: { inputs } }: Names, { heads, keyValueHeads }: BlockWidths, { headSize, biases }: LlamaConfig): Rows => {
-  const before = inputs.length === 1 ? (heads + keyValueHeads) * headSize : 0
-  return { site: inputs[inputs.length - 1], start: before, count: keyValueHeads * headSize, bias: biases.queryKeyValue }
+/** Queries, keys and values, wherever they stand: each in a weight of its own, or behind each other in one. */
+export const projections = (layer: number, config: LlamaConfig) => {
+  const { inputs, output } = blockNames(layer, config).attention
+  const { heads, keyValueHeads } = config.widths[layer]
+  const [q, k, v] = inputs.length === 1 ? [inputs[0], inputs[0], inputs[0]] : inputs
+  const starts = inputs.length === 1 ? [0, heads, heads + keyValueHeads].map(count => count * config.headSize) : [0, 0, 0]
+  return { q: { site: q, start: starts[0] }, k: { site: k, start: starts[1] }, v: { site: v, start: starts[2] }, output }
 }
 
-const expertsOf = (sites: FeedForwardSites): readonly GatedSites[] => ('router' in sites ? sites.experts : [sites])
+/** The channels of the value projection. */
+const valuesOf = (layer: number, config: LlamaConfig): Rows => ({
+  ...projections(layer, config).v,
+  ...{ count: config.widths[layer].keyValueHeads * config.headSize, bias: config.biases.queryKeyValue },
+})
+
+/** The one feed-forward network, or all experts. */
+export const gatedOf = (sites: FeedForwardSites): readonly GatedSites[] => ('router' in sites ? sites.experts : [sites])
 
 /** What the experts' router reads besides its sites. */
 const routerOf = (sites: FeedForwardSites, hidden: number): readonly Channels[] =>
@@ -24,11 +32,11 @@ export const blockScalings = (layer: number, config: LlamaConfig): readonly Scal
   const { heads, keyValueHeads, feedForward } = config.widths[layer]
   const { attends, feeds } = partsOf(layer, config)
   const width = experts[layer]?.feedForward ?? feedForward
-  const gated = expertsOf(names.feedForward)
+  const gated = gatedOf(names.feedForward)
   const behind = (norm: string, sites: readonly Site[]): Scaling => normScaling([norm], hidden, sites, normOffset)
   const attention = (): readonly Scaling[] => [
     behind(names.attentionNorm, names.attention.inputs),
-    ...(heads === keyValueHeads ? [linearScaling(valuesOf(names, config.widths[layer], config), names.attention.output)] : []),
+    ...(heads === keyValueHeads ? [linearScaling(valuesOf(layer, config), names.attention.output)] : []),
   ]
   const network = (): readonly Scaling[] => [
     {
@@ -48,10 +56,9 @@ export const blockScalings = (layer: number, config: LlamaConfig): readonly Scal
 
 /** The values of each head. */
 export const blockRotations = (layer: number, config: LlamaConfig): readonly Rotation[] => {
-  const names = blockNames(layer, config)
-  const widths = config.widths[layer]
   if (!partsOf(layer, config).attends) return []
-  return [valueRotation(config.headSize, valuesOf(names, widths, config), names.attention.output, widths.heads * config.headSize)]
+  const { headSize, widths } = config
+  return [valueRotation(headSize, valuesOf(layer, config), blockNames(layer, config).attention.output, widths[layer].heads * headSize)]
 }
 
 /** The residual stream; undefined where what is added to it is normalised first, since weights of those norms cannot move. */
@@ -68,7 +75,7 @@ export const residualOf = (config: LlamaConfig): Residual | undefined => {
       { parameter: EMBEDDING.weight, axis: 1, count: hidden },
       ...blocks.flatMap(({ attention, feedForward, attends, feeds }) => [
         ...(attends ? written(attention.output, biases.output) : []),
-        ...(feeds ? expertsOf(feedForward).flatMap(({ down }) => written(down, biases.feedForward)) : []),
+        ...(feeds ? gatedOf(feedForward).flatMap(({ down }) => written(down, biases.feedForward)) : []),
       ]),
     ],
     norms: [
@@ -79,7 +86,7 @@ export const residualOf = (config: LlamaConfig): Residual | undefined => {
               {
                 weight: norm(feedForwardNorm),
                 readers: [
-                  ...expertsOf(feedForward).flatMap(({ inputs }) => inputs.map(site => inputsOf(site, hidden))),
+                  ...gatedOf(feedForward).flatMap(({ inputs }) => inputs.map(site => inputsOf(site, hidden))),
                   ...routerOf(feedForward, hidden),
                 ],
               },

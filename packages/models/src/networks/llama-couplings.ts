@@ -1,20 +1,11 @@
 import type { Block, Coupling, Member, Rescaling, Site } from '@tersor/core'
 import type { LlamaConfig } from './llama-config.js'
+import { gatedOf, projections } from './llama-channels.js'
 import { blockNames, blockParameters, EMBEDDING, FINAL_NORM, headSite, partsOf, type GatedSites } from './llama-parameters.js'
 import { axisMembers, type Place } from './coupled-axes.js'
+import { outputsOf } from './free-channels.js'
 
 type Names = ReturnType<typeof blockNames>
-
-const gatedOf = ({ feedForward }: Names): readonly GatedSites[] => ('router' in feedForward ? feedForward.experts : [feedForward])
-
-/** Queries, keys and values, wherever they stand: each in a weight of its own, or behind each other in one. */
-const projections = (layer: number, config: LlamaConfig) => {
-  const { inputs, output } = blockNames(layer, config).attention
-  const { heads, keyValueHeads } = config.widths[layer]
-  const [q, k, v] = inputs.length === 1 ? [inputs[0], inputs[0], inputs[0]] : inputs
-  const starts = inputs.length === 1 ? [0, heads, heads + keyValueHeads].map(count => count * config.headSize) : [0, 0, 0]
-  return { q: { site: q, start: starts[0] }, k: { site: k, start: starts[1] }, v: { site: v, start: starts[2] }, output }
-}
 
 /** Key heads with the query heads that look at them, and query heads within these. */
 const headCouplings = (layer: number, config: LlamaConfig): readonly Coupling[] => {
@@ -86,7 +77,7 @@ const streamMembers = (layer: number, config: LlamaConfig): readonly Member[] =>
   const { attention, feedForward } = names
   const network = (): readonly Member[] => [
     ...('router' in feedForward ? [read(feedForward.router)] : []),
-    ...gatedOf(names).flatMap(({ inputs, down }) => [
+    ...gatedOf(feedForward).flatMap(({ inputs, down }) => [
       ...inputs.map(site => read(site.weight)),
       ...written(down, config.biases.feedForward),
     ]),
@@ -116,9 +107,7 @@ const streamRescaled = (config: LlamaConfig): readonly Rescaling[] => {
     const { q, k } = projections(layer, config)
     const { heads, keyValueHeads } = config.widths[layer]
     const rows = ({ site, start }: Place, count: number): readonly Rescaling[] =>
-      axisMembers({ site, start, bias: biases.queryKeyValue }, 'writes').map(({ parameter, axis }) => ({
-        ...{ parameter, axis, start, count: count * headSize, power },
-      }))
+      outputsOf({ site, start, count: count * headSize, bias: biases.queryKeyValue }).map(channels => ({ ...channels, power }))
     return [...rows(q, heads), ...rows(k, keyValueHeads)]
   }
   return [
@@ -163,7 +152,7 @@ export const llamaBlocks = (config: LlamaConfig): readonly Block[] =>
     const output = attends ? silencers([names.attention.output], config.biases.output) : []
     const downs = feeds
       ? silencers(
-          gatedOf(names).map(({ down }) => down),
+          gatedOf(names.feedForward).map(({ down }) => down),
           config.biases.feedForward,
         )
       : []

@@ -1,7 +1,7 @@
 import type { Block, Change, Model, Remade } from '@tersor/core'
 import type { ParameterStore } from '@tersor/tensor'
 import { uniform } from './config-fields.js'
-import { goneWith, stayingLayers } from './coupled-axes.js'
+import { goneWith, leftOf, stayingLayers } from './coupled-axes.js'
 import type { LlamaConfig } from './llama-config.js'
 import { blockNames, partsOf } from './llama-parameters.js'
 import type { RawConfig } from './raw-config.js'
@@ -13,9 +13,6 @@ interface Left {
   readonly feedForward: number
   readonly experts: number
 }
-
-/** How many units of a coupling stay; all where it is not named. */
-const leftOf = (name: string, all: number, { keep }: Change): number => keep?.get(name)?.length ?? all
 
 const attentionLeft = (layer: number, config: LlamaConfig, change: Change) => {
   const { heads, keyValueHeads } = config.widths[layer]
@@ -95,17 +92,20 @@ const renamer = (config: LlamaConfig, blocks: readonly Block[], change: Change):
   const isGone = goneWith(blocks, change.without ?? new Set())
   const layers = stayingLayers(config.layers, layer => blockNames(layer, config).name, change)
   const places = new Map(layers.map((layer, place) => [layer, place]))
+  const experts = layers.map(layer => {
+    const chosen = config.experts[layer]
+    return chosen && change.keep?.get(`${blockNames(layer, config).name}.${chosen.place}.experts`)
+  })
   return name => {
     const found = LAYER.exec(name)
     if (!found) return name
-    const layer = Number(found[1])
-    if (!places.has(layer) || isGone(name)) return undefined
-    const chosen = config.experts[layer]
-    const kept = chosen && change.keep?.get(`${blockNames(layer, config).name}.${chosen.place}.experts`)
+    const place = places.get(Number(found[1]))
+    if (place === undefined || isGone(name)) return undefined
+    const kept = experts[place]
     const expert = kept && EXPERT.exec(name)
     const at = expert ? kept.indexOf(Number(expert[1])) : 0
     if (at < 0) return undefined
-    const renamed = name.replace(LAYER, `model.layers.${places.get(layer)}.`)
+    const renamed = name.replace(LAYER, `model.layers.${place}.`)
     return expert ? renamed.replace(EXPERT, `.experts.${at}.`) : renamed
   }
 }

@@ -1,3 +1,5 @@
+import { sizeOf } from '@tersor/tensor'
+
 /** Units that stand on axes of values and weights, and go from all of them together. */
 export interface Units {
   readonly count: number
@@ -103,10 +105,12 @@ export const merged = (axes: Axes, what: string): Axis => {
 /** One axis as several: units may stand on one of them alone, side by side. */
 export const parted = (axis: Axis, extents: readonly number[], what: string): Axes => {
   const [run] = axis.runs
-  const of = (from: number, to?: number): number => extents.slice(from, to).reduce((all, each) => all * each, 1)
   const at =
     axis.runs.length === 1 && run.units
-      ? extents.findIndex((extent, i) => extent === run.units!.count && of(0, i) === run.repeats && of(i + 1) === run.size)
+      ? extents.findIndex(
+          (extent, i) =>
+            extent === run.units!.count && sizeOf(extents.slice(0, i)) === run.repeats && sizeOf(extents.slice(i + 1)) === run.size,
+        )
       : -1
   if (at < 0) protect(axis, `${what} parts them`)
   return extents.map((extent, i) => (i === at ? { extent, runs: [{ units: run.units!, size: 1, repeats: 1 }] } : plain(extent)))

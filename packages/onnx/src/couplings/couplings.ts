@@ -17,6 +17,9 @@ const spanOf = (start: number, size: number, repeats: number) => ({
   ...(repeats > 1 ? { repeats } : {}),
 })
 
+/** In which order a coupling lists its members. */
+const ROLES: readonly Member['role'][] = ['writes', 'carries', 'reads']
+
 /** Where units stand on weights, by their roots. */
 const membersOf = ({ weights: { bound } }: Labels): ReadonlyMap<Units, readonly Member[]> => {
   const members = new Map<Units, Member[]>()
@@ -53,8 +56,7 @@ export const couplingsOf = (labels: Labels): GraphCouplings => {
     const kind = weights.shapeOf(weight)!.length > 2 ? 'channels' : 'neurons'
     const name = freeName(`${weight}.${kind}`, names)
     names.add(name)
-    const order: readonly Member['role'][] = ['writes', 'carries', 'reads']
-    const sorted = order.flatMap(role => all.filter(member => member.role === role))
+    const sorted = ROLES.flatMap(role => all.filter(member => member.role === role))
     const coupling: Coupling = { name, kind, units: units.count, members: sorted }
     couplings.push(coupling)
     unitsOf.set(units, coupling)

@@ -1,5 +1,6 @@
-import { toFloat32 } from '@tersor/tensor'
+import { sizeOf, toFloat32 } from '@tersor/tensor'
 import { smallConstants, wholeNumbers } from '../file/fold.js'
+import { tensorTypeOf } from '../file/model.js'
 import type { Onnx } from '../file/open.js'
 import type { GraphProto, NodeProto, ValueInfoProto } from '../file/schema/onnx-ml_pb.js'
 import { opsetOf } from '../file/sink-weights.js'
@@ -19,10 +20,8 @@ export interface Labels {
 }
 
 /** The axes of an input; those whose extents the caller chooses show when the graph runs. */
-const axesOfInput = ({ type }: ValueInfoProto): Axes | undefined => {
-  const shape = type?.value.case === 'tensorType' ? type.value.value.shape : undefined
-  return shape?.dim.map(({ value }) => plain(value.case === 'dimValue' && value.value > 0n ? Number(value.value) : undefined))
-}
+const axesOfInput = (input: ValueInfoProto): Axes | undefined =>
+  tensorTypeOf(input)?.shape?.dim.map(({ value }) => plain(value.case === 'dimValue' && value.value > 0n ? Number(value.value) : undefined))
 
 /** Most elements of a constant that shapes, paddings and factors have. */
 const FEW = 64
@@ -31,7 +30,7 @@ const smallNumbers =
   (constants: ReadonlyMap<string, OnnxTensor>): Scope['numbers'] =>
   name => {
     const tensor = constants.get(name ?? '')
-    if (!tensor || tensor.range || !tensor.dtype || tensor.stored || tensor.shape.reduce((a, b) => a * b, 1) > FEW) return undefined
+    if (!tensor || tensor.range || !tensor.dtype || tensor.stored || sizeOf(tensor.shape) > FEW) return undefined
     return tensor.dtype === 'f32' ? [...toFloat32(parameterOf(tensor, inlineBytes(tensor)))] : wholeNumbers(tensor)
   }
 

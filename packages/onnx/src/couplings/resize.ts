@@ -1,10 +1,11 @@
 import { clone } from '@bufbuild/protobuf'
 import { CompressionError, fromIntegers, type Shape } from '@tersor/tensor'
-import type { Coupling } from '@tersor/core'
+import type { Coupling, Member } from '@tersor/core'
 import { tensorHeader } from '../file/build.js'
 import { freeName } from '../file/free-name.js'
+import { tensorTypeOf } from '../file/model.js'
 import type { Onnx } from '../file/open.js'
-import { ModelProtoSchema, type GraphProto, type NodeProto, type ValueInfoProto } from '../file/schema/onnx-ml_pb.js'
+import { ModelProtoSchema, type GraphProto, type NodeProto } from '../file/schema/onnx-ml_pb.js'
 import { tensorOf, type OnnxTensor } from '../file/tensors.js'
 import { lengthOf, rootOf, type Axes, type Axis, type Units } from './axes.js'
 import { couplingsOf, type GraphCouplings } from './couplings.js'
@@ -23,9 +24,9 @@ const extentOf = ({ extent, runs }: Axis, count: Count): number | undefined =>
 const isCut = (axis: Axis, count: Count): boolean => axis.runs.length > 0 && extentOf(axis, count) !== axis.extent
 
 /** How many units of a coupling stayed, told by a weight on an axis of which it stands alone; all of them where none tells. */
-const countOf = ({ members, units }: Coupling, all: readonly Coupling[], before: Onnx['params'], after: NewShapes): number => {
+const countOf = ({ members, units }: Coupling, all: readonly Member[], before: Onnx['params'], after: NewShapes): number => {
   const isAlone = (parameter: string, axis: number): boolean =>
-    all.flatMap(each => each.members).filter(member => member.parameter === parameter && member.axis === axis).length === 1
+    all.filter(member => member.parameter === parameter && member.axis === axis).length === 1
   const span = members.find(({ parameter, axis }) => after.has(parameter) && isAlone(parameter, axis))
   if (!span) return units
   const { parameter, axis, size = 1, repeats = 1 } = span
@@ -34,7 +35,8 @@ const countOf = ({ members, units }: Coupling, all: readonly Coupling[], before:
 }
 
 const counting = ({ couplings, unitsOf }: GraphCouplings, { params }: Onnx, shapes: NewShapes): Count => {
-  const counts = new Map(couplings.map(coupling => [coupling, countOf(coupling, couplings, params, shapes)]))
+  const all = couplings.flatMap(({ members }) => members)
+  const counts = new Map(couplings.map(coupling => [coupling, countOf(coupling, all, params, shapes)]))
   return units => {
     const coupling = unitsOf.get(rootOf(units))
     return coupling ? counts.get(coupling)! : units.count
@@ -86,15 +88,13 @@ const rewriteConvolution: Rewrite = (node, { labels, count }) => {
 
 const REWRITES: Readonly<Record<string, Rewrite>> = { Reshape: rewriteReshape, Conv: rewriteConvolution }
 
-const declaredShape = ({ type }: ValueInfoProto) => (type?.value.case === 'tensorType' ? type.value.value.shape : undefined)
-
 /** What a graph declares of values: those whose extents changed are told by it no more, and weights among its inputs have their new ones. */
 const declare = (graph: GraphProto, { values }: Labels, shapes: NewShapes, count: Count): void => {
   const isSame = (axes: Axes | undefined): boolean => !axes?.some(axis => isCut(axis, count))
   graph.valueInfo = graph.valueInfo.filter(({ name }) => isSame(values.get(name)) && !shapes.has(name))
   for (const input of graph.input) {
     const shape = shapes.get(input.name)
-    declaredShape(input)?.dim.forEach((dim, axis) => {
+    tensorTypeOf(input)?.shape?.dim.forEach((dim, axis) => {
       if (shape) dim.value = { case: 'dimValue', value: BigInt(shape[axis]) }
     })
   }

@@ -1,5 +1,6 @@
 import { badFile } from '@tersor/formats/internal/files/bad-file'
 import { dtypeOf } from './data-types.js'
+import { tensorTypeOf } from './model.js'
 import { innerGraphs } from './subgraphs.js'
 import { TensorProto_DataType as Type, type GraphProto, type NodeProto, type ValueInfoProto } from './schema/onnx-ml_pb.js'
 
@@ -88,8 +89,9 @@ const checkOrder = (graph: GraphProto, outer: ReadonlySet<string>): void => {
 /** Element types that tensors of a running graph may have besides those of parameters. */
 const OTHER_TYPES: readonly number[] = [Type.STRING, Type.BOOL, Type.COMPLEX64, Type.COMPLEX128, Type.FLOAT8E4M3FNUZ, Type.FLOAT8E5M2FNUZ]
 
-const checkValue = (what: 'input' | 'output', { name, type }: ValueInfoProto): void => {
-  const tensor = type?.value.case === 'tensorType' ? type.value.value : undefined
+const checkValue = (what: 'input' | 'output', declared: ValueInfoProto): void => {
+  const { name } = declared
+  const tensor = tensorTypeOf(declared)
   if (!tensor) return // sequences and maps say what they are themselves
   if (dtypeOf(tensor.elemType) === undefined && !OTHER_TYPES.includes(tensor.elemType))
     throw badFile(`The graph's ${what} ${quoted(name)} has elements of type ${tensor.elemType}.`, BROKEN, { name })

@@ -42,6 +42,9 @@ export const valueInfo = ({ name, dtype, shape }: ValueInfo): ValueInfoProto => 
   return create(ValueInfoProtoSchema, { name, type: create(TypeProtoSchema, { value: { case: 'tensorType', value: tensor } }) })
 }
 
+/** What a model declares of a tensor; undefined for sequences and maps. */
+export const tensorTypeOf = ({ type }: ValueInfoProto) => (type?.value.case === 'tensorType' ? type.value.value : undefined)
+
 export interface ModelParts {
   readonly name: string
   readonly graph: GraphBuilder

@@ -12,8 +12,8 @@ export const usualGraph = async (
 ): Promise<string | undefined> => {
   const [first, ...others] = [...names].sort()
   if (others.length === 0) return first
-  const config = (await configOf(folder, fs)) as { readonly 'transformers.js_config'?: { readonly dtype?: unknown } } | undefined
-  const dtype = config?.['transformers.js_config']?.dtype
+  const config = (await configOf(folder, fs)) as { readonly 'transformers.js_config'?: { readonly dtype?: unknown } }
+  const dtype = config['transformers.js_config']?.dtype
   const usual = typeof dtype === 'string' ? `model${ENDS[dtype] ?? `_${dtype}`}.onnx` : undefined
   return usual !== undefined && names.includes(usual) ? usual : first
 }

@@ -1,3 +1,4 @@
+import { sizeOf } from '@tersor/tensor'
 import { numberOf, numbersOf } from '../../file/attributes.js'
 import type { NodeProto } from '../../file/schema/onnx-ml_pb.js'
 import { join, merged, parted, placeOf, plain, protect, runsOf, type Axes, type Axis, type Extent } from '../axes.js'
@@ -86,8 +87,6 @@ export const concat: Rule = (node, scope) => {
 
 /** No operator has an axis of this many: it stands for the one extent that the caller chooses. */
 const CHOSEN = 1_000_003
-
-const sizeOf = (extents: readonly number[]): number => extents.reduce((all, each) => all * each, 1)
 
 /** Both shapes in numbers; undefined where they cannot be the same elements whatever the caller chooses. */
 const known = (axes: Axes, wanted: readonly number[]): readonly [readonly number[], readonly number[]] | undefined => {
