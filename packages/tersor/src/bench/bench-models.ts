@@ -1,12 +1,11 @@
 import { sizeOfModel } from '@tersor/evaluation/size-of-model'
-import type { ProgressEvent } from '@tersor/core'
 import { CompressionError } from '@tersor/tensor'
 import type { CompressionResult } from '../compression-result.js'
 import { distanceOf, measurerFor } from '../measures.js'
 import { makeStep } from '../methods.js'
 import { note, type Terminal } from '../output.js'
 import type { SweptModel } from '../swept-model.js'
-import { triedModel, type Trial } from '../tried-model.js'
+import { triedModel, type Trial, type TrialsHearing } from '../tried-model.js'
 import { weightBytes } from '../weight-bytes.js'
 import { withModel } from '../with-model.js'
 import { familyOf, type OwnResult, type Rival } from './families.js'
@@ -34,13 +33,6 @@ export interface BenchRow extends Omit<SweptModel, 'bitsPerWeight'> {
   readonly seconds?: number
 }
 
-/** Who hears of a bench, and may stop it. */
-export interface BenchHearing {
-  readonly signal: AbortSignal
-  readonly onProgress: (event: ProgressEvent) => void
-  readonly onAdvance: (done: number, of: number, steps: string) => void
-}
-
 /** The best first: those that lost least, then those that could not be made. */
 const inOrder = (rows: readonly BenchRow[]): readonly BenchRow[] => {
   const lossOf = (row: BenchRow): number => {
@@ -64,7 +56,7 @@ const rivalsOf = (terminal: Terminal, own: OwnResult | undefined, { against, cal
 }
 
 /** Tries one's own pipeline and then its rivals, and gives the rows. */
-const tried = async (terminal: Terminal, path: string, request: BenchRequest, hearing: BenchHearing, trial: Omit<Trial, 'look'>) => {
+const tried = async (terminal: Terminal, path: string, request: BenchRequest, hearing: TrialsHearing, trial: Omit<Trial, 'look'>) => {
   let seen: { readonly result: CompressionResult; readonly own?: OwnResult } | undefined
   const row = async (steps: readonly string[], own: boolean): Promise<BenchRow> => {
     seen = undefined
@@ -96,7 +88,7 @@ export const benchModels = async (
   terminal: Terminal,
   path: string,
   request: BenchRequest,
-  hearing: BenchHearing,
+  hearing: TrialsHearing,
 ): Promise<readonly BenchRow[]> => {
   const { data, tokens, calibrate, seed, steps, against } = request
   await Promise.all([...steps, ...against.flatMap(each => each.split(' + '))].map(text => makeStep(text, process.cwd())))
