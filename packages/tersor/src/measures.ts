@@ -119,3 +119,6 @@ export const measurerFor = async (
 
 /** How far a model is from its reference in one number, and what it is: divergence of text, or the share or cosine that is missing. */
 export const distanceOf = ({ kl, agreement, cosine }: Measures): number => kl ?? 1 - (agreement ?? cosine ?? 1)
+
+/** Whether a model was measured beside the reference, so that it has a distance from it. */
+export const isCompared = ({ kl, agreement, cosine }: Measures): boolean => (kl ?? agreement ?? cosine) !== undefined

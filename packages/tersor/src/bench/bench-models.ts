@@ -1,7 +1,7 @@
 import { sizeOfModel } from '@tersor/evaluation/size-of-model'
 import { CompressionError } from '@tersor/tensor'
 import type { CompressionResult } from '../compression-result.js'
-import { distanceOf, measurerFor } from '../measures.js'
+import { distanceOf, isCompared, measurerFor } from '../measures.js'
 import { makeStep } from '../methods.js'
 import { note, type Terminal } from '../output.js'
 import type { SweptModel } from '../swept-model.js'
@@ -37,7 +37,7 @@ export interface BenchRow extends Omit<SweptModel, 'bitsPerWeight'> {
 const inOrder = (rows: readonly BenchRow[]): readonly BenchRow[] => {
   const lossOf = (row: BenchRow): number => {
     if (row.failed !== undefined) return Infinity
-    return (row.kl ?? row.agreement ?? row.cosine) === undefined ? (row.error ?? 0) : distanceOf(row)
+    return isCompared(row) ? distanceOf(row) : (row.error ?? 0)
   }
   return [...rows].sort((a, b) => (lossOf(a) === lossOf(b) ? 0 : lossOf(a) - lossOf(b)))
 }
