@@ -57,24 +57,27 @@ const rivalsOf = (terminal: Terminal, own: OwnResult | undefined, { against, cal
 
 /** Tries one's own pipeline and then its rivals, and gives the rows. */
 const tried = async (terminal: Terminal, path: string, request: BenchRequest, hearing: TrialsHearing, trial: Omit<Trial, 'look'>) => {
-  let seen: { readonly result: CompressionResult; readonly own?: OwnResult } | undefined
-  const row = async (steps: readonly string[], own: boolean): Promise<BenchRow> => {
-    seen = undefined
-    const look: Trial['look'] = async (result, small) => void (seen = own ? { result, own: await ownResult(result, small) } : { result })
+  const row = async (steps: readonly string[], own: boolean): Promise<{ readonly row: BenchRow; readonly seen?: OwnResult }> => {
+    const found: { result?: CompressionResult; seen?: OwnResult } = {}
+    const look: Trial['look'] = async (result, small) => {
+      found.result = result
+      if (own) found.seen = await ownResult(result, small)
+    }
     const measured = await triedModel({ ...terminal, quiet: true }, path, steps, { ...trial, look })
-    const { compressed, seconds } = seen ? (seen as { result: CompressionResult }).result : {}
-    return { ...measured, own, ...(compressed ? { bitsPerWeight: compressed.bitsPerWeight, seconds: seconds! } : {}) }
+    const { result, ...rest } = found
+    const told = result && { bitsPerWeight: result.compressed.bitsPerWeight, seconds: result.seconds }
+    return { row: { ...measured, own, ...told }, ...rest }
   }
   hearing.onAdvance(0, 1, request.steps.join(' + '))
-  const first = await row(request.steps, true)
+  const { row: first, seen } = await row(request.steps, true)
   if (first.failed !== undefined)
     throw new CompressionError('COMPOSITION', `${request.steps.join(' + ')} did not run: ${first.failed}`, 'Run it by tersor compress --debug to see where it fails.') // prettier-ignore
-  const rivals = rivalsOf(terminal, (seen as { own?: OwnResult } | undefined)?.own, request)
+  const rivals = rivalsOf(terminal, seen, request)
   const rows = [first]
   for (const [at, steps] of rivals.entries()) {
     hearing.signal.throwIfAborted()
     hearing.onAdvance(at + 1, rivals.length + 1, steps.join(' + '))
-    rows.push(await row(steps, false))
+    rows.push((await row(steps, false)).row)
   }
   return inOrder(rows)
 }
