@@ -3,8 +3,9 @@ import type { EvaluationOptions } from '@tersor/evaluation/internal/each-output'
 import { repeatably } from '@tersor/kernels/repeatably'
 import type { OpenedModel } from '@tersor/models/open-model'
 import { graphInputs, holdTensors } from './inputs/graph-inputs.js'
-import { hasText, imagesFor, textOf, windowsFor, type Imaging } from './inputs/measured-inputs.js'
+import { imagesFor, textOf, windowsFor, type Imaging } from './inputs/measured-inputs.js'
 import { expandPaths } from './texts/files.js'
+import { hasText } from './texts/text-model.js'
 
 /** What is measured of a model; which depends on its kind and on what stands before it. */
 export interface Measures {

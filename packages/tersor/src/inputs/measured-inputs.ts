@@ -12,10 +12,6 @@ import { pickedPlaces } from './pick-samples.js'
 type Language = OpenedModel & { readonly family: 'language' }
 export type Imaging = Extract<OpenedModel, { family: 'image' | 'graph' }>
 
-/** Whether a model gives logits of a text's tokens. */
-export const hasText = (model: OpenedModel): boolean =>
-  model.family === 'language' || (model.family === 'graph' && model.text !== undefined)
-
 /** What takes text, and how. */
 export const textOf = (
   model: OpenedModel,
