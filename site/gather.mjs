@@ -1,6 +1,6 @@
 /** Puts the pages of the repository where VitePress takes them, with their links turned to pages of the site or to the repository. */
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
-import { basename, dirname, join, normalize, relative } from 'node:path'
+import { basename, dirname, join, normalize } from 'node:path'
 import { gallery, measuredFor, sectionOf } from './sections.mjs'
 
 const here = import.meta.dirname
@@ -25,15 +25,12 @@ const SOURCES = [
 const placeOf = path => path.replace(/^site\//, '').replace(/README\.md$/, 'index.md')
 const PLACES = new Map([...SOURCES.map(path => [path, placeOf(path)]), ['README.md', 'index.md']])
 
-const isPage = path => PLACES.has(path)
-
 /** A link of a page as the site has it: another page, a picture of its own, or a file of the repository. */
 const linkFrom = (source, link, missing) => {
   if (/^([a-z]+:|#)/.test(link)) return link
   const [path, anchor] = link.split('#')
   const target = normalize(join(dirname(source), path)).replace(/\/$/, '')
-  const inSite = target.startsWith('site/guides/') || PLACES.has(target) ? target : [target, `site/${target}`].find(isPage)
-  const page = [inSite, `${target}/README.md`].find(each => each !== undefined && isPage(each))
+  const page = [target, `site/${target}`, `${target}/README.md`].find(each => PLACES.has(each))
   if (page) return `/${PLACES.get(page).replace(/(index)?\.md$/, '')}${anchor ? `#${anchor}` : ''}`
   // pages that are made of others speak of places on the site
   const made = [target, target.replace(/^site\//, '')].find(each => [...PLACES.values()].includes(each))
@@ -166,9 +163,9 @@ export const gather = async () => {
   const missing = []
   const pages = []
   const add = (source, place, text, finish = page => page) => {
-    const page = finish(turned(source, text, missing))
-    write(place, page)
-    pages.push({ place, title: titleOf(text, place).replace(/`/g, ''), summary: summaryOf(turned(source, text, missing)) })
+    const page = turned(source, text, missing)
+    write(place, finish(page))
+    pages.push({ place, title: titleOf(text, place).replace(/`/g, ''), summary: summaryOf(page) })
   }
   for (const source of SOURCES) add(source, PLACES.get(source), source === 'CHANGELOG.md' ? changes() : read(source))
   const { text, withPlot } = await gallery()
@@ -185,5 +182,5 @@ export const gather = async () => {
   for (const { place } of pages)
     write(`public/${place}`, readFileSync(join(PAGES, place), 'utf8').replace(/<div class="(plot|bar)"[\s\S]*?<\/div>\n*/g, ''))
   writeFileSync(join(here, '.vitepress/sidebar.json'), JSON.stringify(sidebarOf(pages), null, 2))
-  return pages.map(({ place }) => relative('.', place))
+  return pages.map(({ place }) => place)
 }

@@ -295,7 +295,6 @@ suite('the page in Chromium', () => {
       expect(left).toMatch(/^› The king of\n.{20}/s)
       expect(left.slice(0, 40)).toBe(right.slice(0, 40))
       expect([await text(page, '#left-name'), await text(page, '#right-name')]).toEqual(['model', 'model-2'])
-      if (process.env.TERSOR_PICTURES === '1') await page.screenshot({ path: '/tmp/chat.png', fullPage: true })
       await page.close()
       stop.abort()
       await ended

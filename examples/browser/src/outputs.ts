@@ -1,5 +1,6 @@
 import { createRng } from '@tersor/core'
 import type { GraphValue } from '@tersor/models/graph-model'
+import { sizeOf } from '@tersor/tensor'
 import type { InferenceSession, Tensor } from 'onnxruntime-web'
 import module from 'onnxruntime-web/ort-wasm-simd-threaded.mjs?url'
 import wasm from 'onnxruntime-web/ort-wasm-simd-threaded.wasm?url'
@@ -48,7 +49,7 @@ export const compareOutputs = async (inputs: readonly GraphValue[], before: Blob
   const feeds = Object.fromEntries(
     inputs.map(({ name, dtype, shape = [1] }) => {
       const extents = (shape ?? [1]).map((extent, axis) => (typeof extent === 'number' ? extent : openExtent(axis, shape?.length ?? 1)))
-      const length = extents.reduce((product, extent) => product * extent, 1)
+      const length = sizeOf(extents)
       const values = (VALUES[dtype] ?? VALUES.float32)(length, () => rng.normal())
       return [name, new Value(dtype as 'float32', values as Float32Array, extents)]
     }),

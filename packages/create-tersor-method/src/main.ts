@@ -44,8 +44,7 @@ const write = (folder: string, files: ReturnType<typeof projectOf>): void => {
 }
 
 /** Asks for what was not given; what nobody answers is the first of its kind. */
-const request = async (argv: readonly string[], ask: Surroundings['ask']) => {
-  const { values, positionals } = read(argv)
+const request = async ({ values, positionals }: ReturnType<typeof read>, ask: Surroundings['ask']) => {
   const answer = async (question: string, fallback: string): Promise<string> => (await ask?.(question))?.trim() || fallback
   const name = positionals[0] ?? (await answer('Name, in small letters with dashes: ', ''))
   if (name === '') throw refusal('No name was given.', 'Write npm create tersor-method NAME, such as sparse-gpt.')
@@ -58,8 +57,9 @@ const request = async (argv: readonly string[], ask: Surroundings['ask']) => {
 /** Runs one command line and gives its exit code: 0, or 2 for wrong usage. */
 export const main = async (argv: readonly string[], { cwd, say, complain, ask }: Surroundings): Promise<number> => {
   try {
-    if (read(argv).values.help) return (say(USAGE), 0)
-    const asked = await request(argv, ask)
+    const given = read(argv)
+    if (given.values.help) return (say(USAGE), 0)
+    const asked = await request(given, ask)
     const folder = `tersor-${asked.name}`
     const files = projectOf(asked)
     write(join(cwd, folder), files)

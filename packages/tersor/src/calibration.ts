@@ -1,11 +1,10 @@
 import type * as tf from '@tensorflow/tfjs-core'
 import type { OpenedModel } from '@tersor/models'
-import { basename } from 'node:path'
 import { windowBatches, type SampleFlags } from './calibration-windows.js'
 import { preprocessingBeside } from './graph-images.js'
 import { graphInputs, holdTensors } from './inputs/graph-inputs.js'
 import { imageInputs } from './inputs/image-inputs.js'
-import { expandPaths } from './texts/files.js'
+import { expandPaths, namedFiles } from './texts/files.js'
 import { readTexts } from './texts/read-texts.js'
 import { encoderOf, refuseLength, textModelOf, type TextModel } from './texts/text-model.js'
 import { firstIn } from './texts/shown-text.js'
@@ -36,20 +35,18 @@ export const readCalibration = async (
   const files = await expandPaths(given)
   if (model.family === 'graph' && (await holdTensors(files))) {
     const batches = await graphInputs(model.inputs, files, flags)
-    return { batches, told: `${batches.length} batch${batches.length === 1 ? '' : 'es'} of ${nameOf(files)}`, ...shapesIn(batches) }
+    return { batches, told: `${batches.length} batch${batches.length === 1 ? '' : 'es'} of ${namedFiles(files)}`, ...shapesIn(batches) }
   }
   const size = model.family === 'image' ? ([model.imageShape[0], model.imageShape[1]] as const) : undefined
   const preprocessing = model.family === 'graph' ? await preprocessingBeside(model, path) : undefined
   const form = preprocessing ? { size: preprocessing.size, preprocessing } : size ? { size } : {}
   const batches = await imageInputs(files, form, flags)
   const count = batches.reduce((sum, batch) => sum + (batch.shape[0] ?? 1), 0)
-  return { batches, told: `${count} image${count === 1 ? '' : 's'} of ${nameOf(files)}`, ...shapesIn(batches) }
+  return { batches, told: `${count} image${count === 1 ? '' : 's'} of ${namedFiles(files)}`, ...shapesIn(batches) }
 }
 
 /** Tensors by themselves: a graph of text takes them too, besides texts. */
 const TENSORS = /\.(safetensors|npy)$/i
-
-const nameOf = (files: readonly string[]): string => (files.length === 1 ? basename(files[0]) : `${files.length} files`)
 
 /** What the first of several inputs is like; graphs of several inputs have them packed into one. */
 const shapesIn = ([first]: readonly tf.Tensor[]): { readonly first?: string } =>
@@ -58,7 +55,7 @@ const shapesIn = ([first]: readonly tf.Tensor[]): { readonly first?: string } =>
 const textWindows = async (model: TextModel, given: readonly string[], flags: SampleFlags): Promise<Calibration> => {
   encoderOf(model) // a model without a tokenizer is refused before anything is read
   const { texts, files, counted, first } = await readTexts(given, { ...flags, ...(model.files ? { files: model.files } : {}) })
-  const from = nameOf(files)
+  const from = namedFiles(files)
   const { batches, tokens, windows } = windowBatches(model, texts, from, flags)
   return {
     batches,

@@ -100,9 +100,10 @@ export const resultOf = async (run: Run): Promise<CompressionResult> => {
   const { model, small, path, saved, reports, seconds, quality } = run
   const bytesBefore = await weightBytes(path)
   const provenance = (small.provenance ?? []).slice(model.provenance?.length ?? 0)
-  const cut = networkCut(model, small)
+  const sites = cutSites(model, small)
+  const cut = networkCut(model, small, sites)
   const { parameters } = sizeOfModel(cut ? small : model)
-  const touched = new Set([...reports.touched(), ...cutSites(model, small)])
+  const touched = new Set([...reports.touched(), ...sites])
   const { path: out, bytes: bytesAfter, notes } = saved
   const layers = reports.layers()
   const steps = reports.steps().map((step, i) => ({ ...step, options: provenance[i]?.options ?? {} }))

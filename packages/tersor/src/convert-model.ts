@@ -1,7 +1,7 @@
 import { sizeOfModel } from '@tersor/evaluation/size-of-model'
 import { copyStore, type Parameter } from '@tersor/tensor'
 import { garbageCollector } from './collect-garbage.js'
-import { hasText } from './inputs/measured-inputs.js'
+import { hasText } from './texts/text-model.js'
 import { defined } from './defined.js'
 import { nameInConfig } from './describe-run.js'
 import { describeOutput } from './describe-output.js'

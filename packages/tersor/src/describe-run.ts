@@ -1,7 +1,7 @@
 import type { Step } from '@tersor/core'
 import { sizeOfModel } from '@tersor/evaluation/size-of-model'
 import type { OpenedModel } from '@tersor/models/open-model'
-import { hasText } from './inputs/measured-inputs.js'
+import { hasText } from './texts/text-model.js'
 import type { CompressRequest } from './compress-request.js'
 import type { CompressionResult } from './compression-result.js'
 import { defined } from './defined.js'

@@ -3,8 +3,9 @@ import type { EvaluationOptions } from '@tersor/evaluation/internal/each-output'
 import { repeatably } from '@tersor/kernels/repeatably'
 import type { OpenedModel } from '@tersor/models/open-model'
 import { graphInputs, holdTensors } from './inputs/graph-inputs.js'
-import { hasText, imagesFor, textOf, windowsFor, type Imaging } from './inputs/measured-inputs.js'
+import { imagesFor, textOf, windowsFor, type Imaging } from './inputs/measured-inputs.js'
 import { expandPaths } from './texts/files.js'
+import { hasText } from './texts/text-model.js'
 
 /** What is measured of a model; which depends on its kind and on what stands before it. */
 export interface Measures {
@@ -119,3 +120,6 @@ export const measurerFor = async (
 
 /** How far a model is from its reference in one number, and what it is: divergence of text, or the share or cosine that is missing. */
 export const distanceOf = ({ kl, agreement, cosine }: Measures): number => kl ?? 1 - (agreement ?? cosine ?? 1)
+
+/** Whether a model was measured beside the reference, so that it has a distance from it. */
+export const isCompared = ({ kl, agreement, cosine }: Measures): boolean => (kl ?? agreement ?? cosine) !== undefined

@@ -14,12 +14,11 @@ export interface NetworkCut {
   readonly multiplyAdds?: BeforeAfter
 }
 
-/** What steps cut of a network; undefined where all units and blocks stay. */
-export const networkCut = (model: Model, small: Model): NetworkCut | undefined => {
+/** What steps cut of a network, `sites` by `cutSites`; undefined where all units and blocks stay. */
+export const networkCut = (model: Model, small: Model, sites: ReadonlySet<string>): NetworkCut | undefined => {
+  if (sites.size === 0 && small.stages.length >= model.stages.length) return undefined
   const parameters = { before: sizeOfModel(model).parameters, after: sizeOfModel(small).parameters }
   const [before, after] = [multiplyAddsOf(model), multiplyAddsOf(small)]
-  const isCut = cutSites(model, small).size > 0 || small.stages.length < model.stages.length
-  if (!isCut) return undefined
   return { parameters, ...(before === undefined || after === undefined ? {} : { multiplyAdds: { before, after } }) }
 }
 

@@ -1,7 +1,7 @@
 import type { OpenedModel } from '@tersor/models/open-model'
 import { openModel } from '@tersor/models/open-model'
 import { hasCode, sizeOf } from '@tersor/tensor'
-import { hasText } from './inputs/measured-inputs.js'
+import { hasText } from './texts/text-model.js'
 import type { Hearing } from './compress-request.js'
 import { measurerFor, type Measures } from './measures.js'
 

@@ -1,5 +1,4 @@
 import { sizeOfModel } from '@tersor/evaluation/size-of-model'
-import type { ProgressEvent } from '@tersor/core'
 import type { OutputFormat } from './format-flags.js'
 import { measurerFor } from './measures.js'
 import { makeStep } from './methods.js'
@@ -8,7 +7,7 @@ import { contentsOf, fingerprintOf, openJournal } from './sweep-journal.js'
 import { withBest, type SweptModel, type SweptRow } from './swept-model.js'
 import { sweptSteps } from './swept-steps.js'
 import { expandPaths } from './texts/files.js'
-import { triedModel, type Trial } from './tried-model.js'
+import { triedModel, type Trial, type TrialsHearing } from './tried-model.js'
 import { weightBytes } from './weight-bytes.js'
 import { withModel } from './with-model.js'
 
@@ -25,13 +24,6 @@ export interface SweepRequest {
 
 const contentsOfAll = async (given: readonly string[]) => Promise.all((await expandPaths(given)).map(contentsOf))
 
-export interface SweepHearing {
-  readonly signal: AbortSignal
-  readonly onProgress: (event: ProgressEvent) => void
-  /** Pipelines that are done, of how many. */
-  readonly onAdvance: (done: number, of: number, label: string) => void
-}
-
 /**
  * Compresses a model with every choice of the options that are given as lists, and measures each; rows that a stopped sweep finished are
  * taken from its journal. Steps are all made before anything is done.
@@ -41,7 +33,7 @@ export const sweepModels = async (
   terminal: Terminal,
   path: string,
   request: SweepRequest,
-  hearing: SweepHearing,
+  hearing: TrialsHearing,
 ): Promise<readonly SweptRow[]> => {
   const pipelines = sweptSteps(request.step)
   for (const steps of pipelines) await Promise.all(steps.map(text => makeStep(text, process.cwd())))

@@ -1,9 +1,9 @@
+import type { ProgressEvent } from '@tersor/core'
 import { openModel, type OpenedModel } from '@tersor/models/open-model'
 import type { CompressionError } from '@tersor/tensor'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { Hearing } from './compress-request.js'
 import { runCompression } from './compress-model.js'
 import type { CompressionResult } from './compression-result.js'
 import type { OutputFormat } from './format-flags.js'
@@ -12,13 +12,21 @@ import { makeStep } from './methods.js'
 import type { Terminal } from './output.js'
 import type { SweptModel } from './swept-model.js'
 
+/** Who hears of pipelines that are tried one after another, and may stop them. */
+export interface TrialsHearing {
+  readonly signal: AbortSignal
+  readonly onProgress: (event: ProgressEvent) => void
+  /** Pipelines that are done, of how many, and the one that is tried now. */
+  readonly onAdvance: (done: number, of: number, steps: string) => void
+}
+
 /** How pipelines that are tried are run and measured. */
 export interface Trial {
   readonly calibrate: readonly string[]
   readonly format: OutputFormat
   readonly type?: string | undefined
   readonly seed: number
-  readonly hearing: Pick<Hearing, 'signal' | 'onProgress'>
+  readonly hearing: Pick<TrialsHearing, 'signal' | 'onProgress'>
   /** Weights of the original. */
   readonly parameters: number
   readonly against: (small: OpenedModel) => ReturnType<Measurer['against']>

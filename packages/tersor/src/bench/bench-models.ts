@@ -1,12 +1,11 @@
 import { sizeOfModel } from '@tersor/evaluation/size-of-model'
-import type { ProgressEvent } from '@tersor/core'
 import { CompressionError } from '@tersor/tensor'
 import type { CompressionResult } from '../compression-result.js'
-import { distanceOf, measurerFor } from '../measures.js'
+import { distanceOf, isCompared, measurerFor } from '../measures.js'
 import { makeStep } from '../methods.js'
 import { note, type Terminal } from '../output.js'
 import type { SweptModel } from '../swept-model.js'
-import { triedModel, type Trial } from '../tried-model.js'
+import { triedModel, type Trial, type TrialsHearing } from '../tried-model.js'
 import { weightBytes } from '../weight-bytes.js'
 import { withModel } from '../with-model.js'
 import { familyOf, type OwnResult, type Rival } from './families.js'
@@ -34,18 +33,11 @@ export interface BenchRow extends Omit<SweptModel, 'bitsPerWeight'> {
   readonly seconds?: number
 }
 
-/** Who hears of a bench, and may stop it. */
-export interface BenchHearing {
-  readonly signal: AbortSignal
-  readonly onProgress: (event: ProgressEvent) => void
-  readonly onAdvance: (done: number, of: number, steps: string) => void
-}
-
 /** The best first: those that lost least, then those that could not be made. */
 const inOrder = (rows: readonly BenchRow[]): readonly BenchRow[] => {
   const lossOf = (row: BenchRow): number => {
     if (row.failed !== undefined) return Infinity
-    return (row.kl ?? row.agreement ?? row.cosine) === undefined ? (row.error ?? 0) : distanceOf(row)
+    return isCompared(row) ? distanceOf(row) : (row.error ?? 0)
   }
   return [...rows].sort((a, b) => (lossOf(a) === lossOf(b) ? 0 : lossOf(a) - lossOf(b)))
 }
@@ -64,25 +56,28 @@ const rivalsOf = (terminal: Terminal, own: OwnResult | undefined, { against, cal
 }
 
 /** Tries one's own pipeline and then its rivals, and gives the rows. */
-const tried = async (terminal: Terminal, path: string, request: BenchRequest, hearing: BenchHearing, trial: Omit<Trial, 'look'>) => {
-  let seen: { readonly result: CompressionResult; readonly own?: OwnResult } | undefined
-  const row = async (steps: readonly string[], own: boolean): Promise<BenchRow> => {
-    seen = undefined
-    const look: Trial['look'] = async (result, small) => void (seen = own ? { result, own: await ownResult(result, small) } : { result })
+const tried = async (terminal: Terminal, path: string, request: BenchRequest, hearing: TrialsHearing, trial: Omit<Trial, 'look'>) => {
+  const row = async (steps: readonly string[], own: boolean): Promise<{ readonly row: BenchRow; readonly seen?: OwnResult }> => {
+    const found: { result?: CompressionResult; seen?: OwnResult } = {}
+    const look: Trial['look'] = async (result, small) => {
+      found.result = result
+      if (own) found.seen = await ownResult(result, small)
+    }
     const measured = await triedModel({ ...terminal, quiet: true }, path, steps, { ...trial, look })
-    const { compressed, seconds } = seen ? (seen as { result: CompressionResult }).result : {}
-    return { ...measured, own, ...(compressed ? { bitsPerWeight: compressed.bitsPerWeight, seconds: seconds! } : {}) }
+    const { result, ...rest } = found
+    const told = result && { bitsPerWeight: result.compressed.bitsPerWeight, seconds: result.seconds }
+    return { row: { ...measured, own, ...told }, ...rest }
   }
   hearing.onAdvance(0, 1, request.steps.join(' + '))
-  const first = await row(request.steps, true)
+  const { row: first, seen } = await row(request.steps, true)
   if (first.failed !== undefined)
     throw new CompressionError('COMPOSITION', `${request.steps.join(' + ')} did not run: ${first.failed}`, 'Run it by tersor compress --debug to see where it fails.') // prettier-ignore
-  const rivals = rivalsOf(terminal, (seen as { own?: OwnResult } | undefined)?.own, request)
+  const rivals = rivalsOf(terminal, seen, request)
   const rows = [first]
   for (const [at, steps] of rivals.entries()) {
     hearing.signal.throwIfAborted()
     hearing.onAdvance(at + 1, rivals.length + 1, steps.join(' + '))
-    rows.push(await row(steps, false))
+    rows.push((await row(steps, false)).row)
   }
   return inOrder(rows)
 }
@@ -96,7 +91,7 @@ export const benchModels = async (
   terminal: Terminal,
   path: string,
   request: BenchRequest,
-  hearing: BenchHearing,
+  hearing: TrialsHearing,
 ): Promise<readonly BenchRow[]> => {
   const { data, tokens, calibrate, seed, steps, against } = request
   await Promise.all([...steps, ...against.flatMap(each => each.split(' + '))].map(text => makeStep(text, process.cwd())))

@@ -28,7 +28,8 @@ interface Family {
 
 const GROUPS = [128, 64, 32, 16]
 const HALF = 16
-const REMOVED = /^(bitmask|masked)\{/
+/** Trees that say which weights were removed. */
+export const REMOVED = /^(bitmask|masked)\{/
 const CODES = /(affine|ranged|codebook|levels|scaled)\{/
 const FACTORS = /factored\{/
 

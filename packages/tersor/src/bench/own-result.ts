@@ -1,10 +1,10 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { decode, sitesOf } from '@tersor/core'
 import type { OpenedModel } from '@tersor/models/open-model'
-import { describe, type Parameter } from '@tersor/tensor'
+import { describe, sizeOf, type Parameter } from '@tersor/tensor'
 import type { CompressionResult } from '../compression-result.js'
 import { defined } from '../defined.js'
-import type { OwnResult } from './families.js'
+import { REMOVED, type OwnResult } from './families.js'
 
 /** Removed entries of a matrix. */
 const zerosOf = async (parameter: Parameter): Promise<number> => {
@@ -41,10 +41,11 @@ export const ownResult = async (result: CompressionResult, small: OpenedModel): 
   let [zeros, entries, rank]: [number, number, number | undefined] = [0, 0, undefined]
   for (const name of new Set(weights)) {
     const parameter = await small.params.read(name)
-    trees.push(describe(parameter))
+    const tree = describe(parameter)
+    trees.push(tree)
     rank ??= rankOf(parameter)
-    zeros += /^(bitmask|masked)$/.test(parameter.kind === 'dense' ? '' : parameter.codec.name) ? await zerosOf(parameter) : 0
-    entries += parameter.shape.reduce((product, extent) => product * extent, 1)
+    if (REMOVED.test(tree)) zeros += await zerosOf(parameter)
+    entries += sizeOf(parameter.shape)
   }
   const sparsity = zeros / Math.max(1, entries)
   const told = defined({ rank, bits: optionOf(result, 'bits'), group: optionOf(result, 'group') })

@@ -1,4 +1,5 @@
-import { compress, pack, pipeline, type Batches, type ProgressEvent } from '@tersor/core'
+import type { Tensor } from '@tensorflow/tfjs-core'
+import { compress, pack, pipeline, type ProgressEvent } from '@tersor/core'
 import type { MemoryFileSystem } from '@tersor/formats/memory'
 import type { FormatWriter, OpenSink } from '@tersor/models/internal/formats/format'
 import type { OpenedModel } from '@tersor/models/open-model'
@@ -31,7 +32,7 @@ export interface InMemoryRequest {
   readonly for: TargetName
   readonly bits?: number
   /** Inputs to learn from; the caller disposes them. */
-  readonly calibration?: Batches & readonly unknown[]
+  readonly calibration?: readonly Tensor[]
   readonly seed?: number
   readonly signal?: AbortSignal
   readonly onProgress?: (event: ProgressEvent) => void
@@ -106,7 +107,7 @@ export const compressInMemory = async (request: InMemoryRequest): Promise<InMemo
     return plainIn(withStoredNames(counted, writer, made), handedDtype(writer, flags.dtype))
   }
   const kept = model.family === 'language' && !writer.rounds ? teeSink(sink) : undefined
-  if (importance) await fillImatrix(importance, model, calibration as never, { signal, onProgress: onAdvance })
+  if (importance) await fillImatrix(importance, model, calibration, { signal, onProgress: onAdvance })
   const hear = (event: ProgressEvent): void => [reports.onProgress, onProgress].forEach(tell => tell(event))
   const small = await compress(model, steps.length === 0 ? asItIs : pipeline(...steps, ...(writer.packs ? [pack()] : [])), {
     ...{ seed, signal, onProgress: hear, ...(calibrated ? { calibration } : {}) },

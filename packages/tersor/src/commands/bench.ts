@@ -3,9 +3,10 @@ import { BENCH_COLUMNS } from '../bench/bench-columns.js'
 import { benchModels, type BenchRequest } from '../bench/bench-models.js'
 import { bundledModel, type BenchModel } from '../bench/bundled-model.js'
 import { columnsText } from '../columns.js'
-import { note, paint, writeResult, type Terminal } from '../output.js'
+import { paint, writeResult, type Terminal } from '../output.js'
 import { progressOn } from '../progress.js'
 import { writeTables, type TableFlags } from '../table-outputs.js'
+import { trialsProgress } from '../trials-progress.js'
 
 /** Flags of `tersor bench`. */
 export interface BenchFlags extends Omit<BenchRequest, 'steps'>, TableFlags {
@@ -26,16 +27,7 @@ export const bench = async (terminal: Terminal, steps: readonly string[], flags:
   const { model, data, calibrate } = await modelOf(flags)
   const progress = progressOn(terminal)
   try {
-    let [done, of, label] = [0, 1, '']
-    const hearing = {
-      signal,
-      onProgress: () => progress.advance(done, of, label),
-      onAdvance: (now: number, all: number, tried: string) => {
-        ;[done, of, label] = [now, all, `bench, ${now + 1} of ${all}`]
-        progress.advance(now, all, label)
-        if (terminal.err.isTTY !== true) note(terminal, paint(terminal, `${now + 1} of ${all}: ${tried}`, 'dim'))
-      },
-    }
+    const hearing = { signal, ...trialsProgress(terminal, progress, 'bench') }
     const rows = await benchModels(terminal, model, { ...flags, steps, data, calibrate }, hearing)
     progress.stop()
     const page = async () => (await import('../page/bench-page.js')).benchPage(model, data?.join(', '), rows)

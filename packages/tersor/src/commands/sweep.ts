@@ -1,11 +1,12 @@
 import { CompressionError } from '@tersor/tensor'
 import { columnsText } from '../columns.js'
 import type { OutputFormat } from '../format-flags.js'
-import { note, paint, writeResult, type Terminal } from '../output.js'
+import { paint, writeResult, type Terminal } from '../output.js'
 import { progressOn } from '../progress.js'
 import { sweepModels, type SweepRequest } from '../sweep-models.js'
 import { SWEEP_COLUMNS } from '../sweep-columns.js'
 import { writeTables, type TableFlags } from '../table-outputs.js'
+import { trialsProgress } from '../trials-progress.js'
 import { writerOf } from '../writer-of.js'
 
 export interface SweepFlags extends Omit<SweepRequest, 'format'>, TableFlags {
@@ -20,21 +21,7 @@ export const sweep = async (terminal: Terminal, path: string, flags: SweepFlags,
   await writerOf(format)
   const progress = progressOn(terminal)
   try {
-    let [done, of, label] = [0, 1, '']
-    const rows = await sweepModels(
-      terminal,
-      path,
-      { ...flags, format },
-      {
-        signal,
-        onProgress: () => progress.advance(done, of, label),
-        onAdvance: (now, all, steps) => {
-          ;[done, of, label] = [now, all, `sweep, ${now + 1} of ${all}`]
-          progress.advance(now, all, label)
-          if (terminal.err.isTTY !== true) note(terminal, paint(terminal, `${now + 1} of ${all}: ${steps}`, 'dim'))
-        },
-      },
-    )
+    const rows = await sweepModels(terminal, path, { ...flags, format }, { signal, ...trialsProgress(terminal, progress, 'sweep') })
     progress.stop()
     const page = async () => (await import('../page/sweep-page.js')).sweepPage(path, data.join(', '), rows)
     await writeTables(terminal, flags, SWEEP_COLUMNS, rows, page)

@@ -1,20 +1,15 @@
 import { readImages, windowsOf, type perplexity } from '@tersor/evaluation'
 import type { Tokenizer } from '@tersor/models'
 import type { OpenedModel } from '@tersor/models/open-model'
-import { basename } from 'node:path'
 import { preprocessingBeside } from '../graph-images.js'
 import { imagesPerBatch } from '../images-per-batch.js'
-import { expandPaths } from '../texts/files.js'
+import { expandPaths, namedFiles } from '../texts/files.js'
 import { readTexts } from '../texts/read-texts.js'
 import { encoderOf, refuseLength, textModelOf, windowLength } from '../texts/text-model.js'
 import { pickedPlaces } from './pick-samples.js'
 
 type Language = OpenedModel & { readonly family: 'language' }
 export type Imaging = Extract<OpenedModel, { family: 'image' | 'graph' }>
-
-/** Whether a model gives logits of a text's tokens. */
-export const hasText = (model: OpenedModel): boolean =>
-  model.family === 'language' || (model.family === 'graph' && model.text !== undefined)
 
 /** What takes text, and how. */
 export const textOf = (
@@ -41,7 +36,7 @@ export const windowsFor = async (model: OpenedModel, flags: DataFlags, tell: Tel
   const encoder = encoderOf(text)
   const { texts, files, counted, first } = await readTexts(flags.data, { ...flags, ...(text.files ? { files: text.files } : {}) })
   const windows = windowsOf(texts, encoder, windowLength(text, flags.length))
-  tell(`${counted} of ${files.length === 1 ? basename(files[0]) : `${files.length} files`}`, first)
+  tell(`${counted} of ${namedFiles(files)}`, first)
   return flags.samples === undefined ? windows : pickedPlaces(windows.length, { samples: flags.samples }).map(place => windows[place])
 }
 

@@ -1,13 +1,12 @@
 import { BENCH_COLUMNS } from '../bench/bench-columns.js'
 import type { BenchRow } from '../bench/bench-models.js'
-import { distanceOf } from '../measures.js'
+import { distanceOf, isCompared } from '../measures.js'
 import { FOOTER, tradePlot } from './comparison-page.js'
 import { pageOf, tableHtml } from './page.js'
 
 /** The page of `tersor bench`; the plot stands where something was measured. */
 export const benchPage = async (model: string, data: string | undefined, rows: readonly BenchRow[]): Promise<string> => {
-  const isMeasured = ({ kl, agreement, cosine }: BenchRow): boolean => (kl ?? agreement ?? cosine) !== undefined
-  const points = rows.filter(isMeasured).map(row => ({
+  const points = rows.filter(isCompared).map(row => ({
     name: row.steps.join(' + '),
     megabytes: (row.bytes ?? 0) / 1e6,
     lost: distanceOf(row),

@@ -1,7 +1,7 @@
 import { VERSION } from '@tersor/core/version'
 import type { ComparedModel } from '../compare-models.js'
 import { COMPARISON_COLUMNS } from '../comparison-columns.js'
-import { distanceOf } from '../measures.js'
+import { distanceOf, isCompared } from '../measures.js'
 import { pageOf, tableHtml } from './page.js'
 import { plotOf } from './plot.js'
 
@@ -57,7 +57,7 @@ export const tradePlot = (
 
 /** The page of `tersor compare`. */
 export const comparisonPage = async (rows: readonly ComparedModel[], data: string | undefined): Promise<string> => {
-  const measured = rows.slice(1).some(({ kl, agreement, cosine }) => (kl ?? agreement ?? cosine) !== undefined)
+  const measured = rows.slice(1).some(isCompared)
   const lost = rows.some(({ kl }) => kl !== undefined) ? 'divergence from the first, nats' : 'distance from the first'
   const points = rows.map(row => ({ name: nameOfPath(row.model), megabytes: row.bytes / 1e6, lost: distanceOf(row) }))
   const plots = measured && points.some(({ lost }) => lost > 0) ? [{ heading: 'Size and loss', html: await tradePlot(points, lost) }] : []

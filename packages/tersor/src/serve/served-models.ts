@@ -4,7 +4,7 @@ import { openModel, type OpenedModel } from '@tersor/models/open-model'
 import { CompressionError } from '@tersor/tensor'
 import { basename } from 'node:path'
 import { chatTemplate, type RenderChat } from '../texts/chat-template.js'
-import { textModelOf, type TextModel } from '../texts/text-model.js'
+import { hasText, textModelOf, type TextModel } from '../texts/text-model.js'
 
 /** A model that answers, by the name that clients ask for. */
 export interface ServedModel {
@@ -24,7 +24,7 @@ export interface ServedModels {
 
 const asServed = (model: OpenedModel, path: string, id: string): ServedModel & { dispose(): Promise<void> } => {
   const text = textModelOf(model)
-  const continues = (model.family === 'language' || (model.family === 'graph' && model.text)) && text?.tokenizer
+  const continues = hasText(model) && text?.tokenizer
   if (!continues)
     throw new CompressionError(
       'UNSUPPORTED',

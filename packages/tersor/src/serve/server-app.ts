@@ -33,6 +33,11 @@ const errorOf = (error: unknown): { readonly status: 400 | 404 | 500; readonly b
   return { status: own?.status ?? (isBad ? 400 : 500), body: { error: { message: message.replace('\n', ' '), type, param: own?.param ?? null, code } } } // prettier-ignore
 }
 
+const refusal = (context: Context, error: unknown): Response => {
+  const { status, body } = errorOf(error)
+  return context.json(body, status)
+}
+
 const modelOf = ({ list }: ServedModels, id: string): ServedModel => {
   const found = list.find(each => each.id === id)
   if (found) return found
@@ -112,10 +117,7 @@ export const serverApp = ({ models, host, page, signal }: ServerOptions): Hono =
     context.json({ object: 'list', data: models.list.map(({ id }) => ({ id, object: 'model', created: 0, owned_by: 'tersor' })) }),
   )
   app.get('*', context => pageFile(page, context.req.path))
-  app.notFound(context => context.json({ error: { message: 'There is no such address.', type: 'invalid_request_error', param: null, code: null } }, 404)) // prettier-ignore
-  app.onError((error, context) => {
-    const { status, body } = errorOf(error)
-    return context.json(body, status)
-  })
+  app.notFound(context => refusal(context, new BadRequest('There is no such address.', null, 404)))
+  app.onError((error, context) => refusal(context, error))
   return app
 }

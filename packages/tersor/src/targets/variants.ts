@@ -91,10 +91,10 @@ const addVariants = async (run: VariantRun & { readonly fileName: string }): Pro
   const own = isRecord(config[SETTINGS]) ? config[SETTINGS] : {}
   await replace(fs, within(out, CONFIG), `${JSON.stringify({ ...config, [SETTINGS]: joined(joined(own, settings), chosen) }, null, 2)}\n`)
   const files = (await fs.readdir(within(out, GRAPHS))).sort()
-  return Promise.all(files.map(async name => `${GRAPHS}/${name}  ${bytesText(await sizeOf(fs, within(out, `${GRAPHS}/${name}`)))}`))
+  return Promise.all(files.map(async name => `${GRAPHS}/${name}  ${bytesText(await sizeOfFile(fs, within(out, `${GRAPHS}/${name}`)))}`))
 }
 
-const sizeOf = async (fs: FileSystem, path: string): Promise<number> => {
+const sizeOfFile = async (fs: FileSystem, path: string): Promise<number> => {
   const { size, close } = await fileSource(path, fs)
   await close()
   return size

@@ -1,6 +1,6 @@
 import { CompressionError } from '@tersor/tensor'
 import { readdir } from 'node:fs/promises'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { stands } from '../kind-of.js'
 
 /** What a shell would have expanded; a path that exists is never taken for one. */
@@ -44,3 +44,6 @@ export const filesIn = async (folder: string, ends: readonly string[]): Promise<
     .map(entry => join(entry.parentPath, entry.name))
     .sort()
 }
+
+/** Files in words: one by its name, several by how many they are. */
+export const namedFiles = (files: readonly string[]): string => (files.length === 1 ? basename(files[0]) : `${files.length} files`)

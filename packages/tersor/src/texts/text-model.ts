@@ -18,6 +18,10 @@ export const textModelOf = (model: OpenedModel): TextModel | undefined => {
   return model.text
 }
 
+/** Whether a model gives logits of a text's tokens. */
+export const hasText = (model: OpenedModel): boolean =>
+  model.family === 'language' || (model.family === 'graph' && model.text !== undefined)
+
 /** Encodes texts; what a chat template made has its special tokens already. Throws UNSUPPORTED without a tokenizer. */
 export const encoderOf = ({ tokenizer }: TextModel): Encoder<Text> => {
   if (tokenizer) return { encode: ({ text, specials }) => tokenizer.encode(text, { specials }) }
