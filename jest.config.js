@@ -17,11 +17,11 @@ export default {
   testMatch: ['**/*.test.ts', '**/packages/*/README.md', '**/examples/custom-method/README.md', '<rootDir>/README.md'],
   moduleNameMapper: { ...preset.moduleNameMapper, '^(vega|vega-lite)$': '<rootDir>/scripts/native-$1.cjs' },
   transform: { ...preset.transform, '\\.md$': '<rootDir>/scripts/pages-transform.cjs' },
-  // what installs packages or takes a browser takes minutes, and so does what tries all cases: npm run test:packed, test:page, test:slow
+  // what takes minutes together has a command of its own: whole commands (npm run test:commands), all cases (test:slow), test:packed, test:page
   testPathIgnorePatterns: [
     '/node_modules/',
     '/dist/',
-    '\\.slow\\.test\\.ts$',
+    '\\.(slow|command)\\.test\\.ts$',
     '<rootDir>/conformance/',
     '<rootDir>/test/packed/',
     '<rootDir>/test/browser/',

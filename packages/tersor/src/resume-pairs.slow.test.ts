@@ -1,2 +1,2 @@
 /** All pairs: the slow run asks for them. */
-import './resume-pairs.test.js'
+import './resume-pairs.command.test.js'

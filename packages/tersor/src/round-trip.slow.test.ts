@@ -1,2 +1,2 @@
 /** More types of blocks: the slow run asks for them. */
-import './round-trip.test.js'
+import './round-trip.command.test.js'

@@ -1,2 +1,2 @@
 /** More stops: the slow run asks for them. */
-import './training.test.js'
+import './training.command.test.js'

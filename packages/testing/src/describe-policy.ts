@@ -25,7 +25,7 @@ export interface PolicySuite {
 }
 
 const PROMPT = 40
-const CONTINUED = 24
+const CONTINUED = process.env.TERSOR_SLOW === '1' ? 24 : 14
 
 const idsOf = (count: number, from = 0): tf.Tensor => {
   const rng = createRng(7)
@@ -55,6 +55,7 @@ export const describePolicy = (make: () => CachePolicy & Made, { ample, most }: 
     }
     return logits
   }
+  let exact: Promise<number[]> | undefined
   const logitsWith = async (plan: CachePlan): Promise<number[]> => {
     const caches = openCaches(model, plan, { seed: 3 })
     const logits = await run(caches)
@@ -72,7 +73,7 @@ export const describePolicy = (make: () => CachePolicy & Made, { ample, most }: 
     afterEach(() => expect(tf.memory().numTensors).toBe(before))
     afterAll(() => loaded.dispose())
 
-    it('changes no bit where it lets nothing go', async () => expect(await logitsWith([ample()])).toEqual(await logitsWith([])))
+    it('changes no bit where it lets nothing go', async () => expect(await logitsWith([ample()])).toEqual(await (exact ??= logitsWith([]))))
 
     it('keeps its budget, in memory too, with positions that ascend', async () => {
       const [caches, whole] = [openCaches(model, [make()], { seed: 3 }), openCaches(model)]

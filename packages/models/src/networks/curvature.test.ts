@@ -52,7 +52,7 @@ describe.each(['cpu', 'ort'])('two backward passes give the curvature on %s', ba
   beforeAll(async () => void (await tf.setBackend(backend)))
 
   // rules are the same on every engine: tfjs's own takes a few, and all in the slow run
-  it.each(backend === 'ort' || process.env.TERSOR_SLOW === '1' ? NETWORKS : NETWORKS.slice(0, 2))('%s', async name => {
+  it.each(backend === 'ort' || process.env.TERSOR_SLOW === '1' ? NETWORKS : NETWORKS.slice(0, 1))('%s', async name => {
     const [exact, expected] = await curvatures(name, 2e-3)
     expect(Math.abs(expected)).toBeGreaterThan(1e-2)
     expect(Math.abs(exact / expected - 1)).toBeLessThan(1e-2)
