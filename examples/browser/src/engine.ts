@@ -10,7 +10,7 @@ const NAMES = { webgpu: 'WebGPU', wasm: 'WebAssembly' } as const
 
 /**
  * Starts WebGPU where there is one, else WebAssembly, and says in one line which and what is missing; `asked` is that of the page's address.
- * tfjs runs on one thread: each of its helpers holds a heap of its own, and with them a file of 100 MB took 694 MB in place of 615. The
+ * tfjs runs on one thread: each of its helpers holds a heap of its own, and with them a page took 79 MB more for a file of 100 MB. The
  * kernels of Tersor share memory, and so take more threads where the page has it.
  */
 export const startEngine = async (asked: string | undefined): Promise<string> => {

@@ -12,14 +12,17 @@ export interface Opened {
   readonly facts: ModelFacts
 }
 
-const WEIGHTS = /\.(safetensors|gguf|onnx|onnx_data|onnx\.data)$/i
+/** What holds weights, by kind: a folder of a hub may hold the same model in several, and is read from the first. */
+const KINDS = [/\.safetensors$/i, /\.gguf$/i, /\.(onnx|onnx_data|onnx\.data)$/i]
 
-/** Bytes of the files with weights at or below a path. */
-export const weightBytes = (fileSystem: MemoryFileSystem, path: string): number =>
-  fileSystem
+/** Bytes of the files with weights at or below a path that a model there is read from. */
+export const weightBytes = (fileSystem: MemoryFileSystem, path: string): number => {
+  const paths = fileSystem
     .paths()
-    .filter(each => WEIGHTS.test(each) && (path === '.' || each === path || each.startsWith(`${path}/`) || each.startsWith(`${path}_`)))
-    .reduce((sum, each) => sum + fileSystem.blob(each).size, 0)
+    .filter(each => path === '.' || each === path || each.startsWith(`${path}/`) || each.startsWith(`${path}_`))
+  const kind = KINDS.find(each => paths.some(file => each.test(file)))
+  return paths.filter(each => kind?.test(each)).reduce((sum, each) => sum + fileSystem.blob(each).size, 0)
+}
 
 const comparesBy = (model: OpenedModel, path: string): ModelFacts['compares'] => {
   if (model.family === 'language') return model.tokenizer ? 'text' : undefined
