@@ -1,8 +1,8 @@
 /**
- * `npm run claims [-- NAME …] [--rows TEXT]`: every claim in turn, or those named, each in its own process; those whose data is missing are
- * skipped with a message. `--rows` is for `roundings`, `training`, `kv-cache`, `stored-caches`, `gradients` and `structured`: only rows whose names hold the text, or begin so, are measured
- * anew;
- * `training/lsq` is short for `training --rows lsq`.
+ * `npm run claims [-- NAME …] [--rows TEXT] [--more]`: every claim in turn, or those named, each in its own process; those whose data is
+ * missing are skipped with a message. `--rows` is for `roundings`, `training`, `kv-cache`, `stored-caches`, `gradients` and `structured`: only
+ * rows whose names hold the text, or begin so, are measured anew; `training/lsq` is short for `training --rows lsq`. `--more`, for all of these
+ * but `roundings`, measures only the seeds that a row was not measured with.
  */
 import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
@@ -27,7 +27,10 @@ const CLAIMS: readonly (readonly [script: string, data?: string])[] = [
   ['structured.ts'],
 ]
 
-const { values: flags, positionals: named } = parseArgs({ allowPositionals: true, options: { rows: { type: 'string' } } })
+const { values: flags, positionals: named } = parseArgs({
+  allowPositionals: true,
+  options: { rows: { type: 'string' }, more: { type: 'boolean', default: false } },
+})
 
 /** A script, the data it needs, and the rows that are asked of it; each name asks for its own. */
 const asked = (named.length === 0 ? [''] : named).flatMap(name => {
@@ -43,7 +46,11 @@ for (const { script, data, row } of asked) {
   }
   const { status } = spawnSync(
     'npx',
-    ['tsx', '--conditions=@tersor/source', join(FOLDER, script), ...(row === undefined ? [] : ['--rows', row])],
+    [
+      ...['tsx', '--conditions=@tersor/source', join(FOLDER, script)],
+      ...(row === undefined ? [] : ['--rows', row]),
+      ...(flags.more ? ['--more'] : []),
+    ],
     {
       stdio: 'inherit',
       env: { ...process.env, TERSOR_DATA: DATA },

@@ -101,12 +101,17 @@ const verdictOf = (measured: SidesOf, claim: Claim, order: Order): string => {
   return `${holds ? 'holds' : failed}: ${figure}, ${first} ${left} ${sign} ${told}`
 }
 
-/** Measures every side with one seed, and with two more where an order is close; gives the row behind each seed. */
-export async function* measure(claim: Claim, facts: Pick<Measured, 'load' | 'date'>): AsyncGenerator<Measured> {
+/**
+ * Measures every side with one seed, and with two more where an order is close; gives the row behind each seed. A row that was measured
+ * `before` goes on with the seeds that it lacks.
+ */
+export async function* measure(claim: Claim, facts: Pick<Measured, 'load' | 'date'>, before?: Measured): AsyncGenerator<Measured> {
   const started = performance.now()
   const sides = await claim.sides()
-  const found = sides.map(({ name }) => ({ name, figures: {} as Record<string, number[]> }))
-  const seeds: number[] = []
+  const figuresOf = (side: string) =>
+    Object.entries(before?.sides.find(({ name }) => name === side)?.figures ?? {}).map(([figure, values]) => [figure, [...values]] as const)
+  const found = sides.map(({ name }) => ({ name, figures: Object.fromEntries<number[]>(figuresOf(name)) }))
+  const seeds = [...(before?.seeds ?? [])]
   const run = async (seed: number): Promise<void> => {
     for (const [i, { name, measure, fixed = false }] of sides.entries()) {
       if (fixed && seeds.length > 0) continue
@@ -121,12 +126,14 @@ export async function* measure(claim: Claim, facts: Pick<Measured, 'load' | 'dat
   const row = (): Measured => ({
     ...{ name: claim.name, says: claim.says, seeds: [...seeds], sides: found, ...facts },
     verdicts: claim.orders.map(order => verdictOf({ sides: found }, claim, order)),
-    minutes: (performance.now() - started) / 60_000,
+    minutes: (before?.minutes ?? 0) + (performance.now() - started) / 60_000,
   })
-  await run(FIRST_SEED)
-  yield row()
+  if (!seeds.includes(FIRST_SEED)) {
+    await run(FIRST_SEED)
+    yield row()
+  }
   if (!isClose({ sides: found }, claim)) return
-  for (const seed of MORE_SEEDS) {
+  for (const seed of MORE_SEEDS.filter(each => !seeds.includes(each))) {
     await run(seed)
     yield row()
   }

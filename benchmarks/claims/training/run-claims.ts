@@ -18,14 +18,17 @@ interface Record {
   readonly rows: readonly Measured[]
 }
 
+const pathOf = (table: string): string => join(ROOT, `benchmarks/results/claims-${table}.json`)
+
+const keptRows = async (table: string): Promise<readonly Measured[]> =>
+  existsSync(pathOf(table)) ? (JSON.parse(await readFile(pathOf(table), 'utf8')) as Record).rows : []
+
 /** Puts a row in the place of the one of its name, in the file and in the table. */
 const keep = async (table: string, claims: readonly Claim[], engine: string, row: Measured): Promise<void> => {
-  const path = join(ROOT, `benchmarks/results/claims-${table}.json`)
-  const before: readonly Measured[] = existsSync(path) ? (JSON.parse(await readFile(path, 'utf8')) as Record).rows : []
-  const byName = new Map([...before, row].map(each => [each.name, each]))
+  const byName = new Map([...(await keptRows(table)), row].map(each => [each.name, each]))
   const rows = claims.flatMap(({ name }) => byName.get(name) ?? [])
   const record: Record = { engine, node: process.version, rows }
-  await writeFormatted(path, JSON.stringify(record))
+  await writeFormatted(pathOf(table), JSON.stringify(record))
   const text = await readFile(PAGE, 'utf8')
   const filled = `<!-- ${table} -->\n\n${tableOf(claims, rows)}\n\n<!-- /${table} -->`
   await writeFormatted(
@@ -34,9 +37,12 @@ const keep = async (table: string, claims: readonly Claim[], engine: string, row
   )
 }
 
-/** Measures the claims of a table whose names begin as `--rows` says, but for those that are asked for by name alone. */
+/**
+ * Measures the claims of a table whose names begin as `--rows` says, but for those that are asked for by name alone; with `--more`, only
+ * the seeds that their rows lack.
+ */
 export const runClaims = async (table: string, claims: readonly Claim[]): Promise<void> => {
-  const { rows: chosen = '' } = parseArgs({ options: { rows: { type: 'string' } } }).values
+  const { rows: chosen = '', more = false } = parseArgs({ options: { rows: { type: 'string' }, more: { type: 'boolean' } } }).values
   const { engine, reason } = await selectEngine()
   console.log(`engine ${engine}: ${reason}`)
   for (const claim of claims.filter(({ name, alone = false }) => name.startsWith(chosen) && (!alone || chosen !== ''))) {
@@ -46,7 +52,8 @@ export const runClaims = async (table: string, claims: readonly Claim[]): Promis
       continue
     }
     let last: Measured | undefined
-    for await (const row of measure(claim, { load: loadavg()[0], date: new Date().toISOString() }))
+    const before = more ? (await keptRows(table)).find(({ name }) => name === claim.name) : undefined
+    for await (const row of measure(claim, { load: loadavg()[0], date: new Date().toISOString() }, before))
       await keep(table, claims, engine, (last = row))
     for (const verdict of last?.verdicts ?? []) {
       console.log(`  ${verdict}`)
