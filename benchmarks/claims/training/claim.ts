@@ -109,8 +109,11 @@ export async function* measure(claim: Claim, facts: Pick<Measured, 'load' | 'dat
   const started = performance.now()
   const sides = await claim.sides()
   const figuresOf = (side: string) =>
-    Object.entries(before?.sides.find(({ name }) => name === side)?.figures ?? {}).map(([figure, values]) => [figure, [...values]] as const)
-  const found = sides.map(({ name }) => ({ name, figures: Object.fromEntries<number[]>(figuresOf(name)) }))
+    Object.entries(before?.sides.find(({ name }) => name === side)?.figures ?? {}).map(([figure, values]): [string, number[]] => [
+      figure,
+      [...values],
+    ])
+  const found = sides.map(({ name }) => ({ name, figures: Object.fromEntries(figuresOf(name)) }))
   const seeds = [...(before?.seeds ?? [])]
   const run = async (seed: number): Promise<void> => {
     for (const [i, { name, measure, fixed = false }] of sides.entries()) {
