@@ -86,7 +86,7 @@ export const attend = (q: tf.Tensor, k: tf.Tensor, v: tf.Tensor, env: Env, optio
     env.probe?.(`${module}.shares`, () => tf.softmax(logits(), -1))
     const mixed = each.map(
       ({ q: rows, entries, bands }) =>
-      joined(bands.map(band => attendBand(rows, entries.keys, entries.values, band, { scale, cap })), 2), // prettier-ignore
+      joined(bands.map(band => tf.tidy(() => attendBand(rows, entries.keys, entries.values, band, { scale, cap }))), 2), // prettier-ignore
     )
     return joined(mixed, 0) // (matrices, groups, tokens, size)
   }

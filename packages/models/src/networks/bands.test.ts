@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core'
 import '@tensorflow/tfjs-backend-cpu'
+import '@tersor/backend-ort'
 import type { Entries, Env, LayerCache } from '@tersor/core'
 import { createRng } from '@tersor/core'
 import { attend } from './attention.js'
@@ -75,6 +76,41 @@ describe('attention in bands', () => {
       [128, 192, 65, 192],
       [192, 256, 129, 256],
     ])
+  })
+
+  it('holds memory that grows with the length of a prompt, and not with its square', async () => {
+    await tf.setBackend('ort')
+    expect(tf.getBackend()).toBe('ort')
+    const peakOf = async (tokens: number): Promise<number> => {
+      const [q, k, v] = [1, 2, 3].map(seed => tf.tensor4d(values(tokens * SIZE, seed), [1, 1, tokens, SIZE]))
+      const options = { module: 'attention', scale: 0.7, bands: (entries: Entries) => bandsOver(causalBands(), tokens, entries, null) }
+      const { peakBytes } = await tf.profile(() => tf.tidy(() => attend(q, k, v, {} as Env, options)))
+      tf.dispose([q, k, v])
+      return peakBytes
+    }
+    const [short, long] = [await peakOf(3072), await peakOf(6144)]
+    expect(long / short).toBeLessThan(2.2)
+    await tf.setBackend('cpu')
+  })
+
+  it('gives what plain loops give in the bands of a long prompt', async () => {
+    await tf.setBackend('ort')
+    const [tokens, shape] = [3000, [1, 1, 3000, SIZE] as [number, number, number, number]]
+    const [q, k, v] = [1, 2, 3].map(seed => values(tokens * SIZE, seed))
+    const options = { module: 'attention', scale: 0.7, bands: (entries: Entries) => bandsOver(causalBands(), tokens, entries, null) }
+    const out = tf.tidy(() => attend(tf.tensor4d(q, shape), tf.tensor4d(k, shape), tf.tensor4d(v, shape), {} as Env, options))
+    const got = await out.data()
+    out.dispose()
+    for (const token of [0, 348, 349, 350, 1500, 2999]) {
+      const own = q.subarray(token * SIZE, (token + 1) * SIZE)
+      const weights = Array.from({ length: token + 1 }, (_, key) =>
+        Math.exp(0.7 * own.reduce((sum, value, i) => sum + value * k[key * SIZE + i], 0)),
+      )
+      const total = weights.reduce((sum, weight) => sum + weight)
+      const wanted = Array.from(own, (_, i) => weights.reduce((sum, weight, key) => sum + (weight / total) * v[key * SIZE + i], 0))
+      wanted.forEach((value, i) => expect(got[token * SIZE + i]).toBeCloseTo(value, 5))
+    }
+    await tf.setBackend('cpu')
   })
 
   it('hides nothing from a single query', () => expect(causalBands()(1, 9, null)[0].hidden()).toBeUndefined())

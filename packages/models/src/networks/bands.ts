@@ -15,9 +15,19 @@ export interface Range {
   readonly to: number
 }
 
-/** Queries of a band at least, and bands at most: scores of a band stay in the cache, and nearly half of all scores are never computed. */
+/** Queries of a band at least, and bands at most where they are small: nearly half of all scores are never computed. */
 const QUERIES = 64
 const BANDS = 8
+/** Scores of a band and a head at most, of more queries than QUERIES: the memory of a long prompt grows with its length, not with its square. */
+const SCORES = 2 ** 20
+/** Masks of so many numbers in all are kept from layer to layer; those of longer prompts are made again in each. */
+const KEPT = 2 ** 22
+
+const heightOf = (tokens: number, keys: number, window: number | null): number => {
+  const height = Math.ceil(tokens / BANDS)
+  const seen = window === null ? keys : Math.min(keys, window + height)
+  return Math.max(QUERIES, Math.min(height, Math.floor(SCORES / seen)))
+}
 
 /** The mask of a band: query i stands at key past + i and must not see later keys, nor those `window` or more before it. */
 const hiddenIn = (queries: Range, keys: Range, past: number, window: number | null): Float32Array | undefined => {
@@ -34,8 +44,13 @@ const hiddenIn = (queries: Range, keys: Range, past: number, window: number | nu
 
 const causalBand = (queries: Range, past: number, window: number | null): Band => {
   const keys = { from: window === null ? 0 : Math.max(0, past + queries.from + 1 - window), to: past + queries.to }
-  const values = hiddenIn(queries, keys, past, window)
-  return { queries, keys, hidden: () => values && tf.tensor2d(values, [queries.to - queries.from, keys.to - keys.from]) }
+  const made = () => hiddenIn(queries, keys, past, window)
+  const kept = (past + queries.to) * queries.to <= KEPT ? { values: made() } : undefined
+  const hidden = () => {
+    const values = kept ? kept.values : made()
+    return values && tf.tensor2d(values, [queries.to - queries.from, keys.to - keys.from])
+  }
+  return { queries, keys, hidden }
 }
 
 /** What each of `tokens` queries behind keys − tokens others sees, in bands; the masks of the last run are kept on the host. */
@@ -43,7 +58,7 @@ export const causalBands = () => {
   let last = { tokens: -1, keys: -1, window: null as number | null, bands: [] as readonly Band[] }
   return (tokens: number, keys: number, window: number | null): readonly Band[] => {
     if (last.tokens === tokens && last.keys === keys && last.window === window) return last.bands
-    const height = Math.max(QUERIES, Math.ceil(tokens / BANDS))
+    const height = heightOf(tokens, keys, window)
     const starts = Array.from({ length: Math.ceil(tokens / height) }, (_, band) => band * height)
     const bands = starts.map(from => causalBand({ from, to: Math.min(tokens, from + height) }, keys - tokens, window))
     last = { tokens, keys, window, bands }
@@ -66,7 +81,7 @@ const placesOf = (keys: Int32Array, rows: number, limit: number): readonly numbe
 const bandsByPosition = (tokens: number, keys: Int32Array, rows: number, window: number | null): readonly Band[] => {
   const width = keys.length / rows
   const own = keys.slice(width - tokens, width)
-  const height = Math.max(QUERIES, Math.ceil(tokens / BANDS))
+  const height = heightOf(tokens, width, window)
   return Array.from({ length: Math.ceil(tokens / height) }, (_, band) => {
     const queries = { from: band * height, to: Math.min(tokens, (band + 1) * height) }
     const positions = own.subarray(queries.from, queries.to)
