@@ -82,13 +82,17 @@ it('leaves nothing behind where it is left or aborted', async () => {
   await expect(run()).rejects.toThrow('enough')
 })
 
-it('refuses learned positions, rotations that follow the text, and no prompts', async () => {
-  const gpt2 = freshModel({ model_type: 'gpt2', n_embd: 32, n_head: 4, n_layer: 2, vocab_size: 40, n_positions: 64 }, { seed: 3 })
-  await expect(together(gpt2 as LanguageModel)).rejects.toThrow('Texts of different length have no positions in common')
-  await expect(together(llama({ rope_scaling: { rope_type: 'dynamic', factor: 2 } }))).rejects.toMatchObject({ code: 'UNSUPPORTED' })
-  await expect(together(llama(), { cache: [int8()] })).rejects.toThrow(
-    'int8 encodes entries at their positions, and those of a batch move.',
-  )
+it.each<[string, () => LanguageModel, CachePlan]>([
+  ['learned positions', () => freshModel({ model_type: 'gpt2', n_embd: 32, n_head: 4, n_layer: 2, vocab_size: 40, n_positions: 64 }, { seed: 3 }) as LanguageModel, []], // prettier-ignore
+  ['rotations that follow the text', () => llama({ rope_scaling: { rope_type: 'dynamic', factor: 2 } }), []],
+  ['encoded entries', llama, [int8({ recent: 8 })]],
+  ['a policy that waits for queries', llama, [snapKv({ keep: 8, recent: 3, every: 20 })]],
+])('lets texts take steps in turn that have no positions in common: %s', async (_what, make, cache) => {
+  const model = make()
+  expect(await together(model, { cache })).toEqual(await alone(model, cache))
+})
+
+it('refuses no prompts, and tokens that the model has not', async () => {
   await expect(together(llama(), { prompts: [] })).rejects.toThrow('There are no prompts.\nPass one at least.')
   await expect(together(llama(), { prompts: [[1], [99]] })).rejects.toMatchObject({ code: 'BAD_DATA' })
 })

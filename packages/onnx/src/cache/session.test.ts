@@ -2,7 +2,7 @@ import * as tf from '@tensorflow/tfjs-core'
 import '@tersor/backend-ort'
 import type { CachePlan } from '@tersor/core'
 import { adaptive, ems, expectedAttention, h2o, int8, pyramid, snapKv, streamingLlm, tova } from '@tersor/kv-cache'
-import { loadSession, openSession, picoLlama, saveSession, type LanguageModel, type Session } from '@tersor/models'
+import { generate, generateAll, loadSession, openSession, picoLlama, saveSession, type LanguageModel, type Session } from '@tersor/models'
 import type { TextGraph } from '@tersor/models/generate'
 import { memorySink, memoryStore, type Parameter } from '@tersor/tensor'
 import { mkdtemp, rm } from 'node:fs/promises'
@@ -184,4 +184,21 @@ describe('a cache in few bits', () => {
     await expect(openSession(model, { cacheBits: 8 })).rejects.toThrow('cacheBits is 8, and stages keep keys and values in full.')
     await plain.close?.()
   })
+})
+
+it('several texts of a graph go on in turn, each as by itself', async () => {
+  const graph = await graphOf(pico())
+  const prompts = [PROMPT, [4], PROMPT.slice(3, 9)]
+  const options = { tokens: 6, cache: [snapKv({ keep: 10, recent: 4 })] }
+  const before = tf.memory().numTensors
+  const texts: number[][] = prompts.map(() => [])
+  for await (const { prompt, id } of generateAll(graph, { ...options, prompts })) texts[prompt].push(id)
+  for (const [i, prompt] of prompts.entries()) {
+    const alone: number[] = []
+    for await (const { id } of generate(graph, { ...options, prompt })) alone.push(id)
+    expect(texts[i]).toEqual(alone)
+  }
+  expect(texts.map(({ length }) => length)).toEqual([6, 6, 6])
+  expect(tf.memory().numTensors).toBe(before)
+  await graph.close?.()
 })
