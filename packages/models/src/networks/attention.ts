@@ -2,7 +2,7 @@ import * as tf from '@tensorflow/tfjs-core'
 import type { Entries, Env, Site } from '@tersor/core'
 import { HIDDEN_FROM_SIGHT } from '@tersor/core/hidden'
 import { spansOf } from '@tersor/core/entries'
-import { softCap } from '@tersor/kernels/soft-cap'
+import { attendBand, logitsOf, type Scores } from './band-attention.js'
 import { bandsOver, everything, type Band, type CausalBands } from './bands.js'
 import { part } from './part.js'
 import { linear, rmsNorm } from './layers.js'
@@ -18,27 +18,6 @@ export interface AttendOptions {
   readonly bands?: (entries: Entries) => readonly Band[]
   /** Soft limit of the scores. */
   readonly cap?: number | null
-}
-
-type Scores = Required<Pick<AttendOptions, 'scale' | 'cap'>>
-
-/** scale · q · kᵀ + hidden of one band; q: (matrices, groups, tokens, size), k: (matrices, keys, size); (matrices, groups, queries, keys of the band). */
-const logitsOf = (q: tf.Tensor, k: tf.Tensor, { queries, keys, hidden }: Band, { scale, cap }: Scores): tf.Tensor => {
-  const rows = part(q, 2, queries)
-  const [matrices, groups, count, size] = rows.shape as [number, number, number, number]
-  const flat = tf.mul(tf.reshape(rows, [matrices, groups * count, size]), scale) as tf.Tensor3D
-  const scores = tf.matMul(flat, part(k, 1, keys) as tf.Tensor3D, false, true) // (matrices, groups · count, keys)
-  const grid = tf.reshape(softCap(scores, cap), [matrices, groups, count, scores.shape[2]!])
-  const hides = hidden()
-  return hides ? tf.add(grid, hides) : grid
-}
-
-/** softmax(logits) · v of one band; v: (matrices, keys, size), result (matrices, groups, queries, size). */
-const attendBand = (q: tf.Tensor, k: tf.Tensor, v: tf.Tensor, band: Band, how: Scores): tf.Tensor => {
-  const logits = logitsOf(q, k, band, how)
-  const [matrices, groups, count, keys] = logits.shape as [number, number, number, number]
-  const shares = tf.softmax(tf.reshape(logits, [matrices, groups * count, keys]) as tf.Tensor3D, -1) // in the shape that its product reads
-  return tf.reshape(tf.matMul(shares, part(v, 1, band.keys) as tf.Tensor3D), [matrices, groups, count, v.shape[2]!])
 }
 
 /** Query heads and the entries that they look at. */
@@ -86,7 +65,7 @@ export const attend = (q: tf.Tensor, k: tf.Tensor, v: tf.Tensor, env: Env, optio
     env.probe?.(`${module}.shares`, () => tf.softmax(logits(), -1))
     const mixed = each.map(
       ({ q: rows, entries, bands }) =>
-      joined(bands.map(band => tf.tidy(() => attendBand(rows, entries.keys, entries.values, band, { scale, cap }))), 2), // prettier-ignore
+      joined(bands.map(band => attendBand(rows, entries.keys, entries.values, band, { scale, cap })), 2), // prettier-ignore
     )
     return joined(mixed, 0) // (matrices, groups, tokens, size)
   }

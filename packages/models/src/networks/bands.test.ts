@@ -3,6 +3,8 @@ import '@tensorflow/tfjs-backend-cpu'
 import '@tersor/backend-ort'
 import type { Entries, Env, LayerCache } from '@tersor/core'
 import { createRng } from '@tersor/core'
+import { registerGradients } from '@tersor/kernels/gradients'
+import { softCap } from '@tersor/kernels/soft-cap'
 import { attend } from './attention.js'
 import { bandsOver, causalBands } from './bands.js'
 
@@ -40,7 +42,10 @@ const plain = (
 }
 
 describe('attention in bands', () => {
-  beforeAll(() => tf.setBackend('cpu'))
+  beforeAll(async () => {
+    registerGradients()
+    await tf.setBackend('cpu')
+  })
 
   it.each([
     [1, 1, null],
@@ -91,6 +96,58 @@ describe('attention in bands', () => {
     const [short, long] = [await peakOf(3072), await peakOf(6144)]
     expect(long / short).toBeLessThan(2.2)
     await tf.setBackend('cpu')
+  })
+
+  describe('of a long text', () => {
+    const given = (tokens: number): tf.Tensor[] =>
+      [HEADS, KEY_HEADS, KEY_HEADS].map((heads, i) => tf.tensor4d(values(heads * tokens * SIZE, i + 1), [1, heads, tokens, SIZE]))
+    const optionsOf = (tokens: number, cap: number | null, window: number | null) => ({ module: 'attention', scale: 0.7, cap, bands: (entries: Entries) => bandsOver(causalBands(), tokens, entries, window) }) // prettier-ignore
+    const gradientsOf = (inputs: tf.Tensor[], cap: number | null, window: number | null): tf.Tensor[] =>
+      tf.tidy(() => {
+        const options = optionsOf(inputs[0].shape[2]!, cap, window)
+        return tf.grads((q, k, v) => tf.sum(tf.square(attend(q, k, v, {} as Env, options))))(inputs)
+      })
+    beforeAll(async () => {
+      await tf.setBackend('ort')
+      expect(tf.getBackend()).toBe('ort')
+    })
+    afterAll(() => tf.setBackend('cpu'))
+
+    it.each([null, 0.4])('has the gradients of shares that are kept, cap %p', async cap => {
+      const inputs = given(2100)
+      const [q, k, v] = inputs
+      const wanted = tf.tidy(() => {
+        const hidden = tf.tensor2d(
+          Float32Array.from({ length: 2100 ** 2 }, (_, at) => {
+            const [query, key] = [Math.floor(at / 2100), at % 2100]
+            return key > query || key <= query - 900 ? -1e9 : 0
+          }),
+          [2100, 2100],
+        )
+        const plainly = (...[rows, keys, mixed]: tf.Tensor[]): tf.Tensor => {
+          const shared = [keys, mixed].map(x => tf.reshape(tf.tile(tf.expandDims(x, 2), [1, 1, HEADS / KEY_HEADS, 1, 1]), rows.shape))
+          const scores = softCap(tf.mul(tf.matMul(rows, shared[0], false, true), 0.7), cap)
+          return tf.sum(tf.square(tf.matMul(tf.softmax(tf.add(scores, hidden)), shared[1])))
+        }
+        return tf.grads(plainly)([q, k, v])
+      })
+      const got = gradientsOf(inputs, cap, 900)
+      for (const [i, gradient] of got.entries()) {
+        const far = tf.tidy(() => tf.div(tf.norm(tf.sub(gradient, wanted[i])), tf.norm(wanted[i])).dataSync()[0])
+        expect(far).toBeLessThan(1e-5)
+      }
+      tf.dispose([...inputs, ...wanted, ...got])
+    })
+
+    it('holds memory for a gradient that grows with the length, and not with its square', async () => {
+      const peakOf = async (tokens: number): Promise<number> => {
+        const inputs = given(tokens)
+        const { peakBytes } = await tf.profile(() => gradientsOf(inputs, null, null))
+        tf.dispose(inputs)
+        return peakBytes
+      }
+      expect((await peakOf(6144)) / (await peakOf(3072))).toBeLessThan(2.5)
+    })
   })
 
   it('gives what plain loops give in the bands of a long prompt', async () => {

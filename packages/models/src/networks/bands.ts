@@ -20,8 +20,11 @@ const QUERIES = 64
 const BANDS = 8
 /** Scores of a band and a head at most, of more queries than QUERIES: the memory of a long prompt grows with its length, not with its square. */
 const SCORES = 2 ** 20
-/** Masks of so many numbers in all are kept from layer to layer; those of longer prompts are made again in each. */
+/** Masks of so many numbers in all are kept from layer to layer, and shares for gradients; those of longer texts are made again. */
 const KEPT = 2 ** 22
+
+/** Whether scores of so many queries and keys are too many to keep. */
+export const isLong = (queries: number, keys: number): boolean => queries * keys > KEPT
 
 const heightOf = (tokens: number, keys: number, window: number | null): number => {
   const height = Math.ceil(tokens / BANDS)
@@ -45,7 +48,7 @@ const hiddenIn = (queries: Range, keys: Range, past: number, window: number | nu
 const causalBand = (queries: Range, past: number, window: number | null): Band => {
   const keys = { from: window === null ? 0 : Math.max(0, past + queries.from + 1 - window), to: past + queries.to }
   const made = () => hiddenIn(queries, keys, past, window)
-  const kept = (past + queries.to) * queries.to <= KEPT ? { values: made() } : undefined
+  const kept = isLong(queries.to, past + queries.to) ? undefined : { values: made() }
   const hidden = () => {
     const values = kept ? kept.values : made()
     return values && tf.tensor2d(values, [queries.to - queries.from, keys.to - keys.from])
