@@ -125,7 +125,7 @@ export const uniql = definePass({
     ridge: positive({ default: 1, doc: 'λ of the scores, in mean squares of the inputs' }),
     multiple: integer({ min: 1, default: 32, doc: 'widths that a cut leaves are multiples of this' }),
     pairs: integer({ min: 1, default: 8, doc: 'and head sizes are of so many pairs' }),
-    shares: choice(['equal', 'influence'], { default: 'equal', doc: 'whether a cut takes as much of every block, or more of those that turn their inputs least' }), // prettier-ignore
+    shares: choice(['influence', 'equal'], { default: 'influence', doc: 'whether a cut takes as much of every block, or more of those that turn their inputs least' }), // prettier-ignore
   },
   check: ({ units }) =>
     units.length > 0 && units.every(unit => KINDS.includes(unit))
