@@ -35,62 +35,57 @@ export const runCompression = (
   given: CompressRequest,
   hearing: Hearing,
 ): Promise<CompressionResult & { readonly verification?: Verification }> =>
-  withModel(
-    terminal,
-    path,
-    async (model, engine) => {
-      const { onProgress, signal } = hearing
-      const { flags: chosen, ...target } = await inTarget(model, given)
-      const flags = inFormatOf(model, chosen)
-      const steps = await chosenSteps(terminal, model, target.steps, flags.steps)
-      const importance = target.weighs ? emptyImatrix() : undefined
-      const started = Date.now()
-      await refusePlanned(model, steps, flags)
-      noteMemory(terminal, model, workOf(flags))
-      const output = await openOutput(model, path, importance ? { ...flags, imatrix: importance } : flags)
-      const { packs } = await writerOf(flags.format)
-      const collectGarbage = garbageCollector()
-      const reports = runReports(model)
-      let calibration: tf.Tensor[] = []
-      const kept = flags.verify ? teeSink(output.sink) : undefined
-      const runSteps = async (): Promise<OpenedModel> =>
-        run(model, steps.length === 0 ? asItIs : pipeline(...steps, ...(packs ? [pack()] : [])), {
-          seed: flags.seed,
-          signal,
-          onProgress: event => [reports.onProgress, onProgress, collectGarbage].forEach(tell => tell(event)),
-          sink: kept?.sink ?? output.sink,
-          scratch: keptWhilePublished(output),
-          resume: flags.resume,
-          ...(output.reopen ? { reopen: output.reopen } : {}),
-          activationBytes: workOf(flags).activationBytes,
-          facts: await runFacts(engine, model, flags, target.weighs),
-          ...(calibration.length > 0 ? { calibration } : {}),
-        }).catch(async error => {
-          throw signal.aborted ? await stopped(output.scratch, error) : error
-        })
-      try {
-        calibration = await learnFrom(terminal, model, path, flags)
-        hearing.onOpened?.(model, calibration.length)
-        if (importance) await fillImatrix(importance, model, calibration, { signal, onProgress: hearing.onAdvance })
-        const small = await runSteps()
-        const told = { ...variantTools(), model, out: flags.out, calibration, seed: flags.seed, signal, onProgress }
-        const saved = await withVariants(await output.saved(small), { ...target, ...told })
-        const verification = kept && (await verify(requestFor(model, saved, flags, kept.in(small), calibration[0])))
-        tf.dispose(calibration.splice(0))
-        const seconds = (Date.now() - started) / 1000
-        await saved.close()
-        const quality = await qualityOf(model, path, saved, flags, hearing)
-        const result = await resultOf({ model, small, path, saved, reports, seconds, quality })
-        if (flags.described !== false) await describeRun({ model, path, flags, asked: given, result, facts: await engineFacts(engine) })
-        await output.scratch.remove()
-        return { ...result, ...(verification ? { verification } : {}) }
-      } finally {
-        await output.scratch.close()
-        tf.dispose(calibration)
-      }
-    },
-    given,
-  )
+  withModel(terminal, { ...given, path }, async (model, engine) => {
+    const { onProgress, signal } = hearing
+    const { flags: chosen, ...target } = await inTarget(model, given)
+    const flags = inFormatOf(model, chosen)
+    const steps = await chosenSteps(terminal, model, target.steps, flags.steps)
+    const importance = target.weighs ? emptyImatrix() : undefined
+    const started = Date.now()
+    await refusePlanned(model, steps, flags)
+    noteMemory(terminal, model, workOf(flags))
+    const output = await openOutput(model, path, importance ? { ...flags, imatrix: importance } : flags)
+    const { packs } = await writerOf(flags.format)
+    const collectGarbage = garbageCollector()
+    const reports = runReports(model)
+    let calibration: tf.Tensor[] = []
+    const kept = flags.verify ? teeSink(output.sink) : undefined
+    const runSteps = async (): Promise<OpenedModel> =>
+      run(model, steps.length === 0 ? asItIs : pipeline(...steps, ...(packs ? [pack()] : [])), {
+        seed: flags.seed,
+        signal,
+        onProgress: event => [reports.onProgress, onProgress, collectGarbage].forEach(tell => tell(event)),
+        sink: kept?.sink ?? output.sink,
+        scratch: keptWhilePublished(output),
+        resume: flags.resume,
+        ...(output.reopen ? { reopen: output.reopen } : {}),
+        activationBytes: workOf(flags).activationBytes,
+        facts: await runFacts(engine, model, flags, target.weighs),
+        ...(calibration.length > 0 ? { calibration } : {}),
+      }).catch(async error => {
+        throw signal.aborted ? await stopped(output.scratch, error) : error
+      })
+    try {
+      calibration = await learnFrom(terminal, model, path, flags)
+      hearing.onOpened?.(model, calibration.length)
+      if (importance) await fillImatrix(importance, model, calibration, { signal, onProgress: hearing.onAdvance })
+      const small = await runSteps()
+      const told = { ...variantTools(), model, out: flags.out, calibration, seed: flags.seed, signal, onProgress }
+      const saved = await withVariants(await output.saved(small), { ...target, ...told })
+      const verification = kept && (await verify(requestFor(model, saved, flags, kept.in(small), calibration[0])))
+      tf.dispose(calibration.splice(0))
+      const seconds = (Date.now() - started) / 1000
+      await saved.close()
+      const quality = await qualityOf(model, path, saved, flags, hearing)
+      const result = await resultOf({ model, small, path, saved, reports, seconds, quality })
+      if (flags.described !== false) await describeRun({ model, path, flags, asked: given, result, facts: await engineFacts(engine) })
+      await output.scratch.remove()
+      return { ...result, ...(verification ? { verification } : {}) }
+    } finally {
+      await output.scratch.close()
+      tf.dispose(calibration)
+    }
+  })
 
 /** Variants are written beside the first file. */
 const variantTools = (): VariantTools => ({ fs: nodeFileSystem(), makeStep: text => makeStep(text, process.cwd()), sinkOf })

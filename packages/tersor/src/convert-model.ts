@@ -46,36 +46,31 @@ export const convertModel = (
   flags: ConvertRequest,
   { signal, onAdvance }: { readonly signal: AbortSignal; readonly onAdvance: (done: number, of: number, label: string) => void },
 ): Promise<Converted> =>
-  withModel(
-    terminal,
-    path,
-    async model => {
-      const started = Date.now()
-      noteMemory(terminal, model, {})
-      const output = await openDirectOutput(model, path, flags)
-      const collectGarbage = garbageCollector()
-      const dtype = handedDtype(await writerOf(flags.format), flags.dtype)
-      const store = await copyStore(model.params, output.sink, {
-        signal,
-        ...(dtype ? { change: (name: string, parameter: Parameter) => inDtype(name, parameter, dtype) } : {}),
-        onProgress: (done, of) => {
-          onAdvance(done, of, 'convert')
-          collectGarbage()
-        },
-      })
-      const growth = growthText(model.params, store)
-      await store.close?.()
-      const [bytesBefore, bytesAfter] = [await weightBytes(path), await weightBytes(output.path)]
-      const { format, type, imatrix, form, checkpointFormat, named, cut } = flags
-      const given = defined({ type, imatrix, form, checkpointFormat, dtype: flags.dtype, cut })
-      const sources = { model: await hashOfModel(path), ...(imatrix === undefined ? {} : { imatrix: await hashOfData([imatrix]) }) }
-      await describeOutput(flags.out, {
-        recipe: recipeOf({ model: named?.model ?? path, steps: [], format, ...given, seed: 0, facts: {}, sources }),
-        ...{ architecture: model.architecture, bytesBefore, bytesAfter },
-        ...{ parameters: sizeOfModel(model).parameters, generates: hasText(model), saysItIs: nameInConfig(model) },
-      })
-      const seconds = (Date.now() - started) / 1000
-      return { out: output.path, format, bytesBefore, bytesAfter, seconds, notes: output.notes(), ...defined({ growth }) }
-    },
-    flags,
-  )
+  withModel(terminal, { ...flags, path }, async model => {
+    const started = Date.now()
+    noteMemory(terminal, model, {})
+    const output = await openDirectOutput(model, path, flags)
+    const collectGarbage = garbageCollector()
+    const dtype = handedDtype(await writerOf(flags.format), flags.dtype)
+    const store = await copyStore(model.params, output.sink, {
+      signal,
+      ...(dtype ? { change: (name: string, parameter: Parameter) => inDtype(name, parameter, dtype) } : {}),
+      onProgress: (done, of) => {
+        onAdvance(done, of, 'convert')
+        collectGarbage()
+      },
+    })
+    const growth = growthText(model.params, store)
+    await store.close?.()
+    const [bytesBefore, bytesAfter] = [await weightBytes(path), await weightBytes(output.path)]
+    const { format, type, imatrix, form, checkpointFormat, named, cut } = flags
+    const given = defined({ type, imatrix, form, checkpointFormat, dtype: flags.dtype, cut })
+    const sources = { model: await hashOfModel(path), ...(imatrix === undefined ? {} : { imatrix: await hashOfData([imatrix]) }) }
+    await describeOutput(flags.out, {
+      recipe: recipeOf({ model: named?.model ?? path, steps: [], format, ...given, seed: 0, facts: {}, sources }),
+      ...{ architecture: model.architecture, bytesBefore, bytesAfter },
+      ...{ parameters: sizeOfModel(model).parameters, generates: hasText(model), saysItIs: nameInConfig(model) },
+    })
+    const seconds = (Date.now() - started) / 1000
+    return { out: output.path, format, bytesBefore, bytesAfter, seconds, notes: output.notes(), ...defined({ growth }) }
+  })

@@ -26,11 +26,11 @@ export interface CutFlags {
 /** Chooses the engine; then opens the model and closes it after the work. */
 export const withModel = async <T>(
   terminal: Terminal,
-  path: string,
+  from: string | (CutFlags & { readonly path: string }),
   work: (model: OpenedModel, engine: EngineName) => Promise<T>,
-  { cut }: CutFlags = {},
 ): Promise<T> => {
   const engine = await startEngine(terminal)
+  const { path, cut } = typeof from === 'string' ? { path: from } : from
   const model = await openModel(path, cut === undefined ? {} : { cut })
   try {
     for (const line of notesOf(model)) note(terminal, line)

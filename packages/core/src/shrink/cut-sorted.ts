@@ -20,16 +20,27 @@ const sortedOf = ({ sorted }: Model): Sorted => {
   )
 }
 
-/** The first units of each group that are left of a share, a multiple of what the order says. */
-const firstUnits = ({ name, units, perGroup = units, least = 1 }: Coupling, share: number, multiple: number): readonly number[] => {
-  const count = Math.min(perGroup, Math.round((share * perGroup) / multiple) * multiple)
-  if (count < Math.max(1, perGroup === units ? least : 1))
+/** A multiple near a share of so many units. */
+const countOf = (share: number, units: number, multiple: number): number =>
+  Math.min(units, Math.round((share * units) / multiple) * multiple)
+
+/** What is asked of all blocks, and what a block keeps for that. */
+interface Shares {
+  readonly share: number
+  readonly kept: number
+}
+
+/** The first units of each group that are left of a share, a multiple of what the order says; some wherever all blocks together keep some. */
+const firstUnits = (coupling: Coupling, { share, kept }: Shares, multiple: number): readonly number[] => {
+  const { name, units, perGroup = units } = coupling
+  if (countOf(share, perGroup, multiple) === 0)
     throw new CompressionError(
       'BAD_OPTION',
       `A share of ${Number(share.toPrecision(3))} leaves "${name}" none of its ${perGroup} units, which go by ${multiple}.`,
       'Cut less, or sort with a smaller multiple.',
       { coupling: name, share, multiple },
     )
+  const count = Math.max(Math.min(multiple, perGroup), countOf(kept, perGroup, multiple))
   return Array.from({ length: units / perGroup }, (_, group) => group).flatMap(group =>
     Array.from({ length: count }, (_, unit) => group * perGroup + unit),
   )
@@ -51,13 +62,13 @@ const keptOf = (blocks: Model['blocks'] = [], { influence }: Sorted, share: numb
  * Throws UNSUPPORTED for a network that is not sorted, BAD_OPTION for a share that leaves nothing.
  */
 export const firstUnitsOf = (model: Model, share: number): Change => {
-  const { multiples, ...sorted } = sortedOf(model)
+  const sorted = sortedOf(model)
   checkShare(share)
-  const kept = keptOf(model.blocks, { multiples, ...sorted }, share)
+  const kept = keptOf(model.blocks, sorted, share)
   const keep = new Map<string, readonly number[]>()
   for (const coupling of model.couplings ?? []) {
-    const multiple = multiples[coupling.kind]
-    if (multiple !== undefined) keep.set(coupling.name, firstUnits(coupling, kept(coupling.name), multiple))
+    const multiple = sorted.multiples[coupling.kind]
+    if (multiple !== undefined) keep.set(coupling.name, firstUnits(coupling, { share, kept: kept(coupling.name) }, multiple))
   }
   return { keep }
 }

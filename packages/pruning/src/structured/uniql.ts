@@ -128,9 +128,9 @@ export const uniql = definePass({
     shares: choice(['influence', 'equal'], { default: 'influence', doc: 'whether a cut takes as much of every block, or more of those that turn their inputs least' }), // prettier-ignore
   },
   check: ({ units }) =>
-    units.length > 0 && units.every(unit => KINDS.includes(unit))
+    units.every(unit => KINDS.includes(unit))
       ? undefined
-      : [`units are ${KINDS.join(' and ')}, got ${units.join(', ') || 'none'}.`, 'Ask for one of them, or both.'],
+      : [`units are ${KINDS.join(' and ')}, got ${units.join(', ')}.`, 'Ask for one of them, or both.'],
   run: async (model, context, { units, ridge, multiple, pairs, shares }) => {
     const neurons = units.includes('neurons') ? couplingsOf(NAME, model, ['neurons']) : []
     const heads = units.includes('heads')

@@ -42,31 +42,22 @@ const wrongKind = (metric: Metric, family: OpenedModel['family']): CompressionEr
 
 /** `tersor evaluate MODEL --data FILE`: one metric of one model. */
 export const evaluate = (terminal: Terminal, path: string, flags: EvaluateFlags, signal: AbortSignal): Promise<void> =>
-  withModel(
-    terminal,
-    path,
-    async model => {
-      const metric = flags.metric ?? (hasText(model) ? 'perplexity' : METRICS[model.family][0]) ?? 'perplexity'
-      if (!METRICS[model.family].includes(metric) || (OF_TEXT.includes(metric) && !hasText(model))) throw wrongKind(metric, model.family)
-      if (flags.cache.length > 0 && metric !== 'perplexity')
-        throw new CompressionError(
-          'BAD_OPTION',
-          `${metric} reads no text through a cache.`,
-          'Leave --cache out, or use --metric perplexity.',
-        )
-      const progress = progressOn(terminal)
-      const tell: Tell = (told, first) => note(terminal, paint(terminal, firstIn(`data: ${told}`, first, noteWidth(terminal)), 'dim'))
-      const run = { signal, onProgress: (done: number, of: number) => progress.advance(done, of, metric) }
-      try {
-        const result = await MEASURES[metric](model, flags, { ...run, path, tell })
-        progress.stop()
-        writeResult(terminal, result, resultText(result))
-      } finally {
-        progress.stop()
-      }
-    },
-    flags,
-  )
+  withModel(terminal, { ...flags, path }, async model => {
+    const metric = flags.metric ?? (hasText(model) ? 'perplexity' : METRICS[model.family][0]) ?? 'perplexity'
+    if (!METRICS[model.family].includes(metric) || (OF_TEXT.includes(metric) && !hasText(model))) throw wrongKind(metric, model.family)
+    if (flags.cache.length > 0 && metric !== 'perplexity')
+      throw new CompressionError('BAD_OPTION', `${metric} reads no text through a cache.`, 'Leave --cache out, or use --metric perplexity.')
+    const progress = progressOn(terminal)
+    const tell: Tell = (told, first) => note(terminal, paint(terminal, firstIn(`data: ${told}`, first, noteWidth(terminal)), 'dim'))
+    const run = { signal, onProgress: (done: number, of: number) => progress.advance(done, of, metric) }
+    try {
+      const result = await MEASURES[metric](model, flags, { ...run, path, tell })
+      progress.stop()
+      writeResult(terminal, result, resultText(result))
+    } finally {
+      progress.stop()
+    }
+  })
 
 interface Run {
   readonly tell: Tell

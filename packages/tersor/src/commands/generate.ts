@@ -78,26 +78,21 @@ const withSession = async (
 
 /** `tersor generate MODEL --prompt TEXT`: continues a text, token by token as they come. */
 export const generate = (terminal: Terminal, path: string, flags: GenerateFlags, signal: AbortSignal): Promise<void> =>
-  withModel(
-    terminal,
-    path,
-    async model => {
-      const { prompt, tokens, temperature, seed } = flags
-      const generator = generatorOf(model, path)
-      let text = ''
-      const started = Date.now()
-      let count = 0
-      await withSession(generator, flags, signal, async how => {
-        const pieces = stream(generator, { prompt, tokens, temperature, rng: createRng(seed).fork('generate'), ...how, signal })
-        for await (const piece of pieces) {
-          text += piece.text
-          count++
-          if (!terminal.json) terminal.out.write(piece.text)
-        }
-      })
-      const seconds = (Date.now() - started) / 1000
-      if (terminal.json) writeResult(terminal, { prompt, text, tokens: count, tokensPerSecond: count / seconds }, '')
-      else terminal.out.write('\n')
-    },
-    flags,
-  )
+  withModel(terminal, { ...flags, path }, async model => {
+    const { prompt, tokens, temperature, seed } = flags
+    const generator = generatorOf(model, path)
+    let text = ''
+    const started = Date.now()
+    let count = 0
+    await withSession(generator, flags, signal, async how => {
+      const pieces = stream(generator, { prompt, tokens, temperature, rng: createRng(seed).fork('generate'), ...how, signal })
+      for await (const piece of pieces) {
+        text += piece.text
+        count++
+        if (!terminal.json) terminal.out.write(piece.text)
+      }
+    })
+    const seconds = (Date.now() - started) / 1000
+    if (terminal.json) writeResult(terminal, { prompt, text, tokens: count, tokensPerSecond: count / seconds }, '')
+    else terminal.out.write('\n')
+  })
