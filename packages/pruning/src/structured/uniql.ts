@@ -118,7 +118,8 @@ export const uniql = definePass({
     year: 2025,
     url: 'https://arxiv.org/abs/2512.03383',
   },
-  differs: 'TODO',
+  differs:
+    'the adapters that the paper tunes at random shares, and layers of state spaces, are left out; values of grouped queries are decomposed together with all heads that read them; pairs are scored by norms over both members, which no position changes; λ counts in mean squares of the inputs',
   exact: true,
   options: {
     units: texts({ default: KINDS, doc: 'what is sorted: neurons, heads' }),
