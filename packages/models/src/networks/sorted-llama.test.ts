@@ -1,8 +1,8 @@
 import * as tf from '@tensorflow/tfjs-core'
 import '@tersor/backend-ort'
-import { createRng, cutSorted, remade, type Sorted } from '@tersor/core'
+import { adam, createRng, crossEntropy, cutSorted, remade, train, type Model, type Sorted } from '@tersor/core'
 import { describeCouplings } from '@tersor/testing'
-import { fromFloat32, fromIntegers, memoryStore, overlay, type Parameter } from '@tersor/tensor'
+import { fromFloat32, fromIntegers, memoryStore, overlay, type Dense, type Parameter } from '@tersor/tensor'
 import { streamingLlm } from '@tersor/kv-cache'
 import { openSession } from '../generation/session.js'
 import { checkPairs } from './check-pairs.js'
@@ -102,6 +102,18 @@ it('a file whose table is missing, of another shape or no order of frequencies i
 it('refuses caches that turn keys back, whose frequencies would have to be those of each head', async () => {
   const opening = openSession(await sorted(), { cache: [streamingLlm({ window: 20, positions: 'compact' })] })
   await expect(opening).rejects.toMatchObject({ code: 'UNSUPPORTED', message: expect.stringContaining('heads') })
+})
+
+it('is trained cut, and the order of its pairs stays', async () => {
+  const model = await cutSorted(await sorted(), 0.5)
+  const data = () => ({ input: someIds(), target: someIds() })
+  const trained = await train(model, { objective: crossEntropy, transform: adam({ learningRate: 0.01 }), steps: 1, seed: 1, data })
+  const bytes = async ({ params }: Model, name: string) => ((await params.read(name)) as Dense).bytes
+  for (const name of model.params.names())
+    expect([name, Buffer.compare(await bytes(model, name), await bytes(trained, name)) === 0]).toEqual([
+      name,
+      name.endsWith('rotary_pairs'),
+    ])
 })
 
 it.each([NaN, 0, -1, 1.1])('refuses a share of %s', async share => {
