@@ -20,13 +20,11 @@ const NETWORKS: readonly Sorting[] = [
   ['llama', BOTH, { attention_bias: true, mlp_bias: true }],
   ['llama', BOTH, { num_key_value_heads: 4, rope_scaling: { rope_type: 'linear', factor: 2 } }],
   ['phi3', BOTH, {}],
-  ['mistral', BOTH, {}],
   ['mixtral', BOTH, {}],
   ['gemma2', BOTH, {}],
   ['smollm3', BOTH, {}],
   ['qwen3', ['neurons'], {}],
   ['gpt2', ['neurons'], {}],
-  ['bert', ['neurons'], {}],
   ['vit', ['neurons'], {}],
 ]
 
@@ -42,10 +40,11 @@ it.each<Sorting>(NETWORKS)(
     const calibration = [input()]
     const sorted = await compress(model, uniql({ units, multiple: 4, pairs: 1 }), { calibration, seed: 1 })
     tf.dispose(calibration)
-    expect(relativeError(await outputsOf(model, input), await outputsOf(sorted, input))).toBeLessThan(1e-5)
+    const whole = await outputsOf(model, input)
+    expect(relativeError(whole, await outputsOf(sorted, input))).toBeLessThan(1e-5)
     expect(sorted.sorted?.influence).toHaveLength(2)
     const cut = await outputsOf(await cutSorted(sorted, 0.5), input)
     expect(relativeError(await outputsOf(switchedOff(sorted, firstUnitsOf(sorted, 0.5)), input), cut)).toBeLessThan(1e-5)
-    expect(relativeError(await outputsOf(model, input), cut)).toBeGreaterThan(1e-3)
+    expect(relativeError(whole, cut)).toBeGreaterThan(1e-3)
   },
 )
