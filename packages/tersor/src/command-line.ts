@@ -25,6 +25,7 @@ import {
   formatOption,
   bitsOption,
   lengthOption,
+  opening,
   samplesOption,
   shuffleOption,
   temperature,
@@ -59,7 +60,7 @@ const withGlobals = (command: Command): Command =>
     .option('--debug', 'the stack of an error', false)
 
 const addConversions = (program: Command, run: Run): void => {
-  withGlobals(program.command('convert'))
+  opening(withGlobals(program.command('convert')))
     .description('writes a model in another format')
     .argument('<model>', MODEL)
     .requiredOption('--out <path>', 'where the result goes; must not exist')
@@ -92,7 +93,7 @@ const addConversions = (program: Command, run: Run): void => {
 }
 
 const addGeneration = (program: Command, run: Run): void => {
-  withGlobals(program.command('generate'))
+  opening(withGlobals(program.command('generate')))
     .description('continues a text')
     .argument('<model>', MODEL)
     .requiredOption('--prompt <text>', 'what to continue')
@@ -123,7 +124,7 @@ const addGeneration = (program: Command, run: Run): void => {
 }
 
 const addCompression = (program: Command, run: Run): void => {
-  withGlobals(program.command('compress'))
+  opening(withGlobals(program.command('compress')))
     .description('runs steps on a model and saves the result')
     .argument('[model]', `${MODEL}; that of the config where absent`)
     .option('--out <path>', 'where the result goes; must not exist')
@@ -172,7 +173,7 @@ const addCommands = (program: Command, run: Run): void => {
   declareBench(declaring)
   declareRepeat(declaring)
   declareServe(declaring)
-  withGlobals(program.command('evaluate'))
+  opening(withGlobals(program.command('evaluate')))
     .description('measures a model')
     .argument('<model>', MODEL)
     .addOption(dataOption())

@@ -1,4 +1,4 @@
-import { InvalidArgumentError, Option } from 'commander'
+import { InvalidArgumentError, Option, type Command } from 'commander'
 import { TARGET_NAMES } from './targets/targets.js'
 import { didYouMean } from './nearest.js'
 import { withChoices } from './with-choices.js'
@@ -23,6 +23,18 @@ export const temperature = (text: string): number => {
   if (!Number.isFinite(value) || value < 0) throw new InvalidArgumentError('Expected a number of at least 0.')
   return value
 }
+
+const share = (text: string): number => {
+  const value = Number(text)
+  if (text.trim() === '' || !(value > 0 && value <= 1)) throw new InvalidArgumentError('Expected a number above 0, 1 at most.')
+  return value
+}
+
+/** What a command takes that opens one model. */
+export const opening = (command: Command): Command =>
+  command.addOption(
+    new Option('--cut <share>', 'opens a model that uniql sorted with this share of its units, such as 0.85').argParser(share),
+  )
 
 export const SHELLS = ['bash', 'zsh', 'fish']
 export const shellName = (given: string): string => {

@@ -35,7 +35,7 @@ export const runCompression = (
   given: CompressRequest,
   hearing: Hearing,
 ): Promise<CompressionResult & { readonly verification?: Verification }> =>
-  withModel(terminal, path, async (model, engine) => {
+  withModel(terminal, { ...given, path }, async (model, engine) => {
     const { onProgress, signal } = hearing
     const { flags: chosen, ...target } = await inTarget(model, given)
     const flags = inFormatOf(model, chosen)

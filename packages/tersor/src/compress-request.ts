@@ -2,9 +2,10 @@ import type { ProgressEvent } from '@tersor/core'
 import type { OpenedModel } from '@tersor/models/open-model'
 import type { SampleFlags } from './calibration.js'
 import type { TargetFlags } from './targets/in-target.js'
+import type { CutFlags } from './with-model.js'
 
 /** What a run of steps on a model is asked for. */
-export interface CompressRequest extends TargetFlags, SampleFlags {
+export interface CompressRequest extends TargetFlags, SampleFlags, CutFlags {
   readonly out: string
   /** A text or images that the model is measured on before and after. */
   readonly evaluate?: readonly string[] | undefined

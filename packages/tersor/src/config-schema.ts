@@ -74,6 +74,7 @@ export const configSchema = (): Schema => {
         anyOf: [{ $ref: '#/definitions/step' }, { type: 'array', minItems: 1, items: { $ref: '#/definitions/step' } }],
       },
       for: text('the runtime that the result is for'),
+      cut: { type: 'number', exclusiveMinimum: 0, maximum: 1, description: 'the share of its units that a sorted model is opened with' },
       out: text('where the result goes'),
       seed: { type: 'integer', minimum: 0, default: 0, description: 'decides everything that is random' },
       evaluate: text('a text or images that quality is measured on before and after'),

@@ -14,7 +14,16 @@ const CONFIG_NAMES = ['ts', 'mts', 'js', 'mjs', 'json', 'yaml', 'yml'].map(end =
 
 const TYPES: Readonly<Record<keyof Config, string>> = {
   ...{ model: 'string', calibrate: 'object', steps: 'object', for: 'string', out: 'string', seed: 'number', evaluate: 'object' },
-  ...{ bits: 'number', samples: 'number', length: 'number', shuffle: 'boolean', report: 'string', verify: 'boolean', $schema: 'string' },
+  ...{
+    bits: 'number',
+    cut: 'number',
+    samples: 'number',
+    length: 'number',
+    shuffle: 'boolean',
+    report: 'string',
+    verify: 'boolean',
+    $schema: 'string',
+  },
   ...{ format: 'string', type: 'string', imatrix: 'string', form: 'string', checkpointFormat: 'string', dtype: 'string' },
 }
 

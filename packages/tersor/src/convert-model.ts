@@ -14,11 +14,11 @@ import { handedDtype, inDtype } from './plain-floats.js'
 import { recipeOf } from './recipe.js'
 import { hashOfData, hashOfModel } from './source-hashes.js'
 import { weightBytes } from './weight-bytes.js'
-import { withModel } from './with-model.js'
+import { withModel, type CutFlags } from './with-model.js'
 import { writerOf } from './writer-of.js'
 
 /** What a conversion is asked for. */
-export interface ConvertRequest extends Omit<FormatFlags, 'imatrix'> {
+export interface ConvertRequest extends Omit<FormatFlags, 'imatrix'>, CutFlags {
   readonly format: OutputFormat
   readonly imatrix?: string
   readonly out: string
@@ -46,7 +46,7 @@ export const convertModel = (
   flags: ConvertRequest,
   { signal, onAdvance }: { readonly signal: AbortSignal; readonly onAdvance: (done: number, of: number, label: string) => void },
 ): Promise<Converted> =>
-  withModel(terminal, path, async model => {
+  withModel(terminal, { ...flags, path }, async model => {
     const started = Date.now()
     noteMemory(terminal, model, {})
     const output = await openDirectOutput(model, path, flags)
@@ -63,8 +63,8 @@ export const convertModel = (
     const growth = growthText(model.params, store)
     await store.close?.()
     const [bytesBefore, bytesAfter] = [await weightBytes(path), await weightBytes(output.path)]
-    const { format, type, imatrix, form, checkpointFormat, named } = flags
-    const given = defined({ type, imatrix, form, checkpointFormat, dtype: flags.dtype })
+    const { format, type, imatrix, form, checkpointFormat, named, cut } = flags
+    const given = defined({ type, imatrix, form, checkpointFormat, dtype: flags.dtype, cut })
     const sources = { model: await hashOfModel(path), ...(imatrix === undefined ? {} : { imatrix: await hashOfData([imatrix]) }) }
     await describeOutput(flags.out, {
       recipe: recipeOf({ model: named?.model ?? path, steps: [], format, ...given, seed: 0, facts: {}, sources }),

@@ -23,6 +23,8 @@ export interface Config extends Partial<FormatFlags> {
   readonly for?: TargetName
   /** Of the weights, with `for`. */
   readonly bits?: number
+  /** The share of its units that a sorted model is opened with. */
+  readonly cut?: number
   /** Where the result goes. */
   readonly out?: string
   /** Decides everything that is random: a whole number, 0 where absent. */

@@ -35,10 +35,10 @@ const eachStep = (steps: readonly Step[]): readonly Step[] =>
 const recipeOfRun = async ({ path, flags, asked, facts }: Run): Promise<Recipe> => {
   const { named = {}, calibrate, format, imatrix, seed, samples, length, shuffle } = flags
   const steps = named.steps ?? stepSources(eachStep(asked.steps))
-  const { type, form, checkpointFormat, dtype, bits } = asked
+  const { type, form, checkpointFormat, dtype, bits, cut } = asked
   const learned = named.calibrate ?? calibrate
   const options = defined({
-    ...{ type, imatrix: typeof imatrix === 'string' ? imatrix : undefined, form, checkpointFormat, dtype, for: asked.for, bits },
+    ...{ type, imatrix: typeof imatrix === 'string' ? imatrix : undefined, form, checkpointFormat, dtype, for: asked.for, bits, cut },
     ...{ calibrate: learned.length > 0 ? learned : undefined, samples, length, shuffle: shuffle || undefined },
   })
   const sources = await sourcesOf(path, { calibrate, imatrix: typeof imatrix === 'string' ? [imatrix] : [] })

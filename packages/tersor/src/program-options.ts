@@ -38,6 +38,8 @@ export interface OutputOptions extends Partial<FormatFlags> {
 export interface CompressModelOptions extends OutputOptions, Listening {
   /** A path: a Hugging Face folder, a `.gguf` or `.onnx` file, a `model.json`; or a name on the hub, "hf:org/name". */
   readonly model: string
+  /** The share of its units that a sorted model is opened with, the best of them; all where absent. */
+  readonly cut?: number
   /** A step or several in order: made by factories (`gptq({ bits: 4 })`), or as the command line takes them (`'gptq(bits=4)'`); chosen by `for` where absent. */
   readonly steps?: Step | string | readonly (Step | string)[]
   /** The runtime that the result is for: it chooses the format, and the steps where none are given. */

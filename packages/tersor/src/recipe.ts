@@ -21,6 +21,8 @@ export interface Recipe extends Omit<FormatFlags, 'imatrix'> {
   /** A runtime, which chose what is not said here. */
   readonly for?: TargetName
   readonly bits?: number
+  /** The share of the units that the model, which is sorted, was opened with. */
+  readonly cut?: number
   /** As the command line takes them; none where the model was converted only. */
   readonly steps: readonly string[]
   readonly seed: number
@@ -66,7 +68,7 @@ export const readRecipe = async (out: string): Promise<Recipe | undefined> => {
 }
 
 const FLAGS = {
-  ...{ for: '--for', bits: '--bits', samples: '--samples', length: '--length' },
+  ...{ for: '--for', bits: '--bits', cut: '--cut', samples: '--samples', length: '--length' },
   ...{ type: '--type', imatrix: '--imatrix', form: '--form', checkpointFormat: '--checkpoint-format', dtype: '--dtype' },
 } as const
 

@@ -108,8 +108,8 @@ export const repeatOutput = async (
   if (calibrate.length > 0) await requireSame('calibration', calibrate, recipe.sources.calibrate, hashOfData)
   if (imatrix !== undefined) await requireSame('imatrix', [imatrix], recipe.sources.imatrix, hashOfData)
   const steps: readonly Step[] = await Promise.all(recipe.steps.map(text => makeStep(text, process.cwd())))
-  const { format, type, form, checkpointFormat, dtype, seed, bits, for: target } = recipe
-  const written = { format, ...defined({ type, form, checkpointFormat, dtype, imatrix }), out, overwrite }
+  const { format, type, form, checkpointFormat, dtype, seed, bits, cut, for: target } = recipe
+  const written = { format, ...defined({ type, form, checkpointFormat, dtype, imatrix, cut }), out, overwrite }
   const named = { model: recipe.model, steps: recipe.steps, calibrate: learned }
   if (steps.length === 0 && target === undefined) await convertModel(terminal, model, { ...written, named }, hearing)
   else {

@@ -17,14 +17,21 @@ export const startEngine = async (terminal: Terminal): Promise<EngineName> => {
   return engine
 }
 
+/** How a model is opened. */
+export interface CutFlags {
+  /** The share of the units of a sorted model. */
+  readonly cut?: number
+}
+
 /** Chooses the engine; then opens the model and closes it after the work. */
 export const withModel = async <T>(
   terminal: Terminal,
-  path: string,
+  from: string | (CutFlags & { readonly path: string }),
   work: (model: OpenedModel, engine: EngineName) => Promise<T>,
 ): Promise<T> => {
   const engine = await startEngine(terminal)
-  const model = await openModel(path)
+  const { path, cut } = typeof from === 'string' ? { path: from } : from
+  const model = await openModel(path, cut === undefined ? {} : { cut })
   try {
     for (const line of notesOf(model)) note(terminal, line)
     return await work(model, engine)

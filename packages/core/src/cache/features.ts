@@ -86,14 +86,14 @@ const countsOfRow = (queries: Int32Array, keys: Int32Array, window: number): Flo
   })
 }
 
-/** Frequencies of a layer's rotation, undefined where nothing is rotated; throws UNSUPPORTED where they follow the text. */
+/** Frequencies of a layer's rotation, undefined where nothing is rotated; throws UNSUPPORTED where they follow the text or are those of each head. */
 export const knownFrequencies = ({ positions, frequencies }: AttentionFacts, what: string): Float32Array | undefined => {
   if (positions !== 'rotated') return undefined
   const known = frequencies?.()
   if (known) return known
   throw new CompressionError(
     'UNSUPPORTED',
-    `${what} turns keys back, and this model's rotation follows the length of the text.`,
+    `${what} turns keys back, and this model's rotation follows the length of the text, or its heads are sorted.`,
     'Choose a policy or an encoding that needs no rotation, such as snap-kv or int8, with true positions.',
   )
 }

@@ -36,7 +36,7 @@ export interface Coupling {
   readonly name: string
   /**
    * neurons: the inner width of a feed-forward network; heads: key heads with the query heads that look at them; queries: query heads within
-   * these; sizes: the channels of a head, the same of every head of a block; stream: what blocks read and add to; experts; channels of a convolution.
+   * these; sizes: the channels of a head, pairs of them where they are rotated, the same of every head of a block; stream: what blocks read and add to; experts; channels of a convolution.
    */
   readonly kind: 'neurons' | 'heads' | 'queries' | 'sizes' | 'stream' | 'experts' | 'channels'
   readonly units: number
@@ -77,9 +77,19 @@ export interface Block {
 /** What stays of couplings by their names, as units in their new order; those that are not named stay whole. */
 export type Selection = ReadonlyMap<string, readonly number[]>
 
+/** Units that stand with the best first, so that any first ones of them are a good cut. */
+export interface Sorted {
+  /** Kinds of couplings whose units do, and what the number of those that stay is a multiple of. */
+  readonly multiples: Readonly<Partial<Record<Coupling['kind'], number>>>
+  /** How much each block turns its inputs: those that do it least lose most. All lose alike where absent. */
+  readonly influence?: readonly number[]
+}
+
 /** What of a network goes. */
 export interface Change {
   readonly keep?: Selection
   /** Blocks by name that are left out. */
   readonly without?: ReadonlySet<string>
+  /** What is known of the order of what stays; as before where absent. */
+  readonly sorted?: Sorted
 }

@@ -3,7 +3,7 @@ import type { ParameterStore } from '@tersor/tensor'
 import type { AttentionFacts, LayerCache } from '../cache/layer-cache.js'
 import type { Provenance } from '../run/provenance.js'
 import type { Channels } from './channels.js'
-import type { Block, Change, Coupling } from './coupling.js'
+import type { Block, Change, Coupling, Sorted } from './coupling.js'
 
 export type { Channels }
 
@@ -128,6 +128,18 @@ export interface Residual {
   readonly untied?: { readonly embedding: string; readonly head: string }
 }
 
+/** Pairs (xᵢ, xᵢ₊ₕ), h = size / 2, of queries and keys that positions turn together: each key head can have its own in another order, if its queries do and the table goes with them. */
+export interface RotaryPairs {
+  readonly size: number
+  /** Query heads that look at one key head. */
+  readonly groups: number
+  /** Rows and biases, head by head. */
+  readonly queries: readonly Channels[]
+  readonly keys: readonly Channels[]
+  /** The parameter that says which frequency turns each pair, i32 (key heads, h); its network has the pairs in their own order where there is none. */
+  readonly table: string
+}
+
 /** A stretch of the forward pass that fits in memory, such as one transformer block. */
 export interface Stage {
   readonly name: string
@@ -146,6 +158,8 @@ export interface Stage {
   readonly scalings?: readonly Scaling[]
   /** Vectors within the stage whose direction is free. */
   readonly rotations?: readonly Rotation[]
+  /** Pairs of queries and keys whose order is free. */
+  readonly pairs?: RotaryPairs
   /** Maps the previous stage's output to this one's; the caller owns both. Runs inside the caller's tidy. */
   run(x: Tensor, env: Env): Tensor
 }
@@ -178,6 +192,8 @@ export interface Model {
   readonly stages: readonly Stage[]
   /** Axes that shrink together. */
   readonly couplings?: readonly Coupling[]
+  /** Which of them stand with the best first. */
+  readonly sorted?: Sorted
   /** Of an imported graph: units that no coupling names, since it is not known what happens to them. */
   readonly whole?: readonly WholeUnits[]
   /** Parts that can be left out. */

@@ -1,23 +1,34 @@
-import { CompressionError, memorySink } from '@tersor/tensor'
+import { CompressionError, memorySink, type ParameterStore } from '@tersor/tensor'
 import { quantizedActivations } from '../model/activation-grid.js'
 import type { Change } from '../model/coupling.js'
 import type { Model } from '../model/model.js'
 import { prompted } from '../model/prompted.js'
 import type { Context } from '../step/method.js'
 import { checkChange } from './check-change.js'
-import { cutParameter, cutsOf } from './cuts.js'
+import { cutStore } from './cut-store.js'
+import { cutsOf } from './cuts.js'
 
-/** Trees are cut once without writing, so that one that cannot be is told before anything is written. */
-const checkTrees = async (
-  { params }: Model,
-  names: readonly string[],
-  cuts: ReturnType<typeof cutsOf>,
-  signal?: AbortSignal,
-): Promise<void> => {
-  for (const name of names) {
-    if (!cuts.has(name) || params.info(name).codec === undefined) continue
-    cutParameter(name, await params.read(name, signal ? { signal } : {}), cuts.get(name))
+/** How a network is made again, whole: with the grids of its inputs and its prompt. Throws UNSUPPORTED for one that cannot be. */
+export const remade = <M extends Model>(model: M, change: Change) => {
+  if (!model.remake)
+    throw new CompressionError(
+      'UNSUPPORTED',
+      'This network cannot be made again with fewer units.',
+      'Use it on a network of @tersor/models whose couplings are known.',
+    )
+  const { rename, over } = model.remake(change)
+  const { provenance } = model
+  return {
+    rename,
+    over: (params: ParameterStore): M => prompted(quantizedActivations({ ...over(params), ...(provenance ? { provenance } : {}) })) as M,
   }
+}
+
+/** The parameters behind a change, cut when they are read, and the network over whatever keeps them; throws as `shrink` does. */
+export const shrunk = async <M extends Model>(model: M, change: Change, signal?: AbortSignal) => {
+  checkChange(model, change)
+  const { rename, over } = remade(model, change)
+  return { params: await cutStore(model.params, cutsOf(model.couplings ?? [], change), rename, signal), over }
 }
 
 /**
@@ -33,27 +44,14 @@ export const shrink = async <M extends Model>(
   context: Partial<Pick<Context, 'sink' | 'signal'>> = {},
 ): Promise<M> => {
   const { signal } = context
-  checkChange(model, change)
-  if (!model.remake)
-    throw new CompressionError(
-      'UNSUPPORTED',
-      'This network cannot be made again with fewer units.',
-      'Use it on a network of @tersor/models whose couplings are known.',
-    )
-  const { rename, over } = model.remake(change)
-  const { params } = model
-  const cuts = cutsOf(model.couplings ?? [], change)
-  const staying = params.names().filter(name => rename(name) !== undefined)
-  await checkTrees(model, staying, cuts, signal)
+  const { params, over } = await shrunk(model, change, signal)
   const sink = context.sink?.() ?? memorySink()
   try {
-    for (const name of staying) {
+    for (const name of params.names()) {
       signal?.throwIfAborted()
-      const parameter = await params.read(name, signal ? { signal } : {})
-      await sink.write(rename(name)!, cutParameter(name, parameter, cuts.get(name)))
+      await sink.write(name, await params.read(name, signal ? { signal } : {}))
     }
-    const { provenance } = model
-    return prompted(quantizedActivations({ ...over(await sink.finish()), ...(provenance ? { provenance } : {}) })) as M
+    return over(await sink.finish())
   } catch (error) {
     await sink.abort()
     throw error

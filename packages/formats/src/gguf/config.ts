@@ -43,6 +43,13 @@ export const withDefaults = (config: Json): Json => {
 
 /** Sizes of the attention, with the defaults that config.json leaves out; of a block, or of the first one that has any. */
 export const attentionOf = (given: Json, layer?: number): { readonly heads: number; readonly keyHeads: number; readonly size: number } => {
+  if (Array.isArray(given.head_dim))
+    throw new CompressionError(
+      'UNSUPPORTED',
+      'Heads of this network have rotary pairs in an order of their own, and GGUF has no place for that.',
+      "Sort it with units=[neurons] only, or save it as a Hugging Face folder of Tersor's own.",
+      { format: 'GGUF', field: 'head_dim' },
+    )
   const config = withDefaults(given)
   const all = { ...config, num_attention_heads: ofBlock(config.num_attention_heads, layer) }
   const heads = numberOf(all, 'num_attention_heads')

@@ -7,7 +7,7 @@ import { bandsOver, everything, type Band, type CausalBands } from './bands.js'
 import { part } from './part.js'
 import { linear, rmsNorm } from './layers.js'
 import type { BlockWidths, LlamaConfig } from './llama-config.js'
-import { rotate, type Rotation } from './rope.js'
+import { inOrder, rotate, type Rotation } from './rope.js'
 
 /** What `attend` does besides the plain softmax. */
 export interface AttendOptions {
@@ -130,20 +130,23 @@ export interface AttentionOptions {
   readonly tokens: number
   /** Absent in layers without rotation. */
   readonly rotation?: Rotation
+  /** The parameter that says which frequency turns each pair of each key head, where heads are sorted. */
+  readonly pairs?: string
   readonly bands: CausalBands
   readonly window: number | null
 }
 
 /** Grouped-query attention of the Llama family, with the output projection; x: (batch · tokens, hidden). */
 export const attention = (x: tf.Tensor, env: Env, options: AttentionOptions): tf.Tensor => {
-  const { config, widths, sites, batch, tokens, rotation, bands, window } = options
-  const { heads, keyValueHeads } = widths
-  const { headSize, biases, epsilon, scoreScale, scoreCap } = config
+  const { config, widths, sites, batch, tokens, rotation, pairs, bands, window } = options
+  const { heads, keyValueHeads, headSize } = widths
+  const { biases, epsilon, scoreScale, scoreCap } = config
   const normed = (t: tf.Tensor, norm?: string): tf.Tensor => (norm ? rmsNorm(t, env.weights(norm), epsilon) : t)
-  const turn = (t: tf.Tensor): tf.Tensor => (rotation ? rotate(t, rotation) : t)
+  const turn = (t: tf.Tensor, groups = 1): tf.Tensor =>
+    rotation ? rotate(t, pairs ? inOrder(rotation, env.weights(pairs), groups) : rotation) : t
   const sizes = [heads, keyValueHeads, keyValueHeads].map(count => count * headSize)
   const [query, key, value] = project(x, sites.inputs, sizes, env, biases.queryKeyValue)
-  const q = turn(normed(splitHeads(query, batch, tokens, heads), sites.norms?.query))
+  const q = turn(normed(splitHeads(query, batch, tokens, heads), sites.norms?.query), heads / keyValueHeads)
   const k = turn(normed(splitHeads(key, batch, tokens, keyValueHeads), sites.norms?.key))
   const v = splitHeads(value, batch, tokens, keyValueHeads)
   const mixed = attend(q, k, v, env, {

@@ -4,6 +4,8 @@ import { CompressionError, DTYPES, notFound, type ParameterStore, type Shape } f
 interface Expected {
   readonly name: string
   readonly shape: Shape
+  /** Whether it holds whole numbers. */
+  readonly whole?: boolean
 }
 
 const DEQUANTIZED = 'Take the original weights, or save the model dequantized: this way of storing them is not read.'
@@ -113,7 +115,7 @@ export const checkParameters = (
   const known = new Set([...carried, PROMPT])
   for (const parameter of expected) {
     if (!names.has(parameter.name)) throw missing(parameter.name, params.names())
-    checkDType(parameter.name, params)
+    if (!parameter.whole) checkDType(parameter.name, params)
     checkShape(parameter, params.info(parameter.name).shape)
     known.add(parameter.name)
   }

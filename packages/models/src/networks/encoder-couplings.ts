@@ -5,6 +5,7 @@ import { axisMembers, goneWith, leftOf, stayingLayers, type Place } from './coup
 import { outputsOf } from './free-channels.js'
 import { biasOf } from './layers.js'
 import type { RawConfig } from './raw-config.js'
+import { sortedField, sortedUnits } from './sorted-units.js'
 
 /** What a block of GPT-2, BERT and ViT is made of; 0 heads or no width where it lacks one of its parts. */
 export interface EncoderWidths {
@@ -146,8 +147,10 @@ const changedConfig = (
   const width = leftOf('stream', hidden, change)
   const isUsual = left.every(({ heads, size }) => heads === left[0].heads && heads * size === width)
   const { head_dim: _before, ...rest } = raw
+  const layers = stayingLayers(blocks.length, layer => blocks[layer].name, change)
   return {
     ...rest,
+    ...sortedField(sortedUnits(raw, blocks.length), change, layers),
     [fields.hidden]: width,
     [fields.layers]: left.length,
     [fields.heads]: uniform(left.map(({ heads }) => heads)),
@@ -176,7 +179,7 @@ export interface EncoderShape {
 export const shrinkingEncoder = (
   network: EncoderShape,
   build: (rawConfig: RawConfig, params: ParameterStore) => Model,
-): Pick<Model, 'couplings' | 'blocks' | 'remake'> => {
+): Pick<Model, 'couplings' | 'blocks' | 'remake' | 'sorted'> => {
   const { rawConfig, fields, hidden, blocks: coupled, around, normsStay, prefix } = network
   const blocks = encoderBlocks(coupled, normsStay)
   const rename = (change: Change): Remade['rename'] => {
@@ -189,7 +192,9 @@ export const shrinkingEncoder = (
       return place === undefined || isGone(name) ? undefined : `${prefix}${place}.${rest.join('.')}`
     }
   }
+  const sorted = sortedUnits(rawConfig, coupled.length)
   return {
+    ...(sorted ? { sorted } : {}),
     ...{ blocks, couplings: encoderCouplings(hidden, coupled, around, network) },
     remake: change => ({
       rename: rename(change),

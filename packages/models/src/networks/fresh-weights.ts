@@ -16,6 +16,8 @@ export interface NetworkParameter {
   readonly name: string
   readonly shape: Shape
   readonly start: Start
+  /** Whether it holds whole numbers, which nothing trains. */
+  readonly whole?: boolean
 }
 
 export interface InitOptions {

@@ -1,21 +1,30 @@
-import type { Channels, Residual, Rotation, Scaling, Site } from '@tersor/core'
+import type { Channels, Residual, Rotation, RotaryPairs, Scaling, Site } from '@tersor/core'
 import { inputsOf, linearScaling, normScaling, outputsOf, valueRotation, type Rows } from './free-channels.js'
 import type { LlamaConfig } from './llama-config.js'
-import { blockNames, EMBEDDING, FINAL_NORM, headSite, partsOf, type FeedForwardSites, type GatedSites } from './llama-parameters.js'
+import {
+  blockNames,
+  EMBEDDING,
+  FINAL_NORM,
+  headSite,
+  pairsName,
+  partsOf,
+  type FeedForwardSites,
+  type GatedSites,
+} from './llama-parameters.js'
 
 /** Queries, keys and values, wherever they stand: each in a weight of its own, or behind each other in one. */
 export const projections = (layer: number, config: LlamaConfig) => {
   const { inputs, output } = blockNames(layer, config).attention
-  const { heads, keyValueHeads } = config.widths[layer]
+  const { heads, keyValueHeads, headSize } = config.widths[layer]
   const [q, k, v] = inputs.length === 1 ? [inputs[0], inputs[0], inputs[0]] : inputs
-  const starts = inputs.length === 1 ? [0, heads, heads + keyValueHeads].map(count => count * config.headSize) : [0, 0, 0]
+  const starts = inputs.length === 1 ? [0, heads, heads + keyValueHeads].map(count => count * headSize) : [0, 0, 0]
   return { q: { site: q, start: starts[0] }, k: { site: k, start: starts[1] }, v: { site: v, start: starts[2] }, output }
 }
 
 /** The channels of the value projection. */
 const valuesOf = (layer: number, config: LlamaConfig): Rows => ({
   ...projections(layer, config).v,
-  ...{ count: config.widths[layer].keyValueHeads * config.headSize, bias: config.biases.queryKeyValue },
+  ...{ count: config.widths[layer].keyValueHeads * config.widths[layer].headSize, bias: config.biases.queryKeyValue },
 })
 
 /** The one feed-forward network, or all experts. */
@@ -57,8 +66,18 @@ export const blockScalings = (layer: number, config: LlamaConfig): readonly Scal
 /** The values of each head. */
 export const blockRotations = (layer: number, config: LlamaConfig): readonly Rotation[] => {
   if (!partsOf(layer, config).attends) return []
-  const { headSize, widths } = config
-  return [valueRotation(headSize, valuesOf(layer, config), blockNames(layer, config).attention.output, widths[layer].heads * headSize)]
+  const { heads, headSize } = config.widths[layer]
+  return [valueRotation(headSize, valuesOf(layer, config), blockNames(layer, config).attention.output, heads * headSize)]
+}
+
+/** Queries and keys whose pairs may come in another order; undefined where a norm runs over them, whose weights all heads share. */
+export const blockPairs = (layer: number, config: LlamaConfig): RotaryPairs | undefined => {
+  if (!partsOf(layer, config).attends || config.queryKeyNorm) return undefined
+  const { heads, keyValueHeads, headSize: size } = config.widths[layer]
+  const { q, k } = projections(layer, config)
+  const rows = (place: Pick<Rows, 'site' | 'start'>, count: number): readonly Channels[] =>
+    outputsOf({ ...place, count: count * size, bias: config.biases.queryKeyValue })
+  return { size, groups: heads / keyValueHeads, queries: rows(q, heads), keys: rows(k, keyValueHeads), table: pairsName(layer) }
 }
 
 /** The residual stream; undefined where what is added to it is normalised first, since weights of those norms cannot move. */

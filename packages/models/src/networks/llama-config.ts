@@ -1,15 +1,19 @@
+import type { Sorted } from '@tersor/core'
 import { CompressionError } from '@tersor/tensor'
 import { badField, DEEPEST, extent, flag, perBlock, positive, record, tokenIds, uniform } from './config-fields.js'
 import { ACTIVATIONS } from './layers.js'
 import { ARCHITECTURES, type Architecture, type Biases, type Experts } from './llama-architectures.js'
 import type { RawConfig } from './raw-config.js'
 import { parseRope, type Rope } from './rope.js'
+import { sortedUnits } from './sorted-units.js'
 
 /** What a block is made of; it has no attention where there are no heads, and no feed-forward network where that has no width. */
 export interface BlockWidths {
   readonly heads: number
   /** Each serves heads / keyValueHeads query heads. */
   readonly keyValueHeads: number
+  /** Channels of a head; fewer than the network's where a sorted one was cut. */
+  readonly headSize: number
   /** Between gate/up and down, where there are no experts. */
   readonly feedForward: number
 }
@@ -22,6 +26,7 @@ export interface LlamaConfig {
   readonly layers: number
   /** Per layer, what it is made of. */
   readonly widths: readonly BlockWidths[]
+  /** Channels of a head that rotation and scores are made for. */
   readonly headSize: number
   readonly contextLength: number
   /** Added to the mean square in RMS norms. */
@@ -44,6 +49,8 @@ export interface LlamaConfig {
   readonly experts: readonly (Experts | null)[]
   /** Whether routers have biases, which `switchedOff` adds. */
   readonly routerBias: boolean
+  /** Which units stand with the best first; with `sizes` each key head has its rotary pairs in an order of its own. */
+  readonly sorted?: Sorted
   /** Added to the weights of all norms but those of queries and keys. */
   readonly normOffset: number
   /** Whether what attention and feed-forward give is normalised before it is added. */
@@ -58,6 +65,9 @@ export interface LlamaConfig {
   readonly bos?: number
   readonly eos: readonly number[]
 }
+
+/** Whether each key head has its rotary pairs in an order of its own. */
+export const sortsHeads = ({ sorted }: { readonly sorted?: Sorted | undefined }): boolean => sorted?.multiples.sizes !== undefined
 
 /** The values of `model_type` that `llamaModel` runs. */
 export const LLAMA_ARCHITECTURES: readonly string[] = Object.freeze(Object.keys(ARCHITECTURES))
@@ -92,21 +102,43 @@ const scalesOf = (raw: RawConfig, gemma: boolean, hidden: number, headSize: numb
   logitCap: gemma ? limit(raw, 'final_logit_softcapping') : null,
 })
 
+/** Of a network whose heads are sorted: what its `head_dim` was before any cut. */
+export const ORIGINAL_SIZE = 'original_head_dim'
+
 const checkHeads = (heads: number, keyValueHeads: number): void => {
   const fits = keyValueHeads === 0 ? heads === 0 : heads > 0 && heads % keyValueHeads === 0
   if (!fits) throw badField('num_key_value_heads', keyValueHeads, `a divisor of the ${heads} attention heads`)
 }
 
-const headsOf = (raw: RawConfig, { hidden, layers, headSize }: { hidden: number; layers: number; headSize?: number }) => {
+const checkEven = (size: number): number => {
+  if (size % 2 !== 0) throw badField('head_dim', size, 'an even number, since halves are rotated')
+  return size
+}
+
+/** Channels of heads: one number for the network, or what it was made for and what a cut left of it in each block. */
+const sizesOf = (raw: RawConfig, layers: number, usual: number | undefined, sorted: Sorted | undefined) => {
+  if (sorted?.multiples.sizes === undefined) {
+    const size = checkEven(extent(raw, 'head_dim', usual))
+    return { size, sizes: Array.from({ length: layers }, () => size) }
+  }
+  const size = checkEven(extent(raw, ORIGINAL_SIZE))
+  return { size, sizes: perBlock(raw, 'head_dim', layers, size).map(checkEven) }
+}
+
+const headsOf = (
+  raw: RawConfig,
+  { hidden, layers, headSize, sorted }: { hidden: number; layers: number; headSize?: number; sorted: Sorted | undefined },
+) => {
   const heads = perBlock(raw, 'num_attention_heads', layers)
   const keyValueHeads = perBlock(raw, 'num_key_value_heads', layers, heads)
   heads.forEach((count, layer) => checkHeads(count, keyValueHeads[layer]))
   const most = Math.max(...heads)
   const usual = headSize ?? (typeof raw.num_attention_heads === 'number' ? hidden / most : undefined) // lists do not say what a head's size was
-  const size = extent(raw, 'head_dim', usual)
-  if (size % 2 !== 0) throw badField('head_dim', size, 'an even number, since halves are rotated')
+  const { size, sizes } = sizesOf(raw, layers, usual, sorted)
   const feedForward = perBlock(raw, 'intermediate_size', layers)
-  const widths = heads.map((count, layer) => ({ heads: count, keyValueHeads: keyValueHeads[layer], feedForward: feedForward[layer] }))
+  const widths = heads.map((count, layer) => ({
+    ...{ heads: count, keyValueHeads: keyValueHeads[layer], headSize: sizes[layer], feedForward: feedForward[layer] },
+  }))
   return { widths, headSize: size }
 }
 
@@ -123,11 +155,12 @@ const withDefaults = (raw: RawConfig, { defaults }: Architecture): RawConfig => 
  * Throws UNSUPPORTED and BAD_FILE as `parseLlamaConfig` does.
  */
 export const completeLlamaConfig = (raw: RawConfig): RawConfig => {
-  const { contextLength, epsilon, widths, headSize, rope, tied, activation } = parseLlamaConfig(raw)
+  const { contextLength, epsilon, widths, headSize, rope, tied, activation, sorted } = parseLlamaConfig(raw)
   const keyValueHeads = uniform(widths.map(width => width.keyValueHeads))
   return Object.freeze({
     ...withDefaults(raw, architectureOf(raw)[1]),
-    ...{ num_key_value_heads: keyValueHeads, head_dim: headSize, rms_norm_eps: epsilon, rope_theta: rope.theta },
+    ...(sortsHeads({ sorted }) ? {} : { head_dim: headSize }),
+    ...{ num_key_value_heads: keyValueHeads, rms_norm_eps: epsilon, rope_theta: rope.theta },
     ...{ max_position_embeddings: contextLength, tie_word_embeddings: tied, hidden_act: activation },
   })
 }
@@ -143,9 +176,9 @@ export const parseLlamaConfig = (given: RawConfig): LlamaConfig => {
   const layers = extent(raw, 'num_hidden_layers', undefined, DEEPEST)
   const rotation = { rope_theta: raw.rope_theta, ...(record(raw, 'rope_parameters') ?? record(raw, 'rope_scaling')) }
   const contextLength = extent(raw, 'max_position_embeddings', 2048)
+  const sorted = sortedUnits(raw, layers)
   const { headSize, widths } = headsOf(raw, {
-    hidden,
-    layers,
+    ...{ hidden, layers, sorted },
     ...(architecture.headSize === undefined ? {} : { headSize: architecture.headSize }),
   })
   const [bos] = tokenIds(raw, 'bos_token_id')
@@ -171,6 +204,7 @@ export const parseLlamaConfig = (given: RawConfig): LlamaConfig => {
     fused: architecture.fused,
     experts: architecture.experts(raw, layers),
     routerBias: false,
+    ...(sorted ? { sorted } : {}),
     ...scalesOf(raw, architecture.gemma, hidden, headSize),
     ...(bos === undefined ? {} : { bos }),
     eos: tokenIds(raw, 'eos_token_id'),

@@ -1,16 +1,36 @@
 import type { Block, Coupling, Member, Rescaling, Site } from '@tersor/core'
-import type { LlamaConfig } from './llama-config.js'
+import { sortsHeads, type LlamaConfig } from './llama-config.js'
 import { gatedOf, projections } from './llama-channels.js'
-import { blockNames, blockParameters, EMBEDDING, FINAL_NORM, headSite, partsOf, type GatedSites } from './llama-parameters.js'
+import { blockNames, blockParameters, EMBEDDING, FINAL_NORM, headSite, pairsName, partsOf, type GatedSites } from './llama-parameters.js'
 import { axisMembers, type Place } from './coupled-axes.js'
 import { outputsOf } from './free-channels.js'
 
 type Names = ReturnType<typeof blockNames>
 
+/** The rotary pairs of queries and keys with two channels of values each, where heads are sorted: keys are read by queries, values by the output. */
+const sizesCoupling = (layer: number, config: LlamaConfig): Coupling => {
+  const { biases } = config
+  const { heads, keyValueHeads, headSize } = config.widths[layer]
+  const { q, k, v, output } = projections(layer, config)
+  const [half, bias] = [headSize / 2, biases.queryKeyValue]
+  const halves = (count: number) => ({ repeats: 2 * count, stride: half })
+  const twos = (count: number) => ({ size: 2, repeats: count, stride: headSize })
+  return {
+    ...{ name: `${blockNames(layer, config).name}.self_attn.sizes`, kind: 'sizes', units: half },
+    members: [
+      ...axisMembers({ ...q, bias }, 'reads', halves(heads)),
+      ...axisMembers({ ...k, bias }, 'writes', halves(keyValueHeads)),
+      ...axisMembers({ ...v, bias }, 'writes', twos(keyValueHeads)),
+      { parameter: pairsName(layer), axis: 1, role: 'carries' },
+      { parameter: output.weight, axis: output.inAxis, ...twos(heads), role: 'reads' },
+    ],
+  }
+}
+
 /** Key heads with the query heads that look at them, and query heads within these. */
 const headCouplings = (layer: number, config: LlamaConfig): readonly Coupling[] => {
-  const { headSize, biases } = config
-  const { heads, keyValueHeads } = config.widths[layer]
+  const { biases } = config
+  const { heads, keyValueHeads, headSize } = config.widths[layer]
   const { q, k, v, output } = projections(layer, config)
   const name = `${blockNames(layer, config).name}.self_attn`
   const groups = heads / keyValueHeads
@@ -19,13 +39,16 @@ const headCouplings = (layer: number, config: LlamaConfig): readonly Coupling[] 
   const read = (size: number): readonly Member[] => [{ parameter: output.weight, axis: output.inAxis, size, role: 'reads' }]
   const keys: Coupling = {
     ...{ name: `${name}.heads`, kind: 'heads', units: keyValueHeads },
-    members: [...rows(q, groups * headSize), ...rows(k, headSize), ...rows(v, headSize), ...read(groups * headSize)],
+    members: [
+      ...[...rows(q, groups * headSize), ...rows(k, headSize), ...rows(v, headSize), ...read(groups * headSize)],
+      ...(sortsHeads(config) ? [{ parameter: pairsName(layer), axis: 0, role: 'carries' as const }] : []),
+    ],
   }
   const queries: Coupling = {
     ...{ name: `${name}.queries`, kind: 'queries', units: heads, perGroup: groups, within: keys.name },
     members: [...rows(q, headSize), ...read(headSize)],
   }
-  return groups === 1 ? [keys] : [keys, queries]
+  return [keys, ...(groups === 1 ? [] : [queries]), ...(sortsHeads(config) ? [sizesCoupling(layer, config)] : [])]
 }
 
 /** Gate and up, side by side or in one weight, and down. */
@@ -95,7 +118,7 @@ const streamMembers = (layer: number, config: LlamaConfig): readonly Member[] =>
  * the head is the embedding.
  */
 const streamRescaled = (config: LlamaConfig): readonly Rescaling[] => {
-  const { hidden, layers, normOffset: offset, queryKeyNorm, headSize, vocabularySize, embeddingScale, tied, biases } = config
+  const { hidden, layers, normOffset: offset, queryKeyNorm, vocabularySize, embeddingScale, tied, biases } = config
   const power = -1 / 2
   const each = Array.from({ length: layers }, (_, layer) => layer)
   const norms = each.flatMap(layer => {
@@ -105,7 +128,7 @@ const streamRescaled = (config: LlamaConfig): readonly Rescaling[] => {
   const grows = embeddingScale !== 1
   const projected = (layer: number): readonly Rescaling[] => {
     const { q, k } = projections(layer, config)
-    const { heads, keyValueHeads } = config.widths[layer]
+    const { heads, keyValueHeads, headSize } = config.widths[layer]
     const rows = ({ site, start }: Place, count: number): readonly Rescaling[] =>
       outputsOf({ site, start, count: count * headSize, bias: biases.queryKeyValue }).map(channels => ({ ...channels, power }))
     return [...rows(q, heads), ...rows(k, keyValueHeads)]

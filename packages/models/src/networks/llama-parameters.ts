@@ -1,7 +1,7 @@
 import type { Site } from '@tersor/core'
 import { NORMAL, ONES, residualStart, ZEROS, type NetworkParameter, type Start } from './fresh-weights.js'
 import type { Experts } from './llama-architectures.js'
-import type { LlamaConfig } from './llama-config.js'
+import { sortsHeads, type LlamaConfig } from './llama-config.js'
 import { linearSite as site } from './layers.js'
 
 export const EMBEDDING: Site = Object.freeze({ ...site('model.embed_tokens'), kind: 'embedding' })
@@ -93,10 +93,13 @@ export const partsOf = (layer: number, { widths, experts }: LlamaConfig) => ({
   feeds: experts[layer] !== null || widths[layer].feedForward > 0,
 })
 
+/** Which frequency turns each pair of each key head, where these are sorted. */
+export const pairsName = (layer: number): string => `model.layers.${layer}.self_attn.rotary_pairs`
+
 /** The parameters of one block, in the order of the forward pass. */
 export const blockParameters = (layer: number, config: LlamaConfig): readonly NetworkParameter[] => {
-  const { hidden, widths, headSize, biases, normOffset } = config
-  const { heads, keyValueHeads, feedForward } = widths[layer]
+  const { hidden, widths, biases, normOffset } = config
+  const { heads, keyValueHeads, headSize, feedForward } = widths[layer]
   const { attends, feeds } = partsOf(layer, config)
   const names = blockNames(layer, config)
   const { inputs, output, norms } = names.attention
@@ -112,6 +115,7 @@ export const blockParameters = (layer: number, config: LlamaConfig): readonly Ne
       biases.queryKeyValue,
     ),
     ...(norms ? [headNorm(norms.query), headNorm(norms.key)] : []),
+    ...(sortsHeads(config) ? [{ name: pairsName(layer), shape: [keyValueHeads, headSize / 2], start: ZEROS, whole: true }] : []),
     ...weight(output, hidden, heads * headSize, biases.output, residualStart(config.layers)),
     ...norm(names.attentionAfter),
   ]

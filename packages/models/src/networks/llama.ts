@@ -12,8 +12,8 @@ import { biasedLlama } from './llama-biases.js'
 import type { RawConfig } from './raw-config.js'
 import { feedForward, feedForwardSites } from './feed-forward.js'
 import { embed, linear, rmsNorm } from './layers.js'
-import { completeLlamaConfig, parseLlamaConfig, type LlamaConfig } from './llama-config.js'
-import { blockScalings, blockRotations, residualOf } from './llama-channels.js'
+import { completeLlamaConfig, parseLlamaConfig, sortsHeads, type LlamaConfig } from './llama-config.js'
+import { blockPairs, blockScalings, blockRotations, residualOf } from './llama-channels.js'
 import { llamaBlocks, llamaCouplings } from './llama-couplings.js'
 import {
   blockNames,
@@ -23,6 +23,7 @@ import {
   eachBaseParameter,
   eachParameter,
   headSite,
+  pairsName,
   partsOf,
 } from './llama-parameters.js'
 import { remadeLlama } from './remake-llama.js'
@@ -59,11 +60,13 @@ const normalise = (x: tf.Tensor, name: string | undefined, env: Env, { epsilon, 
 export const attentionFacts = (layer: number, config: LlamaConfig): AttentionFacts => ({
   heads: config.widths[layer].heads,
   keyHeads: config.widths[layer].keyValueHeads,
-  size: config.headSize,
+  size: config.widths[layer].headSize,
   scale: config.scoreScale,
   cap: config.scoreCap,
   window: config.windows[layer],
-  ...(config.rotated[layer] ? { positions: 'rotated', frequencies: () => turnsOf(config.rope, config.headSize) } : { positions: 'none' }),
+  ...(config.rotated[layer]
+    ? { positions: 'rotated', frequencies: () => (sortsHeads(config) ? undefined : turnsOf(config.rope, config.headSize)) }
+    : { positions: 'none' }),
 })
 
 /** y = x + attention(norm(x)), then y + feedForward(norm(y)); in Gemma what is added is normalised too; x: (batch, tokens, hidden). */
@@ -72,6 +75,8 @@ const blockStage = (layer: number, { config, rotation, bands }: Shared): Stage =
   const { name, attention: sites, feedForward: feedForwardNames } = names
   const { attends, feeds } = partsOf(layer, config)
   const [window, widths] = [config.windows[layer], config.widths[layer]]
+  const pairs = blockPairs(layer, config)
+  const order = sortsHeads(config) ? { pairs: pairsName(layer) } : {}
   return {
     name,
     parameters: blockParameters(layer, config).map(parameter => parameter.name),
@@ -79,12 +84,13 @@ const blockStage = (layer: number, { config, rotation, bands }: Shared): Stage =
     ...(attends ? { attention: attentionFacts(layer, config) } : {}),
     scalings: blockScalings(layer, config),
     rotations: blockRotations(layer, config),
+    ...(pairs ? { pairs } : {}),
     run: (x, env) => {
       const [batch, tokens] = x.shape
       const attend = (rows: tf.Tensor): tf.Tensor => {
         const y = normalise(rows, names.attentionNorm, env, config)
         const turned = config.rotated[layer] ? { rotation: rotation(env.cache?.next ?? env.past ?? 0, tokens, env.positions) } : {}
-        const mixed = attention(y, env, { config, widths, sites, batch, tokens, bands, window, ...turned })
+        const mixed = attention(y, env, { config, widths, sites, batch, tokens, bands, window, ...turned, ...order })
         return tf.add(rows, normalise(mixed, names.attentionAfter, env, config))
       }
       const feed = (rows: tf.Tensor): tf.Tensor => {
@@ -147,9 +153,15 @@ const shrinking = (
   rawConfig: RawConfig,
   headless: boolean,
   build: (rawConfig: RawConfig, params: ParameterStore) => Model,
-): Pick<Model, 'couplings' | 'blocks' | 'remake'> => {
+): Pick<Model, 'couplings' | 'blocks' | 'remake' | 'sorted'> => {
   const blocks = llamaBlocks(config)
-  return { couplings: llamaCouplings(config, headless), blocks, remake: remadeLlama({ config, rawConfig, blocks }, build) }
+  const { sorted } = config
+  return {
+    ...(sorted ? { sorted } : {}),
+    couplings: llamaCouplings(config, headless),
+    blocks,
+    remake: remadeLlama({ config, rawConfig, blocks }, build),
+  }
 }
 
 const hasOwnHead = (params: ParameterStore): boolean => params.names().includes('lm_head.weight')

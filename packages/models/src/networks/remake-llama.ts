@@ -2,9 +2,10 @@ import type { Block, Change, Model, Remade } from '@tersor/core'
 import type { ParameterStore } from '@tersor/tensor'
 import { uniform } from './config-fields.js'
 import { goneWith, leftOf, stayingLayers } from './coupled-axes.js'
-import type { LlamaConfig } from './llama-config.js'
+import { ORIGINAL_SIZE, type LlamaConfig } from './llama-config.js'
 import { blockNames, partsOf } from './llama-parameters.js'
 import type { RawConfig } from './raw-config.js'
+import { sortedField } from './sorted-units.js'
 
 /** What a block is made of behind a change. */
 interface Left {
@@ -66,6 +67,15 @@ const expertFields = (raw: RawConfig, config: LlamaConfig, layers: readonly numb
   }
 }
 
+/** Channels of heads; a list where their pairs are sorted, also of equal numbers, so that no program takes it for a network whose pairs are not. */
+const sizeFields = (config: LlamaConfig, change: Change, layers: readonly number[]): RawConfig => {
+  const { headSize, widths, sorted } = config
+  const { multiples } = change.sorted ?? sorted ?? {}
+  if (multiples?.sizes === undefined) return { head_dim: headSize }
+  const pairs = (layer: number): number => leftOf(`${blockNames(layer, config).name}.self_attn.sizes`, widths[layer].headSize / 2, change)
+  return { head_dim: layers.map(layer => 2 * pairs(layer)), [ORIGINAL_SIZE]: headSize }
+}
+
 /** The config.json of a network behind a change: lists where blocks differ, numbers where they do not. */
 export const changedConfig = (raw: RawConfig, config: LlamaConfig, change: Change): RawConfig => {
   const layers = stayingLayers(config.layers, layer => blockNames(layer, config).name, change)
@@ -75,7 +85,8 @@ export const changedConfig = (raw: RawConfig, config: LlamaConfig, change: Chang
     ...raw,
     num_hidden_layers: layers.length,
     hidden_size: hidden,
-    head_dim: config.headSize,
+    ...sizeFields(config, change, layers),
+    ...sortedField(config.sorted, change, layers),
     num_attention_heads: uniform(left.map(({ heads }) => heads)),
     num_key_value_heads: uniform(left.map(({ keyValueHeads }) => keyValueHeads)),
     ...(hidden === config.hidden ? {} : { rms_norm_eps: (config.epsilon * config.hidden) / hidden }),

@@ -176,5 +176,18 @@ export const rotations = (rope: Rope, size: number) => {
   }
 }
 
+/** A rotation whose pairs come in an order of each key head, for all of its groups; table: (key heads, h), result (key heads · groups, tokens, h). */
+export const inOrder = ({ cos, sin }: Rotation, table: tf.Tensor, groups: number): Rotation => {
+  const [heads, half] = table.shape as [number, number]
+  const places = tf.reshape(table, [heads * half]) as tf.Tensor1D
+  const ordered = (turns: tf.Tensor): tf.Tensor => {
+    const tokens = turns.shape[0]
+    const rows = tf.reshape(tf.gather(turns, places, 1), [tokens, heads, 1, half])
+    const each = tf.transpose(groups === 1 ? rows : tf.tile(rows, [1, 1, groups, 1]), [1, 2, 0, 3]) // (key heads, groups, tokens, h)
+    return tf.reshape(each, [heads * groups, tokens, half])
+  }
+  return { cos: ordered(cos), sin: ordered(sin) }
+}
+
 /** Turns each pair (xᵢ, xᵢ₊ₕ), h = size / 2, by its angle; x: (…, tokens, size). */
 export const rotate = (x: tf.Tensor, { cos, sin }: Rotation): tf.Tensor => turnPairs(x, cos, sin)

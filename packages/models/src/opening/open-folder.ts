@@ -4,6 +4,7 @@ import { isRecord, parseJson } from '@tersor/formats/internal/files/json-text'
 import { openSafetensors } from '@tersor/formats/safetensors'
 import { CompressionError, type ParameterStore } from '@tersor/tensor'
 import { bertModel } from '../networks/bert.js'
+import { checkPairs } from '../networks/check-pairs.js'
 import { badField } from '../networks/config-fields.js'
 import { ACCEPTED } from '../formats/format.js'
 import { gpt2Model } from '../networks/gpt2.js'
@@ -19,7 +20,7 @@ import { withUsualNames } from './stored-names.js'
 import { settledHead } from '../networks/tied-head.js'
 import { vitModel } from '../networks/vit.js'
 
-type Build = (config: RawConfig, params: ParameterStore, extras: LanguageModelExtras) => OpenedModel
+type Build = (config: RawConfig, params: ParameterStore, extras: LanguageModelExtras) => OpenedModel | Promise<OpenedModel>
 
 /** Networks of their own, by `model_type`; the rest are of the Llama family. */
 const BUILDERS: Readonly<Record<string, Build>> = {
@@ -45,7 +46,11 @@ const builderOf = (config: RawConfig): Build => {
       `Known are ${FOLDER_ARCHITECTURES.join(', ')}.`,
       { architecture: type, known: FOLDER_ARCHITECTURES },
     )
-  return (raw, params, extras) => (isHeadless(raw, params) ? llamaEncoder : llamaModel)(raw, params, extras)
+  return async (raw, params, extras) => {
+    const model = (isHeadless(raw, params) ? llamaEncoder : llamaModel)(raw, params, extras)
+    await checkPairs(model.config, params)
+    return model
+  }
 }
 
 /** Opens a Hugging Face folder as the network that its config names. */

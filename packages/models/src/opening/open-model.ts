@@ -54,11 +54,12 @@ export const locateModel = async (
 /**
  * Opens the model at a path: a Hugging Face folder, a GGUF file, an ONNX graph or a folder with one, the model.json of a tfjs graph or layers
  * model or the folder with it, or a ResNet's weights with their description beside them.
- * Only headers and small files are read. Throws NOT_FOUND, UNSUPPORTED (saying what is accepted) and what the reader of the format throws.
+ * Only headers and small files are read, and with `cut` what is compressed, once. Throws NOT_FOUND, UNSUPPORTED (saying what is accepted), what
+ * the reader of the format throws, and what `cutSorted` throws.
  */
 export const openModel = async (
   path: string,
-  { codecs = [], formats, ...options }: OpenModelOptions & Pick<LocateOptions, 'formats'> = {},
+  { codecs = [], formats, cut, ...options }: OpenModelOptions & Pick<LocateOptions, 'formats'> = {},
 ): Promise<OpenedModel> => {
   const { fileSystem } = options
   const {
@@ -67,5 +68,13 @@ export const openModel = async (
     folder,
   } = await locateModel(path, { ...(fileSystem ? { fileSystem } : {}), ...(formats ? { formats } : {}) })
   if (!format.open) throw unknownKind(path)
-  return prompted(quantizedActivations(await format.open(found, { ...options, codecs: [...CORE_CODECS, ...codecs] }, folder)))
+  const model = prompted(quantizedActivations(await format.open(found, { ...options, codecs: [...CORE_CODECS, ...codecs] }, folder)))
+  if (cut === undefined) return model
+  try {
+    const { cutSorted } = await import('@tersor/core/cut-sorted')
+    return await cutSorted(model, cut)
+  } catch (error) {
+    await model.close?.()
+    throw error
+  }
 }

@@ -1,7 +1,7 @@
 import { CompressionError, type ParameterSink } from '@tersor/tensor'
 import { followsLength } from '@tersor/models/rope'
 import type { LanguageModel } from '@tersor/models/language-model'
-import { parseLlamaConfig, type LlamaConfig } from '@tersor/models/llama-config'
+import { parseLlamaConfig, sortsHeads, type LlamaConfig } from '@tersor/models/llama-config'
 import { EMBEDDING, eachBaseParameter, eachParameter } from '@tersor/models/llama-parameters'
 import { encodeJson, onnxFolderSink, type OnnxFolderOptions } from '../folder/sink.js'
 import type { GraphNetwork } from '../folder/network.js'
@@ -21,20 +21,34 @@ export interface OnnxDecoderOptions extends OnnxFolderOptions {
 const generationConfig = (raw: RawConfig): RawConfig =>
   Object.fromEntries(['bos_token_id', 'eos_token_id', 'pad_token_id'].flatMap(key => (raw[key] == null ? [] : [[key, raw[key]]])))
 
-/** A network of the Llama family as a graph, with its head or without. */
+/** Graphs turn the pairs of all heads alike. */
+const checkPairs = (config: LlamaConfig): void => {
+  if (!sortsHeads(config)) return
+  throw new CompressionError(
+    'UNSUPPORTED',
+    'Heads of this network have rotary pairs in an order of their own, and ONNX decoders have no place for that.',
+    "Sort it with units=[neurons] only, or save it as a Hugging Face folder of Tersor's own.",
+    { format: 'ONNX', field: 'head_dim' },
+  )
+}
+
+/** A network of the Llama family as a graph, with its head or without. Throws UNSUPPORTED for one whose heads are sorted. */
 export const decoderNetwork = (
   config: LlamaConfig,
   { head, attention, files = {} }: DecoderForm & { files?: ModelFiles },
-): GraphNetwork => ({
-  architecture: config.architecture,
-  parameters: [...(head ? eachParameter(config) : eachBaseParameter(config))].map(({ name, shape }) => ({
-    ...{ name, shape },
-    ...(name === EMBEDDING.weight ? { table: true } : {}),
-  })),
-  remembers: true,
-  files,
-  build: (ops, values) => decoderGraph(config, ops, values, { head, ...(attention ? { attention } : {}) }),
-})
+): GraphNetwork => {
+  checkPairs(config)
+  return {
+    architecture: config.architecture,
+    parameters: [...(head ? eachParameter(config) : eachBaseParameter(config))].map(({ name, shape }) => ({
+      ...{ name, shape },
+      ...(name === EMBEDDING.weight ? { table: true } : {}),
+    })),
+    remembers: true,
+    files,
+    build: (ops, values) => decoderGraph(config, ops, values, { head, ...(attention ? { attention } : {}) }),
+  }
+}
 
 /** ONNX Runtime's attention takes heads in steps of 16, and frequencies that stay. */
 const checkFused = ({ headSize, rope }: LlamaConfig): void => {

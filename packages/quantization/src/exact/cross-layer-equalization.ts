@@ -1,6 +1,5 @@
-import { definePass, unitsAlong, walkStages, type Coupling, type Context, type Model, type Span } from '@tersor/core'
+import { definePass, refuseActivationGrids, unitsAlong, walkStages, type Coupling, type Context, type Model, type Span } from '@tersor/core'
 import { CompressionError, fromFloat32, sizeOf, toFloat32, type Dense, type Shape } from '@tersor/tensor'
-import { refuseActivationGrids } from './activation-grids.js'
 
 const NAME = 'cross-layer-equalization'
 

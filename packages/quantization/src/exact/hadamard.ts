@@ -4,6 +4,7 @@ import {
   definePass,
   planResidual,
   planRotation,
+  refuseActivationGrids,
   type Context,
   type Model,
   type Rng,
@@ -12,7 +13,6 @@ import {
 } from '@tersor/core'
 import { rotateColumns, type HadamardMatrix } from '@tersor/kernels'
 import { CompressionError } from '@tersor/tensor'
-import { refuseActivationGrids } from './activation-grids.js'
 import { randomHadamard } from './hadamard-matrix.js'
 
 /** Multiplies by the rotation from the right. */

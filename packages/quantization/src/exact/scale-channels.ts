@@ -1,6 +1,14 @@
-import { scaleChannels, type Collector, type Model, type Scaling, type Site, type Stage, type Visit } from '@tersor/core'
+import {
+  refuseActivationGrids,
+  scaleChannels,
+  type Collector,
+  type Model,
+  type Scaling,
+  type Site,
+  type Stage,
+  type Visit,
+} from '@tersor/core'
 import { CompressionError } from '@tersor/tensor'
-import { refuseActivationGrids } from './activation-grids.js'
 
 /** Divides the channels of a scaling where they are made and multiplies them where they are read. */
 export const applyScaling = async (

@@ -1,14 +1,15 @@
 import * as tf from '@tensorflow/tfjs-core'
 import {
+  ONLY,
   activationNames,
   activationParameters,
   boolean,
   definePass,
   integer,
   lineBetween,
-  ONLY,
   selectedSites,
   selects,
+  siteOnGrid,
   value,
   walkStages,
   withActivationGrids,
@@ -19,7 +20,6 @@ import {
   type Visit,
 } from '@tersor/core'
 import { CompressionError, type ParameterStore } from '@tersor/tensor'
-import { siteOnGrid } from '../exact/activation-grids.js'
 import { minMaxObserver } from './min-max.js'
 import { isObserver, type Levels, type Observer } from './observer.js'
 

@@ -9,11 +9,11 @@ import { progressOn } from '../progress.js'
 import { expandPaths } from '../texts/files.js'
 import { firstIn } from '../texts/shown-text.js'
 import { hasText } from '../texts/text-model.js'
-import { withModel } from '../with-model.js'
+import { withModel, type CutFlags } from '../with-model.js'
 
 export type Metric = 'perplexity' | 'top1' | 'kl' | 'agreement' | 'cosine'
 
-export interface EvaluateFlags extends DataFlags {
+export interface EvaluateFlags extends DataFlags, CutFlags {
   readonly metric?: Metric
   readonly reference?: string
   /** Policies of the cache as calls, in order. */
@@ -42,7 +42,7 @@ const wrongKind = (metric: Metric, family: OpenedModel['family']): CompressionEr
 
 /** `tersor evaluate MODEL --data FILE`: one metric of one model. */
 export const evaluate = (terminal: Terminal, path: string, flags: EvaluateFlags, signal: AbortSignal): Promise<void> =>
-  withModel(terminal, path, async model => {
+  withModel(terminal, { ...flags, path }, async model => {
     const metric = flags.metric ?? (hasText(model) ? 'perplexity' : METRICS[model.family][0]) ?? 'perplexity'
     if (!METRICS[model.family].includes(metric) || (OF_TEXT.includes(metric) && !hasText(model))) throw wrongKind(metric, model.family)
     if (flags.cache.length > 0 && metric !== 'perplexity')

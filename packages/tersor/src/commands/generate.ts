@@ -5,9 +5,9 @@ import type { SaveOptions, Session, SessionOptions } from '@tersor/models'
 import { CompressionError } from '@tersor/tensor'
 import { planFor, storageFor } from '../plan-for.js'
 import { writeResult, type Terminal } from '../output.js'
-import { withModel } from '../with-model.js'
+import { withModel, type CutFlags } from '../with-model.js'
 
-export interface GenerateFlags {
+export interface GenerateFlags extends CutFlags {
   readonly prompt: string
   readonly tokens: number
   readonly temperature: number
@@ -78,7 +78,7 @@ const withSession = async (
 
 /** `tersor generate MODEL --prompt TEXT`: continues a text, token by token as they come. */
 export const generate = (terminal: Terminal, path: string, flags: GenerateFlags, signal: AbortSignal): Promise<void> =>
-  withModel(terminal, path, async model => {
+  withModel(terminal, { ...flags, path }, async model => {
     const { prompt, tokens, temperature, seed } = flags
     const generator = generatorOf(model, path)
     let text = ''

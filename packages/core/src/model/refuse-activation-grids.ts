@@ -1,4 +1,5 @@
-import { activationNames, inputNames, type Model, type Site } from '@tersor/core'
+import { activationNames, inputNames } from './activation-grid.js'
+import type { Model, Site } from './model.js'
 import { CompressionError, type ParameterStore } from '@tersor/tensor'
 
 type NamesOf = (site: Site) => readonly string[]
