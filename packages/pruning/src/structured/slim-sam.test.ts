@@ -54,6 +54,18 @@ it('cuts decoders too, by the units that they have', async () => {
   expect(config).toMatchObject({ hidden_size: 8, num_attention_heads: 2, num_key_value_heads: 1, intermediate_size: 12 })
 })
 
+it('cuts convolutions, all streams of them first', async () => {
+  const stage = { planes: 8, blocks: 1, stride: 1 }
+  const stages = [{ ...stage, name: 'layer1', in: 8 }, { ...stage, name: 'layer2', in: 8, planes: 16, stride: 2 }] // prettier-ignore
+  const normalization = { mean: [0.5, 0.4, 0.3], std: [0.2, 0.3, 0.25] }
+  const resNet = freshModel({ name: 'resnet8', input: { shape: [3, 8, 8], normalization }, classes: ['a', 'b'], bn_eps: 1e-5, stages })
+  const inputs = images()
+  const pass = slimSam({ units: ['channels'], steps: 1, rows: 2, among: 'coupling' })
+  const { rawConfig } = (await compress(resNet, pass, { calibration: inputs })) as typeof resNet
+  tf.dispose(inputs)
+  expect(rawConfig.stages).toMatchObject([{ in: 4, planes: 4 }, { in: 4, planes: 8 }]) // prettier-ignore
+})
+
 it('looks inside for half of its steps, and at the network before the cut ever less', () => {
   const weightsAt = (objective: ReturnType<typeof alignInside>, step: number): readonly number[] =>
     ('terms' in objective ? objective.terms : []).map(([weight]) => (typeof weight === 'number' ? weight : weight(step)))

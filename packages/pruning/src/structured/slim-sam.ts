@@ -9,10 +9,11 @@ import { CHEN, unitDisturbedTaylor } from './unit-disturbed-taylor.js'
 
 const NAME = 'slim-sam'
 
-/** Throws UNSUPPORTED where a cut of the stream would cut the features. */
-const streamOf = (model: Model): Coupling => {
-  const [stream] = couplingsOf(NAME, model, ['stream'])
-  if (!stream.exposed) return stream
+/** Streams between blocks: one, or one for each width. Throws UNSUPPORTED where their cut would cut the features. */
+const streamsOf = (model: Model): readonly Coupling[] => {
+  const streams = couplingsOf(NAME, model, ['stream'])
+  const stream = streams.find(({ exposed }) => exposed)
+  if (!stream) return streams
   throw new CompressionError(
     'UNSUPPORTED',
     `${NAME} compares features before and after its cuts, and "${stream.name}" is what this network gives.`,
@@ -53,7 +54,10 @@ export const slimSam = definePass({
     'inside of blocks it compares what heads and neurons hand on, in the place of queries, keys and values too; the rate follows a cosine instead of a validation set; terms over several blocks are means',
   options: {
     keep: fraction({ default: 0.5, doc: 'share of each kind of units that stays' }),
-    units: texts({ default: ['sizes', 'neurons'], doc: 'kinds of units of the second cut: sizes, heads, queries, neurons, experts' }),
+    units: texts({
+      default: ['sizes', 'neurons'],
+      doc: 'kinds of units of the second cut: sizes, heads, queries, neurons, experts, channels',
+    }),
     among: choice(['coupling', 'kind'], { default: 'kind', doc: 'whether these are compared within their block or with those of all blocks, whose widths then differ' }), // prettier-ignore
     steps: { ...TRAINING.steps, doc: 'steps of training behind each of the two cuts' },
     rows: TRAINING.rows,
@@ -65,8 +69,8 @@ export const slimSam = definePass({
     const calibration: readonly Tensor[] = await collectBatches(NAME, given.calibration)
     const at = (index: number, step: string): Context => ({ ...given.within(index, step), calibration })
     const course = trainingOf({ ...training, terms: undefined, weights: undefined })
-    const [stream, inside] = [streamOf(model), insideOf(model, couplingsOf(NAME, model, units))]
-    const narrow = await cut(model, [stream], { keep, among: 'coupling', multiple: multipleIn(model) }, at(0, 'stream'))
+    const [streams, inside] = [streamsOf(model), insideOf(model, couplingsOf(NAME, model, units))]
+    const narrow = await cut(model, streams, { keep, among: 'coupling', multiple: multipleIn(model) }, at(0, 'stream'))
     const objective = alignInside(NAME, inside, training.steps)
     const aligned = await trainIn(at(1, 'align-stream'), NAME, narrow, { ...course, objective, teacher: model })
     const share: Share = { keep, among, normaliser: 'gaussian', multiple: 1 }
