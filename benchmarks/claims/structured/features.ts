@@ -1,6 +1,6 @@
-/** Claims about a small vision transformer that gives features instead of classes, cut without labels. */
+/** Claims about networks of images cut without labels: how far their features move. */
 import * as tf from '@tensorflow/tfjs-core'
-import { compress, forward, loadModel, pipeline, walkGradients, type Model, type Pass, type Step, type Term } from '@tersor/core'
+import { compress, crossEntropy, forward, loadModel, pipeline, walkGradients, type Model, type OutputGradient, type Pass, type Term } from '@tersor/core' // prettier-ignore
 import { distill, fitNets } from '@tersor/distillation'
 import { freshModel } from '@tersor/models'
 import { defineUnitScore, scoresByParameter, slimSam, structured, unitDisturbedTaylor, unitNorm, unitRandom, unitTaylor } from '@tersor/pruning' // prettier-ignore
@@ -8,24 +8,23 @@ import { IMAGES, learnedImages, openResNet, testImages, trainOnImages } from '..
 import type { Claim, Figure, Side } from '../training/claim.js'
 import { parametersOf } from './parameters-of.js'
 
-/** What ResNet-20 gives before its classes, 64 numbers an image, which the transformer learns to give. */
-const TAUGHT = 'linear.inputs'
-const ENCODER = { hidden_size: 64, intermediate_size: 256, num_hidden_layers: 4, num_attention_heads: 4 }
-const CONFIG = { ...ENCODER, model_type: 'vit', image_size: 32, patch_size: 4, num_labels: 64 }
-const FEATURES = 'classifier'
-const LEARNING_STEPS = 500
 /** Behind each of two cuts, or twice as many behind one. */
 const STEPS = 60
-const TRAINING = { rows: 50, rate: 1e-3 }
 const KEEP = 0.5
-const UNITS = ['stream', 'sizes', 'neurons']
-const CALIBRATION = 1000
 const BATCH = 50
+const BATCHES = 20
 
-const asResNet: Term = {
-  name: 'as ResNet-20',
-  places: { teacher: [TAUGHT] },
-  loss: ({ student, teacher }) => tf.mean(tf.square(tf.sub(student.output, teacher.at(TAUGHT)))),
+/** A network, what it learned from, and what of it is cut. */
+interface Subject {
+  readonly model: Model
+  readonly calibration: readonly tf.Tensor[]
+  /** The loss that it learned by, as its gradient. */
+  readonly learnedBy: OutputGradient
+}
+
+const calibrate = async (): Promise<readonly tf.Tensor[]> => {
+  const images = await learnedImages()
+  return Array.from({ length: BATCHES }, (_, i) => images.batch(i * BATCH, (i + 1) * BATCH))
 }
 
 /** What networks give for all batches, or show at a place. */
@@ -57,90 +56,122 @@ const errorTo = async (wanted: Model, given: Model, place?: string): Promise<num
   return value
 }
 
-const learn = async () => {
+const ENCODER = { hidden_size: 64, intermediate_size: 256, num_hidden_layers: 4, num_attention_heads: 4 }
+const VIT = { ...ENCODER, model_type: 'vit', image_size: 32, patch_size: 4, num_labels: 64 }
+/** What ResNet-20 gives before its classes, 64 numbers an image, which the transformer learns to give. */
+const TAUGHT = 'linear.inputs'
+const LEARNING_STEPS = 500
+
+const asResNet: Term = {
+  name: 'as ResNet-20',
+  places: { teacher: [TAUGHT] },
+  loss: ({ student, teacher }) => tf.mean(tf.square(tf.sub(student.output, teacher.at(TAUGHT)))),
+}
+
+const transformer = async (): Promise<Subject> => {
   const teacher = await openResNet('resnet20')
-  const fresh = freshModel(CONFIG, { seed: 1 })
-  const model = await trainOnImages(fresh, 1, { objective: asResNet, teacher, steps: LEARNING_STEPS })
+  const model = await trainOnImages(freshModel(VIT, { seed: 1 }), 1, { objective: asResNet, teacher, steps: LEARNING_STEPS })
   console.log(`    of the variance of those features on test images it leaves ${(await errorTo(teacher, model, TAUGHT)).toFixed(3)}`)
-  const images = await learnedImages()
-  const calibration = Array.from({ length: CALIBRATION / BATCH }, (_, i) => images.batch(i * BATCH, (i + 1) * BATCH))
-  return { teacher, model, calibration }
-}
-let learned: ReturnType<typeof learn> | undefined
-const encoder = () => (learned ??= learn())
-
-/** First-order Taylor of what the transformer learned from: its distance from the features of ResNet-20. */
-const taylorOfTargets = defineUnitScore({
-  name: 'taylor-of-targets',
-  summary: 'scores units by what the distance from the features of ResNet-20 would change without them',
-  options: {},
-  make: () => ({
-    of: async ({ step, model, couplings, context }) => {
-      const { teacher, calibration } = await encoder()
-      const targets = await featuresOf(teacher, calibration, TAUGHT)
-      const scores = scoresByParameter(couplings)
-      await walkGradients(
-        model,
-        step,
-        context,
-        (name, gradient, weight) => scores.add(name, () => tf.abs(tf.mul(weight, gradient))),
-        ({ output, batch }) => tf.mul(tf.sub(output, targets[batch]), 2 / output.size),
-      )
-      tf.dispose([...targets])
-      return scores.all()
-    },
-  }),
-})
-
-const shown = async (name: string, seed: number, step: Step): Promise<Model> => {
-  const { model, calibration } = await encoder()
-  const small = await compress(model, step, { calibration, seed })
-  console.log(`    ${name}: ${JSON.stringify((small as Model & { readonly rawConfig: object }).rawConfig)}`)
-  return small
+  const calibration = await calibrate()
+  const targets = await featuresOf(teacher, calibration, TAUGHT)
+  return { model, calibration, learnedBy: ({ output, batch }) => tf.mul(tf.sub(output, targets[batch]), 2 / output.size) }
 }
 
-const atOnce = (name: string, score: Parameters<typeof structured>[0] & object): Side => ({
-  name: `at once by ${name}`,
-  measure: async seed => {
-    const cut = structured({ keep: KEEP, units: UNITS, multiple: 4, ...score })
-    const taught = distill({ terms: [fitNets({ student: FEATURES, teacher: FEATURES })], steps: 2 * STEPS, ...TRAINING })
-    const small = await shown(name, seed, pipeline(cut, taught))
-    const { model, calibration } = await encoder()
-    const untaught = await errorTo(model, await compress(model, cut, { calibration, seed }))
-    return { error: await errorTo(model, small), untaught, thousands: parametersOf(small) / 1000 }
-  },
-})
+const resNet = async (): Promise<Subject> => {
+  const { labels } = await learnedImages()
+  const learnedBy: OutputGradient = ({ input, output, batch }) => {
+    const target = tf.tensor1d(Int32Array.from(labels).subarray(batch * BATCH, (batch + 1) * BATCH), 'int32')
+    return tf.grad(y => crossEntropy(y, { input, target }))(output)
+  }
+  return { model: await openResNet('resnet20'), calibration: await calibrate(), learnedBy }
+}
 
-const byTurns = (name: string, pass: Pass): Side => ({
-  name,
-  measure: async seed => {
-    const small = await shown(name, seed, pass)
-    return { error: await errorTo((await encoder()).model, small), thousands: parametersOf(small) / 1000 }
-  },
-})
+/** First-order Taylor of what a network learned by, with labels or a teacher. */
+const taylorOfLearning = (subject: () => Promise<Subject>) =>
+  defineUnitScore({
+    name: 'taylor-of-learning',
+    summary: 'scores units by what the loss that the network learned by would change to first order without them',
+    options: {},
+    make: () => ({
+      of: async ({ step, model, couplings, context }) => {
+        const scores = scoresByParameter(couplings)
+        const visit = (name: string, gradient: tf.Tensor, weight: tf.Tensor) => scores.add(name, () => tf.abs(tf.mul(weight, gradient)))
+        await walkGradients(model, step, context, visit, (await subject()).learnedBy)
+        return scores.all()
+      },
+    }),
+  })()
+
+interface Setting {
+  readonly make: () => Promise<Subject>
+  /** Kinds of units, the stream first. */
+  readonly units: readonly string[]
+  readonly head: string
+  readonly rate: number
+}
 
 const ERROR: Figure = { better: 'lower', digits: 4, tie: 0 }
 
-const slimmed: Claim = {
-  name: 'slim-sam',
-  says: `a vision transformer of 4 blocks that gives 64 features of ResNet-20, half of its stream, of the size of its heads and of its neurons, ${2 * STEPS} steps on its own features: disturbed Taylor below magnitude and below Taylor of what it learned from, by turns below at once`,
-  data: IMAGES,
-  figures: { error: ERROR, untaught: ERROR, thousands: { better: 'lower', digits: 1, tie: 0 } },
-  sides: () => [
-    byTurns('SlimSAM', slimSam({ keep: KEEP, steps: STEPS, ...TRAINING })),
-    byTurns('SlimSAM, blocks alike', slimSam({ keep: KEEP, steps: STEPS, among: 'coupling', ...TRAINING })),
-    atOnce('disturbed Taylor', { score: unitDisturbedTaylor() }),
-    atOnce('sum of squares', { score: unitNorm() }),
-    atOnce('Taylor of targets', { score: taylorOfTargets() }),
-    atOnce('Taylor of own answers', { score: unitTaylor() }),
-    atOnce('chance', { score: unitRandom() }),
-  ],
-  orders: [
-    { figure: 'error', first: 'at once by disturbed Taylor', than: 'at once by sum of squares' },
-    { figure: 'error', first: 'at once by disturbed Taylor', than: 'at once by Taylor of targets' },
-    { figure: 'error', first: 'SlimSAM, blocks alike', than: 'at once by disturbed Taylor' },
-    { figure: 'error', first: 'SlimSAM', than: 'at once by disturbed Taylor' },
-  ],
+const featureClaim = ({ make, units, head, rate }: Setting, texts: Pick<Claim, 'name' | 'says' | 'failing'>): Claim => {
+  const training = { rows: BATCH, rate }
+  let made: Promise<Subject> | undefined
+  const subject = () => (made ??= make())
+  const measured = async (seed: number, pass: Pass) => {
+    const { model, calibration } = await subject()
+    const small = await compress(model, pass, { calibration, seed })
+    return { error: await errorTo(model, small), thousands: parametersOf(small) / 1000 }
+  }
+  const byTurns = (name: string, among: 'kind' | 'coupling'): Side => {
+    const pass = slimSam({ keep: KEEP, units: units.slice(1), steps: STEPS, among, ...training })
+    return { name, measure: seed => measured(seed, pass) }
+  }
+  const atOnce = (name: string, score: Parameters<typeof structured>[0] & object): Side => ({
+    name: `at once by ${name}`,
+    measure: async seed => {
+      const cut = structured({ keep: KEEP, units, multiple: 4, ...score })
+      const taught = distill({ terms: [fitNets({ student: head, teacher: head })], steps: 2 * STEPS, ...training })
+      return { ...(await measured(seed, pipeline(cut, taught))), untaught: (await measured(seed, cut)).error }
+    },
+  })
+  const [disturbed, alike] = ['at once by disturbed Taylor', 'SlimSAM, blocks alike']
+  return {
+    ...texts,
+    data: IMAGES,
+    figures: { error: ERROR, untaught: ERROR, thousands: { better: 'lower', digits: 1, tie: 0 } },
+    sides: () => [
+      byTurns('SlimSAM', 'kind'),
+      byTurns(alike, 'coupling'),
+      atOnce('disturbed Taylor', { score: unitDisturbedTaylor() }),
+      atOnce('sum of squares', { score: unitNorm() }),
+      atOnce('Taylor of what it learned by', { score: taylorOfLearning(subject) }),
+      atOnce('Taylor of own answers', { score: unitTaylor() }),
+      atOnce('chance', { score: unitRandom() }),
+    ],
+    orders: [
+      { figure: 'error', first: disturbed, than: 'at once by sum of squares' },
+      { figure: 'error', first: disturbed, than: 'at once by Taylor of own answers' },
+      { figure: 'error', first: alike, than: disturbed },
+      { figure: 'untaught', first: disturbed, than: 'at once by sum of squares' },
+      { figure: 'untaught', first: disturbed, than: 'at once by Taylor of own answers' },
+    ],
+  }
 }
 
-export const FEATURES_OF_IMAGES: readonly Claim[] = [slimmed]
+const ORDER = 'disturbed Taylor below magnitude and below Taylor that is not, before training and behind it, and by turns below at once'
+
+export const FEATURES_OF_IMAGES: readonly Claim[] = [
+  featureClaim(
+    { make: transformer, units: ['stream', 'sizes', 'neurons'], head: 'classifier', rate: 1e-3 },
+    {
+      name: 'slim-sam-vit',
+      says: `a vision transformer of 4 blocks that learned for ${LEARNING_STEPS} steps to give the 64 features of ResNet-20, half of its stream, of the size of its heads and of its neurons, ${2 * STEPS} steps on its own features: ${ORDER}`,
+    },
+  ),
+  featureClaim(
+    { make: resNet, units: ['stream', 'channels'], head: 'linear', rate: 1e-3 },
+    {
+      name: 'slim-sam-resnet',
+      says: `ResNet-20, half of its streams and of the channels within blocks, ${2 * STEPS} steps on its own logits of 1,000 images: ${ORDER}`,
+    },
+  ),
+]
