@@ -51,7 +51,8 @@ export type Activation = (site: Site, input: Tensor) => Tensor
 /**
  * Sees what stages make on their way: of a stage by its name its output (…), of an attention block by the name of its module
  * `.queries`, `.keys` and `.values` (batch, heads, tokens, size), `.logits` and `.shares` (batch, heads, queries, keys), of a router
- * `.logits` and `.shares` (rows, experts), of a site by its name `.inputs`, what it multiplies (…, in). The value is made when it is asked for, which is during the call alone and inside the stage's
+ * `.logits` and `.shares` (rows, experts), of an expert `.outputs`, what it adds by its share (rows, hidden), of a
+ * site by its name `.inputs`, what it multiplies (…, in). The value is made when it is asked for, which is during the call alone and inside the stage's
  * tidy: whoever needs it later holds it by `tf.keep` (gradients pass through it). Logits and shares of attention are computed again,
  * since a stage that works in bands never holds them whole.
  */

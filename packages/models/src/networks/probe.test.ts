@@ -140,7 +140,7 @@ describe('the places of', () => {
     const x = ids(tokens)
     const run = await watch(config, x)
     for (const layer of [0, 1]) expectAttention(run, 2, { ...of, module: `${prefix}${layer}.${attention}` })
-    const router = (layer: number) => (name === 'mixtral' ? ['logits', 'shares'].map(what => `${prefix}${layer}.block_sparse_moe.gate.${what}`) : []) // prettier-ignore
+    const router = (layer: number) => (name === 'mixtral' ? [...['logits', 'shares'].map(what => `gate.${what}`), ...[0, 1, 2].map(expert => `experts.${expert}.outputs`)].map(what => `${prefix}${layer}.block_sparse_moe.${what}`) : []) // prettier-ignore
     const block = (layer: number) => [...attentionPlaces(`${prefix}${layer}.${attention}`), ...router(layer), `${prefix}${layer}`]
     const [first, last] = name === 'gpt2' ? ['transformer.wte', 'lm_head'] : ['model.embed_tokens', 'lm_head']
     expect(placesBut(run.places).sort()).toEqual([first, ...block(0), ...block(1), last].sort())
@@ -148,7 +148,7 @@ describe('the places of', () => {
     x.dispose()
   })
 
-  it('a router hold its logits, and the shares of the experts it chooses', async () => {
+  it('a router hold its logits, the shares of the experts it chooses, and what each of these adds', async () => {
     const x = ids(6)
     const run = await watch(FRESH_CONFIGS.mixtral, x)
     const place = 'model.layers.1.block_sparse_moe'
@@ -162,6 +162,13 @@ describe('the places of', () => {
       return kept.map(value => value / kept.reduce((a, b) => a + b))
     })
     close(run.places.get(`${place}.gate.shares`)!, shares)
+    for (const expert of [0, 1, 2]) {
+      const [gate, up, down] = ['w1', 'w3', 'w2'].map(name => run.weights(`${place}.experts.${expert}.${name}.weight`))
+      const [gates, ups] = [product(inputs, gate), product(inputs, up)]
+      const hidden = gates.map((row, i) => row.map((value, j) => (value / (1 + Math.exp(-value))) * ups[i][j]))
+      const added = product(hidden, down).map((row, i) => row.map(value => value * shares[i][expert]))
+      close(run.places.get(`${place}.experts.${expert}.outputs`)!, added)
+    }
     run.dispose()
     x.dispose()
   })
