@@ -143,28 +143,29 @@ const featureClaim = ({ make, units, head, rate }: Setting, texts: Pick<Claim, '
       byTurns(alike, 'coupling'),
       atOnce('disturbed Taylor', { score: unitDisturbedTaylor() }),
       atOnce('sum of squares', { score: unitNorm() }),
-      atOnce('Taylor of what it learned by', { score: taylorOfLearning(subject) }),
+      atOnce('Taylor of targets', { score: taylorOfLearning(subject) }),
       atOnce('Taylor of own answers', { score: unitTaylor() }),
       atOnce('chance', { score: unitRandom() }),
     ],
     orders: [
       { figure: 'error', first: disturbed, than: 'at once by sum of squares' },
-      { figure: 'error', first: disturbed, than: 'at once by Taylor of own answers' },
+      { figure: 'error', first: disturbed, than: 'at once by Taylor of targets' },
       { figure: 'error', first: alike, than: disturbed },
-      { figure: 'untaught', first: disturbed, than: 'at once by sum of squares' },
-      { figure: 'untaught', first: disturbed, than: 'at once by Taylor of own answers' },
+      { figure: 'error', first: 'SlimSAM', than: disturbed },
     ],
   }
 }
 
-const ORDER = 'disturbed Taylor below magnitude and below Taylor that is not, before training and behind it, and by turns below at once'
+const ORDER = 'disturbed Taylor below magnitude and below Taylor of what was learned, by turns below at once'
 
 export const FEATURES_OF_IMAGES: readonly Claim[] = [
   featureClaim(
     { make: transformer, units: ['stream', 'sizes', 'neurons'], head: 'classifier', rate: 1e-3 },
     {
-      name: 'slim-sam-vit',
+      name: 'slim-sam',
       says: `a vision transformer of 4 blocks that learned for ${LEARNING_STEPS} steps to give the 64 features of ResNet-20, half of its stream, of the size of its heads and of its neurons, ${2 * STEPS} steps on its own features: ${ORDER}`,
+      failing:
+        'disturbed Taylor is ahead of magnitude before training (1.23 to 1.56) and behind it after 120 steps; Taylor of own answers, which needs no labels either, is ahead of both; by turns, 60 steps bring the stream back before the blocks go, and 120 behind one cut come further. The transformer leaves 0.82 of the variance of what it was to learn, which may be why whatever is left of it learns its features anew. Not tried: a transformer that learned for longer, the 20 epochs of 10,000 images of the paper',
     },
   ),
   featureClaim(

@@ -31,21 +31,21 @@ const checkTrees = async (
  */
 export const shrink = async <M extends Model>(
   model: M,
-  given: Change,
+  change: Change,
   context: Partial<Pick<Context, 'sink' | 'signal'>> = {},
 ): Promise<M> => {
   const { signal } = context
-  checkChange(model, given)
-  const { change, source } = resolveShares(model, given)
+  checkChange(model, change)
+  const { change: resolved, source } = resolveShares(model, change)
   if (!model.remake)
     throw new CompressionError(
       'UNSUPPORTED',
       'This network cannot be made again with fewer units.',
       'Use it on a network of @tersor/models whose couplings are known.',
     )
-  const { rename, over } = model.remake(change)
+  const { rename, over } = model.remake(resolved)
   const { params } = model
-  const cuts = cutsOf(model.couplings ?? [], change)
+  const cuts = cutsOf(model.couplings ?? [], resolved)
   const staying = params.names().filter(name => rename(name) !== undefined)
   await checkTrees(model, staying.map(source), cuts, signal)
   const sink = context.sink?.() ?? memorySink()

@@ -93,11 +93,11 @@ const isRouted = ({ couplings = [] }: Model, name: string): boolean =>
  * as well, blocks that are left out add nothing, and those that use another's weights read them. Weights are read and changed when they are asked for.
  * Throws BAD_OPTION as `shrink` does, COMPOSITION for streams through layer norms and for blocks that no zeros silence.
  */
-export const switchedOff = <M extends Model>(model: M, told: Change): M => {
-  checkChange(model, told)
-  const { change, source } = resolveShares(model, told)
-  const cleared = clearedOf(model, change)
-  const silenced = silencedOf(model, change)
+export const switchedOff = <M extends Model>(model: M, change: Change): M => {
+  checkChange(model, change)
+  const { change: resolved, source } = resolveShares(model, change)
+  const cleared = clearedOf(model, resolved)
+  const silenced = silencedOf(model, resolved)
   const { params: given } = model
   const isChanged = (name: string): boolean => cleared.has(name) || silenced.has(name) || source(name) !== name
   const zero = (parameter: Parameter): Parameter =>
@@ -111,7 +111,7 @@ export const switchedOff = <M extends Model>(model: M, told: Change): M => {
     },
     ...(given.outline && { outline: (name: string) => (isChanged(name) ? undefined : given.outline!(name)) }),
   }
-  const silencers = change.keep && [...change.keep.keys()].some(name => isRouted(model, name)) ? silencersOf(model, change) : undefined
+  const silencers = resolved.keep && [...resolved.keep.keys()].some(name => isRouted(model, name)) ? silencersOf(model, resolved) : undefined
   if (!silencers) return { ...model, params }
   const routed = overlay(params, silencers)
   return quantizedActivations({ ...model, ...model.with?.(routed), params: routed })
