@@ -111,7 +111,8 @@ export const switchedOff = <M extends Model>(model: M, change: Change): M => {
     },
     ...(given.outline && { outline: (name: string) => (isChanged(name) ? undefined : given.outline!(name)) }),
   }
-  const silencers = resolved.keep && [...resolved.keep.keys()].some(name => isRouted(model, name)) ? silencersOf(model, resolved) : undefined
+  const silencers =
+    resolved.keep && [...resolved.keep.keys()].some(name => isRouted(model, name)) ? silencersOf(model, resolved) : undefined
   if (!silencers) return { ...model, params }
   const routed = overlay(params, silencers)
   return quantizedActivations({ ...model, ...model.with?.(routed), params: routed })
