@@ -1,9 +1,10 @@
 /** Claims about what is left of the bundled language model without training. */
-import { compress, type Model, type Step } from '@tersor/core'
+import { compress, type Step } from '@tersor/core'
 import { perplexity } from '@tersor/evaluation'
 import { flap, sliceGpt, structured, unitActivation, unitNorm, unitRandom, unitTaylor } from '@tersor/pruning'
 import { openBundled } from '../bundled-model.js'
 import { PERPLEXITY, type Claim, type Side } from '../training/claim.js'
+import { parametersOf } from './parameters-of.js'
 
 const KEEP = 0.6
 const KEEP_STREAM = 0.75
@@ -12,9 +13,6 @@ const KEEP_AS_MANY = 0.98
 
 let opened: ReturnType<typeof openBundled> | undefined
 const bundled = () => (opened ??= openBundled())
-
-const parametersOf = ({ params }: Model): number =>
-  params.names().reduce((sum, name) => sum + params.info(name).shape.reduce((a, b) => a * b, 1), 0)
 
 const cutBy = (name: string, step: Step | undefined, fixed = true): Side => ({
   name,

@@ -34,6 +34,8 @@ let read: ReturnType<typeof sets> | undefined
 
 export const learnedImages = async () => (await (read ??= sets())).learned
 
+export const testImages = async () => (await (read ??= sets())).test
+
 /** How many of the test images get the right class. */
 export const rightOf = async (model: Model): Promise<number> => (await topOne(model, (await (read ??= sets())).test)).correct
 

@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { shrink, switchedOff, unitsAlong, type Change, type Coupling, type Model } from '@tersor/core'
-import { memorySink } from '@tersor/tensor'
+import { shrink, switchedOff, unitsAlong, type Block, type Change, type Coupling, type Model } from '@tersor/core'
+import { memorySink, type Dense } from '@tersor/tensor'
 import { outputOf } from './trees.js'
 
 /** The largest difference of two lists of numbers; NaN and lists of other lengths are no small one. */
@@ -35,7 +35,7 @@ export interface DescribeCouplingsOptions {
 
 /**
  * What a network promises that says how it shrinks: its couplings name axes that there are; another order of units changes nothing; the small
- * network gives what the large one gives with those units switched off and blocks left out; and what makes no sense is refused before anything is
+ * network gives what the large one gives with those units switched off, blocks left out and weights used twice; and what makes no sense is refused before anything is
  * written. Set the engine before.
  */
 export const describeCouplings = (name: string, { make, input, tolerance = 1e-5 }: DescribeCouplingsOptions): void => {
@@ -117,6 +117,24 @@ export const describeCouplings = (name: string, { make, input, tolerance = 1e-5 
       }
     })
 
+    it('belong to blocks that use the weights of others, with norms of their own', async () => {
+      const model = await make()
+      const shapesOf = ({ parameters }: Block): string => JSON.stringify(parameters.map(each => model.params.info(each).shape))
+      for (const owner of model.blocks ?? []) {
+        const alike = model.blocks!.filter(each => each !== owner && each.kind === owner.kind && shapesOf(each) === shapesOf(owner))
+        for (const user of alike.slice(0, 1)) {
+          const change: Change = { shares: new Map([[user.name, owner.name]]) }
+          const small = await shrink(model, change)
+          expect([user.name, gap(await outputs(small), await outputs(switchedOff(model, change))) < tolerance]).toEqual([user.name, true])
+          const bytes = async ({ params }: Model, parameter: string) => ((await params.read(parameter)) as Dense).bytes
+          for (const [i, parameter] of user.parameters.entries()) {
+            const from = user.norms?.includes(parameter) ? parameter : owner.parameters[i]
+            expect(await bytes(small, parameter)).toEqual(await bytes(model, from))
+          }
+        }
+      }
+    })
+
     it('are refused before anything is written, where a change names what there is not or leaves nothing', async () => {
       const model = await make()
       const [{ name: first, units }] = model.couplings!
@@ -133,6 +151,8 @@ export const describeCouplings = (name: string, { make, input, tolerance = 1e-5 
             ]
           : []),
         { without: new Set(['nothing']) },
+        { shares: new Map([['nothing', 'nothing']]) },
+        ...(model.blocks ?? []).slice(0, 1).map(block => ({ shares: new Map([[block.name, block.name]]) })),
       ]
       for (const change of bad) expect(await refusal(model, change)).toEqual(['BAD_OPTION', 2, 0])
     })

@@ -72,6 +72,8 @@ export interface Block {
   readonly parameters: readonly string[]
   /** Those whose zeros make it add nothing; absent where no zeros do, as where a norm stands behind a sum. */
   readonly silencedBy?: readonly string[]
+  /** Those of its parameters that are its norms', which stay its own where it uses another block's weights; none where absent. */
+  readonly norms?: readonly string[]
 }
 
 /** What stays of couplings by their names, as units in their new order; those that are not named stay whole. */
@@ -85,11 +87,13 @@ export interface Sorted {
   readonly influence?: readonly number[]
 }
 
-/** What of a network goes. */
+/** What of a network goes, and what of it is used twice. */
 export interface Change {
   readonly keep?: Selection
   /** Blocks by name that are left out. */
   readonly without?: ReadonlySet<string>
   /** What is known of the order of what stays; as before where absent. */
   readonly sorted?: Sorted
+  /** Blocks by name that use the weights of others, with norms of their own: each with the one whose they use. */
+  readonly shares?: ReadonlyMap<string, string>
 }

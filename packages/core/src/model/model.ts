@@ -51,7 +51,8 @@ export type Activation = (site: Site, input: Tensor) => Tensor
 /**
  * Sees what stages make on their way: of a stage by its name its output (…), of an attention block by the name of its module
  * `.queries`, `.keys` and `.values` (batch, heads, tokens, size), `.logits` and `.shares` (batch, heads, queries, keys), of a router
- * `.logits` and `.shares` (rows, experts). The value is made when it is asked for, which is during the call alone and inside the stage's
+ * `.logits` and `.shares` (rows, experts), of an expert `.outputs`, what it adds by its share (rows, hidden), of a
+ * site by its name `.inputs`, what it multiplies (…, in). The value is made when it is asked for, which is during the call alone and inside the stage's
  * tidy: whoever needs it later holds it by `tf.keep` (gradients pass through it). Logits and shares of attention are computed again,
  * since a stage that works in bands never holds them whole.
  */
@@ -213,10 +214,11 @@ export interface Model {
   topology?(): Uint8Array
 }
 
-/** What a site multiplies: its input, or what `env.activation` makes of it; the tap sees the same. Every stage calls it where a weight meets an input. */
+/** What a site multiplies: its input, or what `env.activation` makes of it; tap and probe see the same. Every stage calls it where a weight meets an input. */
 export const siteInput = (site: Site, input: Tensor, env: Env): Tensor => {
   const x = env.activation?.(site, input) ?? input
   env.tap?.(site, x)
+  env.probe?.(`${site.name}.inputs`, () => x)
   return x
 }
 

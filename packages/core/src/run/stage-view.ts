@@ -4,7 +4,7 @@ import type { Activations } from './activations.js'
 import { collector, observe, type Collector } from './calibrate.js'
 import { decodedParameters } from '../model/decoded-parameters.js'
 import type { Calibration } from '../step/method.js'
-import type { Model, Site, Stage, Tap } from '../model/model.js'
+import type { Env, Model, Probe, Site, Stage, Tap } from '../model/model.js'
 
 /** One stage over all batches: what goes in, its parameters as they stand, and what comes out. */
 export interface StageView {
@@ -20,8 +20,8 @@ export interface StageView {
   loaded(name: string): tf.Tensor | undefined
   /** Runs the stage over all batches and shows the tap what its sites see; `after` each of them, tensors that the tap kept may be read. */
   gather(tap: Tap, after?: (batch: number) => Promise<void>): Promise<void>
-  /** The same in the run that takes the batches on to the next stage, for visitors that change nothing; call it once, at the end. */
-  pass(tap: Tap, after?: (batch: number) => Promise<void>): Promise<void>
+  /** The same in the run that takes the batches on to the next stage, for visitors that change nothing, and shows the probe its places; call it once, at the end. */
+  pass(tap: Tap, after?: (batch: number) => Promise<void>, probe?: Probe): Promise<void>
   /** Statistics of what the chosen sites see; freed with the view. */
   statistics(calibration: Calibration<any>, chosen: (site: Site) => boolean, after?: (batch: number) => Promise<void>): Promise<Collector>
   /** Hands over what the stage makes of each batch, which the body then owns; `change` sees it first, on the engine together with the stage. */
@@ -77,9 +77,14 @@ const runsOf = ({ load, weights }: ReturnType<typeof parametersOf>, inputs: Acti
     }
   }
   return {
-    run: (stage: Stage, body: BatchBody, change = (output: tf.Tensor, _batch: number) => output, tap?: Tap): Promise<void> =>
+    run: (
+      stage: Stage,
+      body: BatchBody,
+      change = (output: tf.Tensor, _batch: number) => output,
+      seen: Pick<Env, 'tap' | 'probe'> = {},
+    ): Promise<void> =>
       eachBatch(stage, async (from, batch) =>
-        body(await from.use(batch, x => tf.tidy(() => change(stage.run(x, { weights, ...(tap ? { tap } : {}) }), batch))), batch),
+        body(await from.use(batch, x => tf.tidy(() => change(stage.run(x, { weights, ...seen }), batch))), batch),
       ),
     gather: (stage: Stage, tap: Tap, after?: (batch: number) => Promise<void>): Promise<void> =>
       eachBatch(stage, async (from, batch) => {
@@ -123,13 +128,13 @@ const viewOf = (
         throw error
       }
     },
-    pass: async (tap, after) => {
+    pass: async (tap, after, probe) => {
       passed = true
       const body = async (output: tf.Tensor, batch: number): Promise<void> => {
         await goOn(output, batch)
         await after?.(batch)
       }
-      await run(stage, body, undefined, tap)
+      await run(stage, body, undefined, { tap, ...(probe ? { probe } : {}) })
     },
     advance: async next => {
       if (!passed) await run(next, goOn)

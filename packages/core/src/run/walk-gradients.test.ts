@@ -74,6 +74,18 @@ it('follows the next tokens of texts', async () => {
   w.forEach((value, i) => expect(value).toBeCloseTo(want[i], 4))
 })
 
+it('follows a loss of the caller by its gradient, batch by batch', async () => {
+  const found: Record<string, readonly number[]> = {}
+  const batches = [tf.tensor2d([[1, 0]]), tf.tensor2d([[0, 2]])] // prettier-ignore
+  const visit = async (name: string, gradient: tf.Tensor): Promise<void> => void (found[name] = [...(await gradient.data())])
+  await walkGradients(model([product('one', 'w')]), 'test', contextOf(batches), visit, ({ input, output, batch }) => {
+    expect([input.shape, output.shape]).toEqual([[1, 2], [1, 2]]) // prettier-ignore
+    return tf.tensor2d([[batch, 10]])
+  })
+  expect(found.w).toEqual([0, 5, 1, 10]) // xᵀ dy: (0, 10; 0, 0) and (0, 0; 2, 20), the mean of both
+  tf.dispose(batches)
+})
+
 it('refuses stages without gradients and runs without inputs, and leaves no tensor', async () => {
   const before = tf.memory().numTensors
   const closed: Stage = { ...product('closed', 'w'), differentiable: false }

@@ -20,6 +20,9 @@ const refusal = (step: string, stage: string): CompressionError =>
     { step, stage },
   )
 
+/** What a loss says of a batch: its gradient by what the network answered, of the answer's shape; made in a tidy. */
+export type OutputGradient = (answer: { readonly input: tf.Tensor; readonly output: tf.Tensor; readonly batch: number }) => tf.Tensor
+
 /** What the network should have answered: the next token of each, or, of what is no text, what it answers itself; int32, −1 where nothing is known. */
 const targetOf = (input: tf.Tensor, output: tf.Tensor): tf.Tensor => {
   const isText = input.dtype === 'int32' && output.rank === input.rank + 1 && output.shape[1] === input.shape[1]
@@ -88,24 +91,22 @@ const gradientSums = (stages: readonly Stage[]) => {
   }
 }
 
+const ofCrossEntropy: OutputGradient = ({ input, output }) => {
+  const target = targetOf(input, output)
+  return tf.grad(y => crossEntropy(y, { input, target }))(output)
+}
+
 /** Puts the gradient of the loss in the place of what the network answered. */
-const lossGradients = async (inputs: Activations, outputs: Activations): Promise<void> => {
+const lossGradients = async (inputs: Activations, outputs: Activations, of: OutputGradient): Promise<void> => {
   for (let batch = 0; batch < outputs.count; batch++) {
-    const gradient = await inputs.use(batch, x =>
-      outputs.use(batch, output =>
-        tf.tidy(() => {
-          const target = targetOf(x, output)
-          return tf.grad(y => crossEntropy(y, { input: x, target }))(output)
-        }),
-      ),
-    )
+    const gradient = await inputs.use(batch, input => outputs.use(batch, output => tf.tidy(() => of({ input, output, batch }))))
     await outputs.replace(batch, gradient)
   }
 }
 
 /**
- * Gradients of the mean cross-entropy over calibration, stage by stage from the last to the first: of next tokens for text, of the network's
- * own answers for what has none. Memory is one stage and the inputs of all stages, which go to the scratch folder beyond the limit.
+ * Gradients of a mean loss over calibration, stage by stage from the last to the first: of the cross-entropy of next tokens for text and of
+ * the network's own answers for what has none, or of what `of` gives as the loss's gradient by the answers. Memory is one stage and the inputs of all stages, which go to the scratch folder beyond the limit.
  * Visits every float parameter that a stage reads, once. Throws NO_CALIBRATION; UNSUPPORTED where no gradients pass.
  */
 export const walkGradients = async (
@@ -113,12 +114,13 @@ export const walkGradients = async (
   step: string,
   context: Pick<Context, 'calibration' | 'activations' | 'signal'>,
   visit: VisitGradient,
+  of: OutputGradient = ofCrossEntropy,
 ): Promise<void> => {
   registerGradients()
   const { kept, outputs, dispose } = await inputsOfStages(model, step, context)
   const sums = gradientSums(model.stages)
   try {
-    await lossGradients(kept[0], outputs)
+    await lossGradients(kept[0], outputs, of)
     for (let at = model.stages.length - 1; at >= 0; at--) await takeStage(model, at, kept[at], outputs, sums, context.signal, visit)
   } finally {
     sums.dispose()

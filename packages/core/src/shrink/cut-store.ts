@@ -9,6 +9,12 @@ interface Entry {
   readonly info: ParameterInfo
 }
 
+/** What a parameter is called behind the cuts, nothing where it goes, and which one stands in its place. */
+interface Names {
+  readonly rename: (name: string) => string | undefined
+  readonly source: (name: string) => string
+}
+
 const denseInfo = ({ shape, dtype }: ParameterInfo, { axes }: Cuts): ParameterInfo => {
   const cut = shape.map((extent, axis) => (axes.has(axis) ? keptAlong(extent, axes.get(axis)!).length : extent))
   return { shape: cut, dtype: dtype!, byteLength: bytesOf(dtype!, cut) }
@@ -21,7 +27,7 @@ const denseInfo = ({ shape, dtype }: ParameterInfo, { axes }: Cuts): ParameterIn
 export const cutStore = async (
   store: ParameterStore,
   cuts: ReadonlyMap<string, Cuts>,
-  rename: (name: string) => string | undefined,
+  { rename, source }: Names,
   signal?: AbortSignal,
 ): Promise<ParameterStore> => {
   const read = (name: string, stop: AbortSignal | undefined): Promise<Parameter> => store.read(name, stop ? { signal: stop } : {})
@@ -29,10 +35,11 @@ export const cutStore = async (
   for (const name of store.names()) {
     const renamed = rename(name)
     if (renamed === undefined) continue
-    const [before, own] = [store.info(name), cuts.get(name)]
-    const cutTree = async (): Promise<ParameterInfo> => infoOf(cutParameter(name, await read(name, signal), own))
+    const from = source(name)
+    const [before, own] = [store.info(from), cuts.get(from)]
+    const cutTree = async (): Promise<ParameterInfo> => infoOf(cutParameter(from, await read(from, signal), own))
     const info = own === undefined ? before : before.codec === undefined ? denseInfo(before, own) : await cutTree()
-    entries.set(renamed, { name, cuts: own, info })
+    entries.set(renamed, { name: from, cuts: own, info })
   }
   return storeOver(entries, {
     info: ({ info }) => info,

@@ -6,6 +6,7 @@ import type { Change, Coupling, Member } from '../model/coupling.js'
 import type { Model } from '../model/model.js'
 import { checkChange } from './check-change.js'
 import { keptUnits } from './cuts.js'
+import { resolveShares } from './shares.js'
 import { unitsAlong } from './spans.js'
 
 /** Positions along an axis that are switched off. */
@@ -89,26 +90,29 @@ const isRouted = ({ couplings = [] }: Model, name: string): boolean =>
 
 /**
  * The large network with the outputs of the one that `shrink` makes: units that go are zeros where they are read, a stream's where it is written
- * as well, and blocks that are left out add nothing. Weights are read and changed when they are asked for.
+ * as well, blocks that are left out add nothing, and those that use another's weights read them. Weights are read and changed when they are asked for.
  * Throws BAD_OPTION as `shrink` does, COMPOSITION for streams through layer norms and for blocks that no zeros silence.
  */
 export const switchedOff = <M extends Model>(model: M, change: Change): M => {
   checkChange(model, change)
-  const cleared = clearedOf(model, change)
-  const silenced = silencedOf(model, change)
+  const { change: resolved, source } = resolveShares(model, change)
+  const cleared = clearedOf(model, resolved)
+  const silenced = silencedOf(model, resolved)
   const { params: given } = model
-  const isChanged = (name: string): boolean => cleared.has(name) || silenced.has(name)
+  const isChanged = (name: string): boolean => cleared.has(name) || silenced.has(name) || source(name) !== name
   const zero = (parameter: Parameter): Parameter =>
     clear(parameter, { axis: 0, positions: Array.from({ length: parameter.shape[0] }, (_, at) => at) })
   const params: ParameterStore = {
     ...given,
+    info: name => given.info(source(name)),
     read: async (name, options) => {
-      const parameter = await given.read(name, options)
+      const parameter = await given.read(source(name), options)
       return silenced.has(name) ? zero(parameter) : (cleared.get(name) ?? []).reduce(clear, parameter)
     },
     ...(given.outline && { outline: (name: string) => (isChanged(name) ? undefined : given.outline!(name)) }),
   }
-  const silencers = change.keep && [...change.keep.keys()].some(name => isRouted(model, name)) ? silencersOf(model, change) : undefined
+  const silencers =
+    resolved.keep && [...resolved.keep.keys()].some(name => isRouted(model, name)) ? silencersOf(model, resolved) : undefined
   if (!silencers) return { ...model, params }
   const routed = overlay(params, silencers)
   return quantizedActivations({ ...model, ...model.with?.(routed), params: routed })

@@ -90,7 +90,9 @@ describe.each(['cpu', 'ort'])('terms on %s', backend => {
       'The term "imitate" needs a teacher, and there is none.\nPass teacher: a model with the same inputs.',
     )
     const nowhere: Term = { ...hidden, places: { student: ['layers.0'], teacher: ['layers.7'] } }
-    await refused(nowhere).toThrow('The term "hidden" asks for "layers.7", which the teacher has not.\nIts places are layers.0, layers.1.')
+    await refused(nowhere).toThrow(
+      'The term "hidden" asks for "layers.7", which the teacher has not.\nIts places are layers.0, layers.1, layers.0.inputs, layers.1.inputs.',
+    )
     await refused(nowhere).toMatchObject({ code: 'NOT_FOUND' })
     const remedy = 'Let data give { input, target }, or take a term that learns from a teacher alone.'
     await refused(answers).toThrow(`The term "answers" needs a target, and the batch has none.\n${remedy}`)

@@ -35,11 +35,18 @@ export const outputsOf = (
 export const placesOf = (terms: readonly WeightedTerm[], role: Role): ReadonlySet<string> =>
   new Set(terms.flatMap(({ term }) => term.places?.[role] ?? []))
 
+/** Stages and modules before what their sites multiply. */
+const listOf = (seen: readonly string[]): string => {
+  const isInputs = (place: string): boolean => place.endsWith('.inputs')
+  const ordered = [...seen.filter(place => !isInputs(place)), ...seen.filter(isInputs)]
+  return `${ordered.slice(0, 6).join(', ')}${seen.length > 6 ? ` … (${seen.length})` : ''}`
+}
+
 const noPlace = (term: string, role: Role, place: string, seen: readonly string[]): CompressionError =>
   new CompressionError(
     'NOT_FOUND',
     `The term "${term}" asks for "${place}", which the ${role} has not.`,
-    `Its places are ${seen.slice(0, 6).join(', ')}${seen.length > 6 ? ` … (${seen.length})` : ''}.`,
+    `Its places are ${listOf(seen)}.`,
     { term, place, role },
   )
 

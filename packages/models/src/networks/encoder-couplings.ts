@@ -118,14 +118,14 @@ export const encoderBlocks = (blocks: readonly CoupledBlock[], normsStay: boolea
     const [attends, feeds] = [widths.heads > 0, widths.feedForward > 0]
     const silencers = [...(attends ? both(output) : []), ...(feeds ? both(down) : [])]
     const all = [...(attends ? attention : []), ...(feeds ? network : []), ...(normsStay ? norms.flatMap(normed) : [])]
+    const own = new Set(norms.flatMap(normed))
+    const block = (kind: Block['kind'], name: string, parameters: readonly string[]) => {
+      return { name, stage, kind, parameters, norms: parameters.filter(each => own.has(each)) }
+    }
     return [
-      { name: stage, stage, kind: 'whole', parameters: all, ...(normsStay ? {} : { silencedBy: silencers }) },
-      ...(attends
-        ? [{ name: `${stage}.attention`, stage, kind: 'attention' as const, parameters: attention, silencedBy: both(output) }]
-        : []),
-      ...(feeds
-        ? [{ name: `${stage}.feedForward`, stage, kind: 'feedForward' as const, parameters: network, silencedBy: both(down) }]
-        : []),
+      { ...block('whole', stage, all), ...(normsStay ? {} : { silencedBy: silencers }) },
+      ...(attends ? [{ ...block('attention', `${stage}.attention`, attention), silencedBy: both(output) }] : []),
+      ...(feeds ? [{ ...block('feedForward', `${stage}.feedForward`, network), silencedBy: both(down) }] : []),
     ]
   })
 

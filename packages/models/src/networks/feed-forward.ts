@@ -34,6 +34,9 @@ const sharesOf = (logits: tf.Tensor, { count, perToken, normalised }: Experts): 
 /** "model.layers.0.mlp.gate" of its weight. */
 const moduleOf = (router: string): string => router.replace(/\.weight$/, '')
 
+/** "model.layers.0.mlp.experts.3" of the name of its last layer. */
+const expertOf = ({ down }: GatedSites): string => down.name.replace(/\.[^.]*$/, '')
+
 /**
  * Σ share · expert(x) over the experts that the router chooses for each row.
  * Every expert runs over all rows, with zeros in those that others take: experts / chosen times the work, but nothing is read back,
@@ -50,7 +53,9 @@ const mixture = (x: tf.Tensor, sites: Extract<FeedForwardSites, { router: string
   const column = (t: tf.Tensor, expert: number) => tf.slice(t, [0, expert], [-1, 1]) // (rows, 1)
   const outputs = experts.map((expert, index) => {
     const y = gated(tf.mul(x, column(taken, index)), expert, chosen.feedForward, env, config)
-    return tf.mul(y, column(shares, index))
+    const added = tf.mul(y, column(shares, index)) // (rows, hidden)
+    env.probe?.(`${expertOf(expert)}.outputs`, () => added)
+    return added
   })
   return addTensors(outputs)
 }

@@ -168,6 +168,8 @@ export const llamaBlocks = (config: LlamaConfig): readonly Block[] =>
     const names = blockNames(layer, config)
     const { attends, feeds } = partsOf(layer, config)
     const all = blockParameters(layer, config).map(({ name }) => name)
+    const { norms: ofHeads } = names.attention
+    const norms = new Set<string | undefined>([...normsOf(names, attends, feeds), ofHeads?.query, ofHeads?.key])
     const isAttention = (name: string): boolean =>
       name.startsWith(`${names.name}.self_attn.`) || name === names.attentionNorm || name === names.attentionAfter
     const silencers = (sites: readonly Site[], bias: boolean): readonly string[] =>
@@ -180,7 +182,7 @@ export const llamaBlocks = (config: LlamaConfig): readonly Block[] =>
         )
       : []
     const block = (name: string, kind: Block['kind'], parameters: readonly string[], silencedBy: readonly string[]): Block => ({
-      ...{ name, stage: names.name, kind, parameters, silencedBy },
+      ...{ name, stage: names.name, kind, parameters, silencedBy, norms: parameters.filter(each => norms.has(each)) },
     })
     const feedForward = 'router' in names.feedForward ? names.feedForward.chosen.place : 'mlp'
     const attention = block(`${names.name}.self_attn`, 'attention', all.filter(isAttention), output)

@@ -115,6 +115,9 @@ const expectAttention = (run: Run, batch: number, expectation: Expectation): voi
   )
 }
 
+/** What is shown but for what sites multiply. */
+const placesBut = (places: Map<string, tf.Tensor>): string[] => [...places.keys()].filter(place => !place.endsWith('.inputs'))
+
 const attentionPlaces = (module: string): string[] => ['queries', 'keys', 'values', 'logits', 'shares'].map(what => `${module}.${what}`)
 const ids = (tokens: number): tf.Tensor2D => tf.tensor2d(Int32Array.from({ length: 2 * tokens }, (_, i) => (i * 7 + 3) % 60), [2, tokens], 'int32') // prettier-ignore
 const causal = (query: number, key: number): boolean => key <= query
@@ -137,15 +140,15 @@ describe('the places of', () => {
     const x = ids(tokens)
     const run = await watch(config, x)
     for (const layer of [0, 1]) expectAttention(run, 2, { ...of, module: `${prefix}${layer}.${attention}` })
-    const router = (layer: number) => (name === 'mixtral' ? ['logits', 'shares'].map(what => `${prefix}${layer}.block_sparse_moe.gate.${what}`) : []) // prettier-ignore
+    const router = (layer: number) => (name === 'mixtral' ? [...['logits', 'shares'].map(what => `gate.${what}`), ...[0, 1, 2].map(expert => `experts.${expert}.outputs`)].map(what => `${prefix}${layer}.block_sparse_moe.${what}`) : []) // prettier-ignore
     const block = (layer: number) => [...attentionPlaces(`${prefix}${layer}.${attention}`), ...router(layer), `${prefix}${layer}`]
     const [first, last] = name === 'gpt2' ? ['transformer.wte', 'lm_head'] : ['model.embed_tokens', 'lm_head']
-    expect([...run.places.keys()].sort()).toEqual([first, ...block(0), ...block(1), last].sort())
+    expect(placesBut(run.places).sort()).toEqual([first, ...block(0), ...block(1), last].sort())
     run.dispose()
     x.dispose()
   })
 
-  it('a router hold its logits, and the shares of the experts it chooses', async () => {
+  it('a router hold its logits, the shares of the experts it chooses, and what each of these adds', async () => {
     const x = ids(6)
     const run = await watch(FRESH_CONFIGS.mixtral, x)
     const place = 'model.layers.1.block_sparse_moe'
@@ -159,6 +162,13 @@ describe('the places of', () => {
       return kept.map(value => value / kept.reduce((a, b) => a + b))
     })
     close(run.places.get(`${place}.gate.shares`)!, shares)
+    for (const expert of [0, 1, 2]) {
+      const [gate, up, down] = ['w1', 'w3', 'w2'].map(name => run.weights(`${place}.experts.${expert}.${name}.weight`))
+      const [gates, ups] = [product(inputs, gate), product(inputs, up)]
+      const hidden = gates.map((row, i) => row.map((value, j) => (value / (1 + Math.exp(-value))) * ups[i][j]))
+      const added = product(hidden, down).map((row, i) => row.map(value => value * shares[i][expert]))
+      close(run.places.get(`${place}.experts.${expert}.outputs`)!, added)
+    }
     run.dispose()
     x.dispose()
   })
@@ -170,7 +180,7 @@ describe('the places of', () => {
     for (const layer of [0, 1])
       expectAttention(run, 2, { module: `bert.encoder.layer.${layer}.attention.self`, heads: 4, sees: (_, key, b) => b === 0 || key < 3 })
     const block = (layer: number) => [...attentionPlaces(`bert.encoder.layer.${layer}.attention.self`), `bert.encoder.layer.${layer}`]
-    expect([...run.places.keys()].sort()).toEqual(['bert.embeddings', ...block(0), ...block(1)].sort())
+    expect(placesBut(run.places).sort()).toEqual(['bert.embeddings', ...block(0), ...block(1)].sort())
     run.dispose()
     tf.dispose([x, attended])
   })
@@ -181,11 +191,29 @@ describe('the places of', () => {
     for (const layer of [0, 1]) expectAttention(vit, 2, { module: `vit.encoder.layer.${layer}.attention.attention`, heads: 4, sees: () => true }) // prettier-ignore
     vit.dispose()
     const resnet = await watch(FRESH_CONFIGS.resnet8, x)
-    expect([...resnet.places.keys()]).toEqual(['stem', 'layer1.0', 'layer2.0', 'layer2.1', 'linear'])
+    expect(placesBut(resnet.places)).toEqual(['stem', 'layer1.0', 'layer2.0', 'layer2.1', 'linear'])
     expect(resnet.places.get('layer2.1')!.shape).toEqual([2, 4, 4, 8])
     resnet.dispose()
     x.dispose()
   })
+})
+
+it.each(['llama', 'mixtral', 'gpt2', 'vit', 'resnet8'])('shows what every site of %s multiplies, as taps see it', async name => {
+  const model = freshModel(FRESH_CONFIGS[name], { seed: 8, deviation: 0.3 })
+  const { weights, dispose } = await loadModel(model)
+  const x = model.family === 'image' ? pixels(2) : ids(3)
+  const [shown, tapped] = [new Map<string, tf.Tensor>(), new Map<string, tf.Tensor>()]
+  const output = forward(model, x, {
+    weights,
+    tap: (site, input) => tapped.set(`${site.name}.inputs`, input),
+    probe: (place, value) => place.endsWith('.inputs') && shown.set(place, value()),
+  })
+  expect([...shown.keys()]).toEqual([...tapped.keys()])
+  expect([...shown].every(([place, value]) => value === tapped.get(place))).toBe(true)
+  const sites = model.stages.flatMap(stage => stage.sites).filter(({ kind }) => kind !== 'embedding')
+  expect(sites.map(site => `${site.name}.inputs`).filter(place => !shown.has(place))).toEqual([])
+  tf.dispose([x, output])
+  dispose()
 })
 
 it('passes gradients through what it shows, once that is kept', async () => {
@@ -219,6 +247,6 @@ it('shows keys and values, but no logits, where a cache attends itself', async (
   const cache = { next: 0, append: () => fail(), attend: (q: tf.Tensor) => tf.zerosLike(q) } as unknown as LayerCache
   const seen: string[] = []
   tf.tidy(() => forward(model, ids(3), { weights, cache, probe: place => seen.push(place) }))
-  expect(seen.filter(place => place.includes('layers.0.'))).toEqual(['queries', 'keys', 'values'].map(what => `model.layers.0.self_attn.${what}`)) // prettier-ignore
+  expect(seen.filter(place => place.includes('layers.0.') && !place.endsWith('.inputs'))).toEqual(['queries', 'keys', 'values'].map(what => `model.layers.0.self_attn.${what}`)) // prettier-ignore
   dispose()
 })

@@ -73,6 +73,7 @@ const resNetBlocks = ({ config, folded }: Described): readonly Block[] =>
       ...{ name, stage: name, kind: 'whole' },
       parameters: [...namesOf(first, folded), ...namesOf(second, folded)],
       silencedBy: namesOf(second, folded).filter(parameter => !/running_(mean|var)$/.test(parameter)),
+      norms: folded ? [] : [first, second].flatMap(each => namesOf(each, folded).slice(1)),
     }))
 
 const every = (count: number): readonly number[] => Array.from({ length: count }, (_, unit) => unit)

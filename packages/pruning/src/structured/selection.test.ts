@@ -49,3 +49,14 @@ it('compares blocks with each other where it is told to, each divided by its mea
 it('leaves every coupling a unit, however small its scores', () => {
   expect(select([coupling('a', 2), coupling('b', 2)], [[0, 0], [1, 1]], { among: 'kind' })).toEqual({ a: [0], b: [0, 1] }) // prettier-ignore
 })
+
+it('compares them by how far they are above their mean, in deviations', () => {
+  // means 2 and 20, deviations .816 and 20.8: −1.22 0 1.22 and −.91 −.48 1.39; three of six stay: 0, 1.22 and 1.39
+  const scores = [[1, 2, 3], [1, 10, 49]] // prettier-ignore
+  expect(select([coupling('a', 3), coupling('b', 3)], scores, { among: 'kind', normaliser: 'gaussian' })).toEqual({ a: [1, 2], b: [2] })
+  // by means .97 1 1.03 all beat .05 and .5; by deviations −1.22 0 1.22 do not beat −.48
+  const even = [[97, 100, 103], [1, 10, 49]] // prettier-ignore
+  expect(select([coupling('a', 3), coupling('b', 3)], even, { keep: 0.6, among: 'kind' })).toEqual({ a: [0, 1, 2], b: [2] })
+  expect(select([coupling('a', 3), coupling('b', 3)], even, { keep: 0.6, among: 'kind', normaliser: 'gaussian' })).toEqual({ a: [1, 2], b: [1, 2] }) // prettier-ignore
+  expect(select([coupling('a', 2)], [[5, 5]], { among: 'kind', normaliser: 'gaussian' })).toEqual({ a: [0, 1] })
+})

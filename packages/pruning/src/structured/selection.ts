@@ -1,10 +1,15 @@
 import type { Coupling, Selection } from '@tersor/core'
 
+/** What makes scores of one coupling fit to be compared with those of another: s / mean, or (s − mean) / deviation. */
+export type Normaliser = 'mean' | 'gaussian'
+
 export interface Share {
   /** Of the units of each coupling, or of all of them together. */
   readonly keep: number
-  /** Units are compared with those of their coupling, or with those of all couplings of their kind, each divided by its own mean. */
+  /** Units are compared with those of their coupling, or with those of all couplings of their kind, each normalised by its own. */
   readonly among: 'coupling' | 'kind'
+  /** How couplings are made comparable; by their means where absent. */
+  readonly normaliser?: Normaliser
   /** Counts are multiples of this, rounded down. */
   readonly multiple: number
 }
@@ -36,9 +41,18 @@ const thresholdOf = (scores: readonly Float64Array[], keep: number): number => {
   return all[Math.max(0, Math.ceil(keep * all.length - EPSILON) - 1)]
 }
 
-const divided = (scores: Float64Array): Float64Array => {
-  const mean = scores.reduce((sum, score) => sum + score, 0) / scores.length
-  return mean === 0 ? scores : scores.map(score => score / mean)
+const meanOf = (values: Float64Array): number => values.reduce((sum, value) => sum + value, 0) / values.length
+
+const NORMALISED: Readonly<Record<Normaliser, (scores: Float64Array) => Float64Array>> = {
+  mean: scores => {
+    const mean = meanOf(scores)
+    return mean === 0 ? scores : scores.map(score => score / mean)
+  },
+  gaussian: scores => {
+    const mean = meanOf(scores)
+    const deviation = Math.sqrt(meanOf(scores.map(score => (score - mean) ** 2)))
+    return scores.map(score => (deviation === 0 ? 0 : (score - mean) / deviation))
+  },
 }
 
 /**
@@ -50,7 +64,7 @@ export const selectUnits = (couplings: readonly Coupling[], scores: readonly Flo
   for (const kind of new Set(couplings.map(coupling => coupling.kind))) {
     const of = upTo(couplings.length).filter(i => couplings[i].kind === kind)
     const compared = share.among === 'kind' ? of.filter(i => couplings[i].perGroup === undefined) : []
-    const relative = new Map(compared.map(i => [i, divided(scores[i])]))
+    const relative = new Map(compared.map(i => [i, NORMALISED[share.normaliser ?? 'mean'](scores[i])]))
     const threshold = compared.length === 0 ? 0 : thresholdOf([...relative.values()], share.keep)
     for (const i of of) {
       const { name, units, least = 1 } = couplings[i]

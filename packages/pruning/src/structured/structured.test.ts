@@ -28,6 +28,8 @@ it.each([
   [() => structured({ keep: 0.5, multiple: 0 }), 'multiple'],
   [() => structured({ score: {} as never }), 'unit-score'],
   [() => structured({ among: 'all' as never }), 'among'],
+  [() => structured({ normaliser: 'gaussian' }), 'normaliser does nothing'],
+  [() => structured({ among: 'kind', normaliser: 'first' as never }), 'normaliser'],
 ])('refuses options that say nothing: %#', (make, word) => {
   expect(make).toThrow(expect.objectContaining({ code: 'BAD_OPTION', message: expect.stringContaining(word) }))
 })

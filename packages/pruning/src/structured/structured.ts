@@ -44,13 +44,21 @@ export const structured = definePass({
     keep: fraction({ default: 0.75, doc: 'share of the units that stays' }),
     units: texts({ default: ['neurons'], doc: 'kinds of units: neurons, heads, queries, sizes, stream, experts, channels' }),
     among: choice(['coupling', 'kind'], { default: 'coupling', doc: 'whether units are compared within their block or with those of all blocks, whose widths then differ' }), // prettier-ignore
+    normaliser: choice(['mean', 'gaussian'], { default: 'mean', doc: 'by what scores of blocks that are compared are divided: their mean, or, behind taking it off, their deviation' }), // prettier-ignore
     multiple: integer({ min: 1, default: 1, doc: 'counts of units are multiples of this' }),
   },
-  run: async (model, context, { score, keep, units, among, multiple }) => {
+  check: ({ among, normaliser }) =>
+    among === 'kind' || normaliser === 'mean'
+      ? undefined
+      : [
+          `with among = "${among}" no block is compared with another, so normaliser does nothing.`,
+          'Pass among: "kind", or leave normaliser out.',
+        ],
+  run: async (model, context, { score, keep, units, ...share }) => {
     const couplings = couplingsOf('structured', model, units)
     for (const { weight, reason } of model.whole ?? [])
       context.emit({ type: 'warning', pass: 'structured', message: `units of "${weight}" stay whole: ${reason}.` })
     const scores = await score.of({ step: 'structured', model, couplings, context })
-    return shrink(model, { keep: selectUnits(couplings, scores, { keep, among, multiple }) }, context)
+    return shrink(model, { keep: selectUnits(couplings, scores, { keep, ...share }) }, context)
   },
 })

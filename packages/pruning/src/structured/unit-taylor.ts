@@ -1,6 +1,4 @@
-import * as tf from '@tensorflow/tfjs-core'
-import { walkGradients } from '@tersor/core'
-import { scoresByParameter } from './summed-scores.js'
+import { taylorScores } from './taylor-scores.js'
 import { defineUnitScore } from './unit-score.js'
 
 /**
@@ -21,11 +19,5 @@ export const unitTaylor = defineUnitScore({
   differs:
     'magnitudes of w · g are summed over what a unit owns, as LLM-Pruner does, with the mean gradient over calibration; no labels are needed',
   options: {},
-  make: () => ({
-    of: async ({ step, model, couplings, context }) => {
-      const scores = scoresByParameter(couplings)
-      await walkGradients(model, step, context, (name, gradient, weight) => scores.add(name, () => tf.abs(tf.mul(weight, gradient))))
-      return scores.all()
-    },
-  }),
+  make: () => ({ of: asked => taylorScores(asked) }),
 })
