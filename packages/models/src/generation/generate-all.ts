@@ -76,7 +76,7 @@ export async function* generateAll(model: LanguageModel, options: GenerateAllOpt
     let logits = await readPrompts(
       model,
       prompts,
-      { ...options, weights: env.weights, ...(env.products ? { products: env.products } : {}) },
+      { ...options, weights: env.weights, ...(env.product ? { product: env.product } : {}) },
       sessions,
     )
     caches = joinCaches(model, sessions.map(session => session.caches)) // prettier-ignore
