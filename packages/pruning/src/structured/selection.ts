@@ -3,10 +3,12 @@ import type { Coupling, Selection } from '@tersor/core'
 export interface Share {
   /** Of the units of each coupling, or of all of them together. */
   readonly keep: number
-  /** Units are compared with those of their coupling, or with those of all couplings of their kind, each divided by its own mean. */
+  /** Units are compared with those of their coupling, or with those of all couplings of their kind, each divided by its own mean unless they compare as they are. */
   readonly among: 'coupling' | 'kind'
   /** Counts are multiples of this, rounded down. */
   readonly multiple: number
+  /** Whether scores of different couplings compare as they are. */
+  readonly comparable?: boolean
 }
 
 /** The units with the largest scores, ascending; of equal ones the first. */
@@ -37,7 +39,7 @@ const thresholdOf = (scores: readonly Float64Array[], keep: number): number => {
 }
 
 const divided = (scores: Float64Array): Float64Array => {
-  const mean = scores.reduce((sum, score) => sum + score, 0) / scores.length
+  const mean = scores.filter(Number.isFinite).reduce((sum, score) => sum + score, 0) / scores.length
   return mean === 0 ? scores : scores.map(score => score / mean)
 }
 
@@ -50,7 +52,7 @@ export const selectUnits = (couplings: readonly Coupling[], scores: readonly Flo
   for (const kind of new Set(couplings.map(coupling => coupling.kind))) {
     const of = upTo(couplings.length).filter(i => couplings[i].kind === kind)
     const compared = share.among === 'kind' ? of.filter(i => couplings[i].perGroup === undefined) : []
-    const relative = new Map(compared.map(i => [i, divided(scores[i])]))
+    const relative = new Map(compared.map(i => [i, share.comparable ? scores[i] : divided(scores[i])]))
     const threshold = compared.length === 0 ? 0 : thresholdOf([...relative.values()], share.keep)
     for (const i of of) {
       const { name, units, least = 1 } = couplings[i]

@@ -1,4 +1,17 @@
-import { choice, definePass, fraction, integer, shrink, texts, value, type Coupling, type Made, type Model } from '@tersor/core'
+import {
+  choice,
+  definePass,
+  fraction,
+  integer,
+  shrink,
+  switchedOff,
+  texts,
+  value,
+  type Coupling,
+  type Made,
+  type Model,
+  type Selection,
+} from '@tersor/core'
 import { CompressionError } from '@tersor/tensor'
 import { selectUnits } from './selection.js'
 import { unitNorm } from './unit-norm.js'
@@ -21,6 +34,13 @@ export const couplingsOf = (step: string, { couplings = [], whole = [] }: Model,
     { step, missing, own },
   )
 }
+
+/** Scores in which those that went before come last. */
+const withoutGone = (couplings: readonly Coupling[], scores: readonly Float64Array[], kept: Selection): readonly Float64Array[] =>
+  scores.map((own, i) => {
+    const staying = new Set(kept.get(couplings[i].name) ?? own.keys())
+    return own.map((score, unit) => (staying.has(unit) ? score : -Infinity))
+  })
 
 /**
  * Structured pruning: leaves out whole units, such as neurons, heads and channels, so that a smaller network of the same kind remains.
@@ -45,12 +65,19 @@ export const structured = definePass({
     units: texts({ default: ['neurons'], doc: 'kinds of units: neurons, heads, queries, sizes, stream, experts, channels' }),
     among: choice(['coupling', 'kind'], { default: 'coupling', doc: 'whether units are compared within their block or with those of all blocks, whose widths then differ' }), // prettier-ignore
     multiple: integer({ min: 1, default: 1, doc: 'counts of units are multiples of this' }),
+    rounds: integer({ min: 1, default: 1, doc: 'in how many rounds units go, as many in each; scores are taken again in every one' }),
   },
-  run: async (model, context, { score, keep, units, among, multiple }) => {
+  run: async (model, context, { score, keep, units, among, multiple, rounds }) => {
     const couplings = couplingsOf('structured', model, units)
     for (const { weight, reason } of model.whole ?? [])
       context.emit({ type: 'warning', pass: 'structured', message: `units of "${weight}" stay whole: ${reason}.` })
-    const scores = await score.of({ step: 'structured', model, couplings, context })
-    return shrink(model, { keep: selectUnits(couplings, scores, { keep, among, multiple }) }, context)
+    let kept: Selection = new Map()
+    for (let round = 1; round <= rounds; round++) {
+      const left = round === 1 ? model : switchedOff(model, { keep: kept })
+      const scores = withoutGone(couplings, await score.of({ step: 'structured', model: left, couplings, context }), kept)
+      const share = { keep: 1 - ((1 - keep) * round) / rounds, among, multiple, comparable: score.comparable ?? false }
+      kept = selectUnits(couplings, scores, share)
+    }
+    return shrink(model, { keep: kept }, context)
   },
 })

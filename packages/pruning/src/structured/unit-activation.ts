@@ -1,6 +1,6 @@
 import type { Tensor } from '@tensorflow/tfjs-core'
 import { eachSiteStatistics, type Site } from '@tersor/core'
-import { CompressionError } from '@tersor/tensor'
+import { checkRead } from './check-read.js'
 import { inputNorms, MURALIDHARAN, normsAlong, readingsAt, readingsOf } from './input-norms.js'
 import { meanOfMembers, toUnits } from './summed-scores.js'
 import { defineUnitScore } from './unit-score.js'
@@ -20,9 +20,7 @@ export const unitActivation = defineUnitScore({
   make: () => ({
     of: async ({ step, model, couplings, context }) => {
       const readings = readingsOf(couplings)
-      const unread = couplings.find((_, i) => !model.stages.some(({ sites }) => sites.some(site => readingsAt(readings, site).some(({ coupling }) => coupling === i)))) // prettier-ignore
-      if (unread)
-        throw new CompressionError('UNSUPPORTED', `No layer reads "${unread.name}", so its inputs tell nothing.`, 'Score such units by unit-norm or unit-taylor.', { coupling: unread.name }) // prettier-ignore
+      checkRead(model, couplings)
       const mean = meanOfMembers(couplings)
       const chosen = (site: Site): boolean => readingsAt(readings, site).length > 0
       await eachSiteStatistics(model, context, { step, calibration: inputNorms(readings), chosen }, async (site, { stats }) => {

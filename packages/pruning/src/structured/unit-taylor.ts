@@ -1,6 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { walkGradients } from '@tersor/core'
 import { scoresByParameter } from './summed-scores.js'
+import { LABELS } from './labels.js'
 import { defineUnitScore } from './unit-score.js'
 
 /**
@@ -20,11 +21,17 @@ export const unitTaylor = defineUnitScore({
   },
   differs:
     'magnitudes of w · g are summed over what a unit owns, as LLM-Pruner does, with the mean gradient over calibration; no labels are needed',
-  options: {},
-  make: () => ({
+  options: { labels: LABELS },
+  make: ({ labels }) => ({
     of: async ({ step, model, couplings, context }) => {
       const scores = scoresByParameter(couplings)
-      await walkGradients(model, step, context, (name, gradient, weight) => scores.add(name, () => tf.abs(tf.mul(weight, gradient))))
+      await walkGradients(
+        model,
+        step,
+        context,
+        (name, gradient, weight) => scores.add(name, () => tf.abs(tf.mul(weight, gradient))),
+        labels,
+      )
       return scores.all()
     },
   }),
