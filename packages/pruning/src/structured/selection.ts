@@ -39,7 +39,8 @@ const thresholdOf = (scores: readonly Float64Array[], keep: number): number => {
 }
 
 const divided = (scores: Float64Array): Float64Array => {
-  const mean = scores.filter(Number.isFinite).reduce((sum, score) => sum + score, 0) / scores.length
+  const left = scores.filter(Number.isFinite) // those that went before have none
+  const mean = left.reduce((sum, score) => sum + score, 0) / left.length
   return mean === 0 ? scores : scores.map(score => score / mean)
 }
 
