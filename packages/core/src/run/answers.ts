@@ -18,7 +18,7 @@ const nextTokens = (ids: tf.Tensor): tf.Tensor => {
   return tf.concat([tf.slice(ids, [0, 1], [batch, positions - 1]), tf.fill([batch, 1], -1, 'int32')], 1)
 }
 
-const misfit = (step: string, why: string, labels: number): CompressionError =>
+const labelRefusal = (step: string, why: string, labels: number): CompressionError =>
   new CompressionError(
     'BAD_DATA',
     `${step} got ${labels} labels, and ${why}.`,
@@ -32,16 +32,16 @@ const labelled = (step: string, labels: readonly number[]): Answers => {
   const of = (_input: tf.Tensor, output: tf.Tensor): tf.Tensor => {
     const rows = output.shape[0]!
     const classes = output.shape[output.rank - 1]!
-    if (output.rank !== 2) throw misfit(step, `the network answers ${output.shape.join(' × ')}`, labels.length)
-    if (at + rows > labels.length) throw misfit(step, `calibration has ${at + rows} inputs and more`, labels.length)
+    if (output.rank !== 2) throw labelRefusal(step, `the network answers ${output.shape.join(' × ')}`, labels.length)
+    if (at + rows > labels.length) throw labelRefusal(step, `calibration has ${at + rows} inputs and more`, labels.length)
     const own = labels.slice(at, at + rows)
     const stranger = own.find(label => !(Number.isInteger(label) && label >= 0 && label < classes))
-    if (stranger !== undefined) throw misfit(step, `${stranger} is none of ${classes} classes`, labels.length)
+    if (stranger !== undefined) throw labelRefusal(step, `${stranger} is none of ${classes} classes`, labels.length)
     at += rows
     return tf.tensor1d(own, 'int32')
   }
   const end = (): void => {
-    if (at < labels.length) throw misfit(step, `calibration has ${at} inputs`, labels.length)
+    if (at < labels.length) throw labelRefusal(step, `calibration has ${at} inputs`, labels.length)
   }
   return { of, end }
 }
