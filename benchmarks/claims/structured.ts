@@ -1,8 +1,9 @@
 /** What networks that really shrink are to show: `npm run claims -- structured`, or `structured/flap` for the rows whose names begin so. */
 import { CUTS } from './structured/cuts.js'
 import { FEATURES_OF_IMAGES } from './structured/features.js'
+import { RELEVANCE } from './structured/relevance.js'
 import { SORTED } from './structured/sorted.js'
 import { TUNED } from './structured/tuned.js'
 import { runClaims } from './training/run-claims.js'
 
-await runClaims('structured', [...CUTS, ...SORTED, ...FEATURES_OF_IMAGES, ...TUNED])
+await runClaims('structured', [...CUTS, ...SORTED, ...RELEVANCE, ...FEATURES_OF_IMAGES, ...TUNED])

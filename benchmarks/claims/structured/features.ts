@@ -96,7 +96,7 @@ const taylorOfLearning = (subject: () => Promise<Subject>) =>
       of: async ({ step, model, couplings, context }) => {
         const scores = scoresByParameter(couplings)
         const visit = (name: string, gradient: tf.Tensor, weight: tf.Tensor) => scores.add(name, () => tf.abs(tf.mul(weight, gradient)))
-        await walkGradients(model, step, context, visit, (await subject()).learnedBy)
+        await walkGradients(model, step, context, visit, { of: (await subject()).learnedBy })
         return scores.all()
       },
     }),

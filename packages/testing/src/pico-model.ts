@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { createRng, siteInput, type Coupling, type Model, type Site, type Stage } from '@tersor/core'
+import { createRng, siteProduct, type Coupling, type Model, type Site, type Stage } from '@tersor/core'
 import { fromFloat32, memoryStore, type DType, type ParameterStore } from '@tersor/tensor'
 
 /** Widths of the two layers of the smallest model that every method can work on. */
@@ -20,8 +20,7 @@ const stage = (layer: number): Stage => ({
   sites: [site(layer)],
   run: (x, env) =>
     tf.tidy(() => {
-      const input = siteInput(site(layer), x, env)
-      const y = tf.matMul(input as tf.Tensor2D, env.weights(`layers.${layer}.weight`) as tf.Tensor2D, false, true)
+      const y = siteProduct(site(layer), x, env, (input, weight) => tf.matMul(input, weight, false, true))
       return layer === 0 ? tf.relu(y) : y
     }),
 })

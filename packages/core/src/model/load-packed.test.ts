@@ -5,7 +5,7 @@ import { affineOf } from '../codecs/affine.js'
 import { maskedOf } from '../codecs/masked.js'
 import { decode } from './decode.js'
 import { loadPacked } from './load-packed.js'
-import type { Model, Site } from './model.js'
+import type { Model, Site, SiteProduct } from './model.js'
 
 const affineMatrix = (rows: number, columns: number, bits: number, group: number): Parameter => {
   const groups = Math.ceil(columns / group)
@@ -18,6 +18,14 @@ const affineMatrix = (rows: number, columns: number, bits: number, group: number
 }
 
 const site = (name: string, kind: Site['kind'] = 'linear'): Site => ({ name, weight: name, kind, outAxis: 0, inAxis: 1 })
+
+/** A linear layer about to multiply, whose weight nobody may unpack meanwhile. */
+const asked = (name: string, input: tf.Tensor): SiteProduct => {
+  const never = (): never => {
+    throw new Error('unpacked')
+  }
+  return { site: site(name), input, weight: never, times: never, after: () => ({}) }
+}
 
 const modelOf = (params: Record<string, Parameter>, sites: readonly Site[]): Model => ({
   params: memoryStore(params),
@@ -37,13 +45,13 @@ it('keeps affine matrices of linear layers packed, and gives their products', as
       [2, parameter.shape[1]],
     )
     const whole = decode(parameter) as tf.Tensor2D
-    const [got, wanted] = [loaded.products(x, name)!, tf.matMul(x, whole, false, true)]
+    const [got, wanted] = [loaded.product(asked(name, x))!, tf.matMul(x, whole, false, true)]
     expect([...(await got.data())]).toEqual([...(await wanted.data())].map(value => expect.closeTo(value, 4)))
     tf.dispose([x, whole, got, wanted])
   }
-  const [asked, whole] = [loaded.weights('one'), decode(one)]
-  expect(await asked.data()).toEqual(await whole.data())
-  expect(loaded.weights('one')).toBe(asked)
+  const [unpacked, whole] = [loaded.weights('one'), decode(one)]
+  expect(await unpacked.data()).toEqual(await whole.data())
+  expect(loaded.weights('one')).toBe(unpacked)
   whole.dispose()
   loaded.dispose()
   expect(tf.memory().numTensors).toBe(before)
@@ -66,7 +74,7 @@ it('decodes what is no affine matrix of a linear layer', async () => {
   for (const name of ['table', 'masked', 'shared', 'narrow', 'plain']) {
     expect(loaded.weights(name).shape).toEqual([4, 32])
     const x = tf.zeros([1, 32])
-    expect(loaded.products(x, name)).toBeUndefined()
+    expect(loaded.product(asked(name, x))).toBeUndefined()
     x.dispose()
   }
   expect(() => loaded.weights('none')).toThrow('its list of parameters lacks')

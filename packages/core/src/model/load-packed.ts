@@ -5,7 +5,7 @@ import { DTYPES, toFloat32, toInt32, type Dense, type Parameter } from '@tersor/
 import { affine } from '../codecs/affine.js'
 import { decode } from './decode.js'
 import type { LoadedWeights } from './load.js'
-import { sitesOf, type Model, type Products } from './model.js'
+import { sitesOf, type Model, type Product } from './model.js'
 
 export interface LoadPackedOptions extends PackedProductOptions {
   readonly signal?: AbortSignal
@@ -13,7 +13,7 @@ export interface LoadPackedOptions extends PackedProductOptions {
 
 /** Weights of which some take part in products only. */
 export interface LoadedPacked extends LoadedWeights {
-  readonly products: Products
+  readonly product: Product
   /** Names of the weights that stay packed. */
   readonly packed: readonly string[]
 }
@@ -81,6 +81,6 @@ export const loadPacked = async (model: Model, { signal, activations }: LoadPack
     dense.set(name, decoded)
     return decoded
   }
-  const products: Products = (x, name) => packed.get(name)?.product.multiply(x as tf.Tensor2D)
-  return { weights, products, packed: [...packed.keys()], dispose }
+  const product: Product = ({ site, input }) => packed.get(site.weight)?.product.multiply(input as tf.Tensor2D)
+  return { weights, product, packed: [...packed.keys()], dispose }
 }

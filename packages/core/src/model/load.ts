@@ -1,11 +1,11 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { decodedParameters } from './decoded-parameters.js'
-import type { Env, Model, Products, Weights } from './model.js'
+import type { Env, Model, Product, Weights } from './model.js'
 
 /** Decoded weights that stay on the device until `dispose`. */
 export interface LoadedWeights {
   readonly weights: Weights
-  readonly products?: Products
+  readonly product?: Product
   dispose(): void
 }
 

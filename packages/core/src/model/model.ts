@@ -41,8 +41,27 @@ export interface Site {
 
 /** Decoded weights by parameter name; the provider owns the tensors. */
 export type Weights = (name: string) => Tensor
-/** x · Wᵀ with a weight that is kept packed; undefined for those that are not. x: (rows, in), result (rows, out). */
-export type Products = (x: Tensor, name: string) => Tensor | undefined
+/** What is done to a site's product behind it: y · scale + shift, (out) each. */
+export interface AfterProduct {
+  readonly scale?: Tensor
+  readonly shift?: Tensor
+}
+
+/** A site about to multiply. */
+export interface SiteProduct {
+  readonly site: Site
+  /** (rows, in), or images (batch, height, width, in) for a convolution. */
+  readonly input: Tensor
+  /** The site's weight, in the shape of its parameter, decoded when it is asked for. */
+  readonly weight: () => Tensor
+  /** x · Wᵀ of any input and any weight in the shapes of this site's: what the stage computes by itself is `times(input, weight())`. */
+  readonly times: (input: Tensor, weight: Tensor) => Tensor
+  /** Its bias, or the norm behind it; neither where the norm measures the product itself. */
+  readonly after: () => AfterProduct
+}
+
+/** Takes the place of a site's product, without what is done behind it; undefined leaves it to the stage. */
+export type Product = (asked: SiteProduct) => Tensor | undefined
 /** Sees the input of a site: (…, in), or (batch, height, width, in) for a convolution. */
 export type Tap = (site: Site, input: Tensor) => void
 /** Replaces the input of a site by one of the same shape. */
@@ -83,8 +102,8 @@ export interface InputGrid {
 /** What a stage may ask for while it runs. */
 export interface Env {
   readonly weights: Weights
-  /** Asked before `weights` where a linear layer multiplies. */
-  readonly products?: Products
+  /** Takes the place of the products of linear layers and convolutions; asked before `weights`, see `siteProduct`. */
+  readonly product?: Product
   readonly tap?: Tap
   /** What a site multiplies instead of its input, such as the input on a grid of 8 bits; see `siteInput`. */
   readonly activation?: Activation
@@ -214,12 +233,24 @@ export interface Model {
   topology?(): Uint8Array
 }
 
-/** What a site multiplies: its input, or what `env.activation` makes of it; tap and probe see the same. Every stage calls it where a weight meets an input. */
+/** What a site multiplies: its input, or what `env.activation` makes of it; tap and probe see the same. Look-ups call it, products through `siteProduct`. */
 export const siteInput = (site: Site, input: Tensor, env: Env): Tensor => {
   const x = env.activation?.(site, input) ?? input
   env.tap?.(site, x)
   env.probe?.(`${site.name}.inputs`, () => x)
   return x
+}
+
+const NOTHING: () => AfterProduct = () => ({})
+
+/**
+ * The product of a site without what is done behind it: by `env.product`, or by the stage itself as `times(input, weight)`. Every stage calls it
+ * where a weight multiplies an input.
+ */
+export const siteProduct = (site: Site, given: Tensor, env: Env, times: SiteProduct['times'], after = NOTHING): Tensor => {
+  const input = siteInput(site, given, env)
+  const weight = (): Tensor => env.weights(site.weight)
+  return env.product?.({ site, input, weight, times, after }) ?? times(input, weight())
 }
 
 /** The name of a site's bias, where it has one. */

@@ -24,12 +24,17 @@ const contextOf = (calibration: readonly tf.Tensor[]) => ({
   activations: (batches: readonly tf.Tensor[]) => activationsOf(batches, Infinity),
   signal: new AbortController().signal,
 })
-const gradientsOf = async (of: Model, calibration: readonly tf.Tensor[]): Promise<Readonly<Record<string, readonly number[]>>> => {
+const gradientsOf = async (
+  of: Model,
+  calibration: readonly tf.Tensor[],
+  labels?: readonly number[],
+): Promise<Readonly<Record<string, readonly number[]>>> => {
   const found: Record<string, readonly number[]> = {}
-  await walkGradients(of, 'test', contextOf(calibration), async (name, gradient) => {
+  const visit = async (name: string, gradient: tf.Tensor): Promise<void> => {
     expect(found[name]).toBeUndefined()
     found[name] = [...(await gradient.data())]
-  })
+  }
+  await walkGradients(of, 'test', contextOf(calibration), visit, { labels })
   return found
 }
 
@@ -78,12 +83,51 @@ it('follows a loss of the caller by its gradient, batch by batch', async () => {
   const found: Record<string, readonly number[]> = {}
   const batches = [tf.tensor2d([[1, 0]]), tf.tensor2d([[0, 2]])] // prettier-ignore
   const visit = async (name: string, gradient: tf.Tensor): Promise<void> => void (found[name] = [...(await gradient.data())])
-  await walkGradients(model([product('one', 'w')]), 'test', contextOf(batches), visit, ({ input, output, batch }) => {
-    expect([input.shape, output.shape]).toEqual([[1, 2], [1, 2]]) // prettier-ignore
-    return tf.tensor2d([[batch, 10]])
+  await walkGradients(model([product('one', 'w')]), 'test', contextOf(batches), visit, {
+    of: ({ input, output, batch }) => {
+      expect([input.shape, output.shape]).toEqual([[1, 2], [1, 2]]) // prettier-ignore
+      return tf.tensor2d([[batch, 10]])
+    },
   })
   expect(found.w).toEqual([0, 5, 1, 10]) // xᵀ dy: (0, 10; 0, 0) and (0, 0; 2, 20), the mean of both
   tf.dispose(batches)
+})
+
+it('follows labels where there are some', async () => {
+  // as above, but the second is right: dy = (.8808, −.8808); dV = hiddenᵀ dy, hidden (1, .5)
+  const { v } = await gradientsOf(model([product('one', 'w'), product('two', 'v')]), [tf.tensor2d([[1, 0]])], [1])
+  const want = [0.8808, -0.8808, 0.4404, -0.4404]
+  v.forEach((value, i) => expect(value).toBeCloseTo(want[i], 4))
+})
+
+it.each([
+  [[0], 'calibration has 2 inputs and more'],
+  [[0, 1, 1], 'calibration has 2 inputs.'],
+  [[0, 2], '2 is none of 2 classes'],
+  [[0, 0.5], '0.5 is none of 2 classes'],
+])('refuses labels that do not fit: %j', async (labels, why) => {
+  const before = tf.memory().numTensors
+  const x = [tf.tensor2d([[1, 0]]), tf.tensor2d([[0, 1]])]
+  await expect(gradientsOf(model([product('one', 'w')]), x, labels)).rejects.toMatchObject({ code: 'BAD_DATA', message: expect.stringContaining(why) }) // prettier-ignore
+  tf.dispose(x)
+  expect(tf.memory().numTensors).toBe(before)
+})
+
+it('refuses labels of what answers by tokens, and networks that give hidden states', async () => {
+  const wide: Stage = { ...product('wide', 'w'), run: x => tf.expandDims(x, 1) }
+  const x = [tf.tensor2d([[1, 0]])]
+  await expect(gradientsOf(model([wide]), x, [0])).rejects.toMatchObject({ code: 'BAD_DATA', message: expect.stringContaining('answers 1 × 1 × 2') }) // prettier-ignore
+  const hidden = { ...model([product('one', 'w')]), task: 'hidden-states' }
+  await expect(gradientsOf(hidden, x)).rejects.toMatchObject({ code: 'UNSUPPORTED', message: expect.stringContaining('hidden states') })
+})
+
+it('asks a network for masked tokens what it answers itself, not for the next token', async () => {
+  const table: Stage = { ...product('table', 'w'), run: (x, { weights }) => tf.reshape(tf.gather(weights('w'), tf.reshape(x, [-1]) as tf.Tensor1D), [...x.shape, 2]) } // prettier-ignore
+  const masked = { ...model([table]), task: 'masked-language' }
+  // both rows of the table answer their first: (.6225, .3775) and (.7311, .2689), each half of the mean
+  const { w } = await gradientsOf(masked, [tf.tensor2d([[0, 1]], [1, 2], 'int32')])
+  const want = [-0.1888, 0.1888, -0.1345, 0.1345]
+  w.forEach((value, i) => expect(value).toBeCloseTo(want[i], 4))
 })
 
 it('refuses stages without gradients and runs without inputs, and leaves no tensor', async () => {

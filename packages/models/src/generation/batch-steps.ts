@@ -81,7 +81,7 @@ const readByNetwork = async (
   options: SessionOptions,
 ): Promise<ReadBatch> => {
   const { env, dispose } = await loadedWeights(model, options)
-  const shared = { ...options, weights: env.weights, ...(env.products ? { products: env.products } : {}), count: 0 }
+  const shared = { ...options, weights: env.weights, ...(env.product ? { product: env.product } : {}), count: 0 }
   try {
     const { sessions, logits } = await readEach(prompts, () => openSession(model, shared), options)
     const caches = joinedOf(model, sessions)

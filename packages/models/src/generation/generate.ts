@@ -92,9 +92,9 @@ const checkActivations = (model: Generator, { activations }: GenerateOptions): v
 }
 
 /** Steps of a graph that remembers nothing: it runs over the whole text for each token. */
-const wholeTextSteps = async (model: TextGraph, { weights, products, signal }: GenerateOptions) => {
+const wholeTextSteps = async (model: TextGraph, { weights, product, signal }: GenerateOptions) => {
   const loaded = weights ? undefined : await loadModel(model, signal)
-  const steps = graphSteps(model, envOf(loaded ?? { weights: weights!, products }))
+  const steps = graphSteps(model, envOf(loaded ?? { weights: weights!, product }))
   const end = (): void => {
     steps.dispose()
     loaded?.dispose()

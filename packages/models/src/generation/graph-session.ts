@@ -132,12 +132,12 @@ const readsQueries = (plan: CachePlan): boolean => plan.some(({ needs }) => Obje
 
 /** What runs the sessions over a graph, which is loaded with its weights once; those of the caller stay the caller's. */
 export const graphSessionSource = async (model: TextGraph, options: SessionOptions): Promise<SessionSource> => {
-  const { cache = [], weights, products, cacheBits, signal } = options
+  const { cache = [], weights, product, cacheBits, signal } = options
   const decoding = decodingOf(model)
   checkGraphPlan(cache)
   const loaded = weights ? undefined : await loadModel(model, signal)
   try {
-    const env = loaded ?? { weights: weights!, ...(products ? { products } : {}) }
+    const env = loaded ?? { weights: weights!, ...(product ? { product } : {}) }
     const runner = await decoding.open(env, { planned: cache.length > 0, observed: readsQueries(cache), bits: cacheBits })
     return {
       ...{ model: graphDecodable(model), dispose: () => runner.dispose(), ...(cacheBits ? { bits: cacheBits } : {}) },

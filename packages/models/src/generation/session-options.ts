@@ -1,4 +1,4 @@
-import type { CachePlan, Caches, LoadPackedOptions, Products, Weights } from '@tersor/core'
+import type { CachePlan, Caches, LoadPackedOptions, Product, Weights } from '@tersor/core'
 import type { Dense } from '@tersor/tensor'
 import type { LanguageModel } from '../networks/language-model.js'
 import type { CachedSteps } from './token-steps.js'
@@ -11,7 +11,7 @@ export interface SessionOptions {
   readonly signal?: AbortSignal
   /** Weights that the caller has loaded already and keeps: what `loadModel` or `loadPacked` gave. */
   readonly weights?: Weights
-  readonly products?: Products
+  readonly product?: Product
   /**
    * How weights that are loaded here take part: 'packed' (the default) leaves quantized matrices packed where the engine multiplies
    * them so, 'dense' decodes everything first.

@@ -1,4 +1,4 @@
-import { loadModel, loadPacked, type Env, type LoadedWeights, type Products, type Weights } from '@tersor/core'
+import { loadModel, loadPacked, type Env, type LoadedWeights, type Product, type Weights } from '@tersor/core'
 import { CompressionError } from '@tersor/tensor'
 import { isTextGraph, type Generator } from './generator.js'
 import { graphDecodable, graphSessionSource } from './graph-session.js'
@@ -7,8 +7,8 @@ import { cachedSteps } from './token-steps.js'
 import type { LanguageModel } from '../networks/language-model.js'
 
 /** What stages need of weights. */
-export const envOf = ({ weights, products }: { readonly weights: Weights; readonly products?: Products | undefined }): Env =>
-  products ? { weights, products } : { weights }
+export const envOf = ({ weights, product }: { readonly weights: Weights; readonly product?: Product | undefined }): Env =>
+  product ? { weights, product } : { weights }
 
 const noCodes = (bits: number): CompressionError =>
   new CompressionError(
@@ -20,11 +20,11 @@ const noCodes = (bits: number): CompressionError =>
 
 /** The weights of a network, loaded where the caller has not. */
 export const loadedWeights = async (model: LanguageModel, options: SessionOptions): Promise<{ readonly env: Env; dispose(): void }> => {
-  const { weights, products, form = 'packed', activations, signal } = options
+  const { weights, product, form = 'packed', activations, signal } = options
   const packed = { ...(signal && { signal }), ...(activations && { activations }) }
   const load = () => (form === 'dense' ? loadModel(model, signal) : loadPacked(model, packed))
   const loaded: LoadedWeights | undefined = weights ? undefined : await load()
-  return { env: envOf(loaded ?? { weights: weights!, products }), dispose: () => loaded?.dispose() }
+  return { env: envOf(loaded ?? { weights: weights!, product }), dispose: () => loaded?.dispose() }
 }
 
 /** What runs a network. */

@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core'
-import type { ConvolutionGeometry, Moments } from '@tersor/core'
+import type { AfterProduct, ConvolutionGeometry, Env, Moments, Site } from '@tersor/core'
+import { siteInput } from '@tersor/core/model'
 import { unfold } from '@tersor/core/internal/model/unfold'
 
 /** Engines that multiply matrices fast and have no convolution of their own: there, patches are unfolded first. */
@@ -43,17 +44,49 @@ const direct = (x: tf.Tensor, weight: tf.Tensor, geometry: ConvolutionGeometry, 
   return shift ? tf.add(y, shift) : y
 }
 
+const multiply = (): typeof unfolded => (UNFOLDING.has(tf.getBackend()) ? unfolded : direct)
+
 /**
  * Convolves images (batch, height, width, in) with a weight (out, in, kernelHeight, kernelWidth), then applies
  * (y − mean) / √(variance + ε) · gain + bias, or adds a bias (out). A norm whose moments are numbers is folded into the weight; one that
  * measures y itself comes after the product.
  */
 export const convolution = (x: tf.Tensor, weight: tf.Tensor, geometry: ConvolutionGeometry, after: Norm | tf.Tensor): tf.Tensor => {
-  const product = UNFOLDING.has(tf.getBackend()) ? unfolded : direct
+  const product = multiply()
   if (!('gain' in after)) return product(x, weight, geometry, undefined, after)
   const { moments } = after
   if (typeof moments !== 'function') return product(x, weight, geometry, ...lineOf(after, moments))
-  const y = product(x, weight, geometry)
-  const [scale, shift] = lineOf(after, moments(y))
+  return behind(product(x, weight, geometry), after)
+}
+
+/** A norm or a bias behind a product that it is not folded into. */
+const behind = (y: tf.Tensor, after: Norm | tf.Tensor): tf.Tensor => {
+  if (!('gain' in after)) return tf.add(y, after)
+  const { moments } = after
+  const [scale, shift] = lineOf(after, typeof moments === 'function' ? moments(y) : moments)
   return tf.add(tf.mul(y, scale), shift)
+}
+
+/** What a norm or a bias does, where that does not hang on the product. */
+const afterOf = (after: Norm | tf.Tensor): AfterProduct => {
+  if (!('gain' in after)) return { shift: after }
+  const { moments } = after
+  if (typeof moments === 'function') return {}
+  const [scale, shift] = lineOf(after, moments)
+  return { scale, shift }
+}
+
+/** The convolution at a site with what stands behind it; input: (batch, height, width, in). */
+export const convolutionAt = (
+  input: tf.Tensor,
+  site: Site & { readonly convolution: ConvolutionGeometry },
+  env: Env,
+  after: Norm | tf.Tensor,
+): tf.Tensor => {
+  const geometry = site.convolution
+  const x = siteInput(site, input, env)
+  const weight = (): tf.Tensor => env.weights(site.weight)
+  const times = (given: tf.Tensor, by: tf.Tensor): tf.Tensor => multiply()(given, by, geometry)
+  const own = env.product?.({ site, input: x, weight, times, after: () => afterOf(after) })
+  return own ? behind(own, after) : convolution(x, weight(), geometry, after) // there, the norm is folded into the weight
 }

@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core'
 import type { Env, Site } from '@tersor/core'
-import { siteInput } from '@tersor/core/model'
+import { siteProduct } from '@tersor/core/model'
 
 /** A linear layer whose weight is (out, in). */
 export const linearSite = (name: string): Site => Object.freeze({ name, weight: `${name}.weight`, kind: 'linear', outAxis: 0, inAxis: 1 })
@@ -10,9 +10,10 @@ export const biasOf = (site: Site): string => `${site.name}.bias`
 
 /** x · Wᵀ (+ bias) at a site, or x · W where it stores (in, out), after showing x to the tap; x: (rows, in), result (rows, out). */
 export const linear = (input: tf.Tensor, site: Site, env: Env, bias = false): tf.Tensor => {
-  const x = siteInput(site, input, env)
-  const product = env.products?.(x, site.weight) ?? tf.matMul(x, env.weights(site.weight), false, site.outAxis === 0)
-  return bias ? tf.add(product, env.weights(biasOf(site))) : product
+  const shift = (): tf.Tensor => env.weights(biasOf(site))
+  const times = (x: tf.Tensor, weight: tf.Tensor): tf.Tensor => tf.matMul(x, weight, false, site.outAxis === 0)
+  const product = siteProduct(site, input, env, times, () => (bias ? { shift: shift() } : {}))
+  return bias ? tf.add(product, shift()) : product
 }
 
 /** Divides each row by its root mean square: x / √(mean(x²) + ε) · weight; x: (…, size). */

@@ -1,9 +1,8 @@
 import * as tf from '@tensorflow/tfjs-core'
 import type { Env, Provenance, Stage, Statistics } from '@tersor/core'
-import { siteInput } from '@tersor/core/model'
 import { everyNth } from '@tersor/core/internal/model/unfold'
 import type { ParameterStore } from '@tersor/tensor'
-import { convolution } from './convolution.js'
+import { convolutionAt } from './convolution.js'
 import { checkParameters } from './check-parameters.js'
 import { checkCount } from './config-counts.js'
 import type { ImageClassifier } from './image-classifier.js'
@@ -46,12 +45,10 @@ interface Shared {
 /** The convolution at a site with what follows it: its norm, or the bias that the norm was folded into. */
 const convolve = (input: tf.Tensor, normed: NormedConvolution, env: Env, { config, folded }: Shared): tf.Tensor => {
   const { site, norm } = normed
-  const x = siteInput(site, input, env)
-  const weight = env.weights(site.weight)
-  if (folded) return convolution(x, weight, site.convolution, env.weights(`${site.name}.bias`))
+  if (folded) return convolutionAt(input, site, env, env.weights(`${site.name}.bias`))
   const [gain, bias, mean, variance] = MEASURES.map(measure => env.weights(`${norm}.${measure}`))
   const measured = env.moments && ((y: tf.Tensor) => env.moments!(statisticsOf(normed), y))
-  return convolution(x, weight, site.convolution, { gain, bias, moments: measured ?? { mean, variance }, epsilon: config.epsilon })
+  return convolutionAt(input, site, env, { gain, bias, moments: measured ?? { mean, variance }, epsilon: config.epsilon })
 }
 
 /** Channels by where they come from, zeros for −1; x: (batch, height, width, channels). */

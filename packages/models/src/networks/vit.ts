@@ -1,11 +1,10 @@
 import * as tf from '@tensorflow/tfjs-core'
 import type { ConvolutionGeometry, Member, Site, Stage } from '@tersor/core'
-import { siteInput } from '@tersor/core/model'
 import type { ParameterStore } from '@tersor/tensor'
 import { checkParameters } from './check-parameters.js'
 import { checkCounts } from './config-counts.js'
 import { badField, extent, LARGEST_IMAGE } from './config-fields.js'
-import { convolution } from './convolution.js'
+import { convolutionAt } from './convolution.js'
 import { ENCODER_FIELDS, parseEncoderConfig } from './encoder-config.js'
 import {
   coupledBlock,
@@ -72,7 +71,7 @@ export const parseVitConfig = (raw: RawConfig, preprocessor: RawConfig = {}): Vi
 /** Pixels 0 … 255, normalised, cut into patches and projected, behind the token of the class; (batch, height, width, 3) → (batch, 1 + patches, hidden). */
 const embedStage = ({ hidden, patchSize, mean, deviation }: VitConfig): Stage => {
   const geometry: ConvolutionGeometry = { kernel: [patchSize, patchSize], strides: [patchSize, patchSize], padding: [0, 0, 0, 0] }
-  const site: Site = { name: PATCHES, weight: `${PATCHES}.weight`, kind: 'conv2d', outAxis: 0, inAxis: 1, convolution: geometry }
+  const site = { name: PATCHES, weight: `${PATCHES}.weight`, kind: 'conv2d', outAxis: 0, inAxis: 1, convolution: geometry } as const
   return {
     name: 'vit.embeddings',
     parameters: [site.weight, biasOf(site), FIRST, POSITIONS],
@@ -81,8 +80,8 @@ const embedStage = ({ hidden, patchSize, mean, deviation }: VitConfig): Stage =>
       tf.tidy(() => {
         const scale = tf.tensor1d(deviation.map(value => 1 / (255 * value)))
         const shift = tf.tensor1d(deviation.map((value, channel) => mean[channel] / value))
-        const x = siteInput(site, tf.sub(tf.mul(tf.cast(images, 'float32'), scale), shift), env)
-        const patches = convolution(x, env.weights(site.weight), geometry, env.weights(biasOf(site)))
+        const x = tf.sub(tf.mul(tf.cast(images, 'float32'), scale), shift)
+        const patches = convolutionAt(x, site, env, env.weights(biasOf(site)))
         const [batch, height, width] = patches.shape
         const first = tf.tile(env.weights(FIRST) as tf.Tensor3D, [batch, 1, 1])
         return tf.add(tf.concat([first, tf.reshape(patches, [batch, height * width, hidden])], 1), env.weights(POSITIONS))

@@ -60,3 +60,15 @@ it('compares them by how far they are above their mean, in deviations', () => {
   expect(select([coupling('a', 3), coupling('b', 3)], even, { keep: 0.6, among: 'kind', normaliser: 'gaussian' })).toEqual({ a: [1, 2], b: [1, 2] }) // prettier-ignore
   expect(select([coupling('a', 2)], [[5, 5]], { among: 'kind', normaliser: 'gaussian' })).toEqual({ a: [0, 1] })
 })
+
+it('compares scores of blocks as they are where they say the same', () => {
+  const scores = [[1, 2, 3], [1, 10, 49]] // prettier-ignore
+  expect(select([coupling('a', 3), coupling('b', 3)], scores, { among: 'kind', comparable: true })).toEqual({ a: [2], b: [1, 2] })
+})
+
+it('keeps those that are gone out of means and behind all others', () => {
+  // means 2 and 20 without the first ones: relative scores −, 1.5, .5 and −, .5, 1.5: half of six stay, of equal scores all
+  const scores = [[-Infinity, 3, 1], [-Infinity, 10, 30]] // prettier-ignore
+  expect(select([coupling('a', 3), coupling('b', 3)], scores, { among: 'kind', keep: 0.33 })).toEqual({ a: [1], b: [2] })
+  expect(select([coupling('a', 3)], [[-Infinity, 0, -Infinity]], { keep: 0.34 })).toEqual({ a: [1] })
+})

@@ -6,12 +6,14 @@ export type Normaliser = 'mean' | 'gaussian'
 export interface Share {
   /** Of the units of each coupling, or of all of them together. */
   readonly keep: number
-  /** Units are compared with those of their coupling, or with those of all couplings of their kind, each normalised by its own. */
+  /** Units are compared with those of their coupling, or with those of all couplings of their kind, each normalised by its own unless they compare as they are. */
   readonly among: 'coupling' | 'kind'
   /** How couplings are made comparable; by their means where absent. */
   readonly normaliser?: Normaliser
   /** Counts are multiples of this, rounded down. */
   readonly multiple: number
+  /** Whether scores of different couplings compare as they are. */
+  readonly comparable?: boolean
 }
 
 /** The units with the largest scores, ascending; of equal ones the first. */
@@ -41,7 +43,11 @@ const thresholdOf = (scores: readonly Float64Array[], keep: number): number => {
   return all[Math.max(0, Math.ceil(keep * all.length - EPSILON) - 1)]
 }
 
-const meanOf = (values: Float64Array): number => values.reduce((sum, value) => sum + value, 0) / values.length
+/** The mean of those that are left: those that went before have no score. */
+const meanOf = (values: Float64Array): number => {
+  const left = values.filter(Number.isFinite)
+  return left.reduce((sum, value) => sum + value, 0) / left.length
+}
 
 const NORMALISED: Readonly<Record<Normaliser, (scores: Float64Array) => Float64Array>> = {
   mean: scores => {
@@ -51,7 +57,7 @@ const NORMALISED: Readonly<Record<Normaliser, (scores: Float64Array) => Float64A
   gaussian: scores => {
     const mean = meanOf(scores)
     const deviation = Math.sqrt(meanOf(scores.map(score => (score - mean) ** 2)))
-    return scores.map(score => (deviation === 0 ? 0 : (score - mean) / deviation))
+    return scores.map(score => (deviation === 0 && Number.isFinite(score) ? 0 : (score - mean) / deviation))
   },
 }
 
@@ -64,7 +70,8 @@ export const selectUnits = (couplings: readonly Coupling[], scores: readonly Flo
   for (const kind of new Set(couplings.map(coupling => coupling.kind))) {
     const of = upTo(couplings.length).filter(i => couplings[i].kind === kind)
     const compared = share.among === 'kind' ? of.filter(i => couplings[i].perGroup === undefined) : []
-    const relative = new Map(compared.map(i => [i, NORMALISED[share.normaliser ?? 'mean'](scores[i])]))
+    const normalised = NORMALISED[share.normaliser ?? 'mean']
+    const relative = new Map(compared.map(i => [i, share.comparable ? scores[i] : normalised(scores[i])]))
     const threshold = compared.length === 0 ? 0 : thresholdOf([...relative.values()], share.keep)
     for (const i of of) {
       const { name, units, least = 1 } = couplings[i]

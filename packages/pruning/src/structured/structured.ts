@@ -1,4 +1,17 @@
-import { choice, definePass, fraction, integer, shrink, texts, value, type Coupling, type Made, type Model } from '@tersor/core'
+import {
+  choice,
+  definePass,
+  fraction,
+  integer,
+  shrink,
+  switchedOff,
+  texts,
+  value,
+  type Coupling,
+  type Made,
+  type Model,
+  type Selection,
+} from '@tersor/core'
 import { CompressionError } from '@tersor/tensor'
 import { selectUnits } from './selection.js'
 import { unitNorm } from './unit-norm.js'
@@ -21,6 +34,13 @@ export const couplingsOf = (step: string, { couplings = [], whole = [] }: Model,
     { step, missing, own },
   )
 }
+
+/** Scores in which those that went before come last. */
+const withoutGone = (couplings: readonly Coupling[], scores: readonly Float64Array[], kept: Selection): readonly Float64Array[] =>
+  scores.map((own, i) => {
+    const staying = new Set(kept.get(couplings[i].name) ?? own.keys())
+    return own.map((score, unit) => (staying.has(unit) ? score : -Infinity))
+  })
 
 /**
  * Structured pruning: leaves out whole units, such as neurons, heads and channels, so that a smaller network of the same kind remains.
@@ -46,6 +66,7 @@ export const structured = definePass({
     among: choice(['coupling', 'kind'], { default: 'coupling', doc: 'whether units are compared within their block or with those of all blocks, whose widths then differ' }), // prettier-ignore
     normaliser: choice(['mean', 'gaussian'], { default: 'mean', doc: 'by what scores of blocks that are compared are divided: their mean, or, behind taking it off, their deviation' }), // prettier-ignore
     multiple: integer({ min: 1, default: 1, doc: 'counts of units are multiples of this' }),
+    rounds: integer({ min: 1, default: 1, doc: 'in how many rounds units go, as many in each; scores are taken again in every one' }),
   },
   check: ({ among, normaliser }) =>
     among === 'kind' || normaliser === 'mean'
@@ -54,11 +75,16 @@ export const structured = definePass({
           `with among = "${among}" no block is compared with another, so normaliser does nothing.`,
           'Pass among: "kind", or leave normaliser out.',
         ],
-  run: async (model, context, { score, keep, units, ...share }) => {
+  run: async (model, context, { score, keep, units, rounds, ...share }) => {
     const couplings = couplingsOf('structured', model, units)
     for (const { weight, reason } of model.whole ?? [])
       context.emit({ type: 'warning', pass: 'structured', message: `units of "${weight}" stay whole: ${reason}.` })
-    const scores = await score.of({ step: 'structured', model, couplings, context })
-    return shrink(model, { keep: selectUnits(couplings, scores, { keep, ...share }) }, context)
+    let kept: Selection = new Map()
+    for (let round = 1; round <= rounds; round++) {
+      const left = round === 1 ? model : switchedOff(model, { keep: kept })
+      const scores = withoutGone(couplings, await score.of({ step: 'structured', model: left, couplings, context }), kept)
+      kept = selectUnits(couplings, scores, { ...share, keep: 1 - ((1 - keep) * round) / rounds, comparable: score.comparable ?? false })
+    }
+    return shrink(model, { keep: kept }, context)
   },
 })

@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { siteInput, type Coupling, type Model, type Site, type Stage } from '@tersor/core'
+import { siteProduct, type Coupling, type Model, type Site, type Stage } from '@tersor/core'
 import { fromFloat32, memoryStore, toFloat32, type Dense, type ParameterStore } from '@tersor/tensor'
 
 const site = (name: string): Site => ({ name, weight: `${name}.weight`, kind: 'linear', outAxis: 0, inAxis: 1 })
@@ -9,8 +9,10 @@ const over = (params: ParameterStore): Model => {
   const layer = (name: string, change: (y: tf.Tensor) => tf.Tensor): Stage => ({
     ...{ name, parameters: [`${name}.weight`, ...(params.names().includes(`${name}.bias`) ? [`${name}.bias`] : [])], sites: [site(name)] },
     run: (x, env) => {
-      const y = tf.matMul(siteInput(site(name), x, env) as tf.Tensor2D, env.weights(`${name}.weight`) as tf.Tensor2D, false, true)
-      return change(params.names().includes(`${name}.bias`) ? tf.add(y, env.weights(`${name}.bias`)) : y)
+      const isBiased = params.names().includes(`${name}.bias`)
+      const after = () => (isBiased ? { shift: env.weights(`${name}.bias`) } : {})
+      const y = siteProduct(site(name), x, env, (input, weight) => tf.matMul(input, weight, false, true), after)
+      return change(isBiased ? tf.add(y, env.weights(`${name}.bias`)) : y)
     },
   })
   const neurons: Coupling = {

@@ -1,6 +1,6 @@
 import type { Tensor } from '@tensorflow/tfjs-core'
 import { eachSiteStatistics, type Coupling, type Site } from '@tersor/core'
-import { CompressionError } from '@tersor/tensor'
+import { checkRead } from './check-read.js'
 import { expertOutputs } from './expert-outputs.js'
 import { inputNorms, MURALIDHARAN, normsAlong, readingsAt, readingsOf } from './input-norms.js'
 import { meanOfMembers, toUnits } from './summed-scores.js'
@@ -8,9 +8,7 @@ import { defineUnitScore, type UnitScoring } from './unit-score.js'
 
 const readNorms = async ({ step, model, couplings, context }: UnitScoring): Promise<readonly Float64Array[]> => {
   const readings = readingsOf(couplings)
-  const unread = couplings.find((_, i) => !model.stages.some(({ sites }) => sites.some(site => readingsAt(readings, site).some(({ coupling }) => coupling === i)))) // prettier-ignore
-  if (unread)
-    throw new CompressionError('UNSUPPORTED', `No layer reads "${unread.name}", so its inputs tell nothing.`, 'Score such units by unit-norm or unit-taylor.', { coupling: unread.name }) // prettier-ignore
+  checkRead(model, couplings)
   const mean = meanOfMembers(couplings)
   const chosen = (site: Site): boolean => readingsAt(readings, site).length > 0
   await eachSiteStatistics(model, context, { step, calibration: inputNorms(readings), chosen }, async (site, { stats }) => {

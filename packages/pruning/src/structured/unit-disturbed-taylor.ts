@@ -35,5 +35,5 @@ export const unitDisturbedTaylor = defineUnitScore({
   options: {
     noise: number({ min: 0, max: 1, default: 0.01, doc: 'deviation of what is added to the features; scores grow with it alike, so it orders nothing' }), // prettier-ignore
   },
-  make: ({ noise }) => ({ of: asked => taylorScores(asked, againstDisturbed(noise, asked.context.rng.fork('disturbance'))) }),
+  make: ({ noise }) => ({ of: asked => taylorScores(asked, { of: againstDisturbed(noise, asked.context.rng.fork('disturbance')) }) }),
 })

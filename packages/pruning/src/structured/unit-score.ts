@@ -12,6 +12,8 @@ export interface UnitScoring {
 /** How much each unit of each coupling matters, in the order of the couplings: those with the smallest scores go. */
 export interface UnitScore {
   readonly kind: 'unit-score'
+  /** Whether scores of different couplings compare as they are; each is divided by the mean of its coupling otherwise. */
+  readonly comparable?: boolean
   of(asked: UnitScoring): Promise<readonly Float64Array[]>
 }
 

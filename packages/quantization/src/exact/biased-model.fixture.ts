@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { siteInput, type Model, type Site, type Stage } from '@tersor/core'
+import { siteProduct, type Model, type Site, type Stage } from '@tersor/core'
 import { fromFloat32, memoryStore, type Dense, type Parameter } from '@tersor/tensor'
 
 const site = (name: string): Site => ({ name, weight: `${name}.weight`, kind: 'linear', outAxis: 0, inAxis: 1 })
@@ -10,7 +10,7 @@ const stage = (name: string, relu: boolean): Stage => ({
   sites: [site(name)],
   run: (x, env) =>
     tf.tidy(() => {
-      const product = tf.matMul(siteInput(site(name), x, env) as tf.Tensor2D, env.weights(`${name}.weight`) as tf.Tensor2D, false, true)
+      const product = siteProduct(site(name), x, env, (input, weight) => tf.matMul(input, weight, false, true))
       const y = tf.add(product, env.weights(`${name}.bias`))
       return relu ? tf.relu(y) : y
     }),

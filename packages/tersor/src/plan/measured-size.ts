@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { compress, createRng, pack, pipeline, siteInput, type Method, type Model, type Site, type Step } from '@tersor/core'
+import { compress, createRng, pack, pipeline, siteProduct, type Method, type Model, type Site, type Step } from '@tersor/core'
 import { byteLength, fromFloat32, memoryStore, type DType } from '@tersor/tensor'
 
 /** Sides of the matrices that are tried: enough for groups of 256 columns and the usual ranks. */
@@ -24,7 +24,7 @@ const oneProduct = ({ site, dtype }: Trial, rows: number, columns: number): Mode
   const values = Float32Array.from({ length: rows * columns }, () => rng.normal() / Math.sqrt(columns))
   const own: Site = { name: site.name, weight: 'weight', kind: 'linear', outAxis: 0, inAxis: 1 }
   const run = (x: tf.Tensor, env: Parameters<Model['stages'][number]['run']>[1]): tf.Tensor =>
-    tf.tidy(() => tf.matMul(siteInput(own, x, env) as tf.Tensor2D, env.weights('weight') as tf.Tensor2D, false, true))
+    tf.tidy(() => siteProduct(own, x, env, (input, weight) => tf.matMul(input, weight, false, true)))
   return {
     params: memoryStore({ weight: fromFloat32(values, dtype, [rows, columns]) }),
     stages: [{ name: 'plan', parameters: ['weight'], sites: [own], run }],

@@ -14,7 +14,7 @@ export interface ServedModel {
   /** Puts a chat into text, up to where the answer begins; undefined where the model has no template. */
   readonly render?: RenderChat
   /** Its weights, loaded when they are first asked for; graphs hold theirs themselves. */
-  weights(): Promise<Partial<Pick<LoadedWeights, 'weights' | 'products'>>>
+  weights(): Promise<Partial<Pick<LoadedWeights, 'weights' | 'product'>>>
 }
 
 export interface ServedModels {
@@ -39,8 +39,8 @@ const asServed = (model: OpenedModel, path: string, id: string): ServedModel & {
     weights: async () => {
       if (model.family !== 'language') return {}
       loaded ??= loadPacked(model)
-      const { weights, products } = await loaded
-      return { weights, ...(products ? { products } : {}) }
+      const { weights, product } = await loaded
+      return { weights, ...(product ? { product } : {}) }
     },
     dispose: async () => {
       await loaded?.then(({ dispose }) => dispose()).catch(() => {})
