@@ -1,4 +1,5 @@
 export * from './model/model.js'
+export * from './model/site-product.js'
 export type * from './model/coupling.js'
 export { unitsAlong } from './shrink/spans.js'
 export { remade, shrink } from './shrink/shrink.js'

@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core'
 import type { AfterProduct, ConvolutionGeometry, Env, Moments, Site } from '@tersor/core'
-import { siteInput } from '@tersor/core/model'
+import { siteInput } from '@tersor/core/site-product'
 import { unfold } from '@tersor/core/internal/model/unfold'
 
 /** Engines that multiply matrices fast and have no convolution of their own: there, patches are unfolded first. */

@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core'
 import type { Env, Site } from '@tersor/core'
-import { siteProduct } from '@tersor/core/model'
+import { siteProduct } from '@tersor/core/site-product'
 
 /** A linear layer whose weight is (out, in). */
 export const linearSite = (name: string): Site => Object.freeze({ name, weight: `${name}.weight`, kind: 'linear', outAxis: 0, inAxis: 1 })
