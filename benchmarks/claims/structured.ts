@@ -2,8 +2,9 @@
 import { CUTS } from './structured/cuts.js'
 import { FEATURES_OF_IMAGES } from './structured/features.js'
 import { RELEVANCE } from './structured/relevance.js'
+import { SECONDS } from './structured/seconds.js'
 import { SORTED } from './structured/sorted.js'
 import { TUNED } from './structured/tuned.js'
 import { runClaims } from './training/run-claims.js'
 
-await runClaims('structured', [...CUTS, ...SORTED, ...RELEVANCE, ...FEATURES_OF_IMAGES, ...TUNED])
+await runClaims('structured', [...CUTS, ...SORTED, ...RELEVANCE, ...SECONDS, ...FEATURES_OF_IMAGES, ...TUNED])

@@ -22,9 +22,9 @@ const together = async (model: LanguageModel, options: Partial<GenerateAllOption
   for await (const { prompt, id } of generateAll(model, { prompts: PROMPTS, tokens: 9, ...options })) texts[prompt].push(id)
   return texts
 }
-const alone = async (model: LanguageModel, cache: CachePlan = [], tokens = 9): Promise<number[][]> => {
+const alone = async (model: LanguageModel, cache: CachePlan = [], tokens = 9, prompts = PROMPTS): Promise<number[][]> => {
   const texts: number[][] = []
-  for (const prompt of PROMPTS) {
+  for (const prompt of prompts) {
     const ids: number[] = []
     for await (const { id } of generate(model, { prompt, tokens, cache })) ids.push(id)
     texts.push(ids)
@@ -89,7 +89,8 @@ it.each<[string, () => LanguageModel, CachePlan]>([
   ['a policy that waits for queries', llama, [snapKv({ keep: 8, recent: 3, every: 20 })]],
 ])('lets texts take steps in turn that have no positions in common: %s', async (_what, make, cache) => {
   const model = make()
-  expect(await together(model, { cache })).toEqual(await alone(model, cache))
+  const prompts = PROMPTS.slice(0, 2)
+  expect((await together(model, { cache, prompts })).slice(0, 2)).toEqual(await alone(model, cache, 9, prompts))
 })
 
 it('refuses no prompts, and tokens that the model has not', async () => {

@@ -1,0 +1,77 @@
+/** What a smaller network saves in seconds, beside what it saves in multiply-adds. */
+import * as tf from '@tensorflow/tfjs-core'
+import { compress, forward, loadModel, type LoadedWeights, type Model, type Product } from '@tersor/core'
+import { replay } from '@tersor/kernels/replay'
+import { structured, unitNorm } from '@tersor/pruning'
+import { IMAGES, openResNet, testImages } from '../training/images.js'
+import type { Claim } from '../training/claim.js'
+
+const ROWS = 50
+/** Batches of each network, in turn, whose median is told. */
+const ROUNDS = 25
+
+const medianOf = (values: readonly number[]): number => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)]
+
+/** Products of a batch, counted as they are taken: each number of an output is made of as many as its filter has. */
+const multiplyAddsOf = (model: Model, { weights }: LoadedWeights, batch: tf.Tensor): number => {
+  let count = 0
+  const product: Product = ({ input, weight, times }) => {
+    const [w, y] = [weight(), times(input, weight())]
+    count += (y.size * w.size) / y.shape[y.rank - 1]!
+    return y
+  }
+  tf.tidy(() => forward(model, batch, { weights, product }))
+  return count
+}
+
+/** A network ready to answer, as evaluation runs it. */
+const ready = async (model: Model) => {
+  const loaded = await loadModel(model)
+  const run = await replay(x => [forward(model, x!, { weights: loaded.weights })], { embeds: true })
+  if (!run) throw new Error('Only a recorded network is timed: use the engine ort.')
+  const seconds = async (batch: tf.Tensor): Promise<number> => {
+    const from = performance.now()
+    const [answer] = run(batch)
+    await answer.data()
+    answer.dispose()
+    return (performance.now() - from) / 1000
+  }
+  const dispose = (): void => {
+    run.dispose()
+    loaded.dispose()
+  }
+  return { seconds, multiplyAdds: (batch: tf.Tensor) => multiplyAddsOf(model, loaded, batch), dispose }
+}
+
+const compared = async () => {
+  const whole = await openResNet('resnet56')
+  const half = await compress(whole, structured({ score: unitNorm(), keep: 0.5, units: ['channels', 'stream'] }))
+  const [large, small] = [await ready(whole), await ready(half)]
+  const batch = (await testImages()).batch(0, ROWS)
+  const times: [number, number][] = []
+  for (let round = 0; round < ROUNDS + 3; round++) times.push([await large.seconds(batch), await small.seconds(batch)])
+  const [before, after] = [0, 1].map(side => medianOf(times.slice(3).map(pair => pair[side])))
+  const said = small.multiplyAdds(batch) / large.multiplyAdds(batch)
+  for (const each of [large, small]) each.dispose()
+  batch.dispose()
+  return {
+    ...{ 'ms whole': 1000 * before, 'ms half': 1000 * after, 'multiply-adds': said, time: after / before },
+    apart: Math.abs(after / before / said - 1),
+  }
+}
+
+const seconds: Claim = {
+  name: 'seconds',
+  says: `ResNet-56 with half of all its channels, ${ROWS} images at a time, both networks in turn: the time falls as the multiply-adds do, within 15 % of what they say`,
+  data: IMAGES,
+  alone: true,
+  figures: {
+    ...{ 'ms whole': { better: 'lower', digits: 1, tie: 0 }, 'ms half': { better: 'lower', digits: 1, tie: 0 } },
+    ...{ 'multiply-adds': { better: 'lower', digits: 3, tie: 0 }, time: { better: 'lower', digits: 3, tie: 0 } },
+    apart: { better: 'lower', digits: 3, tie: 0 },
+  },
+  sides: () => [{ name: 'half width', fixed: true, measure: compared }],
+  orders: [{ figure: 'apart', first: 'half width', than: 0.15 }],
+}
+
+export const SECONDS: readonly Claim[] = [seconds]
