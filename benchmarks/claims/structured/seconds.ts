@@ -90,7 +90,7 @@ const seconds: Claim = {
     { name: 'half of four times the width', fixed: true, measure: () => compared(() => wider(4)) },
   ],
   failing:
-    'a quarter of the multiply-adds takes half of the time at 16 to 64 channels, and 0.36 of it at 64 to 256: what an engine does for each convolution and each block of channels does not shrink with their number. A guess, not profiled: ONNX Runtime packs channels in blocks of 16 here, so that 8 cost what 16 do',
+    'a quarter of the multiply-adds takes half of the time at 16 to 64 channels, and 0.35 of it at 64 to 256: what an engine does for each convolution and each block of channels does not shrink with their number. A guess, not profiled: ONNX Runtime packs channels in blocks of 16 here, so that 8 cost what 16 do',
   orders: [{ figure: 'apart', first: 'half width', than: 0.15 }],
 }
 
