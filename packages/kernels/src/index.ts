@@ -1,4 +1,5 @@
 export * from './adam-update.js'
+export { attentionGradients, type AttendedKeys } from './attention-gradients.js'
 export * from './blocks.js'
 export * from './cholesky.js'
 export * from './column-sweep.js'

@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { CompressionError } from '@tersor/tensor'
+import { attentionGradients } from './attention-gradients.js'
 import { HIDDEN_FROM_SIGHT } from './hidden-from-sight.js'
 import { softCap } from './soft-cap.js'
 
@@ -134,13 +135,7 @@ const backwardsOf = (
 ) => {
   const scores = softCap(tf.matMul<tf.Tensor3D>(q, k, false, true), cap)
   const shares = tf.exp<tf.Tensor3D>(tf.sub(hidden ? tf.add(scores, hidden) : scores, logSum))
-  const inner = tf.mul<tf.Tensor3D>(shares, tf.sub(tf.matMul<tf.Tensor3D>(dy, v, false, true), dot))
-  const ofScores = cap === null ? inner : tf.mul<tf.Tensor3D>(inner, tf.sub(1, tf.square(tf.div(scores, cap))))
-  return {
-    dq: tf.matMul<tf.Tensor3D>(ofScores, k),
-    dk: tf.matMul<tf.Tensor3D>(ofScores, q, true, false),
-    dv: tf.matMul<tf.Tensor3D>(shares, dy, true, false),
-  }
+  return attentionGradients({ q, k, v, scores, shares, dy, dot }, cap)
 }
 
 const added = (sum: tf.Tensor3D | undefined, more: tf.Tensor3D): tf.Tensor3D => (sum ? tf.add(sum, more) : more)

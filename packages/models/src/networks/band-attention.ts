@@ -1,4 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core'
+import { attentionGradients } from '@tersor/kernels/attention-gradients'
 import { softCap } from '@tersor/kernels/soft-cap'
 import { isLong, type Band, type Range } from './bands.js'
 import { part } from './part.js'
@@ -49,25 +50,16 @@ const mixed = (q: tf.Tensor, k: tf.Tensor, v: tf.Tensor, band: Band, how: Scores
 const spread = (gradient: tf.Tensor, axis: number, { from, to }: Range, size: number): tf.Tensor =>
   tf.pad(gradient, gradient.shape.map((_, i) => (i === axis ? [from, size - to] : [0, 0]) as [number, number])) // prettier-ignore
 
-/**
- * With shares P = softmax(S) made again: dv = Pᵀ · dy, dS = P ⊙ (dy · vᵀ − Σ P ⊙ dy · vᵀ), dq = scale · dS · k, dk = dSᵀ · scale · q; a soft
- * limit scales dS by 1 − (S / cap)².
- */
+/** Gradients of all queries, keys and values by one band, whose shares are made again. */
 const gradients = (dy: tf.Tensor, [q, k, v]: readonly tf.Tensor[], band: Band, how: Scores): tf.Tensor[] => {
   const [rows, keys, values] = [rowsOf(q, band, how), keysOf(k, band), keysOf(v, band)]
   const scores = softCap(tf.matMul<tf.Tensor3D>(rows, keys, false, true), how.cap)
   const shares = sharesOf(maskedScores(scores, band))
   const own = tf.reshape<tf.Rank.R3>(dy, [rows.shape[0], rows.shape[1], values.shape[2]])
-  const toShares: tf.Tensor3D = tf.mul(shares, tf.matMul(own, values, false, true))
-  const limited: tf.Tensor3D = tf.sub(toShares, tf.mul(shares, tf.sum(toShares, -1, true)))
-  const toScores: tf.Tensor3D = how.cap === null ? limited : tf.mul(limited, tf.sub(1, tf.square(tf.div(scores, how.cap))))
-  const [matrices, groups, , size] = q.shape as [number, number, number, number]
-  const toRows = tf.reshape(tf.mul(tf.matMul(toScores, keys), how.scale), [matrices, groups, -1, size])
-  return [
-    spread(toRows, 2, band.queries, q.shape[2]!),
-    spread(tf.matMul(toScores, rows, true, false), 1, band.keys, k.shape[1]!),
-    spread(tf.matMul(shares, own, true, false), 1, band.keys, v.shape[1]!),
-  ]
+  const { dq, dk, dv } = attentionGradients({ q: rows, k: keys, v: values, scores, shares, dy: own }, how.cap)
+  const [matrices, groups, tokens, size] = q.shape as [number, number, number, number]
+  const toQueries = tf.reshape(tf.mul(dq, how.scale), [matrices, groups, -1, size])
+  return [spread(toQueries, 2, band.queries, tokens), ...[dk, dv].map(each => spread(each, 1, band.keys, k.shape[1]!))]
 }
 
 /**
