@@ -51,6 +51,7 @@ const joinedOf = (model: LanguageModel, sessions: readonly Session[]): Caches | 
     return joinCaches(model, sessions.map(session => session.caches)) // prettier-ignore
   } catch (error) {
     if (error instanceof CompressionError && error.code === 'UNSUPPORTED') return undefined
+    sessions.forEach(session => session.dispose())
     throw error
   }
 }
