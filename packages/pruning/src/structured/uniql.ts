@@ -59,9 +59,10 @@ const leftOf = async (coupling: Coupling, { stage }: Visit, seen: Collector, rid
   for (const site of stage.sites)
     for (const { member } of readingsAt(readings, site)) {
       const { stats, rows } = seen.of(site)
-      const moments = await (stats as tf.Tensor2D).data<'float32'>()
-      const [columns] = (stats as tf.Tensor2D).shape
-      const mean = Float32Array.from(moments, sum => sum / Math.max(1, rows))
+      const moments = tf.div<tf.Tensor2D>(stats as tf.Tensor2D, Math.max(1, rows))
+      const [columns] = moments.shape
+      const mean = new Float32Array(await moments.data<'float32'>()) // a copy, which is used up
+      moments.dispose()
       const channels = await unpredicted(mean, columns, ridgeOf(mean, columns, ridge))
       unitsAlong(member, coupling.units, columns).forEach((unit, channel) => {
         if (unit >= 0) left[unit] += channels[channel]
