@@ -22,7 +22,7 @@ const generationConfig = (raw: RawConfig): RawConfig =>
   Object.fromEntries(['bos_token_id', 'eos_token_id', 'pad_token_id'].flatMap(key => (raw[key] == null ? [] : [[key, raw[key]]])))
 
 /** Graphs turn the pairs of all heads alike. */
-const checkPairs = (config: LlamaConfig): void => {
+const refuseSortedHeads = (config: LlamaConfig): void => {
   if (!sortsHeads(config)) return
   throw new CompressionError(
     'UNSUPPORTED',
@@ -37,7 +37,7 @@ export const decoderNetwork = (
   config: LlamaConfig,
   { head, attention, files = {} }: DecoderForm & { files?: ModelFiles },
 ): GraphNetwork => {
-  checkPairs(config)
+  refuseSortedHeads(config)
   return {
     architecture: config.architecture,
     parameters: [...(head ? eachParameter(config) : eachBaseParameter(config))].map(({ name, shape }) => ({
