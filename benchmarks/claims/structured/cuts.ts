@@ -1,10 +1,9 @@
 /** Claims about what is left of the bundled language model without training. */
 import { compress, type Step } from '@tersor/core'
-import { perplexity } from '@tersor/evaluation'
+import { perplexity, sizeOfModel } from '@tersor/evaluation'
 import { flap, sliceGpt, structured, unitActivation, unitNorm, unitRandom, unitTaylor } from '@tersor/pruning'
 import { openBundled } from '../bundled-model.js'
 import { PERPLEXITY, type Claim, type Side } from '../training/claim.js'
-import { parametersOf } from './parameters-of.js'
 
 const KEEP = 0.6
 const KEEP_STREAM = 0.75
@@ -20,7 +19,7 @@ const cutBy = (name: string, step: Step | undefined, fixed = true): Side => ({
   measure: async seed => {
     const { model, calibration, validation } = await bundled()
     const small = step ? await compress(model, step, { calibration, seed }) : model
-    return { perplexity: (await perplexity(small, validation)).perplexity, thousands: parametersOf(small) / 1000 }
+    return { perplexity: (await perplexity(small, validation)).perplexity, thousands: sizeOfModel(small).parameters / 1000 }
   },
 })
 

@@ -2,11 +2,11 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { compress, crossEntropy, forward, loadModel, pipeline, walkGradients, type Model, type OutputGradient, type Pass, type Term } from '@tersor/core' // prettier-ignore
 import { distill, fitNets } from '@tersor/distillation'
+import { sizeOfModel } from '@tersor/evaluation'
 import { freshModel } from '@tersor/models'
 import { defineUnitScore, scoresByParameter, slimSam, structured, unitDisturbedTaylor, unitNorm, unitRandom, unitTaylor } from '@tersor/pruning' // prettier-ignore
 import { IMAGES, learnedImages, openResNet, testImages, trainOnImages } from '../training/images.js'
 import type { Claim, Figure, Side } from '../training/claim.js'
-import { parametersOf } from './parameters-of.js'
 
 /** Behind each of two cuts, or twice as many behind one. */
 const STEPS = 60
@@ -119,7 +119,7 @@ const featureClaim = ({ make, units, head, rate }: Setting, texts: Pick<Claim, '
   const measured = async (seed: number, pass: Pass) => {
     const { model, calibration } = await subject()
     const small = await compress(model, pass, { calibration, seed })
-    return { error: await errorTo(model, small), thousands: parametersOf(small) / 1000 }
+    return { error: await errorTo(model, small), thousands: sizeOfModel(small).parameters / 1000 }
   }
   const byTurns = (name: string, among: 'kind' | 'coupling'): Side => {
     const pass = slimSam({ keep: KEEP, units: units.slice(1), steps: STEPS, among, ...training })

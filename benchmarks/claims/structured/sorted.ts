@@ -1,11 +1,11 @@
 /** Claims about the bundled language model once its units are sorted: one file, many sizes. */
 import { compress, cutSorted, firstUnitsOf, pipeline, remade, shrink, type Model, type Step } from '@tersor/core'
-import { perplexity } from '@tersor/evaluation'
+import { perplexity, sizeOfModel } from '@tersor/evaluation'
 import { huggingFaceSink } from '@tersor/formats/huggingface'
 import { openModel, type LanguageModel } from '@tersor/models'
 import { uniql } from '@tersor/pruning'
 import { rtn } from '@tersor/quantization'
-import { copyStore, fromIntegers, overlay, type Parameter } from '@tersor/tensor'
+import { copyStore, denseLeaves, fromIntegers, overlay, type Parameter } from '@tersor/tensor'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -21,12 +21,9 @@ const SORTINGS: Readonly<Record<string, Step>> = { influence: uniql(), equal: un
 let opened: ReturnType<typeof openBundled> | undefined
 const bundled = () => (opened ??= openBundled())
 
-const parametersOf = ({ params }: Model): number =>
-  params.names().reduce((sum, name) => sum + params.info(name).shape.reduce((a, b) => a * b, 1), 0)
-
 const figuresOf = async (model: LanguageModel): Promise<Figures> => ({
   perplexity: (await perplexity(model, (await bundled()).validation)).perplexity,
-  thousands: parametersOf(model) / 1000,
+  thousands: sizeOfModel(model).parameters / 1000,
 })
 
 const made = new Map<string, Promise<LanguageModel>>()
@@ -52,16 +49,13 @@ const unsorted = async (): Promise<LanguageModel> => {
   return remade<LanguageModel>(model, { sorted: sorted! }).over(overlay(model.params, new Map<string, Parameter>(tables)))
 }
 
-const leavesOf = (parameter: Parameter): readonly Uint8Array[] =>
-  parameter.kind === 'dense' ? [parameter.bytes] : Object.values(parameter.parts).flatMap(leavesOf)
-
 /** How many parameters of two models are not the same bytes. */
 const different = async (one: Model, other: Model): Promise<number> => {
   const names = new Set([...one.params.names(), ...other.params.names()])
   let count = 0
   for (const name of names) {
-    const [a, b] = [leavesOf(await one.params.read(name)), leavesOf(await other.params.read(name))]
-    if (a.length !== b.length || !a.every((bytes, i) => Buffer.compare(bytes, b[i]) === 0)) count++
+    const [a, b] = [denseLeaves(await one.params.read(name)), denseLeaves(await other.params.read(name))]
+    if (a.length !== b.length || !a.every(({ bytes }, i) => Buffer.compare(bytes, b[i].bytes) === 0)) count++
   }
   return count
 }

@@ -54,9 +54,12 @@ export const encoded = (codec: Codec, shape: Shape, parts: Readonly<Record<strin
     attrs: Object.freeze({ ...attrs }),
   })
 
+/** All leaves of a tree, in the order of its parts. */
+export const denseLeaves = (parameter: Parameter): readonly Dense[] =>
+  parameter.kind === 'dense' ? [parameter] : Object.values(parameter.parts).flatMap(denseLeaves)
+
 /** Bytes of all leaves of a tree. */
-export const byteLength = (parameter: Parameter): number =>
-  parameter.kind === 'dense' ? parameter.bytes.byteLength : Object.values(parameter.parts).reduce((sum, part) => sum + byteLength(part), 0)
+export const byteLength = (parameter: Parameter): number => denseLeaves(parameter).reduce((sum, { bytes }) => sum + bytes.byteLength, 0)
 
 /** Bits that one element of the tensor takes at rest: 8 · bytes / size. */
 export const bitsPerWeight = (parameter: Parameter): number => (8 * byteLength(parameter)) / Math.max(1, sizeOf(parameter.shape))

@@ -1,6 +1,6 @@
 import { fromFloat32 } from './dense.js'
 import { CompressionError, hasCode } from './errors.js'
-import { bitsPerWeight, byteLength, describe as describeTree, encoded, type Codec } from './parameter.js'
+import { bitsPerWeight, byteLength, denseLeaves, describe as describeTree, encoded, type Codec } from './parameter.js'
 import { infoOf, memorySink, memoryStore, notFound, storeOver } from './store.js'
 
 const pair: Codec = { name: 'pair', decode: parts => parts.a }
@@ -8,6 +8,13 @@ const tree = encoded(pair, [2], { a: fromFloat32([1, 2], 'f32', [2]), b: fromFlo
 
 it('counts the leaves of a tree', () => {
   expect(byteLength(tree)).toBe(12)
+  expect(
+    denseLeaves(encoded(pair, [2], { a: tree, b: fromFloat32([1], 'f32', [1]) })).map(({ dtype, shape }) => [dtype, ...shape]),
+  ).toEqual([
+    ['f32', 2],
+    ['f16', 2],
+    ['f32', 1],
+  ])
   expect(bitsPerWeight(tree)).toBe(48)
   expect(describeTree(tree)).toBe('pair{a: f32, b: f16}')
 })

@@ -15,7 +15,7 @@ import {
   type LoadedWeights,
   type Made,
 } from '@tersor/core'
-import { describe as inWords, type Parameter } from '@tersor/tensor'
+import { denseLeaves, describe as inWords } from '@tersor/tensor'
 import { feedCaches } from './feed-caches.js'
 import { picoDecoder } from './pico-decoder.js'
 import { useEngine } from './use-engine.js'
@@ -58,11 +58,14 @@ const text = (rows = 1): tf.Tensor =>
 const own = ({ layers }: Caches): readonly HeldCache[] => layers.filter(layer => layer !== undefined)
 
 /** Every leaf of the trees of all pages. */
-const leavesOf = (tree: Parameter): readonly Uint8Array[] =>
-  tree.kind === 'dense' ? [tree.bytes] : Object.values(tree.parts).flatMap(leavesOf)
 const pagesOf = (caches: Caches) =>
   own(caches).flatMap(({ pages }) =>
-    pages.map(({ keys, values, positions }) => [inWords(keys), inWords(values), ...leavesOf(keys), ...leavesOf(values), positions]),
+    pages.map(({ keys, values, positions }) => [
+      inWords(keys),
+      inWords(values),
+      ...[keys, values].flatMap(denseLeaves).map(({ bytes }) => bytes),
+      positions,
+    ]),
   )
 
 /** The promises that every encoding of a cache keeps; call it first in its test. */

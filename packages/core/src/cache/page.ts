@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { DTYPES, encoded, type Dense, type Parameter } from '@tersor/tensor'
+import { denseLeaves, DTYPES, encoded, type Dense, type Parameter } from '@tersor/tensor'
 import { decode } from '../model/decode.js'
 import { countsOfRows, gatheredEntries, positionsOf, spansOf, type Picked } from './entries.js'
 import type { Entries } from './layer-cache.js'
@@ -38,13 +38,11 @@ export const lengthsOf = (pages: readonly Page[], held: readonly Entries[]): rea
 
 /** Bytes of leaves that are codes, and of others; what trees share counts once. */
 export const bytesOfTrees = (trees: readonly Parameter[]): { readonly codes: number; readonly scales: number } => {
-  const leaves = new Set(trees.flatMap(leavesOf))
+  const leaves = new Set(trees.flatMap(denseLeaves))
   const bytes = { codes: 0, scales: 0 }
   for (const leaf of leaves) bytes[DTYPES[leaf.dtype].kind === 'float' ? 'scales' : 'codes'] += leaf.bytes.byteLength
   return bytes
 }
-
-const leavesOf = (tree: Parameter): readonly Dense[] => (tree.kind === 'dense' ? [tree] : Object.values(tree.parts).flatMap(leavesOf))
 
 const sameBytes = (a: Uint8Array, b: Uint8Array): boolean => a.length === b.length && a.every((byte, i) => byte === b[i])
 

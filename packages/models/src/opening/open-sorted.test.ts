@@ -11,7 +11,7 @@ import { onnxDecoderSink } from '@tersor/onnx/decoder'
 import { svd } from '@tersor/low-rank'
 import { magnitude, uniql } from '@tersor/pruning'
 import { kQuant, rtn } from '@tersor/quantization'
-import { copyStore, byteLength, type Parameter } from '@tersor/tensor'
+import { byteLength, copyStore, denseLeaves } from '@tersor/tensor'
 import { FRESH_CONFIGS } from '../networks/fresh-configs.fixture.js'
 import { freshModel } from '../networks/fresh-model.js'
 import { largestGap, outputsOf, someIds } from '../networks/outputs.fixture.js'
@@ -43,11 +43,10 @@ const saved = async (name: string, model: LanguageModel): Promise<string> => {
   return path
 }
 
-const leavesOf = (parameter: Parameter): readonly Uint8Array[] =>
-  parameter.kind === 'dense' ? [parameter.bytes] : Object.values(parameter.parts).flatMap(leavesOf)
-
 const bytesOf = async ({ params }: Model) =>
-  Promise.all(params.names().map(async name => [name, params.info(name), leavesOf(await params.read(name))] as const))
+  Promise.all(
+    params.names().map(async name => [name, params.info(name), denseLeaves(await params.read(name)).map(({ bytes }) => bytes)] as const),
+  )
 
 const refusal = async (opening: Promise<unknown>) => {
   const error = (await opening.then(
