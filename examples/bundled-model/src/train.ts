@@ -52,6 +52,7 @@ const SHAPES = {
   model: { hidden_size: 256, intermediate_size: 512, num_hidden_layers: 4, head_dim: 64 },
   deep: { hidden_size: 128, intermediate_size: 384, num_hidden_layers: 12, head_dim: 32 },
 }
+const NAMES = { model: 'tersor-brown', deep: 'tersor-brown-deep' }
 const shape = flags.shape === 'deep' ? 'deep' : 'model'
 const out = flags.out ?? join(FOLDER, shape)
 
@@ -166,7 +167,18 @@ const save = async (weights: Weights): Promise<void> => {
   await mkdir(out, { recursive: true })
   await writeFile(
     join(out, 'README.md'),
-    modelCard({ steps, batch: BATCH, context: CONTEXT, tokens: trainIds.length, seed: SEED, curve, engine: engine.engine }),
+    modelCard({
+      name: NAMES[shape],
+      command: [...(shape === 'deep' ? ['--shape deep'] : []), `--steps ${steps} --peak ${flags.peak}`].join(' '),
+      shape: SHAPES[shape],
+      parameters: fresh.params.names().reduce((sum, name) => sum + weights(name).size, 0),
+      batch: BATCH,
+      context: CONTEXT,
+      tokens: trainIds.length,
+      seed: SEED,
+      curve,
+      engine: engine.engine,
+    }),
   )
   await writeFile(join(out, 'LICENSE-DATA'), await readFile(join(FOLDER, 'LICENSE-DATA'), 'utf8'))
 }
