@@ -12,9 +12,9 @@ export const BUNDLED = join(ROOT, 'examples/bundled-model')
 /** Four times as many tokens as the widest site has columns, and more. */
 const CALIBRATION_WINDOWS = 64
 
-/** Opens it, on the engine that was selected. */
-export const openBundled = async () => {
-  const model = await openModel(join(BUNDLED, 'model'))
+/** Opens it, or the one of 12 blocks, on the engine that was selected. */
+export const openBundled = async (folder: 'model' | 'deep' = 'model') => {
+  const model = await openModel(join(BUNDLED, folder))
   if (model.family !== 'language' || !model.tokenizer) throw new Error('The bundled model is no language model.')
   const { tokenizer, contextLength } = model
   const read = (name: string) => readDocuments(join(BUNDLED, 'text', name))

@@ -153,10 +153,24 @@ let since = Date.now()
 
 const save = async (weights: Weights): Promise<void> => {
   const bytes = (json: unknown): Uint8Array => new TextEncoder().encode(`${JSON.stringify(json, null, 1)}\n`)
+  const card = modelCard({
+    name: NAMES[shape],
+    command: [...(shape === 'deep' ? ['--shape deep'] : []), `--steps ${steps} --peak ${flags.peak}`].join(' '),
+    shape: SHAPES[shape],
+    parameters: fresh.params.names().reduce((sum, name) => sum + weights(name).size, 0),
+    batch: BATCH,
+    context: CONTEXT,
+    tokens: trainIds.length,
+    seed: SEED,
+    curve,
+    engine: engine.engine,
+  })
   const files = {
     'tokenizer.json': bytes(tokenizer),
     'tokenizer_config.json': bytes(tokenizerConfig),
     'generation_config.json': bytes({ bos_token_id: 0, eos_token_id: 0 }),
+    'README.md': new TextEncoder().encode(card),
+    'LICENSE-DATA': await readFile(join(FOLDER, 'LICENSE-DATA')),
   }
   const sink = huggingFaceSink(out, { config, files, overwrite: true })
   for (const name of fresh.params.names()) {
@@ -164,23 +178,6 @@ const save = async (weights: Weights): Promise<void> => {
     await sink.write(name, fromFloat32(await tensor.data<'float32'>(), 'bf16', tensor.shape))
   }
   await (await sink.finish()).close?.()
-  await mkdir(out, { recursive: true })
-  await writeFile(
-    join(out, 'README.md'),
-    modelCard({
-      name: NAMES[shape],
-      command: [...(shape === 'deep' ? ['--shape deep'] : []), `--steps ${steps} --peak ${flags.peak}`].join(' '),
-      shape: SHAPES[shape],
-      parameters: fresh.params.names().reduce((sum, name) => sum + weights(name).size, 0),
-      batch: BATCH,
-      context: CONTEXT,
-      tokens: trainIds.length,
-      seed: SEED,
-      curve,
-      engine: engine.engine,
-    }),
-  )
-  await writeFile(join(out, 'LICENSE-DATA'), await readFile(join(FOLDER, 'LICENSE-DATA'), 'utf8'))
 }
 
 await train(fresh, {
