@@ -1,11 +1,15 @@
 import { nodeFileSystem } from '@tersor/formats/internal/files/file-system'
 import { MARK_FILE, markFolder } from '@tersor/formats/internal/files/mark'
+import type { OpenedModel } from '@tersor/models/open-model'
 import { readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { kindOf, stands } from './kind-of.js'
 import { CARD_MARK, modelCard, type CardFacts } from './model-card.js'
 import { writeWhole } from './page/write-page.js'
 import { recipePath } from './recipe.js'
+
+/** What transformers writes into a config of where a model came from. */
+export const nameInConfig = ({ rawConfig }: OpenedModel): unknown => (rawConfig as Readonly<Record<string, unknown>>)._name_or_path
 
 /** Writes beside a finished output how it was made, and into its folder a card; a card that somebody wrote stays. Throws DISK. */
 export const describeOutput = async (out: string, facts: Omit<CardFacts, 'file'>): Promise<void> => {

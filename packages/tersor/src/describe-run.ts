@@ -5,7 +5,7 @@ import { hasText } from './texts/text-model.js'
 import type { CompressRequest } from './compress-request.js'
 import type { CompressionResult } from './compression-result.js'
 import { defined } from './defined.js'
-import { describeOutput } from './describe-output.js'
+import { describeOutput, nameInConfig } from './describe-output.js'
 import { stepSources } from './provenance-command.js'
 import { recipeOf, type Recipe } from './recipe.js'
 import { hashOfData, hashOfModel } from './source-hashes.js'
@@ -44,9 +44,6 @@ const recipeOfRun = async ({ path, flags, asked, facts }: Run): Promise<Recipe> 
   const sources = await sourcesOf(path, { calibrate, imatrix: typeof imatrix === 'string' ? [imatrix] : [] })
   return recipeOf({ model: named.model ?? path, steps, format, ...options, seed, facts, sources })
 }
-
-/** What transformers writes into a config of where a model came from. */
-export const nameInConfig = ({ rawConfig }: OpenedModel): unknown => (rawConfig as Readonly<Record<string, unknown>>)._name_or_path
 
 /** Writes beside the result of a run how it was made. Throws DISK. */
 export const describeRun = async (run: Run): Promise<void> => {

@@ -1,4 +1,4 @@
-import { sitesOf, type Model } from '@tersor/core'
+import { sitesOf, type Model } from '@tersor/core/model'
 import { sizeOf } from '@tersor/tensor'
 import { totalmem } from 'node:os'
 import { bytesText, note, paint, type Terminal } from './output.js'

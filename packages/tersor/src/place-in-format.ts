@@ -1,4 +1,4 @@
-import { PROMPT } from '@tersor/core'
+import { PROMPT } from '@tersor/core/prompted'
 import { within } from '@tersor/formats/internal/files/file-system'
 import type { Format, FormatWriter } from '@tersor/models/internal/formats/format'
 import type { OpenedModel } from '@tersor/models/open-model'

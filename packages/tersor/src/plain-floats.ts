@@ -1,4 +1,4 @@
-import { decode } from '@tersor/core'
+import { decode } from '@tersor/core/decode'
 import type { FormatWriter } from '@tersor/models/internal/formats/format'
 import { CompressionError, DTYPES, fromFloat32, requireFinite, toFloat32, type Parameter, type ParameterSink } from '@tersor/tensor'
 import type { DENSE_DTYPES } from './format-flags.js'

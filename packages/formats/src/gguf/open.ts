@@ -1,4 +1,5 @@
-import { blocksToTree, type Provenance } from '@tersor/core'
+import type { Provenance } from '@tersor/core'
+import { blocksToTree } from '@tersor/core/block-trees'
 import { CompressionError, dense, DTYPES, fromFloat32, storeOver, toFloat32, type Parameter, type ParameterStore } from '@tersor/tensor'
 import { badFile } from '../files/bad-file.js'
 import { openSource, type ByteSource } from '../files/byte-source.js'

@@ -1,4 +1,4 @@
-import { decode as decodeTree } from '@tersor/core'
+import { decode as decodeTree } from '@tersor/core/decode'
 import { CompressionError, type Parameter, type Shape } from '@tersor/tensor'
 import type { Json } from '../files/json-text.js'
 import type { Imatrix } from './imatrix/imatrix.js'

@@ -1,4 +1,4 @@
-import { treeToBlocks } from '@tersor/core'
+import { treeToBlocks } from '@tersor/core/block-trees'
 import { blockTypeFor, packBlocks } from '@tersor/kernels/blocks'
 import {
   codesOf,

@@ -1,4 +1,5 @@
-import { CORE_CODECS, type Fingerprint, type ProgressEvent, type Scratch, type Spill, type Unit } from '@tersor/core'
+import type { Fingerprint, ProgressEvent, Scratch, Spill, Unit } from '@tersor/core'
+import { CORE_CODECS } from '@tersor/core/core-codecs'
 import type { Codec, Parameter, ParameterStore } from '@tersor/tensor'
 import { badFile } from '../files/bad-file.js'
 import { fileSource } from '../files/byte-source.js'
