@@ -2,6 +2,7 @@ import * as tf from '@tensorflow/tfjs-core'
 import { compress as run, pack, pipeline } from '@tersor/core'
 import { nodeFileSystem } from '@tersor/formats/internal/files/file-system'
 import type { ScratchFolder } from '@tersor/formats/scratch'
+import type { EngineName } from '@tersor/kernels/select-engine'
 import type { OpenedModel } from '@tersor/models/open-model'
 import { calibrationText, readCalibration } from './calibration.js'
 import { garbageCollector } from './collect-garbage.js'
@@ -17,6 +18,7 @@ import { note, paint, noteWidth, type Terminal } from './output.js'
 import { refusePlanned } from './planned-layers.js'
 import { measureQuality } from './quality.js'
 import { runFacts, stopped } from './run-facts.js'
+import { whileHashed } from './source-hashes.js'
 import { runReports } from './step-reports.js'
 import { asItIs } from './targets/as-it-is.js'
 import { chosenSteps } from './targets/chosen-steps.js'
@@ -35,57 +37,75 @@ export const runCompression = (
   given: CompressRequest,
   hearing: Hearing,
 ): Promise<CompressionResult & { readonly verification?: Verification }> =>
-  withModel(terminal, { ...given, path }, async (model, engine) => {
-    const { onProgress, signal } = hearing
-    const { flags: chosen, ...target } = await inTarget(model, given)
-    const flags = inFormatOf(model, chosen)
-    const steps = await chosenSteps(terminal, model, target.steps, flags.steps)
-    const importance = target.weighs ? emptyImatrix() : undefined
-    const started = Date.now()
-    await refusePlanned(model, steps, flags)
-    noteMemory(terminal, model, workOf(flags))
-    const output = await openOutput(model, path, importance ? { ...flags, imatrix: importance } : flags)
-    const { packs } = await writerOf(flags.format)
-    const collectGarbage = garbageCollector()
-    const reports = runReports(model)
-    let calibration: tf.Tensor[] = []
-    const kept = flags.verify ? teeSink(output.sink) : undefined
-    const runSteps = async (): Promise<OpenedModel> =>
-      run(model, steps.length === 0 ? asItIs : pipeline(...steps, ...(packs ? [pack()] : [])), {
-        seed: flags.seed,
-        signal,
-        onProgress: event => [reports.onProgress, onProgress, collectGarbage].forEach(tell => tell(event)),
-        sink: kept?.sink ?? output.sink,
-        scratch: keptWhilePublished(output),
-        resume: flags.resume,
-        ...(output.reopen ? { reopen: output.reopen } : {}),
-        activationBytes: workOf(flags).activationBytes,
-        facts: await runFacts(engine, model, flags, target.weighs),
-        ...(calibration.length > 0 ? { calibration } : {}),
-      }).catch(async error => {
-        throw signal.aborted ? await stopped(output.scratch, error) : error
-      })
-    try {
-      calibration = await learnFrom(terminal, model, path, flags)
-      hearing.onOpened?.(model, calibration.length)
-      if (importance) await fillImatrix(importance, model, calibration, { signal, onProgress: hearing.onAdvance })
-      const small = await runSteps()
-      const told = { ...variantTools(), model, out: flags.out, calibration, seed: flags.seed, signal, onProgress }
-      const saved = await withVariants(await output.saved(small), { ...target, ...told })
-      const verification = kept && (await verify(requestFor(model, saved, flags, kept.in(small), calibration[0])))
-      tf.dispose(calibration.splice(0))
-      const seconds = (Date.now() - started) / 1000
-      await saved.close()
-      const quality = await qualityOf(model, path, saved, flags, hearing)
-      const result = await resultOf({ model, small, path, saved, reports, seconds, quality })
-      if (flags.described !== false) await describeRun({ model, path, flags, asked: given, result, facts: await engineFacts(engine) })
-      await output.scratch.remove()
-      return { ...result, ...(verification ? { verification } : {}) }
-    } finally {
-      await output.scratch.close()
-      tf.dispose(calibration)
-    }
+  withModel(terminal, { ...given, path }, (model, engine) => {
+    const work = (hash?: Promise<string>) => compressOpened(terminal, { model, engine, path, hash }, given, hearing)
+    return given.described === false ? work() : whileHashed(path, work)
   })
+
+interface Source {
+  readonly model: OpenedModel
+  readonly engine: EngineName
+  readonly path: string
+  /** Of the model, where the result is to be described. */
+  readonly hash: Promise<string> | undefined
+}
+
+const compressOpened = async (
+  terminal: Terminal,
+  { model, engine, path, hash }: Source,
+  given: CompressRequest,
+  hearing: Hearing,
+): Promise<CompressionResult & { readonly verification?: Verification }> => {
+  const { onProgress, signal } = hearing
+  const { flags: chosen, ...target } = await inTarget(model, given)
+  const flags = inFormatOf(model, chosen)
+  const steps = await chosenSteps(terminal, model, target.steps, flags.steps)
+  const importance = target.weighs ? emptyImatrix() : undefined
+  const started = Date.now()
+  await refusePlanned(model, steps, flags)
+  noteMemory(terminal, model, workOf(flags))
+  const output = await openOutput(model, path, importance ? { ...flags, imatrix: importance } : flags)
+  const { packs } = await writerOf(flags.format)
+  const collectGarbage = garbageCollector()
+  const reports = runReports(model)
+  let calibration: tf.Tensor[] = []
+  const kept = flags.verify ? teeSink(output.sink) : undefined
+  const runSteps = async (): Promise<OpenedModel> =>
+    run(model, steps.length === 0 ? asItIs : pipeline(...steps, ...(packs ? [pack()] : [])), {
+      seed: flags.seed,
+      signal,
+      onProgress: event => [reports.onProgress, onProgress, collectGarbage].forEach(tell => tell(event)),
+      sink: kept?.sink ?? output.sink,
+      scratch: keptWhilePublished(output),
+      resume: flags.resume,
+      ...(output.reopen ? { reopen: output.reopen } : {}),
+      activationBytes: workOf(flags).activationBytes,
+      facts: await runFacts(engine, model, flags, target.weighs),
+      ...(calibration.length > 0 ? { calibration } : {}),
+    }).catch(async error => {
+      throw signal.aborted ? await stopped(output.scratch, error) : error
+    })
+  try {
+    calibration = await learnFrom(terminal, model, path, flags)
+    hearing.onOpened?.(model, calibration.length)
+    if (importance) await fillImatrix(importance, model, calibration, { signal, onProgress: hearing.onAdvance })
+    const small = await runSteps()
+    const told = { ...variantTools(), model, out: flags.out, calibration, seed: flags.seed, signal, onProgress }
+    const saved = await withVariants(await output.saved(small), { ...target, ...told })
+    const verification = kept && (await verify(requestFor(model, saved, flags, kept.in(small), calibration[0])))
+    tf.dispose(calibration.splice(0))
+    const seconds = (Date.now() - started) / 1000
+    await saved.close()
+    const quality = await qualityOf(model, path, saved, flags, hearing)
+    const result = await resultOf({ model, small, path, saved, reports, seconds, quality })
+    if (hash) await describeRun({ model, path, hash, flags, asked: given, result, facts: await engineFacts(engine) })
+    await output.scratch.remove()
+    return { ...result, ...(verification ? { verification } : {}) }
+  } finally {
+    await output.scratch.close()
+    tf.dispose(calibration)
+  }
+}
 
 /** Variants are written beside the first file. */
 const variantTools = (): VariantTools => ({ fs: nodeFileSystem(), makeStep: text => makeStep(text, process.cwd()), sinkOf })

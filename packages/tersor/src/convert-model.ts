@@ -11,7 +11,7 @@ import { openDirectOutput } from './model-output.js'
 import type { Terminal } from './output.js'
 import { handedDtype, inDtype } from './plain-floats.js'
 import { recipeOf } from './recipe.js'
-import { hashOfData, hashOfModel } from './source-hashes.js'
+import { hashOfData, whileHashed } from './source-hashes.js'
 import { weightBytes } from './weight-bytes.js'
 import { withModel, type CutFlags } from './with-model.js'
 import { writerOf } from './writer-of.js'
@@ -45,31 +45,33 @@ export const convertModel = (
   flags: ConvertRequest,
   { signal, onAdvance }: { readonly signal: AbortSignal; readonly onAdvance: (done: number, of: number, label: string) => void },
 ): Promise<Converted> =>
-  withModel(terminal, { ...flags, path }, async model => {
-    const started = Date.now()
-    noteMemory(terminal, model, {})
-    const output = await openDirectOutput(model, path, flags)
-    const collectGarbage = garbageCollector()
-    const dtype = handedDtype(await writerOf(flags.format), flags.dtype)
-    const store = await copyStore(model.params, output.sink, {
-      signal,
-      ...(dtype ? { change: (name: string, parameter: Parameter) => inDtype(name, parameter, dtype) } : {}),
-      onProgress: (done, of) => {
-        onAdvance(done, of, 'convert')
-        collectGarbage()
-      },
-    })
-    const growth = growthText(model.params, store)
-    await store.close?.()
-    const [bytesBefore, bytesAfter] = [await weightBytes(path), await weightBytes(output.path)]
-    const { format, type, imatrix, form, checkpointFormat, named, cut } = flags
-    const given = defined({ type, imatrix, form, checkpointFormat, dtype: flags.dtype, cut })
-    const sources = { model: await hashOfModel(path), ...(imatrix === undefined ? {} : { imatrix: await hashOfData([imatrix]) }) }
-    await describeOutput(flags.out, {
-      recipe: recipeOf({ model: named?.model ?? path, steps: [], format, ...given, seed: 0, facts: {}, sources }),
-      ...{ architecture: model.architecture, bytesBefore, bytesAfter },
-      ...{ parameters: sizeOfModel(model).parameters, generates: hasText(model), saysItIs: nameInConfig(model) },
-    })
-    const seconds = (Date.now() - started) / 1000
-    return { out: output.path, format, bytesBefore, bytesAfter, seconds, notes: output.notes(), ...defined({ growth }) }
-  })
+  withModel(terminal, { ...flags, path }, model =>
+    whileHashed(path, async hash => {
+      const started = Date.now()
+      noteMemory(terminal, model, {})
+      const output = await openDirectOutput(model, path, flags)
+      const collectGarbage = garbageCollector()
+      const dtype = handedDtype(await writerOf(flags.format), flags.dtype)
+      const store = await copyStore(model.params, output.sink, {
+        signal,
+        ...(dtype ? { change: (name: string, parameter: Parameter) => inDtype(name, parameter, dtype) } : {}),
+        onProgress: (done, of) => {
+          onAdvance(done, of, 'convert')
+          collectGarbage()
+        },
+      })
+      const growth = growthText(model.params, store)
+      await store.close?.()
+      const [bytesBefore, bytesAfter] = [await weightBytes(path), await weightBytes(output.path)]
+      const { format, type, imatrix, form, checkpointFormat, named, cut } = flags
+      const given = defined({ type, imatrix, form, checkpointFormat, dtype: flags.dtype, cut })
+      const sources = { model: await hash, ...(imatrix === undefined ? {} : { imatrix: await hashOfData([imatrix]) }) }
+      await describeOutput(flags.out, {
+        recipe: recipeOf({ model: named?.model ?? path, steps: [], format, ...given, seed: 0, facts: {}, sources }),
+        ...{ architecture: model.architecture, bytesBefore, bytesAfter },
+        ...{ parameters: sizeOfModel(model).parameters, generates: hasText(model), saysItIs: nameInConfig(model) },
+      })
+      const seconds = (Date.now() - started) / 1000
+      return { out: output.path, format, bytesBefore, bytesAfter, seconds, notes: output.notes(), ...defined({ growth }) }
+    }),
+  )

@@ -8,11 +8,13 @@ import { defined } from './defined.js'
 import { describeOutput, nameInConfig } from './describe-output.js'
 import { stepSources } from './provenance-command.js'
 import { recipeOf, type Recipe } from './recipe.js'
-import { hashOfData, hashOfModel } from './source-hashes.js'
+import { hashOfData } from './source-hashes.js'
 
 interface Run {
   readonly model: OpenedModel
   readonly path: string
+  /** Of the model, which has been taken while the run went on. */
+  readonly hash: Promise<string>
   /** With what a target stands for filled in. */
   readonly flags: CompressRequest
   readonly asked: CompressRequest
@@ -21,8 +23,11 @@ interface Run {
 }
 
 /** What was read, by what it was read for. */
-const sourcesOf = async (path: string, files: Readonly<Record<string, readonly string[]>>): Promise<Readonly<Record<string, string>>> => {
-  const sources: Record<string, string> = { model: await hashOfModel(path) }
+const sourcesOf = async (
+  model: Promise<string>,
+  files: Readonly<Record<string, readonly string[]>>,
+): Promise<Readonly<Record<string, string>>> => {
+  const sources: Record<string, string> = { model: await model }
   for (const [name, given] of Object.entries(files)) if (given.length > 0) sources[name] = await hashOfData(given)
   return sources
 }
@@ -32,7 +37,7 @@ const eachStep = (steps: readonly Step[]): readonly Step[] =>
   steps.flatMap(step => (step.kind === 'pass' && step.steps ? eachStep(step.steps) : [step]))
 
 /** The recipe of a run: what was asked for, so that a target chooses again. */
-const recipeOfRun = async ({ path, flags, asked, facts }: Run): Promise<Recipe> => {
+const recipeOfRun = async ({ path, hash, flags, asked, facts }: Run): Promise<Recipe> => {
   const { named = {}, calibrate, format, imatrix, seed, samples, length, shuffle } = flags
   const steps = named.steps ?? stepSources(eachStep(asked.steps))
   const { type, form, checkpointFormat, dtype, bits, cut } = asked
@@ -41,7 +46,7 @@ const recipeOfRun = async ({ path, flags, asked, facts }: Run): Promise<Recipe> 
     ...{ type, imatrix: typeof imatrix === 'string' ? imatrix : undefined, form, checkpointFormat, dtype, for: asked.for, bits, cut },
     ...{ calibrate: learned.length > 0 ? learned : undefined, samples, length, shuffle: shuffle || undefined },
   })
-  const sources = await sourcesOf(path, { calibrate, imatrix: typeof imatrix === 'string' ? [imatrix] : [] })
+  const sources = await sourcesOf(hash, { calibrate, imatrix: typeof imatrix === 'string' ? [imatrix] : [] })
   return recipeOf({ model: named.model ?? path, steps, format, ...options, seed, facts, sources })
 }
 

@@ -1,9 +1,9 @@
 import { locateModel } from '@tersor/models/open-model'
 import { CompressionError } from '@tersor/tensor'
 import { createHash } from 'node:crypto'
-import { createReadStream } from 'node:fs'
-import { readdir, stat } from 'node:fs/promises'
+import { readdir, readFile, stat } from 'node:fs/promises'
 import { join, relative } from 'node:path'
+import { hashOnThread, type Hashed } from './hash-thread.js'
 import { expandPaths } from './texts/files.js'
 
 /** What stands beside a model and says nothing of its numbers. */
@@ -17,14 +17,22 @@ const filesIn = async (folder: string): Promise<readonly string[]> => {
     .sort()
 }
 
-/** SHA-256 of files, with their names where they are several. */
-export const hashOf = async (files: readonly string[], folder?: string): Promise<string> => {
+/** Below it a thread takes longer to start than to hash. */
+const WORTH_A_THREAD = 2 ** 24
+
+const hashHere = async (files: readonly Hashed[]): Promise<string> => {
   const hash = createHash('sha256')
-  for (const file of files) {
-    if (folder !== undefined) hash.update(`${relative(folder, file).replaceAll('\\', '/')}\n`)
-    for await (const piece of createReadStream(file)) hash.update(piece as Buffer)
-  }
+  for (const { file, before = '' } of files) hash.update(before).update(await readFile(file))
   return hash.digest('hex')
+}
+
+/** SHA-256 of files, with their names where they are several. */
+export const hashOf = async (files: readonly string[], folder?: string, signal?: AbortSignal): Promise<string> => {
+  const named = (file: string): Hashed =>
+    folder === undefined ? { file } : { file, before: `${relative(folder, file).replaceAll('\\', '/')}\n` }
+  const sizes = await Promise.all(files.map(async file => (await stat(file)).size))
+  const isLarge = sizes.reduce((sum, size) => sum + size, 0) > WORTH_A_THREAD
+  return isLarge ? hashOnThread(files.map(named), signal) : hashHere(files.map(named))
 }
 
 const missing = (path: string, cause: unknown): CompressionError =>
@@ -42,9 +50,21 @@ const hashOfPath = async (path: string): Promise<string> => {
 }
 
 /** SHA-256 of a model: of a folder all that is in it, of a file those that hold its weights. Throws NOT_FOUND. */
-export const hashOfModel = async (path: string): Promise<string> => {
+export const hashOfModel = async (path: string, signal?: AbortSignal): Promise<string> => {
   const found = await stat(path).catch((cause: unknown) => Promise.reject(missing(path, cause)))
-  if (found.isDirectory()) return hashOf(await filesIn(path), path)
+  if (found.isDirectory()) return hashOf(await filesIn(path), path, signal)
   const { format, path: file } = await locateModel(path)
-  return hashOf((await format.weightFiles?.(file)) ?? [file])
+  return hashOf((await format.weightFiles?.(file)) ?? [file], undefined, signal)
+}
+
+/** Hashes a model while something else reads it, on another thread where it is large; hashing stops when the work ends. */
+export const whileHashed = async <T>(path: string, work: (hash: Promise<string>) => Promise<T>): Promise<T> => {
+  const done = new AbortController()
+  const hash = hashOfModel(path, done.signal)
+  hash.catch(() => undefined) // whoever waits for it is told; work that failed before has an error of its own
+  try {
+    return await work(hash)
+  } finally {
+    done.abort()
+  }
 }
