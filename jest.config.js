@@ -31,6 +31,7 @@ export default {
   testEnvironment: '<rootDir>/scripts/jest-environment.cjs',
   testEnvironmentOptions: { customExportConditions: ['@tersor/source', 'node', 'require', 'default'] },
   reporters: ['default', '<rootDir>/scripts/count-reporter.cjs'],
+  globalSetup: '<rootDir>/scripts/own-temporary-folder.cjs',
   setupFiles: ['<rootDir>/scripts/quiet-tfjs.cjs'],
   setupFilesAfterEnv: ['<rootDir>/scripts/equal-arrays.cjs'],
   maxWorkers: '100%', // one fewer than the cores by default, which on two cores leaves one idle

@@ -3,7 +3,7 @@
  * that differs from what is there.
  */
 import { Extractor, ExtractorConfig, ExtractorLogLevel } from '@microsoft/api-extractor'
-import { existsSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -28,7 +28,9 @@ const reportOf = (folder: string, name: string): string => {
   }
   const config = ExtractorConfig.prepare({ configObject, configObjectFullPath: undefined, packageJsonFullPath })
   Extractor.invoke(config, { localBuild: true, messageCallback: message => void (message.handled = true) })
-  const code = readFileSync(join(made, 'api.api.md'), 'utf8').match(/```ts\n([\s\S]*?)```/)![1]
+  const report = readFileSync(join(made, 'api.api.md'), 'utf8')
+  rmSync(made, { recursive: true })
+  const code = report.match(/```ts\n([\s\S]*?)```/)![1]
   return `# What ${name} promises\n\nMade by \`npm run api\` from the declarations.\n\n\`\`\`ts no-test\n${code.trim()}\n\`\`\`\n`
 }
 
