@@ -149,3 +149,9 @@ it.each([NaN, Infinity])('tells a weight that is %p, wherever it stands', async 
     message: `Weight 7 of "${name}" is NaN or infinite.\nRepair or replace the checkpoint: nothing computed from it would hold.`,
   })
 })
+
+it('refuses to turn heads whose values were sorted, and turns the stream of such a network', async () => {
+  const sorted = { ...(await picoLlama({ layers: 1, vocabulary: 64, seed: 5 })), sorted: { multiples: { sizes: 1 } } }
+  await expect(compress(sorted, hadamard())).rejects.toThrow(/values of heads that were sorted[^]*Put hadamard before uniql/)
+  await expect(compress(sorted, hadamard({ heads: false }))).resolves.toBeDefined()
+})

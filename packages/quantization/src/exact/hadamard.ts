@@ -33,6 +33,16 @@ const planHeads = ({ stages }: Model, changes: RotationPlan, { rng }: Context): 
   }
 }
 
+/** Values that were turned do not stand with the best first any more, and a file that says so would be cut badly. */
+const refuseSorted = ({ sorted }: Model): void => {
+  if (sorted?.multiples.sizes === undefined) return
+  throw new CompressionError(
+    'COMPOSITION',
+    'hadamard would turn values of heads that were sorted, and none of them would be the best any more.',
+    'Put hadamard before uniql, or pass heads=false.',
+  )
+}
+
 /**
  * Hadamard rotation: turns the residual stream and the values of each head so that no channel stands out; rounds nothing.
  * x' = x · Q, W_in' = W_in · diag(norm) · Q, W_out' = Qᵀ · W_out, Q = diag(±1) · H / √n with signs from the seed; norms keep weights of 1.
@@ -58,6 +68,7 @@ export const hadamard = definePass({
     residual || heads ? undefined : ['with neither residual nor heads it does nothing.', 'Leave one of them true.'],
   run: async (model, context, { residual, heads }) => {
     refuseActivationGrids('hadamard', model)
+    if (heads) refuseSorted(model)
     const changes: RotationPlan = new Map()
     const { rng, signal } = context
     if (residual && model.residual)
