@@ -36,11 +36,11 @@ export const runCompression = (
   path: string,
   given: CompressRequest,
   hearing: Hearing,
-): Promise<CompressionResult & { readonly verification?: Verification }> =>
-  withModel(terminal, { ...given, path }, (model, engine) => {
-    const work = (hash?: Promise<string>) => compressOpened(terminal, { model, engine, path, hash }, given, hearing)
-    return given.described === false ? work() : whileHashed(path, work)
-  })
+): Promise<CompressionResult & { readonly verification?: Verification }> => {
+  const work = (hash?: Promise<string>) =>
+    withModel(terminal, { ...given, path }, (model, engine) => compressOpened(terminal, { model, engine, path, hash }, given, hearing))
+  return given.described === false ? work() : whileHashed(path, work)
+}
 
 interface Source {
   readonly model: OpenedModel

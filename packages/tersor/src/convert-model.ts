@@ -45,8 +45,8 @@ export const convertModel = (
   flags: ConvertRequest,
   { signal, onAdvance }: { readonly signal: AbortSignal; readonly onAdvance: (done: number, of: number, label: string) => void },
 ): Promise<Converted> =>
-  withModel(terminal, { ...flags, path }, model =>
-    whileHashed(path, async hash => {
+  whileHashed(path, hash =>
+    withModel(terminal, { ...flags, path }, async model => {
       const started = Date.now()
       noteMemory(terminal, model, {})
       const output = await openDirectOutput(model, path, flags)
