@@ -104,6 +104,36 @@ export const writeFully = async (file: OpenFile, bytes: Uint8Array, position: nu
   }
 }
 
+/** Bytes after which the disk is asked to begin. */
+const SYNC_AFTER_BYTES = 64 << 20
+
+/** A file that goes to the disk while more of it is written: at the end there is less to wait for. Errors of the disk are told at the end. */
+export const syncedAlong = (file: OpenFile): OpenFile => {
+  let unsynced = 0
+  let syncing: Promise<unknown> = Promise.resolve()
+  return {
+    read: (...place) => file.read(...place),
+    write: async (...place) => {
+      const written = await file.write(...place)
+      unsynced += written.bytesWritten
+      if (unsynced >= SYNC_AFTER_BYTES) {
+        unsynced = 0
+        syncing = syncing.then(() => file.sync?.()).catch(() => {})
+      }
+      return written
+    },
+    stat: () => file.stat(),
+    sync: async () => {
+      await syncing
+      await file.sync?.()
+    },
+    close: async () => {
+      await syncing
+      await file.close()
+    },
+  }
+}
+
 /** Bytes that are copied at once: they stay in the caches between reading and writing. */
 const PIECE_BYTES = 2 << 20
 

@@ -8,7 +8,7 @@ import {
   type ParameterSink,
   type ParameterStore,
 } from '@tersor/tensor'
-import { within, writeFully } from '../files/file-system.js'
+import { syncedAlong, within, writeFully } from '../files/file-system.js'
 import type { Json } from '../files/json-text.js'
 import { MARK, MARK_VALUE } from '../files/mark.js'
 import { fileSink, type Unfinished } from '../files/output.js'
@@ -126,7 +126,7 @@ const join = async ({ fs, folder }: Unfinished, header: Uint8Array, data: Tensor
     return within(folder, 'data')
   }
   const path = within(folder, 'model.gguf')
-  const file = await fs.open(path, 'wx+')
+  const file = syncedAlong(await fs.open(path, 'wx+'))
   try {
     await writeFully(file, header, 0)
     await data.copyTo(file, header.byteLength)
@@ -191,7 +191,7 @@ export const ggufSink = (path: string, options: GgufSinkOptions): GgufSink => {
       const rows = infos?.find(({ name }) => name === EMBEDDINGS)?.shape[0]
       return infos ? encodeGgufHeader(metadataFor(rows), infos).byteLength : 0
     }
-    const data = tensorData(() => fs.open(within(folder, 'data'), 'wx+'), expertCount(config), headerLength)
+    const data = tensorData(async () => syncedAlong(await fs.open(within(folder, 'data'), 'wx+')), expertCount(config), headerLength)
     return {
       write: async (name, parameter) => {
         if (isDerived(name, options)) return

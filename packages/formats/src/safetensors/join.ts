@@ -1,4 +1,4 @@
-import { copyPieces, nameOf, type FileSystem, type OpenFile } from '../files/file-system.js'
+import { copyPieces, type FileSystem, nameOf, type OpenFile, syncedAlong } from '../files/file-system.js'
 import { MARK, MARK_VALUE } from '../files/mark.js'
 import { encodeHeader } from './header.js'
 
@@ -48,7 +48,7 @@ export const writeTensors = async (
     return [name, { dtype, shape, data_offsets: [begin, begin + bytes] }] as const
   })
   const header = encodeHeader({ __metadata__: metadata, ...Object.fromEntries(entries) })
-  const file = await fs.open(path, 'wx+')
+  const file = syncedAlong(await fs.open(path, 'wx+'))
   try {
     const write = copyPieces(file, onBytes)
     await write({ bytes: header.byteLength, read: async (at, length) => header.subarray(at, at + length) }, 0)
