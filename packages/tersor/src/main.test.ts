@@ -540,7 +540,7 @@ describe('other formats', () => {
     process.env.TERSOR_ENGINE = 'ort'
     expect(verification).toMatchObject({
       readBack: true,
-      why: expect.stringContaining('no runtime besides Tersor'),
+      why: expect.stringContaining('without trees of Tersor'),
       largest: 0,
       tokens: 31,
     })

@@ -69,7 +69,7 @@ describe('language models', () => {
     [
       'huggingface',
       (path: string) => huggingFaceSink(path, { config: pico.rawConfig }),
-      'no runtime besides Tersor reads its trees in Hugging Face folders',
+      'transformers, which reads Hugging Face folders without trees of Tersor, does not run in Node',
     ],
     [
       'gptq',

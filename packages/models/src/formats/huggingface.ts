@@ -3,7 +3,7 @@ import type { RawConfig } from '../networks/raw-config.js'
 import { fileSystem, type Format } from './format.js'
 
 /** What a loader of trees would be. */
-const NO_RUNTIME = 'no runtime besides Tersor reads its trees in Hugging Face folders'
+const NO_RUNTIME = 'transformers, which reads Hugging Face folders without trees of Tersor, does not run in Node'
 
 /** A Hugging Face folder; a file of weights with its description beside it is read too. */
 export const huggingFaceFormat: Format = {
