@@ -2,7 +2,7 @@
  * `npm run claims [-- NAME …] [--rows TEXT] [--more]`: every claim in turn, or those named, each in its own process; those whose data is
  * missing are skipped with a message. `--rows` is for `roundings`, `training`, `kv-cache`, `stored-caches`, `gradients` and `structured`: only
  * rows whose names hold the text, or begin so, are measured anew; `training/lsq` is short for `training --rows lsq`. `--more`, for all of these
- * but `roundings`, measures only the seeds that a row was not measured with.
+ * but `roundings`, measures only the sides and seeds that a row lacks.
  */
 import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'

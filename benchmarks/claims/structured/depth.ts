@@ -112,6 +112,9 @@ const scratch = (name: string, step: Step): Side => ({
 })
 
 const WIDTH = minitron({ stream: KEEP, neurons: 1 })
+/** What leaves as many parameters as nine blocks do. */
+const WIDTH_AS_MANY = minitron({ stream: 0.8, neurons: 1 })
+const NEURONS_AS_MANY = minitron({ neurons: 0.66 })
 const DEPTH = minitron({ depth: KEEP, neurons: 1 })
 
 const widths: Claim = {
@@ -123,6 +126,8 @@ const widths: Claim = {
     left('width, not distilled', () => cut(WIDTH)),
     left('depth, not distilled', () => cut(DEPTH)),
     distilled('width', WIDTH),
+    distilled('width, as many parameters', WIDTH_AS_MANY),
+    distilled('neurons, as many parameters', NEURONS_AS_MANY),
     distilled('depth', DEPTH),
     scratch('from the start', WIDTH),
   ],

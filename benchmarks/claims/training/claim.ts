@@ -103,7 +103,7 @@ const verdictOf = (measured: SidesOf, claim: Claim, order: Order): string => {
 
 /**
  * Measures every side with one seed, and with two more where an order is close; gives the row behind each seed. A row that was measured
- * `before` goes on with the seeds that it lacks.
+ * `before` goes on with the sides and the seeds that it lacks.
  */
 export async function* measure(claim: Claim, facts: Pick<Measured, 'load' | 'date'>, before?: Measured): AsyncGenerator<Measured> {
   const started = performance.now()
@@ -115,28 +115,36 @@ export async function* measure(claim: Claim, facts: Pick<Measured, 'load' | 'dat
     ])
   const found = sides.map(({ name }) => ({ name, figures: Object.fromEntries(figuresOf(name)) }))
   const seeds = [...(before?.seeds ?? [])]
+  /** Whether a side has been measured with the seed at this place of theirs. */
+  const isDone = (i: number, place: number): boolean => {
+    const [values = []] = Object.values(found[i].figures)
+    return values.length > (sides[i].fixed ? 0 : place)
+  }
+  const isWhole = (seed: number): boolean => seeds.includes(seed) && sides.every((_, i) => isDone(i, seeds.indexOf(seed)))
   const run = async (seed: number): Promise<void> => {
-    for (const [i, { name, measure, fixed = false }] of sides.entries()) {
-      if (fixed && seeds.length > 0) continue
+    const place = seeds.includes(seed) ? seeds.indexOf(seed) : seeds.length
+    for (const [i, { name, measure }] of sides.entries()) {
+      if (isDone(i, place)) continue
       const from = performance.now()
       const figures = await measure(seed)
       for (const [figure, value] of Object.entries(figures)) (found[i].figures[figure] ??= []).push(value)
       const told = Object.entries(figures).map(([figure, value]) => `${figure} ${shown(value, claim.figures[figure].digits)}`)
       console.log(`  ${name}, seed ${seed}: ${told.join(', ')} (${((performance.now() - from) / 1000).toFixed(0)} s)`)
     }
-    seeds.push(seed)
+    if (place === seeds.length) seeds.push(seed)
   }
   const row = (): Measured => ({
     ...{ name: claim.name, says: claim.says, seeds: [...seeds], sides: found, ...facts },
     verdicts: claim.orders.map(order => verdictOf({ sides: found }, claim, order)),
     minutes: (before?.minutes ?? 0) + (performance.now() - started) / 60_000,
   })
-  if (!seeds.includes(FIRST_SEED)) {
-    await run(FIRST_SEED)
+  for (const seed of new Set([FIRST_SEED, ...seeds])) {
+    if (isWhole(seed)) continue
+    await run(seed)
     yield row()
   }
   if (!isClose({ sides: found }, claim)) return
-  for (const seed of MORE_SEEDS.filter(each => !seeds.includes(each))) {
+  for (const seed of MORE_SEEDS.filter(each => !isWhole(each))) {
     await run(seed)
     yield row()
   }

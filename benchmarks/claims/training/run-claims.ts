@@ -39,7 +39,7 @@ const keep = async (table: string, claims: readonly Claim[], engine: string, row
 
 /**
  * Measures the claims of a table whose names begin as `--rows` says, but for those that are asked for by name alone; with `--more`, only
- * the seeds that their rows lack.
+ * the sides and seeds that their rows lack.
  */
 export const runClaims = async (table: string, claims: readonly Claim[]): Promise<void> => {
   const { rows: chosen = '', more = false } = parseArgs({ options: { rows: { type: 'string' }, more: { type: 'boolean' } } }).values
