@@ -17,11 +17,12 @@ import { inputsOfBatch } from '@tersor/models/graph-batch'
 import { CompressionError } from '@tersor/tensor'
 import type { GraphModel, GraphTensors, GraphValue } from '@tersor/models/graph-model'
 import { withUsualInputs } from './model/inputs.js'
-import { couplingsOf } from './couplings/couplings.js'
+import { couplingsOf } from '@tersor/models/internal/imported/couplings/couplings-of'
+import { newShapes } from '@tersor/models/internal/imported/couplings/cut-extents'
 import { tensorTypeOf } from './file/model.js'
 import { takenAsAny } from './file/takes-any.js'
 import { labelGraph } from './couplings/label-graph.js'
-import { newShapes, resizeGraph } from './couplings/resize.js'
+import { resizeGraph } from './couplings/resize.js'
 import { graphSessions, openRuntime, stopped, type Runtime } from './model/session.js'
 import { sitesOfGraph, type GraphSite } from './model/sites.js'
 import { feed, fetched, isFed } from './model/values.js'
@@ -143,7 +144,7 @@ const remakeOf =
       graphModel(
         resizeGraph(
           onnx,
-          newShapes(onnx, name => params.info(name).shape),
+          newShapes(onnx.params, name => params.info(name).shape),
           params,
         ),
         runtime,

@@ -1,66 +1,16 @@
 import { clone } from '@bufbuild/protobuf'
-import { CompressionError, fromIntegers, type Shape } from '@tersor/tensor'
-import type { Coupling, Member } from '@tersor/core'
+import { freeName } from '@tersor/formats/internal/files/free-name'
+import type { Axes } from '@tersor/models/internal/imported/couplings/axes'
+import { couplingsOf } from '@tersor/models/internal/imported/couplings/couplings-of'
+import { countCut, extentOf, isCut, type Count, type NewShapes } from '@tersor/models/internal/imported/couplings/cut-extents'
+import type { Labels } from '@tersor/models/internal/imported/couplings/label-nodes'
+import { fromIntegers, type Shape } from '@tersor/tensor'
 import { tensorHeader } from '../file/build.js'
-import { freeName } from '../file/free-name.js'
 import { tensorTypeOf } from '../file/model.js'
 import type { Onnx } from '../file/open.js'
 import { ModelProtoSchema, type GraphProto, type NodeProto } from '../file/schema/onnx-ml_pb.js'
 import { tensorOf, type OnnxTensor } from '../file/tensors.js'
-import { lengthOf, rootOf, type Axes, type Axis, type Units } from './axes.js'
-import { couplingsOf, type GraphCouplings } from './couplings.js'
-import { labelGraph, type Labels } from './label-graph.js'
-
-/** Shapes that weights of a graph came to have, by their names. */
-export type NewShapes = ReadonlyMap<string, Shape>
-
-/** How long a run or an axis is with the units that stayed. */
-type Count = (units: Units) => number
-
-const extentOf = ({ extent, runs }: Axis, count: Count): number | undefined =>
-  runs.length === 0 ? extent : runs.reduce((sum, run) => sum + lengthOf(run, count), 0)
-
-/** Whether some of the units of an axis went. */
-const isCut = (axis: Axis, count: Count): boolean => axis.runs.length > 0 && extentOf(axis, count) !== axis.extent
-
-/** How many units of a coupling stayed, told by a weight on an axis of which it stands alone; all of them where none tells. */
-const countOf = ({ members, units }: Coupling, all: readonly Member[], before: Onnx['params'], after: NewShapes): number => {
-  const isAlone = (parameter: string, axis: number): boolean =>
-    all.filter(member => member.parameter === parameter && member.axis === axis).length === 1
-  const span = members.find(({ parameter, axis }) => after.has(parameter) && isAlone(parameter, axis))
-  if (!span) return units
-  const { parameter, axis, size = 1, repeats = 1 } = span
-  const gone = before.info(parameter).shape[axis] - after.get(parameter)![axis]
-  return units - gone / (size * repeats)
-}
-
-const counting = ({ couplings, unitsOf }: GraphCouplings, { params }: Onnx, shapes: NewShapes): Count => {
-  const all = couplings.flatMap(({ members }) => members)
-  const counts = new Map(couplings.map(coupling => [coupling, countOf(coupling, all, params, shapes)]))
-  return units => {
-    const coupling = unitsOf.get(rootOf(units))
-    return coupling ? counts.get(coupling)! : units.count
-  }
-}
-
-/** Every weight has the extents that the units which stayed give it. */
-const checkShapes = ({ weights: { bound } }: Labels, { params }: Onnx, shapes: NewShapes, count: Count): void => {
-  for (const name of new Set([...bound.keys(), ...shapes.keys()])) {
-    const before = params.info(name).shape
-    const shape = shapes.get(name) ?? before
-    const expected = before.map((extent, axis) => {
-      const to = bound.get(name)?.get(axis)?.axis
-      return to && to.runs.length > 0 ? extentOf(to, count) : extent
-    })
-    if (expected.length === shape.length && expected.every((extent, axis) => extent === shape[axis])) continue
-    throw new CompressionError(
-      'BAD_DATA',
-      `"${name}" has the shape [${shape.join(', ')}], and the graph takes [${expected.join(', ')}].`,
-      'Cut all weights of a coupling together: shrink does.',
-      { name, shape, expected },
-    )
-  }
-}
+import { labelGraph } from './label-graph.js'
 
 /** Rewrites what a node says of extents that changed; `constant` stores numbers and gives their name. */
 type Rewrite = (node: NodeProto, of: Rewriting) => void
@@ -116,8 +66,7 @@ const resized = (tensor: OnnxTensor, shape: Shape | undefined): OnnxTensor => {
 export const resizeGraph = (onnx: Onnx, shapes: NewShapes, params: Onnx['params'] = onnx.params): Onnx => {
   if (shapes.size === 0) return Object.freeze({ ...onnx, params })
   const labels = labelGraph(onnx)
-  const count = counting(couplingsOf(labels), onnx, shapes)
-  checkShapes(labels, onnx, shapes, count)
+  const count = countCut(labels, couplingsOf(labels), name => onnx.params.info(name).shape, shapes)
   const model = clone(ModelProtoSchema, onnx.model)
   const graph = model.graph!
   const taken = new Set([...labels.values.keys(), ...onnx.tensors.map(({ name }) => name)])
@@ -137,12 +86,3 @@ export const resizeGraph = (onnx: Onnx, shapes: NewShapes, params: Onnx['params'
   graph.initializer = tensors.map(({ proto }) => proto)
   return Object.freeze({ ...onnx, model, graph, tensors, params })
 }
-
-/** Weights of a store that have other shapes than those of the graph. */
-export const newShapes = ({ params }: Onnx, shapeOf: (name: string) => Shape | undefined): NewShapes =>
-  new Map(
-    params.names().flatMap(name => {
-      const [before, after] = [params.info(name).shape, shapeOf(name)]
-      return after && after.join() !== before.join() ? [[name, after] as const] : []
-    }),
-  )

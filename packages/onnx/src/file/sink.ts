@@ -3,7 +3,8 @@ import type { Provenance } from '@tersor/core'
 import { CompressionError, type ParameterSink, type ParameterStore } from '@tersor/tensor'
 import { exists, nameOf, within } from '@tersor/formats/internal/files/file-system'
 import { fileSink, type FileWriter, type SinkOptions, type Unfinished } from '@tersor/formats/internal/files/output'
-import { newShapes, resizeGraph } from '../couplings/resize.js'
+import { newShapes } from '@tersor/models/internal/imported/couplings/cut-extents'
+import { resizeGraph } from '../couplings/resize.js'
 import { graphBuilder, MICROSOFT } from './build.js'
 import { refusal } from './forms/refusal.js'
 import { ONNX_FORMS } from './forms/store.js'
@@ -117,7 +118,7 @@ const graphWriter = (
       if (refused.length > 0) throw refusal(refused, 'Or leave them out with only.')
       const cut = resizeGraph(
         source,
-        newShapes(source, name => weights.shapes.get(name)),
+        newShapes(source.params, name => weights.shapes.get(name)),
       )
       const model = clone(ModelProtoSchema, cut.model)
       const graph = model.graph!

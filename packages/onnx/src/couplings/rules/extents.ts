@@ -1,6 +1,6 @@
 import { numberOf, numbersOf } from '../../file/attributes.js'
 import type { NodeProto } from '../../file/schema/onnx-ml_pb.js'
-import { placeOf, type Extent } from '../axes.js'
+import { placeOf, type Extent } from '@tersor/models/internal/imported/couplings/axes'
 import type { Scope } from '../scope.js'
 
 /** How an operator moves extents; undefined where it does anything else with them. */

@@ -1,5 +1,5 @@
 import { numberOf, numbersOf } from '../../file/attributes.js'
-import { placeOf, plain, protect, type Axes } from '../axes.js'
+import { placeOf, plain, protect, type Axes } from '@tersor/models/internal/imported/couplings/axes'
 import type { Rule, Scope } from '../scope.js'
 
 const UNKNOWN = 'its input has no known axes'

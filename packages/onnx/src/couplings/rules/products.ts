@@ -1,7 +1,7 @@
 import { numberOf } from '../../file/attributes.js'
-import { plain, plainAxes, protect, type Axes, type Axis } from '../axes.js'
+import { plain, plainAxes, protect, type Axes, type Axis } from '@tersor/models/internal/imported/couplings/axes'
+import { broadcast } from '@tersor/models/internal/imported/couplings/meet'
 import type { Rule, Scope } from '../scope.js'
-import { broadcast } from './elementwise.js'
 
 /** A bias of a product: units that its last axis makes. */
 export const addBias = (scope: Scope, bias: string | undefined, to: Axis): void => {

@@ -1,7 +1,7 @@
 import type { Coupling, Member, WholeUnits } from '@tersor/core'
-import { freeName } from '../file/free-name.js'
+import { freeName } from '@tersor/formats/internal/files/free-name'
 import { lengthOf, rootOf, type Units } from './axes.js'
-import type { Labels } from './label-graph.js'
+import type { Labels } from './label-nodes.js'
 
 /** The couplings of a graph, the units that each of them is, and what stays whole. */
 export interface GraphCouplings {
