@@ -1,7 +1,9 @@
-import type { Coupling, Member, WholeUnits } from '@tersor/core'
+import type { Coupling, Member, Rescaling, WholeUnits } from '@tersor/core'
 import { freeName } from '@tersor/formats/internal/files/free-name'
-import { lengthOf, rootOf, type Units } from './axes.js'
+import { factorsOf } from './factors.js'
 import type { Labels } from './label-nodes.js'
+import { placesOf, type Place } from './members-of.js'
+import { leavesOf, protect, unitsOn, type Units } from './units.js'
 
 /** The couplings of a graph, the units that each of them is, and what stays whole. */
 export interface GraphCouplings {
@@ -10,56 +12,93 @@ export interface GraphCouplings {
   readonly whole: readonly WholeUnits[]
 }
 
-/** A run among others of its axis as a span; what is usual is left out. */
-const spanOf = (start: number, size: number, repeats: number) => ({
+/** Where units stand as a span; what is usual is left out. */
+const memberOf = ({ parameter, axis, role, span: { start, size, repeats } }: Place, isRepeated: boolean): Member => ({
+  ...{ parameter, axis, role },
   ...(start > 0 ? { start } : {}),
   ...(size > 1 ? { size } : {}),
-  ...(repeats > 1 ? { repeats } : {}),
+  ...(repeats > 1 && isRepeated ? { repeats } : {}),
 })
 
 /** In which order a coupling lists its members. */
 const ROLES: readonly Member['role'][] = ['writes', 'carries', 'reads']
 
-/** Where units stand on weights, by their roots. */
-const membersOf = ({ weights: { bound } }: Labels): ReadonlyMap<Units, readonly Member[]> => {
-  const members = new Map<Units, Member[]>()
-  for (const [parameter, axes] of bound)
-    for (const [axis, { axis: to, role }] of axes) {
-      let start = 0
-      for (const run of to.runs) {
-        const root = run.units && rootOf(run.units)
-        if (root) members.set(root, [...(members.get(root) ?? []), { parameter, axis, role, ...spanOf(start, run.size, run.repeats) }])
-        start += lengthOf(run)
-      }
-    }
-  return members
+/** What root-mean-square norms over a narrower stream multiply by, by the units that these run over; others stay whole. */
+const rescaledOf = ({ norms = [] }: Labels): ReadonlyMap<Units, readonly Rescaling[]> => {
+  const all = new Map<Units, Rescaling[]>()
+  for (const { axis, weight } of norms) {
+    const [{ units, extent } = { units: undefined, extent: 0 }, ...others] = factorsOf(axis)
+    if (!units || others.length > 0) protect(axis, 'a norm runs over them with others')
+    else all.set(units, [...(all.get(units) ?? []), { parameter: weight, axis: 0, count: extent!, power: -1 / 2 }])
+  }
+  return all
+}
+
+/** Weights that make what they read: those of a stream may, such as a table that is the head too. */
+const keepLoops = ({ weights: { bound } }: Labels, streams: ReadonlyMap<Units, unknown>): void => {
+  for (const [weight, axes] of bound)
+    for (const { axis, isLoop } of axes.values())
+      if (isLoop && !unitsOn(axis).every(units => streams.has(units))) protect(axis, `"${weight}" makes and reads them`)
+}
+
+/** The units that others stand within wherever they stand, each with as many of its own; undefined where they stand otherwise somewhere. */
+const outerOf = (places: readonly Place[]): Units | undefined => {
+  const [{ within }] = places
+  const { repeats = 1 } = places[0].span
+  const isSame = within && places.every(each => each.within === within && each.span.size > 1 && each.span.repeats === repeats)
+  return isSame && repeats === within.count ? within : undefined
+}
+
+interface Found {
+  readonly labels: Labels
+  readonly places: ReadonlyMap<Units, readonly Place[]>
+  readonly streams: ReadonlyMap<Units, readonly Rescaling[]>
+  readonly unitsOf: Map<Units, Coupling>
+}
+
+const couplingOf = (units: Units, weight: string, names: Set<string>, { labels, places, streams, unitsOf }: Found): Coupling => {
+  const own = places.get(units)!
+  const outer = outerOf(own)
+  const rescaled = streams.get(units)
+  const groups = outer && { count: outer.count, coupling: unitsOf.get(outer) }
+  const usual = labels.weights.shapeOf(weight)!.length > 2 ? 'channels' : 'neurons'
+  const kind = rescaled ? 'stream' : outer?.heads ? 'queries' : units.heads ? 'heads' : usual
+  const name = freeName(`${weight}.${kind}`, names)
+  names.add(name)
+  const members = ROLES.flatMap(role => own.filter(place => place.role === role)).map(place => memberOf(place, !groups))
+  return {
+    ...{ name, kind, units: units.count * (groups?.count ?? 1), members },
+    ...(groups ? { perGroup: units.count, ...(groups.coupling ? { within: groups.coupling.name } : {}) } : {}),
+    ...(rescaled ? { rescaled } : {}),
+  }
 }
 
 /** What the labels of a graph say: couplings, in the order in which their units are made, named by the first weight that makes them. */
 export const couplingsOf = (labels: Labels): GraphCouplings => {
   const { weights } = labels
-  const members = membersOf(labels)
-  const makers = new Map<Units, string>()
-  for (const { units, weight } of weights.units) if (!makers.has(rootOf(units))) makers.set(rootOf(units), weight)
+  const streams = rescaledOf(labels)
+  keepLoops(labels, streams)
+  const places = placesOf(weights)
   const couplings: Coupling[] = []
   const unitsOf = new Map<Units, Coupling>()
   const whole: WholeUnits[] = []
   const names = new Set<string>()
-  for (const [units, weight] of makers) {
-    const all = members.get(units) ?? []
-    const isRead = all.some(({ role }) => role === 'reads')
-    const reason = units.reason ?? (isRead ? undefined : 'no weight reads them')
-    if (reason !== undefined) {
-      whole.push({ weight, units: units.count, reason })
-      continue
+  const seen = new Set<Units>()
+  const reasonOf = (units: Units): string | undefined => {
+    const isRead = (places.get(units) ?? []).some(({ role }) => role === 'reads') || (streams.has(units) && places.has(units))
+    return units.reason ?? (isRead ? undefined : 'no weight reads them')
+  }
+  for (const { units: made, weight } of weights.units) {
+    const leaves = leavesOf(made).filter(({ count }) => count > 1)
+    const own = leaves.filter(each => !seen.has(each))
+    leaves.forEach(each => seen.add(each))
+    for (const units of own.filter(each => reasonOf(each) === undefined)) {
+      const coupling = couplingOf(units, weight, names, { labels, places, streams, unitsOf })
+      couplings.push(coupling)
+      unitsOf.set(units, coupling)
     }
-    const kind = weights.shapeOf(weight)!.length > 2 ? 'channels' : 'neurons'
-    const name = freeName(`${weight}.${kind}`, names)
-    names.add(name)
-    const sorted = ROLES.flatMap(role => all.filter(member => member.role === role))
-    const coupling: Coupling = { name, kind, units: units.count, members: sorted }
-    couplings.push(coupling)
-    unitsOf.set(units, coupling)
+    if (own.length > 0 && leaves.every(each => reasonOf(each) !== undefined))
+      whole.push({ weight, units: made.count, reason: reasonOf(leaves[0])! })
   }
   return { couplings, unitsOf, whole }
 }

@@ -1,6 +1,6 @@
-import type { Coupling, Member } from '@tersor/core'
 import { CompressionError, type ParameterStore, type Shape } from '@tersor/tensor'
-import { lengthOf, rootOf, type Axis, type Units } from './axes.js'
+import { hasUnits, lengthOf, rootOf, unitsOn, type Axis, type Units } from './axes.js'
+import { productOf } from './factors.js'
 import type { GraphCouplings } from './couplings-of.js'
 import type { Labels } from './label-nodes.js'
 
@@ -13,30 +13,45 @@ export type ShapeBefore = (name: string) => Shape
 /** How long a run or an axis is with the units that stayed. */
 export type Count = (units: Units) => number
 
-export const extentOf = ({ extent, runs }: Axis, count: Count): number | undefined =>
-  runs.length === 0 ? extent : runs.reduce((sum, run) => sum + lengthOf(run, count), 0)
-
-/** Whether some of the units of an axis went. */
-export const isCut = (axis: Axis, count: Count): boolean => axis.runs.length > 0 && extentOf(axis, count) !== axis.extent
-
-/** How many units of a coupling stayed, told by a weight on an axis of which it stands alone; all of them where none tells. */
-const countOf = ({ members, units }: Coupling, all: readonly Member[], before: ShapeBefore, after: NewShapes): number => {
-  const isAlone = (parameter: string, axis: number): boolean =>
-    all.filter(member => member.parameter === parameter && member.axis === axis).length === 1
-  const span = members.find(({ parameter, axis }) => after.has(parameter) && isAlone(parameter, axis))
-  if (!span) return units
-  const { parameter, axis, size = 1, repeats = 1 } = span
-  const gone = before(parameter)[axis] - after.get(parameter)![axis]
-  return units - gone / (size * repeats)
+export const extentOf = ({ extent, runs, parts }: Axis, count: Count): number | undefined => {
+  if (parts) return productOf(parts.map(each => ({ extent: extentOf(each, count) })))
+  return runs.length === 0 ? extent : runs.reduce((sum, run) => sum + lengthOf(run, count), 0)
 }
 
-const counting = ({ couplings, unitsOf }: GraphCouplings, before: ShapeBefore, shapes: NewShapes): Count => {
-  const all = couplings.flatMap(({ members }) => members)
-  const counts = new Map(couplings.map(coupling => [coupling, countOf(coupling, all, before, shapes)]))
-  return units => {
-    const coupling = unitsOf.get(rootOf(units))
-    return coupling ? counts.get(coupling)! : units.count
+/** Whether some of the units of an axis went. */
+export const isCut = (axis: Axis, count: Count): boolean =>
+  axis.parts ? axis.parts.some(each => isCut(each, count)) : axis.runs.length > 0 && extentOf(axis, count) !== axis.extent
+
+/** How many of some units stayed, where they alone are not known of an axis that is so long now; undefined where others are not either. */
+const solved = (
+  axis: Axis,
+  extent: number,
+  known: ReadonlyMap<Units, number>,
+  open: ReadonlySet<Units>,
+): readonly [Units, number] | undefined => {
+  const asked = [...new Set(unitsOn(axis).filter(units => open.has(units) && !known.has(units)))]
+  if (asked.length !== 1) return undefined
+  const [units] = asked
+  const lengthWith = (count: number): number => extentOf(axis, each => (each === units ? count : (known.get(each) ?? each.count)))!
+  const each = lengthWith(2) - lengthWith(1)
+  return each > 0 ? [units, 1 + (extent - lengthWith(1)) / each] : undefined
+}
+
+/** How many units of each coupling stayed, told by the weights, one after the other: heads by keys, queries by heads and queries. */
+const counting = ({ weights: { bound } }: Labels, { unitsOf }: GraphCouplings, before: ShapeBefore, shapes: NewShapes): Count => {
+  const open = new Set(unitsOf.keys())
+  const known = new Map<Units, number>()
+  const axes = [...bound].flatMap(([name, each]) =>
+    [...each].map(([axis, { axis: to }]) => ({ to, extent: (shapes.get(name) ?? before(name))[axis] })),
+  )
+  for (let found = -1; found !== known.size;) {
+    found = known.size
+    for (const { to, extent } of axes) {
+      const told = solved(to, extent, known, open)
+      if (told) known.set(...told)
+    }
   }
+  return units => known.get(rootOf(units)) ?? units.count
 }
 
 /** Every weight has the extents that the units which stayed give it. */
@@ -45,7 +60,7 @@ const checkShapes = ({ weights: { bound } }: Labels, before: ShapeBefore, shapes
     const shape = shapes.get(name) ?? before(name)
     const expected = before(name).map((extent, axis) => {
       const to = bound.get(name)?.get(axis)?.axis
-      return to && to.runs.length > 0 ? extentOf(to, count) : extent
+      return to && hasUnits(to) ? extentOf(to, count) : extent
     })
     if (expected.length === shape.length && expected.every((extent, axis) => extent === shape[axis])) continue
     throw new CompressionError(
@@ -59,7 +74,7 @@ const checkShapes = ({ weights: { bound } }: Labels, before: ShapeBefore, shapes
 
 /** How many units of a graph stayed, told by the shapes of weights that were cut. Throws BAD_DATA for shapes that no choice of units gives. */
 export const countCut = (labels: Labels, couplings: GraphCouplings, before: ShapeBefore, shapes: NewShapes): Count => {
-  const count = counting(couplings, before, shapes)
+  const count = counting(labels, couplings, before, shapes)
   checkShapes(labels, before, shapes, count)
   return count
 }

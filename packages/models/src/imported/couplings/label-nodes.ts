@@ -1,4 +1,4 @@
-import { protect, type Axes, type Extent } from './axes.js'
+import { protect, type Axes, type Axis, type Extent } from './axes.js'
 import type { LabelScope, WeightLabels } from './weight-labels.js'
 
 /** What stands on the axes of a graph's values and weights. */
@@ -6,6 +6,10 @@ export interface Labels {
   readonly weights: WeightLabels
   readonly values: ReadonlyMap<string, Axes | undefined>
   readonly numbers: LabelScope['numbers']
+  /** Of values that were computed from shapes, what they hold. */
+  readonly extents: ReadonlyMap<string, readonly Extent[]>
+  /** Root-mean-square norms, each with the axis that it runs over and the weight that multiplies what it gives. */
+  readonly norms?: readonly { readonly axis: Axis; readonly weight: string }[]
 }
 
 /** A node of a graph of any format, in names of values, and the rules of its operator. */
@@ -30,6 +34,8 @@ export interface LabelledGraph<S extends LabelScope> {
   readonly weights: WeightLabels
   readonly numbers: LabelScope['numbers']
   readonly outputs: readonly string[]
+  /** Of outputs that come in again, the axis along which units may go: the heads of keys and values. */
+  readonly returned?: ReadonlyMap<string, number>
   /** What rules of the format see. */
   readonly scope: (shared: LabelScope) => S
 }
@@ -85,6 +91,11 @@ export const labelNodes = <S extends LabelScope>(graph: LabelledGraph<S>): Label
     for (const name of [...(typeof made === 'string' ? inputs : []), ...inner]) keep(name, reason)
     outputs.forEach((name, i) => values.set(name, typeof made === 'string' ? undefined : made[i]))
   }
-  for (const name of graph.outputs) keep(name, 'they are what the graph gives')
-  return { weights, values, numbers }
+  for (const name of graph.outputs) {
+    const reason = 'they are what the graph gives'
+    const free = graph.returned?.get(name)
+    if (free === undefined) keep(name, reason)
+    else values.get(name)?.forEach((axis, i) => i !== free && protect(axis, reason))
+  }
+  return { weights, values, numbers, extents }
 }

@@ -1,5 +1,5 @@
 import type { Member } from '@tersor/core'
-import { join, plain, protect, type Axes, type Axis, type Extent, type Units } from './axes.js'
+import { axisOfUnits, hasUnits, join, plain, protect, type Axes, type Axis, type Extent, type Units } from './axes.js'
 
 export type Role = Member['role']
 
@@ -7,6 +7,8 @@ export type Role = Member['role']
 export interface Bound {
   readonly axis: Axis
   readonly role: Role
+  /** Whether the weight reads what it makes. */
+  readonly isLoop?: boolean
 }
 
 /** What rules see of a graph while labels go through it; graphs of a format may show more. */
@@ -53,10 +55,11 @@ export const weightLabels = (weights: readonly CutWeight[]): WeightLabels => {
     const known = bound.get(weight)?.get(axis)
     if (extent === undefined) return protect(to, `"${weight}" is no weight that can be cut`)
     if (whole.has(weight)) protect(to, whole.get(weight)!)
-    if (to.runs.length > 0 && to.extent !== extent) return protect(to, `"${weight}" has another extent`)
-    if (known && (known.role === 'reads') !== (role === 'reads'))
-      for (const each of [known.axis, to]) protect(each, `"${weight}" makes and reads them`)
-    bound.get(weight)!.set(axis, known ? { axis: join(known.axis, to, `"${weight}"`), role: known.role } : { axis: to, role })
+    if (hasUnits(to) && to.extent !== extent) return protect(to, `"${weight}" has another extent`)
+    if (!known) return void bound.get(weight)!.set(axis, { axis: to, role })
+    const isLoop = known.isLoop || (known.role === 'reads') !== (role === 'reads')
+    const joined = join(known.axis, to, `"${weight}"`)
+    bound.get(weight)!.set(axis, isLoop ? { axis: joined, role: 'writes', isLoop } : { axis: joined, role: known.role })
   }
   return {
     ...{ bound, units, bind },
@@ -68,7 +71,7 @@ export const weightLabels = (weights: readonly CutWeight[]): WeightLabels => {
       if (extent < 2) return plain(extent)
       const made: Units = { count: extent }
       units.push({ units: made, weight })
-      const to: Axis = { extent, runs: [{ units: made, size: 1, repeats: 1 }] }
+      const to = axisOfUnits(made)
       bind(weight, axis, to, 'writes')
       return to
     },
