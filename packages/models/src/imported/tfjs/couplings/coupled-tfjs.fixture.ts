@@ -1,4 +1,4 @@
-import * as tf from '@tensorflow/tfjs-core'
+import type * as tf from '@tensorflow/tfjs-core'
 import * as converter from '@tensorflow/tfjs-converter'
 import * as layers from '@tensorflow/tfjs-layers'
 import { createRng } from '@tersor/core'

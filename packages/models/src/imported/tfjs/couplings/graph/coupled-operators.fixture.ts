@@ -119,6 +119,15 @@ export const THROUGH: readonly (readonly [what: string, graph: SmallGraph, membe
     ['writes w axis 3', 'reads read axis 2 start 3'],
   ],
   [
+    'values one behind the other, and stretches of other axes',
+    between(g => {
+      const both = g.node('Pack', [conv(g), g.node('Conv2D', ['x', 'other'])], { axis: 1, N: 2 })
+      const first = g.node('Slice', [both, g.ints([0, 1, 0, 0, 0]), g.ints([-1, 1, 8, 8, 4])])
+      return read(g, g.node('Squeeze', [first], { squeeze_dims: [1] }))
+    }, { other: [1, 1, 3, 4] }), // prettier-ignore
+    ['writes w axis 3', 'writes other axis 3', 'reads read axis 2'],
+  ],
+  [
     'weights that a node hands on',
     between(g =>
       g.node('Conv2D', [g.node('Conv2D', ['x', g.node('Identity', ['w'])]), g.node('Identity', [g.node('Identity', ['read'])])]),
@@ -141,6 +150,11 @@ export const WHOLE: readonly (readonly [what: string, graph: SmallGraph, reason:
     'that are parted',
     between(g => read(g, `${g.node('Split', [g.ints([3], []), conv(g)], { num_split: 2 })}:1`), { read: [1, 1, 2, 2] }),
     'Split takes parts of them',
+  ],
+  [
+    'of which some are left out',
+    between(g => read(g, g.node('Slice', [conv(g), g.ints([0, 0, 0, 1]), g.ints([-1, 8, 8, 2])])), { read: [1, 1, 2, 2] }),
+    'Slice takes parts of them',
   ],
   [
     'of which some are chosen',

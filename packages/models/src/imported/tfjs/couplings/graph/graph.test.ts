@@ -58,7 +58,7 @@ describe('labels go through', () => {
     const small = await shrink(model, change)
     expect(apart(masked, await outputsOf(small))).toBeLessThan(1e-5)
     expect(apart(masked, await outputsOf(model))).toBeGreaterThan(1e-3)
-    small.close && (await small.close())
+    await small.close?.()
     await model.close?.()
   })
 })
