@@ -21,7 +21,7 @@ const PHOTOGRAPH = 'images/astronaut.png'
 /** Of each model the net that takes its weights, how wide its images are, and how many couplings it has. */
 const NETS = {
   tiny_face_detector: ['tinyFaceDetector', 416, 6],
-  ssd_mobilenetv1: ['ssdMobilenetv1', 512, 0],
+  ssd_mobilenetv1: ['ssdMobilenetv1', 512, 22],
   face_landmark_68: ['faceLandmark68Net', 112, 4],
   face_landmark_68_tiny: ['faceLandmark68TinyNet', 112, 3],
   face_expression: ['faceExpressionNet', 112, 4],

@@ -94,8 +94,12 @@ const FORMS: Readonly<Record<string, (call: Call) => Form>> = {
   ...{ Conv2D: walking('Conv2D'), DepthwiseConv2dNative: walking('DepthwiseConv2dNative') },
   ...{ MaxPool: walking('MaxPool'), AvgPool: walking('AvgPool'), Mean: reduced('Mean'), Sum: reduced('Sum'), Max: reduced('Max') },
   FusedBatchNorm: ({ settings }) => ({ op: 'FusedBatchNormV3', attr: { epsilon: { f: settings.varianceEpsilon }, data_format: word('NHWC') } }), // prettier-ignore
+  Tile: ({ settings }) => ({ op: 'Tile', constants: [vector(settings.reps)] }),
   LeakyRelu: ({ settings }) => ({ op: 'LeakyRelu', attr: { alpha: { f: settings.alpha } } }),
-  ClipByValue: ({ settings }) => ({ op: 'ClipByValue', attr: { clip_value_min: { f: settings.clipValueMin }, clip_value_max: { f: settings.clipValueMax } } }), // prettier-ignore
+  ClipByValue: ({ settings }) => {
+    if (settings.clipValueMin !== 0 || settings.clipValueMax !== 6) throw new Error('Only clips from 0 to 6 have a node here.')
+    return { op: 'Relu6' }
+  },
   Reshape: ({ outputs: [y] }) => ({ op: 'Reshape', constants: [vector(y.shape)] }),
   ExpandDims: ({ settings }) => ({ op: 'ExpandDims', constants: [[[settings.dim as number], []]] }),
   Transpose: ({ settings }) => ({ op: 'Transpose', constants: [vector(settings.perm)] }),

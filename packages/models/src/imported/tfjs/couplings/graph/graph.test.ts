@@ -117,6 +117,22 @@ it('does not trip over axes, attributes and inputs that there are not', () => {
     }).not.toThrow()
 })
 
+it('has nothing to say of nodes that are none', () => {
+  const small = smallGraph(between(g => g.node('Conv2D', [conv(g), 'read'])))
+  const { node } = small.description.modelTopology as { node: unknown[] }
+  for (const odd of [
+    null,
+    7,
+    {},
+    { name: 'a', op: 'Relu', input: [7] },
+    { name: 'a', op: 'Relu', input: 'w' },
+    { name: 'a', op: 'Relu', attr: 3 },
+  ]) {
+    const parts = partsOf({ ...small, description: { modelTopology: { node: [...node, odd] } } })
+    expect(couplingsOfTfjs(...parts)!.couplings.map(told)).toEqual([['writes w axis 3', 'reads read axis 2']])
+  }
+})
+
 it('has a page that names the operators with rules', async () => {
   const page = await readFile(join(import.meta.dirname, '../../../../../docs/tfjs-model.md'), 'utf8')
   const [, named] = /<!-- operators -->([^]*)<!-- \/operators -->/.exec(page)!

@@ -1,2 +1,0 @@
-import { main } from './packages/tersor/src/index.ts'
-process.exit(await main(process.argv.slice(2)))
