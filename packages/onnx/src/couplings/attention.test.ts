@@ -67,6 +67,21 @@ const GRAPHS: Readonly<Record<string, SmallGraph>> = {
       return g.node('MatMul', [mixed(g, split(g, q, 6), repeated(k), repeated(v)), 'o'])
     },
   },
+  'a stream through norms as PyTorch exports them, with numbers in Constant nodes': {
+    inputs,
+    weights: { embed: [WIDTH, 8], first: [8], up: [8, 6], down: [6, 8], last: [8], head: [8, 3] },
+    build: g => {
+      const number = (value: number): string => g.op('Constant', [], { attributes: { value_float: { float: value } } })
+      const normal = (x: string, weight: string): string => {
+        const mean = g.node('ReduceMean', [g.node('Pow', [x, number(2)])], { axes: [-1] })
+        const root = g.node('Sqrt', [g.node('Add', [mean, number(0.3)])])
+        return g.node('Mul', [weight, g.node('Mul', [x, g.node('Div', [number(1), root])])])
+      }
+      const stream = g.node('MatMul', ['x', 'embed'])
+      const added = g.node('MatMul', [g.node('Relu', [g.node('MatMul', [normal(stream, 'first'), 'up'])]), 'down'])
+      return g.node('MatMul', [normal(g.node('Add', [stream, added]), 'last'), 'head'])
+    },
+  },
   'a stream through norms of ONNX Runtime': {
     inputs,
     weights: { embed: [WIDTH, 8], first: [8], second: [8], up: [8, 6], down: [6, 8], head: [8, 3] },
@@ -91,6 +106,10 @@ const FOUND: Readonly<Record<string, readonly string[]>> = {
     'heads 2: q k v o',
     'queries 6 in groups of 3: q o',
     'sizes 4: v o',
+  ],
+  'a stream through norms as PyTorch exports them, with numbers in Constant nodes': [
+    'stream 8: embed down first last up head',
+    'neurons 6: up down',
   ],
   'a stream through norms of ONNX Runtime': ['stream 8: embed down first second up head', 'neurons 6: up down'],
 }
