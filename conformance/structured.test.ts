@@ -1,11 +1,14 @@
-import { AutoModelForCausalLM, env, Tensor } from '@huggingface/transformers'
+import { AutoModelForCausalLM, env, pipeline as task, Tensor } from '@huggingface/transformers'
+import * as tf from '@tensorflow/tfjs-core'
 import assert from 'node:assert/strict'
-import { readdir } from 'node:fs/promises'
+import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { PassThrough } from 'node:stream'
 import { before, test } from 'node:test'
+import { forward, loadModel } from '@tersor/core'
 import { selectEngine } from '@tersor/kernels'
 import { openModel, type LanguageModel } from '@tersor/models'
+import type { TextGraph } from '@tersor/models/generate'
 import { main } from 'tersor'
 import { withFolder } from './files.js'
 import { loadInLlamaCpp } from './llama-cpp.js'
@@ -67,4 +70,45 @@ for (const [what, step] of Object.entries(STEPS))
       assert.deepEqual(await readdir(join(web, 'onnx')), ['model.onnx'])
       assert.ok(there < 1e-3, `log-probabilities are off by ${there} in transformers.js`)
       assert.ok(cpp < 0.03, `log-probabilities are off by ${cpp} in llama.cpp`)
+    }))
+
+/** What goes of a graph that is in a folder already, and what of it the config says. */
+const GRAPH_STEPS: Readonly<Record<string, readonly [step: string, told: Readonly<Record<string, number>>]>> = {
+  'key heads and neurons': [
+    'structured(keep=0.5, units=[heads, neurons])',
+    { num_attention_heads: 2, num_key_value_heads: 1, head_dim: 64, intermediate_size: 256, hidden_size: 256 },
+  ],
+  'query heads': ['structured(keep=0.5, units=[queries])', { num_attention_heads: 2, num_key_value_heads: 2, head_dim: 64 }],
+  'channels of the stream': ['structured(keep=0.75, units=[stream])', { num_attention_heads: 4, head_dim: 64, hidden_size: 192 }],
+}
+
+for (const [what, [step, told]] of Object.entries(GRAPH_STEPS))
+  test(`an ONNX decoder that lost ${what} opens in transformers.js with our logits, and says what it generates`, () =>
+    withFolder(async folder => {
+      const [web, small] = [join(folder, 'web'), join(folder, 'small')]
+      await tersor('convert', BUNDLED, '--out', web, '--format', 'onnx')
+      await tersor('compress', web, '--out', small, '--step', step)
+      const graph = (await openModel(small)) as TextGraph
+      const config = JSON.parse(await readFile(join(small, 'config.json'), 'utf8')) as Readonly<Record<string, unknown>>
+      assert.deepEqual(Object.fromEntries(Object.keys(told).map(key => [key, config[key]])), told)
+      const ids = graph.text.tokenizer.encode(SAID)
+      const { weights, dispose } = await loadModel(graph)
+      const input = tf.tensor2d([...ids], [1, ids.length], 'int32')
+      const logits = forward(graph, input, { weights })
+      const values = await logits.data<'float32'>()
+      tf.dispose([input, logits])
+      dispose()
+      const width = values.length / ids.length
+      const expected = ids.map((_, i) => logSoftmax(values.subarray(i * width, (i + 1) * width)))
+      const off = furthest(await inTransformersJs(folder, 'small', ids), expected)
+      const said = await tersor('generate', small, '--prompt', SAID, '--tokens', '8', '--json')
+      const { text } = JSON.parse(said) as { readonly text: string }
+      const generator = await task('text-generation', 'small', { dtype: 'fp32', device: 'cpu' })
+      const options = { max_new_tokens: 8, do_sample: false, return_full_text: false }
+      const [{ generated_text: theirs }] = (await generator(SAID, options)) as [{ generated_text: string }]
+      await generator.dispose()
+      await graph.close?.()
+      console.log(`  off by ${off.toExponential(1)}: ${JSON.stringify(theirs)}`)
+      assert.ok(off < 1e-4, `log-probabilities are off by ${off}`)
+      assert.equal(text, theirs)
     }))

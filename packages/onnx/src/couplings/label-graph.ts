@@ -92,7 +92,7 @@ export const labelGraph = ({ graph, tensors, model }: Pick<Onnx, 'graph' | 'tens
     nodes: graph.node.filter(node => !isConstant(node)).map(labelled),
     values: [
       ...graph.input.map(each => [each.name, axesOfInput(each, open)] as const),
-      ...[...constants.values()].map(({ name, shape, dtype }) => [name, dtype && shape.map(extent => plain(extent))] as const),
+      ...[...constants].map(([name, { shape, dtype }]) => [name, dtype && shape.map(extent => plain(extent))] as const),
     ],
     weights: weightLabels(takenAsAny(graph, tensors)),
     numbers: smallNumbers(constants),
@@ -100,5 +100,5 @@ export const labelGraph = ({ graph, tensors, model }: Pick<Onnx, 'graph' | 'tens
     returned: new Map(graph.output.filter(({ name }) => isPresent(name)).map(({ name }) => [name, HEADS_OF_PAST] as const)),
     scope: shared => ({ ...shared, ...turnedWeights(shared), ...neighbours, opset: opsetOf(model), norm: norm => void norms.push(norm) }),
   })
-  return { ...labels, norms, types: new Map([...constants.values()].flatMap(({ name, dtype }) => (dtype ? [[name, dtype] as const] : []))) }
+  return { ...labels, norms, types: new Map([...constants].flatMap(([name, { dtype }]) => (dtype ? [[name, dtype] as const] : []))) }
 }

@@ -3,6 +3,7 @@ import { freeName } from '@tersor/formats/internal/files/free-name'
 import { factorsOf } from './factors.js'
 import type { Labels } from './label-nodes.js'
 import { placesOf, type Place } from './members-of.js'
+import { keepUntold } from './told-apart.js'
 import { leavesOf, protect, unitsOn, type Units } from './units.js'
 
 /** The couplings of a graph, the units that each of them is, and what stays whole. */
@@ -62,7 +63,8 @@ const couplingOf = (units: Units, weight: string, names: Set<string>, { labels, 
   const rescaled = streams.get(units)
   const groups = outer && { count: outer.count, coupling: unitsOf.get(outer) }
   const usual = labels.weights.shapeOf(weight)!.length > 2 ? 'channels' : 'neurons'
-  const kind = rescaled ? 'stream' : outer?.heads ? 'queries' : units.heads ? 'heads' : usual
+  const isInHeads = own.some(({ within }) => within?.heads)
+  const kind = rescaled ? 'stream' : outer?.heads ? 'queries' : units.heads ? 'heads' : isInHeads ? 'sizes' : usual
   const name = freeName(`${weight}.${kind}`, names)
   names.add(name)
   const members = ROLES.flatMap(role => own.filter(place => place.role === role)).map(place => memberOf(place, !groups))
@@ -79,6 +81,7 @@ export const couplingsOf = (labels: Labels): GraphCouplings => {
   const streams = rescaledOf(labels)
   keepLoops(labels, streams)
   const places = placesOf(weights)
+  keepUntold(weights, places)
   const couplings: Coupling[] = []
   const unitsOf = new Map<Units, Coupling>()
   const whole: WholeUnits[] = []
@@ -89,7 +92,7 @@ export const couplingsOf = (labels: Labels): GraphCouplings => {
     return units.reason ?? (isRead ? undefined : 'no weight reads them')
   }
   for (const { units: made, weight } of weights.units) {
-    const leaves = leavesOf(made).filter(({ count }) => count > 1)
+    const leaves = [...new Set(leavesOf(made))].filter(({ count }) => count > 1)
     const own = leaves.filter(each => !seen.has(each))
     leaves.forEach(each => seen.add(each))
     for (const units of own.filter(each => reasonOf(each) === undefined)) {

@@ -1,4 +1,4 @@
-import { placeOf, type Extent } from '../../../couplings/axes.js'
+import { hasUnits, placeOf, type Extent } from '../../../couplings/axes.js'
 import type { TfjsScope } from '../scope.js'
 import { isSet, numberOf, type GraphNode } from './attributes.js'
 import type { ExtentRule } from './rule.js'
@@ -8,7 +8,7 @@ const extentsOf = (name: string | undefined, scope: TfjsScope): readonly Extent[
 
 const shape: ExtentRule = ({ input: [x] }, scope) => {
   const axes = scope.shapeOf(x) ? undefined : scope.value(x)
-  return axes?.map(axis => (axis.runs.length === 0 && axis.extent !== undefined ? axis.extent : axis))
+  return axes?.map(axis => (!hasUnits(axis) && axis.extent !== undefined ? axis.extent : axis))
 }
 
 const same: ExtentRule = ({ input: [x] }, scope) => scope.extents(x)
