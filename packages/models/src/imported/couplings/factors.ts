@@ -57,7 +57,18 @@ export const widened = (axis: Axis, by: number): Axis => {
   return { extent: extent === undefined ? undefined : extent * by, runs: runs.map(run => ({ ...run, size: run.size * by })) }
 }
 
-/** One axis of factors. Units that stand side by side stay whole where others stand around them. */
+/** Units side by side are told of each of the places around them where there are so many at most: images have some dozens. */
+const MOST_REPEATED = 256
+
+/** Runs side by side, once for each of the places around them; undefined where that would be too many. */
+const repeated = ({ extent, runs }: Axis, times: number): Axis | undefined => {
+  if (times === 1) return { extent, runs }
+  return times * runs.length > MOST_REPEATED
+    ? undefined
+    : { extent: extent! * times, runs: Array.from({ length: times }, () => runs).flat() }
+}
+
+/** One axis of factors. Units that stand side by side stay whole where other units stand around them, or too many places. */
 export const axisOf = (factors: readonly Factor[], what: string): Axis => {
   const extent = productOf(factors)
   if (factors.length === 1) return axisOfFactor(factors[0])
@@ -67,7 +78,8 @@ export const axisOf = (factors: readonly Factor[], what: string): Axis => {
   const isOne = at >= 0 && extent !== undefined && after.every(isBare)
   const { units, axis: opaque } = factors[Math.max(at, 0)]
   if (isOne && units) return { extent, runs: [{ units, size: productOf(after)!, repeats: productOf(before)! }] }
-  if (isOne && before.length === 0) return widened(opaque!, productOf(after)!)
+  const beside = isOne && !opaque!.parts ? repeated(widened(opaque!, productOf(after)!), productOf(before)!) : undefined
+  if (beside) return beside
   for (const { axis } of factors) if (axis && hasUnits(axis)) protect(axis, `${what} flattens them with what is not known`)
   return { extent, runs: [], parts: factors.map(axisOfFactor) }
 }

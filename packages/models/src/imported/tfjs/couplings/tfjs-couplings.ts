@@ -50,6 +50,14 @@ const withShapes = (node: RawNode, shapes: NewShapes): RawNode => {
 const nodesOf = ({ modelTopology }: Json): readonly RawNode[] | undefined =>
   isRecord(modelTopology) && Array.isArray(modelTopology.node) ? (modelTopology.node as readonly RawNode[]) : undefined
 
+/** Whether a node can be followed: files may hold anything where one is. */
+const isNode = (node: unknown): node is RawNode =>
+  isRecord(node) &&
+  typeof node.name === 'string' &&
+  typeof node.op === 'string' &&
+  (node.input === undefined || (Array.isArray(node.input) && node.input.every(each => typeof each === 'string'))) &&
+  (node.attr === undefined || isRecord(node.attr))
+
 const signatureOf = ({ signature, userDefinedMetadata }: Json): unknown =>
   signature ?? (isRecord(userDefinedMetadata) ? userDefinedMetadata.signature : undefined)
 
@@ -66,7 +74,7 @@ export const couplingsOfTfjs = (
   const nodes = nodesOf(description)
   if (!nodes && !modelOf(description.modelTopology)) return undefined
   const { labels, told }: TfjsLabels = nodes
-    ? labelTfjsGraph(nodes, signatureOf(description), weights)
+    ? labelTfjsGraph(nodes.filter(isNode), signatureOf(description), weights)
     : labelTfjsLayers(description.modelTopology, weights)
   const found = couplingsOf(labels)
   const before = (name: string): Shape => manifest.weights.get(name)!.shape
@@ -79,7 +87,7 @@ export const couplingsOfTfjs = (
         numbers.set(name, fromIntegers(renumbered(values, axes, count) as readonly number[], 'i32', before(name)))
     }
     const modelTopology = nodes
-      ? { ...(description.modelTopology as Json), node: nodes.map(node => withShapes(node, shapes)) }
+      ? { ...(description.modelTopology as Json), node: nodes.map(node => (isNode(node) ? withShapes(node, shapes) : node)) }
       : withSettings(description.modelTopology, told, count)
     return { description: { ...description, modelTopology }, numbers }
   }

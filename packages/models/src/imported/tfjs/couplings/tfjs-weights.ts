@@ -2,7 +2,10 @@ import { sizeOf, toInt32, type Dense, type ParameterStore, type Shape } from '@t
 import type { Manifest } from '@tersor/formats/tfjs'
 
 /** Most elements of a constant that shapes, paddings and axes have. */
-export const FEW = 64
+const FEW = 64
+
+/** A manifest of more than these is no network's: the others are not read, and what they say is not known. */
+const MOST_CONSTANTS = 4096
 
 /** A weight of a manifest as couplings see it. */
 export interface TfjsWeight {
@@ -19,8 +22,11 @@ export interface TfjsWeights {
 }
 
 /** Names of constants of few whole numbers: what a graph says of extents and axes. */
-export const smallConstants = ({ weights }: Manifest): readonly string[] =>
-  [...weights.values()].filter(({ dtype, shape }) => dtype === 'int32' && sizeOf(shape) <= FEW).map(({ name }) => name)
+const smallConstants = ({ weights }: Manifest): readonly string[] =>
+  [...weights.values()]
+    .filter(({ dtype, shape }) => dtype === 'int32' && sizeOf(shape) <= FEW)
+    .slice(0, MOST_CONSTANTS)
+    .map(({ name }) => name)
 
 /** Reads them, by name. */
 export const readConstants = async (manifest: Manifest, params: ParameterStore): Promise<ReadonlyMap<string, readonly number[]>> => {

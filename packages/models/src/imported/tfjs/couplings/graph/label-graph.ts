@@ -42,8 +42,9 @@ const givenBy = (nodes: readonly GraphNode[], signature: unknown): readonly stri
   return [...named, ...nodes.filter(({ name }) => !asked.has(name)).map(({ name }) => name)]
 }
 
-/** Inputs that take a constant for the extents that they make. */
-const isShapeOf = ({ op }: GraphNode, at: number): boolean => (op === 'Reshape' && at === 1) || (op === 'Conv2DBackpropInput' && at === 0)
+/** Inputs that take a constant for the extents of what they make, by operator. */
+const SHAPES: Readonly<Record<string, number>> = { Reshape: 1, Conv2DBackpropInput: 0, Slice: 2 }
+const isShapeOf = ({ op }: GraphNode, at: number): boolean => Object.hasOwn(SHAPES, op) && SHAPES[op] === at
 
 /** A constant says extents where nothing else is read from it. */
 const onlyExtents = (nodes: readonly GraphNode[]): ((name: string) => boolean) => {

@@ -1,4 +1,4 @@
-import { placeOf, plain, protect, type Axes, type Extent } from '../../../couplings/axes.js'
+import { join, placeOf, plain, protect, type Axes, type Extent } from '../../../couplings/axes.js'
 import { reshaped } from '../../../couplings/reshaped.js'
 import { sideBySide } from '../../../couplings/side-by-side.js'
 import type { TfjsScope } from '../scope.js'
@@ -88,6 +88,30 @@ const concat: Rule = (node, scope) => {
   return at === undefined ? LATER : [sideBySide(values, at, 'ConcatV2')]
 }
 
+/** Values one behind the other along a new axis; their own axes are the same ones. */
+const stack: Rule = (node, scope) => {
+  const all = node.input.map(scope.value)
+  if (all.length === 0 || all.some(axes => !axes || axes.length !== all[0]?.length)) return UNKNOWN
+  const [first, ...rest] = all as readonly Axes[]
+  const at = placeOf(numberOf(node, 'axis', 0), first.length + 1)
+  if (at === undefined) return UNKNOWN
+  const axes = first.map((axis, i) => rest.reduce((one, each) => join(one, each[i], 'Pack'), axis))
+  return [[...axes.slice(0, at), plain(all.length), ...axes.slice(at)]]
+}
+
+/** A stretch of each axis, -1 for what is left: units stay whole where some are left out. */
+const slice: Rule = (node, scope) => {
+  const [axes, from, sizes] = [scope.value(node.input[0]), scope.numbers(node.input[1]), scope.numbers(node.input[2])]
+  if (!axes || from?.length !== axes.length || sizes?.length !== axes.length) return LATER
+  const made = axes.map((axis, i) => {
+    if (from[i] === 0 && (sizes[i] === -1 || sizes[i] === axis.extent)) return axis
+    protect(axis, 'Slice takes parts of them')
+    return plain(sizes[i] < 0 ? undefined : sizes[i])
+  })
+  scope.tell(node.input[2], 'value', made)
+  return [made]
+}
+
 /** Parts of an axis; units on it stay whole. */
 const parts =
   (x: number, axis: number, sizes?: number): Rule =>
@@ -121,6 +145,6 @@ const gather: Rule = (node, scope) => {
 export const SHAPE_RULES: Readonly<Record<string, Rule>> = {
   ...{ Reshape: reshape, Squeeze: squeeze, ExpandDims: expand, Transpose: transpose },
   ...{ Mean: reduce, Sum: reduce, Max: reduce, Min: reduce, Prod: reduce, ArgMax: reduce },
-  ...{ Softmax: softmax, LogSoftmax: softmax, ConcatV2: concat },
+  ...{ Softmax: softmax, LogSoftmax: softmax, ConcatV2: concat, Pack: stack, Slice: slice },
   ...{ Split: parts(1, 0), SplitV: parts(0, 2, 1), Gather: gather, GatherV2: gather },
 }
