@@ -5,10 +5,11 @@ import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { PassThrough } from 'node:stream'
 import { before, test } from 'node:test'
-import { forward, loadModel } from '@tersor/core'
+import { forward, loadModel, shrink } from '@tersor/core'
 import { selectEngine } from '@tersor/kernels'
-import { openModel, type LanguageModel } from '@tersor/models'
+import { openModel, picoLlama, type LanguageModel } from '@tersor/models'
 import type { TextGraph } from '@tersor/models/generate'
+import { onnxDecoderSink } from '@tersor/onnx'
 import { main } from 'tersor'
 import { withFolder } from './files.js'
 import { loadInLlamaCpp } from './llama-cpp.js'
@@ -111,4 +112,19 @@ for (const [what, [step, told]] of Object.entries(GRAPH_STEPS))
       console.log(`  off by ${off.toExponential(1)}: ${JSON.stringify(theirs)}`)
       assert.ok(off < 1e-4, `log-probabilities are off by ${off}`)
       assert.equal(text, theirs)
+    }))
+
+/** What differs from block to block, in the two ways that attention is written. */
+for (const attention of ['plain', 'fused'] as const)
+  test(`an ONNX decoder whose key heads differ from block to block opens in transformers.js with our logits: ${attention} attention`, () =>
+    withFolder(async folder => {
+      const large = picoLlama({ layers: 2, hidden: 64 })
+      const small = await shrink(large, { keep: new Map([['model.layers.0.self_attn.heads', [1]]]) })
+      const sink = onnxDecoderSink(join(folder, 'web'), small, { attention })
+      for (const name of small.params.names()) await sink.write(name, await small.params.read(name))
+      await (await sink.finish()).close?.()
+      const ids = [1, 2, 3, 56, 253, 18]
+      const off = furthest(await inTransformersJs(folder, 'web', ids), await (await ours(small))(ids))
+      console.log(`  off by ${off.toExponential(1)}`)
+      assert.ok(off < 1e-4, `log-probabilities are off by ${off}`)
     }))

@@ -7,6 +7,7 @@ import type { LanguageModel } from '@tersor/models/language-model'
 import { picoLlama, type PicoLlamaOptions } from '@tersor/models/pico-llama'
 import { structured } from '@tersor/pruning'
 import { rtn } from '@tersor/quantization'
+import type { ParameterStore } from '@tersor/tensor'
 import { readdir, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { temporaryFolder } from '../../../formats/src/files/failing-file-system.fixture.js'
@@ -89,26 +90,38 @@ it.each<readonly [string, PicoLlamaOptions, OnnxDecoderOptions, string, number, 
   await model.close!()
 })
 
-it('refuses key heads that differ from layer to layer, and leaves nothing; the graph by itself holds them', async () => {
+it('writes key heads that differ from layer to layer as lists, with a note, and by itself', async () => {
   const model = await decoder('differing')
   const [one] = model.couplings!.filter(({ kind }) => kind === 'heads')
   const small = await shrink(model, { keep: new Map([[one.name, [1]]]) })
-  const error = await write('differing-small', model, small).catch((thrown: unknown) => thrown as Error & { code: string })
-  expect(error).toMatchObject({ code: 'UNSUPPORTED' })
-  expect((error as Error).message.split('\n')).toEqual([
-    'Layers of the graph keep 1, 2 key heads, and transformers.js makes the caches of all of them alike.',
-    'Keep as many in each, or write the graph by itself: an --out that ends in .onnx.',
-  ])
-  expect((await readdir(folder)).filter(name => name.startsWith('differing-small'))).toEqual([])
-  const sink = onnxSink(join(folder, 'differing.onnx'), { source: model.onnx })
+  const path = join(folder, 'differing-small')
+  for (const sink of [
+    onnxGraphFolderSink(path, { source: model.onnx, around: model.folder! }),
+    onnxSink(join(folder, 'differing.onnx'), { source: model.onnx }),
+  ]) {
+    for (const each of small.params.names()) await sink.write(each, await small.params.read(each))
+    const store = (await sink.finish()) as ParameterStore & { readonly notes?: readonly string[] }
+    if (store.notes) expect(store.notes[0]).toContain('layers keep 1, 2 key heads')
+    await store.close!()
+  }
+  expect(await configIn(path)).toMatchObject({ num_attention_heads: [2, 4], num_key_value_heads: [1, 2], head_dim: 8 })
+  for (const file of [path, join(folder, 'differing.onnx')]) {
+    const again = (await openModel(file)) as OnnxModel
+    expect(again.inputs.filter(({ name }) => name.endsWith('.key')).map(({ shape }) => shape![1])).toEqual([1, 2])
+    expect(apart(await logits(again), await logits(small))).toBeLessThan(1e-5)
+    await again.close!()
+  }
+  await model.close!()
+})
+
+it('refuses heads that the config has no place for, and leaves nothing', async () => {
+  const model = await decoder('untold')
+  const bare = { ...model.folder!, files: { 'config.json': new TextEncoder().encode('{}') } }
+  const small = await shrink(model, first(model, 'heads', 1))
+  const sink = onnxGraphFolderSink(join(folder, 'untold-small'), { source: model.onnx, around: bare })
   for (const each of small.params.names()) await sink.write(each, await small.params.read(each))
-  await (
-    await sink.finish()
-  ).close!()
-  const again = (await openModel(join(folder, 'differing.onnx'))) as OnnxModel
-  expect(again.inputs.filter(({ name }) => name.endsWith('.key')).map(({ shape }) => shape![1])).toEqual([1, 2])
-  expect(apart(await logits(again), await logits(small))).toBeLessThan(1e-5)
-  await again.close!()
+  await expect(sink.finish()).rejects.toMatchObject({ code: 'UNSUPPORTED' })
+  expect((await readdir(folder)).filter(name => name.startsWith('untold-small'))).toEqual([])
   await model.close!()
 })
 
