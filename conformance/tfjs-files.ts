@@ -41,13 +41,36 @@ export const loadManifest = async (path: string, io = tf.io): Promise<tf.NamedTe
   return io.decodeWeights(weightData, weightSpecs)
 }
 
+/** A model.json and its weights as tfjs asks for them. */
+const handlerOf = async (path: string) => {
+  const { weightsManifest, ...rest } = JSON.parse(await readFile(path, 'utf8')) as ModelJson
+  const artifacts = { ...rest, ...(await weightsOf(path, weightsManifest)) }
+  return { isGraph: rest.format === 'graph-model', handler: { load: async () => artifacts } }
+}
+
 /** Loads a model.json in unmodified tfjs and gives what it answers. */
 export const loadInTfjs = async (path: string): Promise<{ predict(x: tf.Tensor): tf.Tensor; dispose(): void }> => {
-  const { weightsManifest, ...rest } = JSON.parse(await readFile(path, 'utf8')) as ModelJson
-  const handler = { load: async () => ({ ...rest, ...(await weightsOf(path, weightsManifest)) }) }
-  const model =
-    rest.format === 'graph-model'
-      ? await (await import('@tensorflow/tfjs-converter')).loadGraphModel(handler)
-      : await (await import('@tensorflow/tfjs-layers')).loadLayersModel(handler)
+  const { isGraph, handler } = await handlerOf(path)
+  const model = isGraph
+    ? await (await import('@tensorflow/tfjs-converter')).loadGraphModel(handler)
+    : await (await import('@tensorflow/tfjs-layers')).loadLayersModel(handler)
   return { predict: x => model.predict(x) as tf.Tensor, dispose: () => void model.dispose() }
+}
+
+/** The part of nsfwjs that is used. */
+interface Nsfw {
+  load(): Promise<void>
+  classify(image: tf.Tensor3D, most: number): Promise<readonly { readonly probability: number }[]>
+  dispose(): void
+}
+
+/** The probabilities that unmodified nsfwjs gives the five classes of an image (size, size, 3) of numbers up to 255, largest first. */
+export const classifyInNsfw = async (path: string, image: tf.Tensor3D, size: number): Promise<readonly number[]> => {
+  const { NSFWJS } = require('nsfwjs/core') as { NSFWJS: new (handler: object, options: object) => Nsfw }
+  const { isGraph, handler } = await handlerOf(path)
+  const model = new NSFWJS(handler, { size, ...(isGraph ? { type: 'graph' } : {}) })
+  await model.load()
+  const found = await model.classify(image, 5)
+  model.dispose()
+  return found.map(({ probability }) => probability)
 }

@@ -47,12 +47,17 @@ export const onnxFormat: Format = {
     // weights go back into the graph they came from; a language model or an encoder becomes a graph
     sink: async ({ form, dtype }) => {
       const { onnxSink } = await import('./file.js')
+      const { onnxGraphFolderSink } = await import('./folder/graph-sink.js')
       const { onnxDecoderSink } = await import('./decoder.js')
       const { onnxEncoderSink } = await import('./encoder.js')
       const float = dtype === 'f16' ? { float: 'f16' as const } : {}
       const stored = { ...float, ...(form === undefined ? {} : { form: form as OnnxForm }) }
       return (path, model, options) => {
-        if (model.family === 'graph') return onnxSink(path, { source: (model as OnnxModel).onnx, ...options, ...stored })
+        if (model.family === 'graph') {
+          const { onnx: source, folder: around } = model as OnnxModel
+          if (around && !path.toLowerCase().endsWith('.onnx')) return onnxGraphFolderSink(path, { source, around, ...options, ...stored })
+          return onnxSink(path, { source, ...options, ...stored })
+        }
         if (model.family === 'encoder') return onnxEncoderSink(path, model, { ...options, ...stored })
         return onnxDecoderSink(path, { rawConfig: model.rawConfig, ...filesOf(model) }, { ...options, ...stored })
       }

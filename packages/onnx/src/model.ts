@@ -16,22 +16,35 @@ import {
 import { inputsOfBatch } from '@tersor/models/graph-batch'
 import { CompressionError } from '@tersor/tensor'
 import type { GraphModel, GraphTensors, GraphValue } from '@tersor/models/graph-model'
+import type { ModelFiles } from '@tersor/models/raw-config'
 import { withUsualInputs } from './model/inputs.js'
-import { couplingsOf } from './couplings/couplings.js'
+import { couplingsOf } from '@tersor/models/internal/imported/couplings/couplings-of'
+import { newShapes } from '@tersor/models/internal/imported/couplings/cut-extents'
 import { tensorTypeOf } from './file/model.js'
 import { takenAsAny } from './file/takes-any.js'
 import { labelGraph } from './couplings/label-graph.js'
-import { newShapes, resizeGraph } from './couplings/resize.js'
+import { resizeGraph } from './couplings/resize.js'
 import { graphSessions, openRuntime, stopped, type Runtime } from './model/session.js'
 import { sitesOfGraph, type GraphSite } from './model/sites.js'
 import { feed, fetched, isFed } from './model/values.js'
 
 export { withUsualInputs }
 
+/** A folder for transformers.js around a graph. */
+export interface GraphFolder {
+  /** In the folder onnx, such as model.onnx. */
+  readonly file: string
+  readonly files: ModelFiles
+  /** The graph that these files tell of: that of the model before units of it went. */
+  readonly graph: Pick<Onnx, 'graph' | 'tensors' | 'model'>
+}
+
 /** An imported ONNX graph; `onnx` is what onnxSink of @tersor/formats/onnx replaces weights in. */
 export interface OnnxModel extends GraphModel {
   readonly format: 'onnx'
   readonly onnx: Onnx
+  /** Of a graph in a folder for transformers.js: what it is called there, and the files beside it. */
+  readonly folder?: GraphFolder
   /** Loads the graph, as `edit` leaves its bytes, with the weights of `env`, which stay with it from run to run. */
   load(env: Env, edit?: (bytes: Uint8Array) => Uint8Array): LoadedGraph
 }
@@ -143,7 +156,7 @@ const remakeOf =
       graphModel(
         resizeGraph(
           onnx,
-          newShapes(onnx, name => params.info(name).shape),
+          newShapes(onnx.params, name => params.info(name).shape),
           params,
         ),
         runtime,

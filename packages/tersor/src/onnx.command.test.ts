@@ -284,6 +284,21 @@ it('measures a folder for transformers.js that it wrote as the folder it was mad
   expect(plain.err).toContain('perplexity and kl measure a decoder in its folder, with its tokenizer.json.')
 })
 
+it('leaves out heads and neurons of a decoder in its folder, whose config follows, and generates from it', async () => {
+  const model = picoLlama({ layers: 1, context: 32, seed: 3 })
+  const files = { 'tokenizer.json': new TextEncoder().encode(JSON.stringify(byteTokenizerJson())) }
+  const [web, out] = [join(folder, 'heads-web'), join(folder, 'heads-cut')]
+  const sink = onnxDecoderSink(web, { rawConfig: model.rawConfig, files })
+  for (const name of model.params.names()) await sink.write(name, await model.params.read(name))
+  await (await sink.finish()).close?.()
+  const { bytesBefore, bytesAfter } = await json('compress', web, '--out', out, '--step', 'structured(keep=0.5, units=[heads, neurons])')
+  expect(bytesAfter).toBeLessThan(0.85 * bytesBefore)
+  expect(JSON.parse(await readFile(join(out, 'config.json'), 'utf8'))).toMatchObject({
+    ...{ num_attention_heads: 2, num_key_value_heads: 1, head_dim: 8, intermediate_size: 32 },
+  })
+  expect((await json('generate', out, '--prompt', 'the old', '--tokens', '6')).tokens).toBe(6)
+})
+
 it('keeps the cache of a graph small, saves its session and goes on from it', async () => {
   const model = picoLlama({ hidden: 64, heads: 4, keyValueHeads: 2, seed: 1 })
   const files = { 'tokenizer.json': new TextEncoder().encode(JSON.stringify(byteTokenizerJson())) }

@@ -59,6 +59,34 @@ it('converts a folder, and opens what it wrote by the folder or its model.json',
   expect((await readFile(join(out, 'group1-shard1.bin'))).length).toBe(14)
 })
 
+/** Two dense layers, 2 → 4 → 3, in float32. */
+const placeTwo = async (): Promise<string> => {
+  const layer = (name: string, units: number, more: object) => ({ class_name: 'Dense', config: { name, units, use_bias: false, ...more } })
+  const layers = [layer('hidden', 4, { batch_input_shape: [null, 2], activation: 'relu' }), layer('head', 3, {})]
+  const modelTopology = { class_name: 'Sequential', config: { name: 's', layers } }
+  const weights = [['hidden/kernel', [2, 4]] as const, ['head/kernel', [4, 3]] as const].map(([name, shape]) => ({ name, shape, dtype: 'float32' })) // prettier-ignore
+  await mkdir(join(folder, 'two'), { recursive: true })
+  await writeFile(join(folder, 'two/w.bin'), new Uint8Array(Float32Array.from({ length: 20 }, (_, i) => Math.sin(i)).buffer))
+  const path = join(folder, 'two/model.json')
+  await writeFile(path, JSON.stringify({ format: 'layers-model', modelTopology, weightsManifest: [{ paths: ['w.bin'], weights }] }))
+  return path
+}
+
+it('leaves out neurons of layers, says so, and writes layers of as many units, which tfjs runs', async () => {
+  process.env.TERSOR_ENGINE = 'cpu'
+  const [path, out] = [await placeTwo(), join(folder, 'narrow')]
+  const step = 'structured(score=unit-norm, keep=0.5, units=[neurons])'
+  const { code, out: text, err } = await run('compress', path, '--out', out, '--step', step, '--verify', '--json')
+  expect(code).toBe(0)
+  expect(err).toContain('units of "head/kernel" stay whole: they are what the graph gives.')
+  const { cut, verification } = JSON.parse(text) as { cut: object; verification: { largest: number } }
+  expect([cut, verification !== undefined]).toEqual([expect.objectContaining({ parameters: { before: 20, after: 10 } }), true])
+  const { modelTopology } = JSON.parse(await readFile(join(out, 'model.json'), 'utf8'))
+  expect(modelTopology.config.layers.map(({ config }: { config: { units: number } }) => config.units)).toEqual([2, 3])
+  const refused = await run('compress', path, '--out', `${out}-2`, '--step', 'structured(units=[heads])')
+  expect([refused.code, refused.err.includes('structured finds no heads in this network.')]).toEqual([1, true])
+})
+
 it('refuses to write a language model as tfjs before anything is done', async () => {
   const flags = { out: join(folder, 'none'), format: 'tfjs', overwrite: false, resume: false } as const
   await expect(openOutput(picoLlama({ context: 32 }), join(folder, 'source'), flags)).rejects.toMatchObject({

@@ -20,6 +20,13 @@ const PAST = /^past_key_values\.(\d+)\.(key|value)$/
 /** How the outputs begin: exporters changed it once. */
 const PRESENTS = ['present.', 'present_key_values.']
 
+/** The axis of past and present keys and values that their heads stand on. */
+export const HEADS_OF_PAST = 1
+
+export const isPast = (name: string): boolean => PAST.test(name)
+
+export const isPresent = (name: string): boolean => PRESENTS.some(start => name.startsWith(start)) && /\.\d+\.(key|value)$/.test(name)
+
 const presentOf = (index: number, part: string, outputs: ReadonlySet<string>): string | undefined =>
   PRESENTS.map(start => `${start}${index}.${part}`).find(name => outputs.has(name))
 

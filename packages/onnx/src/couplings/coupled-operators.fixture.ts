@@ -141,4 +141,32 @@ export const THROUGH: readonly (readonly [what: string, graph: SmallGraph, membe
     ),
     ['writes w axis 0', 'reads read axis 0'],
   ],
+  [
+    'shapes that are put together of numbers and extents',
+    between(
+      g => {
+        const rows = g.node('Slice', [g.node('Shape', ['x']), g.int64([0]), g.int64([1])])
+        const shape = g.node('Concat', [rows, g.int64([4, 64])], { axis: 0 })
+        return g.node('MatMul', [g.node('ReduceMax', [g.node('Reshape', [conv(g), shape])], { axes: [2], keepdims: 0 }), 'read'])
+      },
+      { read: [4, 2] },
+    ),
+    ['writes w axis 0', 'reads read axis 0'],
+  ],
+  [
+    'parts, each with units of its own',
+    between(
+      g => {
+        const [gate, up] = g.ops('Split', [conv(g), g.int64([4, 4])], { attributes: { axis: 1 }, outputs: 2 })
+        return g.node('Conv', [g.node('Mul', [g.node('Sigmoid', [gate]), up]), 'read'])
+      },
+      { w: [8, 3, 1, 1] },
+    ),
+    ['writes w axis 0', 'writes w axis 0 start 4', 'reads read axis 1'],
+  ],
+  [
+    'shapes that part them into units within units',
+    between(g => g.node('MatMul', [g.node('Reshape', [conv(g), g.int64([0, 2, 128])]), 'read']), { read: [128, 2] }),
+    ['writes w axis 0 repeats 2', 'reads read axis 0 size 64'],
+  ],
 ]

@@ -2,11 +2,11 @@ import type { Coupling } from '@tersor/core'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { openOnnx, withTrees } from '../file.js'
-import { couplingsOf, type GraphCouplings } from './couplings.js'
+import { couplingsOf, type GraphCouplings } from '@tersor/models/internal/imported/couplings/couplings-of'
 import { IMAGE_NETWORK, smallGraph, type SmallGraph } from './coupled-graphs.fixture.js'
 import { between, THROUGH } from './coupled-operators.fixture.js'
 import { labelGraph } from './label-graph.js'
-import { RULES } from './rules/table.js'
+import { MICROSOFT_RULES, RULES } from './rules/table.js'
 
 const foundIn = async (graph: SmallGraph): Promise<GraphCouplings> => {
   const onnx = withTrees(await openOnnx(new Blob([smallGraph(graph) as Uint8Array<ArrayBuffer>])))
@@ -65,11 +65,11 @@ describe('units stay whole', () => {
       'Reshape ("node_Reshape_5"): its shape shows when the graph runs',
     ],
     [
-      'whose number stands in a shape that is put together when the graph runs',
+      'whose number stands in a shape that is computed in several nodes',
       between(
         g => {
           const rows = g.node('Slice', [g.node('Shape', ['x']), g.int64([0]), g.int64([1])])
-          const shape = g.node('Concat', [rows, g.int64([4, 64])], { axis: 0 })
+          const shape = g.node('Identity', [g.node('Concat', [rows, g.int64([4, 64])], { axis: 0 })])
           return g.node('MatMul', [g.node('ReduceMax', [g.node('Reshape', [g.node('Conv', ['x', 'w']), shape])], { axes: [2], keepdims: 0 }), 'read']) // prettier-ignore
         },
         { read: [4, 2] },
@@ -90,8 +90,17 @@ describe('units stay whole', () => {
       'ReduceMean takes them together',
     ],
     [
-      'that are parted',
-      between(g => g.node('Conv', [g.ops('Split', [g.node('Conv', ['x', 'w'])], { attributes: { axis: 1 }, outputs: 2 })[1], 'read']), { read: [2, 2, 1, 1] }), // prettier-ignore
+      'that are parted into other numbers',
+      between(
+        g => {
+          const [, part] = g.ops('Split', [g.node('Flatten', [g.node('Conv', ['x', 'w'])]), g.int64([100, 156])], {
+            attributes: { axis: 1 },
+            outputs: 2,
+          })
+          return g.node('MatMul', [part, 'read'])
+        },
+        { read: [156, 2] },
+      ),
       'Split takes parts of them',
     ],
     [
@@ -150,7 +159,11 @@ describe('units stay whole', () => {
     ],
     [
       'that a shape mixes with others',
-      between(g => g.node('MatMul', [g.node('Reshape', [g.node('Conv', ['x', 'w']), g.int64([0, 2, 128])]), 'read']), { read: [128, 2] }),
+      between(
+        g => g.node('MatMul', [g.node('Reshape', [g.node('Conv', ['x', 'w']), g.int64([0, 6, 24])]), 'read']),
+        { read: [24, 2] },
+        { inputs: { x: ['batch', 3, 6, 6] } },
+      ),
       'Reshape mixes them with other axes',
     ],
   ])('%s', async (_what, graph, reason) => {
@@ -253,5 +266,5 @@ it('does not trip over axes that there are not', async () => {
 it('has a page that names the operators with rules', async () => {
   const page = await readFile(join(import.meta.dirname, '../../docs/model.md'), 'utf8')
   const [, named] = /<!-- operators -->([^]*)<!-- \/operators -->/.exec(page)!
-  expect([...named.matchAll(/`(\w+)`/g)].map(([, operator]) => operator)).toEqual(Object.keys(RULES))
+  expect([...named.matchAll(/`(\w+)`/g)].map(([, operator]) => operator)).toEqual([...Object.keys(RULES), ...Object.keys(MICROSOFT_RULES)])
 })

@@ -1,81 +1,31 @@
-import type { Member } from '@tersor/core'
-import type { OnnxTensor } from '../file/tensors.js'
+import type { Axes, Axis } from '@tersor/models/internal/imported/couplings/axes'
+import type { LabelScope } from '@tersor/models/internal/imported/couplings/weight-labels'
 import type { NodeProto } from '../file/schema/onnx-ml_pb.js'
-import { join, plain, protect, type Axes, type Axis, type Extent, type Units } from './axes.js'
 
-export type Role = Member['role']
+export type { Role } from '@tersor/models/internal/imported/couplings/weight-labels'
 
-/** What stands on an axis of a weight. */
-export interface Bound {
+/** A root-mean-square norm: the axis that it runs over, the weight that multiplies what it gives, and the node that holds its ε. */
+export interface GraphNorm {
   readonly axis: Axis
-  readonly role: Role
+  readonly weight: string
+  /** In an attribute, or in a constant that is its input of this number. */
+  readonly node: NodeProto
+  readonly input?: number
 }
 
 /** What rules see of the graph while labels go through it. */
-export interface Scope {
+export interface Scope extends LabelScope {
   /** The version of ONNX's operators. */
   readonly opset: number
-  /** What an input that is no weight is; undefined where not even its rank is known. A weight that is asked for so stays whole. */
-  value(name: string): Axes | undefined
-  /** The extents of a weight that can be cut; undefined for all other values. */
-  shapeOf(name: string): readonly number[] | undefined
-  /** Elements of a small constant. */
-  numbers(name: string | undefined): readonly number[] | undefined
-  /** The extents that a value holds which was computed from shapes; asked for in any other way, the units on their axes stay whole. */
-  extents(name: string | undefined): readonly Extent[] | undefined
-  /** The units that an axis of a weight makes: new ones, or those of the weight's other uses. */
-  write(weight: string, axis: number): Axis
-  /** Units that stand on an axis of a weight too; they stay whole where that cannot be cut. */
-  bind(weight: string, axis: number, to: Axis, role: Role): void
+  /** The node that makes a value; undefined for inputs and constants. */
+  maker(name: string): NodeProto | undefined
+  /** The nodes that ask for a value; undefined where the caller or an inner graph does as well. */
+  users(name: string): readonly NodeProto[] | undefined
+  /** Calls a weight with its axes in another order by a name. */
+  turn(name: string, weight: string, order: readonly number[]): void
+  /** Says that a norm runs over an axis, which stays exact where units of it go. */
+  norm(norm: GraphNorm): void
 }
 
 /** How an operator moves labels: what its outputs are, or why its inputs stay whole. */
 export type Rule = (node: NodeProto, scope: Scope) => readonly (Axes | undefined)[] | string
-
-/** What is known of the weights of a graph. */
-export interface WeightLabels {
-  readonly bound: ReadonlyMap<string, ReadonlyMap<number, Bound>>
-  /** All units, in the order in which they were found, with the weight that makes them. */
-  readonly units: readonly { readonly units: Units; readonly weight: string }[]
-  readonly shapeOf: Scope['shapeOf']
-  readonly write: Scope['write']
-  readonly bind: Scope['bind']
-  /** Keeps everything on a weight whole. */
-  keep(weight: string, reason: string): void
-}
-
-export const weightLabels = (tensors: readonly OnnxTensor[]): WeightLabels => {
-  const shapes = new Map(tensors.map(({ name, shape }) => [name, shape]))
-  const bound = new Map<string, Map<number, Bound>>(tensors.map(({ name }) => [name, new Map<number, Bound>()]))
-  const units: { units: Units; weight: string }[] = []
-  const whole = new Map<string, string>()
-  const bind: Scope['bind'] = (weight, axis, to, role) => {
-    const extent = shapes.get(weight)?.[axis]
-    const known = bound.get(weight)?.get(axis)
-    if (extent === undefined) return protect(to, `"${weight}" is no weight that can be cut`)
-    if (whole.has(weight)) protect(to, whole.get(weight)!)
-    if (to.runs.length > 0 && to.extent !== extent) return protect(to, `"${weight}" has another extent`)
-    if (known && (known.role === 'reads') !== (role === 'reads'))
-      for (const each of [known.axis, to]) protect(each, `"${weight}" makes and reads them`)
-    bound.get(weight)!.set(axis, known ? { axis: join(known.axis, to, `"${weight}"`), role: known.role } : { axis: to, role })
-  }
-  return {
-    ...{ bound, units, bind },
-    shapeOf: name => shapes.get(name),
-    write: (weight, axis) => {
-      const known = bound.get(weight)!.get(axis)
-      if (known?.role === 'writes') return known.axis
-      const extent = shapes.get(weight)![axis]
-      if (extent < 2) return plain(extent)
-      const made: Units = { count: extent }
-      units.push({ units: made, weight })
-      const to: Axis = { extent, runs: [{ units: made, size: 1, repeats: 1 }] }
-      bind(weight, axis, to, 'writes')
-      return to
-    },
-    keep: (weight, reason) => {
-      whole.set(weight, whole.get(weight) ?? reason)
-      for (const { axis } of bound.get(weight)?.values() ?? []) protect(axis, reason)
-    },
-  }
-}

@@ -40,7 +40,7 @@ export interface GraphBuilder {
 /** The domain of ONNX Runtime's own operators. */
 export const MICROSOFT = 'com.microsoft'
 
-const attribute = (name: string, value: AttributeValue): AttributeProto => {
+export const attribute = (name: string, value: AttributeValue): AttributeProto => {
   if (typeof value === 'number') return create(AttributeProtoSchema, { name, type: Kind.INT, i: BigInt(value) })
   if (typeof value === 'string') return create(AttributeProtoSchema, { name, type: Kind.STRING, s: new TextEncoder().encode(value) })
   if ('float' in value) return create(AttributeProtoSchema, { name, type: Kind.FLOAT, f: value.float })

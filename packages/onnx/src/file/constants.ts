@@ -25,6 +25,10 @@ export const constantOf = ({ opType, domain, attribute }: NodeProto): TensorProt
     return create(TensorProtoSchema, { dims: [BigInt(floats.length)], dataType: TensorProto_DataType.FLOAT, floatData: [...floats] })
   const ints = find('value_ints')?.ints
   if (ints) return create(TensorProtoSchema, { dims: [BigInt(ints.length)], dataType: TensorProto_DataType.INT64, int64Data: [...ints] })
+  const one = find('value_float')
+  if (one) return create(TensorProtoSchema, { dims: [], dataType: TensorProto_DataType.FLOAT, floatData: [one.f] })
+  const whole = find('value_int')
+  if (whole) return create(TensorProtoSchema, { dims: [], dataType: TensorProto_DataType.INT64, int64Data: [whole.i] })
   return find('value')?.t
 }
 

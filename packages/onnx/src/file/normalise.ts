@@ -1,6 +1,6 @@
 import { hoistConstants } from './constants.js'
 import { dtypeOf } from './data-types.js'
-import { freeName } from './free-name.js'
+import { freeName } from '@tersor/formats/internal/files/free-name'
 import { DTYPES } from '@tersor/tensor'
 import type { GraphProto, ModelProto, NodeProto, TensorProto } from './schema/onnx-ml_pb.js'
 import { innerGraphs } from './subgraphs.js'

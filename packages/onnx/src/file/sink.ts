@@ -1,13 +1,14 @@
 import { clone, create } from '@bufbuild/protobuf'
 import type { Provenance } from '@tersor/core'
-import { CompressionError, type ParameterSink, type ParameterStore } from '@tersor/tensor'
+import { CompressionError, type Parameter, type ParameterSink } from '@tersor/tensor'
 import { exists, nameOf, within } from '@tersor/formats/internal/files/file-system'
-import { fileSink, type FileWriter, type SinkOptions, type Unfinished } from '@tersor/formats/internal/files/output'
-import { newShapes, resizeGraph } from '../couplings/resize.js'
+import { fileSink, type SinkOptions, type Unfinished } from '@tersor/formats/internal/files/output'
+import { newShapes } from '@tersor/models/internal/imported/couplings/cut-extents'
+import { resizeGraph } from '../couplings/resize.js'
 import { graphBuilder, MICROSOFT } from './build.js'
 import { refusal } from './forms/refusal.js'
 import { ONNX_FORMS } from './forms/store.js'
-import type { OnnxForm } from './forms/stored.js'
+import type { OnnxForm, Stored } from './forms/stored.js'
 import { INLINE_BYTES } from './scan.js'
 import { openOnnx, PROVENANCE_KEY, type Onnx } from './open.js'
 import { checkRanges, roundsOf, type InputRange } from './input-grids.js'
@@ -35,6 +36,13 @@ export interface OnnxSinkOptions extends SinkOptions, WriteOptions {
   readonly ranges?: Readonly<Record<string, InputRange>>
   /** Stores plain float weights as halves, rounded; they are widened when the graph runs. */
   readonly float?: 'f16'
+}
+
+/** Where a graph and its data go, and what the graph calls the data. */
+export interface Paths {
+  readonly model: string
+  readonly data: string
+  readonly dataName: string
 }
 
 const checkForm = (form: OnnxForm): void => {
@@ -92,24 +100,46 @@ export const onnxSink = (path: string, options: OnnxSinkOptions): ParameterSink 
   if (form !== undefined) checkForm(form)
   checkRanges(ranges, source)
   const dataPath = `${path}_data`
-  return fileSink(path, options, unfinished => graphWriter(path, dataPath, options, unfinished), [path, dataPath])
+  return fileSink(
+    path,
+    options,
+    unfinished => {
+      const { fs, folder } = unfinished
+      const writer = graphWriter(options, unfinished)
+      return {
+        write: writer.write,
+        finish: async () => {
+          const { written } = await writer.finish({ model: within(folder, 'model'), data: within(folder, 'external'), dataName: nameOf(dataPath) }) // prettier-ignore
+          const isStale = written.length === 1 && (await exists(fs, dataPath))
+          return { moves: written.map((from, i) => ({ from, to: [path, dataPath][i] })), stale: isStale ? [dataPath] : [] }
+        },
+        close: writer.close,
+        reopen: async () => withTrees(await openOnnx(path, { fileSystem: fs })).params,
+      }
+    },
+    [path, dataPath],
+  )
 }
 
-const graphWriter = (
-  path: string,
-  dataPath: string,
-  { source, ranges = {}, ...options }: OnnxSinkOptions,
-  { fs, folder, take, provenance }: Unfinished,
-): FileWriter<ParameterStore> => {
+/** What becomes of a graph, before anything of it is written: the graph around what was cut, and the bits that weights are stored in. */
+export interface GraphResult {
+  readonly cut: Onnx
+  readonly stored: readonly Stored[]
+}
+
+/** Collects the weights of a graph and writes it with them, to paths that may depend on what they are. */
+export const graphWriter = ({ source, ranges = {}, ...options }: OnnxSinkOptions, { fs, folder, take, provenance }: Unfinished) => {
   const spool = createSpool({ fs, folder }, namesOf(source))
   const { form, float } = options
   const weights = weightWriter({ source, ...(form ? { form } : {}), ...(float ? { float } : {}) }, spool)
   return {
-    write: async (name, parameter) => {
+    write: async (name: string, parameter: Parameter): Promise<void> => {
       take(name)
       await weights.write(name, parameter)
     },
-    finish: async () => {
+    finish: async (
+      to: Paths | ((result: GraphResult) => Promise<Paths>),
+    ): Promise<GraphResult & { readonly written: readonly string[] }> => {
       const { replaced, replacements, floatOf } = weights
       for (const { name, stored } of source.tensors)
         if (stored && !replaced.has(name)) await weights.write(name, await source.params.read(name))
@@ -117,8 +147,10 @@ const graphWriter = (
       if (refused.length > 0) throw refusal(refused, 'Or leave them out with only.')
       const cut = resizeGraph(
         source,
-        newShapes(source, name => weights.shapes.get(name)),
+        newShapes(source.params, name => weights.shapes.get(name)),
       )
+      const result: GraphResult = { cut, stored: [...replacements.values()].map(each => each.stored) }
+      const paths = typeof to === 'function' ? await to(result) : to
       const model = clone(ModelProtoSchema, cut.model)
       const graph = model.graph!
       const builder = graphBuilder(freePrefix(spool.names))
@@ -132,12 +164,8 @@ const graphWriter = (
         ...builder.constants.map(proto => ({ proto, length: 0 })),
         ...spool.tensors,
       ]
-      const paths = { fs, model: within(folder, 'model'), data: within(folder, 'external'), dataName: nameOf(dataPath) }
-      const written = await writeModel(model, all, paths, options)
-      const isStale = written.length === 1 && (await exists(fs, dataPath))
-      return { moves: written.map((from, i) => ({ from, to: [path, dataPath][i] })), stale: isStale ? [dataPath] : [] }
+      return { ...result, written: await writeModel(model, all, { fs, ...paths }, options) }
     },
     close: () => spool.close(),
-    reopen: async () => withTrees(await openOnnx(path, { fileSystem: fs })).params,
   }
 }

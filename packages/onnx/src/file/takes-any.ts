@@ -4,6 +4,8 @@ import type { OnnxTensor } from './tensors.js'
 /** Operators that take a weight as they take any value: others may want a constant. */
 const TAKES_ANY: ReadonlySet<string> = new Set([
   ...['MatMul', 'Gemm', 'Conv', 'ConvTranspose', 'Add', 'Sub', 'Mul', 'Div', 'Gather', 'PRelu'],
+  ...['Transpose', 'SimplifiedLayerNormalization', 'RMSNormalization', 'SkipSimplifiedLayerNormalization', 'SkipLayerNormalization'],
+  ...['MultiHeadAttention', 'FastGelu', 'BiasGelu'],
   ...['BatchNormalization', 'LayerNormalization', 'InstanceNormalization', 'GroupNormalization'],
 ])
 

@@ -2,7 +2,7 @@ import type { Dense } from '@tersor/tensor'
 import { within, writeFully, type OpenFile } from '@tersor/formats/internal/files/file-system'
 import type { Unfinished } from '@tersor/formats/internal/files/output'
 import { tensorHeader } from './build.js'
-import { freeName } from './free-name.js'
+import { freeName } from '@tersor/formats/internal/files/free-name'
 import type { Range } from './scan.js'
 import type { TensorProto } from './schema/onnx-ml_pb.js'
 

@@ -7,7 +7,7 @@ import { withFolded } from './fold.js'
 import type { Onnx } from './open.js'
 import { namesInside } from './subgraphs.js'
 import { ModelProtoSchema, type GraphProto, type NodeProto } from './schema/onnx-ml_pb.js'
-import { freeName } from './free-name.js'
+import { freeName } from '@tersor/formats/internal/files/free-name'
 import { inlineBytes, type OnnxTensor } from './tensors.js'
 
 /** A weight that a graph holds in parts, and its name. */

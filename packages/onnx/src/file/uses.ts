@@ -2,7 +2,7 @@ import { floatOf, numberOf, numbersOf, textOf } from './attributes.js'
 import { walkOf, type Geometry } from './convolutions.js'
 import { outAxisOfEinsum } from './einsum.js'
 import type { GraphProto, NodeProto } from './schema/onnx-ml_pb.js'
-import { freeName } from './free-name.js'
+import { freeName } from '@tersor/formats/internal/files/free-name'
 import { innerGraphs, namesInside } from './subgraphs.js'
 import type { OnnxTensor } from './tensors.js'
 

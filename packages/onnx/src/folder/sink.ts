@@ -54,7 +54,8 @@ const usualBits = (stored: Iterable<Stored>): number => {
   return [...counts].reduce((a, b) => (b[1] > a[1] || (b[1] === a[1] && b[0] < a[0]) ? b : a), [0, 0])[0]
 }
 
-const fileFor = (stored: Iterable<Stored>, float: string): string => {
+/** The name that transformers.js looks for. */
+export const fileFor = (stored: Iterable<Stored>, float: string): string => {
   const bits = usualBits(stored)
   return FILES[bits === 0 ? float : `${bits} ${float}`]
 }

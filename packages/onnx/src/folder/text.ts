@@ -2,6 +2,7 @@ import { readSmallFile } from '@tersor/formats/internal/files/byte-source'
 import { within, type FileSystem } from '@tersor/formats/internal/files/file-system'
 import { hasCode } from '@tersor/tensor'
 import type { GraphModel, GraphText } from '@tersor/models/graph-model'
+import type { ModelFiles } from '@tersor/models/raw-config'
 import { openTokenizer } from '@tersor/models/tokenizer'
 
 const IDS = 'input_ids'
@@ -23,12 +24,24 @@ const readSmall = (path: string, fs: FileSystem): Promise<Uint8Array | undefined
 const positive = (value: unknown, otherwise: number): number =>
   typeof value === 'number' && Number.isSafeInteger(value) && value > 0 ? value : otherwise
 
-const parsed = (bytes: Uint8Array | undefined): Readonly<Record<string, unknown>> => {
+export const parsed = (bytes: Uint8Array | undefined): Readonly<Record<string, unknown>> => {
   try {
     return (JSON.parse(new TextDecoder().decode(bytes)) ?? {}) as Readonly<Record<string, unknown>>
   } catch {
     return {} // without a config, what the graph says of itself must do
   }
+}
+
+/** Files that transformers.js reads beside a graph. */
+const BESIDE = [
+  ...['config.json', 'generation_config.json', 'tokenizer.json', 'tokenizer_config.json', 'special_tokens_map.json', 'added_tokens.json'],
+  ...['vocab.json', 'merges.txt', 'vocab.txt', 'tokenizer.model', 'chat_template.jinja', 'preprocessor_config.json'],
+]
+
+/** The files of a folder that its graph is loaded with. */
+export const filesBeside = async (folder: string, fs: FileSystem): Promise<ModelFiles> => {
+  const read = await Promise.all(BESIDE.map(async name => [name, await readSmall(within(folder, name), fs)] as const))
+  return Object.fromEntries(read.flatMap(([name, bytes]) => (bytes ? [[name, bytes] as const] : [])))
 }
 
 /** What the config.json beside a graph says; nothing where there is none. */

@@ -1,19 +1,22 @@
 import * as tf from '@tensorflow/tfjs-core'
 import type { Env, Stage } from '@tersor/core'
 import type { FileSystem } from '@tersor/formats/internal/files/file-system'
-import { openTfjs, type TfjsModel } from '@tersor/formats/tfjs'
-import { CompressionError, hasCode } from '@tersor/tensor'
+import { openTfjs, type Manifest, type TfjsModel, type TfjsTopology } from '@tersor/formats/tfjs'
+import { CompressionError, hasCode, overlay, sizeOf, toInt32, type ParameterStore } from '@tersor/tensor'
 import { inputsOfBatch } from '../graph-batch.js'
 import type { GraphModel } from '../graph-model.js'
+import { newShapes, type NewShapes } from '../couplings/cut-extents.js'
+import { couplingsOfTfjs, type TfjsCouplings } from './couplings/tfjs-couplings.js'
+import { readConstants } from './couplings/tfjs-weights.js'
 import { badFile } from './errors.js'
 import { tfjsGraph, type TfjsRunner } from './graph.js'
-import { tfjsLayers } from './layers.js'
+import { remadeLayers, tfjsLayers } from './layers.js'
 
 /** A tfjs graph or layers model: one stage, run by tfjs itself. */
 export interface TfjsGraphModel extends GraphModel {
   readonly format: 'tfjs'
-  /** What it was read from: pass `description` and `manifest` to `tfjsSink`. */
-  readonly file: Pick<TfjsModel, 'description' | 'manifest'>
+  /** What it was read from, and how its topology follows weights that are cut: pass it to `tfjsSink`. */
+  readonly file: Pick<TfjsModel, 'description' | 'manifest'> & { readonly topology?: TfjsTopology }
 }
 
 const missing = (name: string, cause: unknown): CompressionError =>
@@ -35,11 +38,21 @@ interface Topology {
   readonly config?: unknown
 }
 
-const runnerOf = async (path: string, model: TfjsModel): Promise<TfjsRunner> => {
+/** A runner, and how one is made for what becomes of the network. */
+interface Runnable {
+  readonly runner: TfjsRunner
+  readonly again: (model: TfjsModel) => TfjsRunner
+}
+
+const runnable = async (path: string, model: TfjsModel): Promise<Runnable> => {
   const topology = model.description.modelTopology as Topology | undefined
   const isObject = typeof topology === 'object' && topology !== null
-  if (isObject && Array.isArray(topology.node)) return tfjsGraph(model, await converter())
-  if (isObject && (topology.model_config !== undefined || topology.config !== undefined)) return tfjsLayers(model, await layers())
+  if (isObject && Array.isArray(topology.node)) {
+    const library = await converter()
+    return { runner: tfjsGraph(model, library), again: small => tfjsGraph(small, library) }
+  }
+  if (isObject && (topology.model_config !== undefined || topology.config !== undefined))
+    return { runner: await tfjsLayers(model, await layers()), again: remadeLayers }
   throw new CompressionError(
     'UNSUPPORTED',
     `${path} holds weights and no topology of nodes or layers.`,
@@ -84,9 +97,67 @@ const UNREAD: TfjsRunner = {
   dispose: () => {},
 }
 
+type Constants = ReadonlyMap<string, readonly number[]>
+
+/** A manifest whose weights have the shapes that they came to have. */
+const withShapes = ({ groups, weights }: Manifest, shapes: NewShapes): Manifest => ({
+  groups,
+  weights: new Map(
+    [...weights].map(([name, entry]) => {
+      const shape = shapes.get(name)
+      return [name, shape ? { ...entry, shape, bytes: (entry.bytes / sizeOf(entry.shape)) * sizeOf(shape) } : entry] as const
+    }),
+  ),
+})
+
+/** The network over weights of which units went: its topology made again around them, its constants with the numbers that stayed. */
+const smaller = (file: TfjsModel, { topology }: TfjsCouplings, params: ParameterStore, constants: Constants) => {
+  const shapes = newShapes(file.params, name => params.info(name).shape)
+  const { description, numbers } = topology.resize(shapes)
+  const close = async (): Promise<void> => params.close?.()
+  const model: TfjsModel = {
+    ...file,
+    ...{ description, manifest: withShapes(file.manifest, shapes), close },
+    params: Object.freeze({ ...overlay(params, numbers), close }),
+  }
+  return { model, constants: new Map([...constants, ...[...numbers].map(([name, values]) => [name, [...toInt32(values)]] as const)]) }
+}
+
+/** A topology over its weights as a model of one stage; without `again` one that is opened for its parameters. */
+const modelOver = (file: TfjsModel, runner: TfjsRunner, constants: Constants, again?: Runnable['again']): TfjsGraphModel => {
+  const { description, manifest } = file
+  const { modelTopology: _, ...rawConfig } = description
+  const found = couplingsOfTfjs(description, manifest, constants)
+  const { couplings = [], whole = [], topology } = found ?? {}
+  const over = (params: ParameterStore): TfjsGraphModel => {
+    const small = smaller(file, found!, params, constants)
+    return modelOver(small.model, again ? again(small.model) : UNREAD, small.constants, again)
+  }
+  return Object.freeze<TfjsGraphModel>({
+    family: 'graph',
+    format: 'tfjs',
+    architecture: 'tfjs',
+    rawConfig,
+    ...{ inputs: runner.inputs, outputs: runner.outputs },
+    params: file.params,
+    stages: again ? [stageOf(runner)] : [],
+    provenance: file.provenance,
+    file: { description, manifest, ...(topology ? { topology } : {}) },
+    ...(couplings.length > 0 ? { couplings, remake: () => ({ rename: name => name, over }) } : {}),
+    ...(whole.length > 0 ? { whole } : {}),
+    topology: () => new TextEncoder().encode(JSON.stringify(description)),
+    run: (inputs, env: Env) => runner.run(inputs, env),
+    close: async () => {
+      runner.dispose()
+      await file.close()
+    },
+  })
+}
+
 /**
  * Opens a tfjs model.json of a graph or of layers as a model of one stage, whose sites are the products and convolutions (depthwise ones too)
- * with constant weights. Takes @tensorflow/tfjs-converter for graphs and @tensorflow/tfjs-layers for layers.
+ * with constant weights, and whose couplings are the channels and neurons that its operators or layers are known to keep together.
+ * Takes @tensorflow/tfjs-converter for graphs and @tensorflow/tfjs-layers for layers.
  * Throws what `openTfjs` throws, BAD_FILE for a topology that tfjs refuses, UNSUPPORTED for control flow and for weights without a topology.
  */
 export const openTfjsModel = async (
@@ -95,27 +166,10 @@ export const openTfjsModel = async (
 ): Promise<TfjsGraphModel> => {
   const file = await openTfjs(path, fileSystem ? { fileSystem } : {})
   try {
-    const runner = parametersOnly ? UNREAD : await runnerOf(path, file)
-    if (!parametersOnly && (runner.inputs.length === 0 || runner.outputs.length === 0)) throw badFile(`${path} has no input or no output.`)
-    const { description, manifest } = file
-    const { modelTopology: _, ...rawConfig } = description
-    return Object.freeze<TfjsGraphModel>({
-      family: 'graph',
-      format: 'tfjs',
-      architecture: 'tfjs',
-      rawConfig,
-      ...{ inputs: runner.inputs, outputs: runner.outputs },
-      params: file.params,
-      stages: parametersOnly ? [] : [stageOf(runner)],
-      provenance: file.provenance,
-      file: { description, manifest },
-      topology: () => new TextEncoder().encode(JSON.stringify(description)),
-      run: (inputs, env: Env) => runner.run(inputs, env),
-      close: async () => {
-        runner.dispose()
-        await file.close()
-      },
-    })
+    if (parametersOnly) return modelOver(file, UNREAD, await readConstants(file.manifest, file.params))
+    const { runner, again } = await runnable(path, file)
+    if (runner.inputs.length === 0 || runner.outputs.length === 0) throw badFile(`${path} has no input or no output.`)
+    return modelOver(file, runner, await readConstants(file.manifest, file.params), again)
   } catch (error) {
     await file.close()
     throw coded(path, error)

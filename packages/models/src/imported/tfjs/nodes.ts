@@ -10,7 +10,7 @@ const layersOf = (config: unknown): readonly Json[] => listOf(isRecord(config) ?
 const callsOf = (layer: Json): readonly unknown[] => listOf(layer.inbound_nodes ?? layer.inboundNodes)
 
 /** Nodes that a layer has before it is called: inputs have one, and models of layers. */
-const nodesBefore = (layer: Json): number =>
+export const nodesBefore = (layer: Json): number =>
   (layer.class_name ?? layer.className) === 'InputLayer' || layersOf(layer.config).length > 0 ? 1 : 0
 
 const refuseNames = (layers: readonly Json[]): void => {

@@ -1,6 +1,6 @@
 import { numberOf, numbersOf } from '../../file/attributes.js'
 import type { NodeProto } from '../../file/schema/onnx-ml_pb.js'
-import { placeOf, type Extent } from '../axes.js'
+import { hasUnits, placeOf, type Extent } from '@tersor/models/internal/imported/couplings/axes'
 import type { Scope } from '../scope.js'
 
 /** How an operator moves extents; undefined where it does anything else with them. */
@@ -12,7 +12,7 @@ const extentsOf = (name: string | undefined, scope: Scope): readonly Extent[] | 
 const shape: ExtentRule = (node, scope) => {
   const axes = scope.shapeOf(node.input[0]) ? undefined : scope.value(node.input[0])
   const [start, end] = [numberOf(node, 'start', 0), numberOf(node, 'end', axes?.length ?? 0)]
-  return axes?.slice(start, end).map(axis => (axis.runs.length === 0 && axis.extent !== undefined ? axis.extent : axis))
+  return axes?.slice(start, end).map(axis => (!hasUnits(axis) && axis.extent !== undefined ? axis.extent : axis))
 }
 
 const same: ExtentRule = ({ input: [x] }, scope) => scope.extents(x)

@@ -1,6 +1,6 @@
 import { numberOf, numbersOf, textOf } from '../../file/attributes.js'
 import type { NodeProto } from '../../file/schema/onnx-ml_pb.js'
-import { plain, plainAxes, protect, widened, type Axes, type Axis } from '../axes.js'
+import { plain, plainAxes, protect, widened, type Axes, type Axis } from '@tersor/models/internal/imported/couplings/axes'
 import type { Rule, Scope } from '../scope.js'
 
 /** One axis of an image behind a window that walks over it; unknown where the padding depends on the image. */

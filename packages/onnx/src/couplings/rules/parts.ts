@@ -1,5 +1,7 @@
 import { numberOf, numbersOf } from '../../file/attributes.js'
-import { placeOf, plain, protect, type Axes } from '../axes.js'
+import type { NodeProto } from '../../file/schema/onnx-ml_pb.js'
+import { hasUnits, placeOf, plain, protect, type Axes } from '@tersor/models/internal/imported/couplings/axes'
+import { apart } from '@tersor/models/internal/imported/couplings/side-by-side'
 import type { Rule, Scope } from '../scope.js'
 
 const UNKNOWN = 'its input has no known axes'
@@ -10,16 +12,22 @@ const replaced = (axes: Axes, at: number, extent: number | undefined, what: stri
   return axes.map((axis, i) => (i === at ? plain(extent) : axis))
 }
 
-/** Parts of an axis; units on it stay whole. */
+/** How long each part of an axis is; undefined where that shows when the graph runs. */
+export const sizesOfSplit = (node: NodeProto, extent: number | undefined, numbers: Scope['numbers']): readonly number[] | undefined => {
+  const given = numbersOf(node, 'split') ?? numbers(node.input[1])
+  if (given || node.input[1] || extent === undefined) return given
+  const [count, equal] = [node.output.length, Math.ceil(extent / node.output.length)]
+  return Array.from({ length: count }, (_, i) => (i === count - 1 ? extent - equal * (count - 1) : equal))
+}
+
+/** Parts of an axis, each with the units of its own that stand on it. */
 export const split: Rule = (node, scope) => {
   const axes = scope.value(node.input[0])
   const at = axes && placeOf(numberOf(node, 'axis', 0), axes.length)
   if (!axes || at === undefined) return UNKNOWN
-  const sizes = numbersOf(node, 'split') ?? scope.numbers(node.input[1])
-  const { extent } = axes[at]
-  const equal = extent === undefined || node.input[1] ? undefined : Math.ceil(extent / node.output.length)
-  const last = equal === undefined ? undefined : extent! - equal * (node.output.length - 1)
-  return node.output.map((_, i) => replaced(axes, at, sizes?.[i] ?? (i === node.output.length - 1 ? last : equal), 'Split'))
+  const sizes = sizesOfSplit(node, axes[at].extent, scope.numbers)
+  const parts = sizes && hasUnits(axes[at]) ? apart(axes[at], sizes) : undefined
+  return node.output.map((_, i) => (parts ? axes.map((axis, each) => (each === at ? parts[i] : axis)) : replaced(axes, at, sizes?.[i], 'Split'))) // prettier-ignore
 }
 
 /** A range of some axes; before version 10 attributes say of which. */
@@ -49,11 +57,21 @@ export const gather: Rule = (node, scope) => {
   return [[...axes.slice(0, at), ...indices, ...axes.slice(at + 1)]]
 }
 
-/** Layer norms: their mean counts all units, so that these stay whole. */
-export const layerNorm: Rule = (node, scope) => {
+/** The largest of an axis: which ones shows when the graph runs. */
+export const topK: Rule = (node, scope) => {
   const axes = scope.value(node.input[0])
   const at = axes && placeOf(numberOf(node, 'axis', -1), axes.length)
   if (!axes || at === undefined) return UNKNOWN
-  axes.slice(at).forEach(axis => protect(axis, `${node.opType} takes them together`))
-  return node.output.map((_, i) => (i === 0 ? axes : undefined))
+  const count = scope.numbers(node.input[1])?.[0]
+  return node.output.map(() => replaced(axes, at, count, 'TopK'))
+}
+
+/** Others in some places of an axis. */
+export const scatter: Rule = (node, scope) => {
+  const axes = scope.value(node.input[0])
+  const at = axes && placeOf(numberOf(node, 'axis', 0), axes.length)
+  const [places, updates] = [scope.value(node.input[1]), scope.value(node.input[2])]
+  if (!axes || at === undefined || !places || !updates) return UNKNOWN
+  for (const value of [axes, places, updates]) value.forEach(axis => protect(axis, `${node.opType} puts others in their places`))
+  return [axes]
 }

@@ -1,7 +1,8 @@
 import { numberOf } from '../../file/attributes.js'
-import { plain, plainAxes, protect, type Axes, type Axis } from '../axes.js'
+import { plain, plainAxes, protect, type Axes, type Axis } from '@tersor/models/internal/imported/couplings/axes'
+import { broadcast } from '@tersor/models/internal/imported/couplings/meet'
 import type { Rule, Scope } from '../scope.js'
-import { broadcast } from './elementwise.js'
+import { headsOn } from './heads.js'
 
 /** A bias of a product: units that its last axis makes. */
 export const addBias = (scope: Scope, bias: string | undefined, to: Axis): void => {
@@ -30,7 +31,11 @@ const computed = (a: Axes, b: Axes, what: string): readonly Axes[] | string => {
   if (a.length < 2 || b.length < 2) return 'it multiplies by a vector'
   protect(a[a.length - 1], `${what} sums over them without a weight`)
   protect(b[b.length - 2], `${what} sums over them without a weight`)
-  return [[...broadcast(a.slice(0, -2), b.slice(0, -2), what), a[a.length - 2], b[b.length - 1]]]
+  const outer = broadcast(a.slice(0, -2), b.slice(0, -2), what)
+  outer.forEach(headsOn)
+  const rows = a[a.length - 2]
+  if (rows.extent === undefined) headsOn(rows) // rows that are so many heads of so many tokens
+  return [[...outer, rows, b[b.length - 1]]]
 }
 
 /** x (…, k) · W (k, n), or W (m, k) · x (…, k, n). */

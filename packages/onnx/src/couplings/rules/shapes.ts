@@ -1,8 +1,21 @@
-import { sizeOf } from '@tersor/tensor'
 import { numberOf, numbersOf } from '../../file/attributes.js'
 import type { NodeProto } from '../../file/schema/onnx-ml_pb.js'
-import { join, merged, parted, placeOf, plain, protect, runsOf, type Axes, type Axis, type Extent } from '../axes.js'
+import {
+  axisOfUnits,
+  hasUnits,
+  join,
+  merged,
+  placeOf,
+  plain,
+  protect,
+  type Axes,
+  type Axis,
+  type Extent,
+} from '@tersor/models/internal/imported/couplings/axes'
+import { reshaped } from '@tersor/models/internal/imported/couplings/reshaped'
+import { sideBySide } from '@tersor/models/internal/imported/couplings/side-by-side'
 import type { Rule, Scope } from '../scope.js'
+import { meanOfNorm } from './norms.js'
 
 const UNKNOWN = 'its input has no known axes'
 
@@ -19,6 +32,11 @@ export const flatten: Rule = (node, scope) => {
 }
 
 export const transpose: Rule = (node, scope) => {
+  const shape = scope.shapeOf(node.input[0])
+  if (shape?.length === 2) {
+    scope.turn(node.output[0], node.input[0], numbersOf(node, 'perm') ?? [1, 0])
+    return [undefined]
+  }
   const axes = scope.value(node.input[0])
   if (!axes) return UNKNOWN
   const order = numbersOf(node, 'perm') ?? axes.map((_, i) => axes.length - 1 - i)
@@ -43,6 +61,8 @@ export const unsqueeze: Rule = (node, scope) => {
 
 /** Sums and means over axes: units that stand on these stay whole. */
 export const reduce: Rule = (node, scope) => {
+  const ofNorm = node.opType === 'ReduceMean' ? meanOfNorm(node, scope) : undefined
+  if (ofNorm) return ofNorm
   const axes = scope.value(node.input[0])
   const given = axesOf(node, scope)
   if (!axes || (!given && node.input[1])) return 'its axes show when the graph runs'
@@ -63,89 +83,71 @@ export const softmax: Rule = (node, scope) => {
   return [axes]
 }
 
-/** Graphs that put a value beside itself again and again would have runs without end. */
-const MOST_RUNS = 4096
-
 /** Runs side by side; other axes are the same ones. */
 export const concat: Rule = (node, scope) => {
   const all = node.input.map(scope.value)
   if (all.length === 0 || all.some(axes => axes?.length !== all[0]?.length || !axes)) return UNKNOWN
   const values = all as readonly Axes[]
   const at = placeOf(numberOf(node, 'axis', 1), values[0].length)
-  if (at === undefined) return UNKNOWN
-  const together = (): Axis => {
-    const parts = values.map(axes => runsOf(axes[at]))
-    const isKnown = parts.every(runs => runs !== undefined) && parts.flat().length <= MOST_RUNS
-    if (isKnown && values.some(axes => axes[at].runs.length > 0))
-      return { extent: values.reduce((sum, axes) => sum + axes[at].extent!, 0), runs: parts.flat() }
-    values.forEach(axes => protect(axes[at], 'Concat puts them beside what shows when the graph runs'))
-    const extents = values.map(axes => axes[at].extent)
-    return plain(extents.includes(undefined) ? undefined : extents.reduce<number>((sum, extent) => sum + extent!, 0))
-  }
-  return [values[0].map((axis, i) => (i === at ? together() : values.slice(1).reduce((one, axes) => join(one, axes[i], 'Concat'), axis)))]
+  return at === undefined ? UNKNOWN : [sideBySide(values, at, 'Concat')]
 }
 
-/** No operator has an axis of this many: it stands for the one extent that the caller chooses. */
-const CHOSEN = 1_000_003
+/** A shape in numbers and axes whose extents are copied; undefined where it shows when the graph runs. */
+const shapeAsked = (node: NodeProto, scope: Scope): readonly Extent[] | undefined =>
+  scope.numbers(node.input[1]) ?? scope.extents(node.input[1])
 
-/** Both shapes in numbers; undefined where they cannot be the same elements whatever the caller chooses. */
-const known = (axes: Axes, wanted: readonly number[]): readonly [readonly number[], readonly number[]] | undefined => {
-  const unknown = axes.filter(({ extent }) => extent === undefined).length
-  const [have, want] = [sizeOf(axes.map(({ extent }) => extent ?? 1)), sizeOf(wanted.filter(extent => extent !== -1))]
-  const isOpen = wanted.includes(-1)
-  if (unknown > 1 || want <= 0 || (unknown === 1 && isOpen && have !== want)) return undefined
-  const extent = unknown === 0 ? 0 : isOpen ? CHOSEN : want / have
-  const inferred = unknown === 1 && isOpen ? CHOSEN : have / want
-  const [before, after] = [axes.map(axis => axis.extent ?? extent), wanted.map(each => (each === -1 ? inferred : each))]
-  return [...before, ...after].every(Number.isInteger) && sizeOf(before) === sizeOf(after) ? [before, after] : undefined
-}
-
-/** Runs of axes on either side that hold as many elements, as short as can be; axes of extent 1 belong to none. */
-const aligned = (before: readonly number[], after: readonly number[]): readonly (readonly [number[], number[]])[] => {
-  const pairs: [number[], number[]][] = []
-  const [left, right] = [before, after].map(extents => extents.flatMap((extent, i) => (extent === 1 ? [] : [i])))
-  while (left.length > 0 && right.length > 0) {
-    const [a, b] = [[left.shift()!], [right.shift()!]]
-    const size = (extents: readonly number[], of: readonly number[]): number => sizeOf(of.map(i => extents[i]))
-    while (size(before, a) !== size(after, b)) {
-      const side = size(before, a) < size(after, b) ? ([left, a] as const) : ([right, b] as const)
-      if (side[0].length === 0) break
-      side[1].push(side[0].shift()!)
-    }
-    pairs.push([a, b])
-  }
-  return pairs
-}
-
-/** Extents that a graph copies from the axes that it reshapes, as 0, between numbers; undefined where it copies any other. */
-const copiedExtents = (axes: Axes | undefined, extents: readonly Extent[] | undefined): readonly number[] | undefined => {
-  const shape = extents?.map((extent, i) => (typeof extent === 'number' ? extent : axes && extent === axes[i] ? 0 : undefined))
-  return shape?.every(extent => extent !== undefined) ? (shape as readonly number[]) : undefined
+/** Units whose number is in a shape that is computed stay, but where one node puts it together of numbers and extents: that is written anew. */
+const keepComputed = (node: NodeProto, scope: Scope, shape: readonly Extent[], made: Axes): Axes => {
+  if (scope.numbers(node.input[1]) || scope.maker(node.input[1])?.opType === 'Concat') return made
+  made.slice(-shape.length).forEach((axis, i) => typeof shape[i] === 'number' && shape[i] > 0 && protect(axis, `${node.opType} is told their number when the graph runs`)) // prettier-ignore
+  return made
 }
 
 /** The same elements in a shape that is known: axes that are taken together, parted or left as they are. */
 export const reshape: Rule = (node, scope) => {
   const axes = scope.value(node.input[0])
-  const given = scope.numbers(node.input[1])
-  const shape = given ?? copiedExtents(axes, scope.extents(node.input[1]))
-  if (!shape) return 'its shape shows when the graph runs'
-  if (!axes) return [shape.map(extent => plain(extent > 0 ? extent : undefined))]
-  const firstGiven = shape.findIndex(extent => extent !== 0)
-  const copied = numberOf(node, 'allowzero', 0) === 1 ? 0 : firstGiven < 0 ? shape.length : firstGiven
-  if (copied > axes.length || shape.slice(copied).includes(0)) return 'its shape copies extents from other places'
-  const [rest, wanted] = [axes.slice(copied), shape.slice(copied)]
-  const both = known(rest, wanted)
-  if (!both) return 'its shape leaves open what becomes of its axes'
-  const result: Axis[] = both[1].map(extent => plain(extent === CHOSEN ? undefined : extent))
-  for (const [a, b] of aligned(...both)) {
-    if (a.length === 1 && b.length === 1) result[b[0]] = rest[a[0]]
-    else if (b.length === 1)
-      result[b[0]] = merged(a.map(i => rest[i]), 'Reshape') // prettier-ignore
-    else if (a.length === 1)
-      parted(rest[a[0]], b.map(i => both[1][i]), 'Reshape').forEach((axis, i) => (result[b[i]] = axis)) // prettier-ignore
-    else a.forEach(i => protect(rest[i], 'Reshape mixes them with other axes'))
+  const asked = shapeAsked(node, scope)
+  if (!asked) return 'its shape shows when the graph runs'
+  if (!axes) {
+    for (const each of asked) if (typeof each === 'object') protect(each, 'Reshape is told their number')
+    return [asked.map(extent => (typeof extent === 'object' ? plain(extent.extent) : plain(extent > 0 ? extent : undefined)))]
   }
-  const made = [...axes.slice(0, copied), ...result]
-  if (!given) shape.forEach((extent, i) => extent > 0 && protect(made[i], 'Reshape is told their number when the graph runs'))
-  return [made]
+  const copies = numberOf(node, 'allowzero', 0) === 0
+  const shape = asked.map((extent, i) => (extent === 0 && copies ? axes[i] : extent))
+  if (shape.some(extent => extent === undefined)) return 'its shape copies extents from other places'
+  const first = asked.findIndex((extent, i) => extent !== 0 && extent !== axes[i])
+  const copied = first < 0 ? asked.length : first
+  const result = reshaped(axes.slice(copied), shape.slice(copied))
+  return result
+    ? [keepComputed(node, scope, asked, [...axes.slice(0, copied), ...result])]
+    : 'its shape leaves open what becomes of its axes'
+}
+
+/** Positions that are repeated along axes of 1: as many as a shape says. */
+export const expand: Rule = (node, scope) => {
+  const axes = scope.value(node.input[0])
+  const shape = shapeAsked(node, scope)
+  if (!axes || !shape) return 'its shape shows when the graph runs'
+  const rank = Math.max(axes.length, shape.length)
+  return [
+    keepComputed(
+      node,
+      scope,
+      shape,
+      Array.from({ length: rank }, (_, i) => {
+        const [axis = plain(1), asked = 1] = [axes[i - rank + axes.length] as Axis | undefined, shape[i - rank + shape.length] as Extent | undefined] // prettier-ignore
+        if (asked === 1 || asked === axis) return axis
+        if (axis.extent !== 1) return typeof asked === 'number' ? axis : join(axis, asked, 'Expand')
+        if (typeof asked === 'object') return asked
+        return asked > 1 ? axisOfUnits({ count: asked }) : plain()
+      }),
+    ),
+  ]
+}
+
+/** Numbers in a row: as many as an axis has positions where they count these. */
+export const range: Rule = ({ input: [start, limit, step] }, scope) => {
+  const [length] = scope.extents(limit) ?? []
+  const isCount = scope.numbers(start)?.[0] === 0 && scope.numbers(step)?.[0] === 1
+  return [[isCount && typeof length === 'object' && !hasUnits(length) ? length : plain()]]
 }
