@@ -3,7 +3,7 @@ import { sizeOf } from '@tersor/tensor'
 
 /**
  * Multiply-adds of weights that one position takes, such as a token: Σ sizes of linear sites. Undefined for networks with convolutions, whose
- * number depends on the image, and with experts, of which a token meets some.
+ * number depends on the image (`multiplyAddsFor` counts them), and with experts, of which a token meets some.
  */
 export const multiplyAddsOf = (model: Pick<Model, 'params' | 'stages' | 'couplings'>): number | undefined => {
   const sites = sitesOf(model)

@@ -14,6 +14,7 @@ import { inFormatOf } from './in-format-of.js'
 import { makeStep } from './methods.js'
 import { noteMemory } from './memory-bound.js'
 import { openOutput, type ModelOutput, type SavedModel } from './model-output.js'
+import { networkCut } from './network-cut.js'
 import { note, paint, noteWidth, type Terminal } from './output.js'
 import { refusePlanned } from './planned-layers.js'
 import { measureQuality } from './quality.js'
@@ -95,9 +96,10 @@ const compressOpened = async (
     const verification = kept && (await verify(requestFor(model, saved, flags, kept.in(small), calibration[0])))
     tf.dispose(calibration.splice(0))
     const seconds = (Date.now() - started) / 1000
+    const cut = await networkCut(model, small)
     await saved.close()
     const quality = await qualityOf(model, path, saved, flags, hearing)
-    const result = await resultOf({ model, small, path, saved, reports, seconds, quality })
+    const result = await resultOf({ model, small, cut, path, saved, reports, seconds, quality })
     if (hash) await describeRun({ model, path, hash, flags, asked: given, result, facts: await engineFacts(engine) })
     await output.scratch.remove()
     return { ...result, ...(verification ? { verification } : {}) }

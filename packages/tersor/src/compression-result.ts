@@ -2,7 +2,7 @@ import { othersText, sitesOf, type Model, type OtherWeight, type Provenance, typ
 import { sizeOfModel } from '@tersor/evaluation/size-of-model'
 import { openModel, type OpenedModel } from '@tersor/models/open-model'
 import type { SavedModel } from './model-output.js'
-import { cutSites, networkCut, type NetworkCut } from './network-cut.js'
+import { cutSites, type NetworkCut } from './network-cut.js'
 import { bytesText } from './output.js'
 import type { Quality } from './quality.js'
 import type { LayerReport, RunReports, StepReport } from './step-reports.js'
@@ -53,6 +53,7 @@ interface Run {
   readonly model: OpenedModel
   /** What the steps made of it. */
   readonly small: Model
+  readonly cut: NetworkCut | undefined
   readonly path: string
   readonly saved: SavedModel
   readonly reports: RunReports
@@ -97,11 +98,10 @@ export const leftText = ({ why, names, bytes }: LeftAlone): string =>
 
 /** Puts together what is said of a run. */
 export const resultOf = async (run: Run): Promise<CompressionResult> => {
-  const { model, small, path, saved, reports, seconds, quality } = run
+  const { model, small, cut, path, saved, reports, seconds, quality } = run
   const bytesBefore = await weightBytes(path)
   const provenance = (small.provenance ?? []).slice(model.provenance?.length ?? 0)
   const sites = cutSites(model, small)
-  const cut = networkCut(model, small, sites)
   const { parameters } = sizeOfModel(cut ? small : model)
   const touched = new Set([...reports.touched(), ...sites])
   const { path: out, bytes: bytesAfter, notes } = saved

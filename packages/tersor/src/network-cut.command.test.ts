@@ -11,7 +11,7 @@ it('leaves a smaller network of the same kind, says so, and makes its bytes agai
   const after = await json('inspect', out)
   expect(result.cut).toEqual({
     parameters: { before: before.parameters, after: after.parameters },
-    multiplyAdds: { before: before.multiplyAdds, after: after.multiplyAdds },
+    multiplyAdds: { before: before.multiplyAdds, after: after.multiplyAdds, each: 'position' },
   })
   expect(after.multiplyAdds).toBeLessThan(before.multiplyAdds)
   expect(result.bitsPerWeight).toBeLessThan(17)
