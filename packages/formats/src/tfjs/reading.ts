@@ -30,7 +30,11 @@ export const TFJS_READING: Reading = {
     { what: 'quantization `float16`', fate: 'read', how: 'f16' },
     { what: 'shards of any size, in folders below', fate: 'read', how: 'by range' },
     ...rowsOf('kept'),
-    { what: 'topology, signature, metadata', fate: 'kept', how: 'as they stand in model.json' },
+    {
+      what: 'topology, signature, metadata',
+      fate: 'kept',
+      how: 'as they stand in model.json, with the numbers that stayed where units were cut',
+    },
     { what: 'weights that were quantized and did not change', fate: 'kept', how: 'in their codes' },
     { what: 'files outside of the folder, names that are no paths', fate: 'refused', how: 'BAD_FILE' },
     { what: 'layers that wait for each other, weights larger than the file', fate: 'refused', how: 'BAD_FILE, before tfjs makes them' },

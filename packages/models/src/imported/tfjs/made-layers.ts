@@ -1,7 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core'
 import type { LayersModel } from '@tensorflow/tfjs-layers'
 import { modelOf } from './couplings/layers/config.js'
-import { badFile } from './errors.js'
 
 const inCamels = (text: string): string =>
   text.length <= 1 ? text : text.replace(/_+(\w|$)/g, (_, letter: string) => letter.toUpperCase())
@@ -23,12 +22,9 @@ const inTfjsWords = (value: unknown, key = ''): unknown => {
   )
 }
 
-/** Makes the layers of a topology at once, where `loadLayersModel` has a promise between; tfjs-layers is loaded by then. */
+/** Makes the layers of a topology at once, where `loadLayersModel` has a promise between: one that it took before, with other numbers. */
 export const madeLayers = (topology: object): LayersModel => {
-  const { className = '', config } = modelOf(topology) ?? {}
-  const { classNameMap } = tf.serialization.SerializationMap.getMap()
-  const known = Object.hasOwn(classNameMap, className) ? classNameMap[className] : undefined
-  if (!known) throw badFile(`tfjs has no model of the class "${className}".`)
-  const [cls, fromConfig] = known
+  const { className, config } = modelOf(topology)!
+  const [cls, fromConfig] = tf.serialization.SerializationMap.getMap().classNameMap[className]
   return fromConfig(cls, inTfjsWords(config) as tf.serialization.ConfigDict) as unknown as LayersModel
 }

@@ -128,6 +128,15 @@ export const THROUGH: readonly (readonly [what: string, graph: SmallGraph, membe
     ['writes w axis 3', 'writes other axis 3', 'reads read axis 2'],
   ],
   [
+    'channels that are shuffled in groups',
+    between(g => {
+      const parted = g.node('Reshape', [conv(g), g.ints([-1, 8, 8, 2, 3])])
+      const turned = g.node('Transpose', [parted, g.ints([0, 1, 2, 4, 3])])
+      return read(g, g.node('Reshape', [turned, g.ints([-1, 8, 8, 6])]))
+    }, { w: [1, 1, 3, 6], read: [1, 1, 6, 2] }), // prettier-ignore
+    ['writes w axis 3 repeats 2', 'reads read axis 2 size 2'],
+  ],
+  [
     'weights that a node hands on',
     between(g =>
       g.node('Conv2D', [g.node('Conv2D', ['x', g.node('Identity', ['w'])]), g.node('Identity', [g.node('Identity', ['read'])])]),
