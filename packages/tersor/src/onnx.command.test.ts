@@ -291,7 +291,11 @@ it('leaves out heads and neurons of a decoder in its folder, whose config follow
   const sink = onnxDecoderSink(web, { rawConfig: model.rawConfig, files })
   for (const name of model.params.names()) await sink.write(name, await model.params.read(name))
   await (await sink.finish()).close?.()
-  const { bytesBefore, bytesAfter } = await json('compress', web, '--out', out, '--step', 'structured(keep=0.5, units=[heads, neurons])')
+  const step = 'structured(keep=0.5, units=[heads, neurons])'
+  const { bytesBefore, bytesAfter, verification } = await json('compress', web, '--out', out, '--step', step, '--verify')
+  expect(verification).toMatchObject({ runtime: 'ONNX Runtime', fromOriginal: expect.any(Number) })
+  expect(verification.largest).toBeLessThan(1e-4)
+  expect(verification.fromOriginal).toBeGreaterThan(0)
   expect(bytesAfter).toBeLessThan(0.85 * bytesBefore)
   expect(JSON.parse(await readFile(join(out, 'config.json'), 'utf8'))).toMatchObject({
     ...{ num_attention_heads: 2, num_key_value_heads: 1, head_dim: 8, intermediate_size: 32 },

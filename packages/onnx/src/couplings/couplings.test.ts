@@ -263,6 +263,14 @@ it('does not trip over axes that there are not', async () => {
   }
 })
 
+it('does not trip over axes that are no whole numbers', async () => {
+  const graph = between(g => {
+    const made = g.node('ReduceSum', [g.node('Conv', ['x', 'w']), g.constant('f32', [1], [0.5])])
+    return g.node('Conv', [made, 'read'])
+  })
+  expect((await foundIn(graph)).couplings).toHaveLength(1)
+})
+
 it('has a page that names the operators with rules', async () => {
   const page = await readFile(join(import.meta.dirname, '../../docs/model.md'), 'utf8')
   const [, named] = /<!-- operators -->([^]*)<!-- \/operators -->/.exec(page)!

@@ -7,7 +7,7 @@ export { merged, widened } from './factors.js'
 /** The place of an axis that may be counted from the end; undefined where there is none. */
 export const placeOf = (axis: number, rank: number): number | undefined => {
   const at = axis < 0 ? axis + rank : axis
-  return at >= 0 && at < rank ? at : undefined
+  return Number.isInteger(at) && at >= 0 && at < rank ? at : undefined
 }
 
 export const plainAxes = (rank: number): Axes => Array.from({ length: rank }, () => plain())
