@@ -4,6 +4,7 @@ import { multiplyAddsOf } from '@tersor/evaluation/multiply-adds'
 import { multiplyAddsFor } from '@tersor/evaluation/multiply-adds-for'
 import { sizeOfModel } from '@tersor/evaluation/size-of-model'
 import type { OpenedModel } from '@tersor/models/open-model'
+import { sizeOf } from '@tersor/tensor'
 
 interface BeforeAfter {
   readonly before: number
@@ -34,6 +35,8 @@ const multiplyAddsOfBoth = async (model: OpenedModel, small: Model): Promise<Net
   if (!input) return undefined
   try {
     return { before: await multiplyAddsFor(model, input), after: await multiplyAddsFor(small, input), each: 'input' }
+  } catch {
+    return undefined // zeros need not suit a graph, and what was written is right all the same
   } finally {
     input.dispose()
   }
@@ -47,12 +50,12 @@ export const networkCut = async (model: OpenedModel, small: Model): Promise<Netw
   return { parameters, ...(multiplyAdds ? { multiplyAdds } : {}) }
 }
 
-/** Sites that are gone or whose weight has another shape. */
+/** Sites that are gone or whose weight has lost numbers; a format may hold the same ones in another order of axes. */
 export const cutSites = (model: Model, small: Model): ReadonlySet<string> => {
-  const shapes = new Map(sitesOf(small).map(({ name, weight }) => [name, `${small.params.info(weight).shape}`]))
+  const sizes = new Map(sitesOf(small).map(({ name, weight }) => [name, sizeOf(small.params.info(weight).shape)]))
   return new Set(
     sitesOf(model)
-      .filter(({ name, weight }) => shapes.get(name) !== `${model.params.info(weight).shape}`)
+      .filter(({ name, weight }) => sizes.get(name) !== sizeOf(model.params.info(weight).shape))
       .map(({ name }) => name),
   )
 }

@@ -43,6 +43,7 @@ it('compresses a graph and writes it as it came', async () => {
     join(folder, 'inputs.safetensors'),
   )
   expect(report.steps[0]).toMatchObject({ method: 'gptq', sites: 2 })
+  expect(report.cut).toBeUndefined()
   const { tensors } = await json('inspect', out)
   expect(tensors.map(({ name }: { name: string }) => name).sort()).toEqual(['bias', 'down', 'shift', 'up'])
   expect(tensors.find(({ name }: { name: string }) => name === 'up')).toMatchObject({ shape: [96, 64], bytes: 96 * 32 + 4 * 64 * 3 })
@@ -53,6 +54,7 @@ it('leaves out neurons of a graph', async () => {
   const out = join(folder, 'narrow.onnx')
   const report = await json('compress', join(folder, 'mlp.onnx'), '--out', out, '--step', 'structured(keep=0.5, units=[neurons])')
   expect(report.bytesAfter).toBeLessThan(0.7 * report.bytesBefore)
+  expect(report.cut.multiplyAdds).toEqual({ before: 96 * 64 + 64 * 24, after: 96 * 32 + 32 * 24, each: 'input' })
   const { tensors } = await json('inspect', out)
   expect(Object.fromEntries(tensors.map(({ name, shape }: { name: string; shape: number[] }) => [name, shape]))).toEqual({
     ...{ up: [96, 32], shift: [32], down: [24, 32], bias: [24] },

@@ -66,5 +66,6 @@ export const whileHashed = async <T>(path: string, work: (hash: Promise<string>)
     return await work(hash)
   } finally {
     done.abort()
+    await hash.catch(() => undefined) // so that no file stays open behind it
   }
 }
