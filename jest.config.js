@@ -16,7 +16,10 @@ export default {
   // a README runs the pages of docs/ beside it
   testMatch: ['**/*.test.ts', '**/packages/*/README.md', '**/examples/custom-method/README.md', '<rootDir>/README.md'],
   moduleNameMapper: { ...preset.moduleNameMapper, '^(vega|vega-lite)$': '<rootDir>/scripts/native-$1.cjs' },
-  transform: { ...preset.transform, '\\.md$': '<rootDir>/scripts/pages-transform.cjs' },
+  transform: {
+    '\\.md$': '<rootDir>/scripts/pages-transform.cjs',
+    '\\.[cm]?[tj]s$': ['<rootDir>/scripts/direct-imports.cjs', preset.transform['\\.[cm]?[tj]s$'][1]],
+  },
   // what takes minutes together has a command of its own: whole commands (npm run test:commands), all cases (test:slow), test:packed, test:page
   testPathIgnorePatterns: [
     '/node_modules/',
