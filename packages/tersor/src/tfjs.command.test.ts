@@ -80,7 +80,10 @@ it('leaves out neurons of layers, says so, and writes layers of as many units, w
   expect(code).toBe(0)
   expect(err).toContain('units of "head/kernel" stay whole: they are what the graph gives.')
   const { cut, verification } = JSON.parse(text) as { cut: object; verification: { largest: number } }
-  expect([cut, verification !== undefined]).toEqual([{ parameters: { before: 20, after: 10 }, multiplyAdds: { before: 20, after: 10, each: 'input' } }, true])
+  expect([cut, verification !== undefined]).toEqual([
+    { parameters: { before: 20, after: 10 }, multiplyAdds: { before: 20, after: 10, each: 'input' } },
+    true,
+  ])
   const { modelTopology } = JSON.parse(await readFile(join(out, 'model.json'), 'utf8'))
   expect(modelTopology.config.layers.map(({ config }: { config: { units: number } }) => config.units)).toEqual([2, 3])
   const refused = await run('compress', path, '--out', `${out}-2`, '--step', 'structured(units=[heads])')
