@@ -131,6 +131,8 @@ const widths: Claim = {
     distilled('depth', DEPTH),
     scratch('from the start', WIDTH),
   ],
+  failing:
+    'far below the small network from the start, and behind nine of 12 blocks: of this network, which is narrow and deep and learned for 6 million tokens, three blocks give so little that leaving them out costs 11 points before training, where a quarter of the channels costs 69. At as many parameters fewer neurons are level with fewer blocks, and fewer channels behind them. One seed. Not tried: a network that learned for longer, whose blocks give more',
   orders: ['from the start', 'depth'].map(than => ({ figure: 'perplexity', first: 'width', than })),
 }
 
