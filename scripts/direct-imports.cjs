@@ -70,9 +70,17 @@ const direct = (whole, word, list, from) => {
   return lines.join('; ') + '\n'.repeat(whole.split('\n').length - 1)
 }
 
+/** The first line that imports nothing: what looks like an import behind it is the text of a program that a test writes. */
+const FIRST_OTHER_LINE = /^(?!import\b|export (?:type )?[{*]|\}|\/[*/]| |$)/m
+
+const rewritten = text => {
+  const end = text.search(FIRST_OTHER_LINE)
+  const head = end < 0 ? text : text.slice(0, end)
+  return head.replace(FROM_PACKAGE, direct) + text.slice(head.length)
+}
+
 exports.createTransformer = options => {
   const inner = swc.createTransformer(options)
-  const rewritten = text => text.replace(FROM_PACKAGE, direct)
   return {
     ...inner,
     process: (text, file, ...rest) => inner.process(rewritten(text), file, ...rest),
