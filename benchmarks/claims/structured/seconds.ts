@@ -1,6 +1,7 @@
 /** What a smaller network saves in seconds, beside what it saves in multiply-adds. */
-import * as tf from '@tensorflow/tfjs-core'
-import { compress, forward, loadModel, type LoadedWeights, type Model, type Product } from '@tersor/core'
+import type * as tf from '@tensorflow/tfjs-core'
+import { compress, forward, loadModel, type Model } from '@tersor/core'
+import { multiplyAddsFor } from '@tersor/evaluation'
 import { replay } from '@tersor/kernels/replay'
 import { freshModel, type RawConfig } from '@tersor/models'
 import { structured, unitNorm } from '@tersor/pruning'
@@ -15,18 +16,6 @@ const ROWS = 50
 const ROUNDS = 25
 
 const medianOf = (values: readonly number[]): number => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)]
-
-/** Products of a batch, counted as they are taken: each number of an output is made of as many as its filter has. */
-const multiplyAddsOf = (model: Model, { weights }: LoadedWeights, batch: tf.Tensor): number => {
-  let count = 0
-  const product: Product = ({ input, weight, times }) => {
-    const [w, y] = [weight(), times(input, weight())]
-    count += (y.size * w.size) / y.shape[y.rank - 1]!
-    return y
-  }
-  tf.tidy(() => forward(model, batch, { weights, product }))
-  return count
-}
 
 /** A network ready to answer, as evaluation runs it. */
 const ready = async (model: Model) => {
@@ -44,7 +33,7 @@ const ready = async (model: Model) => {
     run.dispose()
     loaded.dispose()
   }
-  return { seconds, multiplyAdds: (batch: tf.Tensor) => multiplyAddsOf(model, loaded, batch), dispose }
+  return { seconds, multiplyAdds: (batch: tf.Tensor) => multiplyAddsFor(model, batch), dispose }
 }
 
 /** ResNet-56 with so many times its channels, and fresh weights: what time asks is their shape. */
@@ -66,7 +55,7 @@ const compared = async (open: () => Promise<Model>) => {
   const times: [number, number][] = []
   for (let round = 0; round < ROUNDS + 3; round++) times.push([await large.seconds(batch), await small.seconds(batch)])
   const [before, after] = [0, 1].map(side => medianOf(times.slice(3).map(pair => pair[side])))
-  const said = small.multiplyAdds(batch) / large.multiplyAdds(batch)
+  const said = (await small.multiplyAdds(batch)) / (await large.multiplyAdds(batch))
   for (const each of [large, small]) each.dispose()
   batch.dispose()
   return {

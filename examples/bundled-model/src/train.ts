@@ -21,6 +21,7 @@ import {
   type Rng,
   type Weights,
 } from '@tersor/core'
+import { sizeOfModel } from '@tersor/evaluation'
 import { huggingFaceSink } from '@tersor/formats/huggingface'
 import { selectEngine } from '@tersor/kernels'
 import { initLlama, llamaModel, openTokenizer, parseLlamaConfig } from '@tersor/models'
@@ -157,7 +158,7 @@ const save = async (weights: Weights): Promise<void> => {
     name: NAMES[shape],
     command: [...(shape === 'deep' ? ['--shape deep'] : []), `--steps ${steps} --peak ${flags.peak}`].join(' '),
     shape: SHAPES[shape],
-    parameters: fresh.params.names().reduce((sum, name) => sum + weights(name).size, 0),
+    parameters: sizeOfModel(fresh).parameters,
     batch: BATCH,
     context: CONTEXT,
     tokens: trainIds.length,

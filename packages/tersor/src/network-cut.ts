@@ -29,8 +29,8 @@ const oneInput = (model: OpenedModel): tf.Tensor | undefined => {
 }
 
 const multiplyAddsOfBoth = async (model: OpenedModel, small: Model): Promise<NetworkCut['multiplyAdds']> => {
-  const [before, after] = [multiplyAddsOf(model), multiplyAddsOf(small)]
-  if (before !== undefined && after !== undefined && model.family !== 'graph') return { before, after, each: 'position' }
+  const [before, after] = model.family === 'graph' ? [] : [multiplyAddsOf(model), multiplyAddsOf(small)]
+  if (before !== undefined && after !== undefined) return { before, after, each: 'position' }
   const input = oneInput(model)
   if (!input) return undefined
   try {

@@ -1,16 +1,15 @@
 import * as tf from '@tensorflow/tfjs-core'
 import '@tensorflow/tfjs-backend-cpu'
-import * as converter from '@tensorflow/tfjs-converter'
-import * as layers from '@tensorflow/tfjs-layers'
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
 import { compress, createRng, forward, loadModel, pipeline, sitesOf, toMatrix, type Model, type Step } from '@tersor/core'
 import { rowsOf } from '@tersor/core/internal/model/unfold'
 import { tfjsSink } from '@tersor/formats/tfjs'
 import { biasCorrection, gptq, quantizeActivations, rtn } from '@tersor/quantization'
 import { openModel } from '../../opening/open-model.js'
 import { openTfjsModel, type TfjsGraphModel } from './model.js'
+import { inTfjs } from './couplings/coupled-tfjs.fixture.js'
 import { graphTopology, placeGraph, placeLayers } from './tiny-tfjs.fixture.js'
 
 let folder = ''
@@ -32,22 +31,6 @@ const outputOf = async (model: Model, x: tf.Tensor): Promise<Float32Array> => {
   const values = await y.data<'float32'>()
   y.dispose()
   dispose()
-  return values
-}
-
-/** What unmodified tfjs makes of the file. */
-const inTfjs = async (path: string, x: tf.Tensor): Promise<Float32Array> => {
-  const { weightsManifest, ...rest } = JSON.parse(await readFile(path, 'utf8')) as { weightsManifest: tf.io.WeightsManifestConfig; format: string; modelTopology: object } // prettier-ignore
-  const bytes = Buffer.concat(
-    await Promise.all(weightsManifest.flatMap(({ paths }) => paths).map(file => readFile(join(dirname(path), file)))),
-  )
-  const artifacts = { ...rest, weightSpecs: weightsManifest.flatMap(({ weights }) => weights), weightData: Uint8Array.from(bytes).buffer }
-  const handler = { load: async () => artifacts }
-  const model = rest.format === 'graph-model' ? await converter.loadGraphModel(handler) : await layers.loadLayersModel(handler)
-  const y = model.predict(x) as tf.Tensor
-  const values = await y.data<'float32'>()
-  y.dispose()
-  model.dispose()
   return values
 }
 

@@ -1,7 +1,7 @@
-import type * as tf from '@tensorflow/tfjs-core'
+import * as tf from '@tensorflow/tfjs-core'
 import * as converter from '@tensorflow/tfjs-converter'
 import * as layers from '@tensorflow/tfjs-layers'
-import { createRng } from '@tersor/core'
+import { createRng, forward, loadModel, type Model } from '@tersor/core'
 import { parseManifest, type Manifest } from '@tersor/formats/internal/tfjs/manifest'
 import { sizeOf } from '@tersor/tensor'
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
@@ -128,3 +128,21 @@ export const inTfjs = async (path: string, x: tf.Tensor): Promise<Float32Array> 
   model.dispose()
   return values
 }
+
+/** Two small images, (2, 8, 8, 3). */
+export const IMAGES = Float32Array.from({ length: 2 * 192 }, (_, i) => Math.sin(i))
+
+/** What a network makes of them. */
+export const outputsOf = async (network: Model): Promise<Float32Array> => {
+  const { weights, dispose } = await loadModel(network)
+  const x = tf.tensor(IMAGES, [2, 8, 8, 3])
+  const y = forward(network, x, { weights })
+  const values = await y.data<'float32'>()
+  tf.dispose([x, y])
+  dispose()
+  return values
+}
+
+/** The largest difference; Infinity where one has more numbers. */
+export const apart = (a: Float32Array, b: Float32Array): number =>
+  a.length === b.length ? a.reduce((most, value, i) => Math.max(most, Math.abs(value - b[i])), 0) : Infinity

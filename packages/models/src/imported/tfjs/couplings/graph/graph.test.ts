@@ -1,11 +1,11 @@
 import * as tf from '@tensorflow/tfjs-core'
 import '@tensorflow/tfjs-backend-cpu'
-import { forward, loadModel, shrink, switchedOff, type Change, type Coupling, type Model } from '@tersor/core'
+import { shrink, switchedOff, type Change, type Coupling, type Model } from '@tersor/core'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { openTfjsModel } from '../../model.js'
-import { inTfjs, partsOf, placeTfjs, smallGraph, type SmallGraph } from '../coupled-tfjs.fixture.js'
+import { apart, IMAGES, inTfjs, outputsOf, partsOf, placeTfjs, smallGraph, type SmallGraph } from '../coupled-tfjs.fixture.js'
 import { couplingsOfTfjs } from '../tfjs-couplings.js'
 import { between, conv, THROUGH, WHOLE } from './coupled-operators.fixture.js'
 import { EXTENTS } from './extents.js'
@@ -26,21 +26,6 @@ const told = ({ members }: Coupling): readonly string[] =>
     ({ role, parameter, axis, start = 0, size = 1, repeats = 1 }) =>
     [`${role} ${parameter} axis ${axis}`, start && `start ${start}`, size > 1 && `size ${size}`, repeats > 1 && `repeats ${repeats}`].filter(Boolean).join(' '), // prettier-ignore
   )
-
-const IMAGES = Float32Array.from({ length: 2 * 192 }, (_, i) => Math.sin(i))
-
-const outputsOf = async (model: Model): Promise<Float32Array> => {
-  const { weights, dispose } = await loadModel(model)
-  const x = tf.tensor(IMAGES, [2, 8, 8, 3])
-  const y = forward(model, x, { weights })
-  const values = await y.data<'float32'>()
-  tf.dispose([x, y])
-  dispose()
-  return values
-}
-
-const apart = (a: Float32Array, b: Float32Array): number =>
-  a.length === b.length ? a.reduce((most, value, i) => Math.max(most, Math.abs(value - b[i])), 0) : Infinity
 
 /** Of each coupling every second unit, the last one first. */
 const half = ({ couplings = [] }: Model): Change => ({

@@ -1,7 +1,8 @@
 import { plain, protect, type Axes } from '../../../couplings/axes.js'
 import { convolve, convolveBack, convolveEach, padAxes, pool, reduced, withBias, type Walk } from '../windows.js'
+import type { TfjsScope } from '../scope.js'
 import { isRecord, listOf, placesOf, settingOf, wordOf, type Json } from './config.js'
-import { activate, ofOne, tellExtents, type LayerRule } from './rule.js'
+import { activate, ofOne, tellExtents, type LayerCall, type LayerRule } from './rule.js'
 
 const CHANNELS_FIRST = 'its channels stand before its places'
 const NO_WEIGHT = 'its weights are not in the manifest'
@@ -15,26 +16,26 @@ const walkOf = (config: Json, places: number, strides = placesOf(config, 'stride
   around: ['same', 'causal'].includes(wordOf(config, 'padding')) ? 'same' : 'valid',
 })
 
-const convolution: LayerRule = ofOne((axes, layer, scope) => {
-  const kernel = layer.weight('kernel')
-  if (kernel === undefined) return NO_WEIGHT
-  if (isFirst(layer.config) || placesOf(layer.config, 'groups', 1)[0] !== 1) return `${CHANNELS_FIRST}, or it has groups`
-  const made = convolve(scope, axes, kernel, walkOf(layer.config, axes.length - 2), layer.className)
+/** What comes behind the products of a layer: its bias, the number of its filters, its activation. */
+const filtered = (made: Axes | string, layer: LayerCall, scope: TfjsScope): Axes | string => {
   if (typeof made === 'string') return made
   withBias(scope, made[made.length - 1], layer.weight('bias'))
   tellExtents(layer, scope, 'filters', made.slice(-1))
   return activate(layer, made)
+}
+
+const convolution: LayerRule = ofOne((axes, layer, scope) => {
+  const kernel = layer.weight('kernel')
+  if (kernel === undefined) return NO_WEIGHT
+  if (isFirst(layer.config) || placesOf(layer.config, 'groups', 1)[0] !== 1) return `${CHANNELS_FIRST}, or it has groups`
+  return filtered(convolve(scope, axes, kernel, walkOf(layer.config, axes.length - 2), layer.className), layer, scope)
 })
 
 const transposedConvolution: LayerRule = ofOne((axes, layer, scope) => {
   const kernel = layer.weight('kernel')
   if (kernel === undefined) return NO_WEIGHT
   if (isFirst(layer.config)) return CHANNELS_FIRST
-  const made = convolveBack(scope, axes, kernel, layer.className)
-  if (typeof made === 'string') return made
-  withBias(scope, made[made.length - 1], layer.weight('bias'))
-  tellExtents(layer, scope, 'filters', made.slice(-1))
-  return activate(layer, made)
+  return filtered(convolveBack(scope, axes, kernel, layer.className), layer, scope)
 })
 
 const depthwise: LayerRule = ofOne((axes, layer, scope) => {
@@ -55,10 +56,7 @@ const separable: LayerRule = ofOne((axes, layer, scope) => {
   if (isFirst(layer.config)) return CHANNELS_FIRST
   const each = convolveEach(scope, axes, deep, walkOf(layer.config, axes.length - 2), layer.className)
   const made = typeof each === 'string' ? each : convolve(scope, each, point, STILL, layer.className)
-  if (typeof made === 'string') return made
-  withBias(scope, made[made.length - 1], layer.weight('bias'))
-  tellExtents(layer, scope, 'filters', made.slice(-1))
-  return activate(layer, made)
+  return filtered(made, layer, scope)
 })
 
 const pooling: LayerRule = ofOne((axes, { className, config }) => {

@@ -1,12 +1,12 @@
 import * as tf from '@tensorflow/tfjs-core'
 import '@tensorflow/tfjs-backend-cpu'
 import * as tfjsLayers from '@tensorflow/tfjs-layers'
-import { forward, loadModel, shrink, switchedOff, type Change, type Coupling, type Model } from '@tersor/core'
+import { shrink, switchedOff, type Change, type Coupling } from '@tersor/core'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { openTfjsModel } from '../../model.js'
-import { partsOf, placeTfjs, smallLayers, type SmallTfjs } from '../coupled-tfjs.fixture.js'
+import { apart, outputsOf, partsOf, placeTfjs, smallLayers, type SmallTfjs } from '../coupled-tfjs.fixture.js'
 import { imageLayers } from '../image-networks.fixture.js'
 import { couplingsOfTfjs } from '../tfjs-couplings.js'
 import type { Json } from './config.js'
@@ -101,19 +101,6 @@ const THROUGH: readonly (readonly [what: string, small: () => SmallTfjs, members
     ['writes w/kernel axis 3', 'reads read/kernel axis 3'],
   ],
 ]
-
-const IMAGES = Float32Array.from({ length: 2 * 192 }, (_, i) => Math.sin(i))
-const outputsOf = async (network: Model): Promise<Float32Array> => {
-  const { weights, dispose } = await loadModel(network)
-  const x = tf.tensor(IMAGES, [2, 8, 8, 3])
-  const y = forward(network, x, { weights })
-  const values = await y.data<'float32'>()
-  tf.dispose([x, y])
-  dispose()
-  return values
-}
-const apart = (a: Float32Array, b: Float32Array): number =>
-  a.length === b.length ? a.reduce((most, value, i) => Math.max(most, Math.abs(value - b[i])), 0) : Infinity
 
 describe('labels go through', () => {
   it.each(THROUGH)('%s', async (_what, make, members) => {
