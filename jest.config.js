@@ -15,7 +15,11 @@ export default {
   transformIgnorePatterns: ['/node_modules/(?!(@tersor|tersor[^/]*|hyparquet[^/]*|hysnappy)/)'],
   // a README runs the pages of docs/ beside it
   testMatch: ['**/*.test.ts', '**/packages/*/README.md', '**/examples/custom-method/README.md', '<rootDir>/README.md'],
-  moduleNameMapper: { ...preset.moduleNameMapper, '^(vega|vega-lite)$': '<rootDir>/scripts/native-$1.cjs' },
+  moduleNameMapper: {
+    ...preset.moduleNameMapper,
+    '^(vega|vega-lite)$': '<rootDir>/scripts/native-$1.cjs',
+    '^@tensorflow/tfjs-backend-cpu$': '<rootDir>/scripts/plain-engine.cjs',
+  },
   transform: {
     '\\.md$': '<rootDir>/scripts/pages-transform.cjs',
     '\\.[cm]?[tj]s$': ['<rootDir>/scripts/direct-imports.cjs', preset.transform['\\.[cm]?[tj]s$'][1]],

@@ -1,6 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { CompressionError } from '@tersor/tensor'
 import { registerGradients } from './gradients.js'
+import { registerPlainKernels } from './plain-engine/register.js'
 import { registerWasmGather } from './wasm-gather.js'
 import { registerWasmMatMul } from './wasm-mat-mul.js'
 
@@ -48,6 +49,11 @@ const CANDIDATES: Readonly<Record<EngineName, Candidate>> = {
   wasm: { backend: 'wasm', packageName: '@tensorflow/tfjs-backend-wasm', about: 'WebAssembly on the CPU' },
   cpu: { backend: 'cpu', packageName: '@tensorflow/tfjs-backend-cpu', about: 'plain JavaScript on the CPU, which is slow' },
 }
+/** Kernels of an engine that are replaced where it starts. */
+const MENDED: Readonly<Partial<Record<EngineName, readonly (() => void)[]>>> = {
+  wasm: [registerWasmMatMul, registerWasmGather],
+  cpu: [registerPlainKernels],
+}
 const ENGINES = Object.keys(CANDIDATES) as EngineName[]
 
 const firstLine = (error: unknown) => String(error instanceof Error ? error.message : error).split('\n')[0]
@@ -70,7 +76,7 @@ async function start(engine: EngineName): Promise<EngineAttempt> {
     const accepted = await tf.setBackend(backend)
     await tf.ready()
     if (!accepted || tf.getBackend() !== backend) return failed(`tfjs went to "${tf.getBackend()}" instead of "${backend}"`)
-    if (engine === 'wasm') [registerWasmMatMul, registerWasmGather].forEach(mend => mend())
+    MENDED[engine]?.forEach(mend => mend())
     return { engine, started: true, reason: about }
   } catch (error) {
     const missing = /cannot find (module|package)/i.test(firstLine(error)) && firstLine(error).includes(packageName)

@@ -7,13 +7,12 @@ import {
   type Tensor,
   type TensorInfo,
 } from '@tensorflow/tfjs-core'
-
-type Heap = Float32Array | Int32Array | Uint8Array
+import { gatherRows } from './gather-rows.js'
 
 /** The part of tfjs-backend-wasm that is used. */
 interface WasmBackend {
   makeOutput(shape: readonly number[], dtype: TensorInfo['dtype']): TensorInfo
-  typedArrayFromHeap(tensor: TensorInfo): Heap
+  typedArrayFromHeap(tensor: TensorInfo): Float32Array | Int32Array | Uint8Array
 }
 
 const KERNEL = 'GatherV2'
@@ -41,21 +40,10 @@ export const registerWasmGather = (): void => {
   registerKernel({ ...known, kernelFunc })
 }
 
-/** x: (batches, outer, extent, slice), indices: (batches, chosen) → (batches, outer, chosen, slice); throws a RangeError for an index that is none. */
 const gatherInBatches = (backend: WasmBackend, x: TensorInfo, indices: TensorInfo, axis: number, batchDims: number): TensorInfo => {
   const along = axis < 0 ? axis + x.shape.length : axis
   const info = backend_util.segment_util.collectGatherOpShapeInfo(x as Tensor, indices as Tensor, along, batchDims)
-  const { batchSize, outerSize, dimSize, sliceSize, outputShape } = info
-  const result = backend.makeOutput(outputShape, x.dtype)
-  const [from, places, to] = [x, indices, result].map(each => backend.typedArrayFromHeap(each))
-  const chosen = places.length / Math.max(1, batchSize)
-  for (let batch = 0, at = 0; batch < batchSize; batch++)
-    for (let outer = 0; outer < outerSize; outer++)
-      for (let i = 0; i < chosen; i++, at += sliceSize) {
-        const place = places[batch * chosen + i]
-        if (!(place >= 0 && place < dimSize)) throw new RangeError(`GatherV2: the index ${place} is not in 0 to ${dimSize - 1}.`)
-        const start = ((batch * outerSize + outer) * dimSize + place) * sliceSize
-        for (let j = 0; j < sliceSize; j++) to[at + j] = from[start + j]
-      }
+  const result = backend.makeOutput(info.outputShape, x.dtype)
+  gatherRows(backend.typedArrayFromHeap(x), backend.typedArrayFromHeap(indices), backend.typedArrayFromHeap(result), info)
   return result
 }

@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core'
-import '@tersor/backend-ort'
+import '@tensorflow/tfjs-backend-cpu'
 import type { CachePlan } from '@tersor/core'
 import { adaptive, h2o, snapKv, streamingLlm, int8 } from '@tersor/kv-cache'
 import { freshModel } from '../networks/fresh-model.js'
@@ -13,7 +13,7 @@ const idsOf = (count: number, from: number): number[] => Array.from({ length: co
 const PROMPTS = [idsOf(3, 1), idsOf(17, 5), idsOf(1, 9), idsOf(17, 2), idsOf(30, 4)]
 
 let before = 0
-beforeAll(async () => void (await tf.setBackend('ort')))
+beforeAll(async () => void (await tf.setBackend('cpu')))
 beforeEach(() => (before = tf.memory().numTensors))
 afterEach(() => expect(tf.memory().numTensors).toBe(before))
 

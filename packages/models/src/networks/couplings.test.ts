@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core'
-import '@tersor/backend-ort'
+import '@tensorflow/tfjs-backend-cpu'
 import { compress, createRng } from '@tersor/core'
 import { describeCouplings } from '@tersor/testing'
 import { FRESH_CONFIGS } from './fresh-configs.fixture.js'
@@ -20,7 +20,7 @@ const network = (name: string, more: RawConfig = {}) => {
 
 const image = (): tf.Tensor => tf.tidy(() => tf.mul(tf.reshape(tf.range(0, 2 * 8 * 8 * 3), [2, 8, 8, 3]), 0.6))
 
-beforeAll(() => tf.setBackend('ort'))
+beforeAll(() => tf.setBackend('cpu'))
 
 for (const name of ['llama', 'mixtral', 'gpt2', 'bert', 'bert for masked tokens', 'bert for masked tokens, untied', 'bert for classes'])
   describeCouplings(name, { make: () => network(name), input: someIds })

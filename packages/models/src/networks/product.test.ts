@@ -1,13 +1,13 @@
 /** The product of every site goes through one door, whatever the network. */
 import * as tf from '@tensorflow/tfjs-core'
 import { forward, loadModel, sitesOf, type Model, type Product } from '@tersor/core'
-import '@tersor/backend-ort'
+import '@tensorflow/tfjs-backend-cpu'
 import { FRESH_CONFIGS } from './fresh-configs.fixture.js'
 import { freshModel } from './fresh-model.js'
 import { largestGap, someIds } from './outputs.fixture.js'
 import { pixels } from './tiny-resnet.fixture.js'
 
-beforeAll(() => tf.setBackend('ort'))
+beforeAll(() => tf.setBackend('cpu'))
 
 const inputOf = (model: Model): tf.Tensor => ((model as { readonly family?: string }).family === 'image' ? pixels(2) : someIds())
 

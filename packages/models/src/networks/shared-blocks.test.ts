@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core'
-import '@tersor/backend-ort'
+import '@tensorflow/tfjs-backend-cpu'
 import { compress, createRng, pack, pipeline, shrink, switchedOff, type Change, type Model } from '@tersor/core'
 import { repeatably } from '@tersor/kernels/repeatably'
 import { magnitude } from '@tersor/pruning'
@@ -9,7 +9,7 @@ import { FRESH_CONFIGS } from './fresh-configs.fixture.js'
 import { freshModel } from './fresh-model.js'
 import { largestGap, outputsOf as outputsFor, someIds, withValues } from './outputs.fixture.js'
 
-beforeAll(() => tf.setBackend('ort'))
+beforeAll(() => tf.setBackend('cpu'))
 
 /** Of one rounding, whatever ran before. */
 const outputsOf: typeof outputsFor = (...given) => repeatably(() => outputsFor(...given))

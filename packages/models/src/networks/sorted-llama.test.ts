@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core'
-import '@tersor/backend-ort'
+import '@tensorflow/tfjs-backend-cpu'
 import { adam, createRng, crossEntropy, cutSorted, remade, train, type Model, type Sorted } from '@tersor/core'
 import { describeCouplings } from '@tersor/testing'
 import { fromFloat32, fromIntegers, memoryStore, overlay, type Dense, type Parameter } from '@tersor/tensor'
@@ -15,7 +15,7 @@ import { largestGap, outputsOf, someIds, withValues } from './outputs.fixture.js
 import { inOrder, rotate } from './rope.js'
 import type { RawConfig } from './raw-config.js'
 
-beforeAll(() => tf.setBackend('ort'))
+beforeAll(() => tf.setBackend('cpu'))
 
 const SORTED: Sorted = { multiples: { neurons: 4, sizes: 1 } }
 const TABLES = [

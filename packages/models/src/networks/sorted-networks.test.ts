@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core'
-import '@tersor/backend-ort'
+import '@tensorflow/tfjs-backend-cpu'
 import { compress, createRng, cutSorted, firstUnitsOf, switchedOff, type Model } from '@tersor/core'
 import { uniql } from '@tersor/pruning'
 import { relativeError } from '@tersor/testing'
@@ -8,7 +8,7 @@ import { freshModel } from './fresh-model.js'
 import { outputsOf, someIds, withValues } from './outputs.fixture.js'
 import type { RawConfig } from './raw-config.js'
 
-beforeAll(() => tf.setBackend('ort'))
+beforeAll(() => tf.setBackend('cpu'))
 
 const BOTH = ['neurons', 'heads']
 const image = (): tf.Tensor => tf.tidy(() => tf.sin(tf.reshape(tf.range(0, 2 * 8 * 8 * 3), [2, 8, 8, 3])))

@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core'
-import '@tersor/backend-ort'
+import '@tensorflow/tfjs-backend-cpu'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -20,7 +20,7 @@ import { openModel } from './open-model.js'
 
 let folder = ''
 beforeAll(async () => {
-  await tf.setBackend('ort')
+  await tf.setBackend('cpu')
   folder = await mkdtemp(join(tmpdir(), 'tersor-sorted-'))
 })
 afterAll(() => rm(folder, { recursive: true, force: true }))

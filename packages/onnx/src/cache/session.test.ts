@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core'
-import '@tersor/backend-ort'
+import '@tensorflow/tfjs-backend-cpu'
 import type { CachePlan } from '@tersor/core'
 import { adaptive, ems, expectedAttention, h2o, int8, pyramid, snapKv, streamingLlm, tova } from '@tersor/kv-cache'
 import { generate, generateAll, loadSession, openSession, picoLlama, saveSession, type LanguageModel, type Session } from '@tersor/models'
@@ -31,7 +31,7 @@ const REST = [[4], [9], [1, 2, 3], [7], [11], [30], [5]]
 
 let folder = ''
 beforeAll(async () => {
-  await tf.setBackend('ort')
+  await tf.setBackend('cpu')
   folder = await mkdtemp(join(tmpdir(), 'tersor-graph-session-'))
 })
 afterAll(() => rm(folder, { recursive: true, force: true }))

@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core'
-import '@tersor/backend-ort'
+import '@tensorflow/tfjs-backend-cpu'
 import { createRng } from '@tersor/core'
 import { picoLlama, type PicoLlamaOptions } from '@tersor/models/pico-llama'
 import type { LanguageModel } from '@tersor/models/language-model'
@@ -14,7 +14,7 @@ import type { OnnxModel } from '../model.js'
 
 let folder = ''
 beforeAll(async () => {
-  await tf.setBackend('ort')
+  await tf.setBackend('cpu')
   folder = await temporaryFolder()
 })
 afterAll(() => rm(folder, { recursive: true, force: true }))

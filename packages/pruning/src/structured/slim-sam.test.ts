@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core'
-import '@tersor/backend-ort'
+import '@tensorflow/tfjs-backend-cpu'
 import { compress, type Model, type RunOptions } from '@tersor/core'
 import { freshModel } from '@tersor/models'
 import { describePass, outputOf } from '@tersor/testing'
@@ -7,7 +7,7 @@ import { alignInside, alignStream } from './align-features.js'
 import { slimSam } from './slim-sam.js'
 import { calibration, cutBy } from './small-llama.fixture.js'
 
-beforeAll(() => tf.setBackend('ort'))
+beforeAll(() => tf.setBackend('cpu'))
 
 const ENCODER = { hidden_size: 16, intermediate_size: 24, num_hidden_layers: 2, num_attention_heads: 4 }
 const vit = (): Model => freshModel({ ...ENCODER, model_type: 'vit', image_size: 8, patch_size: 4, num_labels: 6 }, { seed: 2, deviation: 0.3 }) // prettier-ignore
