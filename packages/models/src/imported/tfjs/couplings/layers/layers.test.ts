@@ -239,7 +239,7 @@ it('does not trip over configs that say nothing that layers take', () => {
 
 it('has an end where models call models twice', () => {
   let inner: object = { name: 'end', class_name: 'Sequential', config: { name: 'end', layers: [{ class_name: 'ReLU', config: { name: 'r', batch_input_shape: [null, 3] } }] } } // prettier-ignore
-  for (let depth = 0; depth < 60; depth++)
+  for (let depth = 0; depth < 30; depth++)
     inner = {
       name: `m${depth}`,
       class_name: 'Model',
