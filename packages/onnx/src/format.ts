@@ -15,6 +15,16 @@ const isFolder = (out: string): CompressionError =>
     { out },
   )
 
+const isNoGraph = (out: string): CompressionError =>
+  new CompressionError(
+    'BAD_OPTION',
+    `--out ${out} does not say that it is a graph, by which files are opened.`,
+    `Let it end in .onnx: --out ${out}.onnx.`,
+    { out },
+  )
+
+const isFile = (out: string): boolean => out.toLowerCase().endsWith('.onnx')
+
 /** An ONNX graph by itself, or in a folder for transformers.js: one without weights of its own. */
 export const onnxFormat: Format = {
   name: 'onnx',
@@ -42,8 +52,10 @@ export const onnxFormat: Format = {
     dtypes: ['f32', 'f16'],
     roundsTo: ['f16'],
     ownNames: true,
-    refuses: ({ family }, out) =>
-      (family === 'language' || family === 'encoder') && out.toLowerCase().endsWith('.onnx') ? isFolder(out) : undefined,
+    refuses: (model, out) => {
+      if (model.family === 'graph') return (model as OnnxModel).folder || isFile(out) ? undefined : isNoGraph(out)
+      return (model.family === 'language' || model.family === 'encoder') && isFile(out) ? isFolder(out) : undefined
+    },
     // weights go back into the graph they came from; a language model or an encoder becomes a graph
     sink: async ({ form, dtype }) => {
       const { onnxSink } = await import('./file.js')
@@ -55,7 +67,7 @@ export const onnxFormat: Format = {
       return (path, model, options) => {
         if (model.family === 'graph') {
           const { onnx: source, folder: around } = model as OnnxModel
-          if (around && !path.toLowerCase().endsWith('.onnx')) return onnxGraphFolderSink(path, { source, around, ...options, ...stored })
+          if (around && !isFile(path)) return onnxGraphFolderSink(path, { source, around, ...options, ...stored })
           return onnxSink(path, { source, ...options, ...stored })
         }
         if (model.family === 'encoder') return onnxEncoderSink(path, model, { ...options, ...stored })

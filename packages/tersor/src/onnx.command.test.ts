@@ -59,10 +59,26 @@ it('leaves out neurons of a graph', async () => {
   expect(Object.fromEntries(tensors.map(({ name, shape }: { name: string; shape: number[] }) => [name, shape]))).toEqual({
     ...{ up: [96, 32], shift: [32], down: [24, 32], bias: [24] },
   })
-  const { code, err } = await run('compress', join(folder, 'mlp.onnx'), '--out', `${out}.2`, '--step', 'structured(units=[heads])')
+  const { code, err } = await run(
+    'compress',
+    join(folder, 'mlp.onnx'),
+    '--out',
+    join(folder, 'none.onnx'),
+    '--step',
+    'structured(units=[heads])',
+  )
   expect(code).toBe(1)
   expect(err).toContain('structured finds no heads in this network.')
   await rm(out)
+  const bare = join(folder, 'bare')
+  const nameless = await run('compress', join(folder, 'mlp.onnx'), '--out', bare, '--step', 'rtn(bits=4, group=32)')
+  expect([nameless.code, nameless.err]).toEqual([
+    2,
+    expect.stringContaining(
+      `--out ${bare} does not say that it is a graph, by which files are opened.\nLet it end in .onnx: --out ${bare}.onnx.`,
+    ),
+  ])
+  expect((await readdir(folder)).filter(name => name.startsWith('bare'))).toEqual([])
 })
 
 it('sees a compressed graph as one, and converts it to the same values', async () => {

@@ -41,12 +41,10 @@ export const noPrompts = (format: OutputFormat, formats: readonly Format[]): Com
 
 /** Throws UNSUPPORTED or BAD_OPTION where the model has no place in the format. Graphs are written as they came: other formats hold no operators. */
 export const refuseMisplaced = (model: OpenedModel, { writer, format, formats, out }: Placing): void => {
-  if (model.family === 'graph') {
-    if (format !== model.format) throw noPlace(format, 'a graph', [model.format], { format })
-    return
-  }
+  if (model.family === 'graph' && format !== model.format) throw noPlace(format, 'a graph', [model.format], { format })
   const refusal = writer.refuses?.(model, out)
   if (refusal) throw refusal
+  if (model.family === 'graph') return
   if (!writer.prompts && model.params.names().includes(PROMPT)) throw noPrompts(format, formats)
   if (writer.holds.includes(model.family)) return
   const others = formats.filter(each => each.writer?.holds.includes(model.family)).map(({ name }) => name)
