@@ -10,6 +10,8 @@ export interface Benchmark {
   /** The file of jobs/, and with underscores of peers/. */
   readonly job: string
   readonly settings: Settings
+  /** What our side runs on; @tersor/backend-ort where absent. */
+  readonly engine?: 'cpu'
   /** The first is the one that the ratio is against. */
   readonly peers: readonly PeerName[]
   /** The least ratio of speeds, peer's time to ours, that issues 3 and 11 ask for. */
@@ -88,6 +90,8 @@ const encoding = (type: string): Benchmark => ({
 
 const SIZE = { hidden: 512, feedForward: 1408, layers: 8, heads: 8, vocabulary: 8192 }
 
+const SMALL = { hidden: 96, feedForward: 256, layers: 6, heads: 4, vocabulary: 2048 }
+
 /** 134 million parameters. */
 const LARGE = { hidden: 768, feedForward: 2048, layers: 12, heads: 12, vocabulary: 32000 }
 
@@ -123,6 +127,11 @@ export const BENCHMARKS: readonly Benchmark[] = [
   {
     ...{ name: 'decode', title: 'decoding in float32, batch 1', job: 'language-use', settings: { what: 'decode', tokens: 64, ...SIZE } },
     ...{ peers: ['pytorch'], rounds: 5, amount: 64, unit: 'tokens/s', note: 'no target: see 4-bit decoding' },
+  },
+  {
+    ...{ name: 'decode-plain', title: 'decoding on the plain engine', job: 'language-use', engine: 'cpu', peers: ['tfjs-cpu'] },
+    ...{ settings: { what: 'decode', tokens: 48, ...SMALL, warm: 1 }, rounds: 5, amount: 48, unit: 'tokens/s' },
+    note: 'plain JavaScript on both sides, a network of a million parameters: what `selectEngine` replaces of tfjs, against tfjs as it comes',
   },
   {
     ...{ name: 'perplexity', title: 'perplexity', job: 'language-use', settings: { what: 'perplexity', windows: 14, ...SIZE } },

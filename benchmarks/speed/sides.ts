@@ -8,8 +8,9 @@ import type { SideCommand } from './side.js'
 const FOLDER = fileURLToPath(new URL('.', import.meta.url))
 const NODE = ['--conditions=@tersor/source', '--import', 'tsx']
 
-/** Our side: the job on @tersor/backend-ort. */
-export const oursOf = (benchmark: Benchmark, threads: number): SideCommand => inNode('tersor', 'worker.ts', benchmark, threads, 'ort')
+/** Our side: the job on @tersor/backend-ort, where the benchmark is of no other engine. */
+export const oursOf = (benchmark: Benchmark, threads: number): SideCommand =>
+  inNode('tersor', 'worker.ts', benchmark, threads, benchmark.engine ?? 'ort')
 
 const inNode = (name: string, script: string, { job, settings }: Benchmark, threads: number, engine: string): SideCommand => ({
   name,
@@ -45,6 +46,10 @@ export const peersOf = (peer: PeerName, benchmark: Benchmark, threads: number): 
   if (peer === 'pytorch') return inPython(benchmark, threads)
   if (peer === 'float32')
     return [inNode('tersor, float32', 'worker.ts', { ...benchmark, settings: { ...benchmark.settings, form: 'dense' } }, threads, 'ort')]
+  if (peer === 'tfjs-cpu') {
+    const side = inNode(peer, 'worker.ts', benchmark, threads, 'cpu')
+    return [{ ...side, environment: { ...side.environment, TFJS_KERNELS: 'own' } }]
+  }
   if (peer.startsWith('tfjs')) return [inNode(peer, 'worker.ts', benchmark, threads, peer.slice('tfjs-'.length))]
   const installed = existsSync(join(FOLDER, '../../conformance/node_modules/koffi'))
   if (!installed) return `run \`npm run conformance\` once to compare with ${peer}`

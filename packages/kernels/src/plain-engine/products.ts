@@ -4,6 +4,8 @@ import { copyStrided } from './strided-copy.js'
 
 /** tfjs sums so many products in 64 bits before it rounds to 32. */
 const BLOCK = 48
+/** Fewer rows are done before the second factor is turned for them. */
+const WORTH_TURNING = 6
 
 /** (batches, rows, columns) → (batches, columns, rows). */
 const turned = (values: Values, batches: number, rows: number, columns: number): Values => {
@@ -56,6 +58,29 @@ const productRow = (
     }
 }
 
+/** One row times a matrix as it stands: target[to + j] = Σₖ a[from + k] · b[start + k · columns + j]. */
+const rowProduct = (
+  a: Values,
+  from: number,
+  b: Values,
+  start: number,
+  inner: number,
+  target: Float32Array,
+  to: number,
+  columns: number,
+) => {
+  const sums = new Float64Array(columns)
+  for (let k0 = 0; k0 < inner; k0 += BLOCK) {
+    const end = Math.min(k0 + BLOCK, inner)
+    for (let k = k0, right = start + k0 * columns; k < end; k++, right += columns) {
+      const left = a[from + k]
+      for (let j = 0; j < columns; j++) sums[j] += left * b[right + j]
+    }
+    for (let j = 0; j < columns; j++) target[to + j] += sums[j]
+    sums.fill(0)
+  }
+}
+
 /** a: (batches, rows, inner), b: (batches, inner, columns), either turned and either of one batch → (…, rows, columns). */
 const matMul: PlainKernel = (call, own) => {
   const { a, b } = call.inputs as { readonly a: TensorInfo; readonly b: TensorInfo }
@@ -68,12 +93,14 @@ const matMul: PlainKernel = (call, own) => {
   const isPlain = a.dtype === 'float32' && b.dtype === 'float32' && inner === (transposeB ? columnsB : rowsB)
   if (!isPlain || (String(outerA) !== String(outerB) && (outer === outerA ? batchesB : batchesA) !== 1)) return own(call)
   const left = transposeA ? turned(valuesOf(call, a), batchesA, rowsA, columnsA) : valuesOf(call, a) // (batches, rows, inner)
-  const right = transposeB ? valuesOf(call, b) : turned(valuesOf(call, b), batchesB, rowsB, columnsB) // (batches, columns, inner)
+  const standing = !transposeB && rows < WORTH_TURNING
+  const right = transposeB || standing ? valuesOf(call, b) : turned(valuesOf(call, b), batchesB, rowsB, columnsB) // (batches, columns, inner)
+  const product = standing ? rowProduct : productRow
   const target = new Float32Array(sizeOf(outer) * rows * columns)
   for (let batch = 0; batch < sizeOf(outer); batch++) {
     const [atA, atB] = [batchesA === 1 ? 0 : batch * rows * inner, batchesB === 1 ? 0 : batch * columns * inner]
     for (let row = 0; row < rows; row++)
-      productRow(left, atA + row * inner, right, atB, inner, target, (batch * rows + row) * columns, columns)
+      product(left, atA + row * inner, right, atB, inner, target, (batch * rows + row) * columns, columns)
   }
   return asTensor(call, [...outer, rows, columns], 'float32', target)
 }

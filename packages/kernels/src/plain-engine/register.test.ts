@@ -83,6 +83,8 @@ const CASES: Readonly<Record<string, () => Tensors>> = {
     tf.matMul(random(2, 3, 50), random(50, 6)),
     tf.matMul(random(1, 3, 50), random(4, 6, 50), false, true),
     tf.matMul(random(2, 1, 3, 4), random(1, 1, 4, 1)),
+    tf.matMul(random(1, 100), random(100, 9)),
+    tf.matMul(random(3, 2, 50), random(3, 50, 7)),
     tf.matMul(odd(), odd(), false, true),
   ],
   'sums, means and extremes': () => [

@@ -23,7 +23,7 @@ type Replaced = KernelFunc & { readonly own?: KernelFunc }
 /**
  * Gives tfjs's plain JavaScript engine quick kernels of what moves, repeats, multiplies and sums values: its own look up each element by a list
  * of its places. A cut of the last axis takes a hundredth of the time, a repeated operand or a softmax a tenth, a token of a small language
- * model less than half. Results are the same to the bit.
+ * model about half. Results are the same to the bit.
  * Call it once the backend is loaded; again does nothing more.
  */
 export const registerPlainKernels = (): void => {
