@@ -1,6 +1,5 @@
 import type { backend_util } from '@tensorflow/tfjs-core'
-
-type Values = Float32Array | Int32Array | Uint8Array
+import type { Values } from './plain-engine/plain-kernel.js'
 
 /** x: (batches, outer, extent, slice), indices: (batches, chosen) → (batches, outer, chosen, slice); throws a RangeError for an index that is none. */
 export const gatherRows = (x: Values, indices: Values, target: Values, info: backend_util.segment_util.GatherOpShapeInfo): void => {

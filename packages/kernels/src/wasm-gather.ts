@@ -1,13 +1,6 @@
-import {
-  backend_util,
-  getKernel,
-  registerKernel,
-  unregisterKernel,
-  type KernelFunc,
-  type Tensor,
-  type TensorInfo,
-} from '@tensorflow/tfjs-core'
+import { backend_util, type Tensor, type TensorInfo } from '@tensorflow/tfjs-core'
 import { gatherRows } from './gather-rows.js'
+import { replaceKernel } from './replace-kernel.js'
 
 /** The part of tfjs-backend-wasm that is used. */
 interface WasmBackend {
@@ -23,22 +16,13 @@ const BACKEND = 'wasm'
  * behind the first batch, and gives what happens to stand there, or fails.
  * Call it once the backend is loaded; again does nothing more.
  */
-export const registerWasmGather = (): void => {
-  const known = getKernel(KERNEL, BACKEND)
-  if (!known || (known.kernelFunc as { readonly inBatches?: true }).inBatches) return
-  const gather = known.kernelFunc
-  const kernelFunc = Object.assign(
-    (call => {
-      const { axis, batchDims } = call.attrs as unknown as { readonly axis: number; readonly batchDims: number }
-      if (batchDims === 0) return gather(call)
-      const { x, indices } = call.inputs as unknown as { readonly x: TensorInfo; readonly indices: TensorInfo }
-      return gatherInBatches(call.backend as WasmBackend, x, indices, axis, batchDims)
-    }) as KernelFunc,
-    { inBatches: true as const },
-  )
-  unregisterKernel(KERNEL, BACKEND)
-  registerKernel({ ...known, kernelFunc })
-}
+export const registerWasmGather = (): void =>
+  replaceKernel(KERNEL, BACKEND, own => call => {
+    const { axis, batchDims } = call.attrs as unknown as { readonly axis: number; readonly batchDims: number }
+    if (batchDims === 0) return own(call)
+    const { x, indices } = call.inputs as unknown as { readonly x: TensorInfo; readonly indices: TensorInfo }
+    return gatherInBatches(call.backend as WasmBackend, x, indices, axis, batchDims)
+  })
 
 const gatherInBatches = (backend: WasmBackend, x: TensorInfo, indices: TensorInfo, axis: number, batchDims: number): TensorInfo => {
   const along = axis < 0 ? axis + x.shape.length : axis

@@ -1,4 +1,6 @@
-import { getKernel, registerKernel, unregisterKernel, type KernelFunc, type TensorInfo } from '@tensorflow/tfjs-core'
+import { getKernel, type KernelFunc, type TensorInfo } from '@tensorflow/tfjs-core'
+import { sizeOf } from '@tersor/tensor'
+import { replaceKernel } from './replace-kernel.js'
 
 /** The part of tfjs-backend-wasm that is used. */
 interface WasmBackend {
@@ -21,31 +23,20 @@ const kernelOf = (name: string): KernelFunc => getKernel(name, BACKEND).kernelFu
  * plain loops, a hundred times slower, for all others. Here matrices are turned first and stacks cut, so that all go the fast way.
  * Call it once the backend is loaded; again does nothing more.
  */
-export const registerWasmMatMul = (): void => {
-  const known = getKernel(KERNEL, BACKEND)
-  if (!known || (known.kernelFunc as { readonly fast?: true }).fast) return
-  const product = known.kernelFunc
-  const kernelFunc = Object.assign(
-    (({ inputs, attrs, backend }) => {
-      const { a: left, b: right } = inputs as { readonly a: TensorInfo; readonly b: TensorInfo }
-      const [a, b] = [stackOf(left), stackOf(right)]
-      const { transposeA, transposeB } = attrs as { readonly transposeA: boolean; readonly transposeB: boolean }
-      const [rows, inner] = transposeA ? [a.shape[2], a.shape[1]] : [a.shape[1], a.shape[2]]
-      const columns = transposeB ? b.shape[1] : b.shape[2]
-      const isPlain = !transposeA && !transposeB && a.shape[0] === 1 && b.shape[0] === 1
-      const outer = outerShape(left, right)
-      if (isPlain || !outer || a.dtype !== 'float32' || rows * inner * columns < WORTH_IT)
-        return product({ inputs, backend: backend as never, ...(attrs ? { attrs } : {}) })
-      const made = stacked(product, backend as WasmBackend, { a, b, transposeA, transposeB, rows, columns })
-      return { ...made, shape: [...outer, rows, columns] }
-    }) as KernelFunc,
-    { fast: true as const },
-  )
-  unregisterKernel(KERNEL, BACKEND)
-  registerKernel({ ...known, kernelFunc })
-}
-
-const sizeOf = (shape: readonly number[]): number => shape.reduce((product, extent) => product * extent, 1)
+export const registerWasmMatMul = (): void =>
+  replaceKernel(KERNEL, BACKEND, product => ({ inputs, attrs, backend }) => {
+    const { a: left, b: right } = inputs as { readonly a: TensorInfo; readonly b: TensorInfo }
+    const [a, b] = [stackOf(left), stackOf(right)]
+    const { transposeA, transposeB } = attrs as { readonly transposeA: boolean; readonly transposeB: boolean }
+    const [rows, inner] = transposeA ? [a.shape[2], a.shape[1]] : [a.shape[1], a.shape[2]]
+    const columns = transposeB ? b.shape[1] : b.shape[2]
+    const isPlain = !transposeA && !transposeB && a.shape[0] === 1 && b.shape[0] === 1
+    const outer = outerShape(left, right)
+    if (isPlain || !outer || a.dtype !== 'float32' || rows * inner * columns < WORTH_IT)
+      return product({ inputs, backend: backend as never, ...(attrs ? { attrs } : {}) })
+    const made = stacked(product, backend as WasmBackend, { a, b, transposeA, transposeB, rows, columns })
+    return { ...made, shape: [...outer, rows, columns] }
+  })
 
 /** All outer axes as one. */
 const stackOf = (tensor: TensorInfo): Stack => {

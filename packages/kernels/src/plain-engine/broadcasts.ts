@@ -1,19 +1,13 @@
 import { backend_util, type TensorInfo } from '@tensorflow/tfjs-core'
-import { asTensor, ofNumbers, roomFor, sizeOf, valuesOf, type Call, type PlainKernel, type Values } from './plain-kernel.js'
-import { copyStrided, stridesOf } from './strided-copy.js'
+import { sizeOf } from '@tersor/tensor'
+import { asTensor, ofNumbers, roomFor, valuesOf, type Call, type PlainKernel, type Values } from './plain-kernel.js'
+import { readStrided, stridesOf } from './strided-copy.js'
 
 /** The values of a tensor as if it had the shape; repeats along axes of 1 and along those that it lacks. */
 const broadcast = (values: Values, dtype: TensorInfo['dtype'], shape: readonly number[], wide: readonly number[]): Values => {
-  const size = sizeOf(wide)
-  const target = roomFor(dtype, size)
-  const [own, to, lacking] = [stridesOf(shape), stridesOf(wide), wide.length - shape.length]
-  const from = (axis: number) => (axis < lacking || shape[axis - lacking] === 1 ? 0 : own[axis - lacking])
-  copyStrided(
-    values,
-    target,
-    wide.map((extent, axis) => ({ extent, from: from(axis), to: to[axis] })),
-  )
-  return target
+  const [strides, lacking] = [stridesOf(shape), wide.length - shape.length]
+  const from = wide.map((_, axis) => (axis < lacking || shape[axis - lacking] === 1 ? 0 : strides[axis - lacking]))
+  return readStrided(values, dtype, wide, from)
 }
 
 const isShape = (shape: readonly number[], other: readonly number[]) =>

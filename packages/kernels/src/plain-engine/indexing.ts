@@ -1,6 +1,7 @@
 import { backend_util, util, type TensorInfo } from '@tensorflow/tfjs-core'
+import { sizeOf } from '@tersor/tensor'
 import { gatherRows } from '../gather-rows.js'
-import { asTensor, ofNumbers, roomFor, sizeOf, valuesOf, type PlainKernel } from './plain-kernel.js'
+import { asTensor, ofNumbers, roomFor, valuesOf, type PlainKernel } from './plain-kernel.js'
 
 const gather: PlainKernel = (call, own) => {
   const { x, indices } = call.inputs as unknown as { readonly x: TensorInfo; readonly indices: TensorInfo }

@@ -1,6 +1,7 @@
 import { backend_util, slice_util, util, type TensorInfo } from '@tensorflow/tfjs-core'
-import { asTensor, ofNumbers, roomFor, sizeOf, valuesOf, type Call, type PlainKernel } from './plain-kernel.js'
-import { copyStrided, stridesOf, type CopiedAxis } from './strided-copy.js'
+import { sizeOf } from '@tersor/tensor'
+import { asTensor, ofNumbers, roomFor, valuesOf, type Call, type PlainKernel } from './plain-kernel.js'
+import { copyStrided, readStrided, stridesOf, type CopiedAxis } from './strided-copy.js'
 
 const inputOf = (call: Call): TensorInfo => (call.inputs as unknown as { readonly x: TensorInfo }).x
 const attrsOf = <T>(call: Call): T => call.attrs as unknown as T
@@ -8,15 +9,7 @@ const attrsOf = <T>(call: Call): T => call.attrs as unknown as T
 /** A dense result of the shape, read from x by the strides of each axis. */
 const laidOut = (call: Call, shape: readonly number[], from: readonly number[], start = 0): TensorInfo => {
   const x = inputOf(call)
-  const target = roomFor(x.dtype, sizeOf(shape))
-  const to = stridesOf(shape)
-  copyStrided(
-    valuesOf(call, x),
-    target,
-    shape.map((extent, axis) => ({ extent, from: from[axis], to: to[axis] })),
-    start,
-  )
-  return asTensor(call, shape, x.dtype, target)
+  return asTensor(call, shape, x.dtype, readStrided(valuesOf(call, x), x.dtype, shape, from, start))
 }
 
 const cut = (call: Call, begin: readonly number[], size: readonly number[]): TensorInfo => {

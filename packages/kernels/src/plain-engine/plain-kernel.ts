@@ -17,8 +17,6 @@ const NUMBERS: readonly string[] = ['float32', 'int32', 'bool']
 /** Texts and complex numbers stay with tfjs. */
 export const ofNumbers = (...tensors: readonly TensorInfo[]): boolean => tensors.every(({ dtype }) => NUMBERS.includes(dtype))
 
-export const sizeOf = (shape: readonly number[]): number => shape.reduce((product, extent) => product * extent, 1)
-
 export const valuesOf = (call: Call, tensor: TensorInfo): Values => (call.backend as unknown as PlainBackend).data.get(tensor.dataId).values
 
 export const asTensor = (call: Call, shape: readonly number[], dtype: TensorInfo['dtype'], values: Values): TensorInfo =>

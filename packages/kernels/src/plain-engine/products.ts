@@ -1,6 +1,7 @@
-import type { TensorInfo } from '@tensorflow/tfjs-core'
-import { asTensor, sizeOf, valuesOf, type PlainKernel, type Values } from './plain-kernel.js'
-import { copyStrided } from './strided-copy.js'
+import { backend_util, type TensorInfo } from '@tensorflow/tfjs-core'
+import { sizeOf } from '@tersor/tensor'
+import { asTensor, valuesOf, type PlainKernel, type Values } from './plain-kernel.js'
+import { readStrided } from './strided-copy.js'
 
 /** tfjs sums so many products in 64 bits before it rounds to 32. */
 const BLOCK = 48
@@ -8,28 +9,16 @@ const BLOCK = 48
 const WORTH_TURNING = 6
 
 /** (batches, rows, columns) → (batches, columns, rows). */
-const turned = (values: Values, batches: number, rows: number, columns: number): Values => {
-  if (rows === 1 || columns === 1) return values
-  const target = new Float32Array(values.length)
-  copyStrided(values, target, [
-    { extent: batches, from: rows * columns, to: rows * columns },
-    { extent: columns, from: 1, to: rows },
-    { extent: rows, from: columns, to: 1 },
-  ])
-  return target
-}
+const turned = (values: Values, batches: number, rows: number, columns: number): Values =>
+  rows === 1 || columns === 1 ? values : readStrided(values, 'float32', [batches, columns, rows], [rows * columns, 1, columns])
 
-/** One row of a product: target[to + j] = Σₖ a[from + k] · b[start + j · inner + k], four columns at a time. */
-const productRow = (
-  a: Values,
-  from: number,
-  b: Values,
-  start: number,
-  inner: number,
-  target: Float32Array,
-  to: number,
-  columns: number,
-) => {
+/** One row of a product, which is added to target[to … to + columns). */
+type RowProduct = (
+  ...[a, from, b, start, inner, target, to, columns]: [Values, number, Values, number, number, Float32Array, number, number]
+) => void
+
+/** target[to + j] = Σₖ a[from + k] · b[start + j · inner + k], four columns at a time. */
+const timesTurned: RowProduct = (a, from, b, start, inner, target, to, columns) => {
   let j = 0
   for (; j + 4 <= columns; j += 4) {
     const [b0, b1, b2, b3] = [start + j * inner, start + (j + 1) * inner, start + (j + 2) * inner, start + (j + 3) * inner]
@@ -58,17 +47,8 @@ const productRow = (
     }
 }
 
-/** One row times a matrix as it stands: target[to + j] = Σₖ a[from + k] · b[start + k · columns + j]. */
-const rowProduct = (
-  a: Values,
-  from: number,
-  b: Values,
-  start: number,
-  inner: number,
-  target: Float32Array,
-  to: number,
-  columns: number,
-) => {
+/** target[to + j] = Σₖ a[from + k] · b[start + k · columns + j]. */
+const timesStanding: RowProduct = (a, from, b, start, inner, target, to, columns) => {
   const sums = new Float64Array(columns)
   for (let k0 = 0; k0 < inner; k0 += BLOCK) {
     const end = Math.min(k0 + BLOCK, inner)
@@ -89,13 +69,13 @@ const matMul: PlainKernel = (call, own) => {
   const [batchesA, batchesB] = [sizeOf(outerA), sizeOf(outerB)]
   const [[rowsA, columnsA], [rowsB, columnsB]] = [a, b].map(({ shape }) => shape.slice(-2))
   const [rows, inner, columns] = [transposeA ? columnsA : rowsA, transposeA ? rowsA : columnsA, transposeB ? rowsB : columnsB]
-  const outer = batchesB === 1 && outerA.length >= outerB.length ? outerA : outerB
+  const outer = backend_util.assertAndGetBroadcastShape(outerA, outerB)
   const isPlain = a.dtype === 'float32' && b.dtype === 'float32' && inner === (transposeB ? columnsB : rowsB)
-  if (!isPlain || (String(outerA) !== String(outerB) && (outer === outerA ? batchesB : batchesA) !== 1)) return own(call)
+  if (!isPlain || ![batchesA, batchesB].every(batches => batches === 1 || batches === sizeOf(outer))) return own(call)
   const left = transposeA ? turned(valuesOf(call, a), batchesA, rowsA, columnsA) : valuesOf(call, a) // (batches, rows, inner)
   const standing = !transposeB && rows < WORTH_TURNING
   const right = transposeB || standing ? valuesOf(call, b) : turned(valuesOf(call, b), batchesB, rowsB, columnsB) // (batches, columns, inner)
-  const product = standing ? rowProduct : productRow
+  const product = standing ? timesStanding : timesTurned
   const target = new Float32Array(sizeOf(outer) * rows * columns)
   for (let batch = 0; batch < sizeOf(outer); batch++) {
     const [atA, atB] = [batchesA === 1 ? 0 : batch * rows * inner, batchesB === 1 ? 0 : batch * columns * inner]

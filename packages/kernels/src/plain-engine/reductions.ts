@@ -1,6 +1,7 @@
 import { backend_util, util, type TensorInfo } from '@tensorflow/tfjs-core'
-import { asTensor, sizeOf, valuesOf, type Call, type PlainKernel, type Values } from './plain-kernel.js'
-import { copyStrided, stridesOf } from './strided-copy.js'
+import { sizeOf } from '@tersor/tensor'
+import { asTensor, valuesOf, type Call, type PlainKernel, type Values } from './plain-kernel.js'
+import { readStrided, stridesOf } from './strided-copy.js'
 
 /** One number of x[start … end). */
 type Row = (x: Values, start: number, end: number) => number
@@ -33,14 +34,9 @@ const ROWS: Readonly<Record<string, Row>> = {
 const turned = (call: Call, x: TensorInfo, axes: readonly number[]): Values => {
   const order = backend_util.getAxesPermutation([...axes], x.shape.length)
   if (!order) return valuesOf(call, x)
-  const [from, to] = [stridesOf(x.shape), stridesOf(order.map(axis => x.shape[axis]))]
-  const target = new Float32Array(sizeOf(x.shape))
-  copyStrided(
-    valuesOf(call, x),
-    target,
-    order.map((axis, place) => ({ extent: x.shape[axis], from: from[axis], to: to[place] })),
-  )
-  return target
+  const strides = stridesOf(x.shape)
+  const [shape, from] = [order.map(axis => x.shape[axis]), order.map(axis => strides[axis])]
+  return readStrided(valuesOf(call, x), 'float32', shape, from)
 }
 
 const byRow =

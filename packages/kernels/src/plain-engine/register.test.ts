@@ -1,11 +1,12 @@
 import * as tf from '@tensorflow/tfjs-core'
 import '@tensorflow/tfjs-backend-cpu'
 import { createRng } from '@tersor/core'
+import type { Replaced } from '../replace-kernel.js'
 import { KERNELS, registerPlainKernels } from './register.js'
 
 type Tensors = tf.Tensor | tf.Tensor[]
 
-const ownOf = (name: string) => (tf.getKernel(name, 'cpu').kernelFunc as tf.KernelFunc & { readonly own: tf.KernelFunc }).own
+const ownOf = (name: string) => (tf.getKernel(name, 'cpu').kernelFunc as Replaced).own
 
 beforeAll(async () => {
   await tf.setBackend('cpu')
@@ -84,6 +85,8 @@ const CASES: Readonly<Record<string, () => Tensors>> = {
     tf.matMul(random(1, 3, 50), random(4, 6, 50), false, true),
     tf.matMul(random(2, 1, 3, 4), random(1, 1, 4, 1)),
     tf.matMul(random(1, 100), random(100, 9)),
+    tf.matMul(random(1, 1, 2, 3), random(4, 3, 5)),
+    tf.matMul(random(4, 2, 3), random(1, 1, 3, 5)),
     tf.matMul(random(3, 2, 50), random(3, 50, 7)),
     tf.matMul(odd(), odd(), false, true),
   ],

@@ -1,4 +1,6 @@
-import type { Values } from './plain-kernel.js'
+import type { TensorInfo } from '@tensorflow/tfjs-core'
+import { sizeOf } from '@tersor/tensor'
+import { roomFor, type Values } from './plain-kernel.js'
 
 /** An axis of a copy: its extent, and how far apart its places stand in what is read and in what is written. */
 export interface CopiedAxis {
@@ -47,4 +49,22 @@ export const copyStrided = (source: Values, target: Values, axes: readonly Copie
     for (let i = 0; i < extent; i++) copy(axis + 1, read + i * step, write + i * stride)
   }
   if (axes.every(({ extent }) => extent > 0)) copy(0, from, to)
+}
+
+/** A dense array of the shape, read by the strides of each of its axes. */
+export const readStrided = (
+  source: Values,
+  dtype: TensorInfo['dtype'],
+  shape: readonly number[],
+  from: readonly number[],
+  start = 0,
+): Values => {
+  const [target, to] = [roomFor(dtype, sizeOf(shape)), stridesOf(shape)]
+  copyStrided(
+    source,
+    target,
+    shape.map((extent, axis) => ({ extent, from: from[axis], to: to[axis] })),
+    start,
+  )
+  return target
 }
