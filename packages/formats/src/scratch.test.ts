@@ -13,13 +13,13 @@ import {
   type RunOptions,
 } from '@tersor/core'
 import { picoBatches, picoModel } from '@tersor/testing'
-import { encoded, fromFloat32, fromIntegers, type Parameter } from '@tersor/tensor'
+import { encoded, fromFloat32, fromIntegers, type Dense, type Parameter } from '@tersor/tensor'
 import { readdirSync } from 'node:fs'
 import { readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { failingFileSystem, failure, temporaryFolder } from './files/failing-file-system.fixture.js'
+import { dyingFileSystem, failingFileSystem, failure, temporaryFolder } from './files/failing-file-system.fixture.js'
 import { safetensorsSink } from './safetensors.js'
-import { scratchFolder } from './scratch.js'
+import { scratchFolder, type ScratchFolder } from './scratch.js'
 
 let folder = ''
 let calibration: tf.Tensor2D[] = []
@@ -72,6 +72,28 @@ const failingAt = (site: string, error: unknown): Method => ({
   apply: (weight, job) => (job.site.name === site ? Promise.reject(error) : blend.apply(weight, job)),
 })
 
+const FINGERPRINT = { seed: '4' }
+/** Writes checkpoints as a training does: two units in turn. */
+const writeInTurn = async (scratch: ScratchFolder): Promise<void> => {
+  await scratch.begin(FINGERPRINT, false)
+  for (const value of [1, 2, 3, 4]) {
+    const written = await scratch.save(value % 2 ? 'odd' : 'even', new Map([['w', fromFloat32(Float32Array.of(value), 'f32', [1])]]), [])
+    await written.close?.()
+  }
+}
+/** What a checkpoint of them holds, or the code of the error that it gives. */
+const valueIn = async (scratch: ScratchFolder, unit: string): Promise<number | string> => {
+  try {
+    const params = (await scratch.find(unit))?.params
+    if (!params) return 'nothing'
+    const { bytes } = (await params.read('w')) as Dense
+    await params.close?.()
+    return new Float32Array(bytes.slice().buffer)[0]
+  } catch (error) {
+    return String((error as { code?: string }).code)
+  }
+}
+
 let runs = 0
 const place = (): string => join(folder, `run-${runs++}`)
 
@@ -116,7 +138,7 @@ describe('a run with a scratch folder', () => {
     const seen = new Set<string>()
     const onProgress = (): void => void readdirSync(scratch).forEach(name => seen.add(name))
     await run({ scratch: scratchFolder(scratch), activationBytes: 0, onProgress })
-    expect([...seen].filter(name => !name.includes('partial')).sort()).toEqual([
+    expect([...seen].filter(name => !/partial|new$/.test(name)).sort()).toEqual([
       ...['journal', 'lock', 'spill-0', 'spill-1'],
       ...['0-0', '0-1', '1.0-0', '1.0-1', '1.1-0'].map(unit => `unit-${unit}.safetensors`),
     ])
@@ -189,15 +211,43 @@ describe('resuming', () => {
     expect((await run({ scratch: scratchFolder(scratch), resume: true })).bytes).toEqual((await run()).bytes)
   })
 
-  it('refuses a damaged journal and a damaged stage', async () => {
-    const scratch = place()
-    await stop(scratch, new Error('killed'))
-    const unit = join(scratch, 'unit-0-1.safetensors')
-    const bytes = await readFile(unit)
-    bytes[bytes.length - 1] ^= 1
-    await writeFile(unit, bytes)
-    const resume = () => run({ scratch: scratchFolder(scratch), resume: true })
-    expect(await failure(resume)).toBe(`BAD_FILE: ${unit} is not what the run wrote there.\nRemove the folder and begin anew.`)
+  it('finds a checkpoint of the two that are written in turn, wherever it is killed', async () => {
+    const seen = new Set<number | string>()
+    for (let dies = 0; ; dies++) {
+      const path = place()
+      const { fileSystem, died } = dyingFileSystem(dies)
+      const killed = scratchFolder(path, { fileSystem })
+      await writeInTurn(killed).catch(() => {})
+      const finished = killed.finished()
+      await killed.close().catch(() => {})
+      await rm(join(path, 'lock'), { force: true }) // this process lives
+      if (finished > 0) {
+        const scratch = scratchFolder(path)
+        await scratch.begin(FINGERPRINT, true)
+        const found = [await valueIn(scratch, 'odd'), await valueIn(scratch, 'even')]
+        expect(Math.max(...found.filter(value => typeof value === 'number'))).toBeGreaterThanOrEqual(Math.max(1, finished - 1))
+        for (const value of found) seen.add(value)
+        await scratch.close()
+      }
+      if (!died()) break
+    }
+    expect(seen).toEqual(new Set([1, 2, 3, 4, 'nothing', 'BAD_FILE']))
+  })
+
+  it('refuses a damaged journal, and a stage that is damaged or gone', async () => {
+    const damage = async (unit: string): Promise<void> => {
+      const bytes = await readFile(unit)
+      bytes[bytes.length - 1] ^= 1
+      await writeFile(unit, bytes)
+    }
+    for (const harm of [damage, rm]) {
+      const scratch = place()
+      await stop(scratch, new Error('killed'))
+      const unit = join(scratch, 'unit-0-1.safetensors')
+      await harm(unit)
+      const resume = () => run({ scratch: scratchFolder(scratch), resume: true })
+      expect(await failure(resume)).toBe(`BAD_FILE: ${unit} is not what the run wrote there.\nRemove the folder and begin anew.`)
+    }
 
     const other = place()
     await stop(other, new Error('killed'))

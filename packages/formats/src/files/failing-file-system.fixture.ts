@@ -45,6 +45,29 @@ export const failingFileSystem = ({ capacity = Infinity, failingRename = -1, rea
   }
 }
 
+/** Node's file system, on which nothing changes any more from this change on, counted from 0: what a process leaves that is killed there. */
+export const dyingFileSystem = (dies: number): { readonly fileSystem: FileSystem; died(): boolean } => {
+  let changes = 0
+  const change = <T>(work: () => Promise<T>): Promise<T> => (changes++ < dies ? work() : Promise.reject(new Error('killed')))
+  const open: FileSystem['open'] = async (path, flags) => {
+    const file = await (flags === 'r' ? node.open(path, flags) : change(() => node.open(path, flags)))
+    return {
+      read: (buffer, offset, length, position) => file.read(buffer, offset, length, position),
+      write: (buffer, offset, length, position) => change(() => file.write(buffer, offset, length, position)),
+      stat: () => file.stat(),
+      close: () => file.close(),
+    }
+  }
+  const fileSystem: FileSystem = {
+    ...(node as unknown as FileSystem),
+    open,
+    mkdir: path => change(() => node.mkdir(path)),
+    rename: (from, to) => change(() => node.rename(from, to)),
+    rm: (path, options) => change(() => node.rm(path, options)),
+  }
+  return { fileSystem, died: () => changes > dies }
+}
+
 export const temporaryFolder = (): Promise<string> => mkdtemp(join(tmpdir(), 'tersor-formats-'))
 
 /** The two-line error of a call that must fail, as "CODE: text". */

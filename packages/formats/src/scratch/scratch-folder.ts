@@ -185,13 +185,13 @@ const findUnit = async ({ fs, path, units, codecs }: Folder, unit: string): Prom
   const record = units.get(unit)
   if (!record) return undefined
   const file = within(path, fileOf(unit))
-  const { bytes, sha256 } = await digestOf(fs, file)
-  if (bytes !== record.bytes || sha256 !== record.sha256)
+  const found = (await exists(fs, file)) ? await digestOf(fs, file) : undefined
+  if (found?.bytes !== record.bytes || found.sha256 !== record.sha256)
     throw badFile(`${file} is not what the run wrote there.`, 'Remove the folder and begin anew.', { file })
   return { params: await openSafetensors(file, { codecs, fileSystem: fs, trusted: true }), events: record.events }
 }
 
-/** A stage as a file, hashed on its way to the disk. */
+/** A stage as a file, hashed on its way to the disk; an older one of its name is there until the new one is whole. */
 const saveUnit = async (
   { fs, path, units, codecs, pen }: Folder,
   unit: string,
@@ -199,13 +199,13 @@ const saveUnit = async (
   events: readonly ProgressEvent[],
 ): Promise<ParameterStore> => {
   const file = within(path, fileOf(unit))
-  if (units.has(unit)) await fs.rm(file, { recursive: true, force: true }) // a checkpoint that is written anew
   const hash = globalThis.process.getBuiltinModule('node:crypto').createHash('sha256')
   let bytes = 0
-  await writeParameters(fs, file, parameters, piece => {
+  await writeParameters(fs, `${file}.new`, parameters, piece => {
     hash.update(piece)
     bytes += piece.byteLength
   })
+  await fs.rename(`${file}.new`, file)
   await syncFolder(fs, path)
   const finished: UnitRecord = { kind: 'unit', unit, bytes, sha256: hash.digest('hex'), events }
   await pen!.add(finished)
