@@ -1,2 +1,0 @@
-/** Large products, transposed in all ways: the slow run asks for them. */
-import './blocks.test.js'

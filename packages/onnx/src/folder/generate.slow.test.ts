@@ -1,2 +1,0 @@
-/** Text by QDQ too: the slow run asks for it. */
-import './generate.test.js'

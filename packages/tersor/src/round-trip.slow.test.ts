@@ -1,2 +1,0 @@
-/** More types of blocks: the slow run asks for them. */
-import './round-trip.command.test.js'

@@ -1,2 +1,0 @@
-/** More stops: the slow run asks for them. */
-import './training.command.test.js'
