@@ -4,7 +4,7 @@ import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { INSTALL, pack, packed, project, run, runBoth } from '../packed/pack.js'
+import { INSTALL, packed, project, run, runBoth } from '../packed/pack.js'
 import { ROOT } from '../workspace.js'
 import { commandsOf, fencesOf, type Fence } from './fences.js'
 import { GRAPHS } from './graphs.js'
@@ -59,7 +59,7 @@ const program = async (heading: string, beside = user()): Promise<string> => {
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'tersor-first-hour-'))
   fences = fencesOf(await readFile(join(ROOT, 'README.md'), 'utf8'))
-  const dependencies = packed(await pack(folder), ['@tersor/testing', 'create-tersor-method'])
+  const dependencies = await packed(['@tersor/testing', 'create-tersor-method'])
   for (const name of commandsOf(under('Tersor', 'sh'))[0].split(' ').slice(2)) expect(dependencies).toHaveProperty([name])
   await project(user(), { type: 'module', dependencies: { ...dependencies, ...RUNTIMES } })
   await mkdir(join(user(), 'llama'))

@@ -4,6 +4,7 @@ import config from '../../jest.config.js'
 export default {
   ...config,
   rootDir: '../..',
+  globalSetup: '<rootDir>/test/packed/pack-once.mjs',
   testMatch: ['<rootDir>/test/first-hour/*.test.ts'],
   testPathIgnorePatterns: ['/node_modules/'],
 }

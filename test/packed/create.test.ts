@@ -2,7 +2,7 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { ROOT } from '../workspace.js'
-import { INSTALL, pack, packed, project, run, runBoth } from './pack.js'
+import { INSTALL, packed, project, run, runBoth } from './pack.js'
 
 const MINUTES = 60_000
 
@@ -23,12 +23,12 @@ interface Manifest {
 }
 
 /** All that the new packages ask for, installed once in the folder above them. */
-const installAbove = async (above: string, tarballs: Awaited<ReturnType<typeof pack>>): Promise<void> => {
+const installAbove = async (above: string): Promise<void> => {
   const manifests = await Promise.all(
     MADE.map(async ([kind]) => JSON.parse(await readFile(join(made(kind), 'package.json'), 'utf8')) as Manifest),
   )
   const asked = Object.assign({}, ...manifests.flatMap(each => [each.dependencies, each.devDependencies])) as Record<string, string>
-  const ours = packed(tarballs)
+  const ours = await packed()
   expect(Object.keys(asked).filter(name => /^(@tersor\/|tersor$)/.test(name) && !(name in ours))).toEqual([])
   await writeFile(join(above, 'package.json'), JSON.stringify({ name: 'above', private: true, dependencies: { ...asked, ...ours } }))
   await run(above, 'npm', INSTALL)
@@ -36,13 +36,12 @@ const installAbove = async (above: string, tarballs: Awaited<ReturnType<typeof p
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'tersor-create-'))
-  const tarballs = await pack(folder)
-  const maker = packed(tarballs)['create-tersor-method']
+  const maker = (await packed())['create-tersor-method']
   await project(join(folder, 'maker'), { dependencies: { 'create-tersor-method': maker } })
   await mkdir(join(folder, 'made'))
   const bin = join(folder, 'maker/node_modules/.bin/create-tersor-method')
   for (const [kind, test] of MADE) await run(join(folder, 'made'), bin, [`my-${kind}`, '--kind', kind, '--test', test])
-  await installAbove(join(folder, 'made'), tarballs)
+  await installAbove(join(folder, 'made'))
 }, 10 * MINUTES)
 
 afterAll(() => rm(folder, { recursive: true, force: true }))

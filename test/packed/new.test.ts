@@ -59,7 +59,7 @@ it('writes the rows of what was made', async () => {
   expect(await readFile(join(copy, 'packages/weight-sharing/README.md'), 'utf8')).toMatch(/`pool`[\s\S]*`mergeTwins`/)
 })
 
-it('is typed, before a line is changed', () => run('typescript/bin/tsc', '-p', 'tsconfig.json', '--noEmit'), 2 * MINUTES)
+it('is typed, before a line is changed', () => run('typescript-native/bin/tsc', '-p', 'tsconfig.json', '--noEmit'), 2 * MINUTES)
 
 it(
   'passes lint and is formatted',

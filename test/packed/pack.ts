@@ -1,13 +1,14 @@
 import { execFile } from 'node:child_process'
-import { mkdir, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { readPackages, ROOT } from '../workspace.js'
+import { readPackages } from '../workspace.js'
 
 /** A package as npm would publish it. */
 export interface Tarball {
   readonly name: string
   readonly filename: string
+  readonly path: string
   readonly files: readonly { readonly path: string }[]
 }
 
@@ -32,16 +33,16 @@ export const run = async (cwd: string, command: string, args: readonly string[])
 export const runBoth = async (cwd: string, command: string, args: readonly string[]): Promise<{ stdout: string; stderr: string }> =>
   promisify(execFile)(command, [...args], { cwd, env: cleanEnvironment(), maxBuffer: 2 ** 26 })
 
-/** Builds and packs every package into a folder. */
-export const pack = async (into: string): Promise<readonly Tarball[]> => {
-  await run(ROOT, 'npm', ['run', 'build', '--', '--output-logs=errors-only'])
-  const chosen = packages.flatMap(each => ['-w', `packages/${each.folder}`])
-  return JSON.parse(await run(ROOT, 'npm', ['pack', '--json', '--ignore-scripts', '--pack-destination', into, ...chosen])) as Tarball[]
+/** Every package as `pack-once.mjs` packed it. */
+export const tarballs = async (): Promise<readonly Tarball[]> => {
+  const folder = process.env.TERSOR_TARBALLS!
+  const listed = JSON.parse(await readFile(join(folder, 'tarballs.json'), 'utf8')) as Tarball[]
+  return listed.map(each => ({ ...each, path: join(folder, each.filename) }))
 }
 
-/** Dependencies on what was packed, beside a folder one below. */
-export const packed = (tarballs: readonly Tarball[], except: readonly string[] = []): Record<string, string> =>
-  Object.fromEntries(tarballs.filter(({ name }) => !except.includes(name)).map(({ name, filename }) => [name, `file:../${filename}`]))
+/** Dependencies on what was packed. */
+export const packed = async (except: readonly string[] = []): Promise<Record<string, string>> =>
+  Object.fromEntries((await tarballs()).filter(({ name }) => !except.includes(name)).map(({ name, path }) => [name, `file:${path}`]))
 
 /** A new folder of a user with dependencies. */
 export const project = async (folder: string, manifest: object, install: readonly string[] = INSTALL): Promise<void> => {

@@ -5,13 +5,12 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import ts from 'typescript'
 import { ROOT, type Manifest } from '../workspace.js'
-import { INSTALL, pack, packages, packed, project, run, runBoth, type Tarball } from './pack.js'
+import { INSTALL, packages, packed, project, run, runBoth, tarballs } from './pack.js'
 
 const MINUTES = 60_000
 const TFJS = '4.22.0'
 
 let folder = ''
-let tarballs: readonly Tarball[] = []
 
 /** The library example of the README, as it stands there. */
 const example = async (): Promise<string> => {
@@ -26,16 +25,16 @@ const user = (): string => join(folder, 'project')
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'tersor-packed-'))
-  tarballs = await pack(folder)
-  const dependencies = { '@tensorflow/tfjs-backend-cpu': TFJS, '@tensorflow/tfjs-core': TFJS, ...packed(tarballs) }
+  const dependencies = { '@tensorflow/tfjs-backend-cpu': TFJS, '@tensorflow/tfjs-core': TFJS, ...(await packed()) }
   await project(user(), { type: 'module', dependencies })
 }, 10 * MINUTES)
 
 afterAll(() => rm(folder, { recursive: true, force: true }))
 
-it('packs what each package needs and nothing that only tests need', () => {
-  expect(tarballs.map(({ name }) => name).sort()).toEqual(packages.map(({ manifest }) => manifest.name).sort())
-  for (const { name, files } of tarballs) {
+it('packs what each package needs and nothing that only tests need', async () => {
+  const all = await tarballs()
+  expect(all.map(({ name }) => name).sort()).toEqual(packages.map(({ manifest }) => manifest.name).sort())
+  for (const { name, files } of all) {
     const paths = files.map(({ path }) => path)
     expect([name, paths]).toEqual([
       name,
@@ -54,7 +53,7 @@ it(
   async () => {
     const bare = join(folder, 'user')
     // everything but the native runtime, which is an optional peer
-    const dependencies = packed(tarballs, ['@tersor/backend-ort', '@tersor/testing'])
+    const dependencies = await packed(['@tersor/backend-ort', '@tersor/testing'])
     await project(
       bare,
       { dependencies },
@@ -129,7 +128,7 @@ describe('the folder of a third party, copied out as it stands', () => {
     await cp(source, copy(), { recursive: true, filter: path => !/\/(dist|node_modules)$/.test(path) })
     const manifest = JSON.parse(await readFile(join(copy(), 'package.json'), 'utf8')) as Manifest
     // what npm would find under these names, once it is published
-    const ours = packed(tarballs)
+    const ours = await packed()
     const withOurs = { ...manifest, dependencies: { ...manifest.dependencies, ...ours }, devDependencies: { ...manifest.devDependencies } }
     for (const name of Object.keys(ours)) delete withOurs.devDependencies[name]
     await writeFile(join(copy(), 'package.json'), JSON.stringify(withOurs))

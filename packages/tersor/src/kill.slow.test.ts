@@ -1,12 +1,12 @@
 import { createRng } from '@tersor/core'
 import { huggingFaceSink } from '@tersor/formats/huggingface'
 import { picoLlama } from '@tersor/models'
-import { spawn, type ChildProcess } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { access, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { setTimeout } from 'node:timers/promises'
+import { text } from 'node:stream/consumers'
 import { byteTokenizerJson } from './byte-tokenizer.fixture.js'
 
 const MINUTES = 60_000
@@ -14,6 +14,8 @@ const MAIN = join(__dirname, 'index.ts')
 const ROOT = join(__dirname, '../../..')
 
 type Steps = readonly string[]
+/** What a process is told of when it is killed. */
+type Fate = { readonly KILLED_AT?: string; readonly COUNTED?: string }
 
 /** What is killed, and how often. */
 interface Killed {
@@ -21,6 +23,9 @@ interface Killed {
   readonly steps: Steps
   readonly kills: number
 }
+
+/** Changes of files until a run has begun its journal: one that is killed before is none. */
+const BEGINNING = 12
 
 /** Walks through stages, and trainings that leave checkpoints. */
 const KILLED: readonly Killed[] = [
@@ -43,14 +48,18 @@ beforeAll(async () => {
 })
 afterAll(() => rm(folder, { recursive: true, force: true }))
 
-/** The command line in a process of its own, from sources. */
-const start = (out: string, calls: Steps, ...more: string[]): ChildProcess => {
+/** The command line in a process of its own, from sources; gives how it ended. */
+const ends = async (out: string, calls: Steps, fate: Fate, ...more: string[]): Promise<readonly unknown[]> => {
   const code = `import { main } from ${JSON.stringify(MAIN)}; process.exitCode = await main(process.argv.slice(1))`
   const steps = calls.flatMap(call => ['--step', call])
   const argv = ['compress', join(folder, 'pico'), '--out', out, '--calibrate', join(folder, 'text.txt'), ...steps, '--quiet', ...more]
-  const env = { ...process.env, TERSOR_ENGINE: 'ort', NODE_OPTIONS: '' }
-  const node = ['--conditions=@tersor/source', '--import', 'tsx', '--input-type=module', '-e', code, '--', ...argv]
-  return spawn(process.execPath, node, { cwd: ROOT, env, stdio: 'ignore' })
+  const env = { ...process.env, TERSOR_ENGINE: 'ort', NODE_OPTIONS: '', ...fate }
+  const killed = ['--require', join(__dirname, 'killed-at.fixture.cjs')]
+  const node = ['--conditions=@tersor/source', '--import', 'tsx', ...killed, '--input-type=module', '-e', code, '--', ...argv]
+  const child = spawn(process.execPath, node, { cwd: ROOT, env, stdio: ['ignore', 'ignore', 'pipe'] })
+  const said = text(child.stderr)
+  const [exit] = await once(child, 'exit')
+  return [exit, await said]
 }
 
 const exists = (path: string): Promise<boolean> =>
@@ -59,37 +68,22 @@ const exists = (path: string): Promise<boolean> =>
     () => false,
   )
 
-/** Waits until the run has begun its journal. */
-const begun = async (out: string, child: ChildProcess): Promise<void> => {
-  while (child.exitCode === null && !(await exists(join(`${out}.partial`, 'journal')))) await setTimeout(2)
-}
-
 const filesOf = async (out: string): Promise<readonly (readonly [string, Buffer])[]> =>
   Promise.all((await readdir(out)).sort().map(async name => [name, await readFile(join(out, name))] as const))
 
 it.each(KILLED)(
-  'ends a $name in the same bytes when it is killed at random moments and resumed',
-  async ({ name, steps, kills: wanted }) => {
+  'ends a $name in the same bytes when it is killed between changes of files and resumed',
+  async ({ name, steps, kills }) => {
     const whole = join(folder, `whole-${name}`)
-    const first = start(whole, steps)
-    const ended = once(first, 'exit')
-    await begun(whole, first)
-    const from = performance.now()
-    expect(await ended).toEqual([0, null])
-    const lasts = performance.now() - from
+    const counted = join(folder, `changes-${name}`)
+    expect(await ends(whole, steps, { COUNTED: counted })).toEqual([0, ''])
+    const changes = Number(await readFile(counted, 'utf8')) - BEGINNING
     const rng = createRng(11)
-    let kills = 0
-    for (let attempt = 0; kills < wanted; attempt++) {
-      const out = join(folder, `killed-${name}-${attempt}`)
-      const child = start(out, steps)
-      const exit = once(child, 'exit')
-      await begun(out, child)
-      await Promise.race([setTimeout(rng.uniform() * lasts), exit])
-      child.kill('SIGKILL')
-      const [, signal] = await exit
-      if (signal !== 'SIGKILL') continue // it was faster this time
-      kills++
-      expect(await once(start(out, steps, '--resume'), 'exit')).toEqual([0, null])
+    for (let kill = 0; kill < kills; kill++) {
+      const out = join(folder, `killed-${name}-${kill}`)
+      const at = BEGINNING + Math.ceil(((kill + rng.uniform()) / kills) * changes) // one in each part of the run
+      expect(await ends(out, steps, { KILLED_AT: String(at) })).toEqual([null, ''])
+      expect([at, await ends(out, steps, {}, '--resume')]).toEqual([at, [0, '']])
       expect(await filesOf(out)).toEqual(await filesOf(whole))
       expect(await exists(`${out}.partial`)).toBe(false)
     }
