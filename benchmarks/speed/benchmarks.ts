@@ -88,6 +88,18 @@ const encoding = (type: string): Benchmark => ({
   note: 'one thread each',
 })
 
+const plainKernel = (kernel: string, title: string, repeat: number): Benchmark => ({
+  name: `plain-${kernel}`,
+  title: `plain engine: ${title}`,
+  job: 'plain-kernel',
+  engine: 'cpu',
+  settings: { kernel, repeat, warm: 1 },
+  peers: ['tfjs-cpu'],
+  rounds: 5,
+  amount: repeat,
+  unit: 'per s',
+})
+
 const SIZE = { hidden: 512, feedForward: 1408, layers: 8, heads: 8, vocabulary: 8192 }
 
 const SMALL = { hidden: 96, feedForward: 256, layers: 6, heads: 4, vocabulary: 2048 }
@@ -133,6 +145,11 @@ export const BENCHMARKS: readonly Benchmark[] = [
     ...{ settings: { what: 'decode', tokens: 48, ...SMALL, warm: 1 }, rounds: 5, amount: 48, unit: 'tokens/s' },
     note: 'plain JavaScript on both sides, a network of a million parameters: what `selectEngine` replaces of tfjs, against tfjs as it comes',
   },
+  plainKernel('cut', 'a cut of the last axis', 100),
+  plainKernel('repeated', 'a sum with a column that is repeated', 20),
+  plainKernel('softmax', 'softmax', 20),
+  plainKernel('sum', 'sums over the first axis', 20),
+  plainKernel('product', 'a product', 5),
   {
     ...{ name: 'perplexity', title: 'perplexity', job: 'language-use', settings: { what: 'perplexity', windows: 14, ...SIZE } },
     ...{ peers: ['pytorch'], rounds: 5, amount: 14 * 256, unit: 'tokens/s', note: 'the function, without starting a command: no target' },
