@@ -112,6 +112,10 @@ const run = async (options: RunOptions = {}, steps = STEPS) => {
   return { bytes: await readFile(path), events }
 }
 
+/** What a run that nothing stops gives. */
+let whole: Awaited<ReturnType<typeof run>>
+beforeAll(async () => void (whole = await run()))
+
 /** The events that say what became of the model. */
 const findings = (events: readonly ProgressEvent[]) => events.filter(({ type }) => ['pass', 'compressed', 'warning'].includes(type))
 
@@ -122,12 +126,11 @@ const stop = async (scratch: string, error: unknown, options: Partial<RunOptions
 describe('a run with a scratch folder', () => {
   it('gives the bytes and the events of one in memory, with and without activations on the disk, and leaves nothing', async () => {
     const before = tf.memory().numTensors
-    const memory = await run()
     for (const activationBytes of [undefined, 0, 10_000]) {
       const scratch = place()
       const spilled = await run({ scratch: scratchFolder(scratch), ...(activationBytes === undefined ? {} : { activationBytes }) })
-      expect(spilled.bytes).toEqual(memory.bytes)
-      expect(spilled.events).toEqual(memory.events)
+      expect(spilled.bytes).toEqual(whole.bytes)
+      expect(spilled.events).toEqual(whole.events)
       expect(await readdir(folder)).not.toContain(scratch.split('/').at(-1))
     }
     expect(tf.memory().numTensors).toBe(before)
@@ -147,7 +150,6 @@ describe('a run with a scratch folder', () => {
 
 describe('resuming', () => {
   it('goes on after the last finished stage to the same bytes, tells again what was found, and runs no finished site twice', async () => {
-    const whole = await run()
     for (const activationBytes of [2 ** 20, 0]) {
       const scratch = place()
       expect(await stop(scratch, new Error('killed'), { activationBytes })).toContain('killed')
@@ -180,12 +182,11 @@ describe('resuming', () => {
     const scratch = place()
     await stop(scratch, new Error('once'))
     for (const reason of ['twice', 'a third time']) expect(await stop(scratch, new Error(reason), { resume: true })).toContain(reason)
-    expect((await run({ scratch: scratchFolder(scratch), resume: true })).bytes).toEqual((await run()).bytes)
+    expect((await run({ scratch: scratchFolder(scratch), resume: true })).bytes).toEqual(whole.bytes)
   })
 
   it('goes on after an abort, at any stage', async () => {
-    const { bytes } = await run()
-    const count = (await run()).events.filter(({ type }) => type === 'stage').length
+    const count = whole.events.filter(({ type }) => type === 'stage').length
     for (let stage = 1; stage < count; stage++) {
       const scratch = place()
       const controller = new AbortController()
@@ -196,7 +197,7 @@ describe('resuming', () => {
       const before = tf.memory().numTensors
       expect(await failure(() => run({ scratch: scratchFolder(scratch), signal: controller.signal, onProgress }))).toContain('enough')
       expect(tf.memory().numTensors).toBe(before)
-      expect((await run({ scratch: scratchFolder(scratch), resume: true })).bytes).toEqual(bytes)
+      expect((await run({ scratch: scratchFolder(scratch), resume: true })).bytes).toEqual(whole.bytes)
     }
   })
 
@@ -208,7 +209,7 @@ describe('resuming', () => {
     await writeFile(journal, text.slice(0, -20))
     await writeFile(join(scratch, 'spill-0'), 'x')
     await writeFile(join(scratch, 'unit-1.1-0.safetensors.partial-1'), 'x')
-    expect((await run({ scratch: scratchFolder(scratch), resume: true })).bytes).toEqual((await run()).bytes)
+    expect((await run({ scratch: scratchFolder(scratch), resume: true })).bytes).toEqual(whole.bytes)
   })
 
   it('finds a checkpoint of the two that are written in turn, wherever it is killed', async () => {
@@ -303,7 +304,7 @@ describe('a run goes on only as it was begun', () => {
   })
 
   it('and leaves the stopped run as it was', async () => {
-    expect((await run({ scratch: scratch(), resume: true, facts: { threads: '2' } })).bytes).toEqual((await run()).bytes)
+    expect((await run({ scratch: scratch(), resume: true, facts: { threads: '2' } })).bytes).toEqual(whole.bytes)
   })
 })
 
@@ -352,7 +353,7 @@ describe('a failure', () => {
     }
     expect(text).toMatch(/finished stages are kept in .*: run it again with resume \(--resume\) to go on\.$/)
     expect(text.split('\n')).toHaveLength(2)
-    expect((await run({ scratch: scratchFolder(path), resume: true })).bytes).toEqual((await run()).bytes)
+    expect((await run({ scratch: scratchFolder(path), resume: true })).bytes).toEqual(whole.bytes)
   })
 
   it('of the result that exists by now keeps the work', async () => {
@@ -365,7 +366,7 @@ describe('a failure', () => {
     await rm(target)
     const small = await compress(picoModel(), STEPS, { calibration, seed: 4, scratch: scratchFolder(path), resume: true, sink })
     await small.params.close?.()
-    expect(await readFile(target)).toEqual((await run()).bytes)
+    expect(await readFile(target)).toEqual(whole.bytes)
   })
 })
 

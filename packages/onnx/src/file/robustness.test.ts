@@ -10,7 +10,7 @@ import { openOnnxModel, type OnnxModel } from '../model.js'
 import { writeMlp } from './toy-graph.fixture.js'
 
 const MUTATIONS = tries(2500)
-const RUNS = tries(400)
+const RUNS = tries(1000)
 const LARGEST_ALLOCATION = 64 << 20
 const LONGEST_MS = 2000
 
