@@ -49,20 +49,20 @@ const kept = <T>(all: Map<string, Promise<T>>, key: string, make: () => Promise<
 const graphOf = (name: string, attention: Attention): Promise<TextGraph> =>
   kept(graphs, `${name} ${attention}`, () => decoderGraphOf(join(folder, String(graphs.size)), MODELS[name], { attention }))
 
-const read = async (session: Session, texts = [PROMPT, ...REST]): Promise<number[]> => {
+const read = async (session: Session, texts = [PROMPT, ...REST]): Promise<Float32Array> => {
   const logits: number[] = []
   for (const ids of texts) logits.push(...(await session.append(ids)))
-  return logits
+  return Float32Array.from(logits)
 }
-const logitsOf = async (model: LanguageModel | TextGraph, cache: CachePlan = [], how = {}): Promise<number[]> => {
+const logitsOf = async (model: LanguageModel | TextGraph, cache: CachePlan = [], how = {}): Promise<Float32Array> => {
   const session = await openSession(model, { cache, ...how })
   const logits = await read(session)
   session.dispose()
   return logits
 }
 /** What a network gives, which does not depend on the attention of its graph. */
-const references = new Map<string, Promise<number[]>>()
-const referenceOf = (name: string, plan?: string): Promise<number[]> =>
+const references = new Map<string, Promise<Float32Array>>()
+const referenceOf = (name: string, plan?: string): Promise<Float32Array> =>
   kept(references, `${name} ${plan}`, () => logitsOf(MODELS[name], plan === undefined ? [] : PLANS[plan]()))
 
 const savedOf = async (session: Session): Promise<Record<string, Parameter>> => {
@@ -70,7 +70,7 @@ const savedOf = async (session: Session): Promise<Record<string, Parameter>> => 
   await saveSession(session, { ...memorySink(), write: async (name, parameter) => void (kept[name] = parameter) })
   return kept
 }
-const apart = (a: readonly number[], b: readonly number[]): number => Math.max(...a.map((value, i) => Math.abs(value - b[i])))
+const apart = (a: Float32Array, b: Float32Array): number => Math.max(...a.map((value, i) => Math.abs(value - b[i])))
 
 /** All pairs take a minute: by itself each plan is tried once, and the one that parts heads with each network and each attention. */
 const isTried = (attention: Attention, name: string, plan: string): boolean => {
@@ -140,7 +140,7 @@ describe.each(['plain', 'fused'] as const)('sessions of a graph with %s attentio
 describe('a cache in few bits', () => {
   const LONG = Array.from({ length: 40 }, (_, i) => (i * 11 + 5) % 250)
   let fused: TextGraph
-  let [fullBytes, exact]: [number, number[]] = [0, []]
+  let [fullBytes, exact] = [0, new Float32Array()]
   beforeAll(async () => {
     fused = await graphOf('llama', 'fused')
     const full = await openSession(fused)
