@@ -16,7 +16,7 @@ import { picoBatches, picoModel } from '@tersor/testing'
 import { encoded, fromFloat32, fromIntegers, type Dense, type Parameter } from '@tersor/tensor'
 import { readdirSync } from 'node:fs'
 import { readdir, readFile, rm, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { dyingFileSystem, failingFileSystem, failure, temporaryFolder } from './files/failing-file-system.fixture.js'
 import { safetensorsSink } from './safetensors.js'
 import { scratchFolder, type ScratchFolder } from './scratch.js'
@@ -140,10 +140,15 @@ describe('a run with a scratch folder', () => {
     const scratch = place()
     const seen = new Set<string>()
     const onProgress = (): void => void readdirSync(scratch).forEach(name => seen.add(name))
-    await run({ scratch: scratchFolder(scratch), activationBytes: 0, onProgress })
+    const disk = failingFileSystem({})
+    const rename: typeof disk.rename = async (from, to) => {
+      await disk.rename(from, to)
+      seen.add(basename(to)) // the last ones are gone before another event tells of them
+    }
+    await run({ scratch: scratchFolder(scratch, { fileSystem: { ...disk, rename } }), activationBytes: 0, onProgress })
     expect([...seen].filter(name => !/partial|new$/.test(name)).sort()).toEqual([
       ...['journal', 'lock', 'spill-0', 'spill-1'],
-      ...['0-0', '0-1', '1.0-0', '1.0-1', '1.1-0'].map(unit => `unit-${unit}.safetensors`),
+      ...['0-0', '0-1', '1.0-0', '1.0-1', '1.1-0', '1.1-1'].map(unit => `unit-${unit}.safetensors`),
     ])
   })
 })

@@ -29,7 +29,9 @@ const bytesOf = async (tensor: tf.Tensor): Promise<Buffer> => {
 }
 
 describe.each(SHAPES)('%d × %d', (...shape) => {
-  it.each(['f32', 'bf16', 'f16'] as const)('decodes %s as the plain way does', async dtype => {
+  const isTried = (dtype: DType): boolean => shape[0] === 3 || dtype !== 'f16' // halves stay on one thread, however many
+
+  it.each((['f32', 'bf16', 'f16'] as const).filter(isTried))('decodes %s as the plain way does', async dtype => {
     const parameter = weight(dtype, shape)
     const expected = await bytesOf(decode(parameter))
     for (const tensor of [await decodeOnThreads(parameter), await decodeFinite('w', parameter)]) {
@@ -39,12 +41,16 @@ describe.each(SHAPES)('%d × %d', (...shape) => {
     await requireFiniteWeights('w', parameter)
   })
 
-  it.each([
-    ['f32', NaN],
-    ['bf16', Infinity],
-    ['bf16', NaN],
-    ['f16', -Infinity],
-  ] as const)('refuses %s with %d, and says where', async (dtype, broken) => {
+  it.each(
+    (
+      [
+        ['f32', NaN],
+        ['bf16', Infinity],
+        ['bf16', NaN],
+        ['f16', -Infinity],
+      ] as const
+    ).filter(([dtype]) => isTried(dtype)),
+  )('refuses %s with %d, and says where', async (dtype, broken) => {
     const parameter = weight(dtype, shape, broken)
     const expected = {
       code: 'NOT_FINITE',

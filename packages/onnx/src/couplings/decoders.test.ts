@@ -30,8 +30,9 @@ const decoder = async (options: PicoLlamaOptions): Promise<LanguageModel> => {
 
 const DECODERS: Readonly<Record<string, readonly [PicoLlamaOptions, OnnxDecoderOptions?]>> = {
   'a decoder of plain operators': [{ layers: 2 }],
-  'a decoder whose head is its embedding': [{ layers: 1, config: { tie_word_embeddings: true } }],
-  'a decoder with a key head for each query head, and biases': [{ layers: 1, keyValueHeads: 4, config: { attention_bias: true } }],
+  'a decoder with a key head for each query head, biases, and its embedding as its head': [
+    { layers: 1, keyValueHeads: 4, config: { attention_bias: true, tie_word_embeddings: true } },
+  ],
   'a decoder with fused attention': [{ layers: 1, hidden: 64 }, { attention: 'fused' }],
   'a decoder that normalises queries and keys': [{ layers: 1, config: { model_type: 'qwen3', head_dim: 8 } }],
 }
