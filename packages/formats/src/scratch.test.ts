@@ -192,7 +192,7 @@ describe('resuming', () => {
 
   it('goes on after an abort, at any stage', async () => {
     const count = whole.events.filter(({ type }) => type === 'stage').length
-    for (let stage = 1; stage < count; stage++) {
+    for (let stage = 1; stage < count; stage += process.env.TERSOR_SLOW === '1' ? 1 : 2) {
       const scratch = place()
       const controller = new AbortController()
       let started = 0

@@ -135,12 +135,13 @@ const inRuntime = async (path: string, x: tf.Tensor): Promise<readonly ArrayLike
   return [(await runOnnx(path, feeds)).y.data, (await runOnnx(path, feeds, 'all')).y.data]
 }
 
-describe.each([
-  ['mlp', input, OBSERVERS],
-  ['convolution', images, casesTried(OBSERVERS, 3)],
-  ['half', input, casesTried(OBSERVERS.toReversed(), 3)],
-] as const)('static int8 of %s', (name, make, observers) => {
-  it.each(observers)('is written with the grids that $name found, and runs as what is written', async observer => {
+const IMPORTED = [['mlp', input], ['convolution', images], ['half', input]] as const // prettier-ignore
+const OBSERVED = IMPORTED.flatMap(([graph, make]) => OBSERVERS.map(observer => ({ graph, make, observer, by: observer.name })))
+
+describe('static int8', () => {
+  // every third: each graph, and each observer once
+  it.each(casesTried(OBSERVED, 3))('of $graph is written with the grids that $by found, and runs as what is written', async each => {
+    const { graph: name, make, observer } = each
     const model = await open(name)
     const [x, before] = [make(4, 0), tf.memory().numTensors]
     const steps = [rtn({ bits: 8, granularity: 'row', only: '*' }), quantizeActivations({ observer, only: '*' })]

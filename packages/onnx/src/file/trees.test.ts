@@ -79,7 +79,7 @@ describe.each(['mlp', 'half'])('a compressed graph: %s', from => {
   const stored = GRIDS.flatMap(each => (['MatMulNBits', 'QDQ'] as const).map(form => ({ ...each, form }))).filter(
     ({ bits, form }) => form !== 'QDQ' || bits > 2,
   )
-  it.each(casesTried(stored, from === 'half' ? 7 : 5))('has its weights as trees of the same values: %j', async ({ form, ...options }) => {
+  it.each(casesTried(stored, from === 'half' ? 11 : 9))('has its weights as trees of the same values: %j', async ({ form, ...options }) => {
     const parameters = { up: matrixOf(grid(64, 96, options), 1, [96, 64]), down: grid(24, 64, options) }
     const path = await written(from, 'small', parameters, { form })
     const { params, graph, close } = withTrees(await openOnnx(path))
