@@ -146,7 +146,7 @@ describe.each(['plain', 'fused'] as const)('sessions of a graph with %s attentio
 describe('a cache in few bits', () => {
   const LONG = Array.from({ length: 40 }, (_, i) => (i * 11 + 5) % 250)
   let fused: TextGraph
-  let [fullBytes, exact] = [0, new Float32Array()]
+  let [fullBytes, exact]: [number, Float32Array] = [0, new Float32Array()]
   beforeAll(async () => {
     fused = await graphOf('llama', 'fused')
     const full = await openSession(fused)
