@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { dirname, join, relative } from 'node:path'
-import { importsOf, packageOf, readPackages, ROOT, type Import, type Package } from './workspace.js'
+import { importsOf, packageOf, type Import } from './imports.js'
+import { readPackages, ROOT, type Package } from './workspace.js'
 
 /** A package imports only from layers above its own (docs/design.md, section 1); families and all that is named nowhere share one. */
 const LAYERS: readonly (readonly string[])[] = [

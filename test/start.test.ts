@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { importsOf, ROOT } from './workspace.js'
+import { importsOf } from './imports.js'
+import { ROOT } from './workspace.js'
 
 /** What a file loads before it does anything: packages by specifier. */
 const loadedBy = (file: string, seen = new Set<string>()): ReadonlySet<string> => {

@@ -127,8 +127,17 @@ export function disableTelemetry(): void {
   process.env.ORT_DISABLE_TELEMETRY = '1'
 }
 
+/** What was loaded and tried; every graph that is opened asks for it. */
+let installed: LoadedNative | undefined
+
 /** Loads ONNX Runtime, or says in two lines why it cannot be used. */
-export function loadNative(load: (name: string) => unknown = createRequire(import.meta.url)): LoadedNative {
+export function loadNative(load?: (name: string) => unknown): LoadedNative {
+  if (load) return loadFrom(load)
+  if (!installed?.native) installed = loadFrom(createRequire(import.meta.url))
+  return installed
+}
+
+function loadFrom(load: (name: string) => unknown): LoadedNative {
   disableTelemetry()
   try {
     const { version } = load('onnxruntime-node/package.json') as { version: string }

@@ -49,7 +49,7 @@ describe('a product as a blocked convolution', () => {
 
 describe('a filter gradient as a blocked convolution', () => {
   const gradient = (size: number, stride: number, dilation: number, pad: 'same' | 'valid') => () =>
-    tf.conv2d(tensor([16, 7, 6, 5], 3) as tf.Tensor4D, tensor([size, 2, 5, 32], 4) as tf.Tensor4D, stride, pad, 'NHWC', dilation)
+    tf.conv2d(tensor([16, 7, 6, 3], 3) as tf.Tensor4D, tensor([size, 2, 3, 16], 4) as tf.Tensor4D, stride, pad, 'NHWC', dilation)
   it.each([
     [3, 1, 1, 'same'],
     [3, 2, 1, 'same'],
@@ -59,8 +59,8 @@ describe('a filter gradient as a blocked convolution', () => {
   ] as const)('agrees with tfjs-cpu for size %d, stride %d, dilation %d, padding %s', async (size, stride, dilation, pad) => {
     const run = () => {
       const dy = tensor(gradient(size, stride, dilation, pad)().shape, 5)
-      const attributes = { strides: stride, pad, dilations: dilation, dataFormat: 'NHWC', filterShape: [size, 2, 5, 32] }
-      return tf.engine().runKernel('Conv2DBackpropFilter', { x: tensor([16, 7, 6, 5], 3), dy }, attributes) as tf.Tensor
+      const attributes = { strides: stride, pad, dilations: dilation, dataFormat: 'NHWC', filterShape: [size, 2, 3, 16] }
+      return tf.engine().runKernel('Conv2DBackpropFilter', { x: tensor([16, 7, 6, 3], 3), dy }, attributes) as tf.Tensor
     }
     if (dilation === 1) expect(distance((await outcome('ort', run, 3)).data, (await outcome('cpu', run)).data)).toBeLessThan(2e-6)
     else {
@@ -68,9 +68,9 @@ describe('a filter gradient as a blocked convolution', () => {
       const wide = (await outcome('ort', run, 3)).data
       const spread = await outcome('cpu', () => {
         const dy = tensor(gradient(size, stride, dilation, pad)().shape, 5)
-        const attributes = { strides: stride, pad, dilations: 1, dataFormat: 'NHWC', filterShape: [2 * size - 1, 3, 5, 32] }
-        const large = tf.engine().runKernel('Conv2DBackpropFilter', { x: tensor([16, 7, 6, 5], 3), dy }, attributes) as tf.Tensor4D
-        return tf.stridedSlice(large, [0, 0, 0, 0], [2 * size - 1, 3, 5, 32], [2, 2, 1, 1])
+        const attributes = { strides: stride, pad, dilations: 1, dataFormat: 'NHWC', filterShape: [2 * size - 1, 3, 3, 16] }
+        const large = tf.engine().runKernel('Conv2DBackpropFilter', { x: tensor([16, 7, 6, 3], 3), dy }, attributes) as tf.Tensor4D
+        return tf.stridedSlice(large, [0, 0, 0, 0], [2 * size - 1, 3, 3, 16], [2, 2, 1, 1])
       })
       expect(distance(wide, spread.data)).toBeLessThan(2e-6)
     }

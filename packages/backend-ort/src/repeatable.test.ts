@@ -49,7 +49,7 @@ it('ends with the work, also where that fails', async () => {
 it('keeps the memory of a large graph only once that runs again', async () => {
   const large = async (): Promise<number> => {
     const sum = tf.tidy(() => {
-      const x = tf.reshape(tf.linspace(0, 1, 2 ** 22), [2048, 2048])
+      const x = tf.reshape(tf.linspace(0, 1, 3 * 2 ** 20), [1536, 2048]) // past what is planned for memory at once
       return tf.sum(tf.softmax(tf.tanh(tf.mul(tf.add(tf.exp(x), 1), tf.sub(x, tf.mean(x, 1, true))))))
     })
     const [value] = await sum.data()
@@ -58,11 +58,11 @@ it('keeps the memory of a large graph only once that runs again', async () => {
   }
   const compiled: number[] = []
   const found: number[] = []
-  for (let run = 0; run < 4; run++) {
+  for (let run = 0; run < 3; run++) {
     const { compiled: before } = statistics()
     found.push(await repeatably(large))
     compiled.push(statistics().compiled - before)
   }
-  expect(compiled).toEqual([1, 1, 0, 0]) // once without memory, once with it
+  expect(compiled).toEqual([1, 1, 0]) // once without memory, once with it
   expect(new Set(found).size).toBe(1)
 })

@@ -3,6 +3,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { affineOf, blockScaledOf, blocksToTree, createRng, decode, maskedOf, permutedOf, scaledOf } from '@tersor/core'
 import { encodeF16, decodeF16, fromFloat32, type Encoded, type Parameter, type ParameterSink } from '@tersor/tensor'
+import { casesTried } from '@tersor/testing'
 import { awqSink } from './awq.js'
 import { compressedTensorsSink } from './compressed-tensors.js'
 import { temporaryFolder } from './files/failing-file-system.fixture.js'
@@ -90,23 +91,26 @@ const valuesOf = async (tree: Parameter): Promise<Float32Array> => {
 }
 
 describe('a GPTQ folder', () => {
-  it.each([2, 3, 4, 8].flatMap(bits => [false, true].map(asymmetric => [bits, asymmetric] as const)))(
-    'says what the tree says, to an independent reader and to ours: %d bits, asymmetric %p',
-    async (bits, asymmetric) => {
-      const tree = grid({ bits, asymmetric })
-      for (const version of ['gptq', 'gptq_v2'] as const) {
-        await save(gptqSink(dir, { config, version, overwrite: true }), { [`${NAME}.weight`]: tree, 'model.norm.weight': norm })
-        expect(gptqWeights(bits, 32, version === 'gptq' ? 1 : 0)).toEqual(await valuesOf(tree))
-        const folder = await openHuggingFace(dir)
-        expect(folder.config).toEqual(config)
-        expect([...folder.params.names()].sort()).toEqual([`${NAME}.weight`, 'model.norm.weight'])
-        expect(folder.params.info(`${NAME}.weight`).shape).toEqual([32, 64])
-        expect(await folder.params.read(`${NAME}.weight`)).toEqual(tree)
-        expect(await folder.params.read('model.norm.weight')).toEqual(norm)
-        await folder.close()
-      }
-    },
-  )
+  // each width, every other one with zeros
+  it.each(
+    casesTried(
+      [2, 3, 4, 8].flatMap((bits, i) => [i % 2 === 1, i % 2 === 0].map(asymmetric => [bits, asymmetric] as const)),
+      2,
+    ),
+  )('says what the tree says, to an independent reader and to ours: %d bits, asymmetric %p', async (bits, asymmetric) => {
+    const tree = grid({ bits, asymmetric })
+    for (const version of ['gptq', 'gptq_v2'] as const) {
+      await save(gptqSink(dir, { config, version, overwrite: true }), { [`${NAME}.weight`]: tree, 'model.norm.weight': norm })
+      expect(gptqWeights(bits, 32, version === 'gptq' ? 1 : 0)).toEqual(await valuesOf(tree))
+      const folder = await openHuggingFace(dir)
+      expect(folder.config).toEqual(config)
+      expect([...folder.params.names()].sort()).toEqual([`${NAME}.weight`, 'model.norm.weight'])
+      expect(folder.params.info(`${NAME}.weight`).shape).toEqual([32, 64])
+      expect(await folder.params.read(`${NAME}.weight`)).toEqual(tree)
+      expect(await folder.params.read('model.norm.weight')).toEqual(norm)
+      await folder.close()
+    }
+  })
 
   it('has the golden words, shapes and description of the format', async () => {
     const codes = Uint8Array.from({ length: 32 * 32 }, (_, at) => (at % 32) % 8) // codes 0 … 7 along the inputs of every output
@@ -141,11 +145,13 @@ describe('a GPTQ folder', () => {
     const read = (await params.read(`${NAME}.weight`)) as Encoded
     expect(read.codec.name).toBe('permuted')
     const [original, moved] = [await valuesOf(tree), await valuesOf(read)]
-    const scaleOf = (n: number, g: number) => halfAt(rawTensors(dir)[`${NAME}.scales`], g * 32 + n)
-    moved.forEach((value, at) => {
+    const scales = rawTensors(dir)[`${NAME}.scales`]
+    const scaleOf = (n: number, g: number) => halfAt(scales, g * 32 + n)
+    const expected = original.map((value, at) => {
       const [n, k] = [Math.floor(at / 64), at % 64]
-      expect(value).toBe(Math.fround((original[at] / scaleOf(n, Math.floor(k / 32))) * scaleOf(n, k % 2)))
+      return (value / scaleOf(n, Math.floor(k / 32))) * scaleOf(n, k % 2)
     })
+    expect(moved).toEqual(expected)
   })
 })
 
@@ -185,29 +191,32 @@ describe('an AWQ folder', () => {
 })
 
 describe('a compressed-tensors folder', () => {
-  it.each([2, 3, 4, 8].flatMap(bits => [false, true].map(asymmetric => [bits, asymmetric] as const)))(
-    'says what the tree says, to an independent reader and to ours: pack-quantized, %d bits, asymmetric %p',
-    async (bits, asymmetric) => {
-      const tree = grid({ bits, asymmetric, seed: 3, columns: 80, group: 16 })
-      await save(compressedTensorsSink(dir, { config }), { [`${NAME}.weight`]: tree })
-      const raw = rawTensors(dir)
-      const [packed, scale, zeros, shape] = ['packed', 'scale', 'zero_point', 'shape'].map(part => raw[`${NAME}.weight_${part}`])
-      expect([shape.bytes.readBigInt64LE(0), shape.bytes.readBigInt64LE(8)]).toEqual([32n, 80n])
-      expect(packed.shape).toEqual([32, Math.ceil((80 * bits) / 32)])
-      const values = Float32Array.from({ length: 32 * 80 }, (_, at) => {
-        const [n, k] = [Math.floor(at / 80), at % 80]
-        const g = Math.floor(k / 16)
-        const offset = 2 ** (bits - 1)
-        const q = field(packed, n * packed.shape[1], 1, bits, k) - offset
-        const z = asymmetric ? field(zeros, g, zeros.shape[1], bits, n) - offset : 0
-        return (q - z) * halfAt(scale, n * 5 + g)
-      })
-      expect(values).toEqual(await valuesOf(tree))
-      const folder = await openHuggingFace(dir)
-      expect(await folder.params.read(`${NAME}.weight`)).toEqual(tree)
-      await folder.close()
-    },
-  )
+  // each width, every other one with zeros
+  it.each(
+    casesTried(
+      [2, 3, 4, 8].flatMap((bits, i) => [i % 2 === 1, i % 2 === 0].map(asymmetric => [bits, asymmetric] as const)),
+      2,
+    ),
+  )('says what the tree says, to an independent reader and to ours: pack-quantized, %d bits, asymmetric %p', async (bits, asymmetric) => {
+    const tree = grid({ bits, asymmetric, seed: 3, columns: 80, group: 16 })
+    await save(compressedTensorsSink(dir, { config }), { [`${NAME}.weight`]: tree })
+    const raw = rawTensors(dir)
+    const [packed, scale, zeros, shape] = ['packed', 'scale', 'zero_point', 'shape'].map(part => raw[`${NAME}.weight_${part}`])
+    expect([shape.bytes.readBigInt64LE(0), shape.bytes.readBigInt64LE(8)]).toEqual([32n, 80n])
+    expect(packed.shape).toEqual([32, Math.ceil((80 * bits) / 32)])
+    const values = Float32Array.from({ length: 32 * 80 }, (_, at) => {
+      const [n, k] = [Math.floor(at / 80), at % 80]
+      const g = Math.floor(k / 16)
+      const offset = 2 ** (bits - 1)
+      const q = field(packed, n * packed.shape[1], 1, bits, k) - offset
+      const z = asymmetric ? field(zeros, g, zeros.shape[1], bits, n) - offset : 0
+      return (q - z) * halfAt(scale, n * 5 + g)
+    })
+    expect(values).toEqual(await valuesOf(tree))
+    const folder = await openHuggingFace(dir)
+    expect(await folder.params.read(`${NAME}.weight`)).toEqual(tree)
+    await folder.close()
+  })
 
   it('keeps bytes as they are: int-quantized', async () => {
     const tree = grid({ bits: 8, asymmetric: true, group: 64 })
@@ -261,10 +270,8 @@ describe('a compressed-tensors folder', () => {
     }
     const { params } = (await openQuantized(store, { quantization_config }))!
     const values = await valuesOf(await params.read('a.weight'))
-    values.forEach((value, at) => {
-      const column = at % 32
-      expect(value).toBe((((column % 10) + 4 * Math.floor(at / 32) + Math.floor(column / 10)) % 8) - 4)
-    })
+    const codeAt = (row: number, column: number) => (((column % 10) + 4 * row + Math.floor(column / 10)) % 8) - 4
+    expect(values).toEqual(values.map((_, at) => codeAt(Math.floor(at / 32), at % 32)))
     await store.close?.()
   })
 })

@@ -242,7 +242,7 @@ it(`gives coded errors or weights for ${MUTATIONS} damaged manifests, in bounded
   const path = await place(weights, new Uint8Array(36).fill(3), { modelTopology: { node: [{ name: 'x', op: 'Const' }], versions: {} } })
   const text = await readFile(path)
   const rng = createRng(5)
-  let refused = 0
+  let [refused, longest, largest] = [0, 0, 0]
   for (let i = 0; i < MUTATIONS; i++) {
     const mutated = mutate(text, TEXT, rng)
     await writeFile(path, mutated)
@@ -262,9 +262,11 @@ it(`gives coded errors or weights for ${MUTATIONS} damaged manifests, in bounded
         throw new Error(`manifest ${i}: ${mutated.toString()}`, { cause: error })
     }
     const after = process.memoryUsage()
-    expect(performance.now() - started).toBeLessThan(2000)
-    expect(after.arrayBuffers + after.heapUsed - before.arrayBuffers - before.heapUsed).toBeLessThan(64 << 20)
+    longest = Math.max(longest, performance.now() - started)
+    largest = Math.max(largest, after.arrayBuffers + after.heapUsed - before.arrayBuffers - before.heapUsed)
   }
+  expect(longest).toBeLessThan(2000)
+  expect(largest).toBeLessThan(64 << 20)
   expect(refused).toBeGreaterThan(MUTATIONS / 2)
 }, 120_000)
 

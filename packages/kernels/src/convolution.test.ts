@@ -27,7 +27,7 @@ function network([input, first, second]: [number, number, number]) {
     Object.entries(shapes).map(([name, shape], index) => [name, tf.variable(tf.mul(tensor(shape, index + 1), 0.3))]),
   ) as Record<keyof typeof shapes, tf.Variable<tf.Rank.R4>>
   const biases = [first, first, second].map((length, index) => tf.variable(tensor([length], index + 20)))
-  const x = tensor([2, 5, 4, input], 9) as tf.Tensor4D
+  const x = tensor([1, 5, 4, input], 9) as tf.Tensor4D
   const loss = () => {
     const conv = (x: tf.Tensor, filter: tf.Variable<tf.Rank.R4>, stride: number) => tf.conv2d(x as tf.Tensor4D, filter, stride, 'same')
     const normalise = (x: tf.Tensor) => {

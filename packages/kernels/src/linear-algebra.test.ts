@@ -13,7 +13,7 @@ import {
   triangularInverse,
 } from '@tersor/kernels'
 import * as reference from './linear-algebra.reference.js'
-import { tensor, values } from './values.reference.js'
+import { runs, tensor, values } from './values.reference.js'
 
 const { away, identity, positiveDefinite, product, transpose } = reference
 const seeds = fc.integer({ min: 1, max: 1000 })
@@ -35,11 +35,13 @@ describe('cholesky', () => {
 
   it('agrees with the textbook, within and beyond one panel', async () => {
     await fc.assert(
-      fc.asyncProperty(fc.constantFrom(1, 2, 17, 128, 129, 300), seeds, async (n, seed) => {
-        const a = positiveDefinite(n, seed)
-        expect(away(reference.cholesky(a, n), await cholesky(a, n))).toBeLessThan(1e-5)
+      fc.asyncProperty(seeds, async seed => {
+        for (const n of [1, 2, 17, 128, 129, 260]) {
+          const a = positiveDefinite(n, seed)
+          expect(away(reference.cholesky(a, n), await cholesky(a, n))).toBeLessThan(1e-5)
+        }
       }),
-      { numRuns: 12 },
+      { numRuns: runs(5) },
     )
   })
 
@@ -68,7 +70,7 @@ describe('cholesky', () => {
 })
 
 it('triangularInverse times the matrix is the identity', async () => {
-  for (const n of [1, 5, 128, 200, 300]) {
+  for (const n of [1, 5, 128, 260]) {
     const lower = await cholesky(positiveDefinite(n, n), n)
     expect(away(identity(n), product(await triangularInverse(lower, n), lower, n, n, n))).toBeLessThan(1e-5)
   }
@@ -76,7 +78,7 @@ it('triangularInverse times the matrix is the identity', async () => {
 
 describe('inverseCholeskyUpper', () => {
   it('gives an upper factor with U·H·Uᵀ = I', async () => {
-    for (const n of [1, 3, 130, 300]) {
+    for (const n of [1, 3, 130, 260]) {
       const h = positiveDefinite(n, n + 1)
       const upper = await inverseCholeskyUpper(h.slice(), n)
       expect(upper.every((value, at) => Math.floor(at / n) <= at % n || value === 0)).toBe(true)
@@ -129,7 +131,7 @@ describe('symmetricEigen', () => {
         expect(away(identity(n), product(rows, transpose(rows, n, n), n, n, n))).toBeLessThan(5e-6)
         expect([...d]).toEqual([...d].sort((p, q) => p - q))
       }),
-      { numRuns: 15 },
+      { numRuns: runs(30) },
     )
   })
 
@@ -180,7 +182,7 @@ describe('qr', () => {
         expect(away(identity(columns), product(transpose(q, rows, columns), q, columns, rows, columns))).toBeLessThan(1e-5)
         expect(r.every((value, at) => Math.floor(at / columns) <= at % columns || value === 0)).toBe(true)
       }),
-      { numRuns: 40 },
+      { numRuns: runs(50) },
     )
   })
 
@@ -213,7 +215,7 @@ describe('svd', () => {
           expect([...s]).toEqual([...s].sort((p, q) => q - p))
         },
       ),
-      { numRuns: 25 },
+      { numRuns: runs(50) },
     )
   })
 
@@ -252,16 +254,16 @@ describe('randomizedSvd', () => {
   })
 
   it('comes close to the exact values where they fall slowly, the closer the more iterations', async () => {
-    const a = values(120 * 100, 4)
-    const exact = (await svd(a, 120, 100)).s
+    const a = values(60 * 50, 4)
+    const exact = (await svd(a, 60, 50)).s
     const errors: number[] = []
     for (const iterations of [0, 2, 8]) {
-      const { s } = await randomizedSvd(a, 120, 100, 10, { rng: rngOf(1), iterations })
+      const { s } = await randomizedSvd(a, 60, 50, 10, { rng: rngOf(1), iterations })
       errors.push(Math.max(...s.map((value, i) => Math.abs(1 - value / exact[i]))))
     }
     expect(errors[0]).toBeGreaterThan(errors[1])
     expect(errors[1]).toBeGreaterThan(errors[2])
-    expect(errors[2]).toBeLessThan(0.03)
+    expect(errors[2]).toBeLessThan(1e-3)
   })
 
   it('gives the same bytes for the same numbers, and refuses counts that make no sense', async () => {

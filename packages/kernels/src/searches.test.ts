@@ -51,7 +51,7 @@ describe.each(SEARCHED)('the search of %s', type => {
   })
 
   it('gives the same bytes on all threads, from bf16 as well, with the column of each block in the right part', async () => {
-    const values = valuesOf('normal', 5, 160 * COLUMNS)
+    const values = valuesOf('normal', 5, 80 * COLUMNS)
     const bits = new Uint32Array(values.buffer)
     bits.forEach((own, i) => (bits[i] = own & 0xffff0000))
     const importance = valuesOf('positive', 6, COLUMNS)

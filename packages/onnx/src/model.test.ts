@@ -14,6 +14,7 @@ import {
   quantizeActivations,
   rtn,
 } from '@tersor/quantization'
+import { casesTried } from '@tersor/testing'
 import { toFloat32, type Dense } from '@tersor/tensor'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -134,12 +135,13 @@ const inRuntime = async (path: string, x: tf.Tensor): Promise<readonly ArrayLike
   return [(await runOnnx(path, feeds)).y.data, (await runOnnx(path, feeds, 'all')).y.data]
 }
 
-describe.each([
-  ['mlp', input],
-  ['convolution', images],
-  ['half', input],
-] as const)('static int8 of %s', (name, make) => {
-  it.each(OBSERVERS)('is written with the grids that $name found, and runs as what is written', async observer => {
+const IMPORTED = [['mlp', input], ['convolution', images], ['half', input]] as const // prettier-ignore
+const OBSERVED = IMPORTED.flatMap(([graph, make]) => OBSERVERS.map(observer => ({ graph, make, observer, by: observer.name })))
+
+describe('static int8', () => {
+  // every third: each graph, and each observer once
+  it.each(casesTried(OBSERVED, 3))('of $graph is written with the grids that $by found, and runs as what is written', async each => {
+    const { graph: name, make, observer } = each
     const model = await open(name)
     const [x, before] = [make(4, 0), tf.memory().numTensors]
     const steps = [rtn({ bits: 8, granularity: 'row', only: '*' }), quantizeActivations({ observer, only: '*' })]

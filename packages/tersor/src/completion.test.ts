@@ -3,18 +3,20 @@ import { runWords as run } from './command.fixture.js'
 
 it('completes commands, options, their words and names of steps in bash', async () => {
   const { out: script } = await run('completion', 'bash')
-  const completed = (...words: string[]): string[] => {
+  const asked = (words: readonly string[]): string => {
     const list = words.map(word => `'${word}'`).join(' ')
-    const asked = `COMP_WORDS=(${list}); COMP_CWORD=${words.length - 1}; _tersor; echo "\${COMPREPLY[@]}"`
-    return execFileSync('bash', ['-c', `${script}\n${asked}`], { encoding: 'utf8' })
-      .trim()
-      .split(' ')
+    return `COMP_WORDS=(${list}); COMP_CWORD=${words.length - 1}; COMPREPLY=(); _tersor; echo "\${COMPREPLY[@]}"`
   }
-  expect(completed('tersor', 'me')).toEqual(['methods'])
-  expect(completed('tersor', 'compress', 'm', '--calib')).toEqual(['--calibrate'])
-  expect(completed('tersor', 'compress', 'm', '--for', 'l')).toEqual(['llama.cpp'])
-  expect(completed('tersor', 'compress', 'm', '--step', 'sparse')).toEqual(['sparse-gpt'])
-  expect(completed('tersor', 'compress', 'm', '--out', 'nothing')).toEqual(['']) // files, by the shell itself
+  const completed = [
+    [['tersor', 'me'], 'methods'],
+    [['tersor', 'compress', 'm', '--calib'], '--calibrate'],
+    [['tersor', 'compress', 'm', '--for', 'l'], 'llama.cpp'],
+    [['tersor', 'compress', 'm', '--step', 'sparse'], 'sparse-gpt'],
+    [['tersor', 'compress', 'm', '--out', 'nothing'], ''], // files, by the shell itself
+  ] as const
+  const lines = [script, ...completed.map(([words]) => asked(words))].join('\n')
+  const answers = execFileSync('bash', ['-c', lines], { encoding: 'utf8' }).split('\n')
+  expect(answers.slice(0, -1)).toEqual(completed.map(([, answer]) => answer))
 })
 
 it('writes scripts for zsh and fish', async () => {

@@ -1,3 +1,4 @@
+import type * as tf from '@tensorflow/tfjs-core'
 import '@tensorflow/tfjs-backend-cpu'
 import { useEngine } from '@tersor/testing'
 import { fromFloat32, type DType } from '@tersor/tensor'
@@ -13,29 +14,43 @@ const SHAPES = [
   [2 ** 10, 2 ** 10 + 3],
 ] as const
 
+const WAVES = Float32Array.from({ length: SHAPES[1][0] * SHAPES[1][1] }, (_, i) => Math.sin(i))
+
 const weight = (dtype: DType, shape: readonly number[], broken?: number) => {
-  const values = Float32Array.from({ length: shape[0] * shape[1] }, (_, i) => Math.sin(i))
+  const values = WAVES.slice(0, shape[0] * shape[1])
   if (broken !== undefined) values[values.length - 2] = broken
   return fromFloat32(values, dtype, shape)
 }
 
+/** Matchers walk a million numbers one by one. */
+const bytesOf = async (tensor: tf.Tensor): Promise<Buffer> => {
+  const { buffer, byteOffset, byteLength } = await tensor.data<'float32'>()
+  return Buffer.from(buffer, byteOffset, byteLength)
+}
+
 describe.each(SHAPES)('%d × %d', (...shape) => {
-  it.each(['f32', 'bf16', 'f16'] as const)('decodes %s as the plain way does', async dtype => {
+  const isTried = (dtype: DType): boolean => shape[0] === 3 || dtype !== 'f16' // halves stay on one thread, however many
+
+  it.each((['f32', 'bf16', 'f16'] as const).filter(isTried))('decodes %s as the plain way does', async dtype => {
     const parameter = weight(dtype, shape)
-    const expected = await decode(parameter).data()
+    const expected = await bytesOf(decode(parameter))
     for (const tensor of [await decodeOnThreads(parameter), await decodeFinite('w', parameter)]) {
       expect(tensor.shape).toEqual(shape)
-      expect(await tensor.data()).toEqual(expected)
+      expect((await bytesOf(tensor)).equals(expected)).toBe(true)
     }
     await requireFiniteWeights('w', parameter)
   })
 
-  it.each([
-    ['f32', NaN],
-    ['bf16', Infinity],
-    ['bf16', NaN],
-    ['f16', -Infinity],
-  ] as const)('refuses %s with %d, and says where', async (dtype, broken) => {
+  it.each(
+    (
+      [
+        ['f32', NaN],
+        ['bf16', Infinity],
+        ['bf16', NaN],
+        ['f16', -Infinity],
+      ] as const
+    ).filter(([dtype]) => isTried(dtype)),
+  )('refuses %s with %d, and says where', async (dtype, broken) => {
     const parameter = weight(dtype, shape, broken)
     const expected = {
       code: 'NOT_FINITE',

@@ -14,6 +14,7 @@ import type { TrainOptions } from './train-options.js'
 useEngine()
 
 const STEPS = 12
+const KILLS = process.env.TERSOR_SLOW === '1' ? 20 : 6
 const options: TrainOptions = {
   objective: (output, { target }) => tf.mean(tf.square(tf.sub(output, target))),
   transform: adam({ learningRate: 0.02 }),
@@ -42,7 +43,7 @@ it('goes on to the same bytes wherever it was killed, and however often', async 
   const whole = await bytesOf(await train(picoModel(), options))
   const rng = createRng(1)
   const before = tf.memory().numTensors
-  for (let kill = 0; kill < 20; kill++) {
+  for (let kill = 0; kill < KILLS; kill++) {
     const scratch = memoryScratch()
     const first = 1 + rng.integer(STEPS)
     await killed(scratch, first)

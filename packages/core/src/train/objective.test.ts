@@ -79,36 +79,37 @@ describe.each(['cpu', 'ort'])('terms on %s', backend => {
     expect(result.params.names()).toEqual(picoModel().params.names())
     expect(tf.memory().numTensors).toBe(before)
   })
+})
 
-  it('says what is wrong in so many words', async () => {
-    const teacher = picoModel({ seed: 9 })
-    const before = tf.memory().numTensors
-    const refused = (objective: Objective, more: Partial<TrainOptions> = {}) =>
-      expect(train(picoModel(), { ...options, objective, teacher, ...more })).rejects
-    const { teacher: _none, ...untaught } = { ...options, teacher: undefined }
-    await expect(train(picoModel(), untaught)).rejects.toThrow(
-      'The term "imitate" needs a teacher, and there is none.\nPass teacher: a model with the same inputs.',
-    )
-    const nowhere: Term = { ...hidden, places: { student: ['layers.0'], teacher: ['layers.7'] } }
-    await refused(nowhere).toThrow(
-      'The term "hidden" asks for "layers.7", which the teacher has not.\nIts places are layers.0, layers.1, layers.0.inputs, layers.1.inputs.',
-    )
-    await refused(nowhere).toMatchObject({ code: 'NOT_FOUND' })
-    const remedy = 'Let data give { input, target }, or take a term that learns from a teacher alone.'
-    await refused(answers).toThrow(`The term "answers" needs a target, and the batch has none.\n${remedy}`)
-    await refused((output, { target }) => squares(tf.sub(output, target))).toMatchObject({ code: 'BAD_DATA' })
-    const narrow = { ...teacher, stages: [...teacher.stages, { ...teacher.stages[1], name: 'half', run: (x: tf.Tensor) => tf.slice(x, [0, 0], [-1, 4]) }] } // prettier-ignore
-    await refused(imitate, { teacher: narrow }).toThrow(
-      'The term "imitate" got a teacher of 4 classes or words, and the student has 8.\nTake a teacher with the same classes, or the same vocabulary.',
-    )
-    await refused(imitate, { teacher: narrow }).toMatchObject({ code: 'SHAPE' })
-    const broken: Term = { name: 'broken', loss: ({ student }) => tf.sum(tf.div(student.output, 0)) }
-    await refused(weighted([1, imitate], [1, broken])).toThrow(/^The loss of step 1 of train is (NaN|-?Infinity), by the term "broken"\.\n/)
-    await refused(weighted([1, imitate], [1, broken])).toMatchObject({ code: 'NOT_FINITE', fields: { step: 0 } })
-    expect(() => weighted()).toThrow('weighted got no terms.\nPass pairs of a finite number, or a schedule, and a term.')
-    expect(() => weighted([NaN, imitate])).toThrow('weighted got the weight NaN.')
-    expect(tf.memory().numTensors).toBe(before)
-  })
+it('says what is wrong in so many words', async () => {
+  await tf.setBackend('cpu')
+  const teacher = picoModel({ seed: 9 })
+  const before = tf.memory().numTensors
+  const refused = (objective: Objective, more: Partial<TrainOptions> = {}) =>
+    expect(train(picoModel(), { ...options, objective, teacher, ...more })).rejects
+  const { teacher: _none, ...untaught } = { ...options, teacher: undefined }
+  await expect(train(picoModel(), untaught)).rejects.toThrow(
+    'The term "imitate" needs a teacher, and there is none.\nPass teacher: a model with the same inputs.',
+  )
+  const nowhere: Term = { ...hidden, places: { student: ['layers.0'], teacher: ['layers.7'] } }
+  await refused(nowhere).toThrow(
+    'The term "hidden" asks for "layers.7", which the teacher has not.\nIts places are layers.0, layers.1, layers.0.inputs, layers.1.inputs.',
+  )
+  await refused(nowhere).toMatchObject({ code: 'NOT_FOUND' })
+  const remedy = 'Let data give { input, target }, or take a term that learns from a teacher alone.'
+  await refused(answers).toThrow(`The term "answers" needs a target, and the batch has none.\n${remedy}`)
+  await refused((output, { target }) => squares(tf.sub(output, target))).toMatchObject({ code: 'BAD_DATA' })
+  const narrow = { ...teacher, stages: [...teacher.stages, { ...teacher.stages[1], name: 'half', run: (x: tf.Tensor) => tf.slice(x, [0, 0], [-1, 4]) }] } // prettier-ignore
+  await refused(imitate, { teacher: narrow }).toThrow(
+    'The term "imitate" got a teacher of 4 classes or words, and the student has 8.\nTake a teacher with the same classes, or the same vocabulary.',
+  )
+  await refused(imitate, { teacher: narrow }).toMatchObject({ code: 'SHAPE' })
+  const broken: Term = { name: 'broken', loss: ({ student }) => tf.sum(tf.div(student.output, 0)) }
+  await refused(weighted([1, imitate], [1, broken])).toThrow(/^The loss of step 1 of train is (NaN|-?Infinity), by the term "broken"\.\n/)
+  await refused(weighted([1, imitate], [1, broken])).toMatchObject({ code: 'NOT_FINITE', fields: { step: 0 } })
+  expect(() => weighted()).toThrow('weighted got no terms.\nPass pairs of a finite number, or a schedule, and a term.')
+  expect(() => weighted([NaN, imitate])).toThrow('weighted got the weight NaN.')
+  expect(tf.memory().numTensors).toBe(before)
 })
 
 it('keeps a frozen group as it is, and refuses one that selects nothing', async () => {

@@ -60,7 +60,8 @@ describe('on an engine that records', () => {
     recorded.losses.forEach((loss, step) => expect(loss).toBeCloseTo(plain.losses[step], 4))
     recorded.weights.forEach((weight, i) => {
       const expected = toFloat32(plain.weights[i])
-      toFloat32(weight).forEach((value, at) => expect(value).toBeCloseTo(expected[at], 3))
+      const apart = toFloat32(weight).map((value, at) => Math.abs(value - expected[at]))
+      expect(Math.max(...apart)).toBeLessThan(5e-4)
     })
   })
 

@@ -23,7 +23,7 @@ const data: TrainOptions['data'] = (_step, rng) => {
   return { input, target: target(input) }
 }
 const squares: Loss = (output, batch) => tf.mean(tf.square(tf.sub(output, batch.target))) as tf.Scalar
-const options: TrainOptions = { objective: squares, transform: adam({ learningRate: 0.02 }), data, steps: 60, seed: 3 }
+const options: TrainOptions = { objective: squares, transform: adam({ learningRate: 0.02 }), data, steps: 20, seed: 3 }
 
 const losses = async (extra: Partial<TrainOptions> = {}): Promise<number[]> => {
   const seen: number[] = []
@@ -33,9 +33,9 @@ const losses = async (extra: Partial<TrainOptions> = {}): Promise<number[]> => {
 
 it('lowers the loss, and repeats it for the same seed', async () => {
   const first = await losses()
-  expect(first[59]).toBeLessThan(0.2 * first[0])
+  expect(first[19]).toBeLessThan(0.2 * first[0])
   expect(await losses()).toEqual(first)
-  expect((await losses({ seed: 4 }))[0]).not.toBe(first[0])
+  expect((await losses({ seed: 4, steps: 1 }))[0]).not.toBe(first[0])
 })
 
 it('keeps names, shapes and dtypes, and leaves no tensor behind', async () => {
@@ -85,6 +85,6 @@ it('trains what a parametrization makes of the weight, and stores what it finish
   before.dispose()
   const trained = (await (await train(source, { ...options, steps: 5, parametrize: masked })).params.read('layers.0.weight')) as Dense
   const values = new Float32Array(trained.bytes.slice().buffer)
-  values.forEach((value, i) => signs[i] <= 0 && expect(Math.abs(value)).toBe(0))
+  expect(values.filter((value, i) => signs[i] <= 0 && value !== 0)).toHaveLength(0)
   expect(Math.max(...values.map(Math.abs))).toBeLessThanOrEqual(0.5)
 })

@@ -92,7 +92,7 @@ describe.each(['safetensors', 'gguf'] as const)('mutated headers of %s', format 
     const file = (await makeFiles())[format]
     await OPEN[format](new Blob([file as BlobPart]))
     const rng = createRng(format === 'gguf' ? 11 : 12)
-    let refused = 0
+    let [refused, longest, largest] = [0, 0, 0]
     for (let i = 0; i < HEADERS; i++) {
       const mutated = DAMAGE[format](file, rng)
       const started = performance.now()
@@ -103,9 +103,11 @@ describe.each(['safetensors', 'gguf'] as const)('mutated headers of %s', format 
             throw new Error(`header ${i} (${Buffer.from(mutated).toString('base64')})`, { cause: error })
         })
       })
-      expect(performance.now() - started).toBeLessThan(LONGEST_MS)
-      expect(allocated).toBeLessThan(LARGEST_ALLOCATION)
+      longest = Math.max(longest, performance.now() - started)
+      largest = Math.max(largest, allocated)
     }
+    expect(longest).toBeLessThan(LONGEST_MS)
+    expect(largest).toBeLessThan(LARGEST_ALLOCATION)
     expect(refused).toBeGreaterThan(HEADERS / 2)
   })
 })

@@ -22,7 +22,7 @@ afterAll(() => rm(folder, { recursive: true, force: true }))
 /** A decoder whose norms and biases are no ones and zeros, and whose ε counts. */
 const decoder = async (options: PicoLlamaOptions): Promise<LanguageModel> => {
   const rng = createRng(7)
-  const pico = picoLlama({ ...options, seed: 3, config: { rms_norm_eps: 0.1, ...options.config } })
+  const pico = picoLlama({ vocabulary: 30, ...options, seed: 3, config: { rms_norm_eps: 0.1, ...options.config } })
   return withValues(pico, (name, values) =>
     values.map(value => value + (/norm|bias/.test(name) ? 0.3 * rng.fork(name).normal() : 0)),
   ) as Promise<LanguageModel>
@@ -30,9 +30,10 @@ const decoder = async (options: PicoLlamaOptions): Promise<LanguageModel> => {
 
 const DECODERS: Readonly<Record<string, readonly [PicoLlamaOptions, OnnxDecoderOptions?]>> = {
   'a decoder of plain operators': [{ layers: 2 }],
-  'a decoder whose head is its embedding': [{ layers: 1, config: { tie_word_embeddings: true } }],
-  'a decoder with a key head for each query head, and biases': [{ layers: 1, keyValueHeads: 4, config: { attention_bias: true } }],
-  'a decoder with fused attention': [{ layers: 1, hidden: 64, vocabulary: 30 }, { attention: 'fused' }],
+  'a decoder with a key head for each query head, biases, and its embedding as its head': [
+    { layers: 1, keyValueHeads: 4, config: { attention_bias: true, tie_word_embeddings: true } },
+  ],
+  'a decoder with fused attention': [{ layers: 1, hidden: 64 }, { attention: 'fused' }],
   'a decoder that normalises queries and keys': [{ layers: 1, config: { model_type: 'qwen3', head_dim: 8 } }],
 }
 

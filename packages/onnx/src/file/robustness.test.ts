@@ -4,13 +4,13 @@ import { affineOf, createRng, forward, loadModel, matrixOf } from '@tersor/core'
 import { readFileSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { temporaryFolder } from '../../../formats/src/files/failing-file-system.fixture.js'
-import { BINARY, mutate, tries } from '../../../formats/src/files/mutations.fixture.js'
+import { BINARY, concatenate, mutate, tries } from '../../../formats/src/files/mutations.fixture.js'
 import { onnxSink, openOnnx, weightUses, withTrees } from '../file.js'
 import { openOnnxModel, type OnnxModel } from '../model.js'
 import { writeMlp } from './toy-graph.fixture.js'
 
 const MUTATIONS = tries(2500)
-const RUNS = tries(400)
+const RUNS = tries(1000)
 const LARGEST_ALLOCATION = 64 << 20
 const LONGEST_MS = 2000
 
@@ -77,12 +77,10 @@ it.each(['mlp.onnx', 'external.onnx', 'MatMulNBits.onnx', 'QDQ.onnx'])(
     const external = { 'external.onnx_data': new Blob([readFileSync(`${folder}/external.onnx_data`) as BlobPart]) }
     await readAll(whole, external)
     const rng = createRng(13)
-    let refused = 0
+    let [refused, longest, largest] = [0, 0, 0]
     for (let i = 0; i < MUTATIONS; i++) {
-      const mutated = Uint8Array.from([
-        ...mutate(whole.subarray(0, head), BINARY, rng),
-        ...(rng.uniform() < 0.1 ? [] : whole.subarray(head)),
-      ])
+      const damaged = mutate(whole.subarray(0, head), BINARY, rng)
+      const mutated = rng.uniform() < 0.1 ? damaged : concatenate(damaged, whole.subarray(head))
       const [started, before] = [performance.now(), process.memoryUsage()]
       await readAll(mutated, external).catch((error: Error & { code?: string }) => {
         refused++
@@ -90,9 +88,11 @@ it.each(['mlp.onnx', 'external.onnx', 'MatMulNBits.onnx', 'QDQ.onnx'])(
           throw new Error(`graph ${i} (${Buffer.from(mutated.subarray(0, 2000)).toString('base64')})`, { cause: error })
       })
       const after = process.memoryUsage()
-      expect(performance.now() - started).toBeLessThan(LONGEST_MS)
-      expect(after.arrayBuffers + after.heapUsed - before.arrayBuffers - before.heapUsed).toBeLessThan(LARGEST_ALLOCATION)
+      longest = Math.max(longest, performance.now() - started)
+      largest = Math.max(largest, after.arrayBuffers + after.heapUsed - before.arrayBuffers - before.heapUsed)
     }
+    expect(longest).toBeLessThan(LONGEST_MS)
+    expect(largest).toBeLessThan(LARGEST_ALLOCATION)
     expect(refused).toBeGreaterThan(MUTATIONS / 3)
   },
 )
@@ -103,7 +103,7 @@ it('opens few graphs that then do not run', async () => {
   for (const name of ['mlp.onnx', 'MatMulNBits.onnx', 'QDQ.onnx']) {
     const whole = new Uint8Array(readFileSync(`${folder}/${name}`))
     for (let i = 0; i < RUNS; i++) {
-      const bytes = Uint8Array.from([...mutate(whole.subarray(0, 1200), BINARY, rng), ...whole.subarray(1200)])
+      const bytes = concatenate(mutate(whole.subarray(0, 1200), BINARY, rng), whole.subarray(1200))
       const model = await openOnnxModel(new Blob([bytes])).catch(() => undefined)
       if (!model) continue
       opened++

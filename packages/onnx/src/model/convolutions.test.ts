@@ -92,12 +92,18 @@ const LINES: Readonly<Record<string, Walk>> = {
 
 describe.each(Object.keys(LINES))('a convolution over %s', name => {
   const walk = LINES[name]
-  const inputOf = (): tf.Tensor => tf.tensor(smooth(walk), [...walk.shape])
+  let [model, x]: [OnnxModel, tf.Tensor] = [undefined!, undefined!]
+  beforeAll(async () => {
+    model = await opened(walk)
+    x = tf.tensor(smooth(walk), [...walk.shape])
+  })
+  afterAll(async () => {
+    x.dispose()
+    await model.close!()
+  })
 
   it('shows rows whose product with its weight is what the runtime computes', async () => {
-    const model = await opened(walk)
     const { y } = await runOnnx(path(), { x: floats(smooth(walk), walk.shape) })
-    const x = inputOf()
     const { weights, dispose } = await loadModel(model)
     const shown: tf.Tensor[] = []
     tf.tidy(() => {
@@ -123,40 +129,32 @@ describe.each(Object.keys(LINES))('a convolution over %s', name => {
       return products[rowOf(image, place, channel) * out + channel]
     })
     expect(largest(found, y.data)).toBeLessThan(1e-4)
-    tf.dispose([x, ...shown])
+    tf.dispose(shown)
     dispose()
-    await model.close!()
   })
 
   it('is rounded by what it multiplies: GPTQ changes outputs less than rounding to nearest, and what is written is that', async () => {
-    const model = await opened(walk)
-    const x = inputOf()
     const before = await outputOf(model, x)
-    const errors: number[] = []
-    for (const method of [gptq, rtn]) {
+    const rounded = async (method: typeof gptq | typeof rtn) => {
       const small = await compress(model, method({ bits: 3, granularity: 'row', only: '*' }), { calibration: [x] })
       const after = await outputOf(small, x)
-      errors.push(Array.from(after, (value, i) => (value - before[i]) ** 2).reduce((a, b) => a + b))
-      expect(largest(await written(model, small, walk), after)).toBeLessThan(1e-4)
+      return { small, after, error: Array.from(after, (value, i) => (value - before[i]) ** 2).reduce((a, b) => a + b) }
     }
-    expect(errors[0]).toBeLessThan(0.9 * errors[1])
-    x.dispose()
-    await model.close!()
+    const [learned, nearest] = [await rounded(gptq), await rounded(rtn)]
+    expect(learned.error).toBeLessThan(0.9 * nearest.error)
+    expect(largest(await written(model, learned.small, walk), learned.after)).toBeLessThan(1e-4)
   })
 
   it('has its input on a grid where one is learned', async () => {
-    const model = await opened(walk)
-    const x = inputOf()
     const small = await compress(model, quantizeActivations({ bits: 8, only: '*' }), { calibration: [x] })
     const [scale] = small.params.names().filter(each => each.endsWith('.input_scale'))
     const [step] = toFloat32((await small.params.read(scale)) as Dense)
     const after = await outputOf(small, x)
-    expect(largest(after, await outputOf(model, x))).toBeGreaterThan(1e-4)
+    const moved = largest(after, await outputOf(model, x))
+    expect(moved).toBeGreaterThan(1e-4)
     // half a step of the grid on each input that a sum has
-    expect(largest(after, await outputOf(model, x))).toBeLessThan((size(walk.weight.slice(1)) * step) / 2)
+    expect(moved).toBeLessThan((size(walk.weight.slice(1)) * step) / 2)
     expect(largest(await written(model, small, walk), after)).toBeLessThan(1e-4)
-    x.dispose()
-    await model.close!()
   })
 })
 
