@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { adam, callText, createRng, train, type Batch, type Made, type Model, type Term, type TrainOptions } from '@tersor/core'
-import { abortEverywhere } from './abort-everywhere.js'
+import { abortEverywhere, watchedRun } from './abort-everywhere.js'
 import { picoModel } from './pico-model.js'
 import { bytesOfModel } from './trees.js'
 import { useEngine } from './use-engine.js'
@@ -52,8 +52,9 @@ export const describeTerm = (
 
     it('gives the same bytes for the same seed, and leaves no tensor behind, whenever it is aborted', async () => {
       const run = (more: Partial<TrainOptions>) => train(model(1), { ...options(), steps: 3, ...more })
-      expect(await bytesOfModel(await run({}))).toEqual(await bytesOfModel(await run({})))
-      await abortEverywhere(stopping => run(stopping))
+      const [first, again] = [await run({}), await watchedRun(run)]
+      expect(await bytesOfModel(first)).toEqual(await bytesOfModel(again.result))
+      await abortEverywhere(again, run)
     })
 
     it(taught ? 'says that it needs a teacher' : 'needs no teacher', async () => {
