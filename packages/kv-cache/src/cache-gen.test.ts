@@ -1,4 +1,3 @@
-import '@tersor/backend-ort'
 import { describeStorage } from '@tersor/testing'
 import { cacheGen, levelFor } from './cache-gen.js'
 

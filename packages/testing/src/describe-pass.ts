@@ -106,7 +106,7 @@ export const describePass = (
       const before = tf.memory().numTensors
       expect([...writing.written].sort()).toEqual([...result.params.names()].sort())
       expect(writing.ends).toEqual(['finish'])
-      for (const failing of placesTried(writing.written.length, 3)) {
+      for (const failing of placesTried(writing.written.length, 2)) {
         const full = watchedSink(failing)
         await expect(run({ sink: () => full.sink }, source)).rejects.toThrow('the disk of the test is full')
         expect(full.ends).toEqual(['abort'])

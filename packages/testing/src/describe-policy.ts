@@ -27,8 +27,12 @@ export interface PolicySuite {
 const PROMPT = 40
 const ALL = process.env.TERSOR_SLOW === '1'
 const ones = (count: number): readonly number[] => new Array<number>(count).fill(1)
-/** How many tokens are read at once behind the prompt: single ones, so many that what asks every eighth asks, and several. */
-const CONTINUED = ALL ? ones(24) : [...ones(9), 4]
+/** How many tokens are read at once behind the prompt: single ones until a policy is asked and one more, then several. */
+const continuedFor = ({ when }: CachePolicy): readonly number[] => {
+  if (ALL) return ones(24)
+  if ('at' in when) return [1, 1, 4]
+  return [...ones(Math.min(14, ('every' in when ? when.every : when.slack) + 1)), 4]
+}
 /** The same where nothing is let go. */
 const UNCHANGED = ALL ? ones(24) : [1, 1, 7]
 /** What is read before a fork, and by both sides of it. */
@@ -109,7 +113,7 @@ export const describePolicy = (make: () => CachePolicy & Made, { ample, most }: 
       const { positions: _compact, ...policy } = make()
       const caches = openCaches(model, [policy], { seed: 3 })
       const masked = model.stages.map(({ attention }) => attention && maskedCache(attention))
-      const ids = textOf(CONTINUED)
+      const ids = textOf(continuedFor(policy))
       const hiding = (x: tf.Tensor) =>
         model.stages.reduce((y, stage, i) => stage.run(y, { weights: loaded.weights, ...(masked[i] ? { cache: masked[i] } : {}) }), x)
       for (const each of ids)
