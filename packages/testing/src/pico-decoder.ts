@@ -10,11 +10,10 @@ const FACTS: AttentionFacts = {
   frequencies: () => Float32Array.from({ length: SIZE / 2 }, (_, pair) => 100 ** (-pair / (SIZE / 2))),
 }
 
-/** Turns each pair (i, i + size / 2) by its position, queries and keys alike; x: (batch, heads, tokens, size). */
-const turnsFrom = (from: number, tokens: number): ((x: tf.Tensor) => tf.Tensor) => {
-  const angles = tf.outerProduct(tf.range(from, from + tokens), tf.tensor1d(FACTS.frequencies!()!)) // (tokens, size / 2)
-  const [cos, sin] = [tf.cos(angles), tf.sin(angles)]
-  return x => turnPairs(x, cos, sin)
+/** Each pair (i, i + size / 2) turned by its position; x: (batch, heads, tokens, size). */
+const rotated = (x: tf.Tensor, from: number): tf.Tensor => {
+  const angles = tf.outerProduct(tf.range(from, from + x.shape[2]!), tf.tensor1d(FACTS.frequencies!()!)) // (tokens, size / 2)
+  return turnPairs(x, tf.cos(angles), tf.sin(angles))
 }
 
 /** softmax(scale · q · kᵀ + mask) · v of some rows; q: (rows, groups, tokens, size). */
@@ -56,8 +55,8 @@ const block = (layer: number): Stage => {
         const rows = tf.reshape(x, [batch * tokens, HIDDEN]) as tf.Tensor2D
         const heads = (name: string, count: number): tf.Tensor =>
           tf.transpose(tf.reshape(tf.matMul(rows, env.weights(name) as tf.Tensor2D), [batch, tokens, count, SIZE]), [0, 2, 1, 3])
-        const turn = turnsFrom(env.cache?.next ?? 0, tokens)
-        const [q, k] = [turn(heads(names[0], HEADS)), turn(heads(names[1], KEY_HEADS))]
+        const turned = rotated(tf.concat([heads(names[0], HEADS), heads(names[1], KEY_HEADS)], 1), env.cache?.next ?? 0)
+        const [q, k] = tf.split(turned, [HEADS, KEY_HEADS], 1)
         const mixed = tf.transpose(mix(q, k, heads(names[2], KEY_HEADS), env), [0, 2, 1, 3]) // (batch, tokens, heads, size)
         const added = tf.matMul(tf.reshape(mixed, [batch * tokens, HIDDEN]), env.weights(names[3]) as tf.Tensor2D)
         return tf.reshape(tf.add(rows, added), x.shape)
