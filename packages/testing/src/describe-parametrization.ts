@@ -85,7 +85,7 @@ export const describeParametrization = (
 
     it('gives the same bytes for the same seed, and leaves no tensor behind, whenever it is aborted', async () => {
       const source = await model()
-      const short = (stopping: Partial<Stopping>) => run({ steps: 3, ...stopping }, source)
+      const short = (stopping: Partial<Stopping>) => run({ steps: 2, ...stopping }, source)
       const [first, again] = [await short({}), await watchedRun(short)]
       expect(await bytesOfModel(first)).toEqual(await bytesOfModel(again.result))
       await abortEverywhere(again, short)

@@ -34,13 +34,13 @@ const continuedFor = ({ when }: CachePolicy): readonly number[] => {
   return [...ones(Math.min(14, ('every' in when ? when.every : when.slack) + 1)), 4]
 }
 /** The same where nothing is let go. */
-const UNCHANGED = ALL ? ones(24) : [1, 1, 7]
+const UNCHANGED = ALL ? ones(24) : [1, 8]
 /** What is read before a fork, and by both sides of it. */
 const [BEFORE, BEHIND] = ALL
   ? [ones(3), ones(21)]
   : [
       [1, 2],
-      [...ones(4), 3],
+      [1, 1, 3],
     ]
 
 const idsOf = (count: number, from = 0): tf.Tensor => {
