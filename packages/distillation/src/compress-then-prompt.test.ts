@@ -46,7 +46,7 @@ const surpriseOf = async (model: Model): Promise<number> => {
 it('learns to prompt a compressed model, which stays bit for bit', async () => {
   expect((await selectEngine({ engine: 'ort' })).engine).toBe('ort')
   const small = await compress(llama(), coarse)
-  const taught = await compress(llama(), pipeline(coarse, compressThenPrompt({ vectors: 8, steps: 60, rows: 8, rate: 0.1 })), { calibration }) // prettier-ignore
+  const taught = await compress(llama(), pipeline(coarse, compressThenPrompt({ vectors: 8, steps: 25, rows: 4, rate: 0.2 })), { calibration }) // prettier-ignore
   expect(await surpriseOf(taught)).toBeLessThan(0.8 * (await surpriseOf(small)))
   const { [PROMPT]: prompt, ...others } = await bytesOfModel(taught) as Record<string, unknown> // prettier-ignore
   expect(prompt).toBeDefined()

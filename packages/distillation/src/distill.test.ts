@@ -30,7 +30,7 @@ it('brings a pruned model nearer to the one before it, and keeps its mask', asyn
   const errorOf = async (model: Model) => relativeError(expected, await outputOf(model, input))
   const pruned = await compress(picoModel(), halved)
   const terms = [softLabels(), fitNets({ student: 'layers.1', teacher: 'layers.1' })]
-  const taught = await compress(picoModel(), pipeline(halved, distill({ steps: 60, rows: 32, rate: 0.01, terms, weights: [1, 10] })), { calibration }) // prettier-ignore
+  const taught = await compress(picoModel(), pipeline(halved, distill({ steps: 20, rows: 16, rate: 0.03, terms, weights: [1, 10] })), { calibration }) // prettier-ignore
   expect(await errorOf(taught)).toBeLessThan(0.8 * (await errorOf(pruned)))
   const mask = async ({ params }: Model) => ((await params.read('layers.0.weight')) as Encoded).parts.mask
   expect(await mask(taught)).toEqual(await mask(pruned))

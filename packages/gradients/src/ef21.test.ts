@@ -29,7 +29,7 @@ it('is the mean gradient where nothing is left out', async () => {
 })
 
 it('comes to rest at the optimum of workers that differ, where error feedback stays as far off as its step is long', async () => {
-  const settings = { rate: 0.1, steps: 120 }
+  const settings = { rate: 0.2, steps: 72 }
   const floor = await distanceOnQuadratics(peers => errorFeedback(peers, { codec: codec }), settings)
   const reached = await distanceOnQuadratics(peers => ef21(peers, { codec: codec }), settings)
   expect(floor).toBeGreaterThan(0.1)

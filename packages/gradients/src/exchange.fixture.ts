@@ -57,7 +57,7 @@ export const distanceOnQuadratics = async (
     transform = sgd({ learningRate: rate }),
   }: { readonly rate: number; readonly steps: number; readonly transform?: GradientTransform },
 ): Promise<number> => {
-  const workers = 3
+  const workers = 2
   const n = ROWS * COLUMNS
   const all = Array.from({ length: workers }, (_, worker) => {
     const rng = createRng(worker + 20)

@@ -18,7 +18,7 @@ it('is extragradient where nothing is left out and the anchor always moves: (0.2
 })
 
 it('comes to the saddle point of workers that differ, with random-k', async () => {
-  const { distance } = await solved(peers => masha1(peers, { codec: unbiasedRandomK({ density: 0.2 }), rate: 0.2, refresh: 0.2 }), 1500)
+  const { distance } = await solved(peers => masha1(peers, { codec: unbiasedRandomK({ density: 0.5 }), rate: 0.5, refresh: 0.4 }), 400)
   expect(distance).toBeLessThan(1e-4)
 })
 

@@ -17,7 +17,7 @@ it('is extragradient where nothing is left out and the anchor always moves: (0.2
 })
 
 it('comes to the saddle point of workers that differ, with top-k', async () => {
-  const { distance } = await solved(peers => masha2(peers, { codec: topK({ density: 0.2 }), rate: 0.3, refresh: 0.2 }), 1500)
+  const { distance } = await solved(peers => masha2(peers, { codec: topK({ density: 0.4 }), rate: 0.5, refresh: 0.3 }), 400)
   expect(distance).toBeLessThan(1e-4)
 })
 

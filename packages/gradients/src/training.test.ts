@@ -108,38 +108,30 @@ it('two workers with half of a batch each are one with all of it', async () => {
 
 describe.each(Object.keys(EXCHANGES))('training through %s', name => {
   const make = EXCHANGES[name]
+  const transform = sgd({ learningRate: name === 'one-bit-adam' ? 0.001 : 0.05 })
+  const all = (more: (peers: Collective) => Setup = () => ({})) =>
+    together(WORKERS, peers => run({ exchange: make(peers), worker: peers.rank, steps: 8, transform, ...more(peers) }))
+  let whole: Awaited<ReturnType<typeof all>>
+  beforeAll(async () => void (whole = await all()))
 
   it('gives all workers the same weights, the same in every run, and learns', async () => {
-    const all = () => together(WORKERS, peers => run({ exchange: make(peers), worker: peers.rank, steps: 12, ...(name === 'one-bit-adam' && { transform: sgd({ learningRate: 0.001 }) }) })) // prettier-ignore
-    const [first, second] = await all()
+    const [first, second] = whole
     expect(second).toEqual(first)
     expect(await all()).toEqual([first, second])
     expect(first.losses.at(-1)).toBeLessThan(first.losses[0])
   })
 
   it('goes on from its checkpoint to the same bytes', async () => {
-    const whole = await together(WORKERS, peers => run({ exchange: make(peers), worker: peers.rank }))
     const scratches = Array.from({ length: WORKERS }, () => memoryScratch())
-    const part = (signal?: AbortSignal) =>
-      together(WORKERS, peers =>
-        run({
-          ...{ exchange: make(peers), worker: peers.rank, checkpoint: { scratch: scratches[peers.rank], every: 2 } },
-          ...(signal && { signal }),
-        }),
-      )
+    const kept = (peers: Collective) => ({ checkpoint: { scratch: scratches[peers.rank], every: 2 } })
     const controller = new AbortController()
-    const stopped = together(WORKERS, async peers => {
+    const stopped = all(peers => {
       const exchange = make(peers)
       const stopping: Exchange = { ...exchange, run: step => (step.step === 4 && controller.abort(new Error('stopped')), exchange.run(step)) } // prettier-ignore
-      return run({
-        exchange: stopping,
-        worker: peers.rank,
-        checkpoint: { scratch: scratches[peers.rank], every: 2 },
-        signal: controller.signal,
-      })
+      return { ...kept(peers), exchange: stopping, signal: controller.signal }
     })
     await expect(stopped).rejects.toThrow()
-    const resumed = await part()
+    const resumed = await all(kept)
     expect(resumed.map(({ w, b }) => [w, b])).toEqual(whole.map(({ w, b }) => [w, b]))
   })
 })

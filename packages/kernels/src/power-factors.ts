@@ -18,17 +18,22 @@ export interface PowerFactorsOptions {
 /** Below this part of what it was before a column is a rounding error of those before it. */
 const NEGLIGIBLE = 1e-5
 
+/** The length of each column. */
+const lengths = (x: tf.Tensor3D): tf.Tensor3D => tf.sqrt(tf.sum(tf.square(x), 1, true)) // (matrices, 1, rank)
+
 /** Orthonormal columns by Gram and Schmidt, each twice; a column that the others make up becomes 0. x: (matrices, lines, rank). */
 const orthonormal = (x: tf.Tensor3D): tf.Tensor3D =>
   tf.tidy(() => {
+    const columns = tf.split(x, x.shape[2], 2) as tf.Tensor3D[]
+    const least = tf.split(tf.mul(lengths(x), NEGLIGIBLE), columns.length, 2)
     let basis: tf.Tensor3D | undefined
-    for (const column of tf.split(x, x.shape[2], 2) as tf.Tensor3D[]) {
+    for (const [i, column] of columns.entries()) {
       const before = basis
       const without = (y: tf.Tensor3D): tf.Tensor3D =>
         before ? tf.sub(y, tf.matMul(before, tf.matMul(before, y, true, false) as tf.Tensor3D)) : y
       const rest = without(without(column))
-      const [length, whole] = [tf.norm(rest, 2, 1, true), tf.norm(column, 2, 1, true)] // (matrices, 1, 1)
-      const isNew = tf.greater(length, tf.mul(whole, NEGLIGIBLE))
+      const length = lengths(rest)
+      const isNew = tf.greater(length, least[i]) // (matrices, 1, 1)
       const unit = tf.where(isNew, tf.div(rest, tf.maximum(length, 1e-30)), tf.zerosLike(rest)) as tf.Tensor3D
       basis = before ? tf.concat([before, unit], 2) : unit
     }

@@ -37,7 +37,7 @@ const feed = async (caches: Caches, ids: readonly number[]): Promise<number[]> =
 }
 const continued = async (caches: Caches): Promise<number[]> => {
   const logits: number[] = []
-  for (let i = 0; i < 12; i++) logits.push(...(await feed(caches, [(5 * i + 3) % 24])))
+  for (let i = 0; i < 6; i++) logits.push(...(await feed(caches, [(5 * i + 3) % 24])))
   return logits
 }
 const begun = async (plan: CachePlan): Promise<Caches> => {

@@ -48,10 +48,10 @@ it('has outliers as they are', async () => {
   expect(far(keys, x)).toBeLessThan(1.2 * far((await encodedBy(gear({ ...how, outliers: 0.1 }), noisy, 32))[0].keys, noisy))
 })
 
-it('takes 2.5 bits, 0.5625 for factors of 1,024 entries of 128 channels, and what outliers take', async () => {
-  const x = Array.from({ length: 1024 * 128 }, (_, i) => Math.sin(i))
-  const bitsOf = async (outliers: number) => (8 * (await encodedBy(gear({ ...how, outliers }), x, 128))[0].bytes) / (2 * x.length)
-  expect(await bitsOf(0)).toBe(3.0625)
-  // 20 of 1,024 entries with places of 2 bytes, 2 of 128 channels with places of one
-  expect((await bitsOf(0.02)) - 3.0625).toBeCloseTo(((20 / 1024) * 32 + (2 / 128) * 24) / 2, 6)
+it('takes 2.5 bits, 1.125 for factors of 512 entries of 64 channels, and what outliers take', async () => {
+  const x = Array.from({ length: 512 * 64 }, (_, i) => Math.sin(i))
+  const bitsOf = async (outliers: number) => (8 * (await encodedBy(gear({ ...how, outliers }), x, 64))[0].bytes) / (2 * x.length)
+  expect(await bitsOf(0)).toBe(3.625)
+  // 10 of 512 entries with places of 2 bytes, 2 of 64 channels, one at either end, with places of one
+  expect((await bitsOf(0.02)) - 3.625).toBeCloseTo(((10 / 512) * 32 + (2 / 64) * 24) / 2, 6)
 })

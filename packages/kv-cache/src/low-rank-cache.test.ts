@@ -3,16 +3,27 @@ import { describeEncoding } from '@tersor/testing'
 import { lowRankCache } from './low-rank-cache.js'
 import { encodedBy } from './view.fixture.js'
 
-// 32 of 40 entries of 2 heads: halves of rank 6 for 32 entries and 8 channels, the positions of both layers' keys, and four frequencies
-describeEncoding(() => lowRankCache({ keep: 0.75, recent: 8, block: 32 }), {
+// 32 of 40 entries of 2 heads: halves of a rank for 32 entries and 8 channels, the positions of both layers' keys, and four frequencies
+const bytesOf = (rank: number) => [32 * 4, 2 * 2 * rank * (32 + 8) * 2 + 4 * 4] as const
+describeEncoding(() => lowRankCache({ keep: 0.5, recent: 8, block: 16 }), {
   ample: () => lowRankCache({ keep: 1, recent: 64 }),
-  bytes: [32 * 4, 2 * 2 * 6 * (32 + 8) * 2 + 4 * 4],
-  error: [0.5, 0.5],
+  bytes: bytesOf(4),
+  error: [0.35, 0.35],
 })
-describeEncoding(() => lowRankCache({ keep: 1, recent: 8, block: 16 }), {
-  ample: () => lowRankCache({ keep: 1, recent: 64 }),
-  bytes: [32 * 4, 2 * 2 * 8 * (32 + 8) * 2 + 4 * 4],
-  error: [2e-3, 2e-3],
+// in npm test the one below shows as much
+if (process.env.TERSOR_SLOW === '1')
+  describeEncoding(() => lowRankCache({ keep: 1, recent: 8, block: 32 }), {
+    ample: () => lowRankCache({ keep: 1, recent: 64 }),
+    bytes: bytesOf(8),
+    error: [2e-3, 2e-3],
+  })
+
+it('is exact to rounding at full rank', async () => {
+  const x = Array.from({ length: 32 * 8 }, (_, i) => Math.sin(i * i))
+  const [{ keys, values }] = await encodedBy(lowRankCache({ keep: 1 }), x, 8)
+  const far = (got: readonly number[]): number => Math.hypot(...x.map((value, i) => value - got[i])) / Math.hypot(...x)
+  expect(far(keys)).toBeLessThan(2e-3)
+  expect(far(values)).toBeLessThan(2e-3)
 })
 
 it('keeps directions that all entries share', async () => {

@@ -60,7 +60,7 @@ const bestError = (weight: Rows, other: Rows, moment: Rows, rank: number): numbe
   for (let k = 0; k < rank; k++) {
     let v = Array.from({ length: n }, (_, i) => Math.sin(i + k + 1))
     let value = 0
-    for (let iteration = 0; iteration < 3000; iteration++) {
+    for (let iteration = 0; iteration < 300; iteration++) {
       const next = square.map(row => row.reduce((dot, a, j) => dot + a * v[j], 0))
       value = Math.hypot(...next)
       v = next.map(x => x / value)

@@ -24,7 +24,7 @@ it('comes nearer to the model before than a repair that is not trained, with the
   const rounded = await compress(picoModel(), coarse)
   const repaired = await compress(picoModel(), pipeline(coarse, eora({ rank: 2 })), { calibration })
   const squares: Term & Made = { name: 'squares', taught: true, loss: ({ student, teacher }) => tf.mean(tf.square(tf.sub(student.output, teacher.output))) } // prettier-ignore
-  const adapted = await compress(picoModel(), pipeline(coarse, lora({ rank: 2, steps: 200, rows: 64, rate: 0.02, terms: [squares] })), { calibration }) // prettier-ignore
+  const adapted = await compress(picoModel(), pipeline(coarse, lora({ rank: 2, steps: 50, rows: 32, rate: 0.05, terms: [squares] })), { calibration }) // prettier-ignore
   expect(await errorOf(adapted)).toBeLessThan(await errorOf(repaired))
   const base = async ({ params }: Model, part?: string) => {
     const tree = (await params.read('layers.0.weight')) as Encoded

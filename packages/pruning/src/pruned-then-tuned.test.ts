@@ -2,6 +2,7 @@ import * as tf from '@tensorflow/tfjs-core'
 import '@tersor/backend-ort'
 import { adam, compress, createRng, crossEntropy, decode, pack, train, type Model, type Step, type TrainOptions } from '@tersor/core'
 import { freshModel } from '@tersor/models'
+import { casesTried } from '@tersor/testing'
 import { codesOf, type Dense, type Parameter } from '@tersor/tensor'
 import { magnitude } from './magnitude.js'
 import { sparseGpt } from './sparse-gpt.js'
@@ -74,10 +75,17 @@ const zerosIn = (values: ArrayLike<number>): number => Array.prototype.filter.ca
 const tuned = (model: Model, data: TrainOptions['data']): Promise<Model> =>
   train(model, { objective: crossEntropy, transform: adam({ learningRate: 0.02, weightDecay: 0.1 }), steps: 3, data, seed: 1 })
 
-describe.each(Object.entries(NETWORKS))('%s', (_, { model, calibration, data }) => {
-  it.each(STEPS)('that is pruned by %s and then tuned keeps its masks bit for bit, and nothing else', async (_name, step) => {
+/** Both networks and all steps, and not each with each. */
+const CASES = casesTried(
+  Object.entries(NETWORKS).flatMap(([name, network]) => STEPS.map(([step, make]) => ({ name, step, network, make }))),
+  2,
+)
+
+it.each(CASES)(
+  '$name that is pruned by $step and then tuned keeps its masks bit for bit, and nothing else',
+  async ({ network: { model, calibration, data }, make }) => {
     const inputs = calibration()
-    const pruned = await compress(model(), step(), { calibration: inputs })
+    const pruned = await compress(model(), make(), { calibration: inputs })
     tf.dispose(inputs)
     const after = await tuned(pruned, data)
     const masked = pruned.params.names().filter(name => pruned.params.info(name).codec !== undefined)
@@ -91,5 +99,5 @@ describe.each(Object.entries(NETWORKS))('%s', (_, { model, calibration, data }) 
     }
     const packed = await compress(after, pack())
     for (const name of masked) expect(await valuesOf(packed, name)).toEqual(await valuesOf(after, name))
-  })
-})
+  },
+)

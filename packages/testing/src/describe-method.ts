@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { compress, pipeline, type Method, type Model, type ProgressEvent } from '@tersor/core'
 import { byteLength } from '@tersor/tensor'
-import { abortEverywhere } from './abort-everywhere.js'
+import { abortEverywhere, watchedRun } from './abort-everywhere.js'
 import { picoBatches, picoModel } from './pico-model.js'
 import { bytesOfTree, everySecond, titleOf, valuesOfParameter as valuesOf } from './trees.js'
 import { useEngine } from './use-engine.js'
@@ -26,6 +26,14 @@ export const describeMethod = (make: () => Method, { neutral, tolerance = 2e-3, 
   const run = (model: Model, step = steps(make()), extra: { signal?: AbortSignal; onProgress?: (event: ProgressEvent) => void } = {}) =>
     compress(model, step, { calibration: batches, seed: 3, ...extra })
   let batches: tf.Tensor2D[] = []
+  const wholeRun = async () => {
+    const source = picoModel()
+    const watched = await watchedRun(watching => run(source, steps(make()), watching))
+    return { source, watched, result: watched.result }
+  }
+  let made: ReturnType<typeof wholeRun> | undefined
+  /** One run that several tests look at. */
+  const whole = () => (made ??= wholeRun())
 
   describe(`${titleOf(make())} as a method`, () => {
     useEngine()
@@ -33,8 +41,9 @@ export const describeMethod = (make: () => Method, { neutral, tolerance = 2e-3, 
     afterAll(() => tf.dispose(batches))
 
     it('gives the same bytes for the same seed', async () => {
-      const [a, b] = [await run(picoModel()), await run(picoModel())]
-      for (const name of [FIRST, SECOND]) expect(bytesOfTree(await a.params.read(name))).toEqual(bytesOfTree(await b.params.read(name)))
+      const [a, b] = [await whole(), await run(picoModel())]
+      for (const name of [FIRST, SECOND])
+        expect(bytesOfTree(await a.result.params.read(name))).toEqual(bytesOfTree(await b.params.read(name)))
     })
 
     it('leaves other sites unmoved', async () => {
@@ -45,8 +54,7 @@ export const describeMethod = (make: () => Method, { neutral, tolerance = 2e-3, 
     })
 
     it('decodes to the shape of the weight, finite and smaller', async () => {
-      const source = picoModel()
-      const result = await run(source)
+      const { source, result } = await whole()
       for (const name of [FIRST, SECOND]) {
         const parameter = await result.params.read(name)
         expect(parameter.shape).toEqual(source.params.info(name).shape)
@@ -69,8 +77,8 @@ export const describeMethod = (make: () => Method, { neutral, tolerance = 2e-3, 
     }
 
     it('leaves no tensor behind, whenever it is aborted', async () => {
-      const source = picoModel()
-      await abortEverywhere(stopping => run(source, steps(make()), stopping))
+      const { source, watched } = await whole()
+      await abortEverywhere(watched, stopping => run(source, steps(make()), stopping))
     })
 
     it('leaves a usable weight where no input came by in calibration', async () => {
@@ -90,7 +98,7 @@ export const describeMethod = (make: () => Method, { neutral, tolerance = 2e-3, 
     it('keeps removed weights removed when it follows a mask', async () => {
       if (make().rewrites === 'whole') return
       const values = await valuesOf(await run(picoModel(), steps(everySecond, make())), FIRST)
-      values.forEach((value, i) => i % 2 === 0 && expect(Math.abs(value)).toBe(0))
+      expect(values.filter((value, i) => i % 2 === 0 && value !== 0)).toEqual([])
     })
 
     it('accepts bf16 weights and a row of zeros', async () => {

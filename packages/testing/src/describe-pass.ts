@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { compress, pipeline, type Model, type Pass, type ProgressEvent, type RunOptions, type Step } from '@tersor/core'
 import { hasCode, memorySink, type ParameterSink } from '@tersor/tensor'
-import { abortEverywhere } from './abort-everywhere.js'
+import { abortEverywhere, watchedRun } from './abort-everywhere.js'
 import { memoryScratch } from './memory-scratch.js'
 import { picoBatches, picoModel } from './pico-model.js'
 import { placesTried } from './places-tried.js'
@@ -63,21 +63,30 @@ export const describePass = (
   const run = (options: RunOptions = {}, given = model(), step = steps(make())): Promise<Model> =>
     compress(given, step, { calibration: batches, seed: 3, ...options })
 
+  const wholeRun = async () => {
+    const source = model()
+    const before = await bytesOfModel(source)
+    const writing = watchedSink()
+    const watched = await watchedRun(watching => run({ sink: () => writing.sink, ...watching }, source))
+    return { source, before, writing, watched, result: watched.result }
+  }
+  let made: ReturnType<typeof wholeRun> | undefined
+  /** One run that several tests look at: some passes learn. */
+  const whole = () => (made ??= wholeRun())
+
   describe(`${titleOf(make())} as a pass`, () => {
     useEngine()
     beforeAll(() => void (batches = calibration()))
     afterAll(() => tf.dispose(batches))
 
     it('gives the same bytes for the same seed and leaves the model it was given as it was', async () => {
-      const source = model()
-      const before = await bytesOfModel(source)
-      const [a, b] = [await run({}, source), await run({}, source)]
-      expect(await bytesOfModel(a)).toEqual(await bytesOfModel(b))
+      const { source, before, result } = await whole()
+      expect(await bytesOfModel(await run({}, source))).toEqual(await bytesOfModel(result))
       expect(await bytesOfModel(source)).toEqual(before)
     })
 
     it('is told in the provenance, and leaves a network that runs', async () => {
-      const result = await run()
+      const { result } = await whole()
       expect(result.provenance?.at(-1)).toMatchObject({ method: make().name, seed: 3 })
       expect((await outputOf(result, batches[0])).every(Number.isFinite)).toBe(true)
       expect(new Set(result.params.names()).size).toBe(result.params.names().length)
@@ -86,20 +95,18 @@ export const describePass = (
     })
 
     it('leaves no tensor behind, whenever it is aborted', async () => {
-      const source = model()
-      await abortEverywhere(stopping => run(stopping, source))
+      const { source, watched } = await whole()
+      await abortEverywhere(watched, stopping => run(stopping, source))
       const reason = new Error('before it began')
       await expect(run({ signal: AbortSignal.abort(reason) }, source)).rejects.toBe(reason)
     })
 
     it('writes each parameter once, and gives a sink up that fails at any write', async () => {
-      const source = model()
+      const { source, result, writing } = await whole()
       const before = tf.memory().numTensors
-      const whole = watchedSink()
-      const result = await run({ sink: () => whole.sink }, source)
-      expect([...whole.written].sort()).toEqual([...result.params.names()].sort())
-      expect(whole.ends).toEqual(['finish'])
-      for (const failing of placesTried(whole.written.length)) {
+      expect([...writing.written].sort()).toEqual([...result.params.names()].sort())
+      expect(writing.ends).toEqual(['finish'])
+      for (const failing of placesTried(writing.written.length, 2)) {
         const full = watchedSink(failing)
         await expect(run({ sink: () => full.sink }, source)).rejects.toThrow('the disk of the test is full')
         expect(full.ends).toEqual(['abort'])
@@ -108,19 +115,17 @@ export const describePass = (
     })
 
     it('goes on to the same bytes where it was stopped behind its first stage', async () => {
-      const source = model()
       const { name } = make()
-      let stages = 0
-      const whole = await bytesOfModel(
-        await run({ onProgress: event => void (event.type === 'stage' && event.pass === name && stages++) }, source),
-      )
+      const { source, result, watched } = await whole()
+      const bytes = await bytesOfModel(result)
       const scratch = memoryScratch()
+      const stages = watched.events.filter(event => event.type === 'stage' && event.pass === name)
       // a pass that looks at the whole model is made anew, and one stage leaves nothing to go on with
-      if (stages < 2) return expect(await bytesOfModel(await run({ scratch }, source))).toEqual(whole)
+      if (stages.length < 2) return expect(await bytesOfModel(await run({ scratch }, source))).toEqual(bytes)
       await expect(run({ scratch, ...stoppedAt(name, 2) }, source)).rejects.toThrow('stopped by the test')
       const resumed: string[] = []
       const onProgress = (event: ProgressEvent): void => void (event.type === 'resumed' && event.pass === name && resumed.push(event.stage))
-      expect(await bytesOfModel(await run({ scratch, resume: true, onProgress }, source))).toEqual(whole)
+      expect(await bytesOfModel(await run({ scratch, resume: true, onProgress }, source))).toEqual(bytes)
       expect(resumed).toHaveLength(1)
     })
 

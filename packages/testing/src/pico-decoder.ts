@@ -55,8 +55,8 @@ const block = (layer: number): Stage => {
         const rows = tf.reshape(x, [batch * tokens, HIDDEN]) as tf.Tensor2D
         const heads = (name: string, count: number): tf.Tensor =>
           tf.transpose(tf.reshape(tf.matMul(rows, env.weights(name) as tf.Tensor2D), [batch, tokens, count, SIZE]), [0, 2, 1, 3])
-        const from = env.cache?.next ?? 0
-        const [q, k] = [rotated(heads(names[0], HEADS), from), rotated(heads(names[1], KEY_HEADS), from)]
+        const turned = rotated(tf.concat([heads(names[0], HEADS), heads(names[1], KEY_HEADS)], 1), env.cache?.next ?? 0)
+        const [q, k] = tf.split(turned, [HEADS, KEY_HEADS], 1)
         const mixed = tf.transpose(mix(q, k, heads(names[2], KEY_HEADS), env), [0, 2, 1, 3]) // (batch, tokens, heads, size)
         const added = tf.matMul(tf.reshape(mixed, [batch * tokens, HIDDEN]), env.weights(names[3]) as tf.Tensor2D)
         return tf.reshape(tf.add(rows, added), x.shape)

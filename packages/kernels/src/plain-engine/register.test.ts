@@ -46,7 +46,28 @@ const whole = (...shape: number[]) => tf.cast(tf.mul(random(...shape), 3), 'int3
 const odd = () => tf.tensor2d([[NaN, 1, -0], [Infinity, -Infinity, 0]]) // prettier-ignore
 const [x, small, wide] = [random(3, 4, 5, 6), random(4, 1, 6), random(7, 100)]
 
+/** The gradient of a filter (rows, columns, in, out) over x (2, 9, 8, in). */
+const ofFilter = (
+  filterShape: [number, number, number, number],
+  strides: number | [number, number],
+  pad: 'same' | 'valid' | number,
+  format: 'NHWC' | 'NCHW' = 'NHWC',
+) => {
+  const given = format === 'NHWC' ? random(2, 9, 8, filterShape[2]) : random(2, filterShape[2], 9, 8)
+  const dy = tf.onesLike(tf.conv2d(given as tf.Tensor4D, tf.zeros(filterShape), strides, pad, format, 1, pad === 1 ? 'floor' : undefined))
+  const attributes = { strides, pad, dataFormat: format, dimRoundingMode: pad === 1 ? 'floor' : undefined, filterShape }
+  return tf.engine().runKernel('Conv2DBackpropFilter', { x: given, dy: tf.mul(dy, random(...dy.shape)) }, attributes as object) as tf.Tensor
+}
+
 const CASES: Readonly<Record<string, () => Tensors>> = {
+  'gradients of filters': () => [
+    ofFilter([3, 3, 4, 5], 1, 'same'),
+    ofFilter([3, 2, 3, 2], 2, 'same'),
+    ofFilter([4, 4, 3, 6], 4, 'valid'),
+    ofFilter([3, 3, 1, 2], [2, 3], 1),
+    ofFilter([1, 1, 5, 4], 2, 'valid'),
+    ofFilter([3, 3, 2, 2], 1, 'same', 'NCHW'),
+  ],
   'operands of one shape': () => tf.add(x, tf.sub(x, x)),
   'an operand that repeats along outer and inner axes': () => [tf.mul(x, small), tf.div(small, x), tf.squaredDifference(x, small)],
   'both operands that repeat': () => [tf.sub(random(3, 1), random(1, 4)), tf.maximum(random(5, 1, 2), random(4, 1))],

@@ -17,7 +17,7 @@ it('leaves out the blocks with the least influence, never all', () => {
 })
 
 it('leaves a network of fewer blocks', async () => {
-  expect((await cutBy(shortGpt({ keep: 0.75 }))).config).toMatchObject({ num_hidden_layers: 3 })
+  expect((await cutBy(shortGpt({ keep: 0.75 }), 4)).config).toMatchObject({ num_hidden_layers: 3 })
 })
 
 it('refuses a share of one, and networks without blocks', async () => {

@@ -11,7 +11,7 @@ beforeAll(() => tf.setBackend('cpu'))
 
 const ENCODER = { hidden_size: 16, intermediate_size: 24, num_hidden_layers: 2, num_attention_heads: 4 }
 const vit = (): Model => freshModel({ ...ENCODER, model_type: 'vit', image_size: 8, patch_size: 4, num_labels: 6 }, { seed: 2, deviation: 0.3 }) // prettier-ignore
-const images = (): tf.Tensor[] => [0, 1].map(batch => tf.tidy(() => tf.mul(tf.add(tf.sin(tf.reshape(tf.range(batch, batch + 3 * 192), [3, 8, 8, 3])), 1), 120))) // prettier-ignore
+const images = (): tf.Tensor[] => [tf.tidy(() => tf.mul(tf.add(tf.sin(tf.reshape(tf.range(0, 4 * 192), [4, 8, 8, 3])), 1), 120))]
 
 describePass(() => slimSam({ steps: 1, rows: 2 }), { model: vit, calibration: images, calibrated: true })
 
@@ -44,8 +44,9 @@ it('keeps as many channels of the stream as heads divide', async () => {
 it('learns features back behind both cuts', async () => {
   const steps: number[] = []
   const onProgress: RunOptions['onProgress'] = event => void (event.type === 'trained' && steps.push(event.step))
-  const [little, more] = [await slimmed(slimSam({ steps: 1, rows: 6 })), await slimmed(slimSam({ steps: 20, rows: 6, rate: 1e-2 }), { onProgress })] // prettier-ignore
-  expect(steps).toHaveLength(40)
+  const little = await slimmed(slimSam({ steps: 1, rows: 4 }))
+  const more = await slimmed(slimSam({ steps: 6, rows: 4, rate: 0.03 }), { onProgress })
+  expect(steps).toHaveLength(12)
   expect(more.error).toBeLessThan(0.5 * little.error)
 })
 

@@ -66,5 +66,5 @@ it('leaves as many in several rounds as in one', async () => {
 it('gives blocks widths of their own where they are compared with each other', async () => {
   const { config } = await cutBy(structured({ score: unitTaylor(), keep: 0.5, among: 'kind' }))
   const widths = [(config as { readonly intermediate_size: readonly number[] | number }).intermediate_size].flat()
-  expect(widths.reduce((sum, width) => sum + width, 0)).toBe(widths.length === 1 ? 12 : 48)
+  expect(widths.reduce((sum, width) => sum + width, 0)).toBe(widths.length === 1 ? 12 : 24)
 })

@@ -17,9 +17,7 @@ it('answers better than rounding afterwards does', async () => {
   const expected = await outputOf(picoModel(), calibration[0])
   const errorOf = async (model: Model) => relativeError(expected, await outputOf(model, calibration[0]))
   const nearest = await compress(picoModel(), rtn({ bits: 2, granularity: 'tensor' }))
-  const learned = await compress(picoModel(), qat({ parametrization: lsq({ bits: 2 }), steps: 150, rows: 32, rate: 0.005 }), {
-    calibration,
-  })
+  const learned = await compress(picoModel(), qat({ parametrization: lsq({ bits: 2 }), steps: 30, rows: 16, rate: 0.02 }), { calibration })
   expect(await errorOf(learned)).toBeLessThan(0.8 * (await errorOf(nearest)))
   expect(learned.provenance?.[0].options).toMatchObject({ parametrization: { name: 'lsq', options: { bits: 2 } } })
 })

@@ -33,7 +33,7 @@ it('answers better behind qat than rounding afterwards does, and stores codes', 
   const errorOf = async (model: Model) => relativeError(expected, await outputOf(model, calibration[0]))
   const nearest = await compress(picoModel(), rtn({ bits: 2, symmetric: false, group: 16 }))
   const parametrization = quantizedDistillation({ bits: 2, bucket: 16 })
-  const learned = await compress(picoModel(), qat({ parametrization, steps: 150, rows: 32, rate: 0.002 }), { calibration })
+  const learned = await compress(picoModel(), qat({ parametrization, steps: 70, rows: 16, rate: 0.003 }), { calibration })
   expect(await errorOf(learned)).toBeLessThan(0.8 * (await errorOf(nearest)))
   expect(form(await learned.params.read('layers.0.weight'))).toBe('ranged{data: u2, scale: f16, minimum: f16}')
 })
