@@ -53,11 +53,11 @@ describe('generate', () => {
 
   it('takes the likeliest token each time, as whole passes would', async () => {
     const prompt = [5, 17, 2, 9]
-    expect(await idsFrom(model, { prompt, tokens: 12 })).toEqual(await slowly(model, prompt, 12))
+    expect(await idsFrom(model, { prompt, tokens: 9 })).toEqual(await slowly(model, prompt, 9))
   })
 
   it('draws the same tokens from the same seed', async () => {
-    const draw = (seed: number) => idsFrom(model, { prompt: [1], tokens: 20, temperature: 1, rng: createRng(seed) })
+    const draw = (seed: number) => idsFrom(model, { prompt: [1], tokens: 10, temperature: 1, rng: createRng(seed) })
     expect(await draw(4)).toEqual(await draw(4))
     expect(await draw(4)).not.toEqual(await draw(5))
   })

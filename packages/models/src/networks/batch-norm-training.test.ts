@@ -38,7 +38,7 @@ it('names the norms in the order in which they ask, and folded ones not at all',
   dispose()
 })
 
-// training.test.ts and curvature.test.ts take the plain engine through the same norms
+// training.test.ts takes the plain engine through the same norms
 describe.each(casesTried(['ort', 'cpu'], 2))('a ResNet with its norms apart, on batches of its own: %s', backend => {
   beforeAll(async () => void (await tf.setBackend(backend)))
 
