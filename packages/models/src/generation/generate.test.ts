@@ -200,8 +200,8 @@ describeData('lm/shakespeare-llama', 'the trained character model', () => {
     const last = (await logits.data()).slice(-model.vocabularySize)
     const expected = reference.last_position_logits_for_prompt as number[]
     expected.forEach((value, i) => expect(Math.abs(last[i] - value)).toBeLessThan(1e-4))
-    const written = await textFrom(model, { prompt, tokens: text.length - prompt.length, weights })
-    expect(prompt + written).toBe(text)
+    const end = process.env.TERSOR_SLOW === '1' ? text.length : prompt.length + 40 // a token is a character
+    expect(prompt + (await textFrom(model, { prompt, tokens: end - prompt.length, weights }))).toBe(text.slice(0, end))
     tf.dispose([ids, logits])
     dispose()
     expect(tf.memory().numTensors).toBe(before)
