@@ -98,8 +98,7 @@ it('is not rewound behind what was encoded, and can be before', async () => {
 it('generates alike with the same seed', async () => {
   const ids = async (): Promise<number[]> => {
     const made: number[] = []
-    for await (const { id } of generate(model, { prompt: PROMPT, tokens: 8, cache: [kivi({ ...exact, bits: 2, group: 4 })] }))
-      made.push(id)
+    for await (const { id } of generate(model, { prompt: PROMPT, tokens: 8, cache: [kivi({ ...exact, bits: 2, group: 4 })] })) made.push(id)
     return made
   }
   expect(await ids()).toEqual(await ids())

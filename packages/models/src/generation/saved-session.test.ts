@@ -108,7 +108,11 @@ describe('a saved session', () => {
     session.dispose()
     const bytes = await readFile(path)
     const cut = join(folder, 'cut.safetensors')
-    for (let length = 0; length < bytes.length; length += Math.max(1, Math.floor(bytes.length / (process.env.TERSOR_SLOW === '1' ? 97 : 29)))) {
+    for (
+      let length = 0;
+      length < bytes.length;
+      length += Math.max(1, Math.floor(bytes.length / (process.env.TERSOR_SLOW === '1' ? 97 : 29)))
+    ) {
       await writeFile(cut, bytes.subarray(0, length))
       await expect(openSafetensors(cut).then(store => loading(store).finally(() => store.close?.()))).rejects.toMatchObject({
         code: 'BAD_FILE',

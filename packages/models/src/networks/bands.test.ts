@@ -128,7 +128,8 @@ describe('attention in bands', () => {
       const [q, k, v] = inputs
       const wanted = tf.tidy(() => {
         const hides = new Float32Array(tokens ** 2).fill(-1e9)
-        for (let query = 0; query < tokens; query++) hides.fill(0, query * tokens + Math.max(0, query + 1 - window), query * (tokens + 1) + 1)
+        for (let query = 0; query < tokens; query++)
+          hides.fill(0, query * tokens + Math.max(0, query + 1 - window), query * (tokens + 1) + 1)
         const hidden = tf.tensor2d(hides, [tokens, tokens])
         const plainly = (...[rows, keys, mixed]: tf.Tensor[]): tf.Tensor => {
           const shared = [keys, mixed].map(x => tf.reshape(tf.tile(tf.expandDims(x, 2), [1, 1, 2, 1, 1]), rows.shape))
