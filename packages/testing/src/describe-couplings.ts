@@ -40,6 +40,8 @@ export interface DescribeCouplingsOptions {
  */
 export const describeCouplings = (name: string, { make, input, tolerance = 1e-5 }: DescribeCouplingsOptions): void => {
   describe(`couplings of ${name}`, () => {
+    let model: Promise<Model> | undefined
+    const made = (): Promise<Model> => (model ??= Promise.resolve(make())) // what shrinks is another network each time
     const outputs = async (model: Model): Promise<Float32Array> => {
       const x = input()
       try {
@@ -58,7 +60,7 @@ export const describeCouplings = (name: string, { make, input, tolerance = 1e-5 
     }
 
     it('stand on axes that there are, each unit on every one', async () => {
-      const { params, couplings = [] } = await make()
+      const { params, couplings = [] } = await made()
       const wrong = couplings.flatMap(({ name: coupling, units, members }) =>
         members.flatMap(member => {
           const { shape } = params.info(member.parameter)
@@ -75,13 +77,13 @@ export const describeCouplings = (name: string, { make, input, tolerance = 1e-5 
     })
 
     it('come in another order without changing anything', async () => {
-      const model = await make()
+      const model = await made()
       const sorted = await shrink(model, some(model.couplings!.filter(({ exposed }) => !exposed), 1)) // prettier-ignore
       expect(gap(await outputs(sorted), await outputs(model))).toBeLessThan(tolerance)
     })
 
     it('leave what the large network gives with the others switched off, kind by kind', async () => {
-      const model = await make()
+      const model = await made()
       const before = await outputs(model)
       for (const kind of new Set(model.couplings!.map(coupling => coupling.kind))) {
         const couplings = model.couplings!.filter(coupling => coupling.kind === kind && !coupling.centred && !coupling.exposed)
@@ -94,12 +96,12 @@ export const describeCouplings = (name: string, { make, input, tolerance = 1e-5 
     })
 
     it('and all at once', async () => {
-      const model = await make()
+      const model = await made()
       expect(await apart(model, some(model.couplings!.filter(({ centred, exposed }) => !centred && !exposed), 0.5))).toBeLessThan(tolerance) // prettier-ignore
     })
 
     it('shrink where no mask says what they leave, which is refused, and where they are what comes out', async () => {
-      const model = await make()
+      const model = await made()
       for (const coupling of model.couplings!.filter(({ centred, exposed }) => centred || exposed)) {
         const change = some([coupling], 0.5)
         if (coupling.centred) expect(() => switchedOff(model, change)).toThrow(expect.objectContaining({ code: 'COMPOSITION' }))
@@ -110,7 +112,7 @@ export const describeCouplings = (name: string, { make, input, tolerance = 1e-5 
     })
 
     it('belong to blocks that can be left out', async () => {
-      const model = await make()
+      const model = await made()
       for (const { name: block, silencedBy } of model.blocks ?? []) {
         const change: Change = { without: new Set([block]) }
         if (silencedBy) expect([block, (await apart(model, change)) < tolerance]).toEqual([block, true])
@@ -119,7 +121,7 @@ export const describeCouplings = (name: string, { make, input, tolerance = 1e-5 
     })
 
     it('belong to blocks that use the weights of others, with norms of their own', async () => {
-      const model = await make()
+      const model = await made()
       const shapesOf = ({ parameters }: Block): string => JSON.stringify(parameters.map(each => model.params.info(each).shape))
       for (const owner of model.blocks ?? []) {
         const alike = model.blocks!.filter(each => each !== owner && each.kind === owner.kind && shapesOf(each) === shapesOf(owner))
@@ -137,7 +139,7 @@ export const describeCouplings = (name: string, { make, input, tolerance = 1e-5 
     })
 
     it('are refused before anything is written, where a change names what there is not or leaves nothing', async () => {
-      const model = await make()
+      const model = await made()
       const [{ name: first, units }] = model.couplings!
       const keep = (coupling: string, kept: readonly number[]): Change => ({ keep: new Map([[coupling, kept]]) })
       const grouped = model.couplings!.find(({ perGroup = 1 }) => perGroup > 1)
@@ -159,7 +161,7 @@ export const describeCouplings = (name: string, { make, input, tolerance = 1e-5 
     })
 
     it('leave no tensor, and nothing written after an abort', async () => {
-      const model = await make()
+      const model = await made()
       const before = tf.memory().numTensors
       await shrink(model, some(model.couplings!, 0.5))
       const stop = new AbortController()

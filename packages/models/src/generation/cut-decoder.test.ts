@@ -9,7 +9,7 @@ import { decoder } from './decoder.js'
 
 const model = picoLlama({ vocabulary: 40, seed: 3 })
 const PROMPT = Array.from({ length: 21 }, (_, i) => (i * 7 + 3) % 40)
-const NEXT = [5, 17, 2, 39, 0, 11, 8, 21]
+const NEXT = [5, 17, 2, 39, 0, 11]
 const exact = { recent: 4, block: 4 }
 const PLANS: Readonly<Record<string, CachePlan>> = {
   'nothing of its own': [],
@@ -49,7 +49,7 @@ it.each(Object.entries(PLANS))('gives the logits of plain steps, recorded but fo
     const expected = await wanted.data()
     wanted.dispose()
     expect(got).toHaveLength(expected.length)
-    got.forEach((value, i) => expect(value).toBeCloseTo(expected[i], 4))
+    expect(Math.max(...got.map((value, i) => Math.abs(value - expected[i])))).toBeLessThan(5e-5)
     for (const caches of [cut, plain]) await caches.settle('token')
   }
   expect(cut.bytes.total).toBe(plain.bytes.total)

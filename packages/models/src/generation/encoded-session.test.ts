@@ -27,7 +27,7 @@ const PLANS: Readonly<Record<string, CachePlan>> = {
   'compact streaming, then int8': [streamingLlm({ sinks: 2, window: 10, slack: 3, positions: 'compact' }), int8(exact)],
 }
 const PROMPT = Array.from({ length: 21 }, (_, i) => (i * 7 + 3) % 40)
-const NEXT = [5, 17, 2, 39, 0, 11]
+const NEXT = [5, 17, 2]
 const model = picoLlama({ vocabulary: 40, seed: 3 })
 
 let folder = ''
@@ -71,14 +71,14 @@ it.each(casesTried(Object.keys(PLANS), 2))('holds entries in few bits and goes o
 })
 
 const DECODERS: Readonly<Record<string, () => LanguageModel>> = {
-  'windows': () => picoLlama({ vocabulary: 40, seed: 3, config: { model_type: 'mistral', sliding_window: 9 } }), // prettier-ignore
   'windows and soft caps': () =>
     picoLlama({ vocabulary: 40, seed: 3, config: { model_type: 'gemma2', sliding_window: 12, attn_logit_softcapping: 20, query_pre_attn_scalar: 8, head_dim: 8 } }), // prettier-ignore
+  'windows': () => picoLlama({ vocabulary: 40, seed: 3, config: { model_type: 'mistral', sliding_window: 9 } }), // prettier-ignore
   'learned positions': () =>
     freshModel({ model_type: 'gpt2', n_embd: 32, n_head: 4, n_layer: 2, vocab_size: 40, n_positions: 64 }, { seed: 3, deviation: 0.2 }) as LanguageModel, // prettier-ignore
 }
 
-it.each(Object.keys(DECODERS))('is as good as exact in 8 bits with %s', async name => {
+it.each(casesTried(Object.keys(DECODERS), 2))('is as good as exact in 8 bits with %s', async name => {
   const [plain, small] = [await begun([], DECODERS[name]()), await begun([int8(exact)], DECODERS[name]())]
   const wanted = await continued(plain)
   expect(largest(await continued(small), wanted) / Math.max(...wanted.map(Math.abs))).toBeLessThan(0.02)
@@ -98,8 +98,7 @@ it('is not rewound behind what was encoded, and can be before', async () => {
 it('generates alike with the same seed', async () => {
   const ids = async (): Promise<number[]> => {
     const made: number[] = []
-    for await (const { id } of generate(model, { prompt: PROMPT, tokens: 12, cache: [kivi({ ...exact, bits: 2, group: 4 })] }))
-      made.push(id)
+    for await (const { id } of generate(model, { prompt: PROMPT, tokens: 8, cache: [kivi({ ...exact, bits: 2, group: 4 })] })) made.push(id)
     return made
   }
   expect(await ids()).toEqual(await ids())
@@ -113,10 +112,10 @@ it.each([
   ['kivi in 2 bits', [kivi()], 0.8],
 ] as const)('remembers in few bits what is asked later: %s', async (_name, cache, least) => {
   const of = recallLlama()
-  const first = await openSession(of, { cache: [...cache] })
+  const first = await openSession(of, { cache: [...cache], count: 1 }) // a question is one token, for which no step is worth recording
   let right = 0
   for (let i = 0; i < 6; i++) {
-    const { ids, answer } = recallPrompt(createRng(5).fork(`${i}`), { length: 256, facts: 16 })
+    const { ids, answer } = recallPrompt(createRng(5).fork(`${i}`), { length: 160, facts: 16 })
     const session = first.fork()
     await session.append(ids.slice(0, -1))
     if (likeliest(await session.append(ids.slice(-1))) === answer) right++
@@ -127,14 +126,12 @@ it.each([
 })
 
 describe('a damaged file of a session in few bits', () => {
-  const parametersOf = async (): Promise<Record<string, Parameter>> => {
+  const whole: Record<string, Parameter> = {}
+  beforeAll(async () => {
     const session = await begun([int8(exact)])
-    const parameters: Record<string, Parameter> = {}
-    const sink = memorySink()
-    await saveSession(session, { ...sink, write: async (name, parameter) => void (parameters[name] = parameter) })
+    await saveSession(session, { ...memorySink(), write: async (name, parameter) => void (whole[name] = parameter) })
     session.dispose()
-    return parameters
-  }
+  })
   it.each<[string, (parameters: Record<string, Parameter>) => Record<string, Parameter>, string]>([
     [
       'a page of other rows',
@@ -149,7 +146,7 @@ describe('a damaged file of a session in few bits', () => {
     ['no values of a page', ({ 'layers.0.pages.0.values': _gone, ...rest }) => rest, 'lacks "layers.0.pages.0.values"'],
   ])('is refused: %s', async (_what, damage, words) => {
     // prettier-ignore
-    const store = memoryStore(damage(await parametersOf()))
+    const store = memoryStore(damage(whole))
     await expect(loadSession(model, store, { cache: [int8(exact)], form: 'dense' })).rejects.toThrow(words)
   })
 })

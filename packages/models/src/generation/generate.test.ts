@@ -53,11 +53,11 @@ describe('generate', () => {
 
   it('takes the likeliest token each time, as whole passes would', async () => {
     const prompt = [5, 17, 2, 9]
-    expect(await idsFrom(model, { prompt, tokens: 12 })).toEqual(await slowly(model, prompt, 12))
+    expect(await idsFrom(model, { prompt, tokens: 9 })).toEqual(await slowly(model, prompt, 9))
   })
 
   it('draws the same tokens from the same seed', async () => {
-    const draw = (seed: number) => idsFrom(model, { prompt: [1], tokens: 20, temperature: 1, rng: createRng(seed) })
+    const draw = (seed: number) => idsFrom(model, { prompt: [1], tokens: 10, temperature: 1, rng: createRng(seed) })
     expect(await draw(4)).toEqual(await draw(4))
     expect(await draw(4)).not.toEqual(await draw(5))
   })
@@ -200,8 +200,8 @@ describeData('lm/shakespeare-llama', 'the trained character model', () => {
     const last = (await logits.data()).slice(-model.vocabularySize)
     const expected = reference.last_position_logits_for_prompt as number[]
     expected.forEach((value, i) => expect(Math.abs(last[i] - value)).toBeLessThan(1e-4))
-    const written = await textFrom(model, { prompt, tokens: text.length - prompt.length, weights })
-    expect(prompt + written).toBe(text)
+    const end = process.env.TERSOR_SLOW === '1' ? text.length : prompt.length + 40 // a token is a character
+    expect(prompt + (await textFrom(model, { prompt, tokens: end - prompt.length, weights }))).toBe(text.slice(0, end))
     tf.dispose([ids, logits])
     dispose()
     expect(tf.memory().numTensors).toBe(before)

@@ -32,7 +32,7 @@ afterEach(() => expect(tf.memory().numTensors).toBe(before))
 
 const continued = async (session: Session): Promise<number[]> => {
   const logits: number[] = []
-  for (const ids of [[4], [9], [1, 2, 3], [7], [11], [30], [5]]) logits.push(...(await session.append(ids)))
+  for (const ids of [[4], [9], [1, 2, 3], [7], [11]]) logits.push(...(await session.append(ids)))
   return logits
 }
 
@@ -76,6 +76,8 @@ describe('a saved session', () => {
     session.dispose()
     return kept
   }
+  let plain: Record<string, Parameter>
+  beforeAll(async () => void (plain = await parametersOf()))
   const loading = async (store: ParameterStore, of: LanguageModel = model, cache: CachePlan = []) => {
     const session = await loadSession(of, store, { cache })
     session.dispose()
@@ -93,9 +95,9 @@ describe('a saved session', () => {
     await expect(loading(store, model, [])).rejects.toThrow(
       'The saved session was kept small by another plan: streaming-llm(sinks=2, window=10, slack=3, positions=compact), not none.\nPass the same',
     )
-    const record = (await parametersOf()).session as Extract<Parameter, { kind: 'dense' }>
+    const record = plain.session as Extract<Parameter, { kind: 'dense' }>
     const text = new TextDecoder().decode(record.bytes).replace('"version":1', '"version":2')
-    const newer = memoryStore({ ...(await parametersOf()), session: dense('u8', [text.length], new TextEncoder().encode(text)) })
+    const newer = memoryStore({ ...plain, session: dense('u8', [text.length], new TextEncoder().encode(text)) })
     await expect(loading(newer)).rejects.toThrow('The saved session was written in another form.\nOpen it with')
   })
 
@@ -106,7 +108,11 @@ describe('a saved session', () => {
     session.dispose()
     const bytes = await readFile(path)
     const cut = join(folder, 'cut.safetensors')
-    for (let length = 0; length < bytes.length; length += Math.max(1, Math.floor(bytes.length / 97))) {
+    for (
+      let length = 0;
+      length < bytes.length;
+      length += Math.max(1, Math.floor(bytes.length / (process.env.TERSOR_SLOW === '1' ? 97 : 29)))
+    ) {
       await writeFile(cut, bytes.subarray(0, length))
       await expect(openSafetensors(cut).then(store => loading(store).finally(() => store.close?.()))).rejects.toMatchObject({
         code: 'BAD_FILE',
@@ -127,7 +133,7 @@ describe('a saved session', () => {
     ['a record that is no JSON', all => ({ ...all, session: dense('u8', [2], new Uint8Array([123, 255])) }), 'has a record that cannot be read.'],
     ['no record', ({ session: _none, ...all }) => all, 'has no tokens, or no record of what it is.'],
     ['a layer that is missing', all => Object.fromEntries(Object.entries(all).filter(([name]) => name !== 'layers.1.parts.0.values')), 'lacks "layers.1.parts.0.values".'],
-  ])('is refused with %s', async (_what, edit, words) => { await expect(loading(memoryStore(edit(await parametersOf())))).rejects.toMatchObject({ code: 'BAD_FILE', message: expect.stringContaining(words) }) }) // prettier-ignore
+  ])('is refused with %s', async (_what, edit, words) => { await expect(loading(memoryStore(edit(plain)))).rejects.toMatchObject({ code: 'BAD_FILE', message: expect.stringContaining(words) }) }) // prettier-ignore
 
   const storedBy = async (level: number): Promise<Record<string, Parameter>> => {
     const session = await begun(PLANS['ragged snap-kv, then random'])
@@ -173,7 +179,7 @@ describe('a saved session', () => {
   })
 
   it('knows no more of the context than before: ids beyond it are refused behind loading', async () => {
-    const store = memoryStore(await parametersOf())
+    const store = memoryStore(plain)
     const loaded = await loadSession(model, store)
     await expect(loaded.append(new Array<number>(60).fill(1))).rejects.toThrow('60 tokens behind 23 end beyond the context of 64.')
     expect(loaded.ids).toHaveLength(23)

@@ -19,10 +19,10 @@ const experts = { num_local_experts: 4, num_experts_per_tok: 2 }
 const DECODERS: Readonly<Record<string, () => LanguageModel>> = {
   llama: () => llama(),
   'qwen3 with norms of heads': () => llama({ model_type: 'qwen3' }),
+  'gpt2 with learned positions': gpt2,
   'mistral with windows': () => llama({ model_type: 'mistral', sliding_window: 9 }),
   'gemma 2 with windows and soft caps': () => llama(GEMMA),
   mixtral: () => llama({ model_type: 'mixtral', ...experts }),
-  'gpt2 with learned positions': gpt2,
 }
 const PLANS: Readonly<Record<string, () => CachePlan>> = {
   'snap-kv': () => [snapKv({ keep: 10, recent: 4 })],
@@ -32,16 +32,16 @@ const PLANS: Readonly<Record<string, () => CachePlan>> = {
   'a window behind snap-kv': () => [snapKv({ keep: 14, recent: 4 }), streamingLlm({ sinks: 2, window: 9, slack: 2 })],
 }
 
-/** Every plan on every decoder in the slow run; otherwise every plan on a Llama, and each decoder with one or two. */
+const isSlow = process.env.TERSOR_SLOW === '1'
+
+/** Every plan on every decoder in the slow run; otherwise each decoder with one plan, all plans among them, and every third of those on the plain engine. */
 const pairsTried = (engine: string): readonly (readonly [string, string])[] =>
   Object.keys(DECODERS).flatMap((name, i) =>
-    Object.keys(PLANS).flatMap((plan, j) =>
-      process.env.TERSOR_SLOW === '1' || (i === 0 && engine === 'ort') || i % 5 === j ? [[name, plan] as const] : [],
-    ),
+    Object.keys(PLANS).flatMap((plan, j) => (isSlow || (i % 5 === j && (engine === 'ort' || i % 3 === 0)) ? [[name, plan] as const] : [])),
   )
 
 const PROMPT = Array.from({ length: 21 }, (_, i) => (i * 7 + 3) % 40)
-const NEXT = [5, 17, 2, 39, 0, 11, 8, 23, 31, 4, 19, 12]
+const NEXT = [5, 17, 2, 39, 0, 11, 8]
 
 let before = 0
 beforeEach(() => (before = tf.memory().numTensors))
@@ -79,7 +79,7 @@ const maskedSteps = async (model: LanguageModel) => {
 describe.each(['cpu', 'ort'])('a session on %s', engine => {
   beforeAll(() => use(engine))
 
-  it.each(casesTried(Object.keys(DECODERS), engine === 'cpu' ? 3 : 1))(
+  it.each(casesTried(Object.keys(DECODERS), engine === 'cpu' ? 4 : 2))(
     'gives the same bits with a plan that lets nothing go: %s',
     async name => {
       const run = async (cache: CachePlan): Promise<number[]> => {
@@ -119,7 +119,7 @@ describe.each(['cpu', 'ort'])('a session on %s', engine => {
       const session = await openSession(llama(), { cache: [streamingLlm({ sinks: 2, window: 9, slack: 1 })], form: 'dense' })
       await session.append(PROMPT)
       const logits: number[] = []
-      for (const id of [...NEXT, ...NEXT]) {
+      for (const id of NEXT) {
         logits.push(...(await session.append([id])))
         if (reads) expect(session.caches.layers[1]?.length).toBe(11)
       }
@@ -168,9 +168,9 @@ describe('a session', () => {
 
   it('reads a text that outgrows the context where positions are made compact', async () => {
     const session = await opened([streamingLlm({ sinks: 4, window: 36, slack: 8, positions: 'compact' })])
-    const long = Array.from({ length: 200 }, (_, i) => (i * 7) % 40)
+    const long = Array.from({ length: 100 }, (_, i) => (i * 7) % 40)
     await session.append(long)
-    expect(session.ids).toHaveLength(200)
+    expect(session.ids).toHaveLength(100)
     expect(session.caches.next).toBeLessThanOrEqual(48)
     expect((await session.append([3])).every(Number.isFinite)).toBe(true)
     session.dispose()
@@ -221,9 +221,9 @@ describe('generation with a plan', () => {
   }
 
   it('goes beyond the context where positions are compact, and is the same again', async () => {
-    const options = { prompt: PROMPT, tokens: 90, temperature: 0.5, cache: [streamingLlm({ window: 40, slack: 8, positions: 'compact' })] }
+    const options = { prompt: PROMPT, tokens: 50, temperature: 0.5, cache: [streamingLlm({ window: 40, slack: 8, positions: 'compact' })] }
     const ids = await idsFrom(llama(), options)
-    expect(ids).toHaveLength(90)
+    expect(ids).toHaveLength(50)
     expect(await idsFrom(llama(), options)).toEqual(ids)
   })
 
@@ -251,8 +251,8 @@ describe('generation with a plan', () => {
 
 it('reads a long text in pieces, with the logits of all of it at once', async () => {
   await tf.setBackend('ort')
-  const model = picoLlama({ vocabulary: 40, seed: 3, context: 4096 })
-  const ids = Array.from({ length: 2100 }, (_, i) => (i * 7 + (i >> 3)) % 40)
+  const model = picoLlama({ vocabulary: 40, seed: 3, context: 4096, hidden: 16, heads: 2, keyValueHeads: 1 })
+  const ids = Array.from({ length: 2050 }, (_, i) => (i * 7 + (i >> 3)) % 40)
   const session = await openSession(model)
   const pieced = await session.append(ids)
   const loaded = await loadModel(model)

@@ -3,6 +3,7 @@ import '@tensorflow/tfjs-backend-cpu'
 import '@tersor/backend-ort'
 import { batchMoments, crossEntropy, forward, loadModel, type Env, type Statistics } from '@tersor/core'
 import { registerGradients } from '@tersor/kernels'
+import { casesTried } from '@tersor/testing'
 import { resNetModel } from './resnet.js'
 import { pixels, tiny, tinyStore } from './tiny-resnet.fixture.js'
 
@@ -37,7 +38,8 @@ it('names the norms in the order in which they ask, and folded ones not at all',
   dispose()
 })
 
-describe.each(['cpu', 'ort'])('a ResNet with its norms apart, on batches of its own: %s', backend => {
+// training.test.ts takes the plain engine through the same norms
+describe.each(casesTried(['ort', 'cpu'], 2))('a ResNet with its norms apart, on batches of its own: %s', backend => {
   beforeAll(async () => void (await tf.setBackend(backend)))
 
   it('learns in three steps', async () => {

@@ -189,7 +189,7 @@ describeData('picomodels', "the official implementation's networks", () => {
     const [ids, expected] = await Promise.all([readTensor(golden, 'input_ids'), readTensor(golden, 'logits')])
     const logits = await run(model, ids)
     expect(await largestDifference(logits, expected)).toBeLessThan(1e-4)
-    const pieces = await runInPieces(model, ids, [15, ...Array.from({ length: 25 }, () => 1)])
+    const pieces = await runInPieces(model, ids, [15, 1, 1, 20, 1, 1, 1])
     expect(await largestDifference(pieces, expected)).toBeLessThan(1e-4)
     tf.dispose([ids, expected, logits, pieces])
     expect(tf.memory().numTensors).toBe(before)

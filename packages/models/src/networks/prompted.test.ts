@@ -57,7 +57,7 @@ describe.each(['llama', 'mistral', 'gemma2', 'gpt2', 'smollm3'])('a prompt befor
   it('is remembered while a text is generated', async () => {
     const continued = async (from: LanguageModel, prompt: readonly number[]): Promise<number[]> => {
       const ids: number[] = []
-      for await (const { id } of generate(from, { prompt, tokens: 12 })) ids.push(id)
+      for await (const { id } of generate(from, { prompt, tokens: 6 })) ids.push(id)
       return ids
     }
     const given = withPrompt(model, await promptOf(model, WORDS))
@@ -73,7 +73,7 @@ it('generates alike where steps are recorded', async () => {
   const given = withPrompt(model, await promptOf(model, WORDS))
   const take = async (from: LanguageModel, prompt: readonly number[]) => {
     const ids: number[] = []
-    for await (const { id } of generate(from, { prompt, tokens: 16 })) ids.push(id)
+    for await (const { id } of generate(from, { prompt, tokens: 10 })) ids.push(id)
     return ids
   }
   expect(await take(given, TEXT)).toEqual(await take(model, [...WORDS, ...TEXT]))

@@ -4,6 +4,7 @@ import { compress, createRng, pack, pipeline, shrink, switchedOff, type Change, 
 import { repeatably } from '@tersor/kernels/repeatably'
 import { magnitude } from '@tersor/pruning'
 import { rtn } from '@tersor/quantization'
+import { casesTried } from '@tersor/testing'
 import { memoryStore, type Dense, type Parameter } from '@tersor/tensor'
 import { FRESH_CONFIGS } from './fresh-configs.fixture.js'
 import { freshModel } from './fresh-model.js'
@@ -40,16 +41,19 @@ const bytesOf = async ({ params }: Model): Promise<Readonly<Record<string, Uint8
 }
 
 describe('blocks that use the weights of others', () => {
-  it.each(['llama', 'phi3', 'qwen3', 'gemma2', 'mixtral'])('are a network with those weights copied, to the last bit: %s', async name => {
-    const model = await network(name)
-    const shares = new Map([[block(1), block(0)], [block(3), block(2)]]) // prettier-ignore
-    const [small, wanted] = [await shrink(model, { shares }), await copied(model, [[1, 0], [3, 2]])] // prettier-ignore
-    expect(await bytesOf(small)).toEqual(await bytesOf(wanted))
-    const outputs = await outputsOf(wanted, someIds)
-    expect(await outputsOf(small, someIds)).toEqual(outputs)
-    expect(await outputsOf(switchedOff(model, { shares }), someIds)).toEqual(outputs)
-    expect(largestGap(outputs, await outputsOf(model, someIds))).toBeGreaterThan(1e-3)
-  })
+  it.each(casesTried(['llama', 'qwen3', 'phi3', 'gemma2', 'mixtral'], 2))(
+    'are a network with those weights copied, to the last bit: %s',
+    async name => {
+      const model = await network(name)
+      const shares = new Map([[block(1), block(0)], [block(3), block(2)]]) // prettier-ignore
+      const [small, wanted] = [await shrink(model, { shares }), await copied(model, [[1, 0], [3, 2]])] // prettier-ignore
+      expect(await bytesOf(small)).toEqual(await bytesOf(wanted))
+      const outputs = await outputsOf(wanted, someIds)
+      expect(await outputsOf(small, someIds)).toEqual(outputs)
+      expect(await outputsOf(switchedOff(model, { shares }), someIds)).toEqual(outputs)
+      expect(largestGap(outputs, await outputsOf(model, someIds))).toBeGreaterThan(1e-3)
+    },
+  )
 
   it('may be parts of blocks, in the other order too', async () => {
     const model = await network()

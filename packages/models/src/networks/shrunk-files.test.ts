@@ -7,6 +7,7 @@ import { shrink, type Change, type Model } from '@tersor/core'
 import { ggufSink } from '@tersor/formats/gguf'
 import { gptqSink } from '@tersor/formats/gptq'
 import { huggingFaceSink } from '@tersor/formats/huggingface'
+import { casesTried } from '@tersor/testing'
 import { copyStore } from '@tersor/tensor'
 import { openModel } from '../opening/open-model.js'
 import { FRESH_CONFIGS } from './fresh-configs.fixture.js'
@@ -58,33 +59,38 @@ const reopened = async (name: string, change: (model: Model) => Change) => {
 }
 
 describe('a network that was shrunk', () => {
-  it.each([
+  const ALIKE = [
     ['llama', { num_attention_heads: 4, num_key_value_heads: 2, intermediate_size: 36, hidden_size: 24, head_dim: 8 }],
     ['phi3', { num_attention_heads: 4, num_key_value_heads: 2, intermediate_size: 36, hidden_size: 24, head_dim: 8 }],
-    ['mixtral', { intermediate_size: 36, num_local_experts: 3 }],
     ['gpt2', { n_embd: 24, n_inner: 96, n_layer: 2 }],
+    ['mixtral', { intermediate_size: 36, num_local_experts: 3 }],
     ['bert for classes', { intermediate_size: 36, hidden_size: 24 }],
     ['vit', { intermediate_size: 36, hidden_size: 24 }],
-  ] as const)('alike in every block comes back from a folder, with plain numbers in its config: %s', async (name, fields) => {
-    const { config, apart } = await reopened(name, model => cut(model, ['neurons', 'stream']))
-    expect(apart).toBeLessThan(1e-5)
-    expect(config).toMatchObject(fields)
-  })
+  ] as const
+  it.each(casesTried(ALIKE, 2))(
+    'alike in every block comes back from a folder, with plain numbers in its config: %s',
+    async (name, fields) => {
+      const { config, apart } = await reopened(name, model => cut(model, ['neurons', 'stream']))
+      expect(apart).toBeLessThan(1e-5)
+      expect(config).toMatchObject(fields)
+    },
+  )
 
   it.each(['bert', 'vit', 'gpt2'])('with heads that still fill its width says nothing of their size: %s', async name => {
     const { config, apart } = await reopened(name, halved)
     expect([apart < 1e-5, config.head_dim, config.n_head ?? config.num_attention_heads]).toEqual([true, undefined, 2])
   })
 
-  it.each([
+  const LISTED = [
     ['llama', { num_attention_heads: 4, intermediate_size: [48, 36, 36] }],
     ['gemma2', { intermediate_size: [48, 36, 36] }],
     ['qwen3_moe', { moe_intermediate_size: [8, 6, 6] }],
-    ['bert', { intermediate_size: [48, 36, 36], num_attention_heads: [4, 3, 3], head_dim: 8 }],
     ['vit', { intermediate_size: [48, 36, 36], num_attention_heads: [4, 3, 3], head_dim: 8 }],
     ['gpt2', { n_inner: [128, 96], n_head: [4, 3], head_dim: 8 }],
+    ['bert', { intermediate_size: [48, 36, 36], num_attention_heads: [4, 3, 3], head_dim: 8 }],
     ['resnet8', { stages: [{ blocks: 1, in: 4, planes: 4 }, { blocks: 2, inner: [8, 6] }] }], // prettier-ignore
-  ] as const)('otherwise in some blocks has lists there: %s', async (name, fields) => {
+  ] as const
+  it.each(casesTried(LISTED, 2))('otherwise in some blocks has lists there: %s', async (name, fields) => {
     const { config, apart } = await reopened(name, model =>
       cut(model, ['neurons', 'channels', ...(/bert|vit|gpt/.test(name) ? ['heads'] : [])], 1),
     )

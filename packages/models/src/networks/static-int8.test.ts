@@ -8,9 +8,9 @@ import { foldBatchNorm } from './fold-batch-norm.js'
 import { openModel } from '../opening/open-model.js'
 import { DATA, describeData } from '../shared-data.fixture.js'
 
-/** Few enough for some seconds; all 2,000 are counted by `npm run claims -- static-int8`. */
-const IMAGES = 32
-const LEARNED = 8
+/** Few enough for a second or two; all 2,000 are counted by `npm run claims -- static-int8`. */
+const IMAGES = 16
+const LEARNED = 4
 
 const imagesOf = (name: string, count: number): tf.Tensor4D => {
   const bytes = readFileSync(join(DATA, `cifar10/${name}.images.u8`)).subarray(0, count * 32 * 32 * 3)
@@ -41,7 +41,7 @@ describeData('cifar10-resnet', 'the trained ResNet-20 in static int8', () => {
     const [before, after] = [await answersOf(folded, images), await answersOf(small, images)]
     const right = (answers: Int32Array): number => answers.filter((answer, i) => answer === labels[i]).length
     expect(right(before)).toBeGreaterThan(0.7 * IMAGES)
-    expect(right(after)).toBeGreaterThanOrEqual(right(before) - 2)
+    expect(right(after)).toBeGreaterThanOrEqual(right(before) - 1)
     expect(after.filter((answer, i) => answer === before[i]).length).toBeGreaterThanOrEqual(0.95 * IMAGES)
     tf.dispose([images, learn])
     await model.close?.()

@@ -17,7 +17,7 @@ let folder = ''
 beforeEach(async () => (folder = await mkdtemp(join(tmpdir(), 'tersor-models-'))))
 afterEach(() => rm(folder, { recursive: true, force: true }))
 
-const STEPS = 6
+const STEPS = 3
 const tokens = (from: number) => tf.tensor2d(Int32Array.from({ length: 32 }, (_, i) => (7 * (i + from)) % 60), [2, 16], 'int32') // prettier-ignore
 const batch = () => ({ input: tokens(0), target: tokens(1) })
 
