@@ -56,7 +56,13 @@ const ofFilter = (
   const given = format === 'NHWC' ? random(2, 9, 8, filterShape[2]) : random(2, filterShape[2], 9, 8)
   const dy = tf.onesLike(tf.conv2d(given as tf.Tensor4D, tf.zeros(filterShape), strides, pad, format, 1, pad === 1 ? 'floor' : undefined))
   const attributes = { strides, pad, dataFormat: format, dimRoundingMode: pad === 1 ? 'floor' : undefined, filterShape }
-  return tf.engine().runKernel('Conv2DBackpropFilter', { x: given, dy: tf.mul(dy, random(...dy.shape)) }, attributes as object) as tf.Tensor
+  return tf
+    .engine()
+    .runKernel(
+      'Conv2DBackpropFilter',
+      { x: given, dy: tf.mul(dy, random(...dy.shape)) },
+      attributes as unknown as tf.NamedAttrMap,
+    ) as tf.Tensor
 }
 
 const CASES: Readonly<Record<string, () => Tensors>> = {
