@@ -12,7 +12,7 @@ import { biasedLlama } from './llama-biases.js'
 import type { RawConfig } from './raw-config.js'
 import { feedForward, feedForwardSites } from './feed-forward.js'
 import { embed, linear, rmsNorm } from './layers.js'
-import { completeLlamaConfig, parseLlamaConfig, sortsHeads, type LlamaConfig } from './llama-config.js'
+import { completeLlamaConfig, contextOf, parseLlamaConfig, sortsHeads, type LlamaConfig } from './llama-config.js'
 import { blockPairs, blockScalings, blockRotations, residualOf } from './llama-channels.js'
 import { llamaBlocks, llamaCouplings } from './llama-couplings.js'
 import {
@@ -193,7 +193,7 @@ export const llamaModel = (rawConfig: RawConfig, params: ParameterStore, extras:
     rawConfig,
     completeConfig: completeLlamaConfig(rawConfig),
     notes: [...notes, ...unclaimed],
-    contextLength: config.contextLength,
+    contextLength: contextOf(config),
     vocabularySize: config.vocabularySize,
     params,
     stages: llamaStages(config),
@@ -216,7 +216,7 @@ export const llamaEncoder = (rawConfig: RawConfig, params: ParameterStore, extra
   return Object.freeze({
     ...rest,
     ...{ family: 'encoder' as const, task: 'hidden-states' as const, architecture: config.architecture, config, rawConfig },
-    ...{ notes: [...notes, ...unclaimed], contextLength: config.contextLength, vocabularySize: config.vocabularySize },
+    ...{ notes: [...notes, ...unclaimed], contextLength: contextOf(config), vocabularySize: config.vocabularySize },
     params,
     stages: stagesOf(config, normStage),
     ...shrinking(config, rawConfig, true, (raw, next) => llamaEncoder(raw, next, extras)),
