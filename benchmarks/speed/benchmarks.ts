@@ -150,6 +150,7 @@ export const BENCHMARKS: readonly Benchmark[] = [
   plainKernel('softmax', 'softmax', 20),
   plainKernel('sum', 'sums over the first axis', 20),
   plainKernel('product', 'a product', 5),
+  plainKernel('filter', "the gradient of a convolution's filter", 1),
   {
     ...{ name: 'perplexity', title: 'perplexity', job: 'language-use', settings: { what: 'perplexity', windows: 14, ...SIZE } },
     ...{ peers: ['pytorch'], rounds: 5, amount: 14 * 256, unit: 'tokens/s', note: 'the function, without starting a command: no target' },

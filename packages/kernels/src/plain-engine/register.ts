@@ -21,8 +21,8 @@ export const KERNELS: Readonly<Record<string, PlainKernel>> = {
 
 /**
  * Gives tfjs's plain JavaScript engine quick kernels of what moves, repeats, multiplies and sums values: its own look up each element by a list
- * of its places. A cut of the last axis takes a hundredth of the time, the gradient of a convolution's filter a fortieth, a repeated operand or
- * a softmax a tenth, a token of a small language model about half. Results are the same to the bit.
+ * of its places. A cut of the last axis and the gradient of a convolution's filter take a thirtieth of the time, a softmax a twelfth, a repeated
+ * column a fifth, a token of a small language model two thirds (benchmarks/README.md). Results are the same to the bit.
  * Call it once the backend is loaded; again does nothing more.
  */
 export const registerPlainKernels = (): void => {
