@@ -165,10 +165,6 @@ export const completeLlamaConfig = (raw: RawConfig): RawConfig => {
   })
 }
 
-/** The longest text: dynamic scaling carries a network on to `factor` times the positions that its config says, which are those it was trained on. */
-export const contextOf = ({ contextLength, rope: { scaling } }: Pick<LlamaConfig, 'contextLength' | 'rope'>): number =>
-  scaling.type === 'dynamic' ? Math.floor(contextLength * scaling.factor) : contextLength
-
 /**
  * Reads a config.json of the Llama family, as transformers 4 or 5 writes it.
  * Throws UNSUPPORTED for an architecture or activation that is not known, BAD_FILE for missing or absurd fields.

@@ -12,7 +12,7 @@ import { biasedLlama } from './llama-biases.js'
 import type { RawConfig } from './raw-config.js'
 import { feedForward, feedForwardSites } from './feed-forward.js'
 import { embed, linear, rmsNorm } from './layers.js'
-import { completeLlamaConfig, contextOf, parseLlamaConfig, sortsHeads, type LlamaConfig } from './llama-config.js'
+import { completeLlamaConfig, parseLlamaConfig, sortsHeads, type LlamaConfig } from './llama-config.js'
 import { blockPairs, blockScalings, blockRotations, residualOf } from './llama-channels.js'
 import { llamaBlocks, llamaCouplings } from './llama-couplings.js'
 import {
@@ -165,6 +165,10 @@ const shrinking = (
 }
 
 const hasOwnHead = (params: ParameterStore): boolean => params.names().includes('lm_head.weight')
+
+/** The longest text: dynamic scaling carries a network on to `factor` times the positions that its config says, which are those it was trained on. */
+const contextOf = ({ contextLength, rope: { scaling } }: Pick<LlamaConfig, 'contextLength' | 'rope'>): number =>
+  scaling.type === 'dynamic' ? Math.floor(contextLength * scaling.factor) : contextLength
 
 /** The stages of a network: embedding, blocks, head. */
 export const llamaStages = (config: LlamaConfig): readonly Stage[] => stagesOf(config, headStage)
