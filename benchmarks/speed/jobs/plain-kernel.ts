@@ -2,32 +2,35 @@ import * as tf from '@tensorflow/tfjs-core'
 import type { Run, Settings } from '../serve.js'
 import { normalTensor } from '../values.js'
 
-/** x: (256, 384), column: (256, 1), w: (384, 96). */
-const KERNELS: Readonly<Record<string, (x: tf.Tensor2D, column: tf.Tensor2D, w: tf.Tensor2D) => tf.Tensor>> = {
-  cut: x => tf.slice(x, [0, 64], [-1, 64]),
-  repeated: (x, column) => tf.add(x, column),
-  softmax: x => tf.softmax(x),
-  sum: x => tf.sum(x, 0),
-  product: (x, _column, w) => tf.matMul(x, w),
+interface Kernel {
+  /** Of its inputs. */
+  readonly shapes: readonly (readonly number[])[]
+  readonly run: (...inputs: tf.Tensor[]) => tf.Tensor
 }
 
-/** The gradient of a filter (3, 3, 16, 32) over images (2, 16, 16, 16). */
-const filterGradient = (): (() => tf.Tensor) => {
-  const x = normalTensor<tf.Tensor4D>([2, 16, 16, 16], 4)
-  const dy = normalTensor<tf.Tensor4D>([2, 16, 16, 32], 5)
-  const attributes = { strides: 1, pad: 'same', dataFormat: 'NHWC', filterShape: [3, 3, 16, 32] }
-  return () => tf.engine().runKernel('Conv2DBackpropFilter', { x, dy }, attributes)
+/** Of a filter (3, 3, in, out) over images: (batch, rows, columns, in) and (batch, rows, columns, out). */
+const FILTER = { strides: 1, pad: 'same', dataFormat: 'NHWC', filterShape: [3, 3, 16, 32] }
+const X = [256, 384]
+
+const KERNELS: Readonly<Record<string, Kernel>> = {
+  cut: { shapes: [X], run: x => tf.slice(x, [0, 64], [-1, 64]) },
+  repeated: { shapes: [X, [256, 1]], run: (x, column) => tf.add(x, column) },
+  softmax: { shapes: [X], run: x => tf.softmax(x) },
+  sum: { shapes: [X], run: x => tf.sum(x, 0) },
+  product: { shapes: [X, [384, 96]], run: (x, w) => tf.matMul(x, w) },
+  filter: {
+    shapes: [[2, 16, 16, 16], [2, 16, 16, 32]], // prettier-ignore
+    run: (x, dy) => tf.engine().runKernel('Conv2DBackpropFilter', { x, dy }, FILTER),
+  },
 }
 
 /** One kernel, `repeat` times. */
 export const prepare = ({ kernel, repeat }: Settings): Run => {
-  const x = normalTensor<tf.Tensor2D>([256, 384], 1)
-  const column = normalTensor<tf.Tensor2D>([256, 1], 2)
-  const w = normalTensor<tf.Tensor2D>([384, 96], 3)
-  const work = kernel === 'filter' ? filterGradient() : () => KERNELS[String(kernel)](x, column, w)
+  const { shapes, run } = KERNELS[String(kernel)]
+  const inputs = shapes.map((shape, i) => normalTensor(shape, i + 1))
   return () => {
     for (let i = 0; i < Number(repeat); i++) {
-      const result = work()
+      const result = run(...inputs)
       result.dataSync()
       result.dispose()
     }

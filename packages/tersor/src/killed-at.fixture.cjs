@@ -11,10 +11,10 @@ const change = () => {
   if (++changes === Number(KILLED_AT)) process.kill(process.pid, 'SIGKILL')
 }
 
-const counting = (owner, name, changes = () => true) => {
+const counting = (owner, name, isChange = () => true) => {
   const own = owner[name]
   owner[name] = function (...args) {
-    if (changes(...args)) change()
+    if (isChange(...args)) change()
     return own.apply(this, args)
   }
 }

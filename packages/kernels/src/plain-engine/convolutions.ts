@@ -1,4 +1,5 @@
 import { backend_util, type TensorInfo } from '@tensorflow/tfjs-core'
+import { sizeOf } from '@tersor/tensor'
 import { asTensor, valuesOf, type PlainKernel } from './plain-kernel.js'
 
 interface FilterGradient {
@@ -13,7 +14,7 @@ interface FilterGradient {
 const readBy = (place: number, { stride, pad, size, outputs }: { stride: number; pad: number; size: number; outputs: number }) =>
   [Math.max(0, Math.ceil((pad - place) / stride)), Math.min(outputs, Math.ceil((size + pad - place) / stride))] as const
 
-/** Σ over texts, rows and columns of x (batch, rows, columns, in) · dy (batch, rows, columns, out), in 64 bits and tfjs's order. */
+/** Σ over images, rows and columns of x (batch, rows, columns, in) · dy (batch, rows, columns, out), in 64 bits and tfjs's order. */
 const filterGradient: PlainKernel = (call, own) => {
   const { x, dy } = call.inputs as unknown as { readonly x: TensorInfo; readonly dy: TensorInfo }
   const { strides, pad, dataFormat, dimRoundingMode, filterShape } = call.attrs as unknown as FilterGradient
@@ -22,7 +23,7 @@ const filterGradient: PlainKernel = (call, own) => {
   const [values, gradients] = [valuesOf(call, x), valuesOf(call, dy)]
   const { inChannels, outChannels, outHeight, outWidth, inHeight, inWidth, strideHeight, strideWidth } = info
   const { top, left } = info.padInfo
-  const sums = new Float64Array(filterShape.reduce((product, extent) => product * extent, 1))
+  const sums = new Float64Array(sizeOf(filterShape))
   for (let row = 0; row < info.filterHeight; row++) {
     const [firstRow, endRow] = readBy(row, { stride: strideHeight, pad: top, size: inHeight, outputs: outHeight })
     for (let column = 0; column < info.filterWidth; column++) {
